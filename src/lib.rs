@@ -1,0 +1,5 @@
+//! Exactly one active instance.
+
+pub mod protocol;
+
+pub mod store;

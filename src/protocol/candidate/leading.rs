@@ -1,0 +1,288 @@
+//! Leading, being told to stop, and giving the records up.
+
+use super::{Candidate, Event, Hold, Kind, LossReason, Phase, Step, StoreView};
+use crate::protocol::{Occupancy, Shape, StoreIndex, Term, Timestamp, Verdict};
+
+impl Candidate {
+    /// Sends what is due: heartbeats to the stores held, polls to the others, claims where it can join.
+    pub(super) fn lead(&mut self, now: Timestamp, step: &mut Step) {
+        let Phase::Tenure {
+            term,
+            ending,
+            expired,
+            ..
+        } = self.phase
+        else {
+            return;
+        };
+        let may_join = !expired && ending != Some(LossReason::Deposed);
+        for store in self.due(now) {
+            let view = &self.stores[store.get()];
+            let joinable = if may_join && !self.was_released(store, term) {
+                view.watch.claimable(now, &self.timing)
+            } else {
+                None
+            };
+            match (&view.hold, joinable) {
+                (Some(hold), _) => {
+                    let proven = hold.unproven && now >= hold.granted + self.timing.probation();
+                    self.beat(now, store, term, proven, step);
+                }
+                (None, Some(expected)) => self.claim(now, store, term, expected, true, step),
+                (None, None) => self.observe(now, store, step),
+            }
+        }
+    }
+
+    /// A heartbeat, or a join, was acknowledged.
+    pub(super) fn acknowledged(&mut self, now: Timestamp, step: &mut Step) {
+        match self.phase {
+            Phase::Probation { term, until } => {
+                // R7: only heartbeats sent after the wait end it.
+                let outwaited = |view: &&StoreView| {
+                    view.hold.is_some() && view.acknowledged.is_some_and(|sent| sent >= until)
+                };
+                if self.stores.iter().filter(outwaited).count() >= self.electorate.majority() {
+                    self.elect(now, term, step);
+                }
+            }
+            Phase::Tenure { .. } => self.renew(now),
+            Phase::Standby { .. }
+            | Phase::Claiming { .. }
+            | Phase::Releasing { .. }
+            | Phase::Done => {}
+        }
+    }
+
+    fn renew(&mut self, now: Timestamp) {
+        let renewed = self.majority_acknowledged();
+        let tenure = self.timing.tenure();
+        let Phase::Tenure {
+            deadline,
+            ending,
+            expired,
+            ..
+        } = &mut self.phase
+        else {
+            return;
+        };
+        let final_loss = matches!(ending, Some(LossReason::Deposed | LossReason::StoreForgot));
+        if let Some(sent) = renewed
+            && !*expired
+            && !final_loss
+            && now < *deadline
+        {
+            *deadline = (*deadline).max(sent + tenure);
+        }
+    }
+
+    pub(super) fn beat_refused(&mut self, now: Timestamp, step: &mut Step) {
+        match self.phase {
+            // R6: any refusal during probation starts over.
+            Phase::Probation { term, .. } => self.fail(now, term, step),
+            Phase::Tenure { .. } => self.check_deposed(now, step),
+            Phase::Standby { .. }
+            | Phase::Claiming { .. }
+            | Phase::Releasing { .. }
+            | Phase::Done => {}
+        }
+    }
+
+    /// Ends the leadership when so many stores are in other hands that no majority is left.
+    pub(super) fn check_deposed(&mut self, now: Timestamp, step: &mut Step) {
+        let Phase::Tenure { term, .. } = self.phase else {
+            return;
+        };
+        let lost: Vec<StoreIndex> = self
+            .electorate
+            .stores()
+            .filter(|store| self.is_taken(*store, term))
+            .collect();
+        if self.electorate.size() - lost.len() >= self.electorate.majority() {
+            return;
+        }
+        // Who holds a record that may have forgotten us cannot act before a probation has passed, so
+        // our tenure stands; anybody else may be acting now.
+        let all_unproven = lost.iter().all(|store| {
+            self.record(*store)
+                .is_some_and(|record| record.unproven && record.holder().is_some())
+        });
+        let reason = if all_unproven {
+            LossReason::StoreForgot
+        } else {
+            LossReason::Deposed
+        };
+        self.stop(now, reason, step);
+    }
+
+    /// Whether the last record seen of a store shows that our term there is over.
+    fn is_taken(&self, store: StoreIndex, term: Term) -> bool {
+        let view = &self.stores[store.get()];
+        let Some(record) = view.watch.record() else {
+            return false;
+        };
+        if view.hold.is_some() || record.is_held_by(&self.id, term) {
+            return false;
+        }
+        matches!(record.mark().shape, Shape::Held | Shape::Foreign(_))
+            || self.was_released(store, term)
+    }
+
+    /// Whether our own term was released on a store: only somebody who knew our work dead did that.
+    fn was_released(&self, store: StoreIndex, term: Term) -> bool {
+        let view = &self.stores[store.get()];
+        view.watch
+            .record()
+            .is_some_and(|record| record.term == term && record.occupancy == Occupancy::Vacant)
+    }
+
+    /// Tells the work to stop before the tenure ends, and that it ended when it has.
+    pub(super) fn check_tenure(&mut self, now: Timestamp, step: &mut Step) {
+        let Phase::Tenure {
+            term,
+            deadline,
+            ending,
+            expired,
+        } = self.phase
+        else {
+            return;
+        };
+        if ending.is_none() && now + self.timing.stop_grace() >= deadline {
+            let overslept = now.since(self.planned) >= self.timing.interval();
+            let reason = if overslept {
+                LossReason::Suspended
+            } else {
+                LossReason::TenureEnded
+            };
+            self.stop(now, reason, step);
+        }
+        if !expired && now >= deadline {
+            if let Phase::Tenure { expired, .. } = &mut self.phase {
+                *expired = true;
+            }
+            step.events.push(Event::Expired { term });
+        }
+    }
+
+    fn stop(&mut self, now: Timestamp, why: LossReason, step: &mut Step) {
+        let hurry = now + self.timing.margin();
+        let Phase::Tenure {
+            term,
+            deadline,
+            ending,
+            expired,
+        } = &mut self.phase
+        else {
+            return;
+        };
+        let worse = why == LossReason::Deposed && *ending != Some(LossReason::Deposed);
+        if ending.is_some() && !worse {
+            return;
+        }
+        *ending = Some(why);
+        if why == LossReason::Deposed && !*expired {
+            *deadline = (*deadline).min(hurry);
+        }
+        step.events.push(Event::Stopping {
+            term: *term,
+            reason: why,
+            deadline: *deadline,
+        });
+    }
+
+    pub(super) fn resign(&mut self, now: Timestamp, reason: LossReason, step: &mut Step) {
+        match self.phase {
+            Phase::Tenure { .. } => self.stop(now, reason, step),
+            Phase::Standby { .. } => self.give_up(now, Term::ZERO, step),
+            Phase::Claiming { term } | Phase::Probation { term, .. } => {
+                self.give_up(now, term, step);
+            }
+            Phase::Releasing { .. } | Phase::Done => {}
+        }
+    }
+
+    pub(super) fn work_ended(&mut self, now: Timestamp, step: &mut Step) {
+        if let Phase::Tenure { term, .. } = self.phase {
+            self.stop(now, LossReason::Resigned, step);
+            self.give_up(now, term, step);
+        }
+    }
+
+    /// Starts to release. Only here, after the work has ended, does a leader let go of its records.
+    fn give_up(&mut self, now: Timestamp, term: Term, step: &mut Step) {
+        let timeout = self.timing.op_timeout();
+        let releasing_already = matches!(self.phase, Phase::Standby { .. });
+        for view in &mut self.stores {
+            let keeps = releasing_already && view.awaits(Kind::Release);
+            if !keeps {
+                view.pending = None;
+            }
+            view.claimed &= !releasing_already || keeps;
+            view.hold = None;
+            view.due = now;
+        }
+        self.phase = Phase::Releasing {
+            term,
+            until: now + timeout + timeout,
+            confirmed: 0,
+        };
+        if self.stores.iter().all(|view| !view.claimed) {
+            self.finish_release(step);
+        }
+    }
+
+    pub(super) fn release_rest(&mut self, now: Timestamp, term: Term, step: &mut Step) {
+        for store in self.due(now) {
+            if self.stores[store.get()].claimed {
+                self.release(now, store, term, step);
+            }
+        }
+    }
+
+    pub(super) fn released(&mut self, verdict: Verdict, step: &mut Step) {
+        if let Phase::Releasing { confirmed, .. } = &mut self.phase {
+            *confirmed += usize::from(verdict == Verdict::Granted);
+            if self.stores.iter().all(|view| !view.claimed) {
+                self.finish_release(step);
+            }
+        }
+    }
+
+    pub(super) fn finish_release(&mut self, step: &mut Step) {
+        if let Phase::Releasing {
+            term, confirmed, ..
+        } = self.phase
+        {
+            for view in &mut self.stores {
+                view.pending = None;
+            }
+            self.phase = Phase::Done;
+            if term != Term::ZERO {
+                step.events.push(Event::Released {
+                    term,
+                    stores: confirmed,
+                });
+            }
+        }
+    }
+
+    /// A store shows that a claim whose outcome was unknown had been granted: it holds our term.
+    pub(super) fn adopt(
+        &mut self,
+        now: Timestamp,
+        store: StoreIndex,
+        unproven: bool,
+        step: &mut Step,
+    ) {
+        let view = &mut self.stores[store.get()];
+        view.claimed = true;
+        if view.hold.is_none() {
+            view.hold = Some(Hold {
+                granted: now,
+                unproven,
+            });
+            view.due = now;
+            step.events.push(Event::Joined { store });
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Watching, and deciding when to claim.
+
+use super::{Candidate, Event, Kind, Phase, Step};
+use crate::protocol::{
+    Claim, Mark, Occupancy, Record, Reply, Request, StoreIndex, Term, Timestamp, WallMillis,
+};
+
+impl Candidate {
+    pub(super) fn stand_by(&mut self, now: Timestamp, not_before: Timestamp, step: &mut Step) {
+        if now >= not_before && self.try_claim(now, step) {
+            return;
+        }
+        for store in self.due(now) {
+            self.observe(now, store, step);
+        }
+    }
+
+    pub(super) fn observed(
+        &mut self,
+        now: Timestamp,
+        store: StoreIndex,
+        reply: &Reply,
+        step: &mut Step,
+    ) {
+        let ours = reply.record.holder() == Some(&self.id);
+        match self.phase {
+            // A claim of ours whose outcome we never learnt was granted after all: give it up.
+            Phase::Standby { .. } if ours => self.release(now, store, reply.record.term, step),
+            Phase::Tenure { term, .. } if ours && reply.record.term == term => {
+                self.adopt(now, store, reply.record.unproven, step);
+            }
+            Phase::Tenure { .. } => {
+                let view = &mut self.stores[store.get()];
+                if view.watch.claimable(now, &self.timing).is_some() {
+                    view.due = now;
+                }
+                self.check_deposed(now, step);
+            }
+            Phase::Standby { .. }
+            | Phase::Claiming { .. }
+            | Phase::Probation { .. }
+            | Phase::Releasing { .. }
+            | Phase::Done => {}
+        }
+    }
+
+    /// Takes in a vacant record that was not asked for.
+    pub(super) fn woken(
+        &mut self,
+        now: Timestamp,
+        store: StoreIndex,
+        record: &Record,
+        clock: WallMillis,
+    ) {
+        let standby = matches!(self.phase, Phase::Standby { .. });
+        let Some(view) = self.stores.get_mut(store.get()) else {
+            return;
+        };
+        // A wake-up that is overtaken by a newer record on another connection must not undo it.
+        let newer = view
+            .watch
+            .record()
+            .is_none_or(|seen| (record.floor, record.beat) >= (seen.floor, seen.beat));
+        if standby && newer && record.occupancy == Occupancy::Vacant {
+            view.clock = view.clock.max(clock);
+            view.watch.observe(record, now, now);
+        }
+    }
+
+    /// Claims every claimable store when they are a majority.
+    fn try_claim(&mut self, now: Timestamp, step: &mut Step) -> bool {
+        let claimable: Vec<(StoreIndex, Mark)> = self
+            .electorate
+            .stores()
+            .filter_map(|store| {
+                let view = &self.stores[store.get()];
+                let mark = view.watch.claimable(now, &self.timing)?;
+                (!view.awaits(Kind::Release)).then_some((store, mark))
+            })
+            .collect();
+        if claimable.len() < self.electorate.majority() {
+            return false;
+        }
+        let Some(term) = self.next_term() else {
+            return false;
+        };
+        step.events.push(Event::Claimed {
+            term,
+            stores: claimable.len(),
+        });
+        self.phase = Phase::Claiming { term };
+        for (store, expected) in claimable {
+            self.claim(now, store, term, expected, false, step);
+        }
+        true
+    }
+
+    /// R3: above every floor seen, and not behind any clock seen.
+    fn next_term(&self) -> Option<Term> {
+        let views = self.stores.iter();
+        let (floor, clock) = views.fold((Term::ZERO, WallMillis::ZERO), |(floor, clock), view| {
+            let seen = view
+                .watch
+                .record()
+                .map_or(Term::ZERO, |record| record.floor);
+            (floor.max(seen), clock.max(view.clock))
+        });
+        Term::next(floor, clock)
+    }
+
+    pub(super) fn claim(
+        &mut self,
+        now: Timestamp,
+        store: StoreIndex,
+        term: Term,
+        expected: Mark,
+        join: bool,
+        step: &mut Step,
+    ) {
+        let claim = Claim {
+            holder: self.id.clone(),
+            term,
+            expected,
+            join,
+            window: self.timing.window(),
+        };
+        self.stores[store.get()].claimed = true;
+        self.send(now, store, Kind::Claim, Request::Claim(claim), step);
+    }
+
+    pub(super) fn standby_wake(&self, now: Timestamp, not_before: Timestamp) -> Timestamp {
+        let ripe = self
+            .stores
+            .iter()
+            .filter_map(|view| view.watch.ripe_at(&self.timing));
+        // What is ripe already waits for other stores, whose own wake-ups are set.
+        std::iter::once(not_before)
+            .chain(ripe)
+            .filter(|at| *at > now)
+            .fold(Timestamp::NEVER, Timestamp::min)
+    }
+}

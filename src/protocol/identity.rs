@@ -1,0 +1,192 @@
+//! Who campaigns: a candidate's id, and what people want to know about it.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// The id of one candidacy, new for every campaign, even of the same process under the same label.
+///
+/// At most 200 bytes of printable ASCII without `|`, `{`, `}`, `"` and `\`, so that it can be carried
+/// by every store and shown anywhere as it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CandidateId(Arc<str>);
+
+impl CandidateId {
+    /// The longest id, in bytes.
+    pub const MAX_BYTES: usize = 200;
+
+    /// Checks and wraps an id.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidIdentity`] tells which rule it breaks.
+    pub fn new(id: &str) -> Result<Self, InvalidIdentity> {
+        check("candidate id", id, Self::MAX_BYTES)?;
+        Ok(Self(id.into()))
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for CandidateId {
+    type Err = InvalidIdentity;
+
+    fn from_str(id: &str) -> Result<Self, InvalidIdentity> {
+        Self::new(id)
+    }
+}
+
+impl fmt::Display for CandidateId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A candidate as people look for it: which process on which host.
+///
+/// Its fields obey the same character rule as [`CandidateId`], so the text form
+/// `id|host|pid|version` can always be taken apart again.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Identity {
+    id: CandidateId,
+    host: Arc<str>,
+    pid: u32,
+    version: Arc<str>,
+}
+
+impl Identity {
+    /// The longest host name or version, in bytes.
+    pub const MAX_BYTES: usize = 253;
+
+    /// Checks and assembles an identity.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidIdentity`] when `host` or `version` breaks the character rule.
+    pub fn new(
+        id: CandidateId,
+        host: &str,
+        pid: u32,
+        version: &str,
+    ) -> Result<Self, InvalidIdentity> {
+        check("host name", host, Self::MAX_BYTES)?;
+        check("version", version, Self::MAX_BYTES)?;
+        Ok(Self {
+            id,
+            host: host.into(),
+            pid,
+            version: version.into(),
+        })
+    }
+
+    /// The id of the candidacy.
+    #[must_use]
+    pub const fn id(&self) -> &CandidateId {
+        &self.id
+    }
+
+    /// The host it runs on.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Its process id on that host.
+    #[must_use]
+    pub const fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// The version of `incumbent` it runs.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+}
+
+/// Writes `id|host|pid|version`.
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}|{}|{}|{}", self.id, self.host, self.pid, self.version)
+    }
+}
+
+/// Reads `id|host|pid|version`.
+impl FromStr for Identity {
+    type Err = InvalidIdentity;
+
+    fn from_str(text: &str) -> Result<Self, InvalidIdentity> {
+        let mut parts = text.splitn(4, '|');
+        let mut next = || parts.next().ok_or(InvalidIdentity::Incomplete);
+        let (id, host, pid, version) = (next()?, next()?, next()?, next()?);
+        let pid = pid.parse().map_err(|_| InvalidIdentity::Pid {
+            text: pid.chars().take(20).collect(),
+        })?;
+        Self::new(CandidateId::new(id)?, host, pid, version)
+    }
+}
+
+fn check(what: &'static str, text: &str, max: usize) -> Result<(), InvalidIdentity> {
+    if text.is_empty() {
+        return Err(InvalidIdentity::Empty { what });
+    }
+    if text.len() > max {
+        return Err(InvalidIdentity::TooLong {
+            what,
+            bytes: text.len(),
+            max,
+        });
+    }
+    match text
+        .chars()
+        .find(|c| !c.is_ascii_graphic() || matches!(c, '|' | '{' | '}' | '"' | '\\'))
+    {
+        Some(character) => Err(InvalidIdentity::Character { what, character }),
+        None => Ok(()),
+    }
+}
+
+/// Why a text does not identify a candidate.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidIdentity {
+    /// A part of it is empty.
+    #[error("the {what} is empty")]
+    Empty {
+        /// Which part.
+        what: &'static str,
+    },
+    /// A part of it is too long.
+    #[error("the {what} has {bytes} bytes: at most {max} are allowed")]
+    TooLong {
+        /// Which part.
+        what: &'static str,
+        /// Its length.
+        bytes: usize,
+        /// The most allowed.
+        max: usize,
+    },
+    /// A part of it holds a character that is not allowed.
+    #[error(
+        "the {what} holds {character:?}: only printable ASCII without blanks, |, {{, }}, \" and \\ is allowed"
+    )]
+    Character {
+        /// Which part.
+        what: &'static str,
+        /// The first such character.
+        character: char,
+    },
+    /// It has fewer than four parts.
+    #[error("a candidate is written id|host|pid|version, and a part is missing")]
+    Incomplete,
+    /// The process id is not a number.
+    #[error("the process id {text:?} is not a number")]
+    Pid {
+        /// Its first characters.
+        text: String,
+    },
+}

@@ -1,0 +1,94 @@
+//! The name of an election, checked once.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// The name of an election: 1 to 200 bytes, no control characters, no braces.
+///
+/// Braces are refused because the companion keys on Redis wrap the key in them, so that all keys of one
+/// election share a cluster slot.
+///
+/// # Examples
+///
+/// ```
+/// use incumbent::protocol::ElectionName;
+///
+/// let name: ElectionName = "billing".parse()?;
+/// assert_eq!(name.as_str(), "billing");
+/// assert!("{billing}".parse::<ElectionName>().is_err());
+/// # Ok::<(), incumbent::protocol::InvalidName>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ElectionName(Arc<str>);
+
+impl ElectionName {
+    /// The longest name, in bytes.
+    pub const MAX_BYTES: usize = 200;
+
+    /// Checks and wraps a name.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidName`] tells which rule the name breaks.
+    pub fn new(name: &str) -> Result<Self, InvalidName> {
+        if name.is_empty() {
+            return Err(InvalidName::Empty);
+        }
+        if name.len() > Self::MAX_BYTES {
+            return Err(InvalidName::TooLong { bytes: name.len() });
+        }
+        match name
+            .char_indices()
+            .find(|(_, c)| c.is_control() || matches!(c, '{' | '}'))
+        {
+            Some((at, character)) => Err(InvalidName::Character { character, at }),
+            None => Ok(Self(name.into())),
+        }
+    }
+
+    /// The name as it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ElectionName {
+    type Err = InvalidName;
+
+    fn from_str(name: &str) -> Result<Self, InvalidName> {
+        Self::new(name)
+    }
+}
+
+impl fmt::Display for ElectionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Why a text is not the name of an election.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidName {
+    /// There is no text.
+    #[error("the election name is empty: give it 1 to {max} bytes", max = ElectionName::MAX_BYTES)]
+    Empty,
+    /// It is too long.
+    #[error("the election name has {bytes} bytes: at most {max} are allowed", max = ElectionName::MAX_BYTES)]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// It holds a control character or a brace.
+    #[error(
+        "the election name holds {character:?} at byte {at}: control characters and braces are not allowed"
+    )]
+    Character {
+        /// The first such character.
+        character: char,
+        /// Where it stands.
+        at: usize,
+    },
+}

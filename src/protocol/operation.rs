@@ -1,0 +1,145 @@
+//! The four operations on a record, as one pure function: the specification of every store.
+
+use std::time::Duration;
+
+use super::{Beat, CandidateId, Mark, Occupancy, Record, Term, WallMillis};
+
+/// What a candidate asks of one store.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Request {
+    /// Read the record.
+    Observe,
+    /// Take the record over.
+    Claim(Claim),
+    /// Increment the heartbeat counter of a record that is mine.
+    Beat {
+        /// The holder that beats.
+        holder: CandidateId,
+        /// Its term.
+        term: Term,
+        /// Whether the holder has outwaited every leader that the store may have forgotten.
+        proven: bool,
+    },
+    /// Give up a record that is mine; waiting standbys are woken.
+    Release {
+        /// The holder that leaves.
+        holder: CandidateId,
+        /// Its term.
+        term: Term,
+    },
+}
+
+/// A takeover, guarded by what the claimant last saw.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Claim {
+    /// Who claims.
+    pub holder: CandidateId,
+    /// The term it claims.
+    pub term: Term,
+    /// What the record must be at this moment.
+    pub expected: Mark,
+    /// Whether an acting leader adds this store to those that hold its term.
+    pub join: bool,
+    /// How long the holder's counter must stand still before anyone may take over.
+    pub window: Duration,
+}
+
+impl Claim {
+    /// The counter that a granted claim writes.
+    #[must_use]
+    pub fn first_beat(&self) -> Beat {
+        Beat::first(self.term, self.expected.last_counter())
+    }
+}
+
+/// Whether a store can lose all it holds and go on: a Redis can, a file of this host cannot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Durability {
+    /// It may come back empty, so an absent record may be one that was forgotten.
+    Forgetful,
+    /// What it acknowledged is on disk, so an absent record has never been.
+    Durable,
+}
+
+/// Whether a request took effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// It did.
+    Granted,
+    /// It did not: its guard did not hold.
+    Refused,
+}
+
+/// A store's answer: the verdict, and the record as it is afterwards.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Reply {
+    /// Whether the request took effect.
+    pub verdict: Verdict,
+    /// The record after the request.
+    pub record: Record,
+    /// The store's own clock. It numbers terms, and decides nothing.
+    pub clock: WallMillis,
+}
+
+/// Carries out `request` on `record`: the specification that every store is held against.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use incumbent::protocol::{apply, Claim, Durability, Record, Request, Term, Verdict};
+///
+/// let claim = Request::Claim(Claim {
+///     holder: "a".parse()?,
+///     term: Term::new(1).unwrap(),
+///     expected: Record::ABSENT.mark(),
+///     join: false,
+///     window: Duration::from_secs(5),
+/// });
+/// let (held, verdict) = apply(&Record::ABSENT, &claim, Durability::Durable);
+/// assert_eq!(verdict, Verdict::Granted);
+/// let (_, again) = apply(&held, &claim, Durability::Durable);
+/// assert_eq!(again, Verdict::Refused);
+/// # Ok::<(), incumbent::protocol::InvalidIdentity>(())
+/// ```
+#[must_use]
+pub fn apply(record: &Record, request: &Request, durability: Durability) -> (Record, Verdict) {
+    let granted = match request {
+        Request::Observe => Some(record.clone()),
+        Request::Claim(claim) => claimed(record, claim, durability),
+        Request::Beat {
+            holder,
+            term,
+            proven,
+        } => record.is_held_by(holder, *term).then(|| Record {
+            beat: record.beat.next(),
+            unproven: record.unproven && !proven,
+            ..record.clone()
+        }),
+        Request::Release { holder, term } => record.is_held_by(holder, *term).then(|| Record {
+            occupancy: Occupancy::Vacant,
+            ..record.clone()
+        }),
+    };
+    match granted {
+        Some(after) => (after, Verdict::Granted),
+        None => (record.clone(), Verdict::Refused),
+    }
+}
+
+fn claimed(record: &Record, claim: &Claim, durability: Durability) -> Option<Record> {
+    let as_expected = record.mark() == claim.expected;
+    let rises = claim.term > record.floor || claim.join;
+    // A term of zero means that no candidate ever held this record here. R8: a join is no exception.
+    let forgotten = record.term == Term::ZERO && durability == Durability::Forgetful;
+    (as_expected && rises).then(|| Record {
+        floor: record.floor.max(claim.term),
+        term: claim.term,
+        beat: claim.first_beat(),
+        unproven: record.unproven || forgotten,
+        occupancy: Occupancy::Held {
+            holder: claim.holder.clone(),
+            window: claim.window,
+        },
+    })
+}

@@ -1,0 +1,141 @@
+//! The record that one store keeps of one election.
+
+use std::time::Duration;
+
+use super::{Beat, CandidateId, Term};
+
+/// What one store knows of one election.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Record {
+    /// The highest term ever granted here. It never falls while the store keeps its data.
+    pub floor: Term,
+    /// The term of the last holder; [`Term::ZERO`] when there has been none.
+    pub term: Term,
+    /// The last heartbeat counter that the last holder wrote.
+    pub beat: Beat,
+    /// Whether the store may have forgotten an active leader before this record was made, and nobody
+    /// has outwaited that leader yet (`R8`).
+    pub unproven: bool,
+    /// Who holds it.
+    pub occupancy: Occupancy,
+}
+
+/// Whether, and by whom, a record is held.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Occupancy {
+    /// The store has no record at all: the election is new here, or the store has forgotten it.
+    Absent,
+    /// Nobody holds it: the last holder released it.
+    Vacant,
+    /// A candidate holds it.
+    Held {
+        /// Which one.
+        holder: CandidateId,
+        /// How long its counter must stand still before anyone may take over, as it published it.
+        window: Duration,
+    },
+    /// A program that speaks only the bare protocol touched the counter: it differs from the one in
+    /// the record. Whoever that is counts as the holder.
+    Foreign {
+        /// The counter found; `None` when it was deleted under a holder.
+        counter: Option<Beat>,
+        /// The window of the holder that the record still names; zero when it names none.
+        window: Duration,
+    },
+}
+
+impl Record {
+    /// The record of a store that knows nothing of the election.
+    pub const ABSENT: Self = Self {
+        floor: Term::ZERO,
+        term: Term::ZERO,
+        beat: Beat::new(0),
+        unproven: false,
+        occupancy: Occupancy::Absent,
+    };
+
+    /// The part of the record that a claim is compared with.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark {
+            term: self.term,
+            beat: self.beat,
+            shape: match self.occupancy {
+                Occupancy::Absent => Shape::Absent,
+                Occupancy::Vacant => Shape::Vacant,
+                Occupancy::Held { .. } => Shape::Held,
+                Occupancy::Foreign { counter, .. } => Shape::Foreign(counter),
+            },
+        }
+    }
+
+    /// The candidate that holds the record, if one does.
+    #[must_use]
+    pub fn holder(&self) -> Option<&CandidateId> {
+        match &self.occupancy {
+            Occupancy::Held { holder, .. } => Some(holder),
+            Occupancy::Absent | Occupancy::Vacant | Occupancy::Foreign { .. } => None,
+        }
+    }
+
+    /// Whether `candidate` holds the record under `term`.
+    #[must_use]
+    pub fn is_held_by(&self, candidate: &CandidateId, term: Term) -> bool {
+        self.term == term && self.holder() == Some(candidate)
+    }
+
+    /// The window that the holder published; zero when the record names none.
+    #[must_use]
+    pub fn window(&self) -> Duration {
+        match self.occupancy {
+            Occupancy::Held { window, .. } | Occupancy::Foreign { window, .. } => window,
+            Occupancy::Absent | Occupancy::Vacant => Duration::ZERO,
+        }
+    }
+}
+
+/// What a claim expects of a record, exactly.
+///
+/// Because a counter never returns to a value it had ([`Beat::first`]), an equal mark means that
+/// nothing happened to the record in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Mark {
+    /// The term of the last holder.
+    pub term: Term,
+    /// The last counter that holder wrote.
+    pub beat: Beat,
+    /// How the record is held.
+    pub shape: Shape,
+}
+
+impl Mark {
+    /// The highest counter known to have stood on the key.
+    #[must_use]
+    pub fn last_counter(self) -> Beat {
+        match self.shape {
+            Shape::Foreign(Some(counter)) => counter.max(self.beat),
+            Shape::Foreign(None) | Shape::Absent | Shape::Vacant | Shape::Held => self.beat,
+        }
+    }
+}
+
+/// How a record is held, without by whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shape {
+    /// As [`Occupancy::Absent`].
+    Absent,
+    /// As [`Occupancy::Vacant`].
+    Vacant,
+    /// As [`Occupancy::Held`].
+    Held,
+    /// As [`Occupancy::Foreign`], with the counter found.
+    Foreign(Option<Beat>),
+}
+
+impl Shape {
+    /// Whether a record of this shape is free to be claimed without waiting.
+    #[must_use]
+    pub const fn is_free(self) -> bool {
+        matches!(self, Self::Absent | Self::Vacant)
+    }
+}

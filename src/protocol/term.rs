@@ -1,0 +1,102 @@
+//! The two counters of an election: the term, which only rises, and the heartbeat counter.
+
+use std::fmt;
+
+use super::WallMillis;
+
+/// The number of one leadership, and its fencing token.
+///
+/// Terms strictly rise from each leader to the next (`S2`). A term is a hybrid timestamp: it is at
+/// least the store's clock in milliseconds at the election, so it keeps rising even when every store
+/// has lost its data. See Kleppmann, "How to do distributed locking" (2016), for what a resource does
+/// with it, and Kulkarni et al., "Logical Physical Clocks" (2014), for the numbering.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Term(u64);
+
+impl Term {
+    /// Before any leadership.
+    pub const ZERO: Self = Self(0);
+    /// The largest term: 2^53 − 1, exact in every language that reads numbers as doubles, Lua and
+    /// JavaScript among them.
+    pub const MAX: Self = Self((1 << 53) - 1);
+
+    /// The given number as a term, or `None` above [`Term::MAX`].
+    #[must_use]
+    pub const fn new(number: u64) -> Option<Self> {
+        if number <= Self::MAX.0 {
+            Some(Self(number))
+        } else {
+            None
+        }
+    }
+
+    /// The number itself, to hand to the resource that checks it.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The term of the next leadership: above the highest one seen, and not behind the clock of any
+    /// store (`R3`). `None` when the numbers are used up, which only a forged record can bring about.
+    pub(crate) fn next(floor: Self, clock: WallMillis) -> Option<Self> {
+        Self::new(floor.0.checked_add(1)?.max(clock.get()))
+    }
+}
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The heartbeat counter of one store: a leader increments it, a standby watches it stand still.
+///
+/// It is a signed 64-bit integer because that is what `INCR` counts in, and a program that speaks only
+/// the bare protocol may have put any such number there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Beat(i64);
+
+impl Beat {
+    /// The given counter value.
+    #[must_use]
+    pub const fn new(counter: i64) -> Self {
+        Self(counter)
+    }
+
+    /// The counter value.
+    #[must_use]
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+
+    /// The counter that a claim of `term` writes over `last`.
+    ///
+    /// It starts at the term and never goes back, so no value is ever written twice to one key: a
+    /// contender that watched a counter stand still cannot mistake a new holder's for it. (A counter
+    /// that restarts at 1 lets two contenders of the bare protocol win a counter that stalled at 1.)
+    #[must_use]
+    pub fn first(term: Term, last: Self) -> Self {
+        let start = i64::try_from(term.0).unwrap_or(i64::MAX);
+        if last.0 >= LAST_EXACT {
+            Self(start)
+        } else {
+            Self(start.max(last.0.saturating_add(1)))
+        }
+    }
+
+    /// The counter after one more heartbeat.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
+/// The largest counter a claim continues from; above it (only a foreign program gets there) the count
+/// starts anew at the term, which differs from it.
+const LAST_EXACT: i64 = 1 << 60;
+
+impl fmt::Display for Beat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

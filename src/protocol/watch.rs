@@ -1,0 +1,104 @@
+//! What a candidate has seen of one store: which record, unchanged since when, over how many polls.
+
+use std::time::Duration;
+
+use super::{Mark, Record, Shape, Timestamp, Timing};
+
+/// The evidence that one store's record stands still.
+///
+/// It is built from successful observations only: a failed poll is no evidence (`S4`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Watch {
+    seen: Option<Seen>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Seen {
+    record: Record,
+    /// When the first reply that showed this record was *received*: it stood so since then at the latest.
+    since: Timestamp,
+    /// When the last poll that showed it was *sent*: it stood so until then at the least.
+    until: Timestamp,
+    /// How many polls after the first have found it unchanged.
+    polls: u32,
+}
+
+impl Watch {
+    /// A watch that has seen nothing.
+    pub const NEW: Self = Self { seen: None };
+
+    /// Takes in a record that a poll sent at `sent` has brought at `received`.
+    pub fn observe(&mut self, record: &Record, sent: Timestamp, received: Timestamp) {
+        match &mut self.seen {
+            Some(seen) if seen.record.mark() == record.mark() => {
+                seen.polls = seen.polls.saturating_add(1);
+                seen.until = sent;
+                seen.record = record.clone();
+            }
+            seen => {
+                *seen = Some(Seen {
+                    record: record.clone(),
+                    since: received,
+                    until: sent,
+                    polls: 0,
+                });
+            }
+        }
+    }
+
+    /// The last record seen.
+    #[must_use]
+    pub fn record(&self) -> Option<&Record> {
+        self.seen.as_ref().map(|seen| &seen.record)
+    }
+
+    /// When the last record was first seen as it is.
+    #[must_use]
+    pub fn unchanged_since(&self) -> Option<Timestamp> {
+        self.seen.as_ref().map(|seen| seen.since)
+    }
+
+    /// What a claim may expect of the store, if its record may be claimed at `now`.
+    ///
+    /// A free record may be claimed at once, a held one after it stood still for `stall_polls`
+    /// successful polls *and* the larger of its holder's window and ours (`R1`); either only while the
+    /// evidence is fresh (`R2`).
+    #[must_use]
+    pub fn claimable(&self, now: Timestamp, timing: &Timing) -> Option<Mark> {
+        let seen = self.seen.as_ref()?;
+        let fresh = now.since(seen.until) <= freshness(timing);
+        (fresh && seen.is_stalled(now, timing)).then(|| seen.record.mark())
+    }
+
+    /// When a held record that keeps standing still will have stood still long enough, if polls enough
+    /// have confirmed it already: the moment for which a timer is worth setting.
+    #[must_use]
+    pub(crate) fn ripe_at(&self, timing: &Timing) -> Option<Timestamp> {
+        let seen = self.seen.as_ref()?;
+        let enough = !seen.record.mark().shape.is_free() && seen.polls >= timing.stall_polls();
+        enough.then(|| seen.since + seen.stall(timing))
+    }
+
+    /// Whether the last record seen is held by somebody.
+    #[must_use]
+    pub(crate) fn is_held(&self) -> bool {
+        self.record()
+            .is_some_and(|record| matches!(record.mark().shape, Shape::Held | Shape::Foreign(_)))
+    }
+}
+
+impl Seen {
+    fn is_stalled(&self, now: Timestamp, timing: &Timing) -> bool {
+        self.record.mark().shape.is_free()
+            || (self.polls >= timing.stall_polls() && now.since(self.since) >= self.stall(timing))
+    }
+
+    fn stall(&self, timing: &Timing) -> Duration {
+        self.record.window().max(timing.window())
+    }
+}
+
+/// How old the last sight of a record may be for a claim to rest on it (`R2`).
+fn freshness(timing: &Timing) -> Duration {
+    timing.interval() + timing.interval() / 2
+}

@@ -1,0 +1,254 @@
+//! The memory store: the record function itself, behind a lock. It elects within one process.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::mpsc;
+
+use super::{Change, HistoryEntry, Inspection, Presence, Store, StoreFuture, WakeUps};
+use crate::protocol::{
+    Claim, Durability, ElectionName, Identity, Record, Reply, Request, Shape, Verdict, WallMillis,
+    apply,
+};
+
+/// A store in the memory of this process: for tests, and for electing among the tasks of one process.
+///
+/// # Examples
+///
+/// ```
+/// use incumbent::store::{MemoryStore, Store};
+///
+/// assert_eq!(MemoryStore::new("test").label(), "memory:test");
+/// ```
+#[derive(Debug)]
+pub struct MemoryStore {
+    label: Arc<str>,
+    durability: Durability,
+    elections: Mutex<BTreeMap<ElectionName, Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    record: Record,
+    holder: Option<Identity>,
+    since: Option<WallMillis>,
+    changed: Option<WallMillis>,
+    candidates: BTreeMap<Identity, WallMillis>,
+    history: VecDeque<HistoryEntry>,
+    waiting: Vec<mpsc::Sender<(Record, WallMillis)>>,
+}
+
+impl Entry {
+    const HISTORY: usize = 1000;
+    /// How long a candidate that is not seen any more is listed.
+    const REMEMBERED: Duration = Duration::from_secs(60);
+
+    const fn new() -> Self {
+        Self {
+            record: Record::ABSENT,
+            holder: None,
+            since: None,
+            changed: None,
+            candidates: BTreeMap::new(),
+            history: VecDeque::new(),
+            waiting: Vec::new(),
+        }
+    }
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            label: format!("memory:{name}").into(),
+            durability: Durability::Durable,
+            elections: Mutex::default(),
+        }
+    }
+
+    /// An empty store that admits that it may forget, as a Redis does.
+    #[must_use]
+    pub fn forgetful(name: &str) -> Self {
+        Self {
+            durability: Durability::Forgetful,
+            ..Self::new(name)
+        }
+    }
+
+    /// Replaces the record of an election, as an operator with a shell could.
+    pub fn put(&self, election: &ElectionName, record: Record) {
+        self.with(election, |entry| entry.record = record);
+    }
+
+    /// Forgets everything, as a server that restarts without its data.
+    pub fn wipe(&self) {
+        for entry in self.lock().values_mut() {
+            *entry = Entry {
+                waiting: std::mem::take(&mut entry.waiting),
+                ..Entry::new()
+            };
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ElectionName, Entry>> {
+        self.elections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<T>(&self, election: &ElectionName, f: impl FnOnce(&mut Entry) -> T) -> T {
+        f(self
+            .lock()
+            .entry(election.clone())
+            .or_insert_with(Entry::new))
+    }
+
+    fn carry_out(&self, election: &ElectionName, who: &Identity, request: &Request) -> Reply {
+        let clock = wall_clock();
+        self.with(election, |entry| {
+            let before = entry.record.mark().shape;
+            let (record, verdict) = apply(&entry.record, request, self.durability);
+            entry.record = record;
+            if verdict == Verdict::Granted {
+                entry.note(who, request, before, clock);
+            }
+            Reply {
+                verdict,
+                record: entry.record.clone(),
+                clock,
+            }
+        })
+    }
+}
+
+impl Entry {
+    fn note(&mut self, who: &Identity, request: &Request, before: Shape, clock: WallMillis) {
+        let change = match request {
+            Request::Observe => {
+                self.candidates.insert(who.clone(), clock);
+                return;
+            }
+            Request::Beat { .. } => {
+                self.candidates.insert(who.clone(), clock);
+                self.changed = Some(clock);
+                return;
+            }
+            Request::Claim(Claim { join, .. }) => {
+                self.holder = Some(who.clone());
+                self.since = Some(clock);
+                match (join, before) {
+                    (true, _) => Change::Joined,
+                    (false, Shape::Absent) => Change::ClaimedAbsent,
+                    (false, Shape::Vacant) => Change::ClaimedVacant,
+                    (false, Shape::Held) => Change::ClaimedStalled,
+                    (false, Shape::Foreign(_)) => Change::ClaimedForeign,
+                }
+            }
+            Request::Release { .. } => {
+                self.holder = None;
+                self.since = None;
+                self.waiting.retain(|waiting| {
+                    // A full queue holds a release already; a closed one has nobody waiting.
+                    !matches!(
+                        waiting.try_send((self.record.clone(), clock)),
+                        Err(mpsc::error::TrySendError::Closed(_))
+                    )
+                });
+                Change::Released
+            }
+        };
+        self.changed = Some(clock);
+        let forgotten = u64::try_from(Self::REMEMBERED.as_millis()).unwrap_or(u64::MAX);
+        self.candidates
+            .retain(|_, seen| seen.get().saturating_add(forgotten) >= clock.get());
+        self.history.push_front(HistoryEntry {
+            at: clock,
+            term: self.record.term,
+            holder: who.clone(),
+            change,
+        });
+        self.history.truncate(Self::HISTORY);
+    }
+}
+
+impl Store for MemoryStore {
+    fn label(&self) -> &str {
+        &self.label
+    }
+
+    fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    fn execute<'a>(
+        &'a self,
+        election: &'a ElectionName,
+        who: &'a Identity,
+        request: &'a Request,
+    ) -> StoreFuture<'a, Reply> {
+        Box::pin(async move { Ok(self.carry_out(election, who, request)) })
+    }
+
+    fn wake_ups(&self, election: &ElectionName) -> WakeUps {
+        let (sender, receiver) = mpsc::channel(WakeUps::CAPACITY);
+        self.with(election, |entry| entry.waiting.push(sender));
+        WakeUps(receiver)
+    }
+
+    fn inspect<'a>(&'a self, election: &'a ElectionName) -> StoreFuture<'a, Inspection> {
+        Box::pin(async move {
+            Ok(self.with(election, |entry| Inspection {
+                record: entry.record.clone(),
+                clock: wall_clock(),
+                holder: entry.holder.clone(),
+                since: entry.since,
+                changed: entry.changed,
+                candidates: entry
+                    .candidates
+                    .iter()
+                    .map(|(identity, last_seen)| Presence {
+                        identity: identity.clone(),
+                        last_seen: *last_seen,
+                    })
+                    .collect(),
+            }))
+        })
+    }
+
+    fn elections(&self) -> StoreFuture<'_, Vec<ElectionName>> {
+        Box::pin(async move {
+            let elections = self.lock();
+            let known = elections
+                .iter()
+                .filter(|(_, entry)| entry.record != Record::ABSENT);
+            Ok(known.map(|(name, _)| name.clone()).collect())
+        })
+    }
+
+    fn history<'a>(
+        &'a self,
+        election: &'a ElectionName,
+        limit: usize,
+    ) -> StoreFuture<'a, Vec<HistoryEntry>> {
+        Box::pin(async move {
+            Ok(self.with(election, |entry| {
+                entry.history.iter().take(limit).cloned().collect()
+            }))
+        })
+    }
+}
+
+/// This host's wall clock, as a server would tell it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a store's clock is a wall clock: it numbers terms and decides nothing"
+)]
+pub(super) fn wall_clock() -> WallMillis {
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let millis = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+    WallMillis::new(millis).unwrap_or(WallMillis::MAX)
+}

@@ -1,0 +1,210 @@
+//! The stores: independent servers, or files, that keep one record per election.
+//!
+//! ```text
+//!   election/  ──▶ Store::execute(election, who, Request) ──▶ Reply      one round trip, bounded in time
+//!              ◀── WakeUps                                                a hint, polling backs it up
+//!   cli/       ──▶ Store::inspect, elections, history                     read only, for people
+//! ```
+//!
+//! Whatever a store is made of, it must do what [`apply`](crate::protocol::apply) does to its record,
+//! atomically; the conformance suite in `tests/` holds each of them to that. What a store returns is
+//! untrusted until it is parsed.
+
+mod address;
+mod error;
+mod memory;
+// mod redis;
+// #[cfg(feature = "sqlite")]
+// mod sqlite;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio::sync::mpsc;
+
+use crate::protocol::{
+    Durability, ElectionName, Identity, Record, Reply, Request, Term, WallMillis,
+};
+
+pub use address::{InvalidAddress, StoreAddress};
+pub use error::StoreError;
+pub use memory::MemoryStore;
+
+/// The outcome of an operation on a store, in the future.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// A server or file that keeps one record per election.
+///
+/// Every method may be called from any task of the runtime that first used the store. An operation ends
+/// within the store's `op_timeout`, whatever the server does.
+pub trait Store: Send + Sync + 'static {
+    /// Its address without any secret, as it is shown to people.
+    fn label(&self) -> &str;
+
+    /// Whether it may come back empty.
+    fn durability(&self) -> Durability;
+
+    /// Carries out one request on the record of `election`, atomically, on behalf of `who`.
+    ///
+    /// An observation also notes that `who` campaigns, in the same round trip.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] tells whether the request may have been executed all the same.
+    fn execute<'a>(
+        &'a self,
+        election: &'a ElectionName,
+        who: &'a Identity,
+        request: &'a Request,
+    ) -> StoreFuture<'a, Reply>;
+
+    /// The releases of `election` from now on, as they become known. They are hints: some may be lost
+    /// or come twice.
+    fn wake_ups(&self, election: &ElectionName) -> WakeUps;
+
+    /// What people want to know of one election. An election that was never held reads as
+    /// [`Record::ABSENT`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] as for [`Store::execute`].
+    fn inspect<'a>(&'a self, election: &'a ElectionName) -> StoreFuture<'a, Inspection>;
+
+    /// The names of all elections that the store has a record of, sorted.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] as for [`Store::execute`].
+    fn elections(&self) -> StoreFuture<'_, Vec<ElectionName>>;
+
+    /// The latest entries of the election's history, the newest first, `limit` at the most.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] as for [`Store::execute`].
+    fn history<'a>(
+        &'a self,
+        election: &'a ElectionName,
+        limit: usize,
+    ) -> StoreFuture<'a, Vec<HistoryEntry>>;
+}
+
+/// A stream of releases: the vacant record, and the store's clock.
+///
+/// Its capacity is bounded; a release that does not fit is dropped, for polling finds it.
+#[derive(Debug)]
+pub struct WakeUps(pub mpsc::Receiver<(Record, WallMillis)>);
+
+impl WakeUps {
+    /// How many releases may wait to be taken.
+    pub const CAPACITY: usize = 16;
+
+    /// Waits for the next release; `None` when the store will never tell of one.
+    pub async fn next(&mut self) -> Option<(Record, WallMillis)> {
+        self.0.recv().await
+    }
+}
+
+/// One election as its store sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// The record.
+    pub record: Record,
+    /// The store's clock at that moment.
+    pub clock: WallMillis,
+    /// Who holds the record, as it introduced itself.
+    pub holder: Option<Identity>,
+    /// When the present holder was granted the record.
+    pub since: Option<WallMillis>,
+    /// When the record last changed: the last heartbeat, claim or release.
+    pub changed: Option<WallMillis>,
+    /// Who campaigns, sorted by id.
+    pub candidates: Vec<Presence>,
+}
+
+/// A candidate that was seen campaigning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Presence {
+    /// Who it is.
+    pub identity: Identity,
+    /// When it last observed the record.
+    pub last_seen: WallMillis,
+}
+
+/// Something that happened to a record, for people. It decides nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryEntry {
+    /// When, by the store's clock.
+    pub at: WallMillis,
+    /// The term it happened to.
+    pub term: Term,
+    /// Whose term it is.
+    pub holder: Identity,
+    /// What happened.
+    pub change: Change,
+}
+
+/// What happened to a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Change {
+    /// It was claimed for the first time, or for the first time since the store forgot it.
+    ClaimedAbsent,
+    /// It was claimed while nobody held it.
+    ClaimedVacant,
+    /// It was taken over from a holder whose counter stood still.
+    ClaimedStalled,
+    /// It was taken over from a program that speaks only the bare protocol.
+    ClaimedForeign,
+    /// An acting leader added this store to those that hold its term.
+    Joined,
+    /// Its holder released it.
+    Released,
+}
+
+/// What a store is opened with, besides its address.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// What the keys of a Redis begin with. Default `incumbent:`.
+    pub key_prefix: String,
+    /// How long one operation may take, connecting included.
+    pub op_timeout: Duration,
+    /// The user name, when the address has none.
+    pub username: Option<String>,
+    /// The password, when the address has none.
+    pub password: Option<SecretString>,
+}
+
+impl StoreOptions {
+    /// The default of [`StoreOptions::key_prefix`].
+    pub const KEY_PREFIX: &'static str = "incumbent:";
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            key_prefix: Self::KEY_PREFIX.to_owned(),
+            op_timeout: Duration::from_secs(1),
+            username: None,
+            password: None,
+        }
+    }
+}
+
+/// Opens the store at an address. Nothing is connected yet: a server that is down is found out by the
+/// first operation, and only that operation fails.
+///
+/// Within one process, all elections with the same address and options share one connection.
+///
+/// # Errors
+///
+/// [`InvalidAddress`] when this build cannot speak to such a store, or the key prefix holds a brace.
+pub fn open(
+    address: &StoreAddress,
+    options: &StoreOptions,
+) -> Result<Arc<dyn Store>, InvalidAddress> {
+    todo!("{address:?} {options:?}")
+}
