@@ -1,5 +1,12 @@
 //! Exactly one active instance.
 
+pub mod election;
+pub mod observe;
 pub mod protocol;
-
 pub mod store;
+
+pub use election::{
+    BlockingElection, BlockingLeadership, CampaignError, ConfigError, Election, ElectionBuilder,
+    Leadership, Lease, Lost, Overrun, RunError, run_as_leader,
+};
+pub use observe::{ElectionEvent, Happening};

@@ -115,6 +115,19 @@ pub enum LossReason {
     StoreForgot,
 }
 
+impl std::fmt::Display for LossReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Deposed => "deposed: the record is in other hands",
+            Self::TenureEnded => "no majority of the stores acknowledged a heartbeat in time",
+            Self::Suspended => "the process stood still past its tenure",
+            Self::Unhealthy => "the work is not healthy",
+            Self::Resigned => "resigned",
+            Self::StoreForgot => "the store lost its data, and another candidate came first",
+        })
+    }
+}
+
 /// What a candidate wants done after an input.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
@@ -502,6 +515,12 @@ impl Candidate {
     #[must_use]
     pub fn record(&self, store: StoreIndex) -> Option<&Record> {
         self.stores.get(store.get())?.watch.record()
+    }
+
+    /// Since when a store's record stands as it was last seen.
+    #[must_use]
+    pub fn unchanged_since(&self, store: StoreIndex) -> Option<Timestamp> {
+        self.stores.get(store.get())?.watch.unchanged_since()
     }
 
     /// The last clock seen of a store.

@@ -1,0 +1,157 @@
+//! The same election for programs without an async runtime.
+
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Duration;
+
+use super::{CampaignError, Election, Leadership, Lease, Lost, RunError, runtime};
+use crate::protocol::LossReason;
+
+/// An election whose calls block the calling thread. Heartbeats go on regardless, on their own thread.
+///
+/// Do not call it from async code: it blocks the thread that runs it.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use incumbent::{Election, store::MemoryStore};
+///
+/// let election = Election::builder("nightly-report")
+///     .store_object(Arc::new(MemoryStore::new("example")))
+///     .build()?
+///     .blocking();
+/// {
+///     let leadership = election.campaign()?;
+///     println!("critical section, token {}", leadership.fencing_token());
+/// } // Resigned here, and confirmed.
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct BlockingElection {
+    election: Election,
+}
+
+impl BlockingElection {
+    pub(super) const fn new(election: Election) -> Self {
+        Self { election }
+    }
+
+    /// As [`Election::campaign`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Election::campaign`].
+    pub fn campaign(&self) -> Result<BlockingLeadership, CampaignError> {
+        let election = self.election.clone();
+        runtime::block_on(async move { election.campaign().await }).map(BlockingLeadership::new)
+    }
+
+    /// As [`Election::try_campaign`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Election::try_campaign`].
+    pub fn try_campaign(&self) -> Result<BlockingLeadership, CampaignError> {
+        let election = self.election.clone();
+        runtime::block_on(async move { election.try_campaign().await }).map(BlockingLeadership::new)
+    }
+
+    /// As [`Election::campaign_timeout`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Election::campaign_timeout`].
+    pub fn campaign_timeout(&self, wait: Duration) -> Result<BlockingLeadership, CampaignError> {
+        let election = self.election.clone();
+        runtime::block_on(async move { election.campaign_timeout(wait).await })
+            .map(BlockingLeadership::new)
+    }
+
+    /// Campaigns, runs `work` on this thread while leading, and resigns when it returns or panics.
+    ///
+    /// Nothing can end a thread from outside: the work must ask [`Lease::check`] or [`Lease::loss`]
+    /// often enough to return by itself. If it has not returned by its deadline the process aborts,
+    /// unless [`Overrun::Report`](super::Overrun::Report) was chosen.
+    ///
+    /// # Errors
+    ///
+    /// As [`Election::run_as_leader`].
+    ///
+    /// # Panics
+    ///
+    /// When `work` does.
+    pub fn run_as_leader<T>(&self, work: impl FnOnce(&Lease) -> T) -> Result<T, RunError> {
+        let leadership = self.campaign()?;
+        let lease = leadership.lease().clone();
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(&lease)));
+        let reason = lease.loss();
+        let held = lease.check();
+        leadership.resign();
+        match (outcome, reason) {
+            (Err(panic), _) => resume_unwind(panic),
+            (Ok(_), Some(reason)) => Err(Lost {
+                term: lease.term(),
+                reason,
+            }
+            .into()),
+            (Ok(value), None) => Ok(held.map(|()| value)?),
+        }
+    }
+
+    /// The election itself.
+    #[must_use]
+    pub const fn election(&self) -> &Election {
+        &self.election
+    }
+}
+
+/// A leadership that is resigned, and confirmed so, when it is dropped.
+#[derive(Debug)]
+#[must_use = "dropping a leadership gives it up at once"]
+pub struct BlockingLeadership {
+    leadership: Option<Leadership>,
+}
+
+impl BlockingLeadership {
+    const fn new(leadership: Leadership) -> Self {
+        Self {
+            leadership: Some(leadership),
+        }
+    }
+
+    /// Says that the work has ended, and waits until the records are released, or the stores have had
+    /// twice `op_timeout` to confirm it.
+    pub fn resign(self) {
+        drop(self);
+    }
+
+    /// Waits until the work is told to stop, and tells why.
+    #[must_use]
+    pub fn wait_lost(&self) -> LossReason {
+        let lease = self.lease().clone();
+        runtime::block_on(async move { lease.lost().await })
+    }
+
+    fn leadership(&self) -> &Leadership {
+        self.leadership
+            .as_ref()
+            .expect("the leadership is taken out only by the drop")
+    }
+}
+
+impl Deref for BlockingLeadership {
+    type Target = Leadership;
+
+    fn deref(&self) -> &Leadership {
+        self.leadership()
+    }
+}
+
+impl Drop for BlockingLeadership {
+    fn drop(&mut self) {
+        if let Some(leadership) = self.leadership.take() {
+            runtime::block_on(leadership.resign());
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Configuring an election: everything is checked here, once.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+
+use super::{ConfigError, Election, Shared};
+use crate::protocol::{CandidateId, ElectionName, Electorate, Timing, TimingConfig};
+use crate::store::{self, Store, StoreAddress, StoreOptions};
+
+/// What happens when the work has not ended by its deadline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Overrun {
+    /// The process aborts: nothing else ends a thread that does not return. This is the default, and the
+    /// only choice with which no two act however the work behaves.
+    #[default]
+    Abort,
+    /// It is only reported, as an event and in the log. For callers whose work ends by other means, and
+    /// for those that let the resource check the fencing token.
+    Report,
+}
+
+/// The configuration of an [`Election`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ElectionBuilder {
+    name: String,
+    sources: Vec<Source>,
+    options: StoreOptions,
+    timing: TimingConfig,
+    label: Option<String>,
+    overrun: Overrun,
+}
+
+#[derive(Clone)]
+enum Source {
+    Address(String),
+    Object(Arc<dyn Store>),
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            // An address may hold a password.
+            Self::Address(_) => f.write_str("an address"),
+            Self::Object(store) => f.write_str(store.label()),
+        }
+    }
+}
+
+impl ElectionBuilder {
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            sources: Vec::new(),
+            options: StoreOptions::default(),
+            timing: TimingConfig::default(),
+            label: None,
+            overrun: Overrun::default(),
+        }
+    }
+
+    /// Adds a store by its address, such as `redis://127.0.0.1/`. Several stores form a quorum: give
+    /// 1, 3 or 5 independent ones.
+    pub fn store(mut self, address: &str) -> Self {
+        self.sources.push(Source::Address(address.to_owned()));
+        self
+    }
+
+    /// Adds a store of one's own making.
+    pub fn store_object(mut self, store: Arc<dyn Store>) -> Self {
+        self.sources.push(Source::Object(store));
+        self
+    }
+
+    /// How to connect to the stores given by address. The timing's `op_timeout` takes the place of
+    /// [`StoreOptions::op_timeout`].
+    pub fn store_options(mut self, options: StoreOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// The timing.
+    pub fn timing(mut self, timing: TimingConfig) -> Self {
+        self.timing = timing;
+        self
+    }
+
+    /// The time between two heartbeats: [`TimingConfig::interval`].
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.timing.interval = interval;
+        self
+    }
+
+    /// How many polls a counter must stand still: [`TimingConfig::stall_polls`].
+    pub fn stall_polls(mut self, polls: u32) -> Self {
+        self.timing.stall_polls = polls;
+        self
+    }
+
+    /// What the ids of this program's candidacies begin with. Default: host and process id. Two
+    /// programs with the same label are kept apart by a random part.
+    pub fn label(mut self, label: &str) -> Self {
+        self.label = Some(label.to_owned());
+        self
+    }
+
+    /// What happens when the work has not ended by its deadline.
+    pub fn overrun(mut self, overrun: Overrun) -> Self {
+        self.overrun = overrun;
+        self
+    }
+
+    /// Checks the configuration. Nothing is connected yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the part that cannot be used.
+    pub fn build(self) -> Result<Election, ConfigError> {
+        let name = ElectionName::new(&self.name)?;
+        let timing = Timing::new(&self.timing)?;
+        let electorate = Electorate::new(self.sources.len())?;
+        let options = StoreOptions {
+            op_timeout: timing.op_timeout(),
+            ..self.options
+        };
+        let mut stores: Vec<Arc<dyn Store>> = Vec::with_capacity(self.sources.len());
+        for source in self.sources {
+            stores.push(match source {
+                Source::Object(store) => store,
+                Source::Address(text) => {
+                    let address: StoreAddress = text.parse()?;
+                    store::open(&address, &options)?
+                }
+            });
+        }
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = stores.iter().find(|store| !seen.insert(store.label())) {
+            return Err(ConfigError::SameStore {
+                store: twice.label().to_owned(),
+            });
+        }
+        let host = host();
+        let label = match self.label {
+            Some(label) => checked(label)?,
+            None => format!("{host}:{}", std::process::id()),
+        };
+        Ok(Election {
+            shared: Arc::new(Shared {
+                name,
+                stores,
+                electorate,
+                timing,
+                label: label.into(),
+                host: host.into(),
+                overrun: self.overrun,
+                openings: Mutex::default(),
+                events: broadcast::Sender::new(Election::EVENTS_KEPT),
+            }),
+        })
+    }
+}
+
+/// A label must leave room for the random part of an id.
+fn checked(label: String) -> Result<String, ConfigError> {
+    match CandidateId::new(&format!("{label}:{}", "0".repeat(16))) {
+        Ok(_) => Ok(label),
+        Err(source) => Err(ConfigError::Label { label, source }),
+    }
+}
+
+/// The host's name, with what cannot stand in an id replaced.
+fn host() -> String {
+    let name: String = gethostname::gethostname()
+        .to_string_lossy()
+        .chars()
+        .take(100)
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    if name.is_empty() {
+        "localhost".to_owned()
+    } else {
+        name
+    }
+}

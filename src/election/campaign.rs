@@ -1,0 +1,195 @@
+//! Campaigning: waiting, not waiting, and waiting for a while.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::driver::{Command, Driver, Standing};
+use super::{CampaignError, Election, Leadership, Overrun, guard, runtime};
+use crate::protocol::{CandidateId, Identity, Prospect, Term};
+
+/// How many commands a candidacy may have waiting: there are only two to give.
+const COMMANDS: usize = 4;
+
+/// How long a campaign waits for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    /// Until it is elected.
+    Endless,
+    /// Until it is plain that somebody else leads, or that nobody can.
+    None,
+}
+
+impl Election {
+    /// Campaigns until elected, however long that takes. A store that is down is waited for.
+    ///
+    /// Dropping the future leaves the election.
+    ///
+    /// # Errors
+    ///
+    /// [`CampaignError::Denied`] when the stores refuse us from the start.
+    pub async fn campaign(&self) -> Result<Leadership, CampaignError> {
+        self.enter().elected(Patience::Endless).await
+    }
+
+    /// Campaigns only if nobody leads: it comes back as soon as it is plain that somebody does.
+    ///
+    /// On a store that may have forgotten a leader it waits out the probation first, for nobody can
+    /// tell before whether somebody leads.
+    ///
+    /// # Errors
+    ///
+    /// [`CampaignError::Held`] when somebody leads, [`CampaignError::Unreachable`] when no majority of
+    /// the stores answers, [`CampaignError::Denied`] when they refuse us.
+    pub async fn try_campaign(&self) -> Result<Leadership, CampaignError> {
+        self.enter().elected(Patience::None).await
+    }
+
+    /// Campaigns for at most `wait`.
+    ///
+    /// # Errors
+    ///
+    /// [`CampaignError::TimedOut`] when somebody else has led all the while,
+    /// [`CampaignError::Unreachable`] when no majority of the stores answers at the end of it,
+    /// [`CampaignError::Denied`] when they refuse us from the start.
+    pub async fn campaign_timeout(&self, wait: Duration) -> Result<Leadership, CampaignError> {
+        let mut candidacy = self.enter();
+        let elected = candidacy.elected(Patience::Endless);
+        match timeout(wait, elected).await {
+            Some(outcome) => outcome,
+            None => Err(candidacy.timed_out(wait)),
+        }
+    }
+
+    fn enter(&self) -> Candidacy {
+        let identity = self.new_identity();
+        let (commands, received) = mpsc::channel(COMMANDS);
+        let (shown, standing) = watch::channel(Standing::START);
+        let driver = Driver::new(self.shared.clone(), identity, received, shown);
+        runtime::handle().spawn(driver.run());
+        Candidacy {
+            election: self.clone(),
+            commands: Some(commands),
+            standing,
+        }
+    }
+
+    /// An identity that no candidacy had before: 64 random bits behind the label.
+    fn new_identity(&self) -> Identity {
+        let random = uuid::Uuid::new_v4().simple().to_string();
+        let id = format!("{}:{}", self.shared.label, &random[..16]);
+        CandidateId::new(&id)
+            .and_then(|id| {
+                let version = env!("CARGO_PKG_VERSION");
+                Identity::new(id, &self.shared.host, std::process::id(), version)
+            })
+            .expect("the label and the host were checked when the election was built")
+    }
+}
+
+/// A campaign under way. Dropping it leaves the election.
+struct Candidacy {
+    election: Election,
+    commands: Option<mpsc::Sender<Command>>,
+    standing: watch::Receiver<Standing>,
+}
+
+impl Candidacy {
+    async fn elected(&mut self, patience: Patience) -> Result<Leadership, CampaignError> {
+        loop {
+            let standing = self.standing.borrow_and_update().clone();
+            match (standing, patience) {
+                (Standing::Elected(lease), _) => {
+                    let commands = self.commands.take();
+                    let commands = commands.expect("a candidacy is elected once");
+                    let overrun = self.election.shared.overrun;
+                    let guarded = (overrun == Overrun::Abort).then(|| guard::watch(lease.clone()));
+                    return Ok(Leadership::new(
+                        lease,
+                        commands,
+                        self.standing.clone(),
+                        guarded,
+                    ));
+                }
+                (Standing::Refused(source), _) => {
+                    return Err(CampaignError::Denied {
+                        election: self.name(),
+                        source: Box::new(source),
+                    });
+                }
+                (
+                    Standing::Campaigning {
+                        prospect: Prospect::Held,
+                        leader,
+                        ..
+                    },
+                    Patience::None,
+                ) => {
+                    return Err(CampaignError::Held {
+                        election: self.name(),
+                        leader,
+                    });
+                }
+                (
+                    Standing::Campaigning {
+                        prospect: Prospect::Unreachable,
+                        error: Some(source),
+                        ..
+                    },
+                    Patience::None,
+                ) => {
+                    return Err(CampaignError::Unreachable {
+                        election: self.name(),
+                        source: Box::new(source),
+                    });
+                }
+                (Standing::Campaigning { .. } | Standing::Over, _) => {}
+            }
+            if self.standing.changed().await.is_err() {
+                // The driver ends only after it was told to, and nobody else could have told it.
+                unreachable!("a candidacy ended while its campaign was waiting");
+            }
+        }
+    }
+
+    fn timed_out(&self, waited: Duration) -> CampaignError {
+        let standing = self.standing.borrow().clone();
+        let (leader, error): (Option<(CandidateId, Term)>, _) = match standing {
+            Standing::Campaigning {
+                prospect: Prospect::Unreachable,
+                error,
+                ..
+            } => (None, error),
+            Standing::Campaigning { leader, .. } => (leader, None),
+            Standing::Refused(_) | Standing::Elected(_) | Standing::Over => (None, None),
+        };
+        match error {
+            Some(source) => CampaignError::Unreachable {
+                election: self.name(),
+                source: Box::new(source),
+            },
+            None => CampaignError::TimedOut {
+                election: self.name(),
+                waited,
+                leader,
+            },
+        }
+    }
+
+    fn name(&self) -> String {
+        self.election.shared.name.as_str().to_owned()
+    }
+}
+
+/// `tokio::time::timeout` on the runtime of the elections, so that the caller needs no timer.
+async fn timeout<F: Future>(wait: Duration, future: F) -> Option<F::Output> {
+    let mut timer = runtime::handle().spawn(tokio::time::sleep(wait));
+    tokio::select! {
+        biased;
+        output = future => {
+            timer.abort();
+            Some(output)
+        }
+        _ = &mut timer => None,
+    }
+}

@@ -1,0 +1,472 @@
+//! The driver: gives one candidate its clock, its stores and its timer, and carries out what it says.
+//!
+//! ```text
+//!   commands ─────┐                      ┌──▶ requests to the stores, all at once, each bounded
+//!   replies ──────┼─▶ Candidate::handle ─┼──▶ Lease       what the work may still do
+//!   wake-ups ─────┤     (boot time)      ├──▶ Standing    what a campaign waits for
+//!   the timer ────┘                      └──▶ events
+//! ```
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Sleep;
+
+use super::Shared;
+use super::clock;
+use super::lease::Lease;
+use crate::observe::Happening;
+use crate::protocol::{
+    Candidate, CandidateConfig, CandidateId, Event, Identity, Input, LossReason, Occupancy,
+    Opening, Outgoing, Prospect, Record, Reply, RequestId, Role, Step, StoreIndex, Term, Timestamp,
+    WallMillis,
+};
+use crate::store::{StoreError, WakeUps};
+
+/// What the owner of a candidacy tells its driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    /// Leave the election; a leader's work is told to stop.
+    Resign(LossReason),
+    /// The work has provably ended.
+    WorkEnded,
+}
+
+/// How a candidacy stands, for who waits for it.
+#[derive(Clone, Debug)]
+pub(super) enum Standing {
+    Campaigning {
+        prospect: Prospect,
+        leader: Option<(CandidateId, Term)>,
+        error: Option<StoreError>,
+    },
+    /// The stores refuse us, and have never done otherwise.
+    Refused(StoreError),
+    Elected(Lease),
+    Over,
+}
+
+impl Standing {
+    pub(super) const START: Self = Self::Campaigning {
+        prospect: Prospect::Open,
+        leader: None,
+        error: None,
+    };
+}
+
+type Answer = (StoreIndex, RequestId, Result<Reply, StoreError>);
+type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+pub(super) struct Driver {
+    shared: Arc<Shared>,
+    identity: Arc<Identity>,
+    candidate: Candidate,
+    commands: mpsc::Receiver<Command>,
+    standing: watch::Sender<Standing>,
+    answers: FuturesUnordered<Answering>,
+    wake_ups: Vec<Option<WakeUps>>,
+    links: Vec<Link>,
+    lease: Option<Lease>,
+    leader: Option<Following>,
+    /// Since when nobody leads, as far as the records seen tell.
+    leaderless: Option<Timestamp>,
+    overrun_told: bool,
+}
+
+/// Whether a store answers.
+#[derive(Clone, Debug, Default)]
+struct Link {
+    answered: bool,
+    down_since: Option<Timestamp>,
+    error: Option<Arc<StoreError>>,
+}
+
+/// Who leads in the eyes of a standby.
+type Following = (Option<CandidateId>, Term);
+
+impl Driver {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        identity: Identity,
+        commands: mpsc::Receiver<Command>,
+        standing: watch::Sender<Standing>,
+    ) -> Self {
+        let candidate = Candidate::new(CandidateConfig {
+            id: identity.id().clone(),
+            timing: shared.timing,
+            electorate: shared.electorate,
+            seed: fastrand::u64(..),
+            openings: shared.take_openings(),
+        });
+        let stores = shared.stores.len();
+        Self {
+            shared,
+            identity: Arc::new(identity),
+            candidate,
+            commands,
+            standing,
+            answers: FuturesUnordered::new(),
+            wake_ups: (0..stores).map(|_| None).collect(),
+            links: vec![Link::default(); stores],
+            lease: None,
+            leader: None,
+            leaderless: None,
+            overrun_told: false,
+        }
+    }
+
+    /// Runs the candidacy to its end.
+    pub(super) async fn run(mut self) {
+        self.tell(Happening::Campaigning);
+        let mut timer = Box::pin(tokio::time::sleep(std::time::Duration::ZERO));
+        let mut input = Input::Tick;
+        let mut owner_gone = false;
+        loop {
+            self.handle(input, &mut timer);
+            if self.candidate.role() == Role::Done {
+                break;
+            }
+            input = tokio::select! {
+                biased;
+                command = self.commands.recv(), if !owner_gone => match command {
+                    Some(Command::Resign(reason)) => Input::Resign(reason),
+                    Some(Command::WorkEnded) => Input::WorkEnded,
+                    None => {
+                        owner_gone = true;
+                        // Whoever could stop the work, or would have begun it, is gone.
+                        self.handle(Input::Resign(LossReason::Resigned), &mut timer);
+                        Input::WorkEnded
+                    }
+                },
+                Some((store, id, result)) = self.answers.next() => self.answer(store, id, result),
+                (store, record, clock) = next_release(&mut self.wake_ups) => {
+                    if self.leader.is_some() {
+                        self.leaderless.get_or_insert_with(clock::now);
+                    }
+                    Input::Woken { store, record, clock }
+                }
+                () = &mut timer => Input::Tick,
+            };
+        }
+        self.finish();
+    }
+
+    fn handle(&mut self, input: Input, timer: &mut Pin<Box<Sleep>>) {
+        let now = clock::now();
+        let step = self.candidate.handle(now, input);
+        self.carry_out(now, step, timer);
+    }
+
+    fn carry_out(&mut self, now: Timestamp, step: Step, timer: &mut Pin<Box<Sleep>>) {
+        for outgoing in step.sends {
+            self.ask(outgoing);
+        }
+        for event in step.events {
+            self.happened(now, event);
+        }
+        self.renew_lease(now);
+        self.listen();
+        self.show_standing();
+        let wait = step.wake_at.since(now);
+        // A day is further than any deadline of the protocol, and within what a timer can hold.
+        let wait = wait.min(crate::protocol::Timing::MAX_WINDOW);
+        timer.as_mut().reset(tokio::time::Instant::now() + wait);
+    }
+
+    fn ask(&self, outgoing: Outgoing) {
+        let shared = Arc::clone(&self.shared);
+        let identity = Arc::clone(&self.identity);
+        self.answers.push(Box::pin(async move {
+            let store = &shared.stores[outgoing.store.get()];
+            let result = store
+                .execute(&shared.name, &identity, &outgoing.request)
+                .await;
+            (outgoing.store, outgoing.id, result)
+        }));
+    }
+
+    fn answer(
+        &mut self,
+        store: StoreIndex,
+        id: RequestId,
+        result: Result<Reply, StoreError>,
+    ) -> Input {
+        let now = clock::now();
+        let label: Arc<str> = self.shared.stores[store.get()].label().into();
+        let link = &mut self.links[store.get()];
+        let told = match &result {
+            Ok(_) => {
+                link.answered = true;
+                link.error = None;
+                link.down_since.take().map(|since| Happening::StoreUp {
+                    store: label,
+                    after: now.since(since),
+                })
+            }
+            Err(error) => {
+                let error = Arc::new(error.clone());
+                // Told once per change of state, not once per attempt.
+                let changed = link.error.as_ref().is_none_or(|before| {
+                    std::mem::discriminant(&**before) != std::mem::discriminant(&*error)
+                        && !(is_outage(before) && is_outage(&error))
+                });
+                link.down_since.get_or_insert(now);
+                link.error = Some(Arc::clone(&error));
+                changed.then_some(Happening::StoreDown {
+                    store: label,
+                    error,
+                })
+            }
+        };
+        if let Some(happening) = told {
+            self.tell(happening);
+        }
+        let result = result.map_err(|error| error.failure());
+        Input::Replied { store, id, result }
+    }
+
+    fn happened(&mut self, now: Timestamp, event: Event) {
+        match event {
+            Event::Saw { .. } => self.saw(now),
+            Event::Claimed { term, stores } => {
+                self.note_stall();
+                self.tell(Happening::Claiming { term, stores });
+            }
+            Event::ClaimFailed { term, granted } => {
+                self.tell(Happening::ClaimFailed { term, granted });
+            }
+            Event::Probation { term, until } => self.tell(Happening::Probation {
+                term,
+                wait: until.since(now),
+            }),
+            Event::Elected { term, deadline } => {
+                let lease = Lease::new(term, deadline);
+                self.lease = Some(lease.clone());
+                let leaderless = self.leaderless.take().map(|since| now.since(since));
+                self.wake_ups.iter_mut().for_each(|slot| *slot = None);
+                // The work starts here; what is told about it can wait.
+                self.standing.send_replace(Standing::Elected(lease));
+                self.leader = None;
+                self.tell(Happening::Elected { term, leaderless });
+            }
+            Event::Joined { store } => self.tell(Happening::StoreJoined {
+                store: self.label(store),
+            }),
+            Event::Parted { store } => self.tell(Happening::StoreParted {
+                store: self.label(store),
+            }),
+            Event::Stopping {
+                term,
+                reason,
+                deadline,
+            } => {
+                if let Some(lease) = &self.lease {
+                    lease.lose(reason);
+                }
+                self.tell(Happening::Stopping {
+                    term,
+                    reason,
+                    within: deadline.since(now),
+                });
+            }
+            Event::Expired { term } => {
+                let ended = self.lease.as_ref().is_none_or(Lease::has_work_ended);
+                if !ended && !std::mem::replace(&mut self.overrun_told, true) {
+                    self.tell(Happening::Overrun { term });
+                }
+            }
+            Event::Released { term, stores } => self.tell(Happening::Released { term, stores }),
+        }
+    }
+
+    /// Works out who leads from the last record of each store, and tells when that has changed.
+    fn saw(&mut self, now: Timestamp) {
+        if self.candidate.role() != Role::Standby {
+            return;
+        }
+        let records = self.records();
+        let holders = records.iter().filter_map(|record| match &record.occupancy {
+            Occupancy::Held { holder, .. } if holder != self.candidate.id() => {
+                Some((Some(holder.clone()), record.term))
+            }
+            Occupancy::Foreign { .. } => Some((None, record.term)),
+            Occupancy::Held { .. } | Occupancy::Absent | Occupancy::Vacant => None,
+        });
+        let majority = self.shared.electorate.majority();
+        let holders: Vec<Following> = holders.collect();
+        let leading = holders
+            .iter()
+            .find(|leader| holders.iter().filter(|other| other == leader).count() >= majority)
+            .cloned();
+        if let Some((leader, term)) = &leading {
+            self.leaderless = None;
+            if self.leader != leading {
+                self.tell(Happening::Following {
+                    leader: leader.clone(),
+                    term: *term,
+                });
+            }
+            self.leader = leading;
+        } else if records.len() - holders.len() >= majority
+            && let Some((_, term)) = self.leader.take()
+        {
+            self.leaderless.get_or_insert(now);
+            self.tell(Happening::Leaderless { term });
+        }
+    }
+
+    /// A leader whose counter stands still is taken to be gone since its last heartbeat.
+    fn note_stall(&mut self) {
+        if self.leader.is_some() && self.leaderless.is_none() {
+            let stores = self.shared.electorate.stores();
+            self.leaderless = stores
+                .filter_map(|store| self.candidate.unchanged_since(store))
+                .max();
+        }
+    }
+
+    fn records(&self) -> Vec<&Record> {
+        let stores = self.shared.electorate.stores();
+        stores
+            .filter_map(|store| self.candidate.record(store))
+            .collect()
+    }
+
+    fn renew_lease(&mut self, now: Timestamp) {
+        if let (Some(lease), Some(deadline)) = (&self.lease, self.candidate.deadline()) {
+            lease.renew(deadline, self.candidate.may_act(now));
+        }
+    }
+
+    /// Listens for releases while there is somebody to wait for.
+    fn listen(&mut self) {
+        if self.candidate.role() != Role::Standby {
+            return;
+        }
+        for (index, slot) in self.wake_ups.iter_mut().enumerate() {
+            let store = StoreIndex(u8::try_from(index).unwrap_or(u8::MAX));
+            let seen = self.candidate.record(store).is_some();
+            if slot.is_none() && seen {
+                *slot = Some(self.shared.stores[index].wake_ups(&self.shared.name));
+            }
+        }
+    }
+
+    fn show_standing(&self) {
+        if self.candidate.role() != Role::Standby {
+            return;
+        }
+        let refused = |link: &&Link| {
+            !link.answered && link.error.as_ref().is_some_and(|error| error.is_denied())
+        };
+        let denied = self.links.iter().filter(refused).count();
+        let majority = self.shared.electorate.majority();
+        let hopeless = self.links.len() - denied < majority;
+        let denial = self.links.iter().find(refused).filter(|_| hopeless);
+        let standing = match denial.and_then(|link| link.error.as_deref()) {
+            Some(error) => Standing::Refused(error.clone()),
+            None => self.campaigning(),
+        };
+        self.standing.send_if_modified(|current| {
+            let changed = !same(current, &standing);
+            if changed {
+                *current = standing;
+            }
+            changed
+        });
+    }
+
+    fn campaigning(&self) -> Standing {
+        let leader = self.leader.clone();
+        let latest = self.links.iter().find_map(|link| link.error.as_deref());
+        Standing::Campaigning {
+            prospect: self.candidate.prospect(),
+            leader: leader.and_then(|(leader, term)| Some((leader?, term))),
+            error: latest.cloned(),
+        }
+    }
+
+    fn label(&self, store: StoreIndex) -> Arc<str> {
+        self.shared.stores[store.get()].label().into()
+    }
+
+    fn tell(&self, happening: Happening) {
+        self.shared.tell(self.candidate.id(), happening);
+    }
+
+    fn finish(self) {
+        let now = clock::now();
+        let openings = self.shared.electorate.stores().map(|store| {
+            Some(Opening {
+                record: self.candidate.record(store)?.clone(),
+                clock: self.candidate.clock(store)?,
+                seen: now,
+            })
+        });
+        if self.lease.is_some() {
+            self.shared.keep_openings(openings.collect());
+        }
+        self.standing.send_replace(Standing::Over);
+    }
+}
+
+/// Whether an error says no more than that the store cannot be used just now: one outage shows itself
+/// as several of them.
+const fn is_outage(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Unreachable { .. } | StoreError::Unknown { .. }
+    )
+}
+
+fn same(a: &Standing, b: &Standing) -> bool {
+    match (a, b) {
+        (
+            Standing::Campaigning {
+                prospect,
+                leader,
+                error,
+            },
+            Standing::Campaigning {
+                prospect: other_prospect,
+                leader: other_leader,
+                error: other_error,
+            },
+        ) => {
+            prospect == other_prospect
+                && leader == other_leader
+                && error.is_some() == other_error.is_some()
+        }
+        (Standing::Refused(_), Standing::Refused(_)) => true,
+        (
+            Standing::Campaigning { .. }
+            | Standing::Refused(_)
+            | Standing::Elected(_)
+            | Standing::Over,
+            _,
+        ) => false,
+    }
+}
+
+/// The next release that any store tells of; pending forever when none will.
+async fn next_release(wake_ups: &mut [Option<WakeUps>]) -> (StoreIndex, Record, WallMillis) {
+    poll_fn(|context| {
+        for (index, slot) in (0..).zip(wake_ups.iter_mut()) {
+            let Some(waiting) = slot else { continue };
+            match waiting.0.poll_recv(context) {
+                Poll::Ready(Some((record, clock))) => {
+                    return Poll::Ready((StoreIndex(index), record, clock));
+                }
+                // The store will not tell: polling remains.
+                Poll::Ready(None) => waiting.0.close(),
+                Poll::Pending => {}
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}

@@ -1,0 +1,128 @@
+//! The errors of an election, one type per situation in which a caller decides something.
+
+use std::time::Duration;
+
+use crate::protocol::{
+    CandidateId, InvalidElectorate, InvalidIdentity, InvalidName, InvalidTiming, LossReason, Term,
+};
+use crate::store::{InvalidAddress, StoreError};
+
+/// Why an election cannot be set up as configured.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The name of the election.
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    /// The label of the candidate.
+    #[error("the candidate label {label:?} cannot be used: {source}")]
+    Label {
+        /// The label given.
+        label: String,
+        /// What is wrong with it.
+        source: InvalidIdentity,
+    },
+    /// The address of a store.
+    #[error(transparent)]
+    Address(#[from] InvalidAddress),
+    /// The timing.
+    #[error(transparent)]
+    Timing(#[from] InvalidTiming),
+    /// The number of stores.
+    #[error(transparent)]
+    Electorate(#[from] InvalidElectorate),
+    /// The same store is named twice: a majority of the addresses would be no majority of stores.
+    #[error("the store {store} is given twice: the stores of an electorate must be independent")]
+    SameStore {
+        /// Its label.
+        store: String,
+    },
+}
+
+/// Why a campaign did not end in a leadership.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CampaignError {
+    /// Somebody else leads, and the campaign was not to wait.
+    #[error("election {election:?} is held{}", by(.leader))]
+    Held {
+        /// The election.
+        election: String,
+        /// Who leads, when that is known.
+        leader: Option<(CandidateId, Term)>,
+    },
+    /// The time given to the campaign is over.
+    #[error("not elected in {election:?} within {waited:?}; it is held{}", by(.leader))]
+    TimedOut {
+        /// The election.
+        election: String,
+        /// How long it waited.
+        waited: Duration,
+        /// Who leads, when that is known.
+        leader: Option<(CandidateId, Term)>,
+    },
+    /// So many stores do not answer that nobody can be elected.
+    #[error("no majority of the stores of election {election:?} can be used: {source}")]
+    Unreachable {
+        /// The election.
+        election: String,
+        /// What the last of them failed with.
+        source: Box<StoreError>,
+    },
+    /// The stores refuse us, and have never done otherwise.
+    #[error(
+        "election {election:?} cannot be entered: {source}; check the user name, the password and the permissions"
+    )]
+    Denied {
+        /// The election.
+        election: String,
+        /// What the store said.
+        source: Box<StoreError>,
+    },
+}
+
+impl CampaignError {
+    /// Whether somebody else leads.
+    #[must_use]
+    pub const fn is_held(&self) -> bool {
+        matches!(self, Self::Held { .. } | Self::TimedOut { .. })
+    }
+
+    /// Whether the stores refuse us, so that trying again without a change of configuration is in vain.
+    #[must_use]
+    pub const fn is_denied(&self) -> bool {
+        matches!(self, Self::Denied { .. })
+    }
+}
+
+fn by(leader: &Option<(CandidateId, Term)>) -> String {
+    match leader {
+        Some((id, term)) => format!(" by {id} since term {term}"),
+        None => " by somebody else".to_owned(),
+    }
+}
+
+/// The leadership is over: whatever the work does from here on, another leader may be doing too.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the leadership of term {term} is over: {reason}")]
+pub struct Lost {
+    /// The term that is over.
+    pub term: Term,
+    /// Why.
+    pub reason: LossReason,
+}
+
+/// Why `run_as_leader` did not bring the outcome of the work.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The election cannot be set up as configured.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// There was no leadership.
+    #[error(transparent)]
+    Campaign(#[from] CampaignError),
+    /// The leadership was lost before the work was done. The work has ended, or was dropped.
+    #[error(transparent)]
+    Lost(#[from] Lost),
+}

@@ -1,0 +1,140 @@
+//! The guard: a thread that ends the process when work outlives its deadline.
+//!
+//! It sleeps on a boot-time timer until the earliest deadline of all leaderships, and needs neither an
+//! event loop nor anybody's cooperation.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use rustix::io::{Errno, read};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+
+use super::clock;
+use super::lease::Lease;
+use crate::protocol::Timestamp;
+
+/// Keeps a lease under guard until it is dropped.
+#[derive(Debug)]
+pub(super) struct Guarded {
+    key: u64,
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        guard().lock().leases.remove(&self.key);
+    }
+}
+
+/// Puts a lease under guard.
+pub(super) fn watch(lease: Lease) -> Guarded {
+    let guard = guard();
+    let mut state = guard.lock();
+    let key = state.next_key;
+    state.next_key += 1;
+    let deadline = lease.deadline();
+    state.leases.insert(key, lease);
+    if deadline < state.armed {
+        state.armed = deadline;
+        guard.arm(deadline);
+    }
+    Guarded { key }
+}
+
+struct Guard {
+    timer: OwnedFd,
+    state: Mutex<State>,
+}
+
+struct State {
+    leases: BTreeMap<u64, Lease>,
+    next_key: u64,
+    armed: Timestamp,
+}
+
+static GUARD: OnceLock<Guard> = OnceLock::new();
+
+fn guard() -> &'static Guard {
+    GUARD.get_or_init(|| {
+        let timer = timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::CLOEXEC)
+            .expect("a boot-time timer for the deadlines can be created");
+        std::thread::Builder::new()
+            .name("incumbent-guard".to_owned())
+            .spawn(|| guard().keep())
+            .expect("a thread for the deadlines can be started");
+        Guard {
+            timer,
+            state: Mutex::new(State {
+                leases: BTreeMap::new(),
+                next_key: 0,
+                armed: Timestamp::NEVER,
+            }),
+        }
+    })
+}
+
+impl Guard {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn arm(&self, at: Timestamp) {
+        let zero = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // The value zero would disarm the timer; boot was never a deadline.
+        let since_boot = at.since(Timestamp::ZERO).clamp(
+            Duration::from_nanos(1),
+            Duration::from_secs(u32::MAX.into()),
+        );
+        let spec = Itimerspec {
+            it_interval: zero,
+            it_value: Timespec {
+                tv_sec: i64::try_from(since_boot.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: since_boot.subsec_nanos().into(),
+            },
+        };
+        timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &spec)
+            .expect("a valid time can be set on a timer of our own");
+    }
+
+    fn keep(&self) {
+        loop {
+            let mut expirations = [0; 8];
+            match read(&self.timer, &mut expirations) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => panic!("the timer of the deadlines cannot be read: {error}"),
+            }
+            let now = clock::now();
+            let mut state = self.lock();
+            let mut next = Timestamp::NEVER;
+            for lease in state.leases.values() {
+                if lease.has_work_ended() {
+                    continue;
+                }
+                if lease.deadline() <= now {
+                    end_process(lease);
+                }
+                next = next.min(lease.deadline());
+            }
+            state.armed = next;
+            if next != Timestamp::NEVER {
+                self.arm(next);
+            }
+        }
+    }
+}
+
+/// Ends the process: work that goes on would act beside the next leader.
+fn end_process(lease: &Lease) -> ! {
+    tracing::error!(
+        term = lease.fencing_token(),
+        "the work has outlived the tenure of its leadership: aborting the process, so that no two act"
+    );
+    std::process::abort();
+}

@@ -1,0 +1,87 @@
+//! The leadership: the guard that keeps it, and gives it up.
+
+use std::ops::Deref;
+
+use tokio::sync::{mpsc, watch};
+
+use super::driver::{Command, Standing};
+use super::guard::Guarded;
+use super::lease::Lease;
+use crate::protocol::LossReason;
+
+/// A leadership. As long as it lives, heartbeats keep it, on a thread of their own.
+///
+/// Dropping it says that the work has ended: the records are released at once, in the background. Use
+/// [`Leadership::resign`] to wait for that, above all before the process exits. Ask it anything that a
+/// [`Lease`] answers.
+#[derive(Debug)]
+#[must_use = "dropping a leadership gives it up at once"]
+pub struct Leadership {
+    lease: Lease,
+    commands: mpsc::Sender<Command>,
+    standing: watch::Receiver<Standing>,
+    _guarded: Option<Guarded>,
+}
+
+impl Leadership {
+    pub(super) const fn new(
+        lease: Lease,
+        commands: mpsc::Sender<Command>,
+        standing: watch::Receiver<Standing>,
+        guarded: Option<Guarded>,
+    ) -> Self {
+        Self {
+            lease,
+            commands,
+            standing,
+            _guarded: guarded,
+        }
+    }
+
+    /// What the work needs to know, to clone and to hand around.
+    #[must_use]
+    pub const fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// Has the work told to stop, for `reason`, while the leadership is kept until it has ended. Nothing
+    /// happens when it was told already.
+    pub fn stop(&self, reason: LossReason) {
+        if self.commands.try_send(Command::Resign(reason)).is_err() {
+            tracing::trace!("the candidacy is over already");
+        }
+    }
+
+    /// Says that the work has ended, and waits until the records are released, or the stores have had
+    /// twice `op_timeout` to confirm it.
+    pub async fn resign(self) {
+        self.lease.end_work();
+        let mut standing = self.standing.clone();
+        drop(self);
+        if standing
+            .wait_for(|standing| matches!(standing, Standing::Over))
+            .await
+            .is_err()
+        {
+            tracing::debug!("the driver of the candidacy is gone");
+        }
+    }
+}
+
+impl Deref for Leadership {
+    type Target = Lease;
+
+    fn deref(&self) -> &Lease {
+        &self.lease
+    }
+}
+
+impl Drop for Leadership {
+    fn drop(&mut self) {
+        self.lease.end_work();
+        // Should the queue be full, the driver still sees that it was closed.
+        if self.commands.try_send(Command::WorkEnded).is_err() {
+            tracing::trace!("the candidacy ends with its last command");
+        }
+    }
+}

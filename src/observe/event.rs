@@ -1,0 +1,114 @@
+//! The events of an election.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::protocol::{CandidateId, ElectionName, LossReason, Term, Timestamp};
+
+/// Something that happened to one candidacy.
+#[derive(Clone, Debug)]
+pub struct ElectionEvent {
+    /// When, on the boot-time clock.
+    pub at: Timestamp,
+    /// In which election.
+    pub election: ElectionName,
+    /// To which candidacy.
+    pub candidate: CandidateId,
+    /// What.
+    pub happening: Happening,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Happening {
+    /// The candidate begins to campaign.
+    Campaigning,
+    /// Somebody else leads.
+    Following {
+        /// Who. `None` is a program that speaks only the bare protocol.
+        leader: Option<CandidateId>,
+        /// Its term.
+        term: Term,
+    },
+    /// Nobody leads, as far as this candidate can see.
+    Leaderless {
+        /// The last term.
+        term: Term,
+    },
+    /// The candidate claims the election.
+    Claiming {
+        /// The term it claims.
+        term: Term,
+        /// On how many stores.
+        stores: usize,
+    },
+    /// The claim did not get a majority.
+    ClaimFailed {
+        /// The term it claimed.
+        term: Term,
+        /// How many stores had granted it.
+        granted: usize,
+    },
+    /// The stores may have forgotten a leader: the candidate waits before it acts.
+    Probation {
+        /// Its term.
+        term: Term,
+        /// How long.
+        wait: Duration,
+    },
+    /// The candidate leads.
+    Elected {
+        /// Its term, which is the fencing token.
+        term: Term,
+        /// How long nobody led, as far as this candidate has seen.
+        leaderless: Option<Duration>,
+    },
+    /// A further store holds the leader's term.
+    StoreJoined {
+        /// The store.
+        store: Arc<str>,
+    },
+    /// A store no longer holds the leader's term.
+    StoreParted {
+        /// The store.
+        store: Arc<str>,
+    },
+    /// The work is told to stop.
+    Stopping {
+        /// The term that ends.
+        term: Term,
+        /// Why.
+        reason: LossReason,
+        /// How long the work may take.
+        within: Duration,
+    },
+    /// The deadline has passed and the work has not ended. The records are kept, so that nobody else is
+    /// elected while it goes on.
+    Overrun {
+        /// The term.
+        term: Term,
+    },
+    /// The leadership is over, and its work has ended.
+    Released {
+        /// The term that has ended.
+        term: Term,
+        /// How many stores confirmed the release. None means that the next leader is elected only after
+        /// a window.
+        stores: usize,
+    },
+    /// A store stopped answering, or began to refuse.
+    StoreDown {
+        /// The store.
+        store: Arc<str>,
+        /// What it failed with.
+        error: Arc<crate::store::StoreError>,
+    },
+    /// A store answers again.
+    StoreUp {
+        /// The store.
+        store: Arc<str>,
+        /// How long it did not.
+        after: Duration,
+    },
+}

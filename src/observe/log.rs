@@ -1,0 +1,158 @@
+//! The events as log lines. At level info a person can tell who leads, why it changed, and how long
+//! nobody led.
+
+use std::time::Duration;
+
+use tracing::{debug, error, info, warn};
+
+use super::{ElectionEvent, Happening};
+use crate::protocol::LossReason;
+
+/// Writes one event as one line.
+pub(crate) fn log(event: &ElectionEvent) {
+    let election = event.election.as_str();
+    let candidate = event.candidate.as_str();
+    match &event.happening {
+        Happening::Campaigning => {
+            info!(election, candidate, "campaigning");
+        }
+        Happening::Following { leader, term } => match leader {
+            Some(leader) => {
+                info!(
+                    election,
+                    candidate,
+                    leader = leader.as_str(),
+                    term = term.get(),
+                    "standing by: {leader} leads"
+                );
+            }
+            None => {
+                info!(
+                    election,
+                    candidate,
+                    term = term.get(),
+                    "standing by: a program that speaks the bare protocol leads"
+                );
+            }
+        },
+        Happening::Leaderless { term } => {
+            info!(election, candidate, term = term.get(), "nobody leads");
+        }
+        Happening::Claiming { term, stores } => {
+            debug!(election, candidate, term = term.get(), stores, "claiming");
+        }
+        Happening::ClaimFailed { term, granted } => {
+            debug!(
+                election,
+                candidate,
+                term = term.get(),
+                granted,
+                "not elected"
+            );
+        }
+        Happening::Probation { term, wait } => {
+            info!(
+                election,
+                candidate,
+                term = term.get(),
+                "holding the election without acting for {}: the store is new to it, or has lost its data, and may have forgotten a leader",
+                short(*wait)
+            );
+        }
+        Happening::Elected { term, leaderless } => match leaderless {
+            Some(gap) => {
+                info!(
+                    election,
+                    candidate,
+                    term = term.get(),
+                    gap_ms = millis(*gap),
+                    "elected: leading after {} without a leader",
+                    short(*gap)
+                );
+            }
+            None => info!(election, candidate, term = term.get(), "elected: leading"),
+        },
+        Happening::StoreJoined { store } => {
+            info!(
+                election,
+                candidate,
+                store = &**store,
+                "{store} holds this leadership too"
+            );
+        }
+        Happening::StoreParted { store } => {
+            warn!(
+                election,
+                candidate,
+                store = &**store,
+                "{store} no longer holds this leadership"
+            );
+        }
+        Happening::Stopping {
+            term,
+            reason,
+            within,
+        } => {
+            let term = term.get();
+            let within_ms = millis(*within);
+            if *reason == LossReason::Resigned {
+                info!(election, candidate, term, %reason, within_ms, "stopping: {reason}");
+            } else {
+                warn!(election, candidate, term, %reason, within_ms, "leadership lost: {reason}; the work must end within {}", short(*within));
+            }
+        }
+        Happening::Overrun { term } => {
+            error!(
+                election,
+                candidate,
+                term = term.get(),
+                "the work has outlived its tenure: the election stays held until it ends"
+            );
+        }
+        Happening::Released { term, stores: 0 } => {
+            warn!(
+                election,
+                candidate,
+                term = term.get(),
+                "leadership over, and no store confirmed the release: the next leader comes after a window"
+            );
+        }
+        Happening::Released { term, stores } => {
+            info!(
+                election,
+                candidate,
+                term = term.get(),
+                stores,
+                "leadership over: released"
+            );
+        }
+        Happening::StoreDown { store, error } => {
+            warn!(election, candidate, store = &**store, "{error}");
+        }
+        Happening::StoreUp { store, after } => {
+            info!(
+                election,
+                candidate,
+                store = &**store,
+                after_ms = millis(*after),
+                "{store} answers again after {}",
+                short(*after)
+            );
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A duration for people: three digits are plenty.
+fn short(duration: Duration) -> String {
+    if duration >= Duration::from_secs(10) {
+        format!("{} s", duration.as_secs())
+    } else if duration >= Duration::from_secs(1) {
+        format!("{:.1} s", duration.as_secs_f64())
+    } else {
+        format!("{:.1} ms", duration.as_secs_f64() * 1000.0)
+    }
+}
