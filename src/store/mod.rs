@@ -14,8 +14,8 @@ mod address;
 mod error;
 mod memory;
 // mod redis;
-// #[cfg(feature = "sqlite")]
-// mod sqlite;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -32,6 +32,8 @@ use crate::protocol::{
 pub use address::{InvalidAddress, StoreAddress};
 pub use error::StoreError;
 pub use memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
 
 /// The outcome of an operation on a store, in the future.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
