@@ -1,33 +1,98 @@
 //! Where a store is: parsed once, and never shown with its secrets.
+//!
+//! ```text
+//!   "redis://user:pw@host/2" ──▶ parse ──▶ StoreAddress { label, Place }      the secret is in Place only
+//!                                  │             └─▶ Display, Debug, errors: "redis://user@host:6379/2"
+//!                                  └─▶ InvalidAddress: which part is wrong
+//! ```
+
+mod invalid;
+mod parse;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use secrecy::{ExposeSecret, SecretString};
+
+pub use invalid::InvalidAddress;
+
 /// The address of a store.
+///
+/// | text | store |
+/// | --- | --- |
+/// | `redis://[user[:password]@]host[:port][/db]` | one Redis |
+/// | `rediss://…[?ca=FILE][&cert=FILE&key=FILE]` | the same over TLS, with the system's authorities or the given one, and a client certificate |
+/// | `redis+unix://[user:password@]/path[?db=N]` | one Redis by its unix socket |
+/// | `redis+sentinel://[user:password@]host[:port],…/service[/db]` | the current master of a service |
+/// | `redis+cluster://[user:password@]host[:port],…` | a Redis Cluster |
+/// | `sqlite:PATH` | a file of this host |
+///
+/// A user name, a password or a path that holds `/`, `?`, `#`, `@`, `:` or `%` writes it as `%2F` and so
+/// on. A password need not stand here: [`StoreOptions`](super::StoreOptions) takes one as well. It
+/// never shows in what this type displays. The sentinels themselves are asked without a password.
+///
+/// # Examples
+///
+/// ```
+/// use incumbent::store::StoreAddress;
+///
+/// let address: StoreAddress = "redis://app:secret@db.example/2".parse()?;
+/// assert_eq!(address.to_string(), "redis://app@db.example:6379/2");
+///
+/// let error = "redis://db.example:port/".parse::<StoreAddress>().unwrap_err();
+/// assert_eq!(error.to_string(), "the port of db.example is not a number from 1 to 65535");
+/// # Ok::<(), incumbent::store::InvalidAddress>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoreAddress {
     label: Arc<str>,
-    pub(super) place: Place,
+    place: Place,
 }
 
-#[derive(Clone, PartialEq, Eq)]
-pub(super) enum Place {
-    Sqlite(PathBuf),
+impl StoreAddress {
+    /// The address of a file of this host, which is created when it is first used.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use incumbent::store::StoreAddress;
+    ///
+    /// assert_eq!(StoreAddress::sqlite("/run/elections.db").to_string(), "sqlite:/run/elections.db");
+    /// ```
+    #[must_use]
+    pub fn sqlite(path: impl Into<PathBuf>) -> Self {
+        Self::of(Place::Sqlite(path.into()))
+    }
+
+    /// The address without any secret, as [`Display`](fmt::Display) shows it.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    pub(super) const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    pub(super) fn shared_label(&self) -> Arc<str> {
+        Arc::clone(&self.label)
+    }
+
+    fn of(place: Place) -> Self {
+        Self {
+            label: place.to_string().into(),
+            place,
+        }
+    }
 }
 
 impl FromStr for StoreAddress {
     type Err = InvalidAddress;
 
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
-        match text.split_once(':') {
-            Some(("sqlite", path)) => Ok(Self {
-                label: text.into(),
-                place: Place::Sqlite(path.into()),
-            }),
-            Some(_) | None => Err(InvalidAddress::Scheme),
-        }
+        parse::place(text).map(Self::of)
     }
 }
 
@@ -43,11 +108,133 @@ impl fmt::Debug for StoreAddress {
     }
 }
 
-/// Why a text is not the address of a store.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidAddress {
-    /// The scheme is not known.
-    #[error("unknown scheme")]
-    Scheme,
+/// What an address means.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    Redis(RedisPlace),
+    Sqlite(PathBuf),
+}
+
+/// A Redis deployment, which database of it, and as whom.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct RedisPlace {
+    pub(super) deployment: Deployment,
+    pub(super) database: u16,
+    pub(super) credentials: Credentials,
+}
+
+/// How the servers of a Redis deployment are found.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Deployment {
+    Direct(Endpoint),
+    Tls(Endpoint, TlsFiles),
+    Unix(PathBuf),
+    Sentinel {
+        sentinels: Vec<Endpoint>,
+        service: String,
+    },
+    Cluster(Vec<Endpoint>),
+}
+
+/// One server.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    pub(super) host: String,
+    pub(super) port: u16,
+}
+
+/// The files of a TLS connection that are not the system's.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) struct TlsFiles {
+    /// The authority that signed the server's certificate.
+    pub(super) ca: Option<PathBuf>,
+    /// The client's certificate and its key.
+    pub(super) client: Option<(PathBuf, PathBuf)>,
+}
+
+/// As whom a server is spoken to.
+#[derive(Clone, Default)]
+pub(super) struct Credentials {
+    pub(super) username: Option<String>,
+    pub(super) password: Option<SecretString>,
+}
+
+impl PartialEq for Credentials {
+    fn eq(&self, other: &Self) -> bool {
+        self.username == other.username && same_secret(&self.password, &other.password)
+    }
+}
+
+impl Eq for Credentials {}
+
+/// Whether two secrets are the same. It decides only which connection is shared within this process, so
+/// nobody can measure how long it takes.
+pub(super) fn same_secret(one: &Option<SecretString>, other: &Option<SecretString>) -> bool {
+    one.as_ref().map(ExposeSecret::expose_secret) == other.as_ref().map(ExposeSecret::expose_secret)
+}
+
+/// The characters that end a user name or a service in an address.
+const SPECIAL: &[char] = &['/', '?', '#', '@', ':', '%'];
+
+/// Writes the address without its password and its TLS files. What it writes parses again.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Redis(place) => place.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for RedisPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match self.deployment {
+            Deployment::Direct(_) => "redis",
+            Deployment::Tls(..) => "rediss",
+            Deployment::Unix(_) => "redis+unix",
+            Deployment::Sentinel { .. } => "redis+sentinel",
+            Deployment::Cluster(_) => "redis+cluster",
+        };
+        write!(f, "{scheme}://")?;
+        if let Some(username) = &self.credentials.username {
+            write!(f, "{}@", parse::encoded(username, SPECIAL))?;
+        }
+        match &self.deployment {
+            Deployment::Direct(endpoint) => endpoint.fmt(f)?,
+            Deployment::Tls(endpoint, _) => endpoint.fmt(f)?,
+            Deployment::Unix(path) => {
+                f.write_str(&parse::encoded(&path.to_string_lossy(), &['?', '%']))?;
+            }
+            Deployment::Sentinel { sentinels, service } => {
+                list(f, sentinels)?;
+                write!(f, "/{}", parse::encoded(service, SPECIAL))?;
+            }
+            Deployment::Cluster(nodes) => list(f, nodes)?,
+        }
+        match (&self.deployment, self.database) {
+            (_, 0) => Ok(()),
+            (Deployment::Unix(_), database) => write!(f, "?db={database}"),
+            (_, database) => write!(f, "/{database}"),
+        }
+    }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, endpoints: &[Endpoint]) -> fmt::Result {
+    for (index, endpoint) in endpoints.iter().enumerate() {
+        if index > 0 {
+            f.write_str(",")?;
+        }
+        write!(f, "{endpoint}")?;
+    }
+    Ok(())
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
 }
