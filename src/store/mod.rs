@@ -13,9 +13,8 @@
 mod address;
 mod error;
 mod memory;
-// mod redis;
-#[cfg(feature = "sqlite")]
-mod sqlite;
+mod redis;
+mod registry;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -29,11 +28,13 @@ use crate::protocol::{
     Durability, ElectionName, Identity, Record, Reply, Request, Term, WallMillis,
 };
 
+use self::address::{Place, same_secret};
+use self::redis::RedisStore;
+use self::registry::Registry;
+
 pub use address::{InvalidAddress, StoreAddress};
 pub use error::StoreError;
 pub use memory::MemoryStore;
-#[cfg(feature = "sqlite")]
-pub use sqlite::SqliteStore;
 
 /// The outcome of an operation on a store, in the future.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -76,6 +77,8 @@ pub trait Store: Send + Sync + 'static {
     fn inspect<'a>(&'a self, election: &'a ElectionName) -> StoreFuture<'a, Inspection>;
 
     /// The names of all elections that the store has a record of, sorted.
+    ///
+    /// A large server is asked in many steps, a bounded number, each of which ends within `op_timeout`.
     ///
     /// # Errors
     ///
@@ -185,6 +188,17 @@ impl StoreOptions {
     pub const KEY_PREFIX: &'static str = "incumbent:";
 }
 
+impl PartialEq for StoreOptions {
+    fn eq(&self, other: &Self) -> bool {
+        self.key_prefix == other.key_prefix
+            && self.op_timeout == other.op_timeout
+            && self.username == other.username
+            && same_secret(&self.password, &other.password)
+    }
+}
+
+impl Eq for StoreOptions {}
+
 impl Default for StoreOptions {
     fn default() -> Self {
         Self {
@@ -208,5 +222,19 @@ pub fn open(
     address: &StoreAddress,
     options: &StoreOptions,
 ) -> Result<Arc<dyn Store>, InvalidAddress> {
-    todo!("{address:?} {options:?}")
+    static STORES: Registry<(StoreAddress, StoreOptions), dyn Store> = Registry::new();
+
+    STORES.get_or_open(
+        (address.clone(), options.clone()),
+        |(address, options)| match address.place() {
+            Place::Redis(place) => {
+                let store = RedisStore::open(address.shared_label(), place, options)?;
+                Ok(Arc::new(store) as Arc<dyn Store>)
+            }
+            Place::Sqlite(_) => Err(InvalidAddress::Feature {
+                scheme: "sqlite:",
+                feature: "sqlite",
+            }),
+        },
+    )
 }

@@ -1,0 +1,244 @@
+//! A store on Redis.
+//!
+//! ```text
+//!   RedisStore { prefix, op_timeout }        one per address and options
+//!      │ Keys, arguments                         ▲ Reply, Inspection
+//!      ▼                                         │
+//!   Script ──EVALSHA, EVAL when unknown──▶ Link  │   one connection per process and server
+//!                                           │   reply::Reader ◀── untrusted values
+//!                                           ▼        ▲
+//!                              Topology ─▶ Connection ─▶ server: scripts/*.lua, atomically
+//!                                           ▲
+//!   WakeUps ◀── Subscription ───────────────┘        one connection per process and server
+//! ```
+//!
+//! What the keys hold is described in `scripts/record.lua`. A user who may run the scripts needs the
+//! commands that they call, on the keys `PREFIX*` and `{PREFIX*`, and the channels `{PREFIX*`.
+
+mod connection;
+mod failure;
+mod keys;
+mod link;
+mod reply;
+mod scan;
+mod script;
+mod subscription;
+#[cfg(feature = "tls")]
+mod tls;
+mod topology;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::Value;
+use redis::aio::ConnectionLike;
+
+use self::keys::Keys;
+use self::link::Link;
+use self::reply::Reader;
+use self::script::Script;
+use self::subscription::Subscription;
+use self::topology::Topology;
+use super::address::{InvalidAddress, RedisPlace};
+use super::registry::Registry;
+use super::{HistoryEntry, Inspection, Store, StoreError, StoreFuture, StoreOptions, WakeUps};
+use crate::protocol::{Claim, Durability, ElectionName, Identity, Mark, Reply, Request, Shape};
+
+/// The longest key prefix, in bytes.
+const MAX_PREFIX: usize = 200;
+
+static SERVERS: Registry<RedisPlace, Server> = Registry::new();
+
+/// The elections under one prefix on one Redis deployment.
+pub(super) struct RedisStore {
+    label: Arc<str>,
+    prefix: String,
+    op_timeout: Duration,
+    server: Arc<Server>,
+}
+
+/// One deployment, to which all stores of this process that are on it share the connections.
+struct Server {
+    link: Link,
+    subscription: Subscription,
+}
+
+impl RedisStore {
+    pub(super) fn open(
+        label: Arc<str>,
+        place: &RedisPlace,
+        options: &StoreOptions,
+    ) -> Result<Self, InvalidAddress> {
+        let prefix = options.key_prefix.clone();
+        if prefix.len() > MAX_PREFIX {
+            return Err(InvalidAddress::KeyPrefixTooLong {
+                bytes: prefix.len(),
+            });
+        }
+        let wrong = |c: &char| c.is_control() || matches!(c, '{' | '}');
+        if let Some(character) = prefix.chars().find(wrong) {
+            return Err(InvalidAddress::KeyPrefix { character });
+        }
+        let mut place = place.clone();
+        let credentials = &mut place.credentials;
+        credentials.username = credentials.username.take().or(options.username.clone());
+        credentials.password = credentials.password.take().or(options.password.clone());
+        let server = SERVERS.get_or_open(place, |place| {
+            let topology = Arc::new(Topology::open(place)?);
+            Ok(Arc::new(Server {
+                link: Link::new(Arc::clone(&topology)),
+                subscription: Subscription::new(topology),
+            }))
+        })?;
+        Ok(Self {
+            label,
+            prefix,
+            op_timeout: options.op_timeout,
+            server,
+        })
+    }
+
+    async fn call(
+        &self,
+        script: &Script,
+        keys: &[&str],
+        arguments: &[&str],
+    ) -> Result<Value, StoreError> {
+        self.server.subscription.keep_running();
+        let link = &self.server.link;
+        link.request(&self.label, self.op_timeout, |mut connection| async move {
+            script.call(&mut connection, keys, arguments).await
+        })
+        .await
+    }
+
+    async fn carry_out(
+        &self,
+        election: &ElectionName,
+        who: &Identity,
+        request: &Request,
+    ) -> Result<Reply, StoreError> {
+        let keys = Keys::new(&self.prefix, election);
+        let who = who.to_string();
+        let record: [&str; 3] = [&keys.counter, &keys.record, &keys.candidates];
+        let with_history: [&str; 4] =
+            [&keys.counter, &keys.record, &keys.candidates, &keys.history];
+        let value = match request {
+            Request::Observe => self.call(&script::OBSERVE, &record, &[&who]).await?,
+            Request::Claim(claim) => {
+                let arguments = claim_arguments(who, claim);
+                let arguments = arguments.each_ref().map(String::as_str);
+                self.call(&script::CLAIM, &with_history, &arguments).await?
+            }
+            Request::Beat {
+                holder,
+                term,
+                proven,
+            } => {
+                let arguments = [&who, holder.as_str(), &term.to_string(), flag(*proven)];
+                self.call(&script::BEAT, &record, &arguments).await?
+            }
+            Request::Release { holder, term } => {
+                let arguments = [&who, holder.as_str(), &term.to_string(), &keys.events];
+                self.call(&script::RELEASE, &with_history, &arguments)
+                    .await?
+            }
+        };
+        self.reader(&keys).reply(value)
+    }
+
+    const fn reader<'a>(&'a self, keys: &'a Keys) -> Reader<'a> {
+        Reader {
+            store: &self.label,
+            keys,
+        }
+    }
+}
+
+impl Store for RedisStore {
+    fn label(&self) -> &str {
+        &self.label
+    }
+
+    fn durability(&self) -> Durability {
+        Durability::Forgetful
+    }
+
+    fn execute<'a>(
+        &'a self,
+        election: &'a ElectionName,
+        who: &'a Identity,
+        request: &'a Request,
+    ) -> StoreFuture<'a, Reply> {
+        Box::pin(self.carry_out(election, who, request))
+    }
+
+    fn wake_ups(&self, election: &ElectionName) -> WakeUps {
+        let channel = Keys::new(&self.prefix, election).events;
+        self.server.subscription.listen(channel)
+    }
+
+    fn inspect<'a>(&'a self, election: &'a ElectionName) -> StoreFuture<'a, Inspection> {
+        Box::pin(async move {
+            let keys = Keys::new(&self.prefix, election);
+            let names: [&str; 3] = [&keys.counter, &keys.record, &keys.candidates];
+            let value = self.call(&script::INSPECT, &names, &[]).await?;
+            self.reader(&keys).inspection(value)
+        })
+    }
+
+    fn elections(&self) -> StoreFuture<'_, Vec<ElectionName>> {
+        Box::pin(self.scan())
+    }
+
+    fn history<'a>(
+        &'a self,
+        election: &'a ElectionName,
+        limit: usize,
+    ) -> StoreFuture<'a, Vec<HistoryEntry>> {
+        Box::pin(async move {
+            let keys = Keys::new(&self.prefix, election);
+            let mut command = redis::cmd("XREVRANGE");
+            command
+                .arg(&keys.history)
+                .arg("+")
+                .arg("-")
+                .arg("COUNT")
+                .arg(limit);
+            let link = &self.server.link;
+            let value = link.request(&self.label, self.op_timeout, |mut connection| async move {
+                script::value(connection.req_packed_command(&command).await)
+            });
+            self.reader(&keys).history(value.await?)
+        })
+    }
+}
+
+/// The arguments of `claim.lua`, in its order.
+fn claim_arguments(who: String, claim: &Claim) -> [String; 10] {
+    let Mark { term, beat, shape } = claim.expected;
+    let (shape, counter) = match shape {
+        Shape::Absent => ("absent", None),
+        Shape::Vacant => ("vacant", None),
+        Shape::Held => ("held", None),
+        Shape::Foreign(counter) => ("foreign", counter),
+    };
+    [
+        who,
+        claim.holder.to_string(),
+        claim.term.to_string(),
+        claim.first_beat().to_string(),
+        claim.window.as_nanos().to_string(),
+        flag(claim.join).to_owned(),
+        shape.to_owned(),
+        term.to_string(),
+        beat.to_string(),
+        counter
+            .map(|counter| counter.to_string())
+            .unwrap_or_default(),
+    ]
+}
+
+const fn flag(set: bool) -> &'static str {
+    if set { "1" } else { "0" }
+}

@@ -1,0 +1,409 @@
+//! What a server answers, read with suspicion: every field is checked before it means anything.
+//!
+//! The scripts judge a record by the same rules before they write to it (`scripts/record.lua`); here
+//! the judgement is made again, and given words.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::Value;
+
+use super::keys::Keys;
+use crate::protocol::{
+    Beat, CandidateId, Identity, Occupancy, Record, Reply, Term, Timing, Verdict, WallMillis,
+};
+use crate::store::{Change, HistoryEntry, Inspection, Presence, StoreError};
+
+/// The largest beat that a record may hold: far above what terms and heartbeats can reach, far enough
+/// below the largest integer for `INCR`.
+const MAX_BEAT: i64 = 1 << 62;
+
+/// Reads the replies of one store about one election.
+pub(super) struct Reader<'a> {
+    pub(super) store: &'a Arc<str>,
+    pub(super) keys: &'a Keys,
+}
+
+impl Reader<'_> {
+    /// The reply to observe, claim, beat or release.
+    pub(super) fn reply(&self, value: Value) -> Result<Reply, StoreError> {
+        let mut items = self.items(value)?;
+        let verdict = self.verdict(&mut items)?;
+        let clock = self.clock(&mut items)?;
+        let record = self.record(&mut items)?;
+        match verdict {
+            Judged::Granted => Ok(Reply {
+                verdict: Verdict::Granted,
+                record,
+                clock,
+            }),
+            Judged::Refused => Ok(Reply {
+                verdict: Verdict::Refused,
+                record,
+                clock,
+            }),
+            Judged::Unreadable => Err(self.disagreement()),
+        }
+    }
+
+    /// The reply to inspect.
+    pub(super) fn inspection(&self, value: Value) -> Result<Inspection, StoreError> {
+        let mut items = self.items(value)?;
+        let verdict = self.verdict(&mut items)?;
+        let clock = self.clock(&mut items)?;
+        let record = self.record(&mut items)?;
+        if matches!(verdict, Judged::Unreadable) {
+            return Err(self.disagreement());
+        }
+        let identity = self.text(items.next())?;
+        let since = self.text(items.next())?;
+        let changed = self.text(items.next())?;
+        let (holder, since) = match record.holder() {
+            Some(id) => (
+                Some(self.holder(identity, id)?),
+                Some(self.millis(&self.keys.record, "since", since)?),
+            ),
+            None => (None, None),
+        };
+        let changed = match changed {
+            None if record.term == Term::ZERO => None,
+            changed => Some(self.millis(&self.keys.record, "changed", changed)?),
+        };
+        Ok(Inspection {
+            clock,
+            holder,
+            since,
+            changed,
+            candidates: self.candidates(items.next())?,
+            record,
+        })
+    }
+
+    /// The reply to `XREVRANGE` on the history.
+    pub(super) fn history(&self, value: Value) -> Result<Vec<HistoryEntry>, StoreError> {
+        self.items(value)?
+            .map(|entry| {
+                let mut entry = self.items(entry)?;
+                let id = self.text(entry.next())?.unwrap_or_default();
+                self.history_entry(&id, entry.next())
+            })
+            .collect()
+    }
+
+    fn history_entry(&self, id: &str, fields: Option<Value>) -> Result<HistoryEntry, StoreError> {
+        let key = &self.keys.history;
+        let mut fields = self.items(fields.unwrap_or(Value::Nil))?;
+        let (mut at, mut term, mut holder, mut change) = (None, None, None, None);
+        while let Some(name) = self.text(fields.next())? {
+            let value = self.text(fields.next())?;
+            match name.as_str() {
+                "at" => at = value,
+                "term" => term = value,
+                "holder" => holder = value,
+                "change" => change = value,
+                _ => {}
+            }
+        }
+        let field = |name: &str| format!("{name} of entry {id}");
+        let holder = holder.unwrap_or_default();
+        let change = change.unwrap_or_default();
+        Ok(HistoryEntry {
+            at: self.millis(key, &field("at"), at)?,
+            term: self.term(key, &field("term"), term)?,
+            holder: holder
+                .parse()
+                .map_err(|_| self.garbled(key, &field("holder"), &holder, IDENTITY))?,
+            change: change_of(&change).ok_or_else(|| {
+                self.garbled(key, &field("change"), &change, "the name of a change")
+            })?,
+        })
+    }
+
+    fn record(&self, items: &mut Items) -> Result<Record, StoreError> {
+        let counter = match self.text(items.next())? {
+            None => None,
+            Some(text) => Some(self.counter(&text)?),
+        };
+        let mut fields: [Option<String>; 6] = [const { None }; 6];
+        for field in &mut fields {
+            *field = self.text(items.next())?;
+        }
+        if fields.iter().all(Option::is_none) {
+            return Ok(Record {
+                occupancy: match counter {
+                    None => Occupancy::Absent,
+                    Some(_) => Occupancy::Foreign {
+                        counter,
+                        window: Duration::ZERO,
+                    },
+                },
+                ..Record::ABSENT
+            });
+        }
+        let [floor, term, beat, unproven, holder, window] = fields;
+        let key = &self.keys.record;
+        let floor = self.term(key, "floor", floor)?;
+        let term_text = term.clone();
+        let term = self.term(key, "term", term)?;
+        if term > floor {
+            let text = term_text.unwrap_or_default();
+            return Err(self.garbled(key, "term", &text, "at most the floor"));
+        }
+        let beat = self.beat(beat)?;
+        let unproven = self.unproven(unproven)?;
+        let holder = self.candidate(holder)?;
+        let window = self.window(window)?;
+        let occupancy = match (holder, counter) {
+            (None, None) => Occupancy::Vacant,
+            (Some(holder), Some(counter)) if counter == beat => Occupancy::Held { holder, window },
+            (None, Some(_)) => Occupancy::Foreign {
+                counter,
+                window: Duration::ZERO,
+            },
+            (Some(_), _) => Occupancy::Foreign { counter, window },
+        };
+        Ok(Record {
+            floor,
+            term,
+            beat,
+            unproven,
+            occupancy,
+        })
+    }
+
+    fn verdict(&self, items: &mut Items) -> Result<Judged, StoreError> {
+        match items.next() {
+            Some(Value::Int(0)) => Ok(Judged::Refused),
+            Some(Value::Int(1)) => Ok(Judged::Granted),
+            Some(Value::Int(2)) => Ok(Judged::Unreadable),
+            Some(Value::Int(3)) => {
+                let _clock = items.next();
+                let key = self.text(items.next())?.unwrap_or_default();
+                let kind = self.text(items.next())?.unwrap_or_default();
+                let expected = if key == self.keys.counter {
+                    "a string"
+                } else if key == self.keys.candidates {
+                    "a zset"
+                } else {
+                    "a hash"
+                };
+                Err(self.garbled(&key, "the type", &kind, expected))
+            }
+            _ => Err(self.unexpected("a script's reply has no verdict")),
+        }
+    }
+
+    fn clock(&self, items: &mut Items) -> Result<WallMillis, StoreError> {
+        let text = self.text(items.next())?.unwrap_or_default();
+        canonical(&text)
+            .and_then(WallMillis::new)
+            .ok_or_else(|| self.unexpected(&format!("its clock reads {:?}", excerpt(&text))))
+    }
+
+    fn candidates(&self, list: Option<Value>) -> Result<Vec<Presence>, StoreError> {
+        let key = &self.keys.candidates;
+        let mut list = self.items(list.unwrap_or(Value::Nil))?;
+        let mut candidates = Vec::with_capacity(list.len() / 2);
+        while let Some(member) = self.text(list.next())? {
+            let identity = member
+                .parse()
+                .map_err(|_| self.garbled(key, "a member", &member, IDENTITY))?;
+            candidates.push(Presence {
+                identity,
+                last_seen: self.millis(key, "a score", self.text(list.next())?)?,
+            });
+        }
+        candidates.sort_by(|a, b| a.identity.cmp(&b.identity));
+        Ok(candidates)
+    }
+
+    fn counter(&self, text: &str) -> Result<Beat, StoreError> {
+        let counter = text.parse().ok().filter(|n: &i64| n.to_string() == text);
+        counter.map(Beat::new).ok_or_else(|| {
+            self.garbled(
+                &self.keys.counter,
+                "the value",
+                text,
+                "a 64-bit integer, the heartbeat counter",
+            )
+        })
+    }
+
+    fn term(&self, key: &str, field: &str, text: Option<String>) -> Result<Term, StoreError> {
+        let text = self.present(key, field, text, "a term from 0 to 2^53 - 1")?;
+        canonical(&text)
+            .and_then(Term::new)
+            .ok_or_else(|| self.garbled(key, field, &text, "a term from 0 to 2^53 - 1"))
+    }
+
+    fn beat(&self, text: Option<String>) -> Result<Beat, StoreError> {
+        let (key, field, expected) = (&self.keys.record, "beat", "a counter from 0 to 2^62");
+        let text = self.present(key, field, text, expected)?;
+        canonical(&text)
+            .and_then(|beat| i64::try_from(beat).ok())
+            .filter(|beat| *beat <= MAX_BEAT)
+            .map(Beat::new)
+            .ok_or_else(|| self.garbled(key, field, &text, expected))
+    }
+
+    fn unproven(&self, text: Option<String>) -> Result<bool, StoreError> {
+        let (key, field) = (&self.keys.record, "unproven");
+        match self.present(key, field, text, "0 or 1")?.as_str() {
+            "0" => Ok(false),
+            "1" => Ok(true),
+            other => Err(self.garbled(key, field, other, "0 or 1")),
+        }
+    }
+
+    fn candidate(&self, text: Option<String>) -> Result<Option<CandidateId>, StoreError> {
+        let (key, field, expected) = (&self.keys.record, "holder", "a candidate id, or nothing");
+        let text = self.present(key, field, text, expected)?;
+        match text.as_str() {
+            "" => Ok(None),
+            id => CandidateId::new(id)
+                .map(Some)
+                .map_err(|_| self.garbled(key, field, id, expected)),
+        }
+    }
+
+    fn window(&self, text: Option<String>) -> Result<Duration, StoreError> {
+        let (key, field) = (&self.keys.record, "window_ns");
+        let expected = "nanoseconds, a day at the most";
+        let text = self.present(key, field, text, expected)?;
+        canonical(&text)
+            .map(Duration::from_nanos)
+            .filter(|window| *window <= Timing::MAX_WINDOW)
+            .ok_or_else(|| self.garbled(key, field, &text, expected))
+    }
+
+    fn holder(&self, text: Option<String>, id: &CandidateId) -> Result<Identity, StoreError> {
+        let (key, field) = (&self.keys.record, "identity");
+        let text = self.present(key, field, text, IDENTITY)?;
+        let identity: Option<Identity> = text.parse().ok();
+        identity
+            .filter(|identity| identity.id() == id)
+            .ok_or_else(|| self.garbled(key, field, &text, "id|host|pid|version of the holder"))
+    }
+
+    fn millis(
+        &self,
+        key: &str,
+        field: &str,
+        text: Option<String>,
+    ) -> Result<WallMillis, StoreError> {
+        let expected = "milliseconds since the epoch";
+        let text = self.present(key, field, text, expected)?;
+        canonical(&text)
+            .and_then(WallMillis::new)
+            .ok_or_else(|| self.garbled(key, field, &text, expected))
+    }
+
+    fn present(
+        &self,
+        key: &str,
+        field: &str,
+        text: Option<String>,
+        expected: &str,
+    ) -> Result<String, StoreError> {
+        text.ok_or_else(|| self.garbled(key, field, "(missing)", expected))
+    }
+
+    fn items(&self, value: Value) -> Result<Items, StoreError> {
+        match value {
+            Value::Array(items) => Ok(items.into_iter()),
+            _ => Err(self.unexpected("a reply is not a list")),
+        }
+    }
+
+    /// A text, or `None` for nil and past the end. What is not UTF-8 is shown, and fits no field.
+    fn text(&self, value: Option<Value>) -> Result<Option<String>, StoreError> {
+        match value {
+            None | Some(Value::Nil) => Ok(None),
+            Some(Value::BulkString(bytes)) => Ok(Some(match String::from_utf8(bytes) {
+                Ok(text) => text,
+                Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+            })),
+            Some(Value::SimpleString(text)) => Ok(Some(text)),
+            Some(_) => Err(self.unexpected("a reply holds something other than text")),
+        }
+    }
+
+    fn garbled(&self, key: &str, field: &str, value: &str, expected: &str) -> StoreError {
+        StoreError::Garbled {
+            store: Arc::clone(self.store),
+            key: excerpt(key),
+            field: field.to_owned(),
+            value: excerpt(value),
+            expected: format!("where {expected} should stand"),
+        }
+    }
+
+    fn unexpected(&self, message: &str) -> StoreError {
+        StoreError::Unexpected {
+            store: Arc::clone(self.store),
+            message: message.to_owned(),
+        }
+    }
+
+    /// The script found the record unreadable and the parser did not: the two must never differ.
+    fn disagreement(&self) -> StoreError {
+        self.unexpected("a script cannot read a record that reads well")
+    }
+}
+
+type Items = std::vec::IntoIter<Value>;
+
+enum Judged {
+    Granted,
+    Refused,
+    Unreadable,
+}
+
+const IDENTITY: &str = "id|host|pid|version";
+
+/// The message of a release: the vacant record and the server's clock, or `None` when it is not one.
+pub(super) fn release(message: &[u8]) -> Option<(Record, WallMillis)> {
+    let mut fields = std::str::from_utf8(message).ok()?.split(' ');
+    let mut next = || canonical(fields.next()?);
+    let (floor, term, beat, unproven, clock) = (next()?, next()?, next()?, next()?, next()?);
+    let record = Record {
+        floor: Term::new(floor)?,
+        term: Term::new(term).filter(|term| term.get() <= floor)?,
+        beat: Beat::new(i64::try_from(beat).ok().filter(|beat| *beat <= MAX_BEAT)?),
+        unproven: match unproven {
+            0 => false,
+            1 => true,
+            _ => return None,
+        },
+        occupancy: Occupancy::Vacant,
+    };
+    let clock = WallMillis::new(clock)?;
+    fields.next().is_none().then_some((record, clock))
+}
+
+/// A decimal without sign, blanks or leading zeros.
+fn canonical(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let plain = digits && (text == "0" || !text.starts_with('0'));
+    plain.then(|| text.parse().ok()).flatten()
+}
+
+fn excerpt(text: &str) -> String {
+    const SHOWN: usize = 80;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+fn change_of(word: &str) -> Option<Change> {
+    Some(match word {
+        "claimed-absent" => Change::ClaimedAbsent,
+        "claimed-vacant" => Change::ClaimedVacant,
+        "claimed-stalled" => Change::ClaimedStalled,
+        "claimed-foreign" => Change::ClaimedForeign,
+        "joined" => Change::Joined,
+        "released" => Change::Released,
+        _ => return None,
+    })
+}

@@ -1,0 +1,137 @@
+//! Which elections a deployment has a record of: a walk over its keys, step by step.
+
+use std::collections::BTreeSet;
+
+#[cfg(feature = "cluster")]
+use redis::RedisError;
+use redis::aio::ConnectionLike;
+use redis::{Cmd, FromRedisValue, RedisResult, Value};
+
+use super::connection::Connection;
+use super::keys::{election_of, record_pattern};
+use super::{RedisStore, script};
+use crate::protocol::ElectionName;
+use crate::store::StoreError;
+
+/// How many keys the server looks at in one step.
+const STEP: usize = 1000;
+/// The most steps of one walk, on one server: fifty million keys.
+const MAX_STEPS: usize = 50_000;
+
+/// The server of a walk: the only one, or one master of a cluster.
+#[derive(Clone)]
+enum Node {
+    Only,
+    #[cfg(feature = "cluster")]
+    Master {
+        host: String,
+        port: u16,
+    },
+}
+
+impl RedisStore {
+    /// Walks over all keys. Each step is a request of its own, and ends in the time of one.
+    pub(super) async fn scan(&self) -> Result<Vec<ElectionName>, StoreError> {
+        let link = &self.server.link;
+        let nodes = link.request(&self.label, self.op_timeout, nodes).await?;
+        // A walk may come upon a key twice.
+        let mut found = BTreeSet::new();
+        for node in nodes {
+            self.scan_node(&node, &mut found).await?;
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    async fn scan_node(
+        &self,
+        node: &Node,
+        found: &mut BTreeSet<ElectionName>,
+    ) -> Result<(), StoreError> {
+        let pattern = record_pattern(&self.prefix);
+        let mut cursor = String::from("0");
+        for _ in 0..MAX_STEPS {
+            let mut step = redis::cmd("SCAN");
+            step.arg(&cursor)
+                .arg("MATCH")
+                .arg(&pattern)
+                .arg("COUNT")
+                .arg(STEP);
+            let node = node.clone();
+            let (next, keys) = self
+                .server
+                .link
+                .request(&self.label, self.op_timeout, |connection| async move {
+                    let reply = ask(connection, step, node).await?;
+                    Ok(<(String, Vec<Vec<u8>>)>::from_redis_value(reply)?)
+                })
+                .await?;
+            found.extend(keys.iter().filter_map(|key| election_of(key, &self.prefix)));
+            if next == "0" {
+                return Ok(());
+            }
+            cursor = next;
+        }
+        Err(StoreError::Unexpected {
+            store: self.label.clone(),
+            message: format!(
+                "the walk over its keys did not end after {MAX_STEPS} steps of {STEP}"
+            ),
+        })
+    }
+}
+
+#[cfg_attr(not(feature = "cluster"), expect(unused_mut))]
+async fn nodes(mut connection: Connection) -> RedisResult<Vec<Node>> {
+    #[cfg(feature = "cluster")]
+    if connection.cluster().is_some() {
+        let slots = connection
+            .req_packed_command(redis::cmd("CLUSTER").arg("SLOTS"))
+            .await?;
+        return masters(slots);
+    }
+    drop(connection);
+    Ok(vec![Node::Only])
+}
+
+/// The masters in the reply to `CLUSTER SLOTS`: the first node of each range.
+#[cfg(feature = "cluster")]
+fn masters(slots: Value) -> RedisResult<Vec<Node>> {
+    let malformed = || {
+        RedisError::from((
+            redis::ErrorKind::UnexpectedReturnType,
+            "CLUSTER SLOTS lists a range without a master",
+        ))
+    };
+    let ranges = Vec::<Vec<Value>>::from_redis_value(slots)?;
+    let mut masters = BTreeSet::new();
+    for range in ranges {
+        let master = range.into_iter().nth(2).ok_or_else(malformed)?;
+        let mut master = Vec::<Value>::from_redis_value(master)?.into_iter();
+        let (host, port) = master.next().zip(master.next()).ok_or_else(malformed)?;
+        masters.insert((
+            String::from_redis_value(host)?,
+            u16::from_redis_value(port)?,
+        ));
+    }
+    let node = |(host, port)| Node::Master { host, port };
+    Ok(masters.into_iter().map(node).collect())
+}
+
+async fn ask(mut connection: Connection, command: Cmd, node: Node) -> RedisResult<Value> {
+    let reply = match node {
+        Node::Only => connection.req_packed_command(&command).await,
+        #[cfg(feature = "cluster")]
+        Node::Master { host, port } => {
+            use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
+
+            let address = SingleNodeRoutingInfo::ByAddress { host, port };
+            let cluster = connection.cluster().ok_or_else(|| {
+                RedisError::from((redis::ErrorKind::Io, "the cluster became a single server"))
+            })?;
+            cluster
+                .route_command(command, RoutingInfo::SingleNode(address))
+                .await
+        }
+    };
+    script::value(reply)
+}

@@ -1,0 +1,68 @@
+//! The scripts, and how one is called: by its digest, and by its text when the server has lost it.
+
+use std::sync::LazyLock;
+
+use redis::aio::ConnectionLike;
+use redis::{Cmd, ErrorKind, RedisResult, ServerErrorKind, Value};
+
+/// A script that runs on the server, atomically.
+pub(super) struct Script {
+    text: &'static str,
+    digest: String,
+}
+
+macro_rules! script {
+    ($file:literal) => {
+        LazyLock::new(|| {
+            // Every script begins by reading the record.
+            let text = concat!(
+                include_str!("scripts/record.lua"),
+                "\n",
+                include_str!(concat!("scripts/", $file))
+            );
+            Script {
+                text,
+                digest: redis::Script::new(text).get_hash().to_owned(),
+            }
+        })
+    };
+}
+
+pub(super) static OBSERVE: LazyLock<Script> = script!("observe.lua");
+pub(super) static CLAIM: LazyLock<Script> = script!("claim.lua");
+pub(super) static BEAT: LazyLock<Script> = script!("beat.lua");
+pub(super) static RELEASE: LazyLock<Script> = script!("release.lua");
+pub(super) static INSPECT: LazyLock<Script> = script!("inspect.lua");
+
+impl Script {
+    /// Runs the script once: the first call is refused as a whole when the server does not know it.
+    pub(super) async fn call(
+        &self,
+        connection: &mut (impl ConnectionLike + Send),
+        keys: &[&str],
+        arguments: &[&str],
+    ) -> RedisResult<Value> {
+        let by_digest = self.command("EVALSHA", &self.digest, keys, arguments);
+        match value(connection.req_packed_command(&by_digest).await) {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                let by_text = self.command("EVAL", self.text, keys, arguments);
+                value(connection.req_packed_command(&by_text).await)
+            }
+            result => result,
+        }
+    }
+
+    fn command(&self, how: &str, script: &str, keys: &[&str], arguments: &[&str]) -> Cmd {
+        let mut command = redis::cmd(how);
+        command.arg(script).arg(keys.len()).arg(keys).arg(arguments);
+        command
+    }
+}
+
+/// A reply of the server that is an error, as an error.
+pub(super) fn value(reply: RedisResult<Value>) -> RedisResult<Value> {
+    match reply? {
+        Value::ServerError(error) => Err(error.into()),
+        value => Ok(value),
+    }
+}

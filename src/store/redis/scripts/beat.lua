@@ -1,0 +1,22 @@
+-- Beat: increments the heartbeat counter of a record that is mine.
+--
+-- KEYS     those of record.lua
+-- ARGV[1]  the identity of the holder    ARGV[2]  its id
+-- ARGV[3]  its term                      ARGV[4]  1 when it has outwaited every leader that this
+--                                                 server may have forgotten
+-- reply    that of record.lua
+-- guard    the record is held, by this id, under this term
+
+if not readable then return reply(UNREADABLE) end
+if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then
+  return reply(REFUSED)
+end
+
+-- The reply of INCR would pass through a double; the text of the counter is exact.
+redis.call('INCR', KEYS[1])
+counter = redis.call('GET', KEYS[1])
+record[BEAT] = counter
+if ARGV[4] == '1' then record[UNPROVEN] = '0' end
+redis.call('HSET', KEYS[2], 'beat', counter, 'unproven', record[UNPROVEN], 'changed', clock)
+note_candidate(ARGV[1], true)
+return reply(GRANTED)

@@ -1,0 +1,18 @@
+-- Inspect: reads what people want to know of an election, and writes nothing.
+--
+-- KEYS   those of record.lua
+-- reply  that of record.lua, then identity, since, changed, and a list of candidates, each followed by
+--        when it was last seen
+-- guard  none
+
+local details = redis.call('HMGET', KEYS[2], 'identity', 'since', 'changed')
+local seen = redis.pcall('ZREVRANGE', KEYS[3], 0, CANDIDATES - 1, 'WITHSCORES')
+if failed(seen) then return failure(seen, KEYS[3]) end
+
+local answer = reply(readable and GRANTED or UNREADABLE)
+-- An identity has up to 1,000 bytes.
+answer[10] = details[1] and string.sub(details[1], 1, 1024)
+answer[11], answer[12] = cut(details[2]), cut(details[3])
+for i, text in ipairs(seen) do seen[i] = string.sub(text, 1, 1024) end
+answer[13] = seen
+return answer

@@ -1,0 +1,28 @@
+-- Release: gives up a record that is mine, and wakes the standbys.
+--
+-- KEYS     those of record.lua
+-- KEYS[4]  {K}:history
+-- ARGV[1]  the identity of the holder    ARGV[2]  its id
+-- ARGV[3]  its term                      ARGV[4]  the channel {K}:events
+-- reply    that of record.lua
+-- guard    the record is held, by this id, under this term
+--
+-- The message is `floor term beat unproven clock`: all of a vacant record, so that a standby can claim
+-- it without asking first.
+
+if not readable then return reply(UNREADABLE) end
+if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then
+  return reply(REFUSED)
+end
+
+-- A deletion first: a server that is out of memory still lets a holder go.
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[2], 'holder', '', 'window_ns', '0', 'changed', clock)
+redis.call('HDEL', KEYS[2], 'identity', 'since')
+counter, record[HOLDER], record[WINDOW] = false, '', '0'
+
+note_history(KEYS[4], record[TERM], ARGV[1], 'released')
+-- A hint: whoever may not publish leaves the standbys to their polls.
+redis.pcall('PUBLISH', ARGV[4], record[FLOOR] .. ' ' .. record[TERM] .. ' ' .. record[BEAT] .. ' '
+  .. record[UNPROVEN] .. ' ' .. clock)
+return reply(GRANTED)

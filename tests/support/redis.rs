@@ -1,0 +1,347 @@
+//! A real redis-server of its own for one test.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test waits for a process by the machine's clock"
+)]
+
+use std::ffi::OsString;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use incumbent::store::StoreAddress;
+use redis::{Connection, RedisResult, Value};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// How long a server may take to do what it is told.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A redis-server on a free port and a unix socket in a directory of its own. It is killed when it is
+/// dropped.
+pub struct RedisServer {
+    directory: TempDir,
+    program: &'static str,
+    arguments: Vec<OsString>,
+    password: Option<String>,
+    port: u16,
+    child: Child,
+}
+
+/// What a server is started with.
+#[derive(Default)]
+pub struct Settings {
+    arguments: Vec<OsString>,
+    password: Option<String>,
+    sentinel: bool,
+}
+
+impl Settings {
+    /// One more setting, as in `redis.conf`: the name and its values.
+    #[must_use]
+    pub fn set(mut self, name: &str, values: &[&str]) -> Self {
+        self.arguments.push(format!("--{name}").into());
+        self.arguments.extend(values.iter().map(OsString::from));
+        self
+    }
+
+    /// Asks for a password.
+    #[must_use]
+    pub fn password(mut self, password: &str) -> Self {
+        self.password = Some(password.to_owned());
+        self.set("requirepass", &[password])
+    }
+
+    /// Acknowledges a write when it is on disk, so that a restart can keep the data.
+    #[must_use]
+    pub fn durable(self) -> Self {
+        self.set("appendonly", &["yes"])
+            .set("appendfsync", &["always"])
+    }
+
+    /// Starts a Sentinel that watches `master` as `service`, alone.
+    #[must_use]
+    pub fn sentinel(mut self, service: &str, master: &RedisServer) -> Self {
+        self.sentinel = true;
+        let port = master.port.to_string();
+        self.set("sentinel", &["monitor", service, "127.0.0.1", &port, "1"])
+            .set("sentinel", &["down-after-milliseconds", service, "500"])
+            .set("sentinel", &["failover-timeout", service, "2000"])
+    }
+
+    #[must_use]
+    pub fn start(self) -> RedisServer {
+        RedisServer::with(self)
+    }
+}
+
+impl RedisServer {
+    /// A server that keeps nothing on disk.
+    #[must_use]
+    pub fn start() -> Self {
+        Settings::default().start()
+    }
+
+    #[must_use]
+    pub fn settings() -> Settings {
+        Settings::default()
+    }
+
+    fn with(settings: Settings) -> Self {
+        let mut directory = tempfile::Builder::new().prefix("redis").tempdir().unwrap();
+        let program = if settings.sentinel {
+            // A Sentinel keeps its state in the file it was started with.
+            std::fs::write(directory.path().join("sentinel.conf"), "").unwrap();
+            "redis-sentinel"
+        } else {
+            "redis-server"
+        };
+        // Another process may take the port between its choice and its use.
+        for _ in 0..20 {
+            let port = free_port();
+            let child = spawn(program, directory.path(), port, &settings.arguments);
+            let mut server = Self {
+                program,
+                arguments: settings.arguments.clone(),
+                password: settings.password.clone(),
+                directory,
+                port,
+                child,
+            };
+            if server.is_ready() {
+                return server;
+            }
+            directory = server.into_directory();
+        }
+        panic!("no free port for {program}: see its log")
+    }
+
+    /// The server over TCP.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match &self.password {
+            Some(password) => format!("redis://:{password}@127.0.0.1:{}", self.port),
+            None => format!("redis://127.0.0.1:{}", self.port),
+        }
+    }
+
+    /// The server over its unix socket.
+    #[must_use]
+    pub fn unix_url(&self) -> String {
+        let socket = self.socket();
+        match &self.password {
+            Some(password) => format!("redis+unix://:{password}@{}", socket.display()),
+            None => format!("redis+unix://{}", socket.display()),
+        }
+    }
+
+    #[must_use]
+    pub fn address(&self) -> StoreAddress {
+        self.url().parse().unwrap()
+    }
+
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A connection of the test's own, past the store.
+    #[must_use]
+    pub fn connection(&self) -> Connection {
+        self.connect().unwrap()
+    }
+
+    /// Runs one command and returns its reply; a reply that is an error ends the test.
+    pub fn command(&self, words: &[&str]) -> Value {
+        self.try_command(words)
+            .unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// Runs one command.
+    pub fn try_command(&self, words: &[&str]) -> RedisResult<Value> {
+        let (name, arguments) = words.split_first().unwrap();
+        redis::cmd(name).arg(arguments).query(&mut self.connect()?)
+    }
+
+    /// Runs one command and returns its reply as text.
+    pub fn text(&self, words: &[&str]) -> String {
+        match self.command(words) {
+            Value::BulkString(bytes) => String::from_utf8(bytes).unwrap(),
+            Value::SimpleString(text) => text,
+            Value::Int(number) => number.to_string(),
+            Value::Okay => "OK".to_owned(),
+            Value::Nil => String::new(),
+            other => panic!("{words:?} answered {other:?}"),
+        }
+    }
+
+    /// A figure from `INFO`.
+    #[must_use]
+    pub fn info(&self, name: &str) -> String {
+        let info = self.text(&["INFO", "everything"]);
+        let line = info
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.unwrap_or_else(|| panic!("INFO has no {name}"))
+            .to_owned()
+    }
+
+    /// Kills it, as a crash would.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again on the same port and socket, with what its directory holds.
+    pub fn start_again(&mut self) {
+        assert!(self.child.try_wait().unwrap().is_some(), "it still runs");
+        self.child = spawn(
+            self.program,
+            self.directory.path(),
+            self.port,
+            &self.arguments,
+        );
+        assert!(
+            self.is_ready(),
+            "{} did not come back: see its log",
+            self.program
+        );
+    }
+
+    /// Kills it and starts it again; a [`durable`](Settings::durable) one has its data back.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.start_again();
+    }
+
+    /// Kills it, deletes what it had on disk, and starts it again.
+    pub fn restart_empty(&mut self) {
+        self.kill();
+        for entry in std::fs::read_dir(self.directory.path()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                std::fs::remove_dir_all(path).unwrap();
+            } else if path.extension().is_some_and(|extension| extension == "rdb") {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+        self.start_again();
+    }
+
+    /// Stops it in its tracks: connections stay open, and nothing is answered.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.path().join("redis.sock")
+    }
+
+    fn connect(&self) -> RedisResult<Connection> {
+        redis::Client::open(redis_url(&self.socket(), self.password.as_deref()))?
+            .get_connection_with_timeout(PATIENCE)
+    }
+
+    /// Waits until it answers; `false` when it has ended instead.
+    fn is_ready(&mut self) -> bool {
+        let since = Instant::now();
+        loop {
+            if self.try_command(&["PING"]).is_ok() {
+                return true;
+            }
+            if self.child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            assert!(
+                since.elapsed() < PATIENCE,
+                "{} does not answer",
+                self.program
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn into_directory(mut self) -> TempDir {
+        std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap())
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn spawn(program: &str, directory: &Path, port: u16, arguments: &[OsString]) -> Child {
+    let log = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(directory.join("log"))
+        .unwrap();
+    let mut command = Command::new(program);
+    if program == "redis-sentinel" {
+        command.arg(directory.join("sentinel.conf"));
+    } else {
+        command.args(["--save", "", "--appendonly", "no"]);
+        // A full disk or a busy machine is not what these tests are about.
+        command.args(["--latency-tracking", "no"]);
+    }
+    command
+        .args([
+            "--port",
+            &port.to_string(),
+            "--bind",
+            "127.0.0.1",
+            "--daemonize",
+            "no",
+        ])
+        .arg("--dir")
+        .arg(directory)
+        .arg("--unixsocket")
+        .arg(directory.join("redis.sock"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap_or_else(|error| {
+            panic!("{program} cannot be started ({error}): install the package redis-server")
+        })
+}
+
+fn redis_url(socket: &Path, password: Option<&str>) -> String {
+    match password {
+        Some(password) => format!("unix://{}?pass={password}", socket.display()),
+        None => format!("unix://{}", socket.display()),
+    }
+}
+
+/// A port that was free a moment ago.
+#[must_use]
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
