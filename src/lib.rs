@@ -1,6 +1,7 @@
 //! Exactly one active instance.
 
 pub mod election;
+pub mod fence;
 pub mod observe;
 pub mod protocol;
 pub mod store;

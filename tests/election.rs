@@ -117,3 +117,48 @@ fn the_blocking_twin_leads_and_resigns() {
     let late = election.campaign_timeout(Duration::from_millis(300));
     assert!(late.unwrap_err().is_held());
 }
+
+#[tokio::test]
+async fn status_history_and_metrics_tell_of_a_leadership_and_its_end() {
+    use futures_util::StreamExt;
+    use incumbent::observe::{Ending, State};
+
+    for n in [1, 3, 5] {
+        let stores = stores(n);
+        let election = election(&stores);
+        assert_eq!(election.status().await.state, State::Absent);
+        assert_eq!(election.metrics().leading, None);
+
+        let leadership = election.campaign().await.unwrap();
+        let token = leadership.fencing_token();
+        let view = election.status().await;
+        let holding = view.leader().unwrap();
+        assert_eq!(holding.term.get(), token);
+        assert!(!holding.is_stalled());
+        assert!(view.candidates[0].leads);
+
+        let mut views = election.watch();
+        let beat = views.next().await.unwrap().leader().unwrap().beat;
+        while views.next().await.unwrap().leader().unwrap().beat == beat {}
+
+        let metrics = election.metrics();
+        assert_eq!(metrics.leading, Some(leadership.term()));
+        assert_eq!((metrics.campaigns, metrics.elected), (1, 1));
+        assert!(metrics.heartbeats[0] > 0 && metrics.tenure_remaining > Duration::ZERO);
+        assert!(metrics.stores.iter().all(|store| store.up == Some(true)));
+
+        leadership.resign().await;
+        let metrics = election.metrics();
+        assert_eq!((metrics.leading, metrics.campaigns), (None, 0));
+        assert_eq!(metrics.ended, [1, 0, 0, 0, 0, 0]);
+        assert!(matches!(
+            election.status().await.state,
+            State::Vacant { .. }
+        ));
+        let history = election.history(10).await;
+        assert_eq!(history.terms[0].term.get(), token);
+        assert_eq!(history.terms[0].ended, Some(Ending::Released));
+        let listing = election.observer().elections().await;
+        assert_eq!(listing.elections, [election.name().clone()]);
+    }
+}

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 
 use super::{ConfigError, Election, Shared};
+use crate::observe::Counters;
 use crate::protocol::{CandidateId, ElectionName, Electorate, Timing, TimingConfig};
 use crate::store::{self, Store, StoreAddress, StoreOptions};
 
@@ -143,6 +144,7 @@ impl ElectionBuilder {
                 store: twice.label().to_owned(),
             });
         }
+        let counters = Counters::new(stores.len());
         let host = host();
         let label = match self.label {
             Some(label) => checked(label)?,
@@ -159,6 +161,8 @@ impl ElectionBuilder {
                 overrun: self.overrun,
                 openings: Mutex::default(),
                 events: broadcast::Sender::new(Election::EVENTS_KEPT),
+                counters,
+                lease: Mutex::default(),
             }),
         })
     }

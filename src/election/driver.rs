@@ -19,11 +19,11 @@ use tokio::time::Sleep;
 use super::Shared;
 use super::clock;
 use super::lease::Lease;
-use crate::observe::Happening;
+use crate::observe::{Happening, HeartbeatResult};
 use crate::protocol::{
     Candidate, CandidateConfig, CandidateId, Event, Identity, Input, LossReason, Occupancy,
-    Opening, Outgoing, Prospect, Record, Reply, RequestId, Role, Step, StoreIndex, Term, Timestamp,
-    WallMillis,
+    Opening, Outgoing, Prospect, Record, Reply, Request, RequestId, Role, Step, StoreIndex, Term,
+    Timestamp, Verdict, WallMillis,
 };
 use crate::store::{StoreError, WakeUps};
 
@@ -58,7 +58,15 @@ impl Standing {
     };
 }
 
-type Answer = (StoreIndex, RequestId, Result<Reply, StoreError>);
+/// What came of a request.
+struct Answer {
+    store: StoreIndex,
+    id: RequestId,
+    result: Result<Reply, StoreError>,
+    /// How long it took, of a heartbeat.
+    beat: Option<std::time::Duration>,
+}
+
 type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 pub(super) struct Driver {
@@ -142,7 +150,7 @@ impl Driver {
                         Input::WorkEnded
                     }
                 },
-                Some((store, id, result)) = self.answers.next() => self.answer(store, id, result),
+                Some(answer) = self.answers.next() => self.answer(answer),
                 (store, record, clock) = next_release(&mut self.wake_ups) => {
                     if self.leader.is_some() {
                         self.leaderless.get_or_insert_with(clock::now);
@@ -157,6 +165,7 @@ impl Driver {
 
     fn handle(&mut self, input: Input, timer: &mut Pin<Box<Sleep>>) {
         let now = clock::now();
+        self.shared.counters.turned(now);
         let step = self.candidate.handle(now, input);
         self.carry_out(now, step, timer);
     }
@@ -182,19 +191,25 @@ impl Driver {
         let identity = Arc::clone(&self.identity);
         self.answers.push(Box::pin(async move {
             let store = &shared.stores[outgoing.store.get()];
+            let beats = matches!(outgoing.request, Request::Beat { .. });
+            let sent = beats.then(clock::now);
             let result = store
                 .execute(&shared.name, &identity, &outgoing.request)
                 .await;
-            (outgoing.store, outgoing.id, result)
+            Answer {
+                store: outgoing.store,
+                id: outgoing.id,
+                result,
+                beat: sent.map(|sent| clock::now().since(sent)),
+            }
         }));
     }
 
-    fn answer(
-        &mut self,
-        store: StoreIndex,
-        id: RequestId,
-        result: Result<Reply, StoreError>,
-    ) -> Input {
+    fn answer(&mut self, answer: Answer) -> Input {
+        self.count(&answer);
+        let Answer {
+            store, id, result, ..
+        } = answer;
         let now = clock::now();
         let label: Arc<str> = self.shared.stores[store.get()].label().into();
         let link = &mut self.links[store.get()];
@@ -229,6 +244,26 @@ impl Driver {
         Input::Replied { store, id, result }
     }
 
+    fn count(&self, answer: &Answer) {
+        let counters = &self.shared.counters;
+        counters.store(answer.store.get(), answer.result.is_ok());
+        if let Some(took) = answer.beat {
+            let result = match &answer.result {
+                Ok(reply) if reply.verdict == Verdict::Granted => HeartbeatResult::Granted,
+                Ok(_) => HeartbeatResult::Refused,
+                Err(_) => HeartbeatResult::Failed,
+            };
+            counters.heartbeat(result, took);
+        }
+    }
+
+    /// The gap that is over now, which every observer of it counts.
+    fn end_gap(&mut self, now: Timestamp) -> Option<std::time::Duration> {
+        let gap = self.leaderless.take().map(|since| now.since(since))?;
+        self.shared.counters.leaderless(gap);
+        Some(gap)
+    }
+
     fn happened(&mut self, now: Timestamp, event: Event) {
         match event {
             Event::Saw { .. } => self.saw(now),
@@ -246,7 +281,8 @@ impl Driver {
             Event::Elected { term, deadline } => {
                 let lease = Lease::new(term, deadline);
                 self.lease = Some(lease.clone());
-                let leaderless = self.leaderless.take().map(|since| now.since(since));
+                self.shared.keep_lease(lease.clone());
+                let leaderless = self.end_gap(now);
                 self.wake_ups.iter_mut().for_each(|slot| *slot = None);
                 // The work starts here; what is told about it can wait.
                 self.standing.send_replace(Standing::Elected(lease));
@@ -303,7 +339,7 @@ impl Driver {
             .find(|leader| holders.iter().filter(|other| other == leader).count() >= majority)
             .cloned();
         if let Some((leader, term)) = &leading {
-            self.leaderless = None;
+            self.end_gap(now);
             if self.leader != leading {
                 self.tell(Happening::Following {
                     leader: leader.clone(),
@@ -410,6 +446,7 @@ impl Driver {
         if self.lease.is_some() {
             self.shared.keep_openings(openings.collect());
         }
+        self.shared.counters.campaign_over();
         self.standing.send_replace(Standing::Over);
     }
 }

@@ -19,15 +19,20 @@ mod error;
 mod guard;
 mod leadership;
 mod lease;
+mod observer;
 mod run;
 mod runtime;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::stream::Stream;
+
 use tokio::sync::broadcast;
 
-use crate::observe::{self, ElectionEvent, Happening};
+use crate::observe::{
+    self, Contender, Counters, ElectionEvent, ElectionView, Happening, HistoryView, Metrics,
+};
 use crate::protocol::{CandidateId, ElectionName, Electorate, Opening, Timing};
 use crate::store::Store;
 
@@ -36,6 +41,7 @@ pub use builder::{ElectionBuilder, Overrun};
 pub use error::{CampaignError, ConfigError, Lost, RunError};
 pub use leadership::Leadership;
 pub use lease::Lease;
+pub use observer::{Listing, Observer};
 pub use run::run_as_leader;
 
 /// An election, ready to campaign in. Cheap to clone; every campaign is a new candidacy.
@@ -75,6 +81,9 @@ struct Shared {
     /// The records as the last leadership of this process left them, by store.
     openings: Mutex<Vec<Option<Opening>>>,
     events: broadcast::Sender<ElectionEvent>,
+    counters: Counters,
+    /// The last leadership of this process.
+    lease: Mutex<Option<Lease>>,
 }
 
 impl Election {
@@ -111,6 +120,74 @@ impl Election {
         self.shared.events.subscribe()
     }
 
+    /// The election as a majority of its stores shows it now: who leads, who campaigns, what each store
+    /// says. It takes one round trip. Neither this nor what follows needs a campaign.
+    pub async fn status(&self) -> ElectionView {
+        self.observer().view(self.name()).await
+    }
+
+    /// Who campaigns, the leader first.
+    pub async fn candidates(&self) -> Vec<Contender> {
+        self.status().await.candidates
+    }
+
+    /// The last `terms` leaderships, the newest first.
+    pub async fn history(&self, terms: usize) -> HistoryView {
+        self.observer().history(self.name(), terms).await
+    }
+
+    /// The election now, and then once per interval, for as long as the stream is kept.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use futures_util::StreamExt;
+    /// use incumbent::Election;
+    /// use incumbent::store::MemoryStore;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let election = Election::builder("billing")
+    ///     .store_object(Arc::new(MemoryStore::new("example")))
+    ///     .build()?;
+    /// let mut views = election.watch();
+    /// let view = views.next().await.expect("the stream goes on until it is dropped");
+    /// assert!(view.leader().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn watch(&self) -> impl Stream<Item = ElectionView> + Send + Unpin + use<> {
+        let every = self.timing().interval();
+        self.observer().watch(self.name(), every)
+    }
+
+    /// An observer of the same stores, which can read their other elections too.
+    #[must_use]
+    pub fn observer(&self) -> Observer {
+        Observer::of(&self.shared.stores, self.shared.electorate)
+    }
+
+    /// What the campaigns of this process have counted so far. It asks no store.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        let labels = self.shared.stores.iter().map(|store| store.label());
+        let mut metrics = self.shared.counters.snapshot(clock::now(), labels);
+        if let Some(lease) = self.lease() {
+            metrics.tenure_remaining = lease.remaining();
+            metrics.leading = lease.check().is_ok().then(|| lease.term());
+        }
+        metrics
+    }
+
+    /// The last leadership that a campaign of this process won, over or not: ask it whether it still
+    /// may act.
+    #[must_use]
+    pub fn lease(&self) -> Option<Lease> {
+        let lease = self.shared.lease.lock();
+        lease.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The same election for programs without an async runtime.
     #[must_use]
     pub fn blocking(&self) -> BlockingElection {
@@ -139,6 +216,10 @@ impl Shared {
         *self.openings.lock().unwrap_or_else(PoisonError::into_inner) = seen;
     }
 
+    fn keep_lease(&self, lease: Lease) {
+        *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = Some(lease);
+    }
+
     fn tell(&self, candidate: &CandidateId, happening: Happening) {
         let event = ElectionEvent {
             at: clock::now(),
@@ -147,6 +228,7 @@ impl Shared {
             happening,
         };
         observe::log(&event);
+        self.counters.note(&event.happening);
         if self.events.receiver_count() > 0 && self.events.send(event).is_err() {
             tracing::trace!("the last subscriber of the events has just left");
         }

@@ -2,13 +2,23 @@
 //!
 //! ```text
 //!   driver ──▶ Event ──┬──▶ log        tracing lines, for a person at three in the morning
-//!                      └──▶ broadcast  whoever subscribed to Election::events
+//!      │               ├──▶ broadcast  whoever subscribed to Election::events
+//!      └─ heartbeats ──┴──▶ Counters ──▶ Metrics
+//!
+//!   stores ──▶ inspect, history ──▶ ElectionView, HistoryView    what a majority of them says
 //! ```
 //!
-//! This layer reads events. It decides nothing.
+//! This layer reads events and records. It decides nothing.
 
 mod event;
+mod history;
 mod log;
+mod metrics;
+mod view;
 
 pub use event::{ElectionEvent, Happening};
+pub use history::{Ending, HistoryView, PastTerm, Told};
 pub(crate) use log::log;
+pub(crate) use metrics::Counters;
+pub use metrics::{HeartbeatResult, Histogram, LOSS_REASONS, Metrics, StoreHealth, reason_word};
+pub use view::{Contender, ElectionView, Holding, State, StoreView};

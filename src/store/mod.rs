@@ -15,6 +15,8 @@ mod error;
 mod memory;
 mod redis;
 mod registry;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -35,6 +37,8 @@ use self::registry::Registry;
 pub use address::{InvalidAddress, StoreAddress};
 pub use error::StoreError;
 pub use memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
 
 /// The outcome of an operation on a store, in the future.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -231,6 +235,11 @@ pub fn open(
                 let store = RedisStore::open(address.shared_label(), place, options)?;
                 Ok(Arc::new(store) as Arc<dyn Store>)
             }
+            #[cfg(feature = "sqlite")]
+            Place::Sqlite(path) => {
+                Ok(Arc::new(SqliteStore::open(path, options.op_timeout)) as Arc<dyn Store>)
+            }
+            #[cfg(not(feature = "sqlite"))]
             Place::Sqlite(_) => Err(InvalidAddress::Feature {
                 scheme: "sqlite:",
                 feature: "sqlite",

@@ -1,0 +1,191 @@
+//! Reading elections without taking part in them: for status, history, lists and alarms.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use futures_util::stream::{self, Stream, StreamExt};
+use tokio::sync::mpsc;
+
+use super::runtime;
+use crate::observe::{ElectionView, HistoryView, StoreView, Told};
+use crate::protocol::{ElectionName, Electorate, InvalidElectorate};
+use crate::store::Store;
+
+/// Reads the elections of an electorate. It writes nothing, and is not listed among the candidates.
+///
+/// Every answer is a majority's: a store that is down is named in it, and is no error.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use incumbent::election::Observer;
+/// use incumbent::observe::State;
+/// use incumbent::store::MemoryStore;
+///
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// let observer = Observer::new(vec![Arc::new(MemoryStore::new("example"))])?;
+/// assert_eq!(observer.view(&"billing".parse()?).await.state, State::Absent);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Observer {
+    stores: Arc<[Arc<dyn Store>]>,
+    electorate: Electorate,
+}
+
+/// The elections that the stores know of.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// Their names, sorted.
+    pub elections: Vec<ElectionName>,
+    /// The stores asked, in the order of configuration, with why one did not answer.
+    pub stores: Told<()>,
+}
+
+impl Observer {
+    /// How many elections [`Observer::views`] asks for at a time.
+    const AT_ONCE: usize = 32;
+
+    /// An observer of 1, 3 or 5 stores.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidElectorate`] for any other number of them.
+    pub fn new(stores: Vec<Arc<dyn Store>>) -> Result<Self, InvalidElectorate> {
+        let electorate = Electorate::new(stores.len())?;
+        Ok(Self::of(&stores, electorate))
+    }
+
+    pub(super) fn of(stores: &[Arc<dyn Store>], electorate: Electorate) -> Self {
+        Self {
+            stores: stores.into(),
+            electorate,
+        }
+    }
+
+    /// The stores, in the order of configuration.
+    #[must_use]
+    pub fn stores(&self) -> &[Arc<dyn Store>] {
+        &self.stores
+    }
+
+    /// How many stores there are, and what a majority of them is.
+    #[must_use]
+    pub const fn electorate(&self) -> Electorate {
+        self.electorate
+    }
+
+    /// One election as it is now: who leads, who campaigns, what each store says. It takes one round
+    /// trip, and at most the `op_timeout` of the stores.
+    pub async fn view(&self, election: &ElectionName) -> ElectionView {
+        let (observer, election) = (self.clone(), election.clone());
+        on_the_runtime(async move { observer.look(election).await }).await
+    }
+
+    /// Several elections as they are now, in the order given.
+    pub async fn views(&self, elections: &[ElectionName]) -> Vec<ElectionView> {
+        let (observer, elections) = (self.clone(), elections.to_vec());
+        on_the_runtime(async move {
+            stream::iter(elections)
+                .map(|election| observer.look(election))
+                .buffered(Self::AT_ONCE)
+                .collect()
+                .await
+        })
+        .await
+    }
+
+    /// The last `terms` leaderships of an election, the newest first.
+    pub async fn history(&self, election: &ElectionName, terms: usize) -> HistoryView {
+        let (observer, election) = (self.clone(), election.clone());
+        on_the_runtime(async move {
+            let asked = observer.stores.iter().map(async |store| {
+                let entries = HistoryView::entries(terms);
+                let history = store.history(&election, entries).await;
+                (Arc::from(store.label()), history)
+            });
+            let told = join_all(asked).await;
+            HistoryView::merge(election.clone(), observer.electorate, terms, told)
+        })
+        .await
+    }
+
+    /// The names of all elections that any store has a record of.
+    pub async fn elections(&self) -> Listing {
+        let observer = self.clone();
+        on_the_runtime(async move {
+            let asked = observer.stores.iter().map(async |store| {
+                let elections = store.elections().await;
+                (Arc::<str>::from(store.label()), elections)
+            });
+            let mut elections = Vec::new();
+            let mut stores = Vec::new();
+            for (label, told) in join_all(asked).await {
+                stores.push((label, told.map(|names| elections.extend(names))));
+            }
+            elections.sort_unstable();
+            elections.dedup();
+            Listing { elections, stores }
+        })
+        .await
+    }
+
+    /// One election, looked at now and then every `every`, for as long as the stream is kept. A reader
+    /// that falls behind sees fewer views, never old ones in a row.
+    pub fn watch(
+        &self,
+        election: &ElectionName,
+        every: Duration,
+    ) -> impl Stream<Item = ElectionView> + Send + Unpin + use<> {
+        let (sender, receiver) = mpsc::channel(1);
+        let (observer, election) = (self.clone(), election.clone());
+        runtime::handle().spawn(async move {
+            // A permit first: a view is taken only when there is somebody to look at it.
+            while let Ok(permit) = sender.reserve().await {
+                permit.send(observer.look(election.clone()).await);
+                tokio::select! {
+                    () = tokio::time::sleep(every) => {}
+                    () = sender.closed() => return,
+                }
+            }
+        });
+        stream::unfold(receiver, async |mut receiver| {
+            let view = receiver.recv().await?;
+            Some((view, receiver))
+        })
+        .boxed()
+    }
+
+    async fn look(&self, election: ElectionName) -> ElectionView {
+        let asked = self.stores.iter().map(async |store| StoreView {
+            store: store.label().into(),
+            inspection: store.inspect(&election).await,
+        });
+        let stores = join_all(asked).await;
+        ElectionView::merge(election.clone(), self.electorate, stores)
+    }
+}
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let labels = self.stores.iter().map(|store| store.label());
+        f.debug_list().entries(labels).finish()
+    }
+}
+
+/// Stores are asked on the thread of the elections only, wherever the caller runs.
+async fn on_the_runtime<F>(asking: F) -> F::Output
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    match runtime::handle().spawn(asking).await {
+        Ok(output) => output,
+        Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
+        Err(_) => unreachable!("the runtime of the elections runs as long as the process"),
+    }
+}

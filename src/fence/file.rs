@@ -1,0 +1,85 @@
+//! A fence around a file that is replaced as a whole.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+use super::FenceError;
+use super::guard::{Guard, failed, sync_directory_of, with_suffix};
+use crate::protocol::Term;
+
+/// A file that only the newest leader replaces. The highest token stands beside it, in `PATH.fence`.
+///
+/// Readers need no lock: they find the old content or the new one, each as a whole, also after a crash.
+/// All writers must be on one host, or on a file system that keeps a lock for as long as its holder
+/// lives; one that takes locks away from clients that have gone silent, as NFS does, cannot fence them.
+///
+/// The calls wait for the disk: from async code, call them from a blocking task.
+///
+/// # Examples
+///
+/// ```
+/// use incumbent::fence::{FencedFile, Term};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("routes.json");
+/// let routes = FencedFile::new(&path);
+/// let (old, new) = (Term::new(7).unwrap(), Term::new(8).unwrap());
+/// routes.replace(new, b"{}")?;
+/// assert!(routes.replace(old, b"outdated").unwrap_err().is_stale());
+/// assert_eq!(std::fs::read(&path)?, b"{}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct FencedFile {
+    guard: Guard,
+}
+
+impl FencedFile {
+    /// A fence for the file at `path`, which need not exist yet.
+    #[must_use]
+    pub fn new(path: impl AsRef<Path>) -> Self {
+        Self {
+            guard: Guard::beside(path.as_ref()),
+        }
+    }
+
+    /// Replaces the content, unless a token higher than `token` was seen. When this returns it is on
+    /// disk.
+    ///
+    /// # Errors
+    ///
+    /// [`FenceError::Stale`] when a newer leader was seen; [`FenceError::Busy`] when another writer has
+    /// kept the file locked for five seconds; [`FenceError::Io`] when a file operation failed.
+    pub fn replace(&self, token: Term, content: &[u8]) -> Result<(), FenceError> {
+        let mut locked = self.guard.admit(token)?;
+        // Raised first: a crash may leave the old content under the new token, never the reverse.
+        if token > locked.kept.token {
+            locked.keep(token, 0)?;
+        }
+        let path = self.guard.data();
+        let unfinished = with_suffix(path, ".new");
+        File::create(&unfinished)
+            .and_then(|mut file| {
+                file.write_all(content)?;
+                file.sync_all()
+            })
+            .map_err(|error| failed("writing", &unfinished, error))?;
+        fs::rename(&unfinished, path).map_err(|error| failed("replacing", path, error))?;
+        sync_directory_of(path)
+    }
+
+    /// Shows the fence the token of a new leader, so that nothing of its predecessors gets through any
+    /// more. To be done before reading what they left.
+    ///
+    /// # Errors
+    ///
+    /// As [`FencedFile::replace`].
+    pub fn raise(&self, token: Term) -> Result<(), FenceError> {
+        let mut locked = self.guard.admit(token)?;
+        if token > locked.kept.token {
+            locked.keep(token, 0)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,253 @@
+//! The guard file beside a fenced file: its lock, and the highest token seen, safe against a crash at
+//! any moment.
+//!
+//! ```text
+//!   guard file:  slot 0 ─ sequence token length checksum      two slots, written in turn: a write that
+//!                slot 1 ─ sequence token length checksum      a crash tears leaves the other one whole
+//! ```
+//!
+//! The file is made once, as a whole, and never replaced, for its lock belongs to the file and not to
+//! its name.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::FenceError;
+use super::error::parse;
+use crate::protocol::Term;
+
+/// The length of a slot's text.
+const SLOT: usize = 76;
+/// Where the second slot begins: on a page of its own, so that no single write to disk reaches both.
+const SECOND: u64 = 4096;
+/// How often, and how far apart, a locked guard is tried.
+const ATTEMPTS: u32 = 1000;
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The guard file of one fenced file.
+#[derive(Clone, Debug)]
+pub(super) struct Guard {
+    data: PathBuf,
+    path: PathBuf,
+    resource: Arc<str>,
+}
+
+/// What a guard file remembers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kept {
+    sequence: u64,
+    /// The highest token seen.
+    pub(super) token: Term,
+    /// How many bytes of a log count.
+    pub(super) length: u64,
+}
+
+/// A guard file that is locked until this is dropped.
+#[derive(Debug)]
+pub(super) struct Locked<'a> {
+    guard: &'a Guard,
+    file: File,
+    pub(super) kept: Kept,
+}
+
+impl Guard {
+    /// How long a lock is waited for.
+    pub(super) const PATIENCE: Duration = PAUSE.saturating_mul(ATTEMPTS);
+
+    pub(super) fn beside(data: &Path) -> Self {
+        Self {
+            data: data.to_owned(),
+            path: with_suffix(data, ".fence"),
+            resource: data.display().to_string().into(),
+        }
+    }
+
+    /// The fenced file itself.
+    pub(super) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Locks the guard file, and makes it first when it is missing.
+    pub(super) fn lock(&self) -> Result<Locked<'_>, FenceError> {
+        let file = match self.open() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.make()?;
+                self.open()
+            }
+            opened => opened,
+        };
+        let file = file.map_err(|error| failed("opening", &self.path, error))?;
+        for _ in 0..ATTEMPTS {
+            match file.try_lock() {
+                Ok(()) => {
+                    let kept = self.read(&file)?;
+                    let guard = self;
+                    return Ok(Locked { guard, file, kept });
+                }
+                Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+                Err(TryLockError::Error(error)) => {
+                    return Err(failed("locking", &self.path, error));
+                }
+            }
+        }
+        Err(FenceError::Busy {
+            path: self.path.clone(),
+            waited: Self::PATIENCE,
+        })
+    }
+
+    /// Locks the guard file for a writer with this token.
+    pub(super) fn admit(&self, token: Term) -> Result<Locked<'_>, FenceError> {
+        let locked = self.lock()?;
+        if token < locked.kept.token {
+            return Err(FenceError::Stale {
+                token,
+                highest: locked.kept.token,
+                resource: Arc::clone(&self.resource),
+            });
+        }
+        Ok(locked)
+    }
+
+    fn open(&self) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).open(&self.path)
+    }
+
+    /// Makes the guard file whole under another name, then gives it its own unless somebody was faster.
+    fn make(&self) -> Result<(), FenceError> {
+        let length = match fs::metadata(&self.data) {
+            Ok(data) => data.len(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(failed("looking at", &self.data, error)),
+        };
+        let first = Kept {
+            length,
+            ..Kept::default()
+        };
+        let suffix = format!(".fence.{:016x}", fastrand::u64(..));
+        let unfinished = with_suffix(&self.data, &suffix);
+        let made = File::create_new(&unfinished).and_then(|file| {
+            file.write_all_at(first.to_text().as_bytes(), 0)?;
+            file.sync_all()?;
+            match fs::hard_link(&unfinished, &self.path) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+                Ok(()) | Err(_) => Ok(()),
+            }
+        });
+        let removed = fs::remove_file(&unfinished);
+        made.and(removed)
+            .map_err(|error| failed("making", &self.path, error))?;
+        sync_directory_of(&self.path)
+    }
+
+    fn read(&self, file: &File) -> Result<Kept, FenceError> {
+        let mut slots = [[0; SLOT]; 2];
+        for (slot, at) in slots.iter_mut().zip([0, SECOND]) {
+            let read = read_up_to(file, slot, at);
+            read.map_err(|error| failed("reading", &self.path, error))?;
+        }
+        let whole = slots.iter().filter_map(|slot| Kept::from_text(slot));
+        whole
+            .max_by_key(|kept| kept.sequence)
+            .ok_or_else(|| FenceError::garbled(&self.resource, &slots[0]))
+    }
+}
+
+impl Locked<'_> {
+    /// Remembers a token and a length. When this returns they are on disk.
+    pub(super) fn keep(&mut self, token: Term, length: u64) -> Result<(), FenceError> {
+        let next = Kept {
+            sequence: self.kept.sequence.saturating_add(1),
+            token,
+            length,
+        };
+        let at = if next.sequence.is_multiple_of(2) {
+            0
+        } else {
+            SECOND
+        };
+        let written = self.file.write_all_at(next.to_text().as_bytes(), at);
+        written
+            .and_then(|()| self.file.sync_data())
+            .map_err(|error| failed("writing", &self.guard.path, error))?;
+        self.kept = next;
+        Ok(())
+    }
+}
+
+impl Kept {
+    fn to_text(self) -> String {
+        let Self {
+            sequence,
+            token,
+            length,
+        } = self;
+        let body = format!("{sequence:020} {:016} {length:020}", token.get());
+        format!("{body} {:016x}\n", checksum(body.as_bytes()))
+    }
+
+    fn from_text(slot: &[u8]) -> Option<Self> {
+        let line = std::str::from_utf8(slot).ok()?.strip_suffix('\n')?;
+        let (body, sum) = line.rsplit_once(' ')?;
+        if u64::from_str_radix(sum, 16).ok()? != checksum(body.as_bytes()) {
+            return None;
+        }
+        let mut fields = body.split(' ');
+        let mut next = || fields.next();
+        Some(Self {
+            sequence: next()?.parse().ok()?,
+            token: parse(next()?)?,
+            length: next()?.parse().ok()?,
+        })
+    }
+}
+
+/// FNV-1a: it tells a torn slot from a whole one, and need not withstand anybody.
+fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
+        (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+fn read_up_to(file: &File, buffer: &mut [u8], at: u64) -> io::Result<()> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], at + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+/// Makes a new or changed name of a file last.
+pub(super) fn sync_directory_of(path: &Path) -> Result<(), FenceError> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let directory = parent.unwrap_or(Path::new("."));
+    File::open(directory)
+        .and_then(|opened| opened.sync_all())
+        .map_err(|error| failed("syncing", directory, error))
+}
+
+pub(super) fn failed(action: &'static str, path: &Path, source: io::Error) -> FenceError {
+    FenceError::Io {
+        action,
+        path: path.to_owned(),
+        source: Arc::new(source),
+    }
+}

@@ -1,0 +1,145 @@
+//! Histories of stores as text, and the terms they merge into.
+
+use super::*;
+
+/// Reads one store's history, oldest first: `10 a7 vacant` is a claim at 10 s, `20 a7 released`.
+fn entries(text: &str) -> Vec<HistoryEntry> {
+    let mut entries: Vec<HistoryEntry> = text
+        .split(',')
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty())
+        .map(|entry| {
+            let words: Vec<&str> = entry.split_whitespace().collect();
+            let seconds: u64 = words[0].parse().unwrap();
+            let (name, term) = words[1].split_at(1);
+            HistoryEntry {
+                at: WallMillis::new(seconds * 1000).unwrap(),
+                term: Term::new(term.parse().unwrap()).unwrap(),
+                holder: Identity::new(name.parse().unwrap(), "host", 1, "0.1.0").unwrap(),
+                change: match words[2] {
+                    "absent" => Change::ClaimedAbsent,
+                    "vacant" => Change::ClaimedVacant,
+                    "stalled" => Change::ClaimedStalled,
+                    "foreign" => Change::ClaimedForeign,
+                    "joined" => Change::Joined,
+                    "released" => Change::Released,
+                    other => panic!("no change is called {other}"),
+                },
+            }
+        })
+        .collect();
+    entries.reverse();
+    entries
+}
+
+fn merged(terms: usize, stores: &[Option<&str>]) -> HistoryView {
+    let told = stores
+        .iter()
+        .enumerate()
+        .map(|(index, history)| {
+            let store: Arc<str> = format!("s{index}").into();
+            let told = match history {
+                Some(text) => Ok(entries(text)),
+                None => Err(StoreError::Denied {
+                    store: store.clone(),
+                    message: "NOPERM".to_owned(),
+                }),
+            };
+            (store, told)
+        })
+        .collect();
+    let electorate = Electorate::new(stores.len()).unwrap();
+    HistoryView::merge("billing".parse().unwrap(), electorate, terms, told)
+}
+
+fn check(stores: &[Option<&str>], expected: &[&str]) {
+    let found: Vec<String> = merged(100, stores)
+        .terms
+        .iter()
+        .map(|term| {
+            let to = term
+                .to
+                .map_or("…".to_owned(), |to| (to.get() / 1000).to_string());
+            let ended = term.ended.map_or("leads", Ending::word);
+            let gap = term
+                .gap
+                .map_or(String::new(), |gap| format!(" gap {gap:?}"));
+            let (who, from) = (term.holder.id(), term.from.get() / 1000);
+            format!("{who}{} {from}-{to} {ended}{gap}", term.term)
+        })
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn claims_and_releases_become_terms_with_the_gap_between_them() {
+    check(
+        &[Some(
+            "1 a1 absent, 5 a1 released, 7 b2 vacant, 20 c3 stalled, 30 c3 released, 31 a4 foreign",
+        )],
+        &[
+            "a4 31-… leads",
+            "c3 20-30 released",
+            "b2 7-… stalled",
+            "a1 1-5 released gap 2s",
+        ],
+    );
+}
+
+#[test]
+fn a_leader_whose_counter_a_foreign_program_took_was_displaced() {
+    check(
+        &[Some("1 a1 absent, 9 b2 foreign")],
+        &["b2 9-… leads", "a1 1-… displaced"],
+    );
+}
+
+#[test]
+fn a_claim_after_the_data_was_lost_says_so_of_the_term_before() {
+    check(
+        &[Some("1 a1 absent, 9 b2 absent")],
+        &["b2 9-… leads", "a1 1-… forgotten"],
+    );
+}
+
+#[test]
+fn a_term_begins_and_ends_with_the_majority_of_the_stores() {
+    check(
+        &[
+            Some("1 a1 absent, 10 a1 released"),
+            Some("2 a1 absent, 11 a1 released"),
+            Some("5 a1 joined, 13 a1 released"),
+        ],
+        &["a1 2-11 released"],
+    );
+}
+
+#[test]
+fn a_claim_that_got_no_majority_is_no_term() {
+    check(
+        &[
+            Some("1 a1 absent, 5 a1 released, 6 b2 vacant, 7 b2 released, 8 c3 vacant"),
+            Some("1 a1 absent, 5 a1 released, 8 c3 vacant"),
+            Some("1 a1 absent, 5 a1 released, 8 c3 vacant"),
+        ],
+        &["c3 8-… leads", "a1 1-5 released gap 3s"],
+    );
+}
+
+#[test]
+fn a_store_that_is_down_leaves_the_others_to_tell() {
+    check(
+        &[Some("1 a1 absent"), None, Some("1 a1 absent")],
+        &["a1 1-… leads"],
+    );
+    let view = merged(1, &[None]);
+    assert!(view.terms.is_empty());
+    assert!(view.stores[0].1.is_err());
+}
+
+#[test]
+fn the_oldest_terms_are_cut_off() {
+    let view = merged(1, &[Some("1 a1 absent, 5 a1 released, 7 b2 vacant")]);
+    assert_eq!(view.terms.len(), 1);
+    assert_eq!(view.terms[0].term.get(), 2);
+}

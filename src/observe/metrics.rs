@@ -1,0 +1,283 @@
+//! What an election counts of itself, for metrics with and without a server.
+//!
+//! The counters are atomics that the driver adds to, so that a heartbeat costs no event and no lock.
+//! Everything else is counted from the events, here and nowhere else.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::Happening;
+use crate::protocol::{LossReason, Term, Timestamp};
+
+/// How the heartbeats of an election have gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HeartbeatResult {
+    /// The store granted it.
+    Granted,
+    /// The store refused it: the record is in other hands.
+    Refused,
+    /// No usable answer came.
+    Failed,
+}
+
+impl HeartbeatResult {
+    /// Every result, in the order of [`Metrics::heartbeats`].
+    pub const ALL: [Self; 3] = [Self::Granted, Self::Refused, Self::Failed];
+
+    /// The result in one word, as the metrics call it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Granted => "granted",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Every reason, in the order of [`Metrics::ended`].
+pub const LOSS_REASONS: [LossReason; 6] = [
+    LossReason::Resigned,
+    LossReason::Deposed,
+    LossReason::TenureEnded,
+    LossReason::Suspended,
+    LossReason::Unhealthy,
+    LossReason::StoreForgot,
+];
+
+/// A reason in one word, as the metrics and `-o json` call it.
+#[must_use]
+pub const fn reason_word(reason: LossReason) -> &'static str {
+    match reason {
+        LossReason::Deposed => "deposed",
+        LossReason::TenureEnded => "tenure-ended",
+        LossReason::Suspended => "suspended",
+        LossReason::Unhealthy => "unhealthy",
+        LossReason::Resigned => "resigned",
+        LossReason::StoreForgot => "store-forgot",
+    }
+}
+
+/// What one election of this process has counted, at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Metrics {
+    /// How many campaigns are under way in this process, leaders among them.
+    pub campaigns: u64,
+    /// The term that acts right now, which is the fencing token; `None` when nobody does here.
+    /// Judged against the deadline when the metrics were taken.
+    pub leading: Option<Term>,
+    /// How long the leader here may still act if no further heartbeat succeeds.
+    pub tenure_remaining: Duration,
+    /// Leaderships won.
+    pub elected: u64,
+    /// Claims that did not get a majority.
+    pub claims_failed: u64,
+    /// Leaderships that ended, by reason, in the order of [`LOSS_REASONS`].
+    pub ended: [u64; LOSS_REASONS.len()],
+    /// Times that work outlived its tenure.
+    pub overruns: u64,
+    /// Heartbeats, by result, in the order of [`HeartbeatResult::ALL`].
+    pub heartbeats: [u64; HeartbeatResult::ALL.len()],
+    /// How long heartbeats took, from the request to the answer or the failure.
+    pub heartbeat_seconds: Histogram,
+    /// How long nobody led while a campaign of this process watched, of the gaps that are over.
+    pub leaderless: Duration,
+    /// Whether each store answered its last request, in the order of configuration.
+    pub stores: Vec<StoreHealth>,
+    /// How long ago a campaign of this process last turned its loop; `None` before the first.
+    pub turned: Option<Duration>,
+}
+
+/// Whether a store answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreHealth {
+    /// Its label.
+    pub store: Arc<str>,
+    /// Whether it answered the last request; `None` before the first.
+    pub up: Option<bool>,
+}
+
+/// A histogram of durations.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Histogram {
+    /// How many durations were at most as long as [`Histogram::BOUNDS`], each counted once, and how
+    /// many were longer than the last.
+    pub counts: [u64; Self::BOUNDS.len() + 1],
+    /// The sum of all durations.
+    pub sum: Duration,
+}
+
+impl Histogram {
+    /// The upper bounds of the buckets, in seconds.
+    pub const BOUNDS: [f64; 11] = [
+        0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
+    ];
+
+    /// How many durations there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+}
+
+/// The counters behind [`Metrics`]. All of them only ever grow, except `campaigns`.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    campaigns: AtomicU64,
+    elected: AtomicU64,
+    claims_failed: AtomicU64,
+    ended: [AtomicU64; LOSS_REASONS.len()],
+    overruns: AtomicU64,
+    heartbeats: [AtomicU64; HeartbeatResult::ALL.len()],
+    beat_counts: [AtomicU64; Histogram::BOUNDS.len() + 1],
+    beat_nanos: AtomicU64,
+    leaderless_nanos: AtomicU64,
+    /// 0 before the first request, 1 when the store answered the last one, 2 when it did not.
+    stores: Box<[AtomicU8]>,
+    turned: AtomicU64,
+}
+
+const UP: u8 = 1;
+const DOWN: u8 = 2;
+
+impl Counters {
+    pub(crate) fn new(stores: usize) -> Self {
+        Self {
+            stores: (0..stores).map(|_| AtomicU8::new(0)).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Counts an event.
+    pub(crate) fn note(&self, happening: &Happening) {
+        match happening {
+            Happening::Campaigning => add(&self.campaigns, 1),
+            Happening::Elected { .. } => add(&self.elected, 1),
+            Happening::ClaimFailed { .. } => add(&self.claims_failed, 1),
+            Happening::Stopping { reason, .. } => {
+                if let Some(at) = LOSS_REASONS.iter().position(|one| one == reason) {
+                    add(&self.ended[at], 1);
+                }
+            }
+            Happening::Overrun { .. } => add(&self.overruns, 1),
+            Happening::Following { .. }
+            | Happening::Leaderless { .. }
+            | Happening::Claiming { .. }
+            | Happening::Probation { .. }
+            | Happening::StoreJoined { .. }
+            | Happening::StoreParted { .. }
+            | Happening::Released { .. }
+            | Happening::StoreDown { .. }
+            | Happening::StoreUp { .. } => {}
+        }
+    }
+
+    /// A campaign is over.
+    pub(crate) fn campaign_over(&self) {
+        self.campaigns.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The loop of a campaign has turned.
+    pub(crate) fn turned(&self, now: Timestamp) {
+        self.turned.store(now.as_nanos(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn heartbeat(&self, result: HeartbeatResult, took: Duration) {
+        add(&self.heartbeats[result as usize], 1);
+        let seconds = took.as_secs_f64();
+        let bucket = Histogram::BOUNDS.partition_point(|bound| *bound < seconds);
+        add(&self.beat_counts[bucket], 1);
+        add(&self.beat_nanos, nanos(took));
+    }
+
+    pub(crate) fn leaderless(&self, gap: Duration) {
+        add(&self.leaderless_nanos, nanos(gap));
+    }
+
+    pub(crate) fn store(&self, index: usize, up: bool) {
+        if let Some(store) = self.stores.get(index) {
+            store.store(if up { UP } else { DOWN }, Ordering::Relaxed);
+        }
+    }
+
+    /// All counters as they are at `now`. The lease is for the caller to fill in.
+    pub(crate) fn snapshot<'a>(
+        &self,
+        now: Timestamp,
+        labels: impl Iterator<Item = &'a str>,
+    ) -> Metrics {
+        let turned = self.turned.load(Ordering::Relaxed);
+        Metrics {
+            campaigns: get(&self.campaigns),
+            leading: None,
+            tenure_remaining: Duration::ZERO,
+            elected: get(&self.elected),
+            claims_failed: get(&self.claims_failed),
+            ended: std::array::from_fn(|at| get(&self.ended[at])),
+            overruns: get(&self.overruns),
+            heartbeats: std::array::from_fn(|at| get(&self.heartbeats[at])),
+            heartbeat_seconds: Histogram {
+                counts: std::array::from_fn(|at| get(&self.beat_counts[at])),
+                sum: Duration::from_nanos(get(&self.beat_nanos)),
+            },
+            leaderless: Duration::from_nanos(get(&self.leaderless_nanos)),
+            stores: labels
+                .zip(self.stores.iter())
+                .map(|(label, up)| StoreHealth {
+                    store: label.into(),
+                    up: match up.load(Ordering::Relaxed) {
+                        UP => Some(true),
+                        DOWN => Some(false),
+                        _ => None,
+                    },
+                })
+                .collect(),
+            turned: (turned > 0).then(|| now.since(Timestamp::from_nanos(turned))),
+        }
+    }
+}
+
+fn add(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Ordering::Relaxed);
+}
+
+fn get(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heartbeat_falls_into_the_first_bucket_whose_bound_it_does_not_exceed() {
+        let counters = Counters::new(1);
+        for millis in [0, 1, 2, 1000, 1001] {
+            counters.heartbeat(HeartbeatResult::Granted, Duration::from_millis(millis));
+        }
+        let metrics = counters.snapshot(Timestamp::ZERO, std::iter::empty());
+        let expected = [1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1];
+        assert_eq!(metrics.heartbeat_seconds.counts, expected);
+        assert_eq!(metrics.heartbeat_seconds.sum, Duration::from_millis(2004));
+        assert_eq!(metrics.heartbeats, [5, 0, 0]);
+    }
+
+    #[test]
+    fn every_loss_is_counted_under_its_own_reason() {
+        let counters = Counters::new(1);
+        for reason in LOSS_REASONS {
+            counters.note(&Happening::Stopping {
+                term: Term::ZERO,
+                reason,
+                within: Duration::ZERO,
+            });
+        }
+        let metrics = counters.snapshot(Timestamp::ZERO, std::iter::empty());
+        assert_eq!(metrics.ended, [1; LOSS_REASONS.len()]);
+    }
+}

@@ -1,0 +1,302 @@
+//! One election as a majority of its stores shows it: their inspections, merged.
+//!
+//! The merge is a pure function, so what an operator reads can be tested as a table.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::protocol::{
+    Beat, CandidateId, ElectionName, Electorate, Identity, Occupancy, Term, WallMillis,
+};
+use crate::store::{Inspection, StoreError};
+
+/// One election, as its stores show it at one moment.
+///
+/// It is for people and for alarms. It decides nothing: by the time it is read, it is past.
+#[derive(Clone, Debug)]
+pub struct ElectionView {
+    /// The election.
+    pub election: ElectionName,
+    /// What a majority of the stores agrees on.
+    pub state: State,
+    /// Who campaigns, the leader first, then by id.
+    pub candidates: Vec<Contender>,
+    /// What each store said, in the order of configuration.
+    pub stores: Vec<StoreView>,
+}
+
+/// What a majority of the stores agrees on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// One candidate holds a majority under one term.
+    Held(Holding),
+    /// A program that speaks only the bare protocol holds a majority.
+    Foreign {
+        /// How long ago the counter last changed by a hand of ours; `None` when that is not known.
+        idle: Option<Duration>,
+    },
+    /// Nobody holds it: the last leader has released it.
+    Vacant {
+        /// The last term.
+        term: Term,
+        /// When it was released, by the store's clock.
+        since: Option<WallMillis>,
+    },
+    /// No store has a record of it: it was never held, or the stores have lost their data.
+    Absent,
+    /// A majority answers and does not agree: an election is under way, or a store was away for one.
+    Divided,
+    /// No majority of the stores answers.
+    Unreachable,
+    /// No majority of the stores lets us in.
+    Forbidden,
+    /// No majority of the records can be read.
+    Garbled,
+}
+
+impl State {
+    /// The state in one word, as `-o json` and the metrics call it.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Held(_) => "held",
+            Self::Foreign { .. } => "foreign",
+            Self::Vacant { .. } => "vacant",
+            Self::Absent => "absent",
+            Self::Divided => "divided",
+            Self::Unreachable => "unreachable",
+            Self::Forbidden => "forbidden",
+            Self::Garbled => "garbled",
+        }
+    }
+
+    /// The leadership, when one candidate holds a majority.
+    #[must_use]
+    pub const fn holding(&self) -> Option<&Holding> {
+        match self {
+            Self::Held(holding) => Some(holding),
+            Self::Foreign { .. }
+            | Self::Vacant { .. }
+            | Self::Absent
+            | Self::Divided
+            | Self::Unreachable
+            | Self::Forbidden
+            | Self::Garbled => None,
+        }
+    }
+}
+
+/// A leadership, as its stores show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// Who leads.
+    pub holder: CandidateId,
+    /// The leader for people, when a store knows it.
+    pub identity: Option<Identity>,
+    /// Its term, which is its fencing token.
+    pub term: Term,
+    /// When it was granted the record, by the store's clock.
+    pub since: Option<WallMillis>,
+    /// The highest heartbeat counter of the stores that it holds.
+    pub beat: Beat,
+    /// How long its counter must stand still before anyone may take over, as it published it.
+    pub window: Duration,
+    /// How long ago it last beat, by the clock of the store that heard it last.
+    pub beat_age: Option<Duration>,
+    /// How many stores it holds.
+    pub stores: usize,
+    /// Whether no majority of the records is proven yet: it may be waiting out its probation.
+    pub unproven: bool,
+}
+
+impl Holding {
+    /// Whether the counter has stood still for longer than the window: a standby may take over.
+    #[must_use]
+    pub fn is_stalled(&self) -> bool {
+        self.beat_age.is_some_and(|age| age > self.window)
+    }
+
+    /// How much of the window is left before anyone may take over, if no further heartbeat comes.
+    /// The leader itself stops earlier than that.
+    #[must_use]
+    pub fn window_left(&self) -> Option<Duration> {
+        Some(self.window.saturating_sub(self.beat_age?))
+    }
+}
+
+/// Somebody who campaigns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contender {
+    /// Who.
+    pub identity: Identity,
+    /// How long ago a store last heard of it, by that store's clock.
+    pub age: Duration,
+    /// Whether it leads.
+    pub leads: bool,
+}
+
+/// What one store said.
+#[derive(Clone, Debug)]
+pub struct StoreView {
+    /// The store's label.
+    pub store: Arc<str>,
+    /// What it said, or why it did not.
+    pub inspection: Result<Inspection, StoreError>,
+}
+
+impl ElectionView {
+    /// Merges what the stores of an electorate said.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use incumbent::observe::{ElectionView, State};
+    /// use incumbent::protocol::Electorate;
+    ///
+    /// let view = ElectionView::merge("billing".parse()?, Electorate::new(1)?, Vec::new());
+    /// assert_eq!(view.state, State::Unreachable, "nobody answered");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn merge(election: ElectionName, electorate: Electorate, stores: Vec<StoreView>) -> Self {
+        let state = agreed(electorate.majority(), &stores);
+        let candidates = contenders(&stores, &state);
+        Self {
+            election,
+            state,
+            candidates,
+            stores,
+        }
+    }
+
+    /// The leader, when one candidate holds a majority.
+    #[must_use]
+    pub const fn leader(&self) -> Option<&Holding> {
+        self.state.holding()
+    }
+
+    /// The errors of the stores that did not answer.
+    pub fn errors(&self) -> impl Iterator<Item = &StoreError> {
+        self.stores
+            .iter()
+            .filter_map(|store| store.inspection.as_ref().err())
+    }
+}
+
+fn agreed(majority: usize, stores: &[StoreView]) -> State {
+    let answers: Vec<&Inspection> = stores
+        .iter()
+        .filter_map(|store| store.inspection.as_ref().ok())
+        .collect();
+    if answers.len() < majority {
+        return silence(stores);
+    }
+    if let Some(holding) = held(majority, &answers) {
+        return State::Held(holding);
+    }
+    let count = |is: fn(&Occupancy) -> bool| {
+        let matching = answers.iter().filter(|one| is(&one.record.occupancy));
+        matching.count()
+    };
+    if count(|one| matches!(one, Occupancy::Foreign { .. })) >= majority {
+        let idle = answers.iter().filter_map(|one| age(one)).min();
+        return State::Foreign { idle };
+    }
+    if count(|one| matches!(one, Occupancy::Absent)) >= majority {
+        return State::Absent;
+    }
+    let free = count(|one| matches!(one, Occupancy::Absent | Occupancy::Vacant));
+    let last = answers.iter().max_by_key(|one| one.record.term);
+    match last {
+        Some(last) if free >= majority => State::Vacant {
+            term: last.record.term,
+            since: last.changed,
+        },
+        Some(_) | None => State::Divided,
+    }
+}
+
+/// Why there is no majority of answers: the reason that most of the missing stores give.
+fn silence(stores: &[StoreView]) -> State {
+    let count = |is: fn(&StoreError) -> bool| {
+        let errors = stores
+            .iter()
+            .filter_map(|store| store.inspection.as_ref().err());
+        errors.filter(|error| is(error)).count()
+    };
+    let (denied, garbled) = (count(StoreError::is_denied), count(StoreError::is_garbled));
+    let silent = count(|error| !error.is_denied() && !error.is_garbled());
+    if silent >= denied.max(garbled) {
+        State::Unreachable
+    } else if denied >= garbled {
+        State::Forbidden
+    } else {
+        State::Garbled
+    }
+}
+
+fn held(majority: usize, answers: &[&Inspection]) -> Option<Holding> {
+    let mut by_holder: BTreeMap<(Term, &CandidateId), Vec<&Inspection>> = BTreeMap::new();
+    for answer in answers {
+        if let Some(holder) = answer.record.holder() {
+            let holding = by_holder.entry((answer.record.term, holder)).or_default();
+            holding.push(answer);
+        }
+    }
+    let ((term, holder), held) = by_holder
+        .into_iter()
+        .find(|(_, held)| held.len() >= majority)?;
+    let proven = held.iter().filter(|one| !one.record.unproven).count();
+    Some(Holding {
+        holder: holder.clone(),
+        identity: held.iter().find_map(|one| one.holder.clone()),
+        term,
+        since: held.iter().filter_map(|one| one.since).min(),
+        beat: held.iter().map(|one| one.record.beat).max()?,
+        window: held.iter().map(|one| one.record.window()).max()?,
+        beat_age: held.iter().filter_map(|one| age(one)).min(),
+        stores: held.len(),
+        unproven: proven < majority,
+    })
+}
+
+/// How long ago a record last changed, by its store's own clock: no two clocks are compared.
+fn age(inspection: &Inspection) -> Option<Duration> {
+    Some(between(inspection.changed?, inspection.clock))
+}
+
+fn contenders(stores: &[StoreView], state: &State) -> Vec<Contender> {
+    let leader = state.holding().map(|holding| &holding.holder);
+    let mut seen: BTreeMap<&Identity, Duration> = BTreeMap::new();
+    for answer in stores
+        .iter()
+        .filter_map(|store| store.inspection.as_ref().ok())
+    {
+        for presence in &answer.candidates {
+            let age = between(presence.last_seen, answer.clock);
+            let youngest = seen.entry(&presence.identity).or_insert(age);
+            *youngest = age.min(*youngest);
+        }
+    }
+    let mut contenders: Vec<Contender> = seen
+        .into_iter()
+        .map(|(identity, age)| Contender {
+            identity: identity.clone(),
+            age,
+            leads: leader == Some(identity.id()),
+        })
+        .collect();
+    // The sort is stable: by id within each half.
+    contenders.sort_by_key(|contender| !contender.leads);
+    contenders
+}
+
+/// The time from one reading of a store's clock to a later one; zero when it has jumped back.
+pub(super) const fn between(earlier: WallMillis, later: WallMillis) -> Duration {
+    Duration::from_millis(later.get().saturating_sub(earlier.get()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+//! What an operator reads, as a table: what each store says, and what is made of it.
+
+use super::*;
+use crate::protocol::Record;
+use crate::store::Presence;
+
+/// What one store says, in a few characters:
+/// `a7` held by a under term 7, `a7?` the same and unproven, `-7` vacant after term 7, `.` absent,
+/// `f` foreign, `down`, `denied`, `garbled`.
+fn store(index: usize, said: &str) -> StoreView {
+    let label: Arc<str> = format!("s{index}").into();
+    let store = Arc::clone(&label);
+    let inspection = match said {
+        "down" => Err(StoreError::Unreachable {
+            store,
+            source: Arc::new(std::io::Error::other("connection refused")),
+        }),
+        "denied" => Err(StoreError::Denied {
+            store,
+            message: "NOPERM".to_owned(),
+        }),
+        "garbled" => Err(StoreError::Garbled {
+            store,
+            key: "k".to_owned(),
+            field: "term".to_owned(),
+            value: "x".to_owned(),
+            expected: "a number".to_owned(),
+        }),
+        record => Ok(inspection(record)),
+    };
+    StoreView {
+        store: label,
+        inspection,
+    }
+}
+
+fn inspection(said: &str) -> Inspection {
+    let (holder, unproven) = match said.strip_suffix('?') {
+        Some(rest) => (rest, true),
+        None => (said, false),
+    };
+    let term = holder.get(1..).and_then(|term| term.parse().ok());
+    let term = Term::new(term.unwrap_or(0)).unwrap();
+    let (occupancy, identity) = match holder.chars().next() {
+        Some('.') => (Occupancy::Absent, None),
+        Some('-') => (Occupancy::Vacant, None),
+        Some('f') => (
+            Occupancy::Foreign {
+                counter: Some(Beat::new(3)),
+                window: Duration::ZERO,
+            },
+            None,
+        ),
+        Some(name) => (
+            Occupancy::Held {
+                holder: name.to_string().parse().unwrap(),
+                window: Duration::from_secs(5),
+            },
+            Some(someone(&name.to_string())),
+        ),
+        None => unreachable!("a test names a record"),
+    };
+    Inspection {
+        record: Record {
+            floor: term,
+            term,
+            beat: Beat::new(10),
+            unproven,
+            occupancy,
+        },
+        clock: WallMillis::new(10_000).unwrap(),
+        holder: identity,
+        since: WallMillis::new(4_000),
+        changed: WallMillis::new(9_000),
+        candidates: Vec::new(),
+    }
+}
+
+fn someone(name: &str) -> Identity {
+    Identity::new(name.parse().unwrap(), "host", 1, "0.1.0").unwrap()
+}
+
+fn view(said: &str) -> ElectionView {
+    let stores: Vec<StoreView> = said
+        .split_whitespace()
+        .enumerate()
+        .map(|(index, said)| store(index, said))
+        .collect();
+    let electorate = Electorate::new(stores.len()).unwrap();
+    ElectionView::merge("billing".parse().unwrap(), electorate, stores)
+}
+
+fn check(said: &str, expected: &str) {
+    let state = view(said).state;
+    let found = match &state {
+        State::Held(holding) => format!(
+            "held by {} term {} on {}{}",
+            holding.holder,
+            holding.term,
+            holding.stores,
+            if holding.unproven { ", unproven" } else { "" }
+        ),
+        State::Vacant { term, .. } => format!("vacant after {term}"),
+        other => other.word().to_owned(),
+    };
+    assert_eq!(found, expected, "the stores said {said:?}");
+}
+
+#[test]
+fn what_a_majority_says_is_what_an_operator_reads() {
+    for (said, expected) in [
+        ("a7", "held by a term 7 on 1"),
+        ("-7", "vacant after 7"),
+        (".", "absent"),
+        ("f", "foreign"),
+        ("down", "unreachable"),
+        ("denied", "forbidden"),
+        ("garbled", "garbled"),
+        ("a7 a7 a7", "held by a term 7 on 3"),
+        ("a7 a7 b6", "held by a term 7 on 2"),
+        ("a7 a7 down", "held by a term 7 on 2"),
+        ("a7 a7? a7?", "held by a term 7 on 3, unproven"),
+        ("a7 a7 a7?", "held by a term 7 on 3"),
+        ("a7 b8 .", "divided"),
+        ("a7 a6 .", "divided"),
+        ("a7 -6 down", "divided"),
+        ("a7 down down", "unreachable"),
+        ("-7 down down", "unreachable"),
+        ("-7 -6 down", "vacant after 7"),
+        ("-7 . down", "vacant after 7"),
+        (". . a7", "absent"),
+        ("f f a7", "foreign"),
+        ("denied denied a7", "forbidden"),
+        ("denied down a7", "unreachable"),
+        ("garbled garbled a7", "garbled"),
+        ("denied garbled a7", "forbidden"),
+        ("garbled a7 a7", "held by a term 7 on 2"),
+        ("a7 a7 b8 down down", "divided"),
+        ("a7 a7 a7 down denied", "held by a term 7 on 3"),
+        ("a7 a7 down down denied", "unreachable"),
+    ] {
+        check(said, expected);
+    }
+}
+
+#[test]
+fn the_age_of_a_beat_is_told_by_the_clock_of_the_store_that_heard_it_last() {
+    let mut stores = vec![store(0, "a7"), store(1, "a7"), store(2, "down")];
+    if let Ok(inspection) = &mut stores[1].inspection {
+        // This server's clock is far ahead, and it heard the beat later.
+        inspection.clock = WallMillis::new(1_000_400).unwrap();
+        inspection.changed = WallMillis::new(1_000_000);
+    }
+    let merged = ElectionView::merge(
+        "billing".parse().unwrap(),
+        Electorate::new(3).unwrap(),
+        stores,
+    );
+    let holding = merged.leader().unwrap();
+    assert_eq!(holding.beat_age, Some(Duration::from_millis(400)));
+    assert_eq!(holding.window_left(), Some(Duration::from_millis(4600)));
+    assert!(!holding.is_stalled());
+}
+
+#[test]
+fn a_counter_that_stood_for_longer_than_its_window_is_stalled() {
+    let mut stores = vec![store(0, "a7")];
+    if let Ok(inspection) = &mut stores[0].inspection {
+        inspection.changed = WallMillis::new(10_000 - 5_001);
+    }
+    let merged = ElectionView::merge(
+        "billing".parse().unwrap(),
+        Electorate::new(1).unwrap(),
+        stores,
+    );
+    assert!(merged.leader().unwrap().is_stalled());
+}
+
+#[test]
+fn a_candidate_seen_by_two_stores_is_listed_once_with_its_latest_sight_and_the_leader_first() {
+    let mut stores = vec![store(0, "b7"), store(1, "b7"), store(2, "down")];
+    for (index, seen) in [(0, 9_000), (1, 9_900)] {
+        if let Ok(inspection) = &mut stores[index].inspection {
+            let last_seen = WallMillis::new(seen).unwrap();
+            inspection.candidates = ["a", "b", "c"]
+                .map(|name| Presence {
+                    identity: someone(name),
+                    last_seen,
+                })
+                .into();
+        }
+    }
+    let merged = ElectionView::merge(
+        "billing".parse().unwrap(),
+        Electorate::new(3).unwrap(),
+        stores,
+    );
+    let listed: Vec<String> = merged
+        .candidates
+        .iter()
+        .map(|one| format!("{} {:?} {}", one.identity.id(), one.age, one.leads))
+        .collect();
+    assert_eq!(listed, ["b 100ms true", "a 100ms false", "c 100ms false"]);
+}

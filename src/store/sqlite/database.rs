@@ -1,0 +1,283 @@
+//! The open database, and the operations, each in one transaction.
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+
+use super::notes;
+use super::patience::{Patience, boot_time};
+use super::record_row::{ElectionRow, Fields, RELEASED, change_from, signed};
+use super::schema;
+use super::trouble::{Place, Trouble};
+use super::wake::WakeFile;
+use super::witness::FileIds;
+use crate::protocol::{
+    Durability, ElectionName, Identity, Occupancy, Record, Reply, Request, Term, Timestamp,
+    Verdict, WallMillis, apply,
+};
+use crate::store::memory::wall_clock;
+use crate::store::{HistoryEntry, Inspection, Presence};
+
+/// A connection to the database, and which files it has open.
+#[derive(Debug)]
+pub(super) struct Database {
+    pub(super) connection: Connection,
+    path: std::path::PathBuf,
+    ids: FileIds,
+    granted_until: Timestamp,
+}
+
+impl Database {
+    /// Opens the database, and makes it first if it is missing.
+    pub(super) fn open(place: &Place, patience: &Patience) -> Result<Self, Trouble> {
+        schema::prepare_file(place)?;
+        loop {
+            // Opening and making tables can find the database busy where no busy handler is asked.
+            match Self::connect(place, patience) {
+                Err(trouble) if trouble.is_busy() && patience.wait() => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn connect(place: &Place, patience: &Patience) -> Result<Self, Trouble> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(&place.path, flags)?;
+        let handler = patience.clone();
+        connection.busy_handler(Some(move |_| handler.wait()))?;
+        if connection.is_readonly("main")? {
+            return Err(place.diagnose().unwrap_or_else(|| {
+                Trouble::Unusable(format!("{} is read-only", place.path.display()))
+            }));
+        }
+        // The log stays when the last user leaves: SQLite would delete it by name, and that may by then
+        // be the name of another database's log.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        schema::make(&mut connection)?;
+        let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+        if mode != "wal" {
+            return Err(Trouble::Unusable(format!(
+                "the file system of {} cannot hold a write-ahead log (journal mode {mode}); choose a \
+                 path on a local disk",
+                place.path.display()
+            )));
+        }
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "cache_size", -512)?;
+        connection.query_row("SELECT count(*) FROM election WHERE name = ''", [], |_| {
+            Ok(())
+        })?;
+        let ids = FileIds::at(&place.path).map_err(|error| Trouble::file(place, &error))?;
+        Ok(Self {
+            connection,
+            path: place.path.clone(),
+            ids,
+            granted_until: Timestamp::ZERO,
+        })
+    }
+
+    pub(super) const fn ids(&self) -> FileIds {
+        self.ids
+    }
+
+    /// Whether the files at the path are the ones that are open.
+    pub(super) fn is_in_place(&self) -> bool {
+        FileIds::at(&self.path).is_ok_and(|ids| ids == self.ids)
+    }
+
+    /// Until when a leadership may last that rests on a grant of this connection.
+    pub(super) const fn granted_until(&self) -> Timestamp {
+        self.granted_until
+    }
+
+    /// Carries out one request: what [`apply`] says, in one transaction.
+    pub(super) fn execute(
+        &mut self,
+        election: &ElectionName,
+        who: &Identity,
+        request: &Request,
+    ) -> Result<Reply, Trouble> {
+        let clock = wall_clock();
+        if *request == Request::Observe && !notes::are_due(&self.connection, election, who, clock)?
+        {
+            let record = read(&self.connection, election)?.record;
+            return Ok(Reply {
+                verdict: Verdict::Granted,
+                record,
+                clock,
+            });
+        }
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut row = read(&transaction, election)?;
+        let before = row.record.mark().shape;
+        let (record, verdict) = apply(&row.record, request, Durability::Durable);
+        row.record = record;
+        if verdict == Verdict::Granted {
+            notes::write(
+                &transaction,
+                election,
+                who,
+                request,
+                before,
+                &mut row,
+                clock,
+            )?;
+            transaction.commit().map_err(Trouble::Commit)?;
+        } else {
+            transaction.rollback()?;
+        }
+        if verdict == Verdict::Granted {
+            match request {
+                Request::Claim(_) | Request::Beat { .. } => {
+                    let until = boot_time() + row.record.window();
+                    self.granted_until = self.granted_until.max(until);
+                }
+                Request::Release { .. } => {
+                    if let Err(error) = WakeFile::touch(&self.path) {
+                        tracing::debug!(path = %self.path.display(), %error, "cannot wake other processes");
+                    }
+                }
+                Request::Observe => {}
+            }
+        }
+        Ok(Reply {
+            verdict,
+            record: row.record,
+            clock,
+        })
+    }
+
+    pub(super) fn inspect(&mut self, election: &ElectionName) -> Result<Inspection, Trouble> {
+        let transaction = self.connection.transaction()?;
+        let clock = wall_clock();
+        let row = read(&transaction, election)?;
+        let oldest = clock.get().saturating_sub(notes::millis(notes::REMEMBERED));
+        let mut candidates = Vec::new();
+        let mut select = transaction.prepare_cached(
+            "SELECT identity, last_seen_ms FROM candidate WHERE election = ?1 AND last_seen_ms >= ?2 \
+             ORDER BY identity LIMIT ?3",
+        )?;
+        let mut rows = select.query(params![
+            election.as_str(),
+            signed(oldest),
+            notes::CANDIDATES
+        ])?;
+        while let Some(found) = rows.next()? {
+            let fields = Fields {
+                table: "candidate",
+                key: election.as_str(),
+                row: found,
+            };
+            candidates.push(Presence {
+                identity: fields
+                    .required_text("identity", "id|host|pid|version", |text| text.parse().ok())?,
+                last_seen: fields.required(
+                    "last_seen_ms",
+                    "milliseconds since the epoch",
+                    WallMillis::new,
+                )?,
+            });
+        }
+        candidates.sort_by(|a, b| a.identity.cmp(&b.identity));
+        Ok(Inspection {
+            record: row.record,
+            clock,
+            holder: row.identity,
+            since: row.since,
+            changed: row.changed,
+            candidates,
+        })
+    }
+
+    pub(super) fn elections(&mut self) -> Result<Vec<ElectionName>, Trouble> {
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT name FROM election ORDER BY name")?;
+        let mut rows = select.query([])?;
+        let mut names = Vec::new();
+        while let Some(row) = rows.next()? {
+            let fields = Fields {
+                table: "election",
+                key: "",
+                row,
+            };
+            names.push(fields.required_text("name", "an election name", |name| {
+                ElectionName::new(name).ok()
+            })?);
+        }
+        Ok(names)
+    }
+
+    pub(super) fn history(
+        &mut self,
+        election: &ElectionName,
+        limit: usize,
+    ) -> Result<Vec<HistoryEntry>, Trouble> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT at_ms, term, holder, change FROM history WHERE election = ?1 ORDER BY id DESC \
+             LIMIT ?2",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows = select.query(params![election.as_str(), limit])?;
+        let mut entries = Vec::new();
+        while let Some(row) = rows.next()? {
+            let fields = Fields {
+                table: "history",
+                key: election.as_str(),
+                row,
+            };
+            entries.push(HistoryEntry {
+                at: fields.required("at_ms", "milliseconds since the epoch", WallMillis::new)?,
+                term: fields.required("term", "a term from 0 to 2^53 - 1", Term::new)?,
+                holder: fields
+                    .required_text("holder", "id|host|pid|version", |text| text.parse().ok())?,
+                change: fields.required_text("change", "a known change", change_from)?,
+            });
+        }
+        Ok(entries)
+    }
+
+    /// The number of the latest entry of all histories.
+    pub(super) fn last_change(&self) -> Result<i64, Trouble> {
+        let last = self
+            .connection
+            .prepare_cached("SELECT coalesce(max(id), 0) FROM history")?
+            .query_row([], |row| row.get(0))?;
+        Ok(last)
+    }
+
+    /// The elections released after entry `seen` and vacant now, and moves `seen` on.
+    pub(super) fn released_since(
+        &self,
+        seen: &mut i64,
+    ) -> Result<Vec<(ElectionName, Record, WallMillis)>, Trouble> {
+        let last = self.last_change()?;
+        let mut select = self.connection.prepare_cached(
+            "SELECT DISTINCT election FROM history WHERE id > ?1 AND id <= ?2 AND change = ?3",
+        )?;
+        let names: Vec<String> = select
+            .query_map(params![*seen, last, RELEASED], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        *seen = last;
+        let clock = wall_clock();
+        let mut released = Vec::new();
+        for name in names.iter().filter_map(|name| ElectionName::new(name).ok()) {
+            let record = read(&self.connection, &name)?.record;
+            if record.occupancy == Occupancy::Vacant {
+                released.push((name, record, clock));
+            }
+        }
+        Ok(released)
+    }
+}
+
+fn read(connection: &Connection, election: &ElectionName) -> Result<ElectionRow, Trouble> {
+    let mut select = connection.prepare_cached(ElectionRow::SELECT)?;
+    let mut rows = select.query([election.as_str()])?;
+    match rows.next()? {
+        Some(row) => ElectionRow::read(row, election),
+        None => Ok(ElectionRow::ABSENT),
+    }
+}

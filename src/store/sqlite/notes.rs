@@ -1,0 +1,142 @@
+//! What the database keeps for people: who campaigns, and what has happened. It decides nothing.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::record_row::{ElectionRow, change_word, signed};
+use super::trouble::Trouble;
+use crate::protocol::{Claim, ElectionName, Identity, Request, Shape, Term, WallMillis};
+use crate::store::Change;
+
+/// How many changes of an election are kept.
+const HISTORY: i64 = 1000;
+/// How many candidates of an election are listed, and how long after they were last seen.
+pub(super) const CANDIDATES: i64 = 1000;
+pub(super) const REMEMBERED: Duration = Duration::from_secs(60);
+/// How old the note of a candidate may be before it is written again: reading costs no write.
+const NOTED: Duration = Duration::from_secs(5);
+
+/// Writes a granted request down: the record, who campaigns, and what has changed.
+pub(super) fn write(
+    connection: &Connection,
+    election: &ElectionName,
+    who: &Identity,
+    request: &Request,
+    before: Shape,
+    row: &mut ElectionRow,
+    clock: WallMillis,
+) -> Result<(), Trouble> {
+    let change = match request {
+        Request::Observe => {
+            return Ok(note_candidate(connection, election, who, clock)?);
+        }
+        Request::Beat { .. } => {
+            if are_due(connection, election, who, clock)? {
+                note_candidate(connection, election, who, clock)?;
+            }
+            None
+        }
+        Request::Claim(Claim { join, .. }) => {
+            row.identity = Some(who.clone());
+            row.since = Some(clock);
+            Some(match (join, before) {
+                (true, _) => Change::Joined,
+                (false, Shape::Absent) => Change::ClaimedAbsent,
+                (false, Shape::Vacant) => Change::ClaimedVacant,
+                (false, Shape::Held) => Change::ClaimedStalled,
+                (false, Shape::Foreign(_)) => Change::ClaimedForeign,
+            })
+        }
+        Request::Release { .. } => {
+            row.identity = None;
+            row.since = None;
+            Some(Change::Released)
+        }
+    };
+    row.changed = Some(clock);
+    row.write(connection, election)?;
+    if let Some(change) = change {
+        note_change(connection, election, row.record.term, who, change, clock)?;
+    }
+    Ok(())
+}
+
+/// Whether the note that `who` campaigns is missing or old.
+pub(super) fn are_due(
+    connection: &Connection,
+    election: &ElectionName,
+    who: &Identity,
+    clock: WallMillis,
+) -> Result<bool, Trouble> {
+    let noted: Option<i64> = connection
+        .prepare_cached("SELECT last_seen_ms FROM candidate WHERE election = ?1 AND identity = ?2")?
+        .query_row(params![election.as_str(), who.to_string()], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    // A clock that was set back makes a note of the future due as well.
+    let age = noted.map(|noted| noted.abs_diff(signed(clock.get())));
+    Ok(age.is_none_or(|age| age >= millis(NOTED)))
+}
+
+fn note_candidate(
+    connection: &Connection,
+    election: &ElectionName,
+    who: &Identity,
+    clock: WallMillis,
+) -> rusqlite::Result<()> {
+    let now = signed(clock.get());
+    let remembered = signed(millis(REMEMBERED));
+    connection
+        .prepare_cached(
+            "INSERT INTO candidate (election, identity, last_seen_ms) VALUES (?1, ?2, ?3) \
+             ON CONFLICT (election, identity) DO UPDATE SET last_seen_ms = ?3",
+        )?
+        .execute(params![election.as_str(), who.to_string(), now])?;
+    connection
+        .prepare_cached(
+            "DELETE FROM candidate WHERE election = ?1 AND (abs(last_seen_ms - ?2) > ?3 OR identity IN \
+             (SELECT identity FROM candidate WHERE election = ?1 ORDER BY last_seen_ms DESC \
+             LIMIT -1 OFFSET ?4))",
+        )?
+        .execute(params![
+            election.as_str(),
+            now,
+            remembered,
+            CANDIDATES
+        ])?;
+    Ok(())
+}
+
+fn note_change(
+    connection: &Connection,
+    election: &ElectionName,
+    term: Term,
+    who: &Identity,
+    change: Change,
+    clock: WallMillis,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO history (election, at_ms, term, holder, change) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![
+            election.as_str(),
+            signed(clock.get()),
+            signed(term.get()),
+            who.to_string(),
+            change_word(change)
+        ])?;
+    connection
+        .prepare_cached(
+            "DELETE FROM history WHERE election = ?1 AND id <= (SELECT id FROM history \
+             WHERE election = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+        )?
+        .execute(params![election.as_str(), HISTORY])?;
+    Ok(())
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

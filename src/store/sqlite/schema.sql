@@ -1,0 +1,33 @@
+-- Version 1. Times are milliseconds since the epoch by this host's clock; they decide nothing.
+
+CREATE TABLE election (
+    name       TEXT PRIMARY KEY NOT NULL,
+    floor      INTEGER NOT NULL,
+    term       INTEGER NOT NULL,
+    beat       INTEGER NOT NULL,
+    unproven   INTEGER NOT NULL,
+    holder     TEXT,    -- the candidate's id; NULL when vacant
+    window_ns  INTEGER, -- the holder's window; NULL when vacant
+    identity   TEXT,    -- the holder for people: id|host|pid|version
+    since_ms   INTEGER, -- when the holder was granted the record
+    changed_ms INTEGER  -- the last claim, heartbeat or release
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE candidate (
+    election     TEXT NOT NULL,
+    identity     TEXT NOT NULL,
+    last_seen_ms INTEGER NOT NULL,
+    PRIMARY KEY (election, identity)
+) STRICT, WITHOUT ROWID;
+
+-- Its ids are never used twice, so a reader can tell what is new to it.
+CREATE TABLE history (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    election TEXT NOT NULL,
+    at_ms    INTEGER NOT NULL,
+    term     INTEGER NOT NULL,
+    holder   TEXT NOT NULL,
+    change   TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX history_of_election ON history (election, id);

@@ -1,0 +1,209 @@
+//! The thread that owns a store's connection: it serves the jobs, passes on wake-ups, and keeps watch
+//! that the files it has open are the ones at the path.
+
+use std::sync::Arc;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::database::Database;
+use super::line::{Counter, Job, Line};
+use super::patience::{Patience, boot_time};
+use super::trouble::{Place, Trouble};
+use super::wake::{Subscribers, WakeFile};
+use super::witness::{FileIds, Pledge};
+use crate::store::StoreError;
+
+pub(super) struct Worker {
+    place: Arc<Place>,
+    patience: Patience,
+    database: Option<Database>,
+    /// What this store answers for: the files it has granted leaderships on, and for how long.
+    pledge: Option<Pledge>,
+    subscribers: Arc<Subscribers>,
+    wake: Option<WakeFile>,
+}
+
+impl Worker {
+    /// How often an idle store looks whether its files are still in place.
+    const ROUND: Timespec = Timespec {
+        tv_sec: 1,
+        tv_nsec: 0,
+    };
+
+    pub(super) fn start(place: Arc<Place>, subscribers: Arc<Subscribers>) -> std::io::Result<Line> {
+        let (line, counter) = Line::new()?;
+        let mut worker = Self {
+            place,
+            patience: Patience::default(),
+            database: None,
+            pledge: None,
+            subscribers,
+            wake: None,
+        };
+        std::thread::Builder::new()
+            .name("incumbent-sqlite".to_owned())
+            .spawn(move || worker.serve(&counter))?;
+        Ok(line)
+    }
+
+    fn serve(&mut self, counter: &Counter) {
+        loop {
+            match counter.next() {
+                Ok(Some(job)) => self.take(job),
+                Ok(None) => self.wait(counter),
+                Err(_) => return self.close(),
+            }
+        }
+    }
+
+    fn take(&mut self, job: Job) {
+        self.patience.until(job.give_up);
+        job.run(self);
+    }
+
+    fn wait(&mut self, counter: &Counter) {
+        self.listen();
+        let bell = counter.bell();
+        let mut sources = vec![PollFd::new(&bell, PollFlags::IN)];
+        if let Some(wake) = &self.wake {
+            sources.push(PollFd::new(wake.events(), PollFlags::IN));
+        }
+        // A store that has nothing open has nothing to look after.
+        let idle = self.database.is_none() && self.pledge.is_none();
+        let ready = poll(&mut sources, (!idle).then_some(&Self::ROUND));
+        let woken = sources
+            .get(1)
+            .is_some_and(|wake| !wake.revents().is_empty());
+        if ready == Ok(0) {
+            self.look_around();
+        }
+        if woken {
+            self.pass_on();
+        }
+        counter.silence();
+    }
+
+    /// Starts to listen for releases once somebody waits for them and the file is there.
+    fn listen(&mut self) {
+        if self.wake.is_none() && !self.subscribers.is_empty() {
+            let Some(database) = &self.database else {
+                return;
+            };
+            let seen = database.last_change().unwrap_or(0);
+            match WakeFile::watch(&self.place.path, seen) {
+                Ok(wake) => self.wake = Some(wake),
+                // Polling finds every release all the same.
+                Err(error) => tracing::debug!(
+                    store = %self.place.label, %error, "no wake-ups from other processes"
+                ),
+            }
+        }
+    }
+
+    /// Tells the subscribers what other processes have released.
+    fn pass_on(&mut self) {
+        let Some(wake) = &mut self.wake else {
+            return;
+        };
+        let intact = wake.drain();
+        if let Some(database) = &self.database {
+            self.patience.until(boot_time() + WakeFile::PATIENCE);
+            // What cannot be read now is found by polling.
+            if let Ok(released) = database.released_since(&mut wake.seen) {
+                for (election, record, clock) in released {
+                    self.subscribers.tell(&election, &record, clock);
+                }
+            }
+        }
+        if !intact {
+            self.wake = None;
+        }
+    }
+
+    /// Lets go of files that are no longer at the path, and of pledges that are over.
+    fn look_around(&mut self) {
+        if self
+            .database
+            .as_ref()
+            .is_some_and(|database| !database.is_in_place())
+        {
+            self.let_go();
+        }
+        let over = |pledge: &Pledge| pledge.is_over(boot_time());
+        if self.database.is_none() && self.pledge.as_ref().is_some_and(over) {
+            self.pledge = None;
+        }
+    }
+
+    /// Does a job on the open database, and closes it after an error that a new connection may mend.
+    pub(super) fn with_database<T>(
+        &mut self,
+        job: impl FnOnce(&mut Database) -> Result<T, Trouble>,
+    ) -> Result<T, StoreError> {
+        let outcome = self.ready().and_then(|()| {
+            let Some(database) = &mut self.database else {
+                unreachable!("a store that is ready has its database open");
+            };
+            let outcome = job(database);
+            if let Some(pledge) = &mut self.pledge {
+                pledge.extend(database.granted_until());
+            }
+            outcome
+        });
+        outcome.map_err(|trouble| {
+            if trouble.spoils_connection() {
+                self.let_go();
+            }
+            trouble.tell(&self.place)
+        })
+    }
+
+    /// Opens the database unless it is open, and makes sure that it is the one everybody uses.
+    fn ready(&mut self) -> Result<(), Trouble> {
+        if let Some(database) = &self.database {
+            if database.is_in_place() {
+                return Ok(());
+            }
+            tracing::warn!(store = %self.place.label, "the database was deleted or replaced while in use");
+            self.let_go();
+        }
+        let now = boot_time();
+        if self
+            .pledge
+            .as_ref()
+            .is_some_and(|pledge| pledge.is_over(now))
+        {
+            self.pledge = None;
+        }
+        if let Some(pledge) = &self.pledge
+            && !pledge.is_kept_by(FileIds::at(&self.place.path).ok())
+        {
+            return Err(Trouble::Replaced {
+                wait: pledge.left(now),
+            });
+        }
+        let database = Database::open(&self.place, &self.patience)?;
+        let ids = database.ids();
+        match &self.pledge {
+            Some(pledge) if pledge.is_kept_by(Some(ids)) => {}
+            Some(pledge) => {
+                return Err(Trouble::Replaced {
+                    wait: pledge.left(now),
+                });
+            }
+            None => self.pledge = Some(Pledge::make(&self.place, ids)?),
+        }
+        self.database = Some(database);
+        Ok(())
+    }
+
+    fn let_go(&mut self) {
+        self.wake = None;
+        self.database = None;
+    }
+
+    fn close(&mut self) {
+        self.let_go();
+        self.pledge = None;
+    }
+}

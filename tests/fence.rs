@@ -1,0 +1,302 @@
+//! The resource's side of the token: when two programs do overlap, nothing of the old one is written
+//! after anything of the new one.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Barrier;
+use std::thread;
+
+use incumbent::fence::{FenceError, FencedFile, FencedLog, SqlFence, Term};
+use ledger::{Entry, Ledger};
+use tempfile::TempDir;
+
+#[path = "../examples/fenced_log/ledger.rs"]
+mod ledger;
+
+fn term(number: u64) -> Term {
+    Term::new(number).unwrap()
+}
+
+/// A log of each kind, and what must live as long as it.
+fn on_each_resource(check: impl Fn(&str)) {
+    let directory = TempDir::new().unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    check(&format!("file:{}", path("log")));
+    check(&format!("sqlite:{}", path("log.db")));
+}
+
+fn open(address: &str) -> Ledger {
+    Ledger::open(address).unwrap()
+}
+
+/// What the fenced log promises: no token after a higher one, and each number once, in order.
+fn violations(entries: &[Entry]) -> Vec<String> {
+    let mut found = Vec::new();
+    for pair in entries.windows(2) {
+        if pair[1].token < pair[0].token {
+            found.push(format!("{:?} stands after {:?}", pair[1], pair[0]));
+        }
+    }
+    for (entry, number) in entries.iter().zip(1..) {
+        if entry.number != number {
+            found.push(format!("{entry:?} stands where number {number} should"));
+        }
+    }
+    found
+}
+
+/// A leader that never looks at its lease: it writes until the log refuses it, or it has written enough.
+fn write_regardless(address: &str, token: Term, entries: u64) -> u64 {
+    let mut ledger = open(address);
+    if let Err(refused) = ledger.raise(token) {
+        assert!(refused.is_stale(), "{refused}");
+        return 0;
+    }
+    let first = ledger.last().unwrap().map_or(1, |last| last.number + 1);
+    for number in first..first + entries {
+        if let Err(refused) = ledger.append(token, number) {
+            assert!(refused.is_stale(), "{refused}");
+            return number - first;
+        }
+    }
+    entries
+}
+
+#[test]
+fn a_lower_token_is_refused_and_writes_nothing() {
+    on_each_resource(|address| {
+        let mut ledger = open(address);
+        ledger.append(term(7), 1).unwrap();
+        ledger.append(term(7), 2).unwrap();
+        ledger.raise(term(9)).unwrap();
+        match ledger.append(term(8), 3) {
+            Err(FenceError::Stale { token, highest, .. }) => {
+                assert_eq!((token, highest), (term(8), term(9)), "{address}");
+            }
+            other => panic!("{address}: {other:?}"),
+        }
+        assert!(ledger.raise(term(8)).unwrap_err().is_stale(), "{address}");
+        ledger.append(term(9), 3).unwrap();
+        ledger.append(Term::MAX, 4).unwrap();
+        assert!(ledger.append(term(9), 5).unwrap_err().is_stale());
+        let written: Vec<(u64, u64)> = ledger
+            .entries()
+            .unwrap()
+            .iter()
+            .map(|entry| (entry.token, entry.number))
+            .collect();
+        let expected = [(7, 1), (7, 2), (9, 3), (Term::MAX.get(), 4)];
+        assert_eq!(written, expected, "{address}");
+    });
+}
+
+#[test]
+fn leaders_that_overlap_leave_one_log_in_order_without_a_gap_or_a_double() {
+    const LEADERS: u64 = 12;
+    on_each_resource(|address| {
+        // All are let loose together, so each of them is overtaken by some newer one as it writes.
+        let start = Barrier::new(LEADERS as usize);
+        let written: u64 = thread::scope(|scope| {
+            let leaders: Vec<_> = (1..=LEADERS)
+                .map(|token| {
+                    let start = &start;
+                    scope.spawn(move || {
+                        start.wait();
+                        write_regardless(address, term(token), 10)
+                    })
+                })
+                .collect();
+            leaders
+                .into_iter()
+                .map(|leader| leader.join().unwrap())
+                .sum()
+        });
+        let entries = open(address).entries().unwrap();
+        assert_eq!(violations(&entries), Vec::<String>::new(), "{address}");
+        assert_eq!(entries.len() as u64, written, "{address}");
+        let of_the_last = entries.iter().filter(|entry| entry.token == LEADERS);
+        assert_eq!(of_the_last.count(), 10, "{address}");
+    });
+}
+
+/// The control: the same judgement finds fault with the same two leaders when nothing is fenced.
+#[test]
+fn without_the_fence_the_same_overlap_is_seen_to_break_the_log() {
+    let mut log = Vec::new();
+    let mut write = |token, number| log.push(Entry { token, number });
+    write(1, 1);
+    write(1, 2);
+    // The second leader reads up to 2 and goes on from there; the first thaws and does as well.
+    write(2, 3);
+    write(1, 3);
+    let found = violations(&log);
+    assert_eq!(found.len(), 2, "{found:?}");
+}
+
+#[test]
+fn a_failed_transaction_is_rolled_back_with_its_token() {
+    let mut database = rusqlite::Connection::open_in_memory().unwrap();
+    database.execute_batch(SqlFence::CREATE).unwrap();
+    let fence = SqlFence::new("ledger");
+    let failed = fence.transaction(&mut database, term(5), |ledger| {
+        ledger.execute("INSERT INTO nowhere VALUES (1)", ())
+    });
+    assert!(
+        matches!(failed, Err(FenceError::Sqlite { .. })),
+        "{failed:?}"
+    );
+    fence
+        .transaction(&mut database, term(4), |_| Ok(()))
+        .unwrap();
+}
+
+#[test]
+fn one_database_fences_each_resource_by_itself() {
+    let mut database = rusqlite::Connection::open_in_memory().unwrap();
+    database.execute_batch(SqlFence::CREATE).unwrap();
+    let (one, other) = (SqlFence::new("one"), SqlFence::new("other"));
+    one.transaction(&mut database, term(9), |_| Ok(())).unwrap();
+    other
+        .transaction(&mut database, term(3), |_| Ok(()))
+        .unwrap();
+    assert!(one.transaction(&mut database, term(3), |_| Ok(())).is_err());
+}
+
+#[test]
+fn a_fence_that_holds_no_token_lets_nothing_through() {
+    let mut database = rusqlite::Connection::open_in_memory().unwrap();
+    database.execute_batch(SqlFence::CREATE).unwrap();
+    let fence = SqlFence::new("ledger");
+    for garbage in ["'seven'", "9007199254740992", "9e99", "x'ff'"] {
+        let put = format!("INSERT OR REPLACE INTO incumbent_fence VALUES ('ledger', {garbage})");
+        database.execute_batch(&put).unwrap();
+        let refused = fence.transaction(&mut database, Term::MAX, |_| Ok(()));
+        assert!(
+            matches!(refused, Err(FenceError::Garbled { .. })),
+            "{garbage}: {refused:?}"
+        );
+    }
+
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("log");
+    let log = FencedLog::new(&path);
+    log.append(term(1), b"one\n").unwrap();
+    fs::write(directory.path().join("log.fence"), "seven").unwrap();
+    let refused = log.append(term(2), b"two\n");
+    assert!(
+        matches!(refused, Err(FenceError::Garbled { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(fs::read(&path).unwrap(), b"one\n");
+}
+
+#[test]
+fn a_replaced_file_is_the_one_of_the_newest_leader() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("routes");
+    let file = FencedFile::new(&path);
+    file.replace(term(1), b"first").unwrap();
+    file.replace(term(1), b"second").unwrap();
+    file.raise(term(3)).unwrap();
+    assert!(file.replace(term(2), b"late").unwrap_err().is_stale());
+    assert_eq!(fs::read(&path).unwrap(), b"second");
+    file.replace(term(3), b"third").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"third");
+    // What a crash in the middle of a replacement leaves behind is in nobody's way.
+    fs::write(directory.path().join("routes.new"), "torn").unwrap();
+    file.replace(term(3), b"fourth").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"fourth");
+}
+
+/// A crash may leave any part of the guard's new slot on disk, and any part of the entry.
+#[test]
+fn an_append_torn_at_any_byte_by_a_crash_is_undone_or_whole() {
+    let directory = TempDir::new().unwrap();
+    let (path, guard) = (
+        directory.path().join("log"),
+        directory.path().join("log.fence"),
+    );
+    let log = FencedLog::new(&path);
+    log.append(term(1), b"one\n").unwrap();
+    log.append(term(2), b"two\n").unwrap();
+    let (text_before, guard_before) = (fs::read(&path).unwrap(), fs::read(&guard).unwrap());
+    log.append(term(3), b"three\n").unwrap();
+    let (text_after, guard_after) = (fs::read(&path).unwrap(), fs::read(&guard).unwrap());
+
+    // Where the bytes are the same it makes no difference that they are torn apart.
+    let differs =
+        |torn: usize| torn == 0 || guard_before.get(torn - 1) != guard_after.get(torn - 1);
+    let mut outcomes = Vec::new();
+    for torn in (0..=guard_after.len()).filter(|torn| differs(*torn)) {
+        // The entry is on disk before the guard is touched; the guard's bytes are the old and the new.
+        let mut mixed = guard_after[..torn].to_vec();
+        mixed.extend(guard_before.iter().skip(torn));
+        fs::write(&guard, &mixed).unwrap();
+        fs::write(&path, &text_after).unwrap();
+        outcomes.push(read(&log));
+        log.append(term(4), b"four\n").unwrap();
+        let told = if outcomes.last().unwrap() == "one\ntwo\n" {
+            "one\ntwo\nfour\n"
+        } else {
+            "one\ntwo\nthree\nfour\n"
+        };
+        assert_eq!(read(&log), told, "torn at byte {torn}");
+    }
+    outcomes.dedup();
+    assert_eq!(outcomes, ["one\ntwo\n", "one\ntwo\nthree\n"]);
+
+    for torn in text_before.len()..text_after.len() {
+        fs::write(&guard, &guard_before).unwrap();
+        fs::write(&path, &text_after[..torn]).unwrap();
+        assert_eq!(read(&log), "one\ntwo\n", "torn at byte {torn}");
+    }
+}
+
+#[test]
+fn a_log_that_was_cut_from_outside_is_not_appended_to() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("log");
+    let log = FencedLog::new(&path);
+    log.append(term(1), b"one\n").unwrap();
+    fs::write(&path, "on").unwrap();
+    let refused = log.append(term(1), b"two\n");
+    assert!(
+        matches!(
+            refused,
+            Err(FenceError::Cut {
+                expected: 4,
+                found: 2,
+                ..
+            })
+        ),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_log_that_is_there_already_is_kept() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("log");
+    fs::write(&path, "before\n").unwrap();
+    let log = FencedLog::new(&path);
+    log.append(term(1), b"one\n").unwrap();
+    assert_eq!(read(&log), "before\none\n");
+    assert_eq!(names(directory.path()), ["log", "log.fence"]);
+}
+
+fn read(log: &FencedLog) -> String {
+    use std::io::Read;
+
+    let mut text = String::new();
+    log.reader().unwrap().read_to_string(&mut text).unwrap();
+    text
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
