@@ -4,5 +4,11 @@ mod support;
 
 #[path = "redis_store/election.rs"]
 mod election;
+#[path = "redis_store/faults.rs"]
+mod faults;
+#[path = "redis_store/garbage.rs"]
+mod garbage;
 #[path = "redis_store/operations.rs"]
 mod operations;
+#[path = "redis_store/specification.rs"]
+mod specification;

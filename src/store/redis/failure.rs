@@ -102,6 +102,14 @@ fn class(error: &RedisError) -> Class {
     match error.kind() {
         ErrorKind::AuthenticationFailed | ErrorKind::RESP3NotSupported => Class::Denied,
         ErrorKind::Io | ErrorKind::Parse | ErrorKind::ClusterConnectionNotFound => Class::Trouble,
+        // How a script is told of a missing permission: version 7.0 has no code for it.
+        ErrorKind::Server(_)
+            if error
+                .to_string()
+                .contains("user executing the script can't") =>
+        {
+            Class::Denied
+        }
         // The database that the address names does not exist.
         ErrorKind::Server(_) if error.to_string().contains("refused to switch database") => {
             Class::Denied

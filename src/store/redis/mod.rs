@@ -206,10 +206,13 @@ impl Store for RedisStore {
                 .arg("COUNT")
                 .arg(limit);
             let link = &self.server.link;
-            let value = link.request(&self.label, self.op_timeout, |mut connection| async move {
-                script::value(connection.req_packed_command(&command).await)
+            let entries = link.request(&self.label, self.op_timeout, |mut connection| async move {
+                match script::value(connection.req_packed_command(&command).await) {
+                    Err(error) if error.code() == Some("WRONGTYPE") => Ok(None),
+                    reply => reply.map(Some),
+                }
             });
-            self.reader(&keys).history(value.await?)
+            self.reader(&keys).history(entries.await?)
         })
     }
 }

@@ -79,9 +79,13 @@ impl Reader<'_> {
         })
     }
 
-    /// The reply to `XREVRANGE` on the history.
-    pub(super) fn history(&self, value: Value) -> Result<Vec<HistoryEntry>, StoreError> {
-        self.items(value)?
+    /// The reply to `XREVRANGE` on the history; `None` when that is no stream.
+    pub(super) fn history(&self, entries: Option<Value>) -> Result<Vec<HistoryEntry>, StoreError> {
+        let Some(entries) = entries else {
+            let key = &self.keys.history;
+            return Err(self.garbled(key, "the type", "(another)", "a stream"));
+        };
+        self.items(entries)?
             .map(|entry| {
                 let mut entry = self.items(entry)?;
                 let id = self.text(entry.next())?.unwrap_or_default();

@@ -9,7 +9,7 @@
 
 if not readable then return reply(UNREADABLE) end
 if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then
-  return reply(REFUSED)
+  return refuse()
 end
 
 -- The reply of INCR would pass through a double; the text of the counter is exact.

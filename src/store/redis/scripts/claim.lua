@@ -16,7 +16,7 @@ if absent then record = { '0', '0', '0', '0', '', '0' } end
 
 local function refused()
   record = found
-  return reply(REFUSED)
+  return refuse()
 end
 if shape ~= ARGV[7] or record[TERM] ~= ARGV[8] or record[BEAT] ~= ARGV[9] then return refused() end
 if shape == 'foreign' and (counter or '') ~= ARGV[10] then return refused() end

@@ -100,6 +100,14 @@ else
   shape = counter == record[BEAT] and 'held' or 'foreign'
 end
 
+-- Answers that the guard does not hold. What a replica shows may be old, and a leader must not take it
+-- for its deposition: a write that changes nothing tells whether this is one.
+local function refuse()
+  local tried = redis.pcall('ZREMRANGEBYRANK', KEYS[3], 1, 0)
+  if failed(tried) and string.find(tried.err, 'READONLY', 1, true) then return tried end
+  return reply(REFUSED)
+end
+
 -- Notes that a candidate was seen. The set is pruned by age and capped, and what goes wrong here is
 -- returned, for it must not stop an election that works without it.
 local function note_candidate(identity, prune)

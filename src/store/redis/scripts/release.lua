@@ -12,7 +12,7 @@
 
 if not readable then return reply(UNREADABLE) end
 if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then
-  return reply(REFUSED)
+  return refuse()
 end
 
 -- A deletion first: a server that is out of memory still lets a holder go.
