@@ -1,4 +1,5 @@
-//! What several test programs need: real servers, started and stopped by the test that uses them.
+//! What several test programs need: real servers, started and stopped by the test that uses them, and
+//! random inputs that can be replayed.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -6,3 +7,4 @@
 )]
 
 pub mod redis;
+pub mod seed;

@@ -438,18 +438,19 @@ async fn what_only_the_presence_of_a_candidate_changes_is_written_every_few_seco
     let Scratch { path, .. } = &scratch();
     let store = SqliteStore::open(path, TIMEOUT);
     observe(&store).await.expect("it opens");
-    let log = witness::beside(path, "-wal");
-    let size = || std::fs::metadata(&log).expect("the log").len();
-    let before = size();
+    let other = rusqlite::Connection::open(path).expect("it opens");
+    let version = || -> i64 {
+        let version = other.pragma_query_value(None, "data_version", |row| row.get(0));
+        version.expect("a version")
+    };
+    let mut writes = 0;
     for _ in 0..50 {
+        let before = version();
         observe(&store).await.expect("it reads");
+        writes += usize::from(version() != before);
     }
-    // One note may fall due on a slow machine.
-    assert!(
-        size() - before < 50 * 4096,
-        "fifty observations wrote {} bytes",
-        size() - before
-    );
+    // On a slow machine a note may fall due now and then.
+    assert!(writes < 25, "{writes} of 50 observations wrote");
     let inspection = store.inspect(&billing()).await.expect("it reads");
     assert_eq!(inspection.candidates.len(), 1);
 }

@@ -1,0 +1,66 @@
+//! One suite for every store: each must do to its record what `apply` does, whatever it is made of.
+//!
+//! ```text
+//!   suite (the claims) ──▶ Fixture ──▶ memory | memory, forgetful | SQLite | SQLite, a user each | Redis
+//!          └─▶ Model (apply, and what strangers do to a record)
+//! ```
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod fixtures;
+mod model;
+mod processes;
+mod suite;
+
+use fixtures::Fixture;
+
+/// Runs the whole suite against one kind of store.
+macro_rules! conformance {
+    ($store:ident, $fixture:expr) => {
+        mod $store {
+            use super::{fixtures::*, suite};
+
+            conformance!(@tests $store, $fixture,
+                does_what_the_record_function_does_on_random_sequences,
+                grants_and_refuses_by_each_guard,
+                of_many_claims_of_one_mark_exactly_one_is_granted,
+                a_claim_that_is_sent_again_is_refused_and_shows_that_it_was_granted,
+                keeps_elections_apart_and_lists_them,
+                shows_the_holder_and_who_campaigns,
+                keeps_a_history_newest_first,
+                wakes_standbys_on_release,
+                a_record_outlives_the_instance_that_wrote_it,
+                what_it_admits_to_have_forgotten_is_unproven,
+                a_counter_that_a_stranger_touched_is_foreign,
+                garbage_is_told_with_its_place_and_spoils_one_election_only,
+            );
+        }
+    };
+    (@tests $store:ident, $fixture:expr, $($claim:ident,)*) => {
+        $(
+            #[test]
+            fn $claim() {
+                let place = concat!(
+                    "--test store_conformance ", stringify!($store), "::", stringify!($claim)
+                );
+                super::run(suite::$claim($fixture, place));
+            }
+        )*
+    };
+}
+
+conformance!(memory, Memory::durable());
+conformance!(memory_that_forgets, Memory::forgetful());
+conformance!(sqlite, Sqlite::one_user());
+conformance!(sqlite_with_a_user_each, Sqlite::a_user_each());
+conformance!(redis, Redis::start());
+
+fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(test);
+}
