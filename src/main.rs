@@ -1,6 +1,10 @@
 //! The command `incumbent`.
 
-#[expect(dead_code, reason = "`run` is not there yet")]
+mod cli;
 mod supervise;
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use super::{ConfigError, Election, Shared};
 use crate::observe::Counters;
@@ -163,6 +163,7 @@ impl ElectionBuilder {
                 events: broadcast::Sender::new(Election::EVENTS_KEPT),
                 counters,
                 lease: Mutex::default(),
+                candidacies: watch::Sender::new(0),
             }),
         })
     }

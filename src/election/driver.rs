@@ -448,6 +448,7 @@ impl Driver {
         }
         self.shared.counters.campaign_over();
         self.standing.send_replace(Standing::Over);
+        self.shared.candidacies.send_modify(|count| *count -= 1);
     }
 }
 

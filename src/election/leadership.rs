@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use super::driver::{Command, Standing};
 use super::guard::Guarded;
 use super::lease::Lease;
-use crate::protocol::LossReason;
+use crate::protocol::{CandidateId, LossReason};
 
 /// A leadership. As long as it lives, heartbeats keep it, on a thread of their own.
 ///
@@ -17,6 +17,7 @@ use crate::protocol::LossReason;
 #[derive(Debug)]
 #[must_use = "dropping a leadership gives it up at once"]
 pub struct Leadership {
+    candidate: CandidateId,
     lease: Lease,
     commands: mpsc::Sender<Command>,
     standing: watch::Receiver<Standing>,
@@ -25,17 +26,25 @@ pub struct Leadership {
 
 impl Leadership {
     pub(super) const fn new(
+        candidate: CandidateId,
         lease: Lease,
         commands: mpsc::Sender<Command>,
         standing: watch::Receiver<Standing>,
         guarded: Option<Guarded>,
     ) -> Self {
         Self {
+            candidate,
             lease,
             commands,
             standing,
             _guarded: guarded,
         }
+    }
+
+    /// The id under which the election was won.
+    #[must_use]
+    pub const fn candidate(&self) -> &CandidateId {
+        &self.candidate
     }
 
     /// What the work needs to know, to clone and to hand around.

@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::Stream;
 
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::observe::{
     self, Contender, Counters, ElectionEvent, ElectionView, Happening, HistoryView, Metrics,
@@ -84,6 +84,8 @@ struct Shared {
     counters: Counters,
     /// The last leadership of this process.
     lease: Mutex<Option<Lease>>,
+    /// How many candidacies of this process have not left the stores yet.
+    candidacies: watch::Sender<usize>,
 }
 
 impl Election {
@@ -186,6 +188,16 @@ impl Election {
     pub fn lease(&self) -> Option<Lease> {
         let lease = self.shared.lease.lock();
         lease.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until every candidacy that this process has given up is over: what a campaign held that was
+    /// dropped halfway is released then, or the stores have had twice `op_timeout` to confirm it. Call
+    /// it before the process exits. It never returns while a campaign or a leadership goes on.
+    pub async fn finished(&self) {
+        let mut candidacies = self.shared.candidacies.subscribe();
+        let none_left = candidacies.wait_for(|count| *count == 0).await;
+        // The sender lives in this election, so it cannot be gone.
+        debug_assert!(none_left.is_ok());
     }
 
     /// The same election for programs without an async runtime.

@@ -7,13 +7,13 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use incumbent::election::clock::now;
 use incumbent::protocol::Timestamp;
 use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpid, kill_process_group, pidfd_open,
     pidfd_send_signal, set_child_subreaper, test_kill_process_group, waitid,
 };
-use rustix::time::{ClockId, clock_gettime};
 use tokio::io::unix::AsyncFd;
 
 use super::{Bounds, Cause, Ended, Outcome, Program, StartError};
@@ -270,13 +270,6 @@ fn reap_blocking(mut child: std::process::Child) {
     if let Err(error) = child.wait() {
         tracing::warn!(pid = child.id(), %error, "the killed program cannot be waited for");
     }
-}
-
-fn now() -> Timestamp {
-    let time = clock_gettime(ClockId::Boottime);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
-    Timestamp::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
 }
 
 /// Only wakes: whoever waits compares with the clock. Tokio's timers stop while the machine is

@@ -18,7 +18,6 @@ use std::time::Duration;
 
 use incumbent::protocol::Timestamp;
 
-#[expect(unused_imports, reason = "`run` is not there yet")]
 pub(crate) use child::Child;
 
 /// What to start once the election is won.

@@ -1,0 +1,247 @@
+//! What was typed. What it means is decided in `settings`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::keys;
+
+/// Keeps exactly one instance of a program active over many hosts.
+#[derive(Debug, Parser)]
+#[command(
+    name = "incumbent",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    after_help = AFTER_HELP
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Every option --some-name is also the environment variable INCUMBENT_SOME_NAME and the key some_name of \
+the configuration file; the first of these that is given counts. The password of a store is read from \
+--password-file, from INCUMBENT_PASSWORD, or from the file.";
+
+const RUN_AFTER_HELP: &str = "\
+The program gets INCUMBENT_ELECTION, INCUMBENT_FENCING_TOKEN and INCUMBENT_CANDIDATE_ID.
+
+Exit status: the program's own, or 128 + the signal that killed it; 64 wrong usage, 69 store unreachable \
+(--no-wait), 75 not elected (--no-wait, --wait-timeout), 77 refused by the store, 78 wrong configuration, \
+124 leadership lost and the program stopped, 125 incumbent itself failed, 126 the program cannot be \
+executed, 127 the program was not found.
+
+Every option --some-name is also the environment variable INCUMBENT_SOME_NAME and the key some_name of \
+the configuration file; the first of these that is given counts.";
+
+const STATUS_AFTER_HELP: &str = "\
+Exit status: 0 held, 3 not held, 64 wrong usage, 69 too few stores answered, 77 refused by the stores, 78 \
+wrong configuration.";
+
+const LIST_AFTER_HELP: &str = "\
+Exit status: 0 (also when there is no election), 64 wrong usage, 69 too few stores answered, 77 refused \
+by the stores, 78 wrong configuration.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Campaign, and run a program while elected
+    #[command(after_help = RUN_AFTER_HELP)]
+    Run(Run),
+    /// Show who holds an election
+    #[command(after_help = STATUS_AFTER_HELP)]
+    Status(Status),
+    /// Show all elections of the stores
+    #[command(after_help = LIST_AFTER_HELP)]
+    List(List),
+    /// Tell what a timing means: worst-case failover, tolerated outage, margins
+    Explain(Explain),
+    /// Check the configuration, or show it with where each value came from
+    #[command(subcommand, arg_required_else_help = true)]
+    Config(Config),
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The election: 1 to 200 bytes, no control characters, no braces
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// The program to run while elected, and its arguments
+    #[arg(last = true, required = true, num_args = 1.., value_name = "PROGRAM")]
+    pub(crate) program: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) options: Options,
+}
+
+/// Every option there is: `run` takes them all, and `config` shows what they come to.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    pub(crate) stores: StoreOptions,
+    #[command(flatten)]
+    pub(crate) timing: TimingOptions,
+    #[command(flatten)]
+    pub(crate) running: RunOptions,
+    #[command(flatten)]
+    pub(crate) general: GeneralOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// The election
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) stores: StoreOptions,
+    #[command(flatten)]
+    pub(crate) general: GeneralOptions,
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    pub(crate) stores: StoreOptions,
+    #[command(flatten)]
+    pub(crate) general: GeneralOptions,
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The election whose configuration file is read
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) timing: TimingOptions,
+    /// How long one request may take [default: one interval, at most 1s]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) op_timeout: Option<String>,
+    #[command(flatten)]
+    pub(crate) general: GeneralOptions,
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Check the configuration: exit status 0, or 78 with the reason
+    Check {
+        /// The election whose configuration file is read
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+        #[command(flatten)]
+        options: Box<Options>,
+    },
+    /// Show every value with where it came from; secrets are not shown
+    Show {
+        /// The election whose configuration file is read
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+        #[command(flatten)]
+        options: Box<Options>,
+        #[command(flatten)]
+        output: OutputOptions,
+    },
+}
+
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Stores")]
+pub(crate) struct StoreOptions {
+    /// Where the election is kept; give it 1, 3 or 5 times: redis://HOST, sqlite:PATH, …
+    /// [default: an SQLite file of this user, on this host]
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: Vec<String>,
+    /// What the keys of a Redis begin with [default: "incumbent:"]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) key_prefix: Option<String>,
+    /// The user name for stores whose URL has none
+    #[arg(long, value_name = "NAME")]
+    pub(crate) username: Option<String>,
+    /// A file with the password for stores whose URL has none
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<String>,
+    /// How long one request may take [default: one interval, at most 1s]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) op_timeout: Option<String>,
+}
+
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Timing")]
+pub(crate) struct TimingOptions {
+    /// Time between two heartbeats, and between two polls [default: 1s]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) interval: Option<String>,
+    /// How many polls a counter must stand still before a takeover [default: 5]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) stall_polls: Option<u32>,
+    /// How long before the end of its tenure a leader stops the program [default: 1s]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) stop_grace: Option<String>,
+    /// How long to wait when stores may have forgotten a leader [default: the window]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) probation: Option<String>,
+}
+
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Running")]
+pub(crate) struct RunOptions {
+    /// How long a program that was asked to stop may take before it is killed [default: 30s]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) stop_timeout: Option<String>,
+    /// What this candidate is called in status and logs [default: the host name]
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) id: Option<String>,
+    /// End at once when somebody else holds the election
+    #[arg(long, conflicts_with = "wait_timeout")]
+    pub(crate) no_wait: bool,
+    /// How long to wait for being elected [default: for ever]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) wait_timeout: Option<String>,
+    /// The exit status when not elected (--no-wait, --wait-timeout) [default: 75]
+    #[arg(long, value_name = "STATUS")]
+    pub(crate) conflict_exit_code: Option<u8>,
+}
+
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "General")]
+pub(crate) struct GeneralOptions {
+    /// The configuration file [default: the first of /etc/incumbent/NAME.toml and
+    /// $XDG_CONFIG_HOME/incumbent/config.toml that exists]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// How the log on standard error is written [default: text]
+    #[arg(long, value_name = "FORMAT", value_parser = PossibleValuesParser::new(keys::LOG_FORMATS))]
+    pub(crate) log_format: Option<String>,
+    /// What is logged [default: info]
+    #[arg(long, value_name = "LEVEL", value_parser = PossibleValuesParser::new(keys::LOG_LEVELS))]
+    pub(crate) log_level: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct OutputOptions {
+    /// How the result is written on standard output
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    pub(crate) output: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people; coloured on a terminal unless NO_COLOR is set
+    Text,
+    /// For programs: a stable schema with a version
+    Json,
+}

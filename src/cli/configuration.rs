@@ -1,0 +1,138 @@
+//! `incumbent config check` and `incumbent config show`.
+
+use config::{Value, ValueKind};
+use incumbent::store::StoreAddress;
+use serde::Serialize;
+
+use super::args::{Config, Format, Options};
+use super::electorate;
+use super::exit::{Exit, Failure};
+use super::keys::{KEYS, Key, Kind};
+use super::output::{self, Tone, duration, table};
+use super::settings::{Settings, Typed};
+
+#[derive(Serialize)]
+struct Document {
+    schema: &'static str,
+    settings: Vec<Shown>,
+}
+
+/// One setting.
+#[derive(Serialize)]
+struct Shown {
+    key: &'static str,
+    /// As text, whatever its type; none when it is not set. A secret is never here.
+    value: Option<String>,
+    source: String,
+}
+
+/// Checks the configuration, or shows it.
+///
+/// # Errors
+///
+/// A configuration that cannot be used.
+pub(crate) fn configuration(arguments: &Config) -> Result<Exit, Failure> {
+    match arguments {
+        Config::Check { name, options } => {
+            load(name.as_deref(), options)?;
+            output::print("the configuration can be used\n")?;
+        }
+        Config::Show {
+            name,
+            options,
+            output,
+        } => {
+            let settings = load(name.as_deref(), options)?;
+            let shown = show(&settings)?;
+            match output.output {
+                Format::Json => output::print_json(&Document {
+                    schema: "incumbent.config.v1",
+                    settings: shown,
+                })?,
+                Format::Text => output::print(&text(shown))?,
+            }
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// Everything that `run` would find wrong before it campaigns, except whether the stores answer.
+fn load(name: Option<&str>, options: &Options) -> Result<Settings, Failure> {
+    let name = super::optional_name(name)?;
+    let settings = Settings::load(Typed::all(options)?, name.as_ref())?;
+    super::warn(&settings);
+    settings.timing()?;
+    electorate::observe(&settings)?;
+    Ok(settings)
+}
+
+fn show(settings: &Settings) -> Result<Vec<Shown>, Failure> {
+    let mut shown = Vec::with_capacity(KEYS.len());
+    for key in &KEYS {
+        let value = settings
+            .value(key.name)
+            .and_then(|value| written(key, value));
+        let (value, source) = match (value, settings.origin(key.name)) {
+            (Some(value), Some(origin)) => (Some(value), origin.to_string()),
+            (Some(_) | None, None) | (None, Some(_)) => derived(key, settings)?,
+        };
+        shown.push(Shown {
+            key: key.name,
+            value,
+            source,
+        });
+    }
+    Ok(shown)
+}
+
+/// What counts when a setting is not set.
+fn derived(key: &Key, settings: &Settings) -> Result<(Option<String>, String), Failure> {
+    Ok(match key.name {
+        "store" => {
+            let addresses = settings.addresses()?;
+            let embedded = addresses.first().map(ToString::to_string);
+            (embedded, "default: the embedded store".to_owned())
+        }
+        "op_timeout" => {
+            let value = duration(settings.op_timeout());
+            (Some(value), "follows from interval".to_owned())
+        }
+        "probation" => {
+            let value = duration(settings.timing()?.probation());
+            (Some(value), "follows from the window".to_owned())
+        }
+        _ => (None, "not set".to_owned()),
+    })
+}
+
+/// A value as text, without its secrets.
+fn written(key: &Key, value: Value) -> Option<String> {
+    match (key.kind, value.kind) {
+        (_, ValueKind::Nil) => None,
+        (Kind::Secret, _) => Some("(hidden)".to_owned()),
+        (Kind::Stores, ValueKind::Array(stores)) if stores.is_empty() => None,
+        (Kind::Stores, ValueKind::Array(stores)) => {
+            // An address shows itself without its password.
+            let labels = stores.into_iter().filter_map(|store| {
+                let text = store.into_string().ok()?;
+                Some(text.parse::<StoreAddress>().ok()?.to_string())
+            });
+            Some(labels.collect::<Vec<_>>().join(" "))
+        }
+        (Kind::Text, ValueKind::String(text)) => Some(format!("{text:?}")),
+        (_, ValueKind::String(text)) => Some(text),
+        (_, other) => Some(other.to_string()),
+    }
+}
+
+fn text(shown: Vec<Shown>) -> String {
+    let rows = shown.into_iter().map(|one| {
+        let row = [
+            one.key.to_owned(),
+            one.value.unwrap_or_else(|| "-".to_owned()),
+            one.source,
+        ];
+        (Tone::Plain, row)
+    });
+    table(["SETTING", "VALUE", "SOURCE"], rows.collect())
+}

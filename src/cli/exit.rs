@@ -1,0 +1,159 @@
+//! What `incumbent` ends with, and why.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use incumbent::election::{CampaignError, ConfigError};
+use incumbent::store::StoreError;
+
+use super::layer::{BadValue, Origin};
+use crate::supervise::{Outcome, StartError};
+
+/// The exit status, by meaning. The numbers up to 78 are those of `sysexits.h`, those from 124 on are
+/// those of `timeout(1)` and of the shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All is well.
+    Success,
+    /// `status`: nobody holds the election.
+    NotHeld,
+    /// What was typed cannot be understood.
+    Usage,
+    /// Too few stores can be used.
+    Unreachable,
+    /// The candidate was not elected, and was told what to end with then.
+    NotElected(u8),
+    /// The stores refuse us.
+    Refused,
+    /// The configuration cannot be used.
+    Configuration,
+    /// The leadership was lost, and the program stopped for it.
+    Lost,
+    /// `incumbent` itself failed.
+    Failed,
+    /// The program is there and cannot be executed.
+    NotExecutable,
+    /// There is no such program.
+    NotFound,
+    /// Whatever the program ended with.
+    Program(Outcome),
+    /// A standby was ended by this signal.
+    Signaled(i32),
+}
+
+impl Exit {
+    /// The number that the parent process gets.
+    pub(crate) fn status(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::NotHeld => 3,
+            Self::Usage => 64,
+            Self::Unreachable => 69,
+            Self::NotElected(status) => status,
+            Self::Refused => 77,
+            Self::Configuration => 78,
+            Self::Lost => 124,
+            Self::Failed => 125,
+            Self::NotExecutable => 126,
+            Self::NotFound => 127,
+            Self::Program(Outcome::Exited(status)) => u8::try_from(status).unwrap_or(u8::MAX),
+            Self::Program(Outcome::Signaled(signal)) | Self::Signaled(signal) => {
+                u8::try_from(signal.saturating_add(128)).unwrap_or(u8::MAX)
+            }
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.status().into()
+    }
+}
+
+/// Why a command did not do what it was asked to, and what to end with.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What to end with.
+    pub(crate) exit: Exit,
+    /// What to say, with the reason in it.
+    message: String,
+}
+
+impl Failure {
+    /// A failure of this kind.
+    pub(crate) fn new(exit: Exit, message: impl fmt::Display) -> Self {
+        let message = message.to_string();
+        Self { exit, message }
+    }
+
+    /// A failure of `incumbent` or of the system under it.
+    pub(crate) fn internal(message: impl fmt::Display) -> Self {
+        Self::new(Exit::Failed, message)
+    }
+
+    /// A configuration that cannot be used.
+    pub(crate) fn configuration(message: impl fmt::Display) -> Self {
+        Self::new(Exit::Configuration, message)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<BadValue> for Failure {
+    fn from(bad: BadValue) -> Self {
+        let exit = match bad.origin {
+            Origin::Flag(_) => Exit::Usage,
+            Origin::Default | Origin::File { .. } | Origin::Environment(_) => Exit::Configuration,
+        };
+        Self::new(exit, bad)
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let exit = match error {
+            ConfigError::Name(_) => Exit::Usage,
+            _ => Exit::Configuration,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let exit = if error.is_denied() {
+            Exit::Refused
+        } else {
+            Exit::Unreachable
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        let exit = match error {
+            StartError::NotFound { .. } => Exit::NotFound,
+            StartError::NotExecutable { .. } => Exit::NotExecutable,
+            StartError::Failed { .. } => Exit::Failed,
+        };
+        Self::new(exit, error)
+    }
+}
+
+/// What a campaign that failed ends with; `not_elected` was asked for by the user.
+pub(crate) fn campaign_failed(error: CampaignError, not_elected: u8) -> Failure {
+    let exit = match error {
+        CampaignError::Held { .. } | CampaignError::TimedOut { .. } => {
+            Exit::NotElected(not_elected)
+        }
+        CampaignError::Unreachable { .. } => Exit::Unreachable,
+        CampaignError::Denied { .. } => Exit::Refused,
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, error)
+}

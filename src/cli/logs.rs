@@ -1,0 +1,34 @@
+//! The log: on standard error, as text or as JSON.
+
+use std::io::{IsTerminal, stderr};
+
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt;
+
+use super::settings::{LogFormat, LogLevel, Settings};
+
+/// Starts the log as configured, once.
+pub(crate) fn start(settings: &Settings) {
+    let level = match settings.log_level() {
+        LogLevel::Off => LevelFilter::OFF,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let lines = fmt()
+        .with_max_level(level)
+        .with_writer(stderr)
+        .with_target(false)
+        .with_ansi(stderr().is_terminal() && !no_color);
+    match settings.log_format() {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .init(),
+    }
+}

@@ -1,0 +1,93 @@
+//! The command `incumbent`: what was typed becomes settings, and each command is a file of its own.
+//!
+//! ```text
+//!   args        what was typed
+//!     ▼
+//!   settings ◀─ layer ◀─ keys      flag > environment > file > default; each value knows where it came from
+//!     ▼
+//!   run, status, list, explain, configuration, manual
+//!     │         └──▶ report ─▶ output        data on standard output: text or JSON
+//!     └──▶ supervise                        logs on standard error
+//!   exit        what each outcome ends with
+//! ```
+
+mod args;
+mod configuration;
+mod electorate;
+mod exit;
+mod explain;
+mod keys;
+mod layer;
+mod list;
+mod logs;
+mod manual;
+mod output;
+mod places;
+mod report;
+mod run;
+mod settings;
+mod status;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use incumbent::protocol::ElectionName;
+use tokio::runtime::{Builder, Runtime};
+
+use args::{Arguments, Command};
+use exit::{Exit, Failure};
+use settings::Settings;
+
+/// Does what the command line asks for.
+pub(crate) fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(answer) => return answered(&answer).into(),
+    };
+    let done = match arguments.command {
+        Command::Run(run) => run::run(run),
+        Command::Status(status) => status::status(&status),
+        Command::List(list) => list::list(&list),
+        Command::Explain(explain) => explain::explain(&explain),
+        Command::Config(config) => configuration::configuration(&config),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man => manual::man(),
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            anstream::eprintln!("incumbent: {}", output::one_line(&failure.to_string()));
+            failure.exit.into()
+        }
+    }
+}
+
+/// Prints help, the version, or what is wrong with the command line.
+fn answered(answer: &clap::Error) -> Exit {
+    // Nobody is left to tell when even this cannot be printed.
+    let printed = answer.print();
+    match (answer.use_stderr(), printed) {
+        (false, Ok(())) => Exit::Success,
+        (false, Err(_)) => Exit::Failed,
+        (true, _) => Exit::Usage,
+    }
+}
+
+/// An event loop on this thread.
+fn runtime() -> Result<Runtime, Failure> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime
+        .map_err(|error| Failure::internal(format_args!("an event loop cannot be made: {error}")))
+}
+
+fn optional_name(name: Option<&str>) -> Result<Option<ElectionName>, Failure> {
+    let checked = name.map(ElectionName::new).transpose();
+    checked.map_err(|error| Failure::new(Exit::Usage, error))
+}
+
+/// Tells what was odd about the settings, where no log is kept.
+fn warn(settings: &Settings) {
+    for warning in &settings.warnings {
+        anstream::eprintln!("incumbent: warning: {}", output::one_line(warning));
+    }
+}

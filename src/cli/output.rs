@@ -1,0 +1,133 @@
+//! Writing results: data on standard output, aligned and coloured for a terminal, as JSON for programs.
+
+use std::io::{self, Write};
+use std::time::{Duration, UNIX_EPOCH};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use incumbent::protocol::WallMillis;
+use owo_colors::{AnsiColors, OwoColorize};
+use serde::Serialize;
+
+use super::exit::Failure;
+
+/// How a piece of text is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tone {
+    /// As it should be.
+    Good,
+    /// Worth a look.
+    Odd,
+    /// Broken.
+    Bad,
+    /// Neither.
+    Plain,
+}
+
+impl Tone {
+    /// The text with the colour of its tone. `print` takes the colour out where there is none.
+    pub(crate) fn paint(self, text: &str) -> String {
+        let color = match self {
+            Self::Good => AnsiColors::Green,
+            Self::Odd => AnsiColors::Yellow,
+            Self::Bad => AnsiColors::Red,
+            Self::Plain => return text.to_owned(),
+        };
+        text.color(color).to_string()
+    }
+}
+
+/// Writes text to standard output. Colours are taken out when that is no terminal, and when `NO_COLOR`
+/// is set.
+///
+/// # Errors
+///
+/// When standard output cannot be written, except that nobody reads it any more.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = anstream::stdout().lock();
+    told(
+        stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush()),
+    )
+}
+
+/// Writes bytes to standard output as they are.
+///
+/// # Errors
+///
+/// As [`print`].
+pub(crate) fn print_raw(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    told(stdout.write_all(bytes).and_then(|()| stdout.flush()))
+}
+
+/// Writes a value as one JSON document.
+///
+/// # Errors
+///
+/// As [`print`].
+pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    let mut text = serde_json::to_string_pretty(value).map_err(Failure::internal)?;
+    text.push('\n');
+    print_raw(text.as_bytes())
+}
+
+fn told(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::internal(
+            format_args!("standard output cannot be written: {error}"),
+        )),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Lays out rows below a header, each in the colour of its tone.
+pub(crate) fn table<const N: usize>(header: [&str; N], rows: Vec<(Tone, [String; N])>) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(header);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    let tones = std::iter::once(Tone::Plain).chain(rows.iter().map(|(tone, _)| *tone));
+    let tones: Vec<Tone> = tones.collect();
+    table.add_rows(
+        rows.into_iter()
+            .map(|(_, row)| row.map(|cell| one_line(&cell))),
+    );
+    let mut text = String::new();
+    for (line, tone) in table.lines().zip(tones) {
+        text.push_str(&tone.paint(line.trim_end()));
+        text.push('\n');
+    }
+    text
+}
+
+/// What a store or an error says, fit for one line of a terminal.
+pub(crate) fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+/// A duration for people.
+pub(crate) fn duration(duration: Duration) -> String {
+    let rounded = if duration >= Duration::from_secs(60) {
+        Duration::from_secs(duration.as_secs())
+    } else {
+        Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    };
+    if rounded < Duration::from_secs(60) && rounded >= Duration::from_secs(1) {
+        let text = format!("{:.3}", rounded.as_secs_f64());
+        return format!("{}s", text.trim_end_matches('0').trim_end_matches('.'));
+    }
+    humantime::format_duration(rounded).to_string()
+}
+
+/// A moment for people, in UTC.
+pub(crate) fn moment(at: WallMillis) -> String {
+    let at = UNIX_EPOCH + Duration::from_millis(at.get());
+    humantime::format_rfc3339_seconds(at).to_string()
+}

@@ -1,0 +1,416 @@
+//! What was typed, set and written comes to: the layers merged, the flag above the environment above the
+//! file above the default, and turned into what the library takes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::{Config, Value};
+use incumbent::election::ConfigError;
+use incumbent::protocol::{ElectionName, Timing, TimingConfig};
+use incumbent::store::{StoreAddress, StoreOptions};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::args::{GeneralOptions, Options, RunOptions, TimingOptions};
+use super::exit::{Exit, Failure};
+use super::layer::{BadValue, Layer, Origin};
+use super::places;
+
+/// The defaults, as they are documented.
+const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// Every setting, with the value that counts and where it came from.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    values: Values,
+    merged: Config,
+    /// From the weakest to the strongest.
+    layers: Vec<Layer>,
+    password: Option<SecretString>,
+    /// What was found odd on the way, for the log.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// The merged layers. Every default stands in `config/default.toml`, so only what has none is optional.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Values {
+    store: Vec<String>,
+    key_prefix: String,
+    username: Option<String>,
+    password: Option<SecretText>,
+    password_file: Option<PathBuf>,
+    #[serde(with = "humantime_serde")]
+    interval: Duration,
+    stall_polls: u32,
+    #[serde(default, with = "humantime_serde")]
+    op_timeout: Option<Duration>,
+    #[serde(with = "humantime_serde")]
+    stop_grace: Duration,
+    #[serde(default, with = "humantime_serde")]
+    probation: Option<Duration>,
+    #[serde(with = "humantime_serde")]
+    stop_timeout: Duration,
+    id: Option<String>,
+    no_wait: bool,
+    #[serde(default, with = "humantime_serde")]
+    wait_timeout: Option<Duration>,
+    conflict_exit_code: u8,
+    log_format: LogFormat,
+    log_level: LogLevel,
+}
+
+/// A text that is not shown by accident.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct SecretText(String);
+
+impl std::fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// What is logged: the levels of tracing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// How long to wait for being elected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// For ever.
+    Endless,
+    /// Not at all.
+    No,
+    /// This long.
+    For(Duration),
+}
+
+/// What the command line brings to the settings.
+#[derive(Debug, Default)]
+pub(crate) struct Typed {
+    layer: Layer,
+    file: Option<PathBuf>,
+}
+
+impl Typed {
+    /// From the options of `run` and `config`.
+    ///
+    /// # Errors
+    ///
+    /// [`BadValue`] names the flag.
+    pub(crate) fn all(options: &Options) -> Result<Self, BadValue> {
+        let mut typed = Self::general(&options.general)?;
+        typed.stores(&options.stores)?;
+        typed.timing(&options.timing)?;
+        typed.running(&options.running)?;
+        Ok(typed)
+    }
+
+    /// From the options that every command has.
+    ///
+    /// # Errors
+    ///
+    /// [`BadValue`] names the flag.
+    pub(crate) fn general(options: &GeneralOptions) -> Result<Self, BadValue> {
+        let mut layer = Layer::default();
+        layer.flag("log_format", options.log_format.as_deref())?;
+        layer.flag("log_level", options.log_level.as_deref())?;
+        let file = options.config.clone();
+        Ok(Self { layer, file })
+    }
+
+    /// Adds the options about stores.
+    ///
+    /// # Errors
+    ///
+    /// [`BadValue`] names the flag.
+    pub(crate) fn stores(&mut self, options: &super::args::StoreOptions) -> Result<(), BadValue> {
+        let layer = &mut self.layer;
+        layer.stores(&options.store)?;
+        layer.flag("key_prefix", options.key_prefix.as_deref())?;
+        layer.flag("username", options.username.as_deref())?;
+        layer.flag("password_file", options.password_file.as_deref())?;
+        layer.flag("op_timeout", options.op_timeout.as_deref())
+    }
+
+    /// Adds the options about timing.
+    ///
+    /// # Errors
+    ///
+    /// [`BadValue`] names the flag.
+    pub(crate) fn timing(&mut self, options: &TimingOptions) -> Result<(), BadValue> {
+        let layer = &mut self.layer;
+        let polls = options.stall_polls.map(|polls| polls.to_string());
+        layer.flag("interval", options.interval.as_deref())?;
+        layer.flag("stall_polls", polls.as_deref())?;
+        layer.flag("stop_grace", options.stop_grace.as_deref())?;
+        layer.flag("probation", options.probation.as_deref())
+    }
+
+    /// Adds the time that one request may take.
+    ///
+    /// # Errors
+    ///
+    /// [`BadValue`] names the flag.
+    pub(crate) fn op_timeout(&mut self, given: Option<&str>) -> Result<(), BadValue> {
+        self.layer.flag("op_timeout", given)
+    }
+
+    fn running(&mut self, options: &RunOptions) -> Result<(), BadValue> {
+        let layer = &mut self.layer;
+        let status = options.conflict_exit_code.map(|status| status.to_string());
+        layer.flag("stop_timeout", options.stop_timeout.as_deref())?;
+        layer.flag("id", options.id.as_deref())?;
+        layer.flag("no_wait", options.no_wait.then_some("true"))?;
+        layer.flag("wait_timeout", options.wait_timeout.as_deref())?;
+        layer.flag("conflict_exit_code", status.as_deref())
+    }
+}
+
+impl Settings {
+    /// Reads all layers. `election` chooses the configuration file when none is given.
+    ///
+    /// # Errors
+    ///
+    /// A value that cannot be used, with where it stands; a file that cannot be read.
+    pub(crate) fn load(typed: Typed, election: Option<&ElectionName>) -> Result<Self, Failure> {
+        let defaults = Layer::from_toml(DEFAULTS, |_| Origin::Default)?;
+        let (environment, mut warnings) = Layer::from_environment(std::env::vars_os())?;
+        let mut layers = vec![defaults];
+        if let Some(path) = places::configuration_file(typed.file, election) {
+            layers.push(read_file(&path)?);
+        }
+        layers.push(environment);
+        layers.push(typed.layer);
+        let mut builder = Config::builder();
+        for layer in &layers {
+            builder = builder.add_source(layer.clone());
+        }
+        // Each value was checked in its layer, so a failure here is ours.
+        let merged = builder.build().map_err(Failure::internal)?;
+        let values: Values = merged
+            .clone()
+            .try_deserialize()
+            .map_err(Failure::internal)?;
+        let mut settings = Self {
+            values,
+            merged,
+            layers,
+            password: None,
+            warnings: Vec::new(),
+        };
+        settings.password = settings.read_password()?;
+        settings.wait_of_one_mind()?;
+        settings.warnings.append(&mut warnings);
+        Ok(settings)
+    }
+
+    /// The file of the embedded store, if it is the one that is meant because no other was given.
+    ///
+    /// # Errors
+    ///
+    /// When there is no place for it.
+    pub(crate) fn embedded_store(&self) -> Result<Option<PathBuf>, Failure> {
+        let meant = self.values.store.is_empty();
+        meant.then(places::embedded_store).transpose()
+    }
+
+    /// The stores.
+    ///
+    /// # Errors
+    ///
+    /// When no store is given and there is no place for the embedded one.
+    pub(crate) fn addresses(&self) -> Result<Vec<StoreAddress>, Failure> {
+        if let Some(path) = self.embedded_store()? {
+            return Ok(vec![StoreAddress::sqlite(path)]);
+        }
+        let given = self.values.store.iter().map(|text| text.parse());
+        let addresses: Result<Vec<_>, _> = given.collect();
+        Ok(addresses.map_err(ConfigError::from)?)
+    }
+
+    /// How the stores are connected to.
+    pub(crate) fn store_options(&self) -> StoreOptions {
+        StoreOptions {
+            key_prefix: self.values.key_prefix.clone(),
+            op_timeout: self.op_timeout(),
+            username: self.values.username.clone(),
+            password: self.password.clone(),
+        }
+    }
+
+    /// How long one request may take.
+    pub(crate) fn op_timeout(&self) -> Duration {
+        let default = self.values.interval.min(Duration::from_secs(1));
+        self.values.op_timeout.unwrap_or(default)
+    }
+
+    /// The timing as it was chosen.
+    pub(crate) fn timing_config(&self) -> TimingConfig {
+        TimingConfig {
+            interval: self.values.interval,
+            stall_polls: self.values.stall_polls,
+            stop_grace: self.values.stop_grace,
+            op_timeout: self.values.op_timeout,
+            probation: self.values.probation,
+        }
+    }
+
+    /// The timing, checked.
+    ///
+    /// # Errors
+    ///
+    /// The inequality that does not hold.
+    pub(crate) fn timing(&self) -> Result<Timing, Failure> {
+        Timing::new(&self.timing_config()).map_err(|error| Failure::new(Exit::Configuration, error))
+    }
+
+    /// How long a program that was asked to stop may take.
+    pub(crate) fn stop_timeout(&self) -> Duration {
+        self.values.stop_timeout
+    }
+
+    /// What the candidate is called.
+    pub(crate) fn label(&self) -> Option<&str> {
+        self.values.id.as_deref()
+    }
+
+    /// How long to wait for being elected.
+    pub(crate) fn wait(&self) -> Wait {
+        let strength = |key| {
+            self.layers
+                .iter()
+                .rposition(|layer| layer.origin(key).is_some())
+        };
+        match (self.values.no_wait, self.values.wait_timeout) {
+            (true, Some(wait)) if strength("wait_timeout") > strength("no_wait") => Wait::For(wait),
+            (true, _) => Wait::No,
+            (false, Some(wait)) => Wait::For(wait),
+            (false, None) => Wait::Endless,
+        }
+    }
+
+    /// The exit status of a candidate that was not elected.
+    pub(crate) fn conflict_exit_code(&self) -> u8 {
+        self.values.conflict_exit_code
+    }
+
+    /// How the log is written.
+    pub(crate) fn log_format(&self) -> LogFormat {
+        self.values.log_format
+    }
+
+    /// What is logged.
+    pub(crate) fn log_level(&self) -> LogLevel {
+        self.values.log_level
+    }
+
+    /// The merged value of a setting, if it has one.
+    pub(crate) fn value(&self, key: &str) -> Option<Value> {
+        self.merged.get(key).ok()
+    }
+
+    /// Where the value of a setting came from.
+    pub(crate) fn origin(&self, key: &str) -> Option<&Origin> {
+        self.layers.iter().rev().find_map(|layer| layer.origin(key))
+    }
+
+    /// The stronger of the password itself and the file with it.
+    fn read_password(&self) -> Result<Option<SecretString>, Failure> {
+        let text = self
+            .values
+            .password
+            .as_ref()
+            .map(|text| SecretString::from(text.0.as_str()));
+        let Some(path) = &self.values.password_file else {
+            return Ok(text);
+        };
+        let layer = |key| {
+            self.layers
+                .iter()
+                .rposition(|layer| layer.origin(key).is_some())
+        };
+        match layer("password").cmp(&layer("password_file")) {
+            std::cmp::Ordering::Greater => Ok(text),
+            std::cmp::Ordering::Less => self.password_from(path).map(Some),
+            std::cmp::Ordering::Equal => Err(self.both_set("password", "password_file")),
+        }
+    }
+
+    fn password_from(&self, path: &Path) -> Result<SecretString, Failure> {
+        let cannot = |why: &str| {
+            let origin = self.origin("password_file").map(ToString::to_string);
+            Failure::configuration(format!(
+                "{}: the password file {} cannot be used: {why}",
+                origin.unwrap_or_default(),
+                path.display()
+            ))
+        };
+        let text = places::read_bounded(path).map_err(|error| cannot(&error.to_string()))?;
+        let password = text.strip_suffix('\n').unwrap_or(&text);
+        let password = password.strip_suffix('\r').unwrap_or(password);
+        if password.is_empty() {
+            return Err(cannot("it is empty"));
+        }
+        Ok(SecretString::from(password))
+    }
+
+    fn wait_of_one_mind(&self) -> Result<(), Failure> {
+        let same = match (self.origin("no_wait"), self.origin("wait_timeout")) {
+            (Some(one), Some(other)) => one.same_layer(other),
+            (_, None) | (None, _) => false,
+        };
+        if self.values.no_wait && same {
+            return Err(self.both_set("no_wait", "wait_timeout"));
+        }
+        Ok(())
+    }
+
+    fn both_set(&self, one: &str, other: &str) -> Failure {
+        let origin = |key| {
+            self.origin(key)
+                .map(ToString::to_string)
+                .unwrap_or_default()
+        };
+        Failure::configuration(format!(
+            "{} and {}: {one} and {other} are both set, and say different things: remove one of them",
+            origin(one),
+            origin(other),
+        ))
+    }
+}
+
+fn read_file(path: &Path) -> Result<Layer, Failure> {
+    let text = places::read_bounded(path).map_err(|error| {
+        Failure::configuration(format!(
+            "the configuration file {} cannot be read: {error}",
+            path.display()
+        ))
+    })?;
+    let shared: Arc<Path> = path.into();
+    let layer = Layer::from_toml(&text, |line| Origin::File {
+        path: Arc::clone(&shared),
+        line,
+    })?;
+    Ok(layer)
+}

@@ -1,0 +1,170 @@
+//! `incumbent status NAME`: who holds an election.
+
+use std::time::Duration;
+
+use incumbent::observe::{ElectionView, State};
+use incumbent::protocol::{ElectionName, WallMillis};
+use serde::Serialize;
+
+use super::args::{Format, Status};
+use super::electorate;
+use super::exit::{Exit, Failure};
+use super::output::{self, Tone, duration, moment, table};
+use super::report::{self, Report};
+use super::runtime;
+use super::settings::{Settings, Typed};
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    majority: usize,
+    #[serde(flatten)]
+    election: &'a Report,
+}
+
+/// Shows one election.
+///
+/// # Errors
+///
+/// A configuration that cannot be used. A store that cannot be used is shown, not returned.
+pub(crate) fn status(arguments: &Status) -> Result<Exit, Failure> {
+    let name =
+        ElectionName::new(&arguments.name).map_err(|error| Failure::new(Exit::Usage, error))?;
+    let mut typed = Typed::general(&arguments.general)?;
+    typed.stores(&arguments.stores)?;
+    let settings = Settings::load(typed, Some(&name))?;
+    super::warn(&settings);
+    let observer = electorate::observe(&settings)?;
+    let view = runtime()?.block_on(observer.view(&name));
+    let majority = observer.electorate().majority();
+    let election = &Report::new(&view);
+    match arguments.output.output {
+        Format::Json => output::print_json(&Document {
+            schema: "incumbent.status.v1",
+            majority,
+            election,
+        })?,
+        Format::Text => output::print(&text(&view, election, majority))?,
+    }
+    Ok(report::exit(&view.state))
+}
+
+fn text(view: &ElectionView, election: &Report, majority: usize) -> String {
+    let state = report::tone(&view.state).paint(&sentence(view));
+    let mut text = format!("{}: {state}\n", election.election);
+    let mut line = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            text.push_str(&format!("  {name:<9}  {value}\n"));
+        }
+    };
+    if let Some(holder) = &election.holder {
+        line("holder", Some(holder.id.clone()));
+        line("host", holder.host.clone());
+        line("pid", holder.pid.map(|pid| pid.to_string()));
+        line("version", holder.version.clone());
+    }
+    let term = if election.holder.is_some() {
+        "term"
+    } else {
+        "last term"
+    };
+    line(term, election.term.map(|term| term.to_string()));
+    line("beat", election.beat.map(|beat| beat.to_string()));
+    line("window", election.window_ms.map(ms));
+    line("since", since(election.since_ms, election.held_for_ms));
+    line(
+        "changed",
+        election
+            .changed_ago_ms
+            .map(|ago| format!("{} ago", ms(ago))),
+    );
+    if !election.candidates.is_empty() {
+        text.push_str("\ncandidates\n");
+        text.push_str(&indented(&candidates(election)));
+    }
+    if election.stores.len() > 1 || election.stores.iter().any(|store| store.error.is_some()) {
+        text.push_str("\nstores");
+        if election.stores.len() > 1 {
+            text.push_str(&format!(", of which {majority} decide"));
+        }
+        text.push('\n');
+        text.push_str(&indented(&stores(election)));
+    }
+    text
+}
+
+fn sentence(view: &ElectionView) -> String {
+    let text = match &view.state {
+        State::Held(holding) if holding.is_stalled() => {
+            "held, but the counter has stood still for longer than the window"
+        }
+        State::Held(holding) if holding.unproven => {
+            "held, without acting until the probation of its store is over"
+        }
+        State::Held(_) => "held",
+        State::Foreign { .. } => "held by a program that speaks only the bare protocol",
+        State::Vacant { .. } => "not held: the last holder has released it",
+        State::Absent => "not held: it has never been, as far as the stores know",
+        State::Divided => "not held by a majority: the stores do not agree",
+        State::Unreachable => "not known: too few stores answer",
+        State::Forbidden => "not known: the stores refuse access",
+        State::Garbled => "not known: the record cannot be read",
+        other => other.word(),
+    };
+    text.to_owned()
+}
+
+fn candidates(election: &Report) -> String {
+    let rows = election.candidates.iter().map(|candidate| {
+        let person = &candidate.person;
+        let (tone, role) = match candidate.leads {
+            true => (Tone::Good, "leader"),
+            false => (Tone::Plain, "standby"),
+        };
+        let row = [
+            person.id.clone(),
+            person.host.clone().unwrap_or_default(),
+            person.pid.map(|pid| pid.to_string()).unwrap_or_default(),
+            role.to_owned(),
+            format!("{} ago", ms(candidate.seen_ago_ms)),
+        ];
+        (tone, row)
+    });
+    table(["ID", "HOST", "PID", "ROLE", "SEEN"], rows.collect())
+}
+
+fn stores(election: &Report) -> String {
+    let rows = election.stores.iter().map(|store| {
+        let said = store.error.clone().or_else(|| store.holder.clone());
+        let row = [
+            store.store.clone(),
+            store.state.to_owned(),
+            store.term.map(|term| term.to_string()).unwrap_or_default(),
+            store.beat.map(|beat| beat.to_string()).unwrap_or_default(),
+            store
+                .changed_ago_ms
+                .map(|ago| format!("{} ago", ms(ago)))
+                .unwrap_or_default(),
+            said.unwrap_or_default(),
+        ];
+        (store.tone(), row)
+    });
+    table(
+        ["STORE", "STATE", "TERM", "BEAT", "CHANGED", "HOLDER"],
+        rows.collect(),
+    )
+}
+
+fn since(at_ms: Option<u64>, ago_ms: Option<u64>) -> Option<String> {
+    let at = WallMillis::new(at_ms?)?;
+    Some(format!("{} ({} ago)", moment(at), ms(ago_ms?)))
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
+}
+
+/// Milliseconds for people.
+pub(crate) fn ms(millis: u64) -> String {
+    duration(Duration::from_millis(millis))
+}
