@@ -165,7 +165,10 @@ async fn a_user_without_a_permission_is_denied_and_writes_nothing() {
     a.inspect().await.unwrap();
     a.release(7).await.unwrap();
     assert_eq!(a.store.history(&a.name, 10).await.unwrap().len(), 2);
-    assert_eq!(a.store.elections().await.unwrap(), std::slice::from_ref(&a.name));
+    assert_eq!(
+        a.store.elections().await.unwrap(),
+        std::slice::from_ref(&a.name)
+    );
     assert!(wake_ups.next().await.is_some());
     assert_eq!(server.text(&["ACL", "LOG", "RESET"]), "OK");
 }
