@@ -10,5 +10,9 @@ mod faults;
 mod garbage;
 #[path = "redis_store/operations.rs"]
 mod operations;
+#[path = "redis_store/people.rs"]
+mod people;
 #[path = "redis_store/specification.rs"]
 mod specification;
+#[path = "redis_store/wake.rs"]
+mod wake;

@@ -47,6 +47,9 @@ use crate::protocol::{Claim, Durability, ElectionName, Identity, Mark, Reply, Re
 /// The longest key prefix, in bytes.
 const MAX_PREFIX: usize = 200;
 
+/// How many entries a history holds, as `scripts/record.lua` caps it.
+const HISTORY: usize = 1000;
+
 static SERVERS: Registry<RedisPlace, Server> = Registry::new();
 
 /// The elections under one prefix on one Redis deployment.
@@ -204,7 +207,7 @@ impl Store for RedisStore {
                 .arg("+")
                 .arg("-")
                 .arg("COUNT")
-                .arg(limit);
+                .arg(limit.min(HISTORY));
             let link = &self.server.link;
             let entries = link.request(&self.label, self.op_timeout, |mut connection| async move {
                 match script::value(connection.req_packed_command(&command).await) {

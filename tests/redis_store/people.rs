@@ -1,0 +1,181 @@
+//! What people see of an election: who campaigns, what happened, which elections there are.
+
+use incumbent::protocol::{ElectionName, Verdict};
+use incumbent::store::{Change, StoreOptions};
+
+use crate::election::{Election, identity, options};
+use crate::support::redis::RedisServer;
+
+const CANDIDATES: &str = "{incumbent:billing}:candidates";
+
+#[tokio::test]
+async fn looking_at_an_election_leaves_no_trace_and_is_one_request() {
+    let server = RedisServer::start();
+    let a = Election::new(&server.address(), "a");
+    let nothing = a.inspect().await.unwrap();
+    assert_eq!(nothing.candidates, []);
+    assert_eq!(server.text(&["DBSIZE"]), "0");
+
+    a.win(7).await;
+    let before = calls(&server, "evalsha") + calls(&server, "eval");
+    let writes = server.info("rdb_changes_since_last_save");
+    let seen = a.inspect().await.unwrap();
+    let again = a.inspect().await.unwrap();
+    assert_eq!(
+        calls(&server, "evalsha") + calls(&server, "eval"),
+        before + 2
+    );
+    assert_eq!(server.info("rdb_changes_since_last_save"), writes);
+    assert_eq!(seen.candidates, again.candidates);
+    assert_eq!(seen.holder, Some(a.who.clone()));
+    assert_eq!(seen.since, seen.changed);
+    assert!(seen.since.is_some());
+    a.release(7).await.unwrap();
+    let seen = a.inspect().await.unwrap();
+    assert_eq!((seen.holder, seen.since), (None, None));
+}
+
+#[tokio::test]
+async fn every_operation_is_one_request() {
+    let server = RedisServer::start();
+    let a = Election::new(&server.address(), "a");
+    // The first of each kind teaches the server its script.
+    a.win(7).await;
+    a.beat(7).await.unwrap();
+    a.release(7).await.unwrap();
+    let before = calls(&server, "evalsha");
+    let vacant = a.observe().await.unwrap().record.mark();
+    a.claim(9, vacant).await.unwrap();
+    a.beat(9).await.unwrap();
+    a.release(9).await.unwrap();
+    assert_eq!(calls(&server, "evalsha"), before + 4);
+    assert_eq!(calls(&server, "eval"), 4);
+}
+
+/// How often clients and scripts have called a command.
+fn calls(server: &RedisServer, command: &str) -> u64 {
+    let stats = server.text(&["INFO", "commandstats"]);
+    let prefix = format!("cmdstat_{command}:calls=");
+    let line = stats.lines().find_map(|line| line.strip_prefix(&prefix));
+    line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
+}
+
+#[tokio::test]
+async fn the_history_tells_what_happened_newest_first_and_is_capped() {
+    let server = RedisServer::start();
+    let a = Election::new(&server.address(), "a");
+    let b = a.rival("b");
+    a.win(1).await;
+    a.release(1).await.unwrap();
+    b.win(2).await;
+    a.win(3).await;
+    server.command(&["SET", "incumbent:billing", "77"]);
+    b.win(4).await;
+    let history = a.store.history(&a.name, 100).await.unwrap();
+    let told: Vec<_> = history
+        .iter()
+        .map(|entry| (entry.term.get(), entry.holder.id().as_str(), entry.change))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (4, "b", Change::ClaimedForeign),
+            (3, "a", Change::ClaimedStalled),
+            (2, "b", Change::ClaimedVacant),
+            (1, "a", Change::Released),
+            (1, "a", Change::ClaimedAbsent),
+        ]
+    );
+    assert!(history.windows(2).all(|pair| pair[0].at >= pair[1].at));
+    let latest = a.store.history(&a.name, 2).await.unwrap();
+    assert_eq!(latest, history[..2]);
+
+    for term in 5..1100 {
+        a.win(term).await;
+    }
+    assert_eq!(
+        server.text(&["XLEN", "{incumbent:billing}:history"]),
+        "1000"
+    );
+    let history = a.store.history(&a.name, usize::MAX).await.unwrap();
+    assert_eq!(history.len(), 1000);
+    assert_eq!(history[0].term.get(), 1099);
+}
+
+#[tokio::test]
+async fn candidates_are_listed_while_they_are_seen_and_never_more_than_a_thousand() {
+    let server = RedisServer::start();
+    let a = Election::new(&server.address(), "a");
+    let b = a.rival("b");
+    b.observe().await.unwrap();
+    a.win(7).await;
+    let seen = a.inspect().await.unwrap();
+    let listed: Vec<_> = seen
+        .candidates
+        .iter()
+        .map(|seen| seen.identity.clone())
+        .collect();
+    assert_eq!(listed, [identity("a"), identity("b")]);
+    assert!(
+        seen.candidates
+            .iter()
+            .all(|candidate| candidate.last_seen <= seen.clock)
+    );
+
+    // One that was last seen a minute and more ago is forgotten by the next beat.
+    let old = (seen.clock.get() - 61_000).to_string();
+    server.command(&["ZADD", CANDIDATES, &old, &identity("b").to_string()]);
+    assert_eq!(a.beat(7).await.unwrap().verdict, Verdict::Granted);
+    let seen = a.inspect().await.unwrap();
+    assert_eq!(seen.candidates.len(), 1);
+
+    // More than fit: those seen longest ago go.
+    let now = seen.clock.get();
+    for n in 0..1500_u64 {
+        let score = (now - 2000 + n).to_string();
+        server.command(&["ZADD", CANDIDATES, &score, &format!("c{n}|host|1|0")]);
+    }
+    b.observe().await.unwrap();
+    assert_eq!(server.text(&["ZCARD", CANDIDATES]), "1000");
+    let seen = a.inspect().await.unwrap();
+    assert_eq!(seen.candidates.len(), 1000);
+    assert!(
+        seen.candidates
+            .iter()
+            .any(|seen| seen.identity == identity("b"))
+    );
+}
+
+#[tokio::test]
+async fn every_election_is_listed_whatever_its_name_and_prefix() {
+    let names = [
+        "a", "a*", "a?b", "[a-z]", "\\", "\\*", "^x", "a:record", "ä ö", "x y", "{", "null",
+    ];
+    let names: Vec<ElectionName> = names.iter().filter_map(|name| name.parse().ok()).collect();
+    assert_eq!(names.len(), 11, "only the brace is refused");
+    for prefix in ["incumbent:", "", "a*[b]?\\", "p-q^"] {
+        let server = RedisServer::start();
+        let options = StoreOptions {
+            key_prefix: prefix.to_owned(),
+            ..options()
+        };
+        // Enough to need more than one step, and keys that look alike.
+        for n in 0..3000 {
+            server.command(&["SET", &format!("noise:{n}"), "x"]);
+        }
+        server.command(&["SET", "{aXbc}:record", "x"]);
+        server.command(&["SET", "record", "x"]);
+        let mut expected = names.clone();
+        for name in &names {
+            Election::with(&server.address(), &options, name.as_str(), "a")
+                .win(1)
+                .await;
+        }
+        if prefix.is_empty() {
+            expected.push("aXbc".parse().unwrap());
+        }
+        expected.sort();
+        let a = Election::with(&server.address(), &options, "a", "a");
+        assert_eq!(a.store.elections().await.unwrap(), expected, "{prefix:?}");
+    }
+}
