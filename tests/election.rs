@@ -162,3 +162,27 @@ async fn status_history_and_metrics_tell_of_a_leadership_and_its_end() {
         assert_eq!(listing.elections, [election.name().clone()]);
     }
 }
+
+#[tokio::test]
+async fn a_dropped_run_has_finished_when_its_records_are_released() {
+    let stores = stores(3);
+    let mine = election(&stores);
+    let work = mine.run_as_leader(|_| std::future::pending::<()>());
+    let mut events = mine.events();
+    let elected = async {
+        while !matches!(
+            events.recv().await.unwrap().happening,
+            Happening::Elected { .. }
+        ) {}
+    };
+    tokio::select! {
+        _ = work => unreachable!("the work never ends"),
+        () = elected => {}
+    }
+    mine.finished().await;
+    for store in &stores {
+        use incumbent::store::Store;
+        let record = store.inspect(mine.name()).await.unwrap().record;
+        assert_eq!(record.occupancy, incumbent::protocol::Occupancy::Vacant);
+    }
+}

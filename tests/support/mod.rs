@@ -1,10 +1,11 @@
-//! What several test programs need: real servers, started and stopped by the test that uses them, and
-//! random inputs that can be replayed.
+//! What several test programs need: real servers and programs, started and stopped by the test that uses
+//! them, and random inputs that can be replayed.
 #![allow(
     dead_code,
     unreachable_pub,
     reason = "each test program uses its own part of it"
 )]
 
+pub mod program;
 pub mod redis;
 pub mod seed;

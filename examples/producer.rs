@@ -1,0 +1,71 @@
+//! A producer of which exactly one is at work, on however many hosts it is started.
+//!
+//! ```text
+//! cargo run --example producer                          # among the processes of this host
+//! cargo run --example producer -- redis://db.example/   # among all that share this Redis
+//! ```
+//!
+//! Start it in two shells: one produces, and the other says who leads. End the first in any way, and
+//! the second goes on. The store may also stand in `INCUMBENT_STORE`.
+
+use std::time::Duration;
+
+use incumbent::{Election, ElectionEvent, Happening, Lease, RunError};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::broadcast::Receiver;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let given = std::env::args().nth(1);
+    let store = given
+        .or_else(|| std::env::var("INCUMBENT_STORE").ok())
+        .unwrap_or_else(|| {
+            let scratch = std::env::temp_dir();
+            format!("sqlite:{}/incumbent-example.db", scratch.display())
+        });
+    let election = Election::builder("example-producer")
+        .store(&store)
+        .build()?;
+    tokio::spawn(tell_who_leads(election.events()));
+
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    loop {
+        let outcome = tokio::select! {
+            outcome = election.run_as_leader(produce) => outcome,
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+        };
+        match outcome {
+            Ok(()) => break,
+            // Lost is lost for good, and somebody else may lead by now. Stand by again.
+            Err(RunError::Lost(lost)) => eprintln!("{lost}"),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // The producer was dropped, and with it the leadership. Once that is released, a standby goes on
+    // at once and not after a window.
+    election.finished().await;
+    Ok(())
+}
+
+/// The work. It is dropped when the leadership ends, at one of its `await`s; before each thing it does
+/// to the world it asks, for between two `await`s nobody can stop it.
+async fn produce(lease: Lease) {
+    let token = lease.fencing_token();
+    let mut number = 0;
+    while lease.check().is_ok() {
+        number += 1;
+        println!("item {number}, token {token}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+async fn tell_who_leads(mut events: Receiver<ElectionEvent>) {
+    while let Ok(event) = events.recv().await {
+        if let Happening::Following { leader, term } = event.happening {
+            let leader = leader.map_or("somebody".to_owned(), |id| id.to_string());
+            eprintln!("standing by: {leader} leads, token {term}");
+        }
+    }
+}
