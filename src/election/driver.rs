@@ -174,10 +174,11 @@ impl Driver {
         for outgoing in step.sends {
             self.ask(outgoing);
         }
+        // First the right to act, then the word of it: who hears that it lost finds that it may not act.
+        self.renew_lease(now);
         for event in step.events {
             self.happened(now, event);
         }
-        self.renew_lease(now);
         self.listen();
         self.show_standing();
         let wait = step.wake_at.since(now);
