@@ -1,0 +1,10 @@
+//! The pure parts of the protocol, one by one: timing, records, the watch, names, counters.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod counters;
+mod names;
+mod record;
+mod timing;
+mod watch;

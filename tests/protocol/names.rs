@@ -1,0 +1,117 @@
+//! Names and identities: what is written can be read again, and what breaks a rule is told by it.
+
+use incumbent::protocol::{CandidateId, ElectionName, Identity, InvalidIdentity, InvalidName};
+use proptest::prelude::*;
+
+use super::support::seed;
+
+#[test]
+fn an_election_name_is_refused_with_the_rule_it_breaks() {
+    let refusal = |text: &str| ElectionName::new(text).expect_err("a bad name").to_string();
+    assert_eq!(
+        refusal(""),
+        "the election name is empty: give it 1 to 200 bytes"
+    );
+    assert!(refusal(&"x".repeat(201)).contains("201 bytes: at most 200"));
+    assert!(refusal(&"é".repeat(101)).contains("202 bytes"));
+    for (text, at) in [
+        ("{a", 0),
+        ("a}", 1),
+        ("ab\n", 2),
+        ("é\0", 2),
+        ("a\u{85}", 1),
+        ("\x7f", 0),
+    ] {
+        let error = ElectionName::new(text).expect_err("a bad name");
+        let character = text[at..].chars().next().expect("a character");
+        assert_eq!(error, InvalidName::Character { character, at });
+    }
+    for text in ["a", " ", "a b", "a:b/c*?", "日本", &"x".repeat(200)] {
+        assert_eq!(ElectionName::new(text).expect("a good name").as_str(), text);
+    }
+}
+
+#[test]
+fn an_identity_is_refused_with_the_part_that_breaks_a_rule() {
+    let refusal = |text: &str| {
+        let error = text.parse::<Identity>().expect_err("a bad identity");
+        (error.to_string(), error)
+    };
+    for text in ["", "a", "a|h", "a|h|1"] {
+        assert!(matches!(
+            refusal(text).1,
+            InvalidIdentity::Empty { .. } | InvalidIdentity::Incomplete
+        ));
+    }
+    for (text, part) in [
+        ("|h|1|v", "candidate id is empty"),
+        ("a||1|v", "host name is empty"),
+        ("a|h|1|", "version is empty"),
+        ("a|h|x|v", "process id \"x\""),
+        ("a|h|-1|v", "process id \"-1\""),
+        ("a|h|4294967296|v", "process id \"4294967296\""),
+        ("a b|h|1|v", "' '"),
+        ("a|h|1|v|w", "'|'"),
+        ("ä|h|1|v", "'ä'"),
+        ("a|h\"|1|v", "'\"'"),
+        ("a|h\\|1|v", "'\\\\'"),
+        ("a{|h|1|v", "'{'"),
+    ] {
+        let (message, _) = refusal(text);
+        assert!(message.contains(part), "{part} is not in: {message}");
+    }
+    let long = "x".repeat(254);
+    assert!(
+        refusal(&format!("{long}|h|1|v"))
+            .0
+            .contains("254 bytes: at most 200")
+    );
+    assert!(
+        refusal(&format!("a|{long}|1|v"))
+            .0
+            .contains("254 bytes: at most 253")
+    );
+}
+
+#[test]
+fn every_identity_can_be_read_as_it_is_written() {
+    let word = || "[!-~]{1,40}".prop_map(|text| text.replace(['|', '{', '}', '"', '\\'], "_"));
+    let parts = (word(), word(), any::<u32>(), word());
+    let place = "--test protocol every_identity";
+    seed::check(place, 1000, &parts, |(id, host, pid, version)| {
+        let id = CandidateId::new(&id).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let identity = Identity::new(id, &host, pid, &version)
+            .map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let read: Identity = identity
+            .to_string()
+            .parse()
+            .map_err(|error: InvalidIdentity| TestCaseError::fail(error.to_string()))?;
+        prop_assert_eq!(read.pid(), pid);
+        prop_assert_eq!(
+            (read.host(), read.version()),
+            (host.as_str(), version.as_str())
+        );
+        prop_assert_eq!(read, identity);
+        Ok(())
+    });
+}
+
+/// Whatever a stranger wrote: no panic, and what is accepted obeys the rules.
+#[test]
+fn any_text_is_a_name_by_the_rules_or_no_name() {
+    let place = "--test protocol any_text_is_a_name";
+    seed::check(place, 2000, &any::<String>(), |text| {
+        let good = (1..=200).contains(&text.len())
+            && !text.chars().any(|c| c.is_control() || c == '{' || c == '}');
+        prop_assert_eq!(ElectionName::new(&text).is_ok(), good);
+        let plain = text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b"|{}\"\\".contains(&byte));
+        let good = (1..=200).contains(&text.len()) && plain;
+        prop_assert_eq!(CandidateId::new(&text).is_ok(), good);
+        if let Ok(identity) = text.parse::<Identity>() {
+            prop_assert_eq!(identity.to_string().parse::<Identity>(), Ok(identity));
+        }
+        Ok(())
+    });
+}
