@@ -1,0 +1,68 @@
+//! Faults of one of three stores: a minority may be down, and come back empty, without a change of
+//! leader (`L4`).
+
+use crate::field::bed::{Bed, MIXED, Made, THREE_REDIS};
+use crate::field::candidate::Kind::{self, Library, Wrapper};
+
+fn led_by(stores: &[Made], kind: Kind) -> Bed {
+    let mut bed = Bed::new(stores, &[kind, kind]);
+    bed.fleet.leader();
+    bed.fleet.campaigning();
+    bed
+}
+
+#[test]
+fn one_of_three_that_is_cut_does_not_cost_the_leadership() {
+    for (stores, kind) in [(THREE_REDIS, Library), (MIXED, Wrapper)] {
+        let mut bed = led_by(stores, kind);
+        let leader = bed.fleet.leader();
+        let window = bed.window();
+        bed.servers[0].kill();
+        bed.fleet.still_led_by(&leader, window * 2);
+        bed.servers[0].start_again();
+        bed.fleet.still_led_by(&leader, window);
+        bed.verdict();
+    }
+}
+
+#[test]
+fn one_of_three_that_comes_back_empty_is_joined_so_that_another_may_go_down() {
+    for kind in [Library, Wrapper] {
+        let mut bed = led_by(THREE_REDIS, kind);
+        let leader = bed.fleet.leader();
+        let window = bed.window();
+        bed.servers[0].restart_empty();
+        // Long enough to join it, and to prove it.
+        bed.fleet.still_led_by(&leader, window * 3);
+        bed.servers[1].kill();
+        bed.fleet.still_led_by(&leader, window * 2);
+        bed.verdict();
+    }
+}
+
+#[test]
+fn two_of_three_that_hang_make_nobody_a_leader_until_one_is_back() {
+    let mut bed = led_by(THREE_REDIS, Library);
+    let before = bed.fleet.leader();
+    let window = bed.window();
+    bed.servers[0].freeze();
+    bed.servers[1].freeze();
+    bed.fleet.idle(window * 2);
+    bed.servers[1].thaw();
+    let after = bed.fleet.leader();
+    assert!(after.token > before.token);
+    bed.verdict();
+}
+
+#[test]
+fn stores_that_are_wiped_one_after_the_other_do_not_cost_the_leadership() {
+    let mut bed = led_by(THREE_REDIS, Library);
+    let leader = bed.fleet.leader();
+    let window = bed.window();
+    for server in &bed.servers {
+        server.command(&["FLUSHALL"]);
+        std::thread::sleep(window * 3);
+    }
+    bed.fleet.still_led_by(&leader, window);
+    bed.verdict();
+}

@@ -1,0 +1,159 @@
+//! Faults of the only server: what ends within the tenure costs nothing, what lasts longer costs the
+//! leadership, and afterwards there is a leader again without a restart of any candidate.
+
+use std::time::Duration;
+
+use crate::field::bed::{Bed, ONE_REDIS};
+use crate::field::candidate::Kind::{Library, Wrapper};
+
+/// Both orders, so that each kind leads once.
+fn led_by_each(story: impl Fn(&mut Bed)) {
+    for kinds in [[Library, Wrapper], [Wrapper, Library]] {
+        let mut bed = Bed::new(ONE_REDIS, &kinds[..1]);
+        bed.fleet.leader();
+        bed.fleet.start(kinds[1]);
+        bed.fleet.campaigning();
+        story(&mut bed);
+        bed.verdict();
+    }
+}
+
+/// Does something to the server that must not cost the leadership.
+fn survives(harm: impl Fn(&mut Bed)) {
+    led_by_each(|bed| {
+        let leader = bed.fleet.leader();
+        harm(bed);
+        let window = bed.window();
+        bed.fleet.still_led_by(&leader, window);
+    });
+}
+
+/// Does something to the server, for longer than any tenure: nobody acts until it is undone.
+fn recovers(harm: impl Fn(&mut Bed), undo: impl Fn(&mut Bed)) {
+    led_by_each(|bed| {
+        let before = bed.fleet.leader();
+        harm(bed);
+        let window = bed.window();
+        bed.fleet.idle(window * 2);
+        undo(bed);
+        let after = bed.fleet.leader();
+        assert!(after.token > before.token);
+    });
+}
+
+#[test]
+fn a_server_that_restarts_with_its_data_does_not_cost_the_leadership() {
+    survives(|bed| bed.servers[0].restart());
+}
+
+#[test]
+fn a_server_that_stays_away_costs_the_leadership_and_nobody_acts_until_it_is_back() {
+    recovers(
+        |bed| bed.servers[0].kill(),
+        |bed| bed.servers[0].start_again(),
+    );
+}
+
+#[test]
+fn a_server_that_hangs_for_less_than_the_tenure_does_not_cost_the_leadership() {
+    survives(|bed| {
+        bed.servers[0].freeze();
+        std::thread::sleep(Duration::from_millis(300));
+        bed.servers[0].thaw();
+    });
+}
+
+#[test]
+fn a_server_that_hangs_for_more_than_the_tenure_makes_nobody_a_leader() {
+    recovers(|bed| bed.servers[0].freeze(), |bed| bed.servers[0].thaw());
+}
+
+#[test]
+fn connections_that_are_dropped_do_not_cost_the_leadership() {
+    survives(|bed| {
+        for _ in 0..5 {
+            bed.servers[0].command(&["CLIENT", "KILL", "TYPE", "normal"]);
+            bed.servers[0].command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+            std::thread::sleep(Duration::from_millis(60));
+        }
+    });
+}
+
+#[test]
+fn scripts_that_are_flushed_do_not_cost_the_leadership() {
+    survives(|bed| {
+        for _ in 0..5 {
+            bed.servers[0].command(&["SCRIPT", "FLUSH"]);
+            std::thread::sleep(Duration::from_millis(60));
+        }
+    });
+}
+
+#[test]
+fn writes_that_pause_for_less_than_the_tenure_do_not_cost_the_leadership() {
+    survives(|bed| {
+        bed.servers[0].command(&["CLIENT", "PAUSE", "300", "ALL"]);
+    });
+}
+
+#[test]
+fn a_server_that_becomes_read_only_makes_nobody_a_leader() {
+    recovers(
+        |bed| {
+            bed.servers[0].command(&["REPLICAOF", "127.0.0.1", "1"]);
+        },
+        |bed| {
+            bed.servers[0].command(&["REPLICAOF", "NO", "ONE"]);
+        },
+    );
+}
+
+#[test]
+fn a_server_that_is_out_of_memory_makes_nobody_a_leader() {
+    recovers(
+        |bed| {
+            bed.servers[0].command(&["CONFIG", "SET", "maxmemory", "1"]);
+        },
+        |bed| {
+            bed.servers[0].command(&["CONFIG", "SET", "maxmemory", "0"]);
+        },
+    );
+}
+
+/// Whether the leader is first to the wiped server or a standby is, no two act, and somebody leads.
+fn forgets(harm: impl Fn(&mut Bed)) {
+    led_by_each(|bed| {
+        for _ in 0..3 {
+            bed.fleet.leader();
+            harm(bed);
+            let window = bed.window();
+            std::thread::sleep(window);
+            bed.fleet.leader();
+        }
+    });
+}
+
+#[test]
+fn a_server_that_restarts_empty_never_lets_two_act() {
+    forgets(|bed| bed.servers[0].restart_empty());
+}
+
+#[test]
+fn a_server_that_is_wiped_never_lets_two_act() {
+    forgets(|bed| {
+        bed.servers[0].command(&["FLUSHALL"]);
+    });
+}
+
+#[test]
+fn a_server_that_is_wiped_while_its_leader_is_paused_never_lets_two_act() {
+    let mut bed = Bed::new(ONE_REDIS, &[Library, Library]);
+    let first = bed.fleet.leader();
+    bed.fleet.signal(&first.who, rustix::process::Signal::STOP);
+    bed.servers[0].command(&["FLUSHALL"]);
+    let second = bed.fleet.next_leader(&first);
+    bed.fleet.signal(&first.who, rustix::process::Signal::CONT);
+    let window = bed.window();
+    bed.fleet.still_led_by(&second, window);
+    bed.verdict();
+}

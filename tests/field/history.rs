@@ -1,0 +1,19 @@
+//! What an observer outside of all machines sees: who acted, from when to when, with which token.
+
+/// A stretch of time in which one party acted without a break.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) who: String,
+    /// The fencing token it acted with, for parties that have one.
+    pub(crate) token: Option<u64>,
+    /// Nanoseconds on the clock of the observer.
+    pub(crate) from: u64,
+    /// The first moment at which it acted no more.
+    pub(crate) to: u64,
+}
+
+/// Everything that acted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct History {
+    pub(crate) spans: Vec<Span>,
+}
