@@ -2,6 +2,8 @@
 
 mod support;
 
+#[path = "redis_store/deployments.rs"]
+mod deployments;
 #[path = "redis_store/election.rs"]
 mod election;
 #[path = "redis_store/faults.rs"]

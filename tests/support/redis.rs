@@ -4,7 +4,6 @@
     reason = "a test waits for a process by the machine's clock"
 )]
 
-use std::ffi::OsString;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -22,9 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// dropped.
 pub struct RedisServer {
     directory: TempDir,
-    program: &'static str,
-    arguments: Vec<OsString>,
-    password: Option<String>,
+    settings: Settings,
     port: u16,
     child: Child,
 }
@@ -32,7 +29,8 @@ pub struct RedisServer {
 /// What a server is started with.
 #[derive(Default)]
 pub struct Settings {
-    arguments: Vec<OsString>,
+    /// Lines of `redis.conf`.
+    lines: Vec<String>,
     password: Option<String>,
     sentinel: bool,
 }
@@ -41,8 +39,9 @@ impl Settings {
     /// One more setting, as in `redis.conf`: the name and its values.
     #[must_use]
     pub fn set(mut self, name: &str, values: &[&str]) -> Self {
-        self.arguments.push(format!("--{name}").into());
-        self.arguments.extend(values.iter().map(OsString::from));
+        let values = values.iter().map(|value| format!(" {value:?}"));
+        self.lines
+            .push(format!("{name}{}", values.collect::<String>()));
         self
     }
 
@@ -74,6 +73,23 @@ impl Settings {
     pub fn start(self) -> RedisServer {
         RedisServer::with(self)
     }
+
+    /// Writes the configuration. A Sentinel keeps its state there afterwards, so it is written once.
+    fn write(&self, directory: &Path, port: u16) {
+        let directory_text = directory.display();
+        let mut text = format!(
+            "port {port}\nbind 127.0.0.1\ndaemonize no\ndir \"{directory_text}\"\n\
+             unixsocket \"{directory_text}/redis.sock\"\n"
+        );
+        if !self.sentinel {
+            text.push_str("save \"\"\n");
+        }
+        for line in &self.lines {
+            text.push_str(line);
+            text.push('\n');
+        }
+        std::fs::write(directory.join("redis.conf"), text).unwrap();
+    }
 }
 
 impl RedisServer {
@@ -88,39 +104,31 @@ impl RedisServer {
         Settings::default()
     }
 
-    fn with(settings: Settings) -> Self {
+    fn with(mut settings: Settings) -> Self {
         let mut directory = tempfile::Builder::new().prefix("redis").tempdir().unwrap();
-        let program = if settings.sentinel {
-            // A Sentinel keeps its state in the file it was started with.
-            std::fs::write(directory.path().join("sentinel.conf"), "").unwrap();
-            "redis-sentinel"
-        } else {
-            "redis-server"
-        };
         // Another process may take the port between its choice and its use.
         for _ in 0..20 {
             let port = free_port();
-            let child = spawn(program, directory.path(), port, &settings.arguments);
+            settings.write(directory.path(), port);
+            let child = spawn(directory.path(), settings.sentinel);
             let mut server = Self {
-                program,
-                arguments: settings.arguments.clone(),
-                password: settings.password.clone(),
                 directory,
+                settings,
                 port,
                 child,
             };
             if server.is_ready() {
                 return server;
             }
-            directory = server.into_directory();
+            (directory, settings) = server.into_parts();
         }
-        panic!("no free port for {program}: see its log")
+        panic!("no free port for a redis-server")
     }
 
     /// The server over TCP.
     #[must_use]
     pub fn url(&self) -> String {
-        match &self.password {
+        match &self.settings.password {
             Some(password) => format!("redis://:{password}@127.0.0.1:{}", self.port),
             None => format!("redis://127.0.0.1:{}", self.port),
         }
@@ -130,7 +138,7 @@ impl RedisServer {
     #[must_use]
     pub fn unix_url(&self) -> String {
         let socket = self.socket();
-        match &self.password {
+        match &self.settings.password {
             Some(password) => format!("redis+unix://:{password}@{}", socket.display()),
             None => format!("redis+unix://{}", socket.display()),
         }
@@ -206,17 +214,8 @@ impl RedisServer {
     /// Starts it again on the same port and socket, with what its directory holds.
     pub fn start_again(&mut self) {
         assert!(self.child.try_wait().unwrap().is_some(), "it still runs");
-        self.child = spawn(
-            self.program,
-            self.directory.path(),
-            self.port,
-            &self.arguments,
-        );
-        assert!(
-            self.is_ready(),
-            "{} did not come back: see its log",
-            self.program
-        );
+        self.child = spawn(self.directory.path(), self.settings.sentinel);
+        assert!(self.is_ready(), "it did not come back: {}", self.log());
     }
 
     /// Kills it and starts it again; a [`durable`](Settings::durable) one has its data back.
@@ -259,8 +258,14 @@ impl RedisServer {
     }
 
     fn connect(&self) -> RedisResult<Connection> {
-        redis::Client::open(redis_url(&self.socket(), self.password.as_deref()))?
+        redis::Client::open(redis_url(&self.socket(), self.settings.password.as_deref()))?
             .get_connection_with_timeout(PATIENCE)
+    }
+
+    /// What it has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("log")).unwrap()
     }
 
     /// Waits until it answers; `false` when it has ended instead.
@@ -273,17 +278,15 @@ impl RedisServer {
             if self.child.try_wait().unwrap().is_some() {
                 return false;
             }
-            assert!(
-                since.elapsed() < PATIENCE,
-                "{} does not answer",
-                self.program
-            );
+            assert!(since.elapsed() < PATIENCE, "no answer: {}", self.log());
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
-    fn into_directory(mut self) -> TempDir {
-        std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap())
+    fn into_parts(mut self) -> (TempDir, Settings) {
+        let another = tempfile::tempdir().unwrap();
+        let directory = std::mem::replace(&mut self.directory, another);
+        (directory, std::mem::take(&mut self.settings))
     }
 }
 
@@ -295,40 +298,21 @@ impl Drop for RedisServer {
     }
 }
 
-fn spawn(program: &str, directory: &Path, port: u16, arguments: &[OsString]) -> Child {
+fn spawn(directory: &Path, sentinel: bool) -> Child {
     let log = std::fs::File::options()
         .create(true)
         .append(true)
         .open(directory.join("log"))
         .unwrap();
-    let mut command = Command::new(program);
-    if program == "redis-sentinel" {
-        command.arg(directory.join("sentinel.conf"));
-    } else {
-        command.args(["--save", "", "--appendonly", "no"]);
-        // A full disk or a busy machine is not what these tests are about.
-        command.args(["--latency-tracking", "no"]);
-    }
-    command
-        .args([
-            "--port",
-            &port.to_string(),
-            "--bind",
-            "127.0.0.1",
-            "--daemonize",
-            "no",
-        ])
-        .arg("--dir")
-        .arg(directory)
-        .arg("--unixsocket")
-        .arg(directory.join("redis.sock"))
-        .args(arguments)
+    Command::new("redis-server")
+        .arg(directory.join("redis.conf"))
+        .args(sentinel.then_some("--sentinel"))
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log)
         .spawn()
         .unwrap_or_else(|error| {
-            panic!("{program} cannot be started ({error}): install the package redis-server")
+            panic!("redis-server cannot be started ({error}): install the package redis-server")
         })
 }
 

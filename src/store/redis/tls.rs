@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use redis::{Client, ClientTlsConfig, ConnectionAddr, TlsCertificates};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use crate::store::address::{Endpoint, InvalidAddress, TlsFiles};
 
@@ -24,13 +26,13 @@ pub(super) fn address(
         client_tls: match &files.client {
             None => None,
             Some((certificate, key)) => Some(ClientTlsConfig {
-                client_cert: read("client certificate", certificate)?,
+                client_cert: chain("client certificate", certificate)?,
                 client_key: read("client key", key)?,
             }),
         },
         root_cert: match &files.ca {
             None => None,
-            Some(ca) => Some(read("certificate of the authority", ca)?),
+            Some(ca) => Some(chain("certificate of the authority", ca)?),
         },
     };
     match Client::build_with_tls(address, certificates) {
@@ -39,6 +41,19 @@ pub(super) fn address(
             what: "certificate",
             path: named(files),
             reason: error.to_string(),
+        }),
+    }
+}
+
+/// A file with certificates. One without any would be taken, and nobody trusted.
+fn chain(what: &'static str, path: &Path) -> Result<Vec<u8>, InvalidAddress> {
+    let bytes = read(what, path)?;
+    match CertificateDer::pem_slice_iter(&bytes).next() {
+        Some(Ok(_)) => Ok(bytes),
+        Some(Err(_)) | None => Err(InvalidAddress::Certificate {
+            what,
+            path: path.display().to_string(),
+            reason: "it holds no certificate in PEM form".to_owned(),
         }),
     }
 }
