@@ -144,8 +144,11 @@ impl Candidate {
             .stores()
             .filter(|store| self.stores[store.get()].claimed)
             .collect();
-        // Only who stands in the way of others waits: whoever got nothing may claim again at once.
-        let not_before = if claimed.is_empty() {
+        // Who stands in the way of others waits, and who was not answered: a store that is full answers
+        // reads and fails claims at once. Whoever was only refused has seen something newer, and may
+        // claim again.
+        let failing = self.stores.iter().any(|view| view.failing);
+        let not_before = if claimed.is_empty() && !failing {
             now
         } else {
             self.split_claims = self.split_claims.saturating_add(1);
