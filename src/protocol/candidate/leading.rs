@@ -1,29 +1,17 @@
 //! Leading, being told to stop, and giving the records up.
 
 use super::{Candidate, Event, Hold, Kind, LossReason, Phase, Step, StoreView};
-use crate::protocol::{Occupancy, Shape, StoreIndex, Term, Timestamp, Verdict};
+use crate::protocol::{Mark, Occupancy, Record, Shape, StoreIndex, Term, Timestamp, Verdict};
 
 impl Candidate {
     /// Sends what is due: heartbeats to the stores held, polls to the others, claims where it can join.
     pub(super) fn lead(&mut self, now: Timestamp, step: &mut Step) {
-        let Phase::Tenure {
-            term,
-            ending,
-            expired,
-            ..
-        } = self.phase
-        else {
+        let Phase::Tenure { term, .. } = self.phase else {
             return;
         };
-        let may_join = !expired && ending != Some(LossReason::Deposed);
         for store in self.due(now) {
-            let view = &self.stores[store.get()];
-            let joinable = if may_join && !self.was_released(store, term) {
-                view.watch.claimable(now, &self.timing)
-            } else {
-                None
-            };
-            match (&view.hold, joinable) {
+            let joinable = self.joinable(now, store);
+            match (&self.stores[store.get()].hold, joinable) {
                 (Some(hold), _) => {
                     let proven = hold.unproven && now >= hold.granted + self.timing.probation();
                     self.beat(now, store, term, proven, step);
@@ -32,6 +20,23 @@ impl Candidate {
                 (None, None) => self.observe(now, store, step),
             }
         }
+    }
+
+    /// What a claim that adds `store` to those that hold our term may expect of it, if it can be added.
+    pub(super) fn joinable(&self, now: Timestamp, store: StoreIndex) -> Option<Mark> {
+        let Phase::Tenure {
+            term,
+            ending,
+            expired,
+            ..
+        } = self.phase
+        else {
+            return None;
+        };
+        let over = expired || ending == Some(LossReason::Deposed);
+        let view = &self.stores[store.get()];
+        let barred = over || view.hold.is_some() || self.was_released(store, term);
+        (!barred).then(|| view.watch.claimable(now, &self.timing))?
     }
 
     /// A heartbeat, or a join, was acknowledged.
@@ -129,11 +134,14 @@ impl Candidate {
     }
 
     /// Whether our own term was released on a store: only somebody who knew our work dead did that.
+    ///
+    /// Where the store never acknowledged us, it was somebody else, whose claim of a term with the same
+    /// number failed: terms that fail need not be unique over the stores.
     fn was_released(&self, store: StoreIndex, term: Term) -> bool {
         let view = &self.stores[store.get()];
-        view.watch
-            .record()
-            .is_some_and(|record| record.term == term && record.occupancy == Occupancy::Vacant)
+        let released =
+            |record: &Record| record.term == term && record.occupancy == Occupancy::Vacant;
+        view.acknowledged.is_some() && view.watch.record().is_some_and(released)
     }
 
     /// Tells the work to stop before the tenure ends, and that it ended when it has.

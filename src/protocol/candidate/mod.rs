@@ -291,6 +291,8 @@ pub struct Candidate {
     phase: Phase,
     next_request: u64,
     jitter: u64,
+    /// The last term claimed: no two claims of a candidacy share one.
+    last_claimed: Term,
     /// How many claims in a row have failed with a grant in hand.
     split_claims: u32,
     stale_replies: u64,
@@ -328,7 +330,10 @@ enum Phase {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct StoreView {
     watch: Watch,
+    /// The highest reading of its clock.
     clock: WallMillis,
+    /// When that was received.
+    clock_read: Timestamp,
     /// The one request under way.
     pending: Option<Pending>,
     /// When the next one is due.
@@ -370,6 +375,7 @@ impl StoreView {
         Self {
             watch: Watch::NEW,
             clock: WallMillis::ZERO,
+            clock_read: Timestamp::ZERO,
             pending: None,
             due: Timestamp::ZERO,
             failing: false,
@@ -377,6 +383,23 @@ impl StoreView {
             hold: None,
             acknowledged: None,
         }
+    }
+
+    fn read_clock(&mut self, clock: WallMillis, received: Timestamp) {
+        if clock >= self.clock {
+            self.clock = clock;
+            self.clock_read = received;
+        }
+    }
+
+    /// What its clock shows at `now`, at the least.
+    fn clock_at(&self, now: Timestamp) -> WallMillis {
+        if self.clock == WallMillis::ZERO {
+            return self.clock;
+        }
+        let passed = now.since(self.clock_read).as_millis();
+        let passed = u64::try_from(passed).unwrap_or(u64::MAX);
+        WallMillis::new(self.clock.get().saturating_add(passed)).unwrap_or(WallMillis::MAX)
     }
 
     fn awaits(&self, kind: Kind) -> bool {
@@ -392,7 +415,7 @@ impl Candidate {
         let known = config.openings.into_iter().zip(&mut stores);
         for (opening, view) in known.filter_map(|(opening, view)| Some((opening?, view))) {
             if opening.record.occupancy == super::Occupancy::Vacant {
-                view.clock = opening.clock;
+                view.read_clock(opening.clock, opening.seen);
                 view.watch
                     .observe(&opening.record, opening.seen, opening.seen);
             }
@@ -407,6 +430,7 @@ impl Candidate {
             },
             next_request: 0,
             jitter: config.seed,
+            last_claimed: Term::ZERO,
             split_claims: 0,
             stale_replies: 0,
             now: Timestamp::ZERO,
@@ -617,7 +641,7 @@ impl Candidate {
     ) {
         let view = &mut self.stores[store.get()];
         view.failing = false;
-        view.clock = view.clock.max(reply.clock);
+        view.read_clock(reply.clock, now);
         let before = view.watch.record().map(holding);
         view.watch.observe(&reply.record, pending.sent, now);
         if before != Some(holding(&reply.record)) {

@@ -30,9 +30,8 @@ impl Candidate {
                 self.adopt(now, store, reply.record.unproven, step);
             }
             Phase::Tenure { .. } => {
-                let view = &mut self.stores[store.get()];
-                if view.watch.claimable(now, &self.timing).is_some() {
-                    view.due = now;
+                if self.joinable(now, store).is_some() {
+                    self.stores[store.get()].due = now;
                 }
                 self.check_deposed(now, step);
             }
@@ -62,7 +61,7 @@ impl Candidate {
             .record()
             .is_none_or(|seen| (record.floor, record.beat) >= (seen.floor, seen.beat));
         if standby && newer && record.occupancy == Occupancy::Vacant {
-            view.clock = view.clock.max(clock);
+            view.read_clock(clock, now);
             view.watch.observe(record, now, now);
         }
     }
@@ -81,13 +80,14 @@ impl Candidate {
         if claimable.len() < self.electorate.majority() {
             return false;
         }
-        let Some(term) = self.next_term() else {
+        let Some(term) = self.next_term(now) else {
             return false;
         };
         step.events.push(Event::Claimed {
             term,
             stores: claimable.len(),
         });
+        self.last_claimed = term;
         self.phase = Phase::Claiming { term };
         for (store, expected) in claimable {
             self.claim(now, store, term, expected, false, step);
@@ -95,15 +95,19 @@ impl Candidate {
         true
     }
 
-    /// R3: above every floor seen, and not behind any clock seen.
-    fn next_term(&self) -> Option<Term> {
+    /// R3: above every floor seen, and not behind any clock seen, as far as it must have come since: a
+    /// store that goes back to older data may have forgotten a term that was granted after our last
+    /// look. Above every term of our own, too: a release of a claim that failed may still be on its
+    /// way, and must not meet a later claim.
+    fn next_term(&self, now: Timestamp) -> Option<Term> {
         let views = self.stores.iter();
-        let (floor, clock) = views.fold((Term::ZERO, WallMillis::ZERO), |(floor, clock), view| {
+        let none = (self.last_claimed, WallMillis::ZERO);
+        let (floor, clock) = views.fold(none, |(floor, clock), view| {
             let seen = view
                 .watch
                 .record()
                 .map_or(Term::ZERO, |record| record.floor);
-            (floor.max(seen), clock.max(view.clock))
+            (floor.max(seen), clock.max(view.clock_at(now)))
         });
         Term::next(floor, clock)
     }
