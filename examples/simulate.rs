@@ -1,0 +1,47 @@
+//! Replays one run of the simulation and prints its timeline: `--seed N`, and `--quiet` for the
+//! leaderships alone.
+
+#[path = "../tests/simulation/simulator/mod.rs"]
+#[allow(dead_code, reason = "the tests use the rest of it")]
+mod simulator;
+
+use std::process::ExitCode;
+
+use simulator::plan::Plan;
+use simulator::run::run;
+
+fn main() -> ExitCode {
+    let mut seed = None;
+    let mut quiet = false;
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--seed" => seed = words.next().and_then(|text| text.parse().ok()),
+            "--quiet" => quiet = true,
+            _ => seed = None,
+        }
+    }
+    let Some(seed) = seed else {
+        eprintln!("usage: simulate --seed NUMBER [--quiet]");
+        return ExitCode::from(64);
+    };
+    let plan = Plan::from_seed(seed);
+    println!("{plan:#?}");
+    let outcome = run(&plan, !quiet);
+    for line in outcome.transcript.iter().flatten() {
+        println!("{line}");
+    }
+    println!("who acted:");
+    for span in &outcome.history.spans {
+        println!("  {span}");
+    }
+    for (heading, count) in &outcome.tally {
+        println!("{count:>8} {heading}");
+    }
+    let mut verdict = ExitCode::SUCCESS;
+    for wrong in outcome.complaints() {
+        println!("{wrong}");
+        verdict = ExitCode::FAILURE;
+    }
+    verdict
+}

@@ -1,0 +1,46 @@
+//! What goes wrong, or is done on purpose, at a moment of a run.
+
+use super::Nanos;
+use super::network::Network;
+
+#[derive(Clone, Debug)]
+pub(crate) enum Fault {
+    /// The process of a slot stands still. Its keeper, if it has one, does not.
+    Pause { slot: usize, lasts: Nanos },
+    /// The process dies; it comes back as a new party after a while.
+    Crash {
+        slot: usize,
+        how: Crash,
+        back: Nanos,
+    },
+    /// The party is asked to leave; it comes back as a new one.
+    Resign { slot: usize },
+    /// A store refuses connections.
+    Down { store: usize, lasts: Nanos },
+    /// A store takes requests, and carries them out only when it thaws.
+    Hang { store: usize, lasts: Nanos },
+    /// A store answers reads and refuses writes.
+    Full { store: usize, lasts: Nanos },
+    /// A store loses all data.
+    Wipe { store: usize },
+    /// A store goes back to what it held some writes ago.
+    RollBack { store: usize, writes: usize },
+    /// The wall clock of a store jumps ahead.
+    JumpAhead { store: usize, by_ms: u64 },
+    /// Nothing passes between a slot and a store.
+    Cut {
+        slot: usize,
+        store: usize,
+        lasts: Nanos,
+    },
+    /// Messages fare as given for a while.
+    Weather { network: Network, lasts: Nanos },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Crash {
+    /// The host loses power: process, keeper and work are gone at once.
+    Host,
+    /// The elector dies; the keeper kills the work a moment later, and then releases the record.
+    Process,
+}

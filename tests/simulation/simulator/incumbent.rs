@@ -1,0 +1,252 @@
+//! The real thing as a party: the `Candidate` and the record function that ship.
+
+use std::time::Duration;
+
+use incumbent::protocol::{
+    Candidate, CandidateConfig, Durability, Electorate, Event, Input, LossReason, Occupancy,
+    Opening, Record, Reply, Request, RequestId, Role, StoreIndex, Timestamp, Timing, WallMillis,
+    apply,
+};
+
+use super::party::{Birth, Lease, Notice, Party, Reaction, Server, Stimulus, Turn};
+
+pub(crate) struct Contender {
+    candidate: Candidate,
+    stores: usize,
+    /// When each store was last heard of, for the openings of the next campaign.
+    heard: Vec<Timestamp>,
+    /// Whether the texts of notices are wanted.
+    verbose: bool,
+}
+
+impl Contender {
+    pub(crate) fn new(
+        birth: &Birth,
+        timing: Timing,
+        electorate: Electorate,
+        predecessor: Option<&Self>,
+        verbose: bool,
+    ) -> Self {
+        let openings = predecessor.map_or_else(Vec::new, Self::openings);
+        Self {
+            candidate: Candidate::new(CandidateConfig {
+                id: format!("c{}.{}", birth.slot, birth.incarnation)
+                    .parse()
+                    .expect("a valid id"),
+                timing,
+                electorate,
+                seed: birth.seed,
+                openings,
+            }),
+            stores: electorate.size(),
+            heard: vec![Timestamp::ZERO; electorate.size()],
+            verbose,
+        }
+    }
+
+    fn openings(&self) -> Vec<Option<Opening>> {
+        let opening = |(store, seen): (usize, &Timestamp)| {
+            let store = index(store);
+            let record = self.candidate.record(store)?.clone();
+            let clock = self.candidate.clock(store)?;
+            (record.occupancy == Occupancy::Vacant).then_some(Opening {
+                record,
+                clock,
+                seen: *seen,
+            })
+        };
+        self.heard.iter().enumerate().map(opening).collect()
+    }
+}
+
+fn index(store: usize) -> StoreIndex {
+    StoreIndex(u8::try_from(store).expect("few stores"))
+}
+
+impl Party for Contender {
+    type Request = Request;
+    type Reply = Reply;
+    type Server = Keeping;
+
+    fn name(&self) -> String {
+        self.candidate.id().to_string()
+    }
+
+    fn handle(&mut self, now: Timestamp, stimulus: Stimulus<Reply>) -> Reaction<Request> {
+        let input = match stimulus {
+            Stimulus::Tick => Input::Tick,
+            Stimulus::Replied { store, id, result } => {
+                if result.is_ok() {
+                    self.heard[store] = now;
+                }
+                Input::Replied {
+                    store: index(store),
+                    id: RequestId(id),
+                    result,
+                }
+            }
+            Stimulus::Woken { store, reply } => Input::Woken {
+                store: index(store),
+                record: reply.record,
+                clock: reply.clock,
+            },
+            Stimulus::Resign => Input::Resign(LossReason::Resigned),
+            Stimulus::WorkEnded => Input::WorkEnded,
+        };
+        let step = self.candidate.handle(now, input);
+        assert!(
+            step.sends.len() <= 2 * self.stores,
+            "{} sends {} requests in one step",
+            self.candidate.id(),
+            step.sends.len()
+        );
+        assert!(
+            step.wake_at > now,
+            "{} wants to be woken in the past, as {:?}: {:?}",
+            self.candidate.id(),
+            self.candidate.role(),
+            self.candidate
+        );
+        Reaction {
+            wake_at: step.wake_at,
+            notices: step
+                .events
+                .iter()
+                .map(|event| notice(event, self.verbose))
+                .collect(),
+            sends: step
+                .sends
+                .into_iter()
+                .map(|sent| (sent.store.get(), sent.id.0, sent.request))
+                .collect(),
+        }
+    }
+
+    fn lease(&self) -> Option<Lease> {
+        let deadline = self.candidate.deadline()?;
+        let token = self.candidate.term().map(|term| term.get());
+        Some(Lease { token, deadline })
+    }
+
+    fn is_done(&self) -> bool {
+        self.candidate.role() == Role::Done
+    }
+
+    fn last_will(&self) -> Vec<(usize, Request)> {
+        let Some(term) = self.candidate.term() else {
+            return Vec::new();
+        };
+        let release = |store| {
+            let holder = self.candidate.id().clone();
+            (store, Request::Release { holder, term })
+        };
+        (0..self.stores).map(release).collect()
+    }
+}
+
+fn notice(event: &Event, verbose: bool) -> Notice {
+    let (turn, heading) = match event {
+        Event::Saw { .. } => (Turn::Other, "saw"),
+        Event::Claimed { .. } => (Turn::Other, "claims"),
+        Event::ClaimFailed { .. } => (Turn::Other, "failed claims"),
+        Event::Probation { .. } => (Turn::Other, "probations"),
+        Event::Elected { .. } => (Turn::Elected, "elections"),
+        Event::Joined { .. } => (Turn::Other, "joins"),
+        Event::Parted { .. } => (Turn::Other, "partings"),
+        Event::Stopping {
+            deadline, reason, ..
+        } => (
+            Turn::Stopping {
+                deadline: *deadline,
+            },
+            match reason {
+                LossReason::Deposed => "losses: deposed",
+                LossReason::TenureEnded => "losses: tenure ended",
+                LossReason::Suspended => "losses: suspended",
+                LossReason::StoreForgot => "losses: store forgot",
+                LossReason::Resigned => "losses: resigned",
+                _ => "losses: other",
+            },
+        ),
+        Event::Expired { .. } => (Turn::Expired, "expirations"),
+        Event::Released { .. } => (Turn::Other, "releases"),
+        _ => (Turn::Other, "other"),
+    };
+    Notice {
+        turn,
+        heading,
+        text: if verbose {
+            format!("{event:?}")
+        } else {
+            String::new()
+        },
+    }
+}
+
+/// A store that keeps one record, with the record function that ships.
+pub(crate) struct Keeping {
+    record: Record,
+    durability: Durability,
+    /// What it held before each of the last writes, the oldest first.
+    past: Vec<Record>,
+}
+
+impl Keeping {
+    const PAST: usize = 64;
+
+    pub(crate) fn new(durability: Durability) -> Self {
+        Self {
+            record: Record::ABSENT,
+            durability,
+            past: Vec::new(),
+        }
+    }
+}
+
+impl Server for Keeping {
+    type Request = Request;
+    type Reply = Reply;
+
+    fn execute(&mut self, wall_ms: u64, request: &Request) -> (Reply, bool) {
+        let (record, verdict) = apply(&self.record, request, self.durability);
+        if record != self.record {
+            if self.past.len() == Self::PAST {
+                self.past.remove(0);
+            }
+            self.past.push(std::mem::replace(&mut self.record, record));
+        }
+        let reply = Reply {
+            verdict,
+            record: self.record.clone(),
+            clock: WallMillis::new(wall_ms).expect("a clock of this age"),
+        };
+        let released = matches!(request, Request::Release { .. })
+            && verdict == incumbent::protocol::Verdict::Granted;
+        (reply, released)
+    }
+
+    fn writes(request: &Request) -> bool {
+        !matches!(request, Request::Observe)
+    }
+
+    fn wipe(&mut self) {
+        self.record = Record::ABSENT;
+    }
+
+    fn roll_back(&mut self, writes: usize) {
+        let kept = self.past.len().saturating_sub(writes);
+        if let Some(record) = self.past.get(kept) {
+            self.record = record.clone();
+            self.past.truncate(kept);
+        }
+    }
+}
+
+/// The largest window of a set of timings: what probation must be set to.
+pub(crate) fn longest_window(timings: &[Timing]) -> Duration {
+    timings
+        .iter()
+        .map(Timing::window)
+        .max()
+        .unwrap_or(Duration::ZERO)
+}

@@ -1,0 +1,111 @@
+//! What the world drives: anything that asks stores for leadership, and the stores it asks.
+
+use std::fmt::Debug;
+
+use incumbent::protocol::{Failure, Timestamp};
+
+/// One process that wants to lead.
+pub(crate) trait Party: Sized {
+    type Request: Clone + Debug;
+    type Reply: Clone + Debug;
+    type Server: Server<Request = Self::Request, Reply = Self::Reply>;
+
+    fn name(&self) -> String;
+
+    fn handle(
+        &mut self,
+        now: Timestamp,
+        stimulus: Stimulus<Self::Reply>,
+    ) -> Reaction<Self::Request>;
+
+    /// What its work may do at present, as its supervisor has been told.
+    fn lease(&self) -> Option<Lease>;
+
+    /// Whether it will do nothing any more.
+    fn is_done(&self) -> bool;
+
+    /// What its supervisor sends for it once it has died, and its work is proven dead.
+    fn last_will(&self) -> Vec<(usize, Self::Request)>;
+}
+
+/// One store.
+pub(crate) trait Server {
+    type Request;
+    type Reply;
+
+    /// Carries out a request, and tells whether those who wait are to be woken by the reply.
+    fn execute(&mut self, wall_ms: u64, request: &Self::Request) -> (Self::Reply, bool);
+
+    /// Whether the request changes anything: a store that is full refuses those.
+    fn writes(request: &Self::Request) -> bool;
+
+    /// Loses all data.
+    fn wipe(&mut self);
+
+    /// Goes back to what it held some writes ago.
+    fn roll_back(&mut self, writes: usize);
+}
+
+/// What happens to a party.
+#[derive(Clone, Debug)]
+pub(crate) enum Stimulus<Reply> {
+    Tick,
+    Replied {
+        store: usize,
+        id: u64,
+        result: Result<Reply, Failure>,
+    },
+    Woken {
+        store: usize,
+        reply: Reply,
+    },
+    Resign,
+    WorkEnded,
+}
+
+/// What a party wants done.
+#[derive(Clone, Debug)]
+pub(crate) struct Reaction<Request> {
+    pub(crate) sends: Vec<(usize, u64, Request)>,
+    pub(crate) wake_at: Timestamp,
+    pub(crate) notices: Vec<Notice>,
+}
+
+/// What a party tells of itself, for the transcript and the tally.
+#[derive(Clone, Debug)]
+pub(crate) struct Notice {
+    /// What the world does about it.
+    pub(crate) turn: Turn,
+    /// Under which heading it is counted.
+    pub(crate) heading: &'static str,
+    /// The whole of it, for people.
+    pub(crate) text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// It leads: the work begins.
+    Elected,
+    /// The work is told to stop, and must be over at the deadline.
+    Stopping { deadline: Timestamp },
+    /// The work must be over now.
+    Expired,
+    /// Nothing that the world has to act upon.
+    Other,
+}
+
+/// The permission to act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lease {
+    pub(crate) token: Option<u64>,
+    /// The first moment, by the party's own clock, at which its work acts no more.
+    pub(crate) deadline: Timestamp,
+}
+
+/// Tells a new party about itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Birth {
+    pub(crate) slot: usize,
+    pub(crate) incarnation: u32,
+    pub(crate) seed: u64,
+}
