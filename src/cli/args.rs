@@ -202,7 +202,7 @@ pub(crate) struct RunOptions {
     /// How long a program that was asked to stop may take before it is killed [default: 30s]
     #[arg(long, value_name = "DURATION")]
     pub(crate) stop_timeout: Option<String>,
-    /// What this candidate is called in status and logs [default: the host name]
+    /// What this candidate is called in status and logs [default: host and process id]
     #[arg(long, value_name = "LABEL")]
     pub(crate) id: Option<String>,
     /// End at once when somebody else holds the election

@@ -213,8 +213,9 @@ fn unknown_key(name: &str) -> String {
 }
 
 fn unknown_variable(name: &str) -> String {
-    let known: Vec<_> = KEYS.iter().map(Key::variable).collect();
-    match nearest(name, known.iter().map(String::as_str)) {
+    let setting = name.trim_start_matches(PREFIX).to_ascii_lowercase();
+    let known = nearest(&setting, KEYS.iter().map(|key| key.name)).and_then(Key::find);
+    match known.map(Key::variable) {
         Some(known) => {
             format!("the environment variable {name} is ignored: did you mean {known}?")
         }

@@ -1,0 +1,23 @@
+//! The command, as a user at a shell meets it: what it prints, what it ends with, and what it never
+//! shows.
+
+mod support;
+
+#[path = "cli/handover.rs"]
+mod handover;
+#[path = "cli/help.rs"]
+mod help;
+#[path = "cli/home.rs"]
+mod home;
+#[path = "cli/input.rs"]
+mod input;
+#[path = "cli/program.rs"]
+mod program;
+#[path = "cli/secrets.rs"]
+mod secrets;
+#[path = "cli/show.rs"]
+mod show;
+#[path = "cli/sources.rs"]
+mod sources;
+#[path = "cli/statuses.rs"]
+mod statuses;

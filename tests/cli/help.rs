@@ -1,0 +1,144 @@
+//! Help, the manual and completions: every command and option is there, and in the documentation.
+
+use super::home::Home;
+
+const COMMANDS: [&[&str]; 10] = [
+    &["run"],
+    &["status"],
+    &["list"],
+    &["explain"],
+    &["config"],
+    &["config", "check"],
+    &["config", "show"],
+    &["completions"],
+    &["man"],
+    &[],
+];
+
+/// Every option of `run`.
+const RUN: [&str; 21] = [
+    "--store",
+    "--key-prefix",
+    "--username",
+    "--password-file",
+    "--op-timeout",
+    "--interval",
+    "--stall-polls",
+    "--stop-grace",
+    "--probation",
+    "--stop-timeout",
+    "--id",
+    "--no-wait",
+    "--wait-timeout",
+    "--conflict-exit-code",
+    "--config",
+    "--log-format",
+    "--log-level",
+    "INCUMBENT_FENCING_TOKEN",
+    "124",
+    "126",
+    "127",
+];
+
+#[test]
+fn every_command_has_help_on_standard_output() {
+    let home = Home::new();
+    for command in COMMANDS {
+        let ended = home.run(&[command, &["--help"]].concat());
+        assert_eq!(ended.status, 0, "{command:?}: {ended:#?}");
+        let usage = format!(
+            "Usage: incumbent{}",
+            command
+                .iter()
+                .map(|word| format!(" {word}"))
+                .collect::<String>()
+        );
+        assert!(ended.stdout.contains(&usage), "{command:?}: {ended:#?}");
+        assert_eq!(ended.stderr, "");
+    }
+    let version = home.run(&["--version"]);
+    assert_eq!(
+        version.stdout,
+        format!("incumbent {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn no_command_is_wrong_usage_told_on_standard_error() {
+    let home = Home::new();
+    for arguments in [&[][..], &["config"], &["nonsense"], &["statsu", "job"]] {
+        let ended = home.run(arguments);
+        assert_eq!(
+            (ended.status, &*ended.stdout),
+            (64, ""),
+            "{arguments:?}: {ended:#?}"
+        );
+        assert!(ended.stderr.contains("incumbent"), "{ended:#?}");
+    }
+    home.run(&["statsu", "job"]).assert(64, "status");
+}
+
+#[test]
+fn run_tells_all_its_options_and_so_does_the_documentation() {
+    let home = Home::new();
+    let help = home.run(&["run", "--help"]).stdout;
+    let documentation = include_str!("../../docs/cli.md");
+    let defaults = include_str!("../../config/default.toml");
+    for option in RUN {
+        assert!(help.contains(option), "{option} is not in the help");
+        assert!(
+            documentation.contains(option),
+            "{option} is not in docs/cli.md"
+        );
+    }
+    let told = help
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("--"));
+    for option in told.map(|rest| rest.split([' ', '.']).next().unwrap()) {
+        assert!(
+            RUN.contains(&&*format!("--{option}")),
+            "--{option} is not tested"
+        );
+        let key = option.replace('-', "_");
+        assert!(
+            option == "config" || defaults.contains(&key),
+            "{key} is not in config/default.toml"
+        );
+    }
+}
+
+#[test]
+fn the_manual_and_completions_are_made_from_the_command_itself() {
+    let home = Home::new();
+    let man = home.run(&["man"]).stdout;
+    for part in [
+        ".TH incumbent 1",
+        "INCUMBENT RUN",
+        "INCUMBENT CONFIG SHOW",
+        "stall\\-polls",
+        "exit status",
+    ] {
+        assert!(
+            man.to_lowercase().contains(&part.to_lowercase()),
+            "{part} is not in {man}"
+        );
+    }
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ended = home.run(&["completions", shell]);
+        assert_eq!(ended.status, 0);
+        assert!(ended.stdout.contains("stall-polls"), "{shell}");
+    }
+    home.run(&["completions", "tcsh"])
+        .assert(64, "possible values");
+}
+
+#[test]
+fn the_production_example_can_be_used() {
+    let home = Home::new();
+    let example = include_str!("../../config/production.toml");
+    let password = home.write("password", "x\n");
+    let example = example.replace("/run/secrets/incumbent-redis-password", &password);
+    let file = home.write("production.toml", &example);
+    let ended = home.run(&["config", "check", "--config", &file]);
+    assert_eq!(ended.status, 0, "{ended:#?}");
+}

@@ -1,0 +1,193 @@
+//! A home directory of its own for each test, and the command run in it.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test waits for a process by the machine's clock"
+)]
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long a process may take to do what it is told: far more than it needs on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A home directory. Nothing of the machine's environment reaches the command but `PATH`.
+pub(crate) struct Home {
+    directory: TempDir,
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        let directory = TempDir::new().unwrap();
+        Self { directory }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// The path as text.
+    pub(crate) fn text_path(&self, name: &str) -> String {
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        self.text_path(name)
+    }
+
+    /// The lines of a file that programs append to; none when it is not there yet.
+    pub(crate) fn lines(&self, name: &str) -> Vec<String> {
+        let text = fs::read_to_string(self.path(name)).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    pub(crate) fn command<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_incumbent"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", self.directory.path())
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the command to its end.
+    pub(crate) fn run<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Ended {
+        Ended::from(self.command(arguments).output().unwrap())
+    }
+
+    /// Runs the command to its end with further variables.
+    pub(crate) fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Ended {
+        let mut command = self.command(arguments);
+        command.envs(variables.iter().copied());
+        Ended::from(command.output().unwrap())
+    }
+
+    /// Starts the command; it is killed when the test ends.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        let log = fs::File::create(self.path(&format!("log-{}", fastrand::u64(..)))).unwrap();
+        let child = self
+            .command(arguments)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Running { child }
+    }
+
+    /// Waits until a file has as many lines, and returns them.
+    pub(crate) fn wait_for_lines(&self, name: &str, count: usize) -> Vec<String> {
+        wait_until(&format!("{name} has {count} lines"), || {
+            self.lines(name).len() >= count
+        });
+        self.lines(name)
+    }
+}
+
+/// What a command left behind.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            status: output.status.code().unwrap_or_else(|| {
+                panic!("ended by signal {:?}", output.status.signal());
+            }),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Ended {
+    /// Ends the test unless the command ended with `status` and said `fragment` on standard error.
+    #[track_caller]
+    pub(crate) fn assert(&self, status: i32, fragment: &str) {
+        assert_eq!(self.status, status, "{self:#?}");
+        assert!(
+            self.stderr.contains(fragment),
+            "no {fragment:?} in {self:#?}"
+        );
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {self:#?}"))
+    }
+}
+
+/// A command that runs.
+pub(crate) struct Running {
+    child: Child,
+}
+
+impl Running {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for its end, and returns its status.
+    pub(crate) fn wait(&mut self) -> i32 {
+        let mut status = None;
+        wait_until("the command has ended", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap().code().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.child.try_wait().unwrap().is_none() {
+            // Its program is stopped with it; only when it does not do that, it is killed.
+            kill_process(Pid::from_child(&self.child), Signal::QUIT).unwrap();
+            let asked = Instant::now();
+            while self.child.try_wait().unwrap().is_none() {
+                if asked.elapsed() > PATIENCE {
+                    self.child.kill().unwrap();
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+}
+
+/// Waits for something that is bound to happen.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !happened() {
+        assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A shell program that appends a line with its token to a file, and stays until it is told to stop.
+pub(crate) fn leader(log: &Path) -> String {
+    format!(
+        "trap 'exit 0' TERM; echo $INCUMBENT_FENCING_TOKEN >> {}; while :; do sleep 0.05; done",
+        log.display()
+    )
+}

@@ -1,0 +1,311 @@
+//! `status`, `list` and `explain`: what a person reads, and what a program reads.
+
+use serde_json::{Value, json};
+
+use super::home::{Home, leader, wait_until};
+use crate::support::redis::RedisServer;
+
+/// Replaces what differs from run to run by a word, so that the rest can be compared as a whole.
+fn steady(text: &str) -> String {
+    let mut steady = String::new();
+    for line in text.lines() {
+        let words = line.split_inclusive(' ').map(|word| {
+            let (word, blank) = word
+                .strip_suffix(' ')
+                .map_or((word, ""), |word| (word, " "));
+            let number = word.trim_matches(['(', ')']);
+            let is_time = number.ends_with("ms") || number.ends_with('s');
+            let digits = number
+                .trim_end_matches(['m', 's'])
+                .chars()
+                .all(|c| c.is_ascii_digit() || c == '.');
+            if is_time && digits && number.len() > 1 && number != "5s" {
+                format!("TIME{blank}")
+            } else {
+                format!("{word}{blank}")
+            }
+        });
+        steady.push_str(words.collect::<String>().trim_end());
+        steady.push('\n');
+    }
+    steady
+}
+
+#[test]
+fn an_election_that_never_was_reads_differently_from_one_that_is_released() {
+    let home = Home::new();
+    let absent = home.run(&["status", "job"]);
+    assert_eq!(absent.status, 3);
+    assert_eq!(
+        absent.stdout,
+        "job: not held: it has never been, as far as the stores know\n"
+    );
+    assert!(!home.path(".local").exists(), "looking made a store");
+    home.run(&["run", "job", "--", "true"]);
+    let vacant = home.run(&["status", "job"]);
+    assert_eq!(vacant.status, 3);
+    let first = vacant.stdout.lines().next().unwrap();
+    assert_eq!(first, "job: not held: the last holder has released it");
+    let json = home.run(&["status", "job", "-o", "json"]).json();
+    assert_eq!(
+        (&json["state"], &json["holder"]),
+        (&json!("vacant"), &Value::Null)
+    );
+    assert!(json["term"].as_u64().unwrap() > 1_600_000_000_000);
+}
+
+#[test]
+fn a_held_election_is_shown_with_its_holder() {
+    let home = Home::new();
+    let run = [
+        "run",
+        "job",
+        "--id",
+        "web-1",
+        "--",
+        "sh",
+        "-c",
+        &leader(&home.path("led")),
+    ];
+    let running = home.start(&run);
+    home.wait_for_lines("led", 1);
+    let token = &home.lines("led")[0];
+
+    let ended = home.run(&["status", "job"]);
+    assert_eq!(ended.status, 0, "{ended:#?}");
+    let text = steady(&ended.stdout);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "job: held");
+    assert!(lines[1].starts_with("  holder     web-1:"), "{text}");
+    assert_eq!(lines[3], format!("  pid        {}", running.pid()));
+    assert_eq!(
+        lines[4],
+        format!("  version    {}", env!("CARGO_PKG_VERSION"))
+    );
+    assert_eq!(lines[5], format!("  term       {token}"));
+    assert_eq!(lines[7], "  window     5s");
+    assert!(
+        lines[8].starts_with("  since      20") && lines[8].ends_with("Z TIME ago)"),
+        "{text}"
+    );
+    assert_eq!(lines[9], "  changed    TIME ago");
+    assert!(lines.iter().any(|line| line.contains("leader")), "{text}");
+    assert!(
+        !ended.stdout.contains('\u{1b}'),
+        "colour where there is no terminal"
+    );
+
+    let json = home.run(&["status", "job", "-o", "json"]).json();
+    let keys: Vec<&str> = json
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let mut expected = [
+        "schema",
+        "majority",
+        "election",
+        "state",
+        "holder",
+        "term",
+        "beat",
+        "window_ms",
+        "since_ms",
+        "held_for_ms",
+        "changed_ago_ms",
+        "stalled",
+        "unproven",
+        "candidates",
+        "stores",
+    ];
+    expected.sort_unstable();
+    assert_eq!(keys, expected);
+    assert_eq!(json["schema"], "incumbent.status.v1");
+    assert_eq!(json["state"], "held");
+    assert_eq!(json["term"].to_string(), *token);
+    assert_eq!(json["window_ms"], 5000);
+    assert_eq!(json["holder"]["pid"], running.pid());
+    assert_eq!(json["candidates"][0]["leads"], true);
+    assert_eq!(json["stores"][0]["state"], "held");
+
+    let list = home.run(&["list"]);
+    assert_eq!(list.status, 0);
+    let lines: Vec<&str> = list.stdout.lines().collect();
+    assert!(lines[0].starts_with("ELECTION  STATE  TERM"), "{list:#?}");
+    assert!(
+        lines[1].starts_with(&format!("job       held   {token}")),
+        "{list:#?}"
+    );
+    let json = home.run(&["list", "-o", "json"]).json();
+    assert_eq!(json["schema"], "incumbent.list.v1");
+    assert_eq!(json["elections"][0]["election"], "job");
+    assert_eq!(json["stores"][0]["state"], "ok");
+}
+
+#[test]
+fn a_list_of_nothing_says_so() {
+    let home = Home::new();
+    let list = home.run(&["list"]);
+    assert_eq!(
+        (list.status, &*list.stdout),
+        (0, "there is no election yet\n")
+    );
+    let json = home.run(&["list", "-o", "json"]).json();
+    assert_eq!(json["elections"], json!([]));
+}
+
+#[test]
+fn of_three_stores_one_may_be_down_and_is_named() {
+    let home = Home::new();
+    let mut servers = [
+        RedisServer::start(),
+        RedisServer::start(),
+        RedisServer::start(),
+    ];
+    let urls = servers.each_ref().map(RedisServer::url);
+    let stores = urls.each_ref().map(|url| ["--store", url]).concat();
+    let program = leader(&home.path("led"));
+    let run = [
+        &["run", "job", "--stop-grace", "500ms", "--interval", "500ms"],
+        &stores[..],
+        &["--", "sh", "-c", &program],
+    ];
+    let _leader = home.start(&run.concat());
+    home.wait_for_lines("led", 1);
+    let status = [&["status", "job"], &stores[..]].concat();
+    assert_eq!(home.run(&status).status, 0);
+
+    servers[1].kill();
+    let ended = home.run(&status);
+    assert_eq!(ended.status, 0, "{ended:#?}");
+    assert!(
+        ended.stdout.contains("stores, of which 2 decide"),
+        "{ended:#?}"
+    );
+    let down = ended
+        .stdout
+        .lines()
+        .find(|line| line.contains(&urls[1]))
+        .unwrap();
+    assert!(down.contains("unreachable"), "{down}");
+    let json = home.run(&[&status[..], &["-o", "json"]].concat()).json();
+    let states: Vec<&Value> = (0..3).map(|n| &json["stores"][n]["state"]).collect();
+    assert_eq!(states, ["held", "unreachable", "held"]);
+    let list = home.run(&[&["list"], &stores[..]].concat());
+    assert_eq!(list.status, 0, "{list:#?}");
+    assert!(list.stdout.contains("unreachable: "), "{list:#?}");
+
+    servers[2].kill();
+    let ended = home.run(&status);
+    assert_eq!(ended.status, 69, "{ended:#?}");
+    assert!(
+        ended
+            .stdout
+            .starts_with("job: not known: too few stores answer\n"),
+        "{ended:#?}"
+    );
+}
+
+#[test]
+fn a_foreign_holder_and_a_garbled_record_are_told_apart() {
+    let home = Home::new();
+    let server = RedisServer::start();
+    let url = server.url();
+    server.command(&["SET", "incumbent:other", "41"]);
+    let foreign = home.run(&["status", "other", "--store", &url]);
+    assert_eq!(foreign.status, 0, "{foreign:#?}");
+    let first = foreign.stdout.lines().next().unwrap();
+    assert_eq!(
+        first,
+        "other: held by a program that speaks only the bare protocol"
+    );
+    let json = home
+        .run(&["status", "other", "--store", &url, "-o", "json"])
+        .json();
+    assert_eq!(
+        (&json["state"], &json["beat"]),
+        (&json!("foreign"), &json!(41))
+    );
+
+    server.command(&["SET", "incumbent:bad", "\u{1b}[31mred"]);
+    let garbled = home.run(&["status", "bad", "--store", &url]);
+    assert_eq!(garbled.status, 69, "{garbled:#?}");
+    assert!(
+        garbled
+            .stdout
+            .starts_with("bad: not known: the record cannot be read\n"),
+        "{garbled:#?}"
+    );
+    assert!(
+        !garbled.stdout.contains('\u{1b}'),
+        "what a store says reaches the terminal"
+    );
+}
+
+#[test]
+fn text_is_coloured_only_on_a_terminal() {
+    let home = Home::new();
+    // `script` gives the command a terminal.
+    let command = format!("{} status job", env!("CARGO_BIN_EXE_incumbent"));
+    let on_terminal = |variables: &[(&str, &str)]| {
+        let mut script = home.command::<&str>(&[]);
+        let mut script_command = std::process::Command::new("script");
+        script_command
+            .args(["-qec", &command, "/dev/null"])
+            .env_clear();
+        for (name, value) in script.get_envs() {
+            script_command.env(name, value.unwrap());
+        }
+        script_command
+            .env("TERM", "xterm")
+            .envs(variables.iter().copied());
+        script_command.current_dir(script.get_current_dir().unwrap());
+        script = script_command;
+        String::from_utf8(script.output().unwrap().stdout).unwrap()
+    };
+    assert!(on_terminal(&[]).contains("\u{1b}[33mnot held"));
+    assert!(on_terminal(&[("NO_COLOR", "1")]).contains("job: not held"));
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_error() {
+    let home = Home::new();
+    let binary = env!("CARGO_BIN_EXE_incumbent");
+    let pipe = format!("for i in 1 2 3; do {binary} man; echo $? >&3; done 3>status | true");
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &pipe]).current_dir(home.path(""));
+    assert!(shell.status().unwrap().success());
+    wait_until("all three have ended", || home.lines("status").len() == 3);
+    assert_eq!(home.lines("status"), ["0", "0", "0"]);
+}
+
+#[test]
+fn explain_gives_the_figures_of_the_timing() {
+    let home = Home::new();
+    let text = home.run(&["explain"]).stdout;
+    for part in [
+        "1s + 1s + 1s + 100ms = 3.1s < 5s, with 1.9s to spare",
+        "at most 7s",
+        "up to 1.9s",
+        "4.9s  ────────────────────────────┤",
+    ] {
+        assert!(text.contains(part), "no {part:?} in\n{text}");
+    }
+    let json = home
+        .run(&[
+            "explain",
+            "-o",
+            "json",
+            "--interval",
+            "200ms",
+            "--stall-polls",
+            "10",
+        ])
+        .json();
+    assert_eq!(json["schema"], "incumbent.explain.v1");
+    assert_eq!(json["window_ms"], 2000.0);
+    assert_eq!(json["worst_failover_ms"], 2400.0);
+    home.run(&["explain", "--stall-polls", "3"])
+        .assert(78, "stall_polls = 4 would work");
+}

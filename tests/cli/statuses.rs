@@ -1,0 +1,254 @@
+//! Every exit status that is documented, brought about.
+
+use rustix::process::Signal;
+
+use super::home::{Home, leader, wait_until};
+use crate::support::redis::{RedisServer, free_port};
+
+/// A timing that lets a test see a leadership end soon.
+const HASTY: [&str; 8] = [
+    "--interval",
+    "300ms",
+    "--stall-polls",
+    "5",
+    "--stop-grace",
+    "300ms",
+    "--op-timeout",
+    "300ms",
+];
+
+fn with<'a>(words: &[&'a str], more: &[&'a str], program: &[&'a str]) -> Vec<&'a str> {
+    [words, more, &["--"], program].concat()
+}
+
+#[test]
+fn the_status_of_the_program_is_ours() {
+    let home = Home::new();
+    assert_eq!(home.run(&["run", "job", "--", "true"]).status, 0);
+    assert_eq!(
+        home.run(&["run", "job", "--", "sh", "-c", "exit 7"]).status,
+        7
+    );
+    assert_eq!(
+        home.run(&["run", "job", "--", "sh", "-c", "exit 255"])
+            .status,
+        255
+    );
+}
+
+#[test]
+fn a_program_that_a_signal_ends_gives_128_and_the_signal() {
+    let home = Home::new();
+    assert_eq!(
+        home.run(&["run", "job", "--", "sh", "-c", "kill -9 $$"])
+            .status,
+        137
+    );
+    assert_eq!(
+        home.run(&["run", "job", "--", "sh", "-c", "kill -USR1 $$"])
+            .status,
+        138
+    );
+}
+
+#[test]
+fn a_program_that_is_missing_gives_127_and_the_election_is_released_first() {
+    let home = Home::new();
+    home.run(&["run", "job", "--", "./missing"])
+        .assert(127, "\"./missing\" was not found");
+    home.run(&["run", "job", "--", "no-such-program"])
+        .assert(127, "was not found");
+    assert_eq!(
+        home.run(&["run", "job", "--no-wait", "--", "true"]).status,
+        0
+    );
+}
+
+#[test]
+fn a_program_that_cannot_be_executed_gives_126_and_the_election_is_released_first() {
+    let home = Home::new();
+    home.write("text", "no program\n");
+    home.run(&["run", "job", "--", "./text"])
+        .assert(126, "\"./text\" cannot be executed");
+    home.run(&["run", "job", "--", "/"])
+        .assert(126, "cannot be executed");
+    assert_eq!(
+        home.run(&["run", "job", "--no-wait", "--", "true"]).status,
+        0
+    );
+}
+
+#[test]
+fn who_does_not_wait_gets_75_while_somebody_leads() {
+    let home = Home::new();
+    let _leader = home.start(&["run", "job", "--", "sh", "-c", &leader(&home.path("led"))]);
+    home.wait_for_lines("led", 1);
+    home.run(&["run", "job", "--no-wait", "--", "true"])
+        .assert(75, "\"job\" is held by");
+    home.run(&["run", "job", "--wait-timeout", "100ms", "--", "true"])
+        .assert(75, "not elected in \"job\" within 100ms");
+    let own = [
+        "run",
+        "job",
+        "--no-wait",
+        "--conflict-exit-code",
+        "0",
+        "--",
+        "false",
+    ];
+    home.run(&own).assert(0, "is held by");
+}
+
+#[test]
+fn a_store_that_is_not_there_gives_69_to_who_does_not_wait() {
+    let home = Home::new();
+    let store = format!("redis://127.0.0.1:{}", free_port());
+    let run = ["run", "job", "--store", &store, "--no-wait", "--", "true"];
+    home.run(&run).assert(69, "no majority of the stores");
+    let run = [
+        "run",
+        "job",
+        "--store",
+        &store,
+        "--wait-timeout",
+        "200ms",
+        "--",
+        "true",
+    ];
+    home.run(&run).assert(69, "no majority of the stores");
+    let status = home.run(&["status", "job", "--store", &store]);
+    status.assert(69, "");
+    assert!(
+        status.stdout.contains("not known: too few stores answer"),
+        "{status:#?}"
+    );
+    let list = home.run(&["list", "--store", &store]);
+    list.assert(69, "");
+    assert!(list.stdout.contains("unreachable: "), "{list:#?}");
+}
+
+#[test]
+fn a_standby_says_once_that_its_store_is_not_there_and_goes_on() {
+    let home = Home::new();
+    let store = format!("redis://127.0.0.1:{}", free_port());
+    let run = with(
+        &["run", "job", "--store", &store, "--wait-timeout", "2s"],
+        &HASTY,
+        &["true"],
+    );
+    let ended = home.run(&run);
+    let told = ended
+        .stderr
+        .lines()
+        .filter(|line| line.contains("WARN"))
+        .count();
+    assert_eq!(told, 1, "{ended:#?}");
+}
+
+#[test]
+fn a_store_that_refuses_us_gives_77() {
+    let home = Home::new();
+    let server = RedisServer::settings().password("right").start();
+    let url = format!("redis://127.0.0.1:{}", server.port());
+    for password in ["wrong", ""] {
+        let variables = [("INCUMBENT_PASSWORD", password), ("INCUMBENT_STORE", &url)];
+        let run = home.run_with(&variables, &["run", "job", "--", "true"]);
+        run.assert(77, "check the user name, the password and the permissions");
+        let status = home.run_with(&variables, &["status", "job"]);
+        status.assert(77, "");
+        assert!(
+            status
+                .stdout
+                .contains("not known: the stores refuse access"),
+            "{status:#?}"
+        );
+        let list = home.run_with(&variables, &["list"]);
+        list.assert(77, "");
+        assert!(list.stdout.contains("forbidden: "), "{list:#?}");
+    }
+    let variables = [("INCUMBENT_PASSWORD", "right"), ("INCUMBENT_STORE", &url)];
+    assert_eq!(home.run_with(&variables, &["status", "job"]).status, 3);
+}
+
+#[test]
+fn a_leadership_that_is_lost_stops_the_program_and_gives_124() {
+    let home = Home::new();
+    let mut server = RedisServer::start();
+    let url = server.url();
+    let program = format!(
+        "trap 'echo stopped >> {log}; exit 0' TERM; echo began >> {log}; while :; do sleep 0.05; done",
+        log = home.text_path("led")
+    );
+    let run = with(
+        &["run", "job", "--store", &url],
+        &HASTY,
+        &["sh", "-c", &program],
+    );
+    let mut leader = home.start(&run);
+    home.wait_for_lines("led", 1);
+    server.kill();
+    assert_eq!(leader.wait(), 124);
+    assert_eq!(home.lines("led"), ["began", "stopped"]);
+}
+
+#[test]
+fn a_program_that_does_not_stop_is_killed_at_the_deadline() {
+    let home = Home::new();
+    let mut server = RedisServer::start();
+    let url = server.url();
+    // What it leaves in its group would go on writing.
+    let program = format!(
+        "trap '' TERM; (while :; do echo alive >> {log}; sleep 0.02; done) & wait",
+        log = home.text_path("led")
+    );
+    let run = with(
+        &["run", "job", "--store", &url],
+        &HASTY,
+        &["sh", "-c", &program],
+    );
+    let mut leader = home.start(&run);
+    home.wait_for_lines("led", 1);
+    server.kill();
+    assert_eq!(leader.wait(), 124);
+    let written = home.lines("led").len();
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    assert_eq!(
+        home.lines("led").len(),
+        written,
+        "something of the program is still alive"
+    );
+}
+
+#[test]
+fn a_standby_that_is_told_to_stop_gives_128_and_the_signal() {
+    let home = Home::new();
+    let _leader = home.start(&["run", "job", "--", "sh", "-c", &leader(&home.path("led"))]);
+    home.wait_for_lines("led", 1);
+    for (signal, status) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::QUIT, 131)] {
+        let mut standby = home.start(&["run", "job", "--", "true"]);
+        let standing_by = || {
+            let status = home.run(&["status", "job", "-o", "json"]).json();
+            let candidates = status["candidates"].as_array().unwrap().clone();
+            candidates.iter().any(|one| one["pid"] == standby.pid())
+        };
+        wait_until("the standby campaigns", standing_by);
+        standby.signal(signal);
+        assert_eq!(standby.wait(), status);
+    }
+}
+
+#[test]
+fn a_candidate_that_is_stopped_while_it_claims_leaves_nothing_behind() {
+    let home = Home::new();
+    let server = RedisServer::start();
+    let url = server.url();
+    // On a new Redis the claim is followed by the probation: long enough to be stopped in.
+    let mut candidate = home.start(&["run", "job", "--store", &url, "--", "true"]);
+    let status = ["status", "job", "--store", &url, "-o", "json"];
+    wait_until("it holds the record", || {
+        home.run(&status).json()["state"] == "held"
+    });
+    candidate.signal(Signal::TERM);
+    assert_eq!(candidate.wait(), 143);
+    assert_eq!(home.run(&status).json()["state"], "vacant");
+}
