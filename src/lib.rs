@@ -5,6 +5,8 @@ pub mod fence;
 pub mod observe;
 pub mod protocol;
 pub mod store;
+#[cfg(feature = "cli")]
+pub mod supervise;
 
 pub use election::{
     BlockingElection, BlockingLeadership, CampaignError, ConfigError, Election, ElectionBuilder,

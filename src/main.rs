@@ -1,10 +1,15 @@
 //! The command `incumbent`.
 
 mod cli;
-mod supervise;
 
 use std::process::ExitCode;
 
+use incumbent::supervise::Entry;
+
 fn main() -> ExitCode {
-    cli::main()
+    // Before anything else: a keeper has one thread, and as little memory as can be.
+    match Entry::take() {
+        Some(entry) => cli::keep(entry),
+        None => cli::main(),
+    }
 }

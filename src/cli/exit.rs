@@ -1,13 +1,14 @@
 //! What `incumbent` ends with, and why.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::process::ExitCode;
 
 use incumbent::election::{CampaignError, ConfigError};
 use incumbent::store::StoreError;
+use incumbent::supervise::{KeeperLost, ProgramExit, StartFailure};
 
 use super::layer::{BadValue, Origin};
-use crate::supervise::{Outcome, StartError};
 
 /// The exit status, by meaning. The numbers up to 78 are those of `sysexits.h`, those from 124 on are
 /// those of `timeout(1)` and of the shell.
@@ -36,7 +37,7 @@ pub(crate) enum Exit {
     /// There is no such program.
     NotFound,
     /// Whatever the program ended with.
-    Program(Outcome),
+    Program(ProgramExit),
     /// A standby was ended by this signal.
     Signaled(i32),
 }
@@ -56,10 +57,8 @@ impl Exit {
             Self::Failed => 125,
             Self::NotExecutable => 126,
             Self::NotFound => 127,
-            Self::Program(Outcome::Exited(status)) => u8::try_from(status).unwrap_or(u8::MAX),
-            Self::Program(Outcome::Signaled(signal)) | Self::Signaled(signal) => {
-                u8::try_from(signal.saturating_add(128)).unwrap_or(u8::MAX)
-            }
+            Self::Program(exit) => exit.status(),
+            Self::Signaled(signal) => u8::try_from(signal.saturating_add(128)).unwrap_or(u8::MAX),
         }
     }
 }
@@ -134,15 +133,21 @@ impl From<StoreError> for Failure {
     }
 }
 
-impl From<StartError> for Failure {
-    fn from(error: StartError) -> Self {
-        let exit = match error {
-            StartError::NotFound { .. } => Exit::NotFound,
-            StartError::NotExecutable { .. } => Exit::NotExecutable,
-            StartError::Failed { .. } => Exit::Failed,
-        };
-        Self::new(exit, error)
+impl From<KeeperLost> for Failure {
+    fn from(lost: KeeperLost) -> Self {
+        Self::internal(lost)
     }
+}
+
+/// What a program that cannot be started ends with.
+pub(crate) fn not_started(program: &OsStr, failure: StartFailure) -> Failure {
+    let exit = match failure {
+        StartFailure::NotFound => Exit::NotFound,
+        StartFailure::NotExecutable { .. } => Exit::NotExecutable,
+        StartFailure::TooLate => Exit::Lost,
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, format_args!("cannot start {program:?}: {failure}"))
 }
 
 /// What a campaign that failed ends with; `not_elected` was asked for by the user.

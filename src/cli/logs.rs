@@ -9,7 +9,12 @@ use super::settings::{LogFormat, LogLevel, Settings};
 
 /// Starts the log as configured, once.
 pub(crate) fn start(settings: &Settings) {
-    let level = match settings.log_level() {
+    start_as(settings.log_level(), settings.log_format());
+}
+
+/// Starts the log at this level and in this format, once.
+pub(crate) fn start_as(level: LogLevel, format: LogFormat) {
+    let level = match level {
         LogLevel::Off => LevelFilter::OFF,
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -23,7 +28,7 @@ pub(crate) fn start(settings: &Settings) {
         .with_writer(stderr)
         .with_target(false)
         .with_ansi(stderr().is_terminal() && !no_color);
-    match settings.log_format() {
+    match format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines
             .json()

@@ -7,7 +7,7 @@
 //!     ▼
 //!   run, status, list, explain, configuration, manual
 //!     │         └──▶ report ─▶ output        data on standard output: text or JSON
-//!     └──▶ supervise                        logs on standard error
+//!     └──▶ keeping                          logs on standard error
 //!   exit        what each outcome ends with
 //! ```
 
@@ -16,6 +16,7 @@ mod configuration;
 mod electorate;
 mod exit;
 mod explain;
+mod keeping;
 mod keys;
 mod layer;
 mod list;
@@ -36,6 +37,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use args::{Arguments, Command};
 use exit::{Exit, Failure};
+pub(crate) use keeping::keep;
 use settings::Settings;
 
 /// Does what the command line asks for.

@@ -1,21 +1,22 @@
 //! `incumbent run NAME -- PROGRAM`: campaigns, and runs the program while elected.
 
-use std::ffi::OsString;
-use std::io::{self, IsTerminal, stdin};
+mod leading;
+
+use std::io::{IsTerminal, stdin};
 
 use futures_util::StreamExt;
 use incumbent::election::{ElectionBuilder, Overrun};
-use incumbent::protocol::{ElectionName, Timing};
+use incumbent::protocol::ElectionName;
+use incumbent::supervise::{Estate, Event, Keeper, Program};
 use incumbent::{CampaignError, Election, Leadership};
-use rustix::process::Signal;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use signal_hook_tokio::Signals;
 
 use super::args::Run;
 use super::exit::{Exit, Failure, campaign_failed};
 use super::settings::{Settings, Typed, Wait};
-use super::{electorate, logs, runtime};
-use crate::supervise::{Bounds, Cause, Child, Ended, Outcome, Program};
+use super::{electorate, keeping, logs, runtime};
+use leading::Leading;
 
 /// Campaigns, and runs the program while elected.
 ///
@@ -26,6 +27,11 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
     let name =
         ElectionName::new(&arguments.name).map_err(|error| Failure::new(Exit::Usage, error))?;
     let settings = Settings::load(Typed::all(&arguments.options)?, Some(&name))?;
+    let program = Program::new(arguments.program)
+        .ok_or_else(|| Failure::new(Exit::Usage, "there is no program to run"))?;
+    // While this process is small, has one thread, and has opened nothing.
+    let keeper = keeping::launch(&settings)?;
+    let estate = settings.estate(&name)?;
     let election = builder(&name, &settings)?.build()?;
     logs::start(&settings);
     for warning in &settings.warnings {
@@ -41,13 +47,15 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
         let mut signals = Signals::new(SIGNALS).map_err(|error| {
             Failure::internal(format_args!("signals cannot be received: {error}"))
         })?;
-        let outcome = Runner {
+        let mut runner = Runner {
             election: &election,
             settings: &settings,
             signals: &mut signals,
-        }
-        .run(arguments.program)
-        .await;
+            keeper: keeping::attach(keeper, &estate)?,
+            estate: &estate,
+        };
+        let outcome = runner.run(program).await;
+        runner.keeper.close().await;
         election.finished().await;
         outcome
     });
@@ -79,138 +87,69 @@ struct Runner<'a> {
     election: &'a Election,
     settings: &'a Settings,
     signals: &'a mut Signals,
+    keeper: Keeper,
+    estate: &'a Estate,
 }
 
 impl Runner<'_> {
-    async fn run(mut self, program: Vec<OsString>) -> Result<Exit, Failure> {
-        let won = tokio::select! {
-            biased;
-            signal = ended_by(self.signals) => {
+    async fn run(&mut self, program: Program) -> Result<Exit, Failure> {
+        let leadership = match self.stand_by().await? {
+            Standby::Elected(leadership) => leadership,
+            Standby::Ended(signal) => {
                 tracing::info!(signal, "ended by a signal before being elected");
                 return Ok(Exit::Signaled(signal));
             }
-            won = campaign(self.election, self.settings.wait()) => won,
         };
-        let not_elected = self.settings.conflict_exit_code();
-        let leadership = won.map_err(|error| campaign_failed(error, not_elected))?;
-        let exit = self.lead(&leadership, program).await;
+        let leading = Leading {
+            election: self.election,
+            leadership: &leadership,
+            stop_timeout: self.settings.stop_timeout(),
+            signals: self.signals,
+            keeper: &mut self.keeper,
+        };
+        let exit = leading.run(program).await;
         leadership.resign().await;
+        self.keeper.released();
         exit
     }
 
-    /// Runs the program to its end: when this returns, it is dead.
-    async fn lead(
-        &mut self,
-        leadership: &Leadership,
-        program: Vec<OsString>,
-    ) -> Result<Exit, Failure> {
-        let program = self.program(leadership, program)?;
-        let deadlines = leadership.deadlines();
-        let bounds = Bounds {
-            deadline: *deadlines.borrow(),
-            stop_grace: self.election.timing().stop_grace(),
-        };
-        let mut child = Child::start(&program, bounds)?;
-        tracing::info!(
-            pid = child.pid(),
-            term = leadership.fencing_token(),
-            "started {:?}",
-            program.path
-        );
-        match self.watch(leadership, &mut child).await {
-            Ok((ended, lost)) => Ok(concluded(ended, lost)),
-            Err(error) => {
-                // Nobody can tell whether the program is dead, so the election must not be released:
-                // whoever comes next waits for the counter to stand still.
-                drop(child);
-                tracing::error!("the program cannot be watched, and was killed: {error}");
-                std::process::exit(Exit::Failed.status().into());
-            }
-        }
-    }
-
-    /// Passes on what happens to the leadership and to us, until the program has ended. Tells also
-    /// whether it was stopped because the leadership was lost.
-    async fn watch(
-        &mut self,
-        leadership: &Leadership,
-        child: &mut Child,
-    ) -> io::Result<(Ended, bool)> {
-        let mut deadlines = leadership.deadlines();
-        let (mut lost, mut asked) = (false, false);
+    /// Campaigns until elected or told to end. Meanwhile the keeper is there, so that no time is lost
+    /// later; one that dies is replaced.
+    async fn stand_by(&mut self) -> Result<Standby, Failure> {
+        let campaign = campaign(self.election, self.settings.wait());
+        tokio::pin!(campaign);
         loop {
             tokio::select! {
                 biased;
-                ended = child.wait() => {
-                    return Ok((ended?, lost && !asked));
-                }
-                Ok(()) = deadlines.changed() => {
-                    child.set_deadline(*deadlines.borrow_and_update());
-                }
-                _ = leadership.lost(), if !lost => {
-                    lost = true;
-                    // It has until the deadline, which is enforced all the same.
-                    child.stop(Timing::MAX_WINDOW);
-                }
-                Some(signal) = self.signals.next() => match signal {
-                    SIGTERM | SIGINT if !asked => {
-                        asked = !lost;
-                        let timeout = self.settings.stop_timeout();
-                        tracing::info!(signal, "asked to stop: the program has {timeout:?}");
-                        child.stop(timeout);
+                signal = ended_by(self.signals) => return Ok(Standby::Ended(signal)),
+                event = self.keeper.event() => match event {
+                    Event::Ready { containment, memory_locked } => {
+                        tracing::info!(%containment, memory_locked, "the keeper is ready");
                     }
-                    SIGTERM | SIGINT | SIGQUIT => {
-                        asked |= !lost;
-                        tracing::info!(signal, "asked to stop at once: killing the program");
-                        child.kill();
+                    Event::KeeperLost => {
+                        tracing::warn!("the keeper has died while there was nothing to keep: starting another");
+                        let launched = keeping::launch(self.settings)?;
+                        self.keeper = keeping::attach(launched, self.estate)?;
                     }
-                    other => {
-                        if let Some(signal) = Signal::from_named_raw(other) {
-                            child.forward(signal);
-                        }
-                    }
+                    // Nothing runs, so there is nothing else to tell.
+                    event => tracing::debug!(?event, "unexpected news from the keeper"),
+                },
+                won = &mut campaign => {
+                    let not_elected = self.settings.conflict_exit_code();
+                    return won
+                        .map(Standby::Elected)
+                        .map_err(|error| campaign_failed(error, not_elected));
                 }
             }
         }
     }
+}
 
-    fn program(
-        &self,
-        leadership: &Leadership,
-        mut words: Vec<OsString>,
-    ) -> Result<Program, Failure> {
-        if words.is_empty() {
-            return Err(Failure::new(Exit::Usage, "there is no program to run"));
-        }
-        let path = words.remove(0);
-        let environment = vec![
-            (
-                "INCUMBENT_ELECTION",
-                self.election.name().as_str().to_owned(),
-            ),
-            (
-                "INCUMBENT_FENCING_TOKEN",
-                leadership.fencing_token().to_string(),
-            ),
-            (
-                "INCUMBENT_CANDIDATE_ID",
-                leadership.candidate().as_str().to_owned(),
-            ),
-        ];
-        let mut withheld = vec!["INCUMBENT_PASSWORD"];
-        // What stands before an @ in an address may be a password.
-        if std::env::var_os("INCUMBENT_STORE")
-            .is_some_and(|stores| stores.as_encoded_bytes().contains(&b'@'))
-        {
-            withheld.push("INCUMBENT_STORE");
-        }
-        Ok(Program {
-            path,
-            arguments: words,
-            environment,
-            withheld,
-        })
-    }
+/// How standing by ended.
+enum Standby {
+    Elected(Leadership),
+    /// By this signal.
+    Ended(i32),
 }
 
 async fn campaign(election: &Election, wait: Wait) -> Result<Leadership, CampaignError> {
@@ -233,16 +172,4 @@ async fn ended_by(signals: &mut Signals) -> i32 {
         }
     }
     std::future::pending().await
-}
-
-fn concluded(ended: Ended, lost: bool) -> Exit {
-    match ended.outcome {
-        Outcome::Exited(status) => tracing::info!(status, "the program has ended"),
-        Outcome::Signaled(signal) => tracing::info!(signal, "the program was ended by a signal"),
-    }
-    if lost || ended.cause == Cause::Deadline {
-        Exit::Lost
-    } else {
-        Exit::Program(ended.outcome)
-    }
 }

@@ -9,6 +9,7 @@ use config::{Config, Value};
 use incumbent::election::ConfigError;
 use incumbent::protocol::{ElectionName, Timing, TimingConfig};
 use incumbent::store::{StoreAddress, StoreOptions};
+use incumbent::supervise::Estate;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -247,6 +248,28 @@ impl Settings {
         let given = self.values.store.iter().map(|text| text.parse());
         let addresses: Result<Vec<_>, _> = given.collect();
         Ok(addresses.map_err(ConfigError::from)?)
+    }
+
+    /// What the keeper of a program needs to release the election in our place.
+    ///
+    /// # Errors
+    ///
+    /// As [`Settings::addresses`].
+    pub(crate) fn estate(&self, election: &ElectionName) -> Result<Estate, Failure> {
+        let addresses = match self.embedded_store()? {
+            Some(path) => vec![StoreAddress::sqlite(path).label().into()],
+            None => self
+                .values
+                .store
+                .iter()
+                .map(|text| text.as_str().into())
+                .collect(),
+        };
+        Ok(Estate {
+            election: election.clone(),
+            addresses,
+            options: self.store_options(),
+        })
     }
 
     /// How the stores are connected to.

@@ -65,13 +65,12 @@ impl Election {
         let identity = self.new_identity();
         let (commands, received) = mpsc::channel(COMMANDS);
         let (shown, standing) = watch::channel(Standing::START);
-        let candidate = identity.id().clone();
         self.shared.candidacies.send_modify(|count| *count += 1);
-        let driver = Driver::new(self.shared.clone(), identity, received, shown);
+        let driver = Driver::new(self.shared.clone(), identity.clone(), received, shown);
         runtime::handle().spawn(driver.run());
         Candidacy {
             election: self.clone(),
-            candidate,
+            identity,
             commands: Some(commands),
             standing,
         }
@@ -93,7 +92,7 @@ impl Election {
 /// A campaign under way. Dropping it leaves the election.
 struct Candidacy {
     election: Election,
-    candidate: CandidateId,
+    identity: Identity,
     commands: Option<mpsc::Sender<Command>>,
     standing: watch::Receiver<Standing>,
 }
@@ -109,7 +108,7 @@ impl Candidacy {
                     let overrun = self.election.shared.overrun;
                     let guarded = (overrun == Overrun::Abort).then(|| guard::watch(lease.clone()));
                     return Ok(Leadership::new(
-                        self.candidate.clone(),
+                        self.identity.clone(),
                         lease,
                         commands,
                         self.standing.clone(),

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use super::driver::{Command, Standing};
 use super::guard::Guarded;
 use super::lease::Lease;
-use crate::protocol::{CandidateId, LossReason};
+use crate::protocol::{CandidateId, Identity, LossReason};
 
 /// A leadership. As long as it lives, heartbeats keep it, on a thread of their own.
 ///
@@ -17,7 +17,7 @@ use crate::protocol::{CandidateId, LossReason};
 #[derive(Debug)]
 #[must_use = "dropping a leadership gives it up at once"]
 pub struct Leadership {
-    candidate: CandidateId,
+    identity: Identity,
     lease: Lease,
     commands: mpsc::Sender<Command>,
     standing: watch::Receiver<Standing>,
@@ -26,14 +26,14 @@ pub struct Leadership {
 
 impl Leadership {
     pub(super) const fn new(
-        candidate: CandidateId,
+        identity: Identity,
         lease: Lease,
         commands: mpsc::Sender<Command>,
         standing: watch::Receiver<Standing>,
         guarded: Option<Guarded>,
     ) -> Self {
         Self {
-            candidate,
+            identity,
             lease,
             commands,
             standing,
@@ -44,7 +44,13 @@ impl Leadership {
     /// The id under which the election was won.
     #[must_use]
     pub const fn candidate(&self) -> &CandidateId {
-        &self.candidate
+        self.identity.id()
+    }
+
+    /// Who won the election, as the stores know it.
+    #[must_use]
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// What the work needs to know, to clone and to hand around.

@@ -1,0 +1,157 @@
+//! While elected: the program runs, and its end is the end of the leadership.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use incumbent::protocol::Timing;
+use incumbent::supervise::{Cause, Event, Keeper, Program, ProgramExit, StartFailure};
+use incumbent::{Election, Leadership};
+use rustix::process::Signal;
+use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
+use signal_hook_tokio::Signals;
+
+use crate::cli::exit::{Exit, Failure, not_started};
+
+/// One leadership, and what decides over its program.
+pub(super) struct Leading<'a> {
+    pub(super) election: &'a Election,
+    pub(super) leadership: &'a Leadership,
+    /// How long a program that was asked to stop may take.
+    pub(super) stop_timeout: Duration,
+    pub(super) signals: &'a mut Signals,
+    pub(super) keeper: &'a mut Keeper,
+}
+
+/// What has become of the program so far.
+#[derive(Default)]
+struct Course {
+    failure: Option<StartFailure>,
+    exit: Option<ProgramExit>,
+    /// Somebody sent a signal that asks to stop.
+    asked: bool,
+    /// The leadership was lost before anybody asked.
+    lost: bool,
+    /// The keeper died, and the program with it.
+    unkept: bool,
+}
+
+impl Leading<'_> {
+    /// Runs the program to its end: when this returns, nothing of it is alive.
+    pub(super) async fn run(mut self, program: Program) -> Result<Exit, Failure> {
+        let leadership = self.leadership;
+        let (identity, term) = (leadership.identity().clone(), leadership.term());
+        let program = program.elected(self.election.name(), term, leadership.candidate());
+        let name = program.name().to_owned();
+        let deadline = *leadership.deadlines().borrow();
+        self.keeper.hold(identity, term);
+        let grace = self.election.timing().stop_grace();
+        self.keeper.start(program, deadline, grace)?;
+        let course = self.watch().await;
+        match course {
+            Course {
+                failure: Some(failure),
+                ..
+            } => Err(not_started(&name, failure)),
+            Course { unkept: true, .. } => {
+                Err(Failure::internal("the keeper of the program has died"))
+            }
+            Course { lost: true, .. } => Ok(Exit::Lost),
+            Course {
+                exit: Some(exit), ..
+            } => Ok(Exit::Program(exit)),
+            Course { exit: None, .. } => {
+                Err(Failure::internal("nobody knows how the program ended"))
+            }
+        }
+    }
+
+    /// Hands on what happens to the leadership and to us, until the whole tree of the program is dead.
+    async fn watch(&mut self) -> Course {
+        let mut course = Course::default();
+        let mut deadlines = self.leadership.deadlines();
+        let mut told_lost = false;
+        loop {
+            tokio::select! {
+                biased;
+                event = self.keeper.event() => {
+                    if event == Event::Dead {
+                        return course;
+                    }
+                    self.note(event, &mut course);
+                }
+                Ok(()) = deadlines.changed() => {
+                    self.keeper.set_deadline(*deadlines.borrow_and_update());
+                }
+                _ = self.leadership.lost(), if !told_lost => {
+                    told_lost = true;
+                    course.lost = !course.asked;
+                    // It has until the deadline, which is enforced all the same.
+                    self.keeper.stop(Timing::MAX_WINDOW);
+                }
+                Some(signal) = self.signals.next() => self.obey(signal, &mut course),
+            }
+        }
+    }
+
+    fn obey(&mut self, signal: i32, course: &mut Course) {
+        match signal {
+            SIGTERM | SIGINT if !course.asked => {
+                course.asked = true;
+                let timeout = self.stop_timeout;
+                tracing::info!(signal, "asked to stop: the program has {timeout:?}");
+                self.keeper.stop(timeout);
+            }
+            SIGTERM | SIGINT | SIGQUIT => {
+                course.asked = true;
+                tracing::info!(signal, "asked to stop at once: killing the program");
+                self.keeper.kill();
+            }
+            other => {
+                if let Some(signal) = Signal::from_named_raw(other) {
+                    self.keeper.signal(signal);
+                }
+            }
+        }
+    }
+
+    fn note(&self, event: Event, course: &mut Course) {
+        let term = self.leadership.fencing_token();
+        match event {
+            Event::Started(pid) => tracing::info!(pid, term, "the program has been started"),
+            Event::NotStarted(failure) => course.failure = Some(failure),
+            Event::Exited(exit) => {
+                tracing::info!("the program {exit}");
+                course.exit = Some(exit);
+            }
+            Event::Stopping(Cause::Deadline) => {
+                tracing::warn!(
+                    "no heartbeat was acknowledged for long: the program is asked to stop"
+                );
+                course.lost |= !course.asked;
+            }
+            Event::Stopping(_) => tracing::debug!("the program is asked to stop"),
+            Event::Killing(Cause::Deadline) => {
+                tracing::error!("the tenure has ended: the program is killed");
+                course.lost |= !course.asked;
+            }
+            Event::Killing(Cause::StopTimeout) => {
+                tracing::warn!("the program did not stop in the time it had, and is killed");
+            }
+            Event::Killing(_) => tracing::info!("the program is killed"),
+            Event::Surviving { pids } => tracing::error!(
+                ?pids,
+                term,
+                "processes of the program are still alive after SIGKILL: the election stays held"
+            ),
+            Event::KeeperLost => {
+                tracing::error!("the keeper of the program has died: killing what is left");
+                course.unkept = true;
+            }
+            Event::Ready {
+                containment,
+                memory_locked,
+            } => tracing::info!(%containment, memory_locked, "the keeper is ready"),
+            other => tracing::debug!(event = ?other, "news from the keeper"),
+        }
+    }
+}

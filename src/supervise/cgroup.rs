@@ -1,0 +1,160 @@
+//! A control group for the program, where this process may make one: the kernel then kills the whole
+//! tree in one stroke, however fast it forks.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+use std::process;
+
+/// A control group of the second version, made for one program.
+#[derive(Debug)]
+pub(super) struct Cgroup {
+    path: PathBuf,
+}
+
+impl Cgroup {
+    /// Makes a group below the one of this process. `None` when there is no hierarchy of the second
+    /// version, when it was not delegated to us, or when the kernel has no `cgroup.kill` (before 5.14).
+    pub(super) fn create() -> Option<Self> {
+        let mounts = fs::read("/proc/self/mountinfo").ok()?;
+        let membership = fs::read("/proc/self/cgroup").ok()?;
+        let own = own_directory(&mounts, &membership)?;
+        if !is_delegated(&own) {
+            return None;
+        }
+        let cgroup = Self {
+            path: own.join(format!("incumbent-{}", process::id())),
+        };
+        if let Err(error) = fs::create_dir(&cgroup.path) {
+            tracing::debug!(path = %cgroup.path.display(), %error, "no cgroup for the program");
+            return None;
+        }
+        if cgroup.path.join("cgroup.kill").exists() && cgroup.entrance().is_ok() {
+            Some(cgroup)
+        } else {
+            cgroup.remove();
+            None
+        }
+    }
+
+    /// The group that a keeper has made.
+    pub(super) const fn existing(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file through which a process enters: it writes `0` to it.
+    pub(super) fn entrance(&self) -> io::Result<File> {
+        OpenOptions::new()
+            .write(true)
+            .open(self.path.join("cgroup.procs"))
+    }
+
+    /// Kills every process in it.
+    pub(super) fn kill(&self) -> io::Result<()> {
+        fs::write(self.path.join("cgroup.kill"), "1")
+    }
+
+    /// Whether a process lives in it. An unreadable answer counts as yes, and a group that is gone as
+    /// no: the kernel does not remove a populated one.
+    pub(super) fn is_populated(&self) -> bool {
+        match fs::read_to_string(self.path.join("cgroup.events")) {
+            Ok(events) => !events.lines().any(|line| line == "populated 0"),
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        }
+    }
+
+    /// Removes the empty group.
+    pub(super) fn remove(&self) {
+        if let Err(error) = fs::remove_dir(&self.path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %self.path.display(), %error, "the program's cgroup stays behind");
+        }
+    }
+}
+
+/// Whether the one who manages the hierarchy has left this part of it to us. Where no systemd runs,
+/// nobody else manages it, and the file permissions tell.
+fn is_delegated(own: &Path) -> bool {
+    if !Path::new("/run/systemd/system").exists() {
+        return true;
+    }
+    own.ancestors().any(|directory| {
+        ["user.delegate", "trusted.delegate"].iter().any(|name| {
+            let mut value = [0; 1];
+            matches!(
+                rustix::fs::getxattr(directory, *name, &mut value),
+                Ok(1) if value == *b"1"
+            )
+        })
+    })
+}
+
+/// The directory of this process's group, from `/proc/self/mountinfo` and `/proc/self/cgroup`.
+fn own_directory(mounts: &[u8], membership: &[u8]) -> Option<PathBuf> {
+    let path = lines(membership).find_map(|line| line.strip_prefix(b"0::"))?;
+    let path = Path::new(OsStr::from_bytes(path));
+    if path
+        .components()
+        .any(|part| matches!(part, Component::ParentDir))
+    {
+        // Our group lies outside of what the cgroup namespace shows.
+        return None;
+    }
+    lines(mounts).find_map(|line| {
+        // ID PARENT MAJOR:MINOR ROOT MOUNTPOINT OPTIONS… - TYPE SOURCE OPTIONS
+        let mut fields = line.split(|byte| *byte == b' ');
+        let (root, point) = (fields.nth(3)?, fields.next()?);
+        let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
+        if kind != b"cgroup2" || [root, point].iter().any(|name| name.contains(&b'\\')) {
+            return None;
+        }
+        let below = path.strip_prefix(OsStr::from_bytes(root)).ok()?;
+        Some(Path::new(OsStr::from_bytes(point)).join(below))
+    })
+}
+
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|byte| *byte == b'\n')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(mounts: &str, membership: &str, expected: Option<&str>) {
+        assert_eq!(
+            own_directory(mounts.as_bytes(), membership.as_bytes()),
+            expected.map(PathBuf::from),
+            "{mounts} {membership}"
+        );
+    }
+
+    #[test]
+    fn the_directory_follows_from_mount_and_membership() {
+        let unified = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw\n";
+        let hybrid = "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n\
+                      41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+        let part = "30 23 0:26 /docker/1 /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        let unit = "0::/system.slice/a.service\n";
+        check(unified, unit, Some("/sys/fs/cgroup/system.slice/a.service"));
+        check(
+            hybrid,
+            "4:memory:/x\n0::/y\n",
+            Some("/sys/fs/cgroup/unified/y"),
+        );
+        check(part, "0::/docker/1/a\n", Some("/sys/fs/cgroup/a"));
+        check(part, unit, None);
+        check(unified, "0::/../other\n", None);
+        check(unified, "4:memory:/x\n", None);
+        check("", unit, None);
+        check("a b\n- -\n", unit, None);
+    }
+}

@@ -1,0 +1,557 @@
+//! The elector's side: what it tells its keeper, what it hears, and what it does when the keeper dies.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+
+use super::cgroup::Cgroup;
+use super::launch::{self, Launched};
+use super::message::{Frames, FromKeeper, Message, ToKeeper};
+use super::plan::Cause;
+use super::program::{Program, ProgramExit, StartFailure};
+use super::tree;
+use crate::election::clock;
+use crate::protocol::{Identity, Term, Timestamp};
+
+/// What happens to the program, and to its keeper.
+///
+/// Every [`Keeper::start`] that succeeds is answered by [`Event::Started`] or [`Event::NotStarted`], and
+/// after that by exactly one [`Event::Dead`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The keeper is up.
+    Ready {
+        /// How the program is contained.
+        containment: Containment,
+        /// Whether the keeper's memory is locked, so that it cannot be swapped out.
+        memory_locked: bool,
+    },
+    /// The program runs, with this process id.
+    Started(i32),
+    /// The program could not be started.
+    NotStarted(StartFailure),
+    /// The program was sent SIGTERM.
+    Stopping(Cause),
+    /// The whole tree of the program was sent SIGKILL.
+    Killing(Cause),
+    /// The program itself has ended. Processes that it started may still be alive.
+    Exited(ProgramExit),
+    /// Some processes are alive a second after SIGKILL, most likely in a system call that cannot be
+    /// interrupted. It comes again every second. The election must stay held.
+    Surviving {
+        /// The process ids of the first few of them.
+        pids: Vec<i32>,
+    },
+    /// Nothing of the program is left: this, and only this, allows the term to be released.
+    Dead,
+    /// The keeper has died, or did not act in time and was killed. What is left of the program is being
+    /// killed; nothing can be started any more.
+    KeeperLost,
+}
+
+/// How the processes of a program are kept together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Containment {
+    /// In a cgroup of their own, which the kernel kills in one stroke.
+    Cgroup(PathBuf),
+    /// Below the keeper, which is their subreaper, and kills them one by one until none is left.
+    Subreaper,
+}
+
+impl std::fmt::Display for Containment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Cgroup(path) => write!(f, "cgroup {}", path.display()),
+            Self::Subreaper => f.write_str("subreaper"),
+        }
+    }
+}
+
+/// The keeper was lost: see [`Event::KeeperLost`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the keeper of the program is gone")]
+pub struct KeeperLost;
+
+/// The keeper, seen from the elector.
+///
+/// What it is told is on its way when the call returns; what happens is learnt from [`Keeper::event`],
+/// which must be awaited all the time, for it also guards the keeper.
+#[derive(Debug)]
+pub struct Keeper {
+    pid: Pid,
+    pipe: Option<UnixStream>,
+    frames: Frames,
+    unsent: Vec<u8>,
+    cgroup: Option<PathBuf>,
+    /// Children of this process that have nothing to do with the program, besides other keepers.
+    strangers: Vec<Pid>,
+    /// The program that was asked for, until it is dead.
+    run: Option<Run>,
+    lost: Option<Loss>,
+    news: VecDeque<Event>,
+}
+
+/// The life of one program.
+#[derive(Debug)]
+struct Run {
+    leader: Option<Pid>,
+    /// By when the keeper has to have killed the tree.
+    kill_at: Timestamp,
+    /// When patience ends, if that is before the deadline.
+    stop_by: Timestamp,
+    killing: bool,
+}
+
+/// How far the end of a lost keeper has come.
+#[derive(Debug)]
+struct Loss {
+    keeper_reaped: bool,
+    pause: Duration,
+    loud: Timestamp,
+}
+
+impl Keeper {
+    /// How long after the deadline the keeper may take to say that it has killed, before the elector
+    /// kills it, and the program with it: half of the smallest margin.
+    const SLACK: Duration = Duration::from_millis(25);
+    /// How much the keeper may leave unread before deadlines are dropped. An older deadline is an
+    /// earlier one, so that is safe.
+    const MOST_UNSENT: usize = 64 << 10;
+    const LOUD_EVERY: Duration = Duration::from_secs(1);
+    const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+    /// Connects a keeper with the runtime that this is called in.
+    ///
+    /// # Errors
+    ///
+    /// When the runtime cannot watch the socket.
+    pub fn attach(launched: Launched) -> io::Result<Self> {
+        launched.pipe.set_nonblocking(true)?;
+        Ok(Self {
+            pid: launched.pid,
+            pipe: Some(UnixStream::from_std(launched.pipe)?),
+            frames: Frames::default(),
+            unsent: Vec::new(),
+            cgroup: None,
+            strangers: Vec::new(),
+            run: None,
+            lost: None,
+            news: VecDeque::new(),
+        })
+    }
+
+    /// The keeper's process id.
+    #[must_use]
+    pub const fn pid(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
+    /// Whether a program was asked for that is not dead yet.
+    #[must_use]
+    pub const fn is_busy(&self) -> bool {
+        self.run.is_some()
+    }
+
+    /// The cgroup of the program, once the keeper has told that it made one.
+    #[must_use]
+    pub fn cgroup(&self) -> Option<&Path> {
+        self.cgroup.as_deref()
+    }
+
+    /// Names a child of this process that is not the program's. When the keeper is lost, its orphans
+    /// become children of this process, and all children are killed that are neither spared nor
+    /// keepers themselves.
+    pub fn spare(&mut self, child: u32) {
+        self.strangers
+            .extend(i32::try_from(child).ok().and_then(Pid::from_raw));
+    }
+
+    /// Takes back [`Keeper::spare`], once the child was reaped.
+    pub fn forget(&mut self, child: u32) {
+        self.strangers
+            .retain(|pid| u32::try_from(pid.as_raw_nonzero().get()) != Ok(child));
+    }
+
+    /// Tells the keeper what its release hook needs. It may hold secrets: nobody else sees it.
+    pub fn set_context(&mut self, context: Vec<u8>) {
+        self.tell(&ToKeeper::Context(context));
+    }
+
+    /// Tells that `who` holds `term`: the keeper releases it if this process dies.
+    pub fn hold(&mut self, who: Identity, term: Term) {
+        self.tell(&ToKeeper::Hold { who, term });
+    }
+
+    /// Tells that the term was released or lost, so that there is nothing left to release.
+    pub fn released(&mut self) {
+        self.tell(&ToKeeper::Released);
+    }
+
+    /// Has a program started, which is asked to end `grace` before `deadline` and dead at `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// [`KeeperLost`] when there is no keeper any more. Nothing runs then.
+    ///
+    /// # Panics
+    ///
+    /// When the program before it is not dead yet ([`Keeper::is_busy`]).
+    pub fn start(
+        &mut self,
+        program: Program,
+        deadline: Timestamp,
+        grace: Duration,
+    ) -> Result<(), KeeperLost> {
+        assert!(self.run.is_none(), "one program at a time");
+        if self.lost.is_some() || self.pipe.is_none() {
+            return Err(KeeperLost);
+        }
+        self.run = Some(Run {
+            leader: None,
+            kill_at: deadline,
+            stop_by: Timestamp::NEVER,
+            killing: false,
+        });
+        self.tell(&ToKeeper::Start {
+            program,
+            deadline,
+            grace,
+        });
+        Ok(())
+    }
+
+    /// Moves the deadline.
+    pub fn set_deadline(&mut self, deadline: Timestamp) {
+        if let Some(run) = &mut self.run
+            && self.unsent.len() < Self::MOST_UNSENT
+        {
+            run.kill_at = deadline;
+            self.tell(&ToKeeper::Deadline(deadline));
+        }
+    }
+
+    /// Hands a signal on to the program, if it runs.
+    pub fn signal(&mut self, signal: Signal) {
+        if self.run.is_some() && self.unsent.len() < Self::MOST_UNSENT {
+            self.tell(&ToKeeper::Signal(signal));
+        }
+    }
+
+    /// Asks the program to end, and has it killed when it has not after `timeout`, or at its deadline.
+    /// It gets one SIGTERM, however often it is asked.
+    pub fn stop(&mut self, timeout: Duration) {
+        let by = clock::now() + timeout;
+        if let Some(run) = &mut self.run {
+            run.stop_by = run.stop_by.min(by);
+            self.tell(&ToKeeper::Stop { by });
+        }
+    }
+
+    /// Has the whole tree of the program killed now.
+    pub fn kill(&mut self) {
+        if let Some(run) = &mut self.run {
+            run.stop_by = clock::now();
+            self.tell(&ToKeeper::Kill);
+        }
+    }
+
+    /// Waits for what happens next. It may be dropped at any time and called again.
+    pub async fn event(&mut self) -> Event {
+        loop {
+            self.receive();
+            if let Some(event) = self.news.pop_front() {
+                return event;
+            }
+            if self.lost.is_some() {
+                self.bury().await;
+                continue;
+            }
+            let guard_at = self.guard_at();
+            if clock::now() >= guard_at {
+                tracing::error!(pid = %self.pid, "the keeper did not act in time and is killed");
+                self.lose();
+                continue;
+            }
+            self.flush();
+            let Some(pipe) = &self.pipe else {
+                self.lose();
+                continue;
+            };
+            let interest = if self.unsent.is_empty() {
+                Interest::READABLE
+            } else {
+                Interest::READABLE | Interest::WRITABLE
+            };
+            tokio::select! {
+                ready = pipe.ready(interest) => {
+                    if let Err(error) = ready {
+                        tracing::error!(%error, "the pipe to the keeper is broken");
+                        self.lose();
+                    }
+                }
+                () = wake_at(guard_at) => {}
+            }
+        }
+    }
+
+    /// Reaps dead children that are not spared. For a process that is PID 1, or whose children are
+    /// orphans of others; call it on SIGCHLD.
+    ///
+    /// # Errors
+    ///
+    /// When `/proc` cannot be read.
+    pub fn reap_strangers(&self) -> io::Result<()> {
+        tree::reap_except(None, &self.spared()).map(|_| ())
+    }
+
+    /// Lets the keeper go, and waits until it has ended, a few seconds at most. A program that still
+    /// runs is killed by it, and a term that is still held is released by it.
+    pub async fn close(mut self) {
+        const STEP: Duration = Duration::from_millis(1);
+        const STEPS: u32 = 3000;
+        self.pipe = None;
+        for _ in 0..STEPS {
+            if self.is_keeper_reaped() {
+                return;
+            }
+            tokio::time::sleep(STEP).await;
+        }
+        tracing::error!(pid = %self.pid, "the keeper has not ended, and is left alone");
+    }
+
+    fn guard_at(&self) -> Timestamp {
+        match &self.run {
+            Some(run) if !run.killing => run.kill_at.min(run.stop_by) + Self::SLACK,
+            Some(_) | None => Timestamp::NEVER,
+        }
+    }
+
+    fn tell(&mut self, message: &ToKeeper) {
+        message.write(&mut self.unsent);
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        let Some(pipe) = &self.pipe else {
+            return self.unsent.clear();
+        };
+        while !self.unsent.is_empty() {
+            match pipe.try_write(&self.unsent) {
+                Ok(written) => {
+                    self.unsent.drain(..written);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // The keeper is gone; reading finds that out, after what it had still to say.
+                Err(_) => return self.unsent.clear(),
+            }
+        }
+        // A command line and an environment may have been large.
+        self.unsent.shrink_to(1024);
+    }
+
+    fn receive(&mut self) {
+        let mut bytes = [0; 4096];
+        while let Some(pipe) = &self.pipe {
+            match pipe.try_read(&mut bytes) {
+                Ok(0) => {
+                    self.lose();
+                    return;
+                }
+                Ok(read) => self.frames.push(&bytes[..read]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    tracing::error!(%error, "the pipe to the keeper is broken");
+                    self.lose();
+                    return;
+                }
+            }
+            loop {
+                match self.frames.next() {
+                    Ok(Some(message)) => self.take_in(message),
+                    Ok(None) => break,
+                    Err(error) => {
+                        tracing::error!(%error, "the keeper talks nonsense, and is killed");
+                        self.lose();
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_in(&mut self, message: FromKeeper) {
+        let event = match message {
+            FromKeeper::Ready {
+                cgroup,
+                memory_locked,
+            } => {
+                self.cgroup.clone_from(&cgroup);
+                Event::Ready {
+                    containment: cgroup.map_or(Containment::Subreaper, Containment::Cgroup),
+                    memory_locked,
+                }
+            }
+            FromKeeper::Started(pid) => {
+                if let Some(run) = &mut self.run {
+                    run.leader = Some(pid);
+                }
+                Event::Started(pid.as_raw_nonzero().get())
+            }
+            FromKeeper::NotStarted(failure) => Event::NotStarted(failure),
+            FromKeeper::Stopping(cause) => Event::Stopping(cause),
+            FromKeeper::Killing(cause) => {
+                if let Some(run) = &mut self.run {
+                    run.killing = true;
+                }
+                Event::Killing(cause)
+            }
+            FromKeeper::Exited(exit) => {
+                if let Some(run) = &mut self.run {
+                    run.leader = None;
+                }
+                Event::Exited(exit)
+            }
+            FromKeeper::Surviving(pids) => surviving(&pids),
+            FromKeeper::Dead => {
+                self.run = None;
+                Event::Dead
+            }
+        };
+        self.news.push_back(event);
+    }
+
+    fn lose(&mut self) {
+        if self.lost.is_some() {
+            return;
+        }
+        self.pipe = None;
+        self.lost = Some(Loss {
+            keeper_reaped: false,
+            pause: Duration::ZERO,
+            loud: clock::now() + Self::LOUD_EVERY,
+        });
+        self.news.push_back(Event::KeeperLost);
+    }
+
+    /// Takes one step towards the end of a lost keeper's program.
+    async fn bury(&mut self) {
+        let Some(run) = &self.run else {
+            if let Some(loss) = &mut self.lost
+                && !loss.keeper_reaped
+            {
+                // Nothing depends on it; it must only not stay a zombie.
+                loss.keeper_reaped = true;
+                kill_keeper(self.pid);
+                tracing::debug!(pid = %self.pid, "an idle keeper is gone");
+            }
+            return pending().await;
+        };
+        let leader = run.leader;
+        let Some(pause) = self.lost.as_ref().map(|loss| loss.pause) else {
+            return;
+        };
+        tokio::time::sleep(pause).await;
+        if self.bury_now(leader) {
+            self.run = None;
+            self.news.push_back(Event::Dead);
+        } else if let Some(loss) = &mut self.lost {
+            loss.pause = (loss.pause * 2).clamp(Duration::from_millis(1), Self::LONGEST_PAUSE);
+            let now = clock::now();
+            if now >= loss.loud {
+                loss.loud = now + Self::LOUD_EVERY;
+                let pids = tree::survivors(&self.spared()).unwrap_or_default();
+                self.news.push_back(surviving(&pids));
+            }
+        }
+    }
+
+    /// Kills what is left of a lost keeper's program, and tells whether it is proven dead.
+    fn bury_now(&mut self, leader: Option<Pid>) -> bool {
+        let cgroup = self.cgroup.clone().map(Cgroup::existing);
+        if let Some(cgroup) = &cgroup
+            && let Err(error) = cgroup.kill()
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::error!(%error, "the cgroup of the program cannot be killed");
+        }
+        // Only once the keeper is reaped are its orphans surely ours. They came to us before that.
+        if !self.is_keeper_reaped() {
+            kill_keeper(self.pid);
+            if !self.is_keeper_reaped() {
+                return false;
+            }
+        }
+        let spared = self.spared();
+        let swept =
+            tree::kill_descendants(None, &spared).and_then(|()| tree::reap_except(leader, &spared));
+        let reaped = match swept {
+            Ok(reaped) => reaped,
+            Err(error) => {
+                tracing::error!(%error, "the processes of the program cannot be found");
+                return false;
+            }
+        };
+        if let Some(exit) = reaped.leader {
+            if let Some(run) = &mut self.run {
+                run.leader = None;
+            }
+            self.news.push_back(Event::Exited(exit));
+        }
+        if !reaped.childless || cgroup.as_ref().is_some_and(Cgroup::is_populated) {
+            return false;
+        }
+        if let Some(cgroup) = cgroup {
+            cgroup.remove();
+        }
+        true
+    }
+
+    fn spared(&self) -> Vec<Pid> {
+        let mut spared = launch::keepers();
+        spared.extend(&self.strangers);
+        spared
+    }
+
+    fn is_keeper_reaped(&mut self) -> bool {
+        if self.lost.as_ref().is_some_and(|loss| loss.keeper_reaped) {
+            return true;
+        }
+        // Any error means that it is not our child any more: it was reaped.
+        let reaped = !matches!(waitpid(Some(self.pid), WaitOptions::NOHANG), Ok(None));
+        if let Some(loss) = &mut self.lost {
+            loss.keeper_reaped = reaped;
+        }
+        if reaped {
+            launch::forget_keeper(self.pid);
+        }
+        reaped
+    }
+}
+
+fn kill_keeper(pid: Pid) {
+    // It is our child and not reaped, so the number is its own.
+    if let Err(error) = kill_process(pid, Signal::KILL) {
+        tracing::debug!(%pid, %error, "the keeper takes no signal");
+    }
+}
+
+fn surviving(pids: &[Pid]) -> Event {
+    Event::Surviving {
+        pids: pids.iter().map(|pid| pid.as_raw_nonzero().get()).collect(),
+    }
+}
+
+/// Only wakes: whoever waits compares with the clock.
+async fn wake_at(instant: Timestamp) {
+    if instant == Timestamp::NEVER {
+        return pending().await;
+    }
+    tokio::time::sleep(instant.since(clock::now())).await;
+}

@@ -1,0 +1,434 @@
+//! The keeper: the process that owns the program and outlives the elector by as long as it takes to
+//! prove the program dead.
+//!
+//! One thread, no runtime, one `poll`. It decides nothing: the [`Plan`] does, and what is here reads
+//! the pipe, the clock and the children, and carries out what the plan says.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::mm::{MlockAllFlags, mlockall};
+use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper, setsid};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+
+use super::cgroup::Cgroup;
+use super::launch::Entry;
+use super::message::{Frames, FromKeeper, Message, ToKeeper};
+use super::plan::{Action, Happening, Plan};
+use super::program::{Program, StartFailure};
+use super::spawn::{Standing, spawn};
+use super::tree;
+use crate::election::clock;
+use crate::protocol::{Identity, Term, Timestamp};
+
+/// What an elector left behind when it died: a term to release on every store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Orphan {
+    /// What the elector told about its stores, in the form in which it told it.
+    pub context: Vec<u8>,
+    /// Who holds the term.
+    pub who: Identity,
+    /// The term.
+    pub term: Term,
+}
+
+/// Runs the keeper until its elector is gone and nothing of the program is left.
+///
+/// `release` is called at most once: when the elector died while it held a term, after the program has
+/// been proven dead. It must end within a bounded time.
+///
+/// Call it first thing in `main`, before any thread exists: the death signal of the program is tied to
+/// the thread that starts it.
+#[must_use]
+pub fn keep(entry: Entry, release: impl FnOnce(Orphan)) -> ExitCode {
+    let mut keeper = match Keeper::prepare(entry) {
+        Ok(keeper) => keeper,
+        Err(error) => {
+            tracing::error!(%error, "the keeper cannot work");
+            return ExitCode::from(125);
+        }
+    };
+    while !keeper.over {
+        keeper.turn();
+    }
+    if let Some(cgroup) = keeper.cgroup.take() {
+        cgroup.remove();
+    }
+    if let Some((who, term)) = keeper.held.take() {
+        release(Orphan {
+            context: std::mem::take(&mut keeper.context),
+            who,
+            term,
+        });
+    }
+    ExitCode::SUCCESS
+}
+
+struct Keeper {
+    plan: Plan,
+    pipe: UnixStream,
+    frames: Frames,
+    /// What the elector has not taken off our hands yet.
+    unsent: Vec<u8>,
+    timer: OwnedFd,
+    armed: Timestamp,
+    /// Readable when a child has ended.
+    children: UnixStream,
+    standing: Standing,
+    cgroup: Option<Cgroup>,
+    /// The program, until it is reaped.
+    leader: Option<Pid>,
+    /// What to start, between the message and the plan's consent.
+    program: Option<Program>,
+    context: Vec<u8>,
+    held: Option<(Identity, Term)>,
+    /// Whether the elector is gone, so that nobody is listened to any more.
+    deaf: bool,
+    over: bool,
+}
+
+impl Keeper {
+    /// How much the elector may leave unread. One that reads nothing is frozen, and needs no more news.
+    const MOST_UNSENT: usize = 64 << 10;
+
+    fn prepare(entry: Entry) -> io::Result<Self> {
+        setsid()?;
+        set_child_subreaper(Some(getpid()))?;
+        let (children, wake) = UnixStream::pair()?;
+        children.set_nonblocking(true)?;
+        signal_hook::low_level::pipe::register(Signal::CHILD.as_raw(), wake)?;
+        ignore_signals()?;
+        let pipe = entry.pipe;
+        pipe.set_nonblocking(true)?;
+        let standing = Standing::raise();
+        let cgroup = entry.cgroup.then(Cgroup::create).flatten();
+        let mut keeper = Self {
+            plan: Plan::new(),
+            pipe,
+            frames: Frames::default(),
+            unsent: Vec::new(),
+            timer: timerfd_create(
+                TimerfdClockId::Boottime,
+                TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
+            )?,
+            armed: Timestamp::NEVER,
+            children,
+            standing,
+            cgroup,
+            leader: None,
+            program: None,
+            context: Vec::new(),
+            held: None,
+            deaf: false,
+            over: false,
+        };
+        // Killing is rehearsed, so that its code is in memory, and locked there, when it matters.
+        tree::kill_descendants(None, &[])?;
+        let memory_locked =
+            mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT)
+                .is_ok();
+        let cgroup = keeper
+            .cgroup
+            .as_ref()
+            .map(|cgroup| cgroup.path().to_owned());
+        keeper.tell(&FromKeeper::Ready {
+            cgroup,
+            memory_locked,
+        });
+        Ok(keeper)
+    }
+
+    /// Waits for something to happen, and deals with it.
+    fn turn(&mut self) {
+        self.arm();
+        let interest = if self.unsent.is_empty() {
+            PollFlags::IN
+        } else {
+            PollFlags::IN | PollFlags::OUT
+        };
+        let mut sources = [
+            PollFd::new(&self.children, PollFlags::IN),
+            PollFd::new(&self.timer, PollFlags::IN),
+            PollFd::new(&self.pipe, interest),
+        ];
+        // The end of the pipe is always ready to be read: once it was, there is nothing to wait for.
+        let heeded = if self.deaf { 2 } else { 3 };
+        match poll(&mut sources[..heeded], None) {
+            // A signal that was caught to be ignored.
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => {
+                // Without `poll` nobody would watch the deadline.
+                tracing::error!(%error, "the keeper cannot wait for anything");
+                self.happen(Happening::Orphaned);
+            }
+        }
+        // Time first: whatever else has come in, a deadline that has passed is acted upon.
+        self.happen(Happening::Woken);
+        if drain(&self.timer) {
+            self.armed = Timestamp::NEVER;
+        }
+        drain(&self.children);
+        self.reap();
+        if !self.deaf {
+            self.listen();
+            self.flush();
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        if happening == Happening::Orphaned {
+            self.deaf = true;
+        }
+        for action in self.plan.step(clock::now(), happening) {
+            self.perform(action);
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Spawn => self.spawn(),
+            Action::RefuseLate => self.tell(&FromKeeper::NotStarted(StartFailure::TooLate)),
+            Action::Forward(signal) => self.signal_leader(signal),
+            Action::Terminate(cause) => {
+                self.signal_leader(Signal::TERM);
+                self.tell(&FromKeeper::Stopping(cause));
+            }
+            Action::TerminateRest => {
+                if let Err(error) = tree::signal_descendants(Signal::TERM, &[]) {
+                    tracing::error!(%error, "what the program left behind cannot be told to end");
+                }
+            }
+            Action::KillTree(cause) => {
+                // Told first: the elector takes a keeper that is late with it for a frozen one.
+                self.tell(&FromKeeper::Killing(cause));
+                self.kill();
+                self.reap();
+            }
+            Action::Sweep => {
+                self.kill();
+                self.reap();
+            }
+            Action::ReportSurvivors => {
+                let survivors = tree::survivors(&[]).unwrap_or_default();
+                if self.deaf {
+                    // Nobody else is left to say it.
+                    let (count, first) = (survivors.len(), survivors.first());
+                    tracing::error!(count, ?first, "the program is still alive after SIGKILL");
+                }
+                self.tell(&FromKeeper::Surviving(survivors));
+            }
+            Action::ReportDead => self.tell(&FromKeeper::Dead),
+            // The release comes after the loop, when nothing is left to be watched.
+            Action::Release => {}
+            Action::Exit => self.over = true,
+        }
+    }
+
+    fn spawn(&mut self) {
+        let Some(program) = self.program.take() else {
+            return;
+        };
+        match spawn(&program, &self.standing, self.cgroup.as_ref()) {
+            Ok(pid) => {
+                self.leader = Some(pid);
+                self.tell(&FromKeeper::Started(pid));
+            }
+            Err(failure) => {
+                self.tell(&FromKeeper::NotStarted(failure));
+                self.happen(Happening::TreeEmpty);
+            }
+        }
+    }
+
+    fn signal_leader(&self, signal: Signal) {
+        // The leader is not reaped yet, so its pid is its own.
+        if let Some(leader) = self.leader
+            && let Err(error) = kill_process(leader, signal)
+        {
+            tracing::warn!(pid = %leader, %error, "the program takes no signal");
+        }
+    }
+
+    fn kill(&self) {
+        if let Some(cgroup) = &self.cgroup
+            && let Err(error) = cgroup.kill()
+        {
+            tracing::error!(%error, "the cgroup of the program cannot be killed in one stroke");
+        }
+        if let Err(error) = tree::kill_descendants(self.leader, &[]) {
+            tracing::error!(%error, "the processes of the program cannot be found");
+        }
+    }
+
+    fn reap(&mut self) {
+        let reaped = tree::reap(self.leader);
+        if let Some(exit) = reaped.leader {
+            self.leader = None;
+            self.tell(&FromKeeper::Exited(exit));
+        }
+        // The proof: a subreaper without children has no descendants. The cgroup is only a better way
+        // to kill them.
+        if reaped.childless {
+            self.happen(Happening::TreeEmpty);
+        } else if reaped.leader.is_some() {
+            self.happen(Happening::ProgramEnded);
+        }
+    }
+
+    fn listen(&mut self) {
+        let mut bytes = [0; 4096];
+        match self.pipe.read(&mut bytes) {
+            Ok(0) => return self.happen(Happening::Orphaned),
+            Ok(read) => self.frames.push(&bytes[..read]),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                ) => {}
+            // The elector died with news of ours unread.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                return self.happen(Happening::Orphaned);
+            }
+            Err(error) => {
+                tracing::error!(%error, "the pipe to the elector is broken");
+                return self.happen(Happening::Orphaned);
+            }
+        }
+        loop {
+            match self.frames.next() {
+                Ok(Some(message)) => self.take_in(message),
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::error!(%error, "the elector talks nonsense, and counts as dead");
+                    return self.happen(Happening::Orphaned);
+                }
+            }
+        }
+    }
+
+    fn take_in(&mut self, message: ToKeeper) {
+        match message {
+            ToKeeper::Context(context) => self.context = context,
+            ToKeeper::Hold { who, term } => self.held = Some((who, term)),
+            ToKeeper::Released => self.held = None,
+            ToKeeper::Start {
+                program,
+                deadline,
+                grace,
+            } => {
+                self.program = Some(program);
+                self.happen(Happening::Start { deadline, grace });
+            }
+            ToKeeper::Deadline(deadline) => self.happen(Happening::Deadline(deadline)),
+            ToKeeper::Signal(signal) => self.happen(Happening::Signal(signal)),
+            ToKeeper::Stop { by } => self.happen(Happening::Stop { by }),
+            ToKeeper::Kill => self.happen(Happening::Kill),
+        }
+    }
+
+    fn tell(&mut self, message: &FromKeeper) {
+        if !self.deaf && self.unsent.len() < Self::MOST_UNSENT {
+            message.write(&mut self.unsent);
+        }
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        while !self.unsent.is_empty() {
+            match self.pipe.write(&self.unsent) {
+                Ok(written) => {
+                    self.unsent.drain(..written);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // The elector is gone; reading finds that out.
+                Err(_) => return self.unsent.clear(),
+            }
+        }
+    }
+
+    /// Sets the timer to the moment at which the plan wants to be asked again.
+    fn arm(&mut self) {
+        let wake_at = self.plan.wake_at();
+        if wake_at == self.armed {
+            return;
+        }
+        let nanos = match wake_at {
+            Timestamp::NEVER => 0,
+            // Zero would disarm it.
+            instant => instant.as_nanos().max(1),
+        };
+        let timer = Itimerspec {
+            it_interval: Timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            },
+            it_value: Timespec {
+                tv_sec: i64::try_from(nanos / 1_000_000_000).unwrap_or(i64::MAX),
+                tv_nsec: (nanos % 1_000_000_000) as _,
+            },
+        };
+        match timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &timer) {
+            Ok(_) => self.armed = wake_at,
+            Err(error) => {
+                tracing::error!(%error, "the keeper cannot be woken at the deadline");
+                self.happen(Happening::Orphaned);
+            }
+        }
+    }
+}
+
+/// Catches every signal that can be caught and does nothing about it. They are not set to be ignored,
+/// for the program would inherit that; what is caught is back to its default after `exec`.
+fn ignore_signals() -> io::Result<()> {
+    /// The first and last real-time signal that the C library leaves to programs.
+    const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
+    let named = [
+        Signal::HUP,
+        Signal::INT,
+        Signal::QUIT,
+        Signal::USR1,
+        Signal::USR2,
+        Signal::PIPE,
+        Signal::ALARM,
+        Signal::TERM,
+        Signal::TSTP,
+        Signal::TTIN,
+        Signal::TTOU,
+        Signal::URG,
+        Signal::XCPU,
+        Signal::XFSZ,
+        Signal::VTALARM,
+        Signal::PROF,
+        Signal::WINCH,
+        Signal::IO,
+        Signal::POWER,
+    ];
+    let caught = Arc::new(AtomicBool::new(false));
+    for signal in named.map(Signal::as_raw).into_iter().chain(REAL_TIME) {
+        signal_hook::flag::register(signal, Arc::clone(&caught))?;
+    }
+    Ok(())
+}
+
+/// Empties a descriptor that only wakes us, and tells whether it has.
+fn drain(source: impl AsFd) -> bool {
+    let mut bytes = [0; 64];
+    let mut woken = false;
+    while let Ok(read) = rustix::io::read(source.as_fd(), &mut bytes) {
+        woken = true;
+        if read < bytes.len() {
+            break;
+        }
+    }
+    woken
+}

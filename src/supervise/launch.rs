@@ -1,0 +1,222 @@
+//! How the keeper comes to be: this binary started again, with one end of a socket pair.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::process::{Pid, getpid, set_child_subreaper};
+
+/// The hidden first argument that makes this binary a keeper.
+const ROLE: &str = "__keeper";
+/// The hidden argument that lets the keeper make a cgroup for the program.
+const WITH_CGROUP: &str = "cgroup";
+/// The one that forbids it.
+const WITHOUT_CGROUP: &str = "subreaper";
+
+/// The keepers of this process that are not reaped yet.
+static KEEPERS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+/// The keepers of this process that are not reaped yet: a process has one as a rule.
+pub(super) fn keepers() -> Vec<Pid> {
+    lock(&KEEPERS).clone()
+}
+
+/// Takes note that a keeper was reaped, so that its number may belong to anybody.
+pub(super) fn forget_keeper(keeper: Pid) {
+    lock(&KEEPERS).retain(|pid| *pid != keeper);
+}
+
+fn lock(keepers: &Mutex<Vec<Pid>>) -> MutexGuard<'_, Vec<Pid>> {
+    keepers.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How to start a keeper.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    executable: PathBuf,
+    cgroup: bool,
+    environment: Vec<(&'static str, &'static str)>,
+}
+
+impl Default for Launch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Launch {
+    /// A keeper that is this very executable, even if the file was replaced or deleted since, and that
+    /// makes a cgroup for the program where it may.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            executable: "/proc/self/exe".into(),
+            cgroup: true,
+            environment: Vec::new(),
+        }
+    }
+
+    /// Takes the executable from elsewhere. It must be one that calls [`Entry::take`].
+    #[must_use]
+    pub fn executable(mut self, executable: impl Into<PathBuf>) -> Self {
+        self.executable = executable.into();
+        self
+    }
+
+    /// Whether the keeper may make a cgroup for the program.
+    #[must_use]
+    pub const fn cgroup(mut self, cgroup: bool) -> Self {
+        self.cgroup = cgroup;
+        self
+    }
+
+    /// Sets a variable of the keeper's environment. The program does not see it.
+    #[must_use]
+    pub fn env(mut self, name: &'static str, value: &'static str) -> Self {
+        self.environment.push((name, value));
+        self
+    }
+
+    /// Starts the keeper, and makes this process the reaper of whatever the keeper could leave behind.
+    ///
+    /// Call it early, when this process has opened nothing yet and is small.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no room for a process, or `/proc` is not mounted.
+    pub fn start(self) -> io::Result<Launched> {
+        set_child_subreaper(Some(getpid()))?;
+        let (ours, theirs) = UnixStream::pair()?;
+        let theirs = OwnedFd::from(theirs);
+        let mut command = Command::new(&self.executable);
+        command
+            .envs(self.environment)
+            .arg0("incumbent: keeper")
+            .arg(ROLE)
+            .arg(theirs.as_raw_fd().to_string())
+            .arg(if self.cgroup {
+                WITH_CGROUP
+            } else {
+                WITHOUT_CGROUP
+            });
+        pass(&mut command, theirs);
+        // The child is reaped through its pid; `Child` has no more part in it.
+        // Held from before the spawn: another keeper's orphans may be swept meanwhile.
+        let mut keepers = lock(&KEEPERS);
+        let pid = Pid::from_child(&command.spawn()?);
+        keepers.push(pid);
+        Ok(Launched { pid, pipe: ours })
+    }
+}
+
+/// Lets the child, and no other child that another thread starts meanwhile, inherit a descriptor.
+#[expect(unsafe_code, reason = "the child runs a closure between fork and exec")]
+fn pass(command: &mut Command, descriptor: OwnedFd) {
+    // SAFETY: the closure makes one system call on a descriptor it owns, and allocates nothing.
+    unsafe {
+        command.pre_exec(move || Ok(fcntl_setfd(&descriptor, FdFlags::empty())?));
+    }
+}
+
+/// A keeper that was started and not yet attached to a runtime.
+#[derive(Debug)]
+pub struct Launched {
+    pub(super) pid: Pid,
+    pub(super) pipe: UnixStream,
+}
+
+/// What this process was started with, when it was started to be a keeper.
+#[derive(Debug)]
+pub struct Entry {
+    pub(super) pipe: UnixStream,
+    pub(super) cgroup: bool,
+}
+
+impl Entry {
+    /// Looks whether this process was started to be a keeper. If so, closes every descriptor it
+    /// inherited besides standard input, output and error, and its pipe.
+    ///
+    /// Call it first thing in `main`.
+    ///
+    /// # Errors
+    ///
+    /// When somebody other than [`Launch::start`] has called the hidden role.
+    #[must_use]
+    pub fn take() -> Option<io::Result<Self>> {
+        let mut arguments = std::env::args_os().skip(1);
+        (arguments.next()? == ROLE).then(|| Self::parse(arguments))
+    }
+
+    fn parse(mut arguments: impl Iterator<Item = OsString>) -> io::Result<Self> {
+        let misused = || {
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the role of the keeper is not for calling by hand: `incumbent run` starts it",
+            )
+        };
+        let number = arguments
+            .next()
+            .and_then(|text| text.to_str()?.parse::<RawFd>().ok())
+            .filter(|number| *number > 2)
+            .ok_or_else(misused)?;
+        let cgroup = match arguments.next() {
+            Some(word) if word == WITH_CGROUP => true,
+            Some(word) if word == WITHOUT_CGROUP => false,
+            Some(_) | None => return Err(misused()),
+        };
+        let target = fs::read_link(format!("/proc/self/fd/{number}")).map_err(|_| misused())?;
+        if !target
+            .as_os_str()
+            .as_encoded_bytes()
+            .starts_with(b"socket:")
+        {
+            return Err(misused());
+        }
+        let pipe = adopt(number)?;
+        close_all_but(number)?;
+        Ok(Self { pipe, cgroup })
+    }
+}
+
+/// Takes possession of the socket that our parent left open for us.
+#[expect(
+    unsafe_code,
+    reason = "a descriptor that was inherited has only a number"
+)]
+fn adopt(number: RawFd) -> io::Result<UnixStream> {
+    // SAFETY: it is open, it is a socket, and at this point nothing else in this process has opened or
+    // taken any descriptor above 2.
+    let pipe = unsafe { OwnedFd::from_raw_fd(number) };
+    fcntl_setfd(&pipe, FdFlags::CLOEXEC)?;
+    Ok(pipe.into())
+}
+
+/// Closes what our parent's parent had left open: it must not reach the program, and nobody should wait
+/// for the keeper to close it.
+#[expect(
+    unsafe_code,
+    reason = "a descriptor that was inherited has only a number"
+)]
+fn close_all_but(kept: RawFd) -> io::Result<()> {
+    let mut open = Vec::new();
+    for entry in fs::read_dir("/proc/self/fd")? {
+        let name = entry?.file_name();
+        open.extend(name.to_str().and_then(|name| name.parse::<RawFd>().ok()));
+    }
+    // The listing's own descriptor is among them, and is closed by now.
+    open.retain(|number| {
+        *number > 2 && *number != kept && fs::read_link(format!("/proc/self/fd/{number}")).is_ok()
+    });
+    for number in open {
+        // SAFETY: it is open, and nothing in this process owns it, as above.
+        unsafe { rustix::io::close(number) };
+    }
+    Ok(())
+}
