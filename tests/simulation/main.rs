@@ -3,6 +3,7 @@
 //! `INCUMBENT_SIM_SEED` sets the first seed and `INCUMBENT_SIM_ELECTIONS` how many elections are held.
 //! One run is replayed with `cargo run --example simulate -- --seed N`.
 
+mod controls;
 mod simulator;
 
 use std::collections::BTreeMap;

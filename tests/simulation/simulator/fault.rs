@@ -33,6 +33,12 @@ pub(crate) enum Fault {
         store: usize,
         lasts: Nanos,
     },
+    /// What a slot sends takes longer, to whatever store.
+    Lag {
+        slot: usize,
+        by: Nanos,
+        lasts: Nanos,
+    },
     /// Messages fare as given for a while.
     Weather { network: Network, lasts: Nanos },
 }

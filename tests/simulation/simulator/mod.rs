@@ -12,6 +12,7 @@
 //!
 //! The world knows nothing of what a party does inside, and the checker knows nothing but the history.
 
+pub(crate) mod bare;
 pub(crate) mod checker;
 pub(crate) mod clock;
 pub(crate) mod fault;
@@ -22,6 +23,7 @@ pub(crate) mod party;
 pub(crate) mod plan;
 pub(crate) mod random;
 pub(crate) mod run;
+pub(crate) mod ttl;
 pub(crate) mod world;
 
 /// Virtual time in nanoseconds, as an observer outside of all machines would measure it.

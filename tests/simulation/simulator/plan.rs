@@ -136,6 +136,11 @@ impl Plan {
                 store,
                 by_ms: random.within(0..10 * window / MILLI),
             },
+            11 if random.chance(200) => Fault::Lag {
+                slot,
+                by: random.within(0..2 * interval),
+                lasts: short,
+            },
             10 | 11 if random.chance(500) => Fault::Cut { slot, store, lasts },
             _ => Fault::Weather {
                 network: weather(random, interval, window),

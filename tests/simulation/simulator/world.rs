@@ -60,6 +60,8 @@ struct Slot<P: Party> {
     /// Counts the leaderships, so that a late end of work is not taken for the next one's.
     work: u64,
     rate: Rate,
+    /// Until when what it sends takes longer, and by how much.
+    lag: (Nanos, Nanos),
 }
 
 /// How many requests a slot sends to a store in one of its intervals, at the most.
@@ -223,6 +225,7 @@ impl<P: Party> World<P> {
                 acting: None,
                 work: 0,
                 rate: Rate::per(interval),
+                lag: (0, 0),
             });
         }
         for (server, ahead_ms) in setting.servers.into_iter().zip(setting.ahead_ms) {
@@ -490,9 +493,11 @@ impl<P: Party> World<P> {
     }
 
     fn carry(&mut self, letter: &Letter<P>) {
+        let (until, by) = self.slots[letter.slot].lag;
+        let lag = if self.now < until { by } else { 0 };
         let network = self.weather.as_ref().unwrap_or(&self.network);
         for delay in network.copies(&mut self.random).into_iter().flatten() {
-            self.schedule(self.now + delay, Event::Arrives(letter.clone()));
+            self.schedule(self.now + lag + delay, Event::Arrives(letter.clone()));
         }
     }
 
@@ -617,6 +622,7 @@ impl<P: Party> World<P> {
             }
             Fault::JumpAhead { store, by_ms } => self.shelves[store].ahead_ms += by_ms,
             Fault::Cut { slot, store, lasts } => self.cut_until[slot][store] = self.now + lasts,
+            Fault::Lag { slot, by, lasts } => self.slots[slot].lag = (self.now + lasts, by),
             Fault::Weather { network, lasts } => {
                 self.weather = Some(network);
                 self.schedule(self.now + lasts, Event::Clears);
