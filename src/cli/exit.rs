@@ -147,7 +147,7 @@ pub(crate) fn not_started(program: &OsStr, failure: StartFailure) -> Failure {
         StartFailure::TooLate => Exit::Lost,
         _ => Exit::Failed,
     };
-    Failure::new(exit, format_args!("cannot start {program:?}: {failure}"))
+    Failure::new(exit, format_args!("{program:?} {failure}"))
 }
 
 /// What a campaign that failed ends with; `not_elected` was asked for by the user.

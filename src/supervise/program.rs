@@ -123,27 +123,27 @@ impl fmt::Display for ProgramExit {
     }
 }
 
-/// Why a program could not be started.
+/// Why a program could not be started. It reads on from the name of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartFailure {
     /// There is no such program, or no such interpreter.
-    #[error("there is no such program, neither as a path nor along PATH")]
+    #[error("was not found")]
     NotFound,
     /// It is there, and cannot be executed.
-    #[error("it cannot be executed: {}", std::io::Error::from_raw_os_error(*errno))]
+    #[error("cannot be executed: {}", std::io::Error::from_raw_os_error(*errno))]
     NotExecutable {
         /// What the system said.
         errno: i32,
     },
     /// The system had no room for another process.
-    #[error("the system cannot start a process: {}", std::io::Error::from_raw_os_error(*errno))]
+    #[error("cannot be started: {}", std::io::Error::from_raw_os_error(*errno))]
     System {
         /// What the system said.
         errno: i32,
     },
     /// The tenure ends before the program could be asked to stop.
-    #[error("the tenure ends too soon to start it")]
+    #[error("is not started: the tenure ends too soon")]
     TooLate,
 }
 
