@@ -13,3 +13,8 @@ pub use election::{
     Leadership, Lease, Lost, Overrun, RunError, run_as_leader,
 };
 pub use observe::{ElectionEvent, Happening};
+
+/// The example of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
