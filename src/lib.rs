@@ -2,6 +2,8 @@
 
 pub mod election;
 pub mod fence;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod observe;
 pub mod protocol;
 pub mod store;

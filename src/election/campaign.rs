@@ -66,7 +66,12 @@ impl Election {
         let (commands, received) = mpsc::channel(COMMANDS);
         let (shown, standing) = watch::channel(Standing::START);
         self.shared.candidacies.send_modify(|count| *count += 1);
-        let driver = Driver::new(self.shared.clone(), identity.clone(), received, shown);
+        let driver = Driver::new(
+            self.shared.clone(),
+            identity.clone(),
+            (commands.downgrade(), received),
+            shown,
+        );
         runtime::handle().spawn(driver.run());
         Candidacy {
             election: self.clone(),

@@ -74,6 +74,8 @@ pub(super) struct Driver {
     identity: Arc<Identity>,
     candidate: Candidate,
     commands: mpsc::Receiver<Command>,
+    /// The other end of `commands`, for whoever is not the owner: it keeps nothing alive.
+    owner: mpsc::WeakSender<Command>,
     standing: watch::Sender<Standing>,
     answers: FuturesUnordered<Answering>,
     wake_ups: Vec<Option<WakeUps>>,
@@ -100,7 +102,7 @@ impl Driver {
     pub(super) fn new(
         shared: Arc<Shared>,
         identity: Identity,
-        commands: mpsc::Receiver<Command>,
+        (owner, commands): (mpsc::WeakSender<Command>, mpsc::Receiver<Command>),
         standing: watch::Sender<Standing>,
     ) -> Self {
         let candidate = Candidate::new(CandidateConfig {
@@ -116,6 +118,7 @@ impl Driver {
             identity: Arc::new(identity),
             candidate,
             commands,
+            owner,
             standing,
             answers: FuturesUnordered::new(),
             wake_ups: (0..stores).map(|_| None).collect(),
@@ -282,7 +285,7 @@ impl Driver {
             Event::Elected { term, deadline } => {
                 let lease = Lease::new(term, deadline);
                 self.lease = Some(lease.clone());
-                self.shared.keep_lease(lease.clone());
+                self.shared.keep_lease(lease.clone(), self.owner.clone());
                 let leaderless = self.end_gap(now);
                 self.wake_ups.iter_mut().for_each(|slot| *slot = None);
                 // The work starts here; what is told about it can wait.

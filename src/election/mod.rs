@@ -28,13 +28,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::Stream;
 
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::observe::{
     self, Contender, Counters, ElectionEvent, ElectionView, Happening, HistoryView, Metrics,
 };
-use crate::protocol::{CandidateId, ElectionName, Electorate, Opening, Timing};
+use crate::protocol::{CandidateId, ElectionName, Electorate, LossReason, Opening, Timing};
 use crate::store::Store;
+use driver::Command;
 
 pub use blocking::{BlockingElection, BlockingLeadership};
 pub use builder::{ElectionBuilder, Overrun};
@@ -82,8 +83,8 @@ struct Shared {
     openings: Mutex<Vec<Option<Opening>>>,
     events: broadcast::Sender<ElectionEvent>,
     counters: Counters,
-    /// The last leadership of this process.
-    lease: Mutex<Option<Lease>>,
+    /// The last leadership of this process, and the way to its driver.
+    lease: Mutex<Option<(Lease, mpsc::WeakSender<Command>)>>,
     /// How many candidacies of this process have not left the stores yet.
     candidacies: watch::Sender<usize>,
 }
@@ -186,8 +187,21 @@ impl Election {
     /// may act.
     #[must_use]
     pub fn lease(&self) -> Option<Lease> {
-        let lease = self.shared.lease.lock();
-        lease.unwrap_or_else(PoisonError::into_inner).clone()
+        let leading = self.shared.leading();
+        leading.map(|(lease, _)| lease)
+    }
+
+    /// Has the work of the leader in this process told to stop, as [`Leadership::stop`] does, and tells
+    /// whether there is one to tell.
+    pub fn stop_leading(&self, reason: LossReason) -> bool {
+        let Some((lease, commands)) = self.shared.leading() else {
+            return false;
+        };
+        let told = commands
+            .upgrade()
+            .filter(|_| lease.check().is_ok())
+            .map(|commands| commands.try_send(Command::Resign(reason)));
+        matches!(told, Some(Ok(())))
     }
 
     /// Waits until every candidacy that this process has given up is over: what a campaign held that was
@@ -228,8 +242,14 @@ impl Shared {
         *self.openings.lock().unwrap_or_else(PoisonError::into_inner) = seen;
     }
 
-    fn keep_lease(&self, lease: Lease) {
-        *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = Some(lease);
+    fn leading(&self) -> Option<(Lease, mpsc::WeakSender<Command>)> {
+        let lease = self.lease.lock();
+        lease.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn keep_lease(&self, lease: Lease, commands: mpsc::WeakSender<Command>) {
+        let kept = Some((lease, commands));
+        *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = kept;
     }
 
     fn tell(&self, candidate: &CandidateId, happening: Happening) {

@@ -10,10 +10,12 @@
 //!
 //! This layer reads events and records. It decides nothing.
 
+pub mod document;
 mod event;
 mod history;
 mod log;
 mod metrics;
+mod program;
 mod view;
 
 pub use event::{ElectionEvent, Happening};
@@ -21,4 +23,5 @@ pub use history::{Ending, HistoryView, PastTerm, Told};
 pub(crate) use log::log;
 pub(crate) use metrics::Counters;
 pub use metrics::{HeartbeatResult, Histogram, LOSS_REASONS, Metrics, StoreHealth, reason_word};
+pub use program::{KillCause, ProgramCounters, ProgramMetrics};
 pub use view::{Contender, ElectionView, Holding, State, StoreView};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::protocol::{
-    Beat, CandidateId, ElectionName, Electorate, Identity, Occupancy, Term, WallMillis,
+    Beat, CandidateId, ElectionName, Electorate, Identity, Occupancy, Term, Timing, WallMillis,
 };
 use crate::store::{Inspection, StoreError};
 
@@ -18,6 +18,8 @@ use crate::store::{Inspection, StoreError};
 pub struct ElectionView {
     /// The election.
     pub election: ElectionName,
+    /// How many stores there are, and what a majority of them is.
+    pub electorate: Electorate,
     /// What a majority of the stores agrees on.
     pub state: State,
     /// Who campaigns, the leader first, then by id.
@@ -99,6 +101,8 @@ pub struct Holding {
     pub term: Term,
     /// When it was granted the record, by the store's clock.
     pub since: Option<WallMillis>,
+    /// How long ago that is, by the same clock.
+    pub held_for: Option<Duration>,
     /// The highest heartbeat counter of the stores that it holds.
     pub beat: Beat,
     /// How long its counter must stand still before anyone may take over, as it published it.
@@ -118,11 +122,11 @@ impl Holding {
         self.beat_age.is_some_and(|age| age > self.window)
     }
 
-    /// How much of the window is left before anyone may take over, if no further heartbeat comes.
-    /// The leader itself stops earlier than that.
+    /// How long the leader may still act if no further heartbeat comes, give or take a round trip: it
+    /// knows when it sent the last one, its stores know when that came.
     #[must_use]
-    pub fn window_left(&self) -> Option<Duration> {
-        Some(self.window.saturating_sub(self.beat_age?))
+    pub fn tenure_left(&self) -> Option<Duration> {
+        Some(Timing::tenure_of(self.window).saturating_sub(self.beat_age?))
     }
 }
 
@@ -165,6 +169,7 @@ impl ElectionView {
         let candidates = contenders(&stores, &state);
         Self {
             election,
+            electorate,
             state,
             candidates,
             stores,
@@ -254,6 +259,10 @@ fn held(majority: usize, answers: &[&Inspection]) -> Option<Holding> {
         identity: held.iter().find_map(|one| one.holder.clone()),
         term,
         since: held.iter().filter_map(|one| one.since).min(),
+        held_for: held
+            .iter()
+            .filter_map(|one| Some(between(one.since?, one.clock)))
+            .max(),
         beat: held.iter().map(|one| one.record.beat).max()?,
         window: held.iter().map(|one| one.record.window()).max()?,
         beat_age: held.iter().filter_map(|one| age(one)).min(),

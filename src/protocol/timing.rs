@@ -75,6 +75,13 @@ impl Timing {
     /// The longest window: a day. It bounds every wait of the protocol.
     pub const MAX_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
+    /// How long a leader may act after it sent the last heartbeat that a majority acknowledged, when
+    /// this is its window: what a record tells of the tenure of somebody else.
+    #[must_use]
+    pub fn tenure_of(window: Duration) -> Duration {
+        window.saturating_sub(margin_of(window))
+    }
+
     /// Checks a configuration.
     ///
     /// # Errors

@@ -158,7 +158,7 @@ fn the_age_of_a_beat_is_told_by_the_clock_of_the_store_that_heard_it_last() {
     );
     let holding = merged.leader().unwrap();
     assert_eq!(holding.beat_age, Some(Duration::from_millis(400)));
-    assert_eq!(holding.window_left(), Some(Duration::from_millis(4600)));
+    assert_eq!(holding.tenure_left(), Some(Duration::from_millis(4500)));
     assert!(!holding.is_stalled());
 }
 

@@ -1,0 +1,54 @@
+//! The last terms of an election, as a table to unfold.
+
+use super::{escaped, moment, put};
+use crate::observe::{Ending, HistoryView, PastTerm};
+
+/// How many terms are listed.
+const LISTED: usize = 25;
+
+pub(super) fn terms(history: &HistoryView, id: &str) -> String {
+    let mut html = String::new();
+    if history.terms.is_empty() {
+        return html;
+    }
+    put(
+        &mut html,
+        format_args!(
+            "<details data-keep=\"{id}-terms\"><summary>Terms and why they ended</summary>\
+             <div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Terms\" data-keep=\"{id}-scroll\"><table>\
+             <thead><tr><th scope=\"col\">Token</th><th scope=\"col\">Leader</th><th scope=\"col\">From</th>\
+             <th scope=\"col\">Until</th><th scope=\"col\">Why it ended</th>\
+             <th scope=\"col\" class=\"number\">Gap after</th></tr></thead><tbody>"
+        ),
+    );
+    for term in history.terms.iter().take(LISTED) {
+        row(&mut html, term);
+    }
+    html.push_str("</tbody></table></div></details>");
+    html
+}
+
+fn row(html: &mut String, term: &PastTerm) {
+    let (class, why) = match term.ended {
+        Some(ending) => (ending.word(), ending.reason()),
+        None => ("leads", "not ended"),
+    };
+    let until = term.to.map(moment::time);
+    let gap = match (term.gap, term.ended) {
+        (Some(gap), _) => moment::duration(gap),
+        (None, Some(Ending::Stalled)) => "a window or more".to_owned(),
+        (None, _) => String::new(),
+    };
+    put(
+        html,
+        format_args!(
+            "<tr class=\"{class}\"><td><code>{}</code></td><td>{} <span class=\"muted\">{}</span></td>\
+             <td>{}</td><td>{}</td><td>{why}</td><td class=\"number\">{gap}</td></tr>",
+            term.term,
+            escaped(term.holder.host()),
+            term.holder.pid(),
+            moment::time(term.from),
+            until.unwrap_or_default(),
+        ),
+    );
+}

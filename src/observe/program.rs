@@ -1,0 +1,90 @@
+//! What is counted of the program that runs while its candidate leads.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Counts what happens to a supervised program. Shared between who supervises and who shows metrics.
+#[derive(Debug, Default)]
+pub struct ProgramCounters {
+    up: AtomicBool,
+    starts: AtomicU64,
+    stops: AtomicU64,
+    stop_nanos: AtomicU64,
+    kills: [AtomicU64; KillCause::ALL.len()],
+}
+
+/// Why a program was killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KillCause {
+    /// It had not ended by its stop timeout.
+    StopTimeout,
+    /// It had not ended by the deadline of its leadership.
+    Deadline,
+    /// The process that elects was gone.
+    ElectorGone,
+}
+
+impl KillCause {
+    /// Every cause.
+    pub const ALL: [Self; 3] = [Self::StopTimeout, Self::Deadline, Self::ElectorGone];
+
+    /// The cause in one word, as the metrics call it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::StopTimeout => "stop-timeout",
+            Self::Deadline => "deadline",
+            Self::ElectorGone => "elector-gone",
+        }
+    }
+}
+
+/// What [`ProgramCounters`] have counted, at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramMetrics {
+    /// Whether the program runs.
+    pub up: bool,
+    /// How often it was started.
+    pub starts: u64,
+    /// How often it ended after it was told to.
+    pub stops: u64,
+    /// How long it took to end, over all of these.
+    pub stop_time: Duration,
+    /// How often it was killed, by cause, in the order of [`KillCause::ALL`].
+    pub kills: [u64; KillCause::ALL.len()],
+}
+
+impl ProgramCounters {
+    /// The program was started.
+    pub fn started(&self) {
+        self.up.store(true, Ordering::Relaxed);
+        self.starts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The program has ended, `took` after it was told to, if it was.
+    pub fn ended(&self, took: Option<Duration>) {
+        self.up.store(false, Ordering::Relaxed);
+        if let Some(took) = took {
+            let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+            self.stops.fetch_add(1, Ordering::Relaxed);
+            self.stop_nanos.fetch_add(nanos, Ordering::Relaxed);
+        }
+    }
+
+    /// The program was killed.
+    pub fn killed(&self, cause: KillCause) {
+        self.kills[cause as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// All counters as they are now.
+    #[must_use]
+    pub fn metrics(&self) -> ProgramMetrics {
+        ProgramMetrics {
+            up: self.up.load(Ordering::Relaxed),
+            starts: self.starts.load(Ordering::Relaxed),
+            stops: self.stops.load(Ordering::Relaxed),
+            stop_time: Duration::from_nanos(self.stop_nanos.load(Ordering::Relaxed)),
+            kills: std::array::from_fn(|at| self.kills[at].load(Ordering::Relaxed)),
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The HTTP server of an election, asked over real sockets.
+
+#![cfg(feature = "http")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use incumbent::Election;
+use incumbent::http::{Server, ServerOptions};
+use incumbent::protocol::{Beat, LossReason, Occupancy, Record, Term, TimingConfig};
+use incumbent::store::MemoryStore;
+
+fn election(name: &str, store: &Arc<MemoryStore>) -> Election {
+    Election::builder(name)
+        .store_object(store.clone())
+        .timing(TimingConfig {
+            interval: Duration::from_millis(100),
+            stall_polls: 6,
+            stop_grace: Duration::from_millis(100),
+            ..Default::default()
+        })
+        .build()
+        .unwrap()
+}
+
+fn serve(election: &Election, token: Option<&str>) -> Server {
+    let options = ServerOptions {
+        token: token.map(Into::into),
+        ..ServerOptions::new("127.0.0.1:0".parse().unwrap())
+    };
+    Server::start(election.clone(), options).unwrap()
+}
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+fn ask(server: &Server, method: &str, path: &str, headers: &str) -> Answer {
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\r\n"
+    )
+    .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head ends");
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer {
+        status,
+        head: head.to_lowercase(),
+        body: body.to_owned(),
+    }
+}
+
+fn status(server: &Server, path: &str) -> u16 {
+    ask(server, "GET", path, "").status
+}
+
+/// Asks until the status is as expected: a campaign needs a moment to begin.
+fn becomes(server: &Server, path: &str, expected: u16) {
+    for _ in 0..400 {
+        if status(server, path) == expected {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    panic!("{path} never became {expected}");
+}
+
+#[test]
+fn leader_and_standby_answer_by_the_deadline_at_that_moment() {
+    let store = Arc::new(MemoryStore::new("s"));
+    let (first, second) = (election("billing", &store), election("billing", &store));
+    let (of_first, of_second) = (serve(&first, None), serve(&second, None));
+    assert_eq!(status(&of_first, "/leader"), 503);
+    assert_eq!(status(&of_first, "/standby"), 503);
+    assert_eq!(status(&of_first, "/readyz"), 503, "nobody campaigns yet");
+    assert_eq!(status(&of_first, "/livez"), 200);
+
+    let leadership = first.blocking().campaign().unwrap();
+    let waiting = {
+        let second = second.clone();
+        std::thread::spawn(move || second.blocking().campaign().unwrap())
+    };
+    becomes(&of_second, "/readyz", 200);
+    for (path, on_leader, on_standby) in [
+        ("/leader", 200, 503),
+        ("/standby", 503, 200),
+        ("/livez", 200, 200),
+        ("/readyz", 200, 200),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let found = ask(&of_first, method, path, "").status;
+            assert_eq!(found, on_leader, "{method} {path} on the leader");
+            let found = ask(&of_second, method, path, "").status;
+            assert_eq!(found, on_standby, "{method} {path} on the standby");
+        }
+    }
+    leadership.resign();
+    assert_eq!(status(&of_first, "/leader"), 503);
+    let second_leadership = waiting.join().unwrap();
+    assert_eq!(status(&of_second, "/leader"), 200);
+    second_leadership.resign();
+}
+
+#[test]
+fn a_leader_whose_record_is_in_other_hands_is_no_leader_from_then_on() {
+    let store = Arc::new(MemoryStore::new("s"));
+    let name = "billing".parse().unwrap();
+    let leading = election("billing", &store);
+    let server = serve(&leading, None);
+    let leadership = leading.blocking().campaign().unwrap();
+    assert_eq!(status(&server, "/leader"), 200);
+    let term = Term::new(leadership.fencing_token() + 1).unwrap();
+    store.put(
+        &name,
+        Record {
+            floor: term,
+            term,
+            beat: Beat::first(term, Beat::default()),
+            unproven: false,
+            occupancy: Occupancy::Held {
+                holder: "somebody-else".parse().unwrap(),
+                window: Duration::from_secs(1),
+            },
+        },
+    );
+    assert_eq!(leadership.wait_lost(), LossReason::Deposed);
+    becomes(&server, "/leader", 503);
+    leadership.resign();
+}
+
+#[test]
+fn a_head_request_gets_no_body_and_other_methods_are_refused() {
+    let store = Arc::new(MemoryStore::new("s"));
+    let server = serve(&election("billing", &store), None);
+    let head = ask(&server, "HEAD", "/status", "");
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    let post = ask(&server, "POST", "/leader", "Content-Length: 0\r\n");
+    assert_eq!(post.status, 405);
+    assert!(post.head.contains("allow: get, head"), "{}", post.head);
+    assert_eq!(status(&server, "/nothing"), 404);
+    assert_eq!(status(&server, "/history?terms=0"), 400);
+}
+
+#[test]
+fn resigning_needs_the_token_and_a_leader() {
+    let store = Arc::new(MemoryStore::new("s"));
+    let leading = election("billing", &store);
+    let (off, on) = (serve(&leading, None), serve(&leading, Some("secret")));
+    let post = |server: &Server, headers: &str| ask(server, "POST", "/resign", headers).status;
+    assert_eq!(post(&off, "Authorization: Bearer secret\r\n"), 403);
+    assert_eq!(post(&on, ""), 401);
+    assert_eq!(post(&on, "Authorization: Bearer wrong!\r\n"), 401);
+    assert_eq!(post(&on, "Authorization: Bearer secret\r\n"), 409);
+    assert_eq!(ask(&on, "GET", "/resign", "").status, 405);
+
+    let leadership = leading.blocking().campaign().unwrap();
+    assert_eq!(post(&on, "Authorization: Bearer secret\r\n"), 202);
+    assert_eq!(leadership.wait_lost(), LossReason::Resigned);
+    leadership.resign();
+}
+
+#[test]
+fn documents_name_their_schema_and_metrics_their_samples() {
+    let store = Arc::new(MemoryStore::new("s"));
+    let leading = election("billing", &store);
+    let server = serve(&leading, None);
+    let leadership = leading.blocking().campaign().unwrap();
+    let token = leadership.fencing_token();
+
+    let document: serde_json::Value =
+        serde_json::from_str(&ask(&server, "GET", "/status", "").body).unwrap();
+    assert_eq!(document["schema"], "incumbent.status.v1");
+    assert_eq!(document["state"], "held");
+    assert_eq!(document["term"], token);
+    let document: serde_json::Value =
+        serde_json::from_str(&ask(&server, "GET", "/history?terms=5", "").body).unwrap();
+    assert_eq!(document["schema"], "incumbent.history.v1");
+    assert_eq!(document["terms"][0]["term"], token);
+
+    let metrics = ask(&server, "GET", "/metrics", "");
+    assert!(
+        metrics.head.contains("openmetrics-text"),
+        "{}",
+        metrics.head
+    );
+    for expected in [
+        "incumbent_build_info{version=\"",
+        "incumbent_leader{election=\"billing\"} 1.0",
+        &format!("incumbent_fencing_token{{election=\"billing\"}} {token}.0"),
+        "incumbent_elected_total{election=\"billing\"} 1",
+        "incumbent_leaderships_ended_total{election=\"billing\",reason=\"deposed\"} 0",
+        "incumbent_heartbeats_total{election=\"billing\",result=\"granted\"} ",
+        "incumbent_heartbeat_duration_seconds_bucket{le=\"+Inf\",election=\"billing\"} ",
+        "incumbent_store_up{election=\"billing\",store=\"memory:s\"} 1.0",
+    ] {
+        assert!(
+            metrics.body.contains(expected),
+            "{expected}\n{}",
+            metrics.body
+        );
+    }
+    assert!(metrics.body.ends_with("# EOF\n"));
+    leadership.resign();
+}
+
+#[test]
+fn the_page_shows_every_election_and_escapes_what_the_stores_hold() {
+    let store = Arc::new(MemoryStore::new("s"));
+    let leading = election("billing", &store);
+    let hostile = election("<script>alert(1)</script>", &store);
+    let server = serve(&leading, None);
+    let leadership = leading.blocking().campaign().unwrap();
+    let other = hostile.blocking().campaign().unwrap();
+    let page = ask(&server, "GET", "/", "");
+    assert!(
+        page.head
+            .contains("content-security-policy: default-src 'none'")
+    );
+    assert!(page.body.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
+    assert!(!page.body.contains("<script>alert"));
+    assert!(page.body.contains(&leadership.fencing_token().to_string()));
+    assert!(
+        page.body.contains("<table class=\"plain\">"),
+        "without JavaScript it is a table"
+    );
+    for asset in ["/page.css", "/page.js", "/plain.css", "/icon.svg"] {
+        assert_eq!(status(&server, asset), 200, "{asset}");
+    }
+    other.resign();
+    leadership.resign();
+}
+
+#[test]
+fn the_page_is_told_of_every_beat() {
+    let store = Arc::new(MemoryStore::new("s"));
+    let leading = election("billing", &store);
+    let server = serve(&leading, None);
+    let leadership = leading.blocking().campaign().unwrap();
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    write!(stream, "GET /events HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    let mut news = BufReader::new(stream)
+        .lines()
+        .map_while(Result::ok)
+        .filter_map(|line| Some(serde_json::from_str(line.strip_prefix("data: ")?).unwrap()));
+    let mut next = move || -> serde_json::Value { news.next().expect("the stream goes on") };
+    let first = next();
+    let id = first["order"][0].as_str().unwrap().to_owned();
+    assert!(first["cards"][&id].as_str().unwrap().contains("billing"));
+    let beat = |news: &serde_json::Value| news["beats"][&id]["beat"].as_i64().unwrap();
+    while beat(&next()) == beat(&first) {}
+    leadership.resign();
+    // The card is sent again when it says something else, and only then.
+    let vacant = loop {
+        let news = next();
+        if news["cards"]
+            .as_object()
+            .is_some_and(|cards| !cards.is_empty())
+            && news["beats"][&id].is_null()
+        {
+            break news;
+        }
+    };
+    assert!(
+        vacant["cards"][&id]
+            .as_str()
+            .unwrap()
+            .contains("Nobody leads")
+    );
+}
+
+#[test]
+fn a_head_that_is_too_large_is_refused_and_the_server_goes_on() {
+    let store = Arc::new(MemoryStore::new("s"));
+    let server = serve(&election("billing", &store), None);
+    let large = format!("X-Large: {}\r\n", "x".repeat(64 * 1024));
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    // The server may hang up before everything is sent: that is its right.
+    let sent = write!(stream, "GET / HTTP/1.1\r\nHost: test\r\n{large}\r\n");
+    let mut text = Vec::new();
+    let read = stream.read_to_end(&mut text);
+    let text = String::from_utf8_lossy(&text);
+    let refused = text.starts_with("HTTP/1.1 431") || sent.is_err() || read.is_err();
+    assert!(refused, "{text}");
+    assert_eq!(status(&server, "/livez"), 200);
+}
