@@ -131,7 +131,7 @@ fn a_bare_program_loses_a_counter_that_stalled_at_one() {
 #[test]
 fn a_mixed_fleet_never_has_two_leaders() {
     let mut shared = Shared::key();
-    for kind in [Library, Bare, Library, Bare] {
+    for kind in [Library, Bare, Wrapper, Bare] {
         shared.fleet.start(kind);
     }
     for signal in [

@@ -4,6 +4,7 @@ use rustix::process::Signal;
 
 use crate::field::bed::{Bed, MIXED, Made, ONE_FILE, ONE_REDIS, THREE_REDIS};
 use crate::field::candidate::Kind::{self, Library, Wrapper};
+use crate::field::history::Span;
 
 /// One test per place and kind of candidate, all of them with the same story.
 macro_rules! everywhere {
@@ -13,6 +14,16 @@ macro_rules! everywhere {
             $(#[test] fn $name() { super::$story($stores, $kind); })*
         }
     };
+}
+
+/// A leader for two windows. A store that it joined is proven after one; until then a successor may have
+/// to outwait what that store forgot.
+fn settled(bed: &mut Bed) -> Span {
+    let leader = bed.fleet.leader();
+    bed.fleet.campaigning();
+    let window = bed.window();
+    bed.fleet.still_led_by(&leader, window * 2);
+    leader
 }
 
 everywhere! { a_leader_that_is_asked_to_end_hands_over_at_once:
@@ -26,17 +37,13 @@ everywhere! { a_leader_that_is_asked_to_end_hands_over_at_once:
 
 fn a_leader_that_is_asked_to_end_hands_over_at_once(stores: &[Made], kind: Kind) {
     let mut bed = Bed::new(stores, &[kind, kind]);
-    let first = bed.fleet.leader();
-    bed.fleet.campaigning();
-    // A store that was joined is proven after a window; until then its successor may have to wait.
-    let window = bed.window();
-    bed.fleet.still_led_by(&first, window * 2);
+    let first = settled(&mut bed);
     bed.fleet.signal(&first.who, Signal::TERM);
     let second = bed.fleet.next_leader(&first);
     assert_ne!(second.who, first.who);
     bed.fleet.ended(&first.who);
     let gap = bed.fleet.gap(&first, &second);
-    assert!(gap < window, "{gap:?}");
+    assert!(gap < bed.window(), "{gap:?}");
     bed.verdict();
 }
 
@@ -44,15 +51,23 @@ everywhere! { a_killed_leader_is_replaced:
     library_on_a_file = ONE_FILE, Library;
     library_on_a_redis = ONE_REDIS, Library;
     library_on_three_stores = MIXED, Library;
+    wrapper_on_a_file = ONE_FILE, Wrapper;
+    wrapper_on_a_redis = ONE_REDIS, Wrapper;
+    wrapper_on_three_stores = THREE_REDIS, Wrapper;
 }
 
 fn a_killed_leader_is_replaced(stores: &[Made], kind: Kind) {
     let mut bed = Bed::new(stores, &[kind, kind]);
-    let first = bed.fleet.leader();
+    let first = settled(&mut bed);
     bed.fleet.signal(&first.who, Signal::KILL);
     bed.fleet.ended(&first.who);
     let second = bed.fleet.next_leader(&first);
     assert!(second.token > first.token);
+    if kind == Wrapper {
+        // Its keeper has ended the program and released the election.
+        let (gap, window) = (bed.fleet.gap(&first, &second), bed.window());
+        assert!(gap < window, "{gap:?}: {}", bed.fleet.story());
+    }
     bed.verdict();
 }
 
@@ -60,6 +75,9 @@ everywhere! { a_leader_paused_past_its_window_is_replaced_and_does_not_act_when_
     library_on_a_file = ONE_FILE, Library;
     library_on_a_redis = ONE_REDIS, Library;
     library_on_three_stores = MIXED, Library;
+    wrapper_on_a_file = ONE_FILE, Wrapper;
+    wrapper_on_a_redis = ONE_REDIS, Wrapper;
+    wrapper_on_three_stores = THREE_REDIS, Wrapper;
 }
 
 fn a_leader_paused_past_its_window_is_replaced_and_does_not_act_when_it_resumes(
@@ -80,7 +98,7 @@ fn a_leader_paused_past_its_window_is_replaced_and_does_not_act_when_it_resumes(
 #[test]
 fn candidates_of_the_same_label_are_kept_apart() {
     let mut bed = Bed::new(ONE_REDIS, &[]);
-    for kind in [Library, Library] {
+    for kind in [Library, Wrapper, Library] {
         bed.fleet.start_labelled(kind, "the-same");
     }
     let first = bed.fleet.leader();
@@ -93,17 +111,35 @@ fn candidates_of_the_same_label_are_kept_apart() {
 }
 
 #[test]
+fn a_killed_keeper_takes_its_program_along_and_the_next_leads() {
+    let mut bed = Bed::new(ONE_REDIS, &[Wrapper, Wrapper]);
+    let first = bed.fleet.leader();
+    bed.fleet.candidate(&first.who).signal_keeper(Signal::KILL);
+    let second = bed.fleet.next_leader(&first);
+    assert!(second.token > first.token);
+    bed.verdict();
+}
+
+#[test]
+fn a_killed_program_ends_its_wrapper_and_the_next_leads_at_once() {
+    let mut bed = Bed::new(ONE_REDIS, &[Wrapper, Wrapper]);
+    let first = bed.fleet.leader();
+    bed.fleet.candidate(&first.who).signal_program(Signal::KILL);
+    let second = bed.fleet.next_leader(&first);
+    assert_eq!(bed.fleet.ended(&first.who).code(), Some(128 + 9));
+    let (gap, window) = (bed.fleet.gap(&first, &second), bed.window());
+    assert!(gap < window, "{gap:?}");
+    bed.verdict();
+}
+
+#[test]
 fn a_program_that_stands_still_keeps_the_election_of_its_wrapper() {
     let mut bed = Bed::new(ONE_REDIS, &[Wrapper, Wrapper]);
     let first = bed.fleet.leader();
     let window = bed.window();
-    bed.fleet
-        .candidate(&first.who)
-        .signal_descendants(Signal::STOP);
-    std::thread::sleep(window * 2);
-    bed.fleet
-        .candidate(&first.who)
-        .signal_descendants(Signal::CONT);
-    bed.fleet.leader();
+    bed.fleet.candidate(&first.who).signal_program(Signal::STOP);
+    bed.fleet.idle(window * 2);
+    bed.fleet.candidate(&first.who).signal_program(Signal::CONT);
+    bed.fleet.still_led_by(&first, window);
     bed.verdict();
 }

@@ -109,10 +109,18 @@ impl Candidate {
         }
     }
 
-    /// Sends a signal to every process that the candidate has started, and theirs.
-    pub(crate) fn signal_descendants(&self, signal: Signal) {
-        for pid in descendants(self.child.id()) {
-            send(pid, signal);
+    /// Sends a signal to the last process down its tree: for the wrapper, the program. The elector and
+    /// the keeper are above it.
+    pub(crate) fn signal_program(&self, signal: Signal) {
+        if let Some(pid) = descendants(self.child.id()).last() {
+            send(*pid, signal);
+        }
+    }
+
+    /// Sends a signal to the first process that it has started: for the wrapper, the keeper.
+    pub(crate) fn signal_keeper(&self, signal: Signal) {
+        if let Some(pid) = descendants(self.child.id()).first() {
+            send(*pid, signal);
         }
     }
 

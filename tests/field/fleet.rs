@@ -89,8 +89,10 @@ impl Fleet {
         self.candidates.get_mut(name).unwrap()
     }
 
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.candidates.keys().cloned().collect()
+    /// Starts a candidate again that has ended.
+    pub(crate) fn start_again(&mut self, kind: Kind, name: &str) {
+        assert!(self.candidate(name).has_ended(), "{name} still runs");
+        self.start_as(kind, name, name);
     }
 
     pub(crate) fn signal(&self, name: &str, signal: Signal) {
@@ -192,14 +194,8 @@ impl Fleet {
     /// No two acted at once, and no token went back.
     pub(crate) fn verdict(mut self) -> Vec<Span> {
         let spans = self.witness.read().to_vec();
-        let mut violations = self.witness.violations();
-        let count = violations.len();
-        violations.truncate(10);
-        assert!(
-            violations.is_empty(),
-            "{count} violations, the first are {violations:#?}: {}",
-            self.story()
-        );
+        let violations = self.witness.violations();
+        assert!(violations.is_empty(), "{violations:#?}: {}", self.story());
         spans
     }
 

@@ -14,11 +14,20 @@
 
 pub(crate) mod bed;
 pub(crate) mod candidate;
+#[path = "../simulation/simulator/checker.rs"]
 pub(crate) mod checker;
 pub(crate) mod fleet;
+#[path = "../simulation/simulator/history.rs"]
 pub(crate) mod history;
 pub(crate) mod program;
+pub(crate) mod proxy;
+pub(crate) mod wall_clock;
 pub(crate) mod witness;
 
 pub(crate) use candidate::Settings;
 pub(crate) use fleet::Fleet;
+
+/// Nanoseconds of boot time; the checker, which is that of the simulator, asks for these words.
+pub(crate) type Nanos = u64;
+
+pub(crate) const MILLI: Nanos = 1_000_000;

@@ -185,7 +185,7 @@ fn show() {
     let violations = witness.violations();
     assert_eq!(
         violations.len(),
-        3,
-        "an overlap, and a token that goes back twice: {violations:?}"
+        2,
+        "an overlap, and a late token: {violations:?}"
     );
 }

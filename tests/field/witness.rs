@@ -51,22 +51,35 @@ pub(crate) struct Witness {
     history: History,
     /// The span that each party is in.
     open: BTreeMap<String, usize>,
-    highest: Option<u64>,
+    highest: Highest,
     went_back: Vec<WentBack>,
+    late: usize,
+}
+
+/// The highest token that was ever written, and when its holder says that it began.
+#[derive(Clone, Copy, Debug, Default)]
+struct Highest {
+    token: Option<u64>,
+    began: u64,
 }
 
 /// A line that stands in the file after one with a higher token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct WentBack {
     line: String,
-    highest: u64,
+    highest: Option<u64>,
+}
+
+impl WentBack {
+    /// How many are told.
+    const KEPT: usize = 20;
 }
 
 impl fmt::Display for WentBack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "S2: `{}` was written after token {}",
+            "S2: `{}` was written after token {:?}",
             self.line, self.highest
         )
     }
@@ -81,8 +94,9 @@ impl Witness {
             rest: String::new(),
             history: History::default(),
             open: BTreeMap::new(),
-            highest: None,
+            highest: Highest::default(),
             went_back: Vec::new(),
+            late: 0,
         }
     }
 
@@ -110,13 +124,11 @@ impl Witness {
         };
         let token: Option<u64> = (token != "-").then(|| token.parse().unwrap());
         let at: u64 = at.parse().unwrap();
-        if token.is_some() && token < self.highest {
-            self.went_back.push(WentBack {
-                line: line.to_owned(),
-                highest: self.highest.unwrap_or_default(),
-            });
+        if token > self.highest.token {
+            self.highest = Highest { token, began: at };
+        } else if token.is_some() && token < self.highest.token {
+            self.note_lower(line, at);
         }
-        self.highest = self.highest.max(token);
         let open = self.open.get(who).copied();
         let same = open.filter(|index| self.history.spans[*index].token == token);
         match (event, same) {
@@ -135,6 +147,25 @@ impl Witness {
             }
             _ => panic!("the witness does not know the event of {line:?}"),
         }
+    }
+
+    /// A line that stands after one with a higher token. It took effect late if it was decided on in time:
+    /// the process was stopped between its look at the clock and the write.
+    fn note_lower(&mut self, line: &str, at: u64) {
+        if at < self.highest.began {
+            self.late += 1;
+        } else if self.went_back.len() < WentBack::KEPT {
+            self.went_back.push(WentBack {
+                line: line.to_owned(),
+                highest: self.highest.token,
+            });
+        }
+    }
+
+    /// How many lines were decided on in time, and took effect after the next leader's first. No check
+    /// before the act can prevent that; a resource that looks at the token refuses them.
+    pub(crate) fn late(&self) -> usize {
+        self.late
     }
 
     /// Everything that must not be in what was read so far.
