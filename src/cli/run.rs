@@ -124,8 +124,7 @@ impl Runner<'_> {
                 signal = ended_by(self.signals) => return Ok(Standby::Ended(signal)),
                 event = self.keeper.event() => match event {
                     Event::Ready { containment, memory_locked } => {
-                        let pid = self.keeper.pid();
-                        tracing::info!(pid, %containment, memory_locked, "the keeper is ready");
+                        tracing::info!(%containment, memory_locked, "the keeper is ready");
                     }
                     Event::KeeperLost => {
                         tracing::warn!("the keeper has died while there was nothing to keep: starting another");

@@ -150,10 +150,7 @@ impl Leading<'_> {
             Event::Ready {
                 containment,
                 memory_locked,
-            } => {
-                let pid = self.keeper.pid();
-                tracing::info!(pid, %containment, memory_locked, "the keeper is ready");
-            }
+            } => tracing::info!(%containment, memory_locked, "the keeper is ready"),
             other => tracing::debug!(event = ?other, "news from the keeper"),
         }
     }

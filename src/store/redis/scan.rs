@@ -32,7 +32,8 @@ enum Node {
 impl RedisStore {
     /// Walks over all keys. Each step is a request of its own, and ends in the time of one.
     pub(super) async fn scan(&self) -> Result<Vec<ElectionName>, StoreError> {
-        let nodes = self.request(nodes).await?;
+        let link = &self.server.link;
+        let nodes = link.request(&self.label, self.op_timeout, nodes).await?;
         // A walk may come upon a key twice.
         let mut found = BTreeSet::new();
         for node in nodes {
@@ -57,7 +58,9 @@ impl RedisStore {
                 .arg(STEP);
             let node = node.clone();
             let (next, keys) = self
-                .request(|connection| async move {
+                .server
+                .link
+                .request(&self.label, self.op_timeout, |connection| async move {
                     let reply = ask(connection, step, node).await?;
                     Ok(<(String, Vec<Vec<u8>>)>::from_redis_value(reply)?)
                 })

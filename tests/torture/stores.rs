@@ -1,0 +1,49 @@
+//! The stores of the arena: real servers behind a network that can be made to misbehave, with a wall
+//! clock that can be made to jump.
+
+use std::time::Duration;
+
+use crate::field::proxy::{Proxy, Weather};
+use crate::field::wall_clock::WallClock;
+use crate::support::redis::RedisServer;
+
+pub(crate) struct Store {
+    pub(crate) server: RedisServer,
+    pub(crate) network: Proxy,
+    /// Something is done to the server that is to be undone, or that passes by itself.
+    pub(crate) busy: bool,
+}
+
+impl Store {
+    pub(crate) fn new(clock: &WallClock, seed: u64) -> Self {
+        // Without a port of its own: only the proxy is reached from outside. What was acknowledged is
+        // with the system before, and so survives the death of the server's process.
+        let settings = RedisServer::settings()
+            .set("port", &["0"])
+            .set("appendonly", &["yes"])
+            .set("appendfsync", &["no"])
+            .set("enable-debug-command", &["yes"]);
+        let server = clock.seen_by(settings).start();
+        let network = Proxy::to(&server.socket(), seed);
+        Self {
+            server,
+            network,
+            busy: false,
+        }
+    }
+
+    pub(crate) fn is_clear(&self) -> bool {
+        self.network.weather() == Weather::Clear
+    }
+
+    /// `DEBUG SLEEP`, without waiting for it here.
+    pub(crate) fn sleep(&self, time: Duration) {
+        let mut connection = self.server.connection();
+        let seconds = time.as_secs_f64().to_string();
+        std::thread::spawn(move || {
+            let mut sleep = redis::cmd("DEBUG");
+            // A server that is killed in its sleep does not answer.
+            drop(sleep.arg("SLEEP").arg(seconds).exec(&mut connection));
+        });
+    }
+}
