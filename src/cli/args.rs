@@ -214,6 +214,12 @@ pub(crate) struct RunOptions {
     /// The exit status when not elected (--no-wait, --wait-timeout) [default: 75]
     #[arg(long, value_name = "STATUS")]
     pub(crate) conflict_exit_code: Option<u8>,
+    /// Serve health, metrics and a page over HTTP: PORT for this host only, or IP:PORT
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<String>,
+    /// A file with the token that lets its bearer have the leader resign over HTTP
+    #[arg(long, value_name = "FILE")]
+    pub(crate) control_token_file: Option<String>,
 }
 
 #[derive(Debug, Default, Args)]

@@ -1,6 +1,7 @@
 //! The settings by name, and which values each of them takes, whatever they are read from.
 
 use config::ValueKind;
+use incumbent::http::ListenAddress;
 use incumbent::protocol::CandidateId;
 use incumbent::store::StoreAddress;
 use toml::de::DeValue;
@@ -31,6 +32,8 @@ pub(crate) enum Kind {
     Label,
     /// Where a file is.
     Path,
+    /// Where to listen for HTTP.
+    Listen,
     /// Any text, never shown.
     Secret,
     /// One of these.
@@ -43,7 +46,7 @@ pub(crate) const LOG_FORMATS: [&str; 2] = ["text", "json"];
 pub(crate) const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// All settings, in the order in which they are shown.
-pub(crate) const KEYS: [Key; 17] = [
+pub(crate) const KEYS: [Key; 19] = [
     key("store", Kind::Stores),
     key("key_prefix", Kind::Text),
     key("username", Kind::Text),
@@ -59,6 +62,8 @@ pub(crate) const KEYS: [Key; 17] = [
     key("no_wait", Kind::Switch),
     key("wait_timeout", Kind::Duration),
     key("conflict_exit_code", Kind::Number(255)),
+    key("listen", Kind::Listen),
+    key("control_token_file", Kind::Path),
     key("log_format", Kind::Choice(&LOG_FORMATS)),
     key("log_level", Kind::Choice(&LOG_LEVELS)),
 ];
@@ -105,6 +110,7 @@ impl Key {
             | Kind::Text
             | Kind::Label
             | Kind::Path
+            | Kind::Listen
             | Kind::Secret
             | Kind::Choice(_) => self.read_string(text),
         }
@@ -143,6 +149,7 @@ impl Key {
                 | Kind::Text
                 | Kind::Label
                 | Kind::Path
+                | Kind::Listen
                 | Kind::Secret
                 | Kind::Choice(_),
                 DeValue::String(text),
@@ -152,6 +159,7 @@ impl Key {
                 | Kind::Text
                 | Kind::Label
                 | Kind::Path
+                | Kind::Listen
                 | Kind::Secret
                 | Kind::Choice(_),
                 other,
@@ -170,6 +178,10 @@ impl Key {
             }
             Kind::Label => {
                 CandidateId::new(text).map_err(|error| error.to_string())?;
+            }
+            Kind::Listen => {
+                text.parse::<ListenAddress>()
+                    .map_err(|error| error.to_string())?;
             }
             Kind::Path if text.is_empty() => return Err("the path is empty".to_owned()),
             Kind::Choice(choices) if !choices.contains(&text) => {

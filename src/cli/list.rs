@@ -1,34 +1,16 @@
 //! `incumbent list`: every election that the stores know.
 
-use incumbent::election::{Listing, Observer};
 use incumbent::observe::ElectionView;
-use serde::Serialize;
+use incumbent::observe::document::{Asked, Document, List as Listed, Status};
 
 use super::args::{Format, List};
 use super::electorate;
 use super::exit::{Exit, Failure};
 use super::output::{self, Tone, one_line, table};
-use super::report::{self, Report};
+use super::report;
 use super::runtime;
 use super::settings::{Settings, Typed};
 use super::status::ms;
-
-#[derive(Serialize)]
-struct Document {
-    schema: &'static str,
-    majority: usize,
-    elections: Vec<Report>,
-    stores: Vec<Answered>,
-}
-
-/// Whether a store told its elections.
-#[derive(Serialize)]
-struct Answered {
-    store: String,
-    /// `ok`, or why it did not tell, as in the report of an election.
-    state: &'static str,
-    error: Option<String>,
-}
 
 /// Shows all elections.
 ///
@@ -46,46 +28,16 @@ pub(crate) fn list(arguments: &List) -> Result<Exit, Failure> {
         let views = observer.views(&listing.elections).await;
         (listing, views)
     });
-    let exit = exit(&observer, &listing);
-    let stores = answered(&listing);
+    let exit = report::answered(&observer, &listing.stores);
+    let document = Document::<Listed>::list(observer.electorate(), &views, &listing.stores);
     match arguments.output.output {
-        Format::Json => output::print_json(&Document {
-            schema: "incumbent.list.v1",
-            majority: observer.electorate().majority(),
-            elections: views.iter().map(Report::new).collect(),
-            stores,
-        })?,
-        Format::Text => output::print(&text(&views, &stores, exit))?,
+        Format::Json => output::print_json(&document)?,
+        Format::Text => output::print(&text(&views, &document.content.stores, exit))?,
     }
     Ok(exit)
 }
 
-fn answered(listing: &Listing) -> Vec<Answered> {
-    let stores = listing.stores.iter().map(|(store, told)| Answered {
-        store: store.to_string(),
-        state: told.as_ref().err().map_or("ok", report::trouble),
-        error: told.as_ref().err().map(ToString::to_string),
-    });
-    stores.collect()
-}
-
-fn exit(observer: &Observer, listing: &Listing) -> Exit {
-    let electorate = observer.electorate();
-    let errors = listing
-        .stores
-        .iter()
-        .filter_map(|(_, told)| told.as_ref().err());
-    let (refused, other): (Vec<_>, Vec<_>) = errors.partition(|error| error.is_denied());
-    if electorate.size() - refused.len() - other.len() >= electorate.majority() {
-        Exit::Success
-    } else if refused.len() > other.len() {
-        Exit::Refused
-    } else {
-        Exit::Unreachable
-    }
-}
-
-fn text(views: &[ElectionView], stores: &[Answered], exit: Exit) -> String {
+fn text(views: &[ElectionView], stores: &[Asked], exit: Exit) -> String {
     const HEADER: [&str; 8] = [
         "ELECTION",
         "STATE",
@@ -113,7 +65,7 @@ fn text(views: &[ElectionView], stores: &[Answered], exit: Exit) -> String {
 }
 
 fn row(view: &ElectionView) -> (Tone, [String; 8]) {
-    let election = Report::new(view);
+    let election = Status::new(view);
     let holder = election.holder.as_ref();
     let row = [
         election.election.clone(),

@@ -3,9 +3,12 @@
 mod leading;
 
 use std::io::{IsTerminal, stdin};
+use std::sync::Arc;
 
 use futures_util::StreamExt;
 use incumbent::election::{ElectionBuilder, Overrun};
+use incumbent::http::{Server, ServerOptions};
+use incumbent::observe::ProgramCounters;
 use incumbent::protocol::ElectionName;
 use incumbent::supervise::{Estate, Event, Keeper, Program};
 use incumbent::{CampaignError, Election, Leadership};
@@ -43,6 +46,8 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
             path.display()
         );
     }
+    let counters = Arc::new(ProgramCounters::default());
+    let server = serve(&election, &settings, &counters)?;
     let outcome = runtime()?.block_on(async {
         let mut signals = Signals::new(SIGNALS).map_err(|error| {
             Failure::internal(format_args!("signals cannot be received: {error}"))
@@ -53,12 +58,14 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
             signals: &mut signals,
             keeper: keeping::attach(keeper, &estate)?,
             estate: &estate,
+            counters: &counters,
         };
         let outcome = runner.run(program).await;
         runner.keeper.close().await;
         election.finished().await;
         outcome
     });
+    drop(server);
     Ok(outcome.unwrap_or_else(|failure| {
         tracing::error!("{failure}");
         failure.exit
@@ -67,6 +74,29 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
 
 /// Every signal that is taken before it can end this process behind its own back.
 const SIGNALS: [i32; 7] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH];
+
+/// Starts the HTTP server, if there is to be one. Nothing of it exists before this.
+fn serve(
+    election: &Election,
+    settings: &Settings,
+    counters: &Arc<ProgramCounters>,
+) -> Result<Option<Server>, Failure> {
+    let Some(options) = settings.http()? else {
+        return Ok(None);
+    };
+    let listen = options.listen;
+    let options = ServerOptions {
+        program: Some(Arc::clone(counters)),
+        ..options
+    };
+    let server = Server::start(election.clone(), options).map_err(|error| {
+        Failure::configuration(format!(
+            "the HTTP server cannot listen at {listen}: {error}"
+        ))
+    })?;
+    tracing::info!("HTTP is served at http://{}/", server.address());
+    Ok(Some(server))
+}
 
 fn builder(name: &ElectionName, settings: &Settings) -> Result<ElectionBuilder, Failure> {
     settings.timing()?;
@@ -89,6 +119,7 @@ struct Runner<'a> {
     signals: &'a mut Signals,
     keeper: Keeper,
     estate: &'a Estate,
+    counters: &'a ProgramCounters,
 }
 
 impl Runner<'_> {
@@ -106,6 +137,7 @@ impl Runner<'_> {
             stop_timeout: self.settings.stop_timeout(),
             signals: self.signals,
             keeper: &mut self.keeper,
+            counters: self.counters,
         };
         let exit = leading.run(program).await;
         leadership.resign().await;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use config::{Config, Value};
 use incumbent::election::ConfigError;
+use incumbent::http::{InvalidListenAddress, ServerOptions};
 use incumbent::protocol::{ElectionName, Timing, TimingConfig};
 use incumbent::store::{StoreAddress, StoreOptions};
 use incumbent::supervise::Estate;
@@ -58,6 +59,8 @@ struct Values {
     #[serde(default, with = "humantime_serde")]
     wait_timeout: Option<Duration>,
     conflict_exit_code: u8,
+    listen: Option<String>,
+    control_token_file: Option<PathBuf>,
     log_format: LogFormat,
     log_level: LogLevel,
 }
@@ -184,7 +187,9 @@ impl Typed {
         layer.flag("id", options.id.as_deref())?;
         layer.flag("no_wait", options.no_wait.then_some("true"))?;
         layer.flag("wait_timeout", options.wait_timeout.as_deref())?;
-        layer.flag("conflict_exit_code", status.as_deref())
+        layer.flag("conflict_exit_code", status.as_deref())?;
+        layer.flag("listen", options.listen.as_deref())?;
+        layer.flag("control_token_file", options.control_token_file.as_deref())
     }
 }
 
@@ -338,6 +343,26 @@ impl Settings {
         self.values.conflict_exit_code
     }
 
+    /// What the HTTP server is started with, if there is to be one.
+    ///
+    /// # Errors
+    ///
+    /// When the token cannot be read.
+    pub(crate) fn http(&self) -> Result<Option<ServerOptions>, Failure> {
+        let Some(listen) = &self.values.listen else {
+            return Ok(None);
+        };
+        let listen = listen
+            .parse()
+            .map_err(|error: InvalidListenAddress| Failure::new(Exit::Configuration, error))?;
+        let token = self.values.control_token_file.as_deref();
+        let token = token.map(|path| self.secret_from("control_token_file", "token", path));
+        Ok(Some(ServerOptions {
+            token: token.transpose()?,
+            ..ServerOptions::new(listen)
+        }))
+    }
+
     /// How the log is written.
     pub(crate) fn log_format(&self) -> LogFormat {
         self.values.log_format
@@ -375,16 +400,18 @@ impl Settings {
         };
         match layer("password").cmp(&layer("password_file")) {
             std::cmp::Ordering::Greater => Ok(text),
-            std::cmp::Ordering::Less => self.password_from(path).map(Some),
+            std::cmp::Ordering::Less => self
+                .secret_from("password_file", "password", path)
+                .map(Some),
             std::cmp::Ordering::Equal => Err(self.both_set("password", "password_file")),
         }
     }
 
-    fn password_from(&self, path: &Path) -> Result<SecretString, Failure> {
+    fn secret_from(&self, key: &str, what: &str, path: &Path) -> Result<SecretString, Failure> {
         let cannot = |why: &str| {
-            let origin = self.origin("password_file").map(ToString::to_string);
+            let origin = self.origin(key).map(ToString::to_string);
             Failure::configuration(format!(
-                "{}: the password file {} cannot be used: {why}",
+                "{}: the {what} file {} cannot be used: {why}",
                 origin.unwrap_or_default(),
                 path.display()
             ))

@@ -2,25 +2,17 @@
 
 use std::time::Duration;
 
+use incumbent::observe::document::{self, Document};
 use incumbent::observe::{ElectionView, State};
 use incumbent::protocol::{ElectionName, WallMillis};
-use serde::Serialize;
 
 use super::args::{Format, Status};
 use super::electorate;
 use super::exit::{Exit, Failure};
 use super::output::{self, Tone, duration, moment, table};
-use super::report::{self, Report};
+use super::report;
 use super::runtime;
 use super::settings::{Settings, Typed};
-
-#[derive(Serialize)]
-struct Document<'a> {
-    schema: &'static str,
-    majority: usize,
-    #[serde(flatten)]
-    election: &'a Report,
-}
 
 /// Shows one election.
 ///
@@ -36,20 +28,15 @@ pub(crate) fn status(arguments: &Status) -> Result<Exit, Failure> {
     super::warn(&settings);
     let observer = electorate::observe(&settings)?;
     let view = runtime()?.block_on(observer.view(&name));
-    let majority = observer.electorate().majority();
-    let election = &Report::new(&view);
+    let document = Document::<document::Status>::from(&view);
     match arguments.output.output {
-        Format::Json => output::print_json(&Document {
-            schema: "incumbent.status.v1",
-            majority,
-            election,
-        })?,
-        Format::Text => output::print(&text(&view, election, majority))?,
+        Format::Json => output::print_json(&document)?,
+        Format::Text => output::print(&text(&view, &document.content))?,
     }
     Ok(report::exit(&view.state))
 }
 
-fn text(view: &ElectionView, election: &Report, majority: usize) -> String {
+fn text(view: &ElectionView, election: &document::Status) -> String {
     let state = report::tone(&view.state).paint(&sentence(view));
     let mut text = format!("{}: {state}\n", election.election);
     let mut line = |name: &str, value: Option<String>| {
@@ -85,7 +72,7 @@ fn text(view: &ElectionView, election: &Report, majority: usize) -> String {
     if election.stores.len() > 1 || election.stores.iter().any(|store| store.error.is_some()) {
         text.push_str("\nstores");
         if election.stores.len() > 1 {
-            text.push_str(&format!(", of which {majority} decide"));
+            text.push_str(&format!(", of which {} decide", election.majority));
         }
         text.push('\n');
         text.push_str(&indented(&stores(election)));
@@ -114,7 +101,7 @@ fn sentence(view: &ElectionView) -> String {
     text.to_owned()
 }
 
-fn candidates(election: &Report) -> String {
+fn candidates(election: &document::Status) -> String {
     let rows = election.candidates.iter().map(|candidate| {
         let person = &candidate.person;
         let (tone, role) = match candidate.leads {
@@ -133,7 +120,7 @@ fn candidates(election: &Report) -> String {
     table(["ID", "HOST", "PID", "ROLE", "SEEN"], rows.collect())
 }
 
-fn stores(election: &Report) -> String {
+fn stores(election: &document::Status) -> String {
     let rows = election.stores.iter().map(|store| {
         let said = store.error.clone().or_else(|| store.holder.clone());
         let row = [
@@ -147,7 +134,7 @@ fn stores(election: &Report) -> String {
                 .unwrap_or_default(),
             said.unwrap_or_default(),
         ];
-        (store.tone(), row)
+        (report::store_tone(store), row)
     });
     table(
         ["STORE", "STATE", "TERM", "BEAT", "CHANGED", "HOLDER"],

@@ -1,15 +1,16 @@
 //! What is told to programs: the one schema behind `-o json` and behind the JSON of the HTTP server.
 //!
-//! Every document names its schema and version. A version is kept as long as fields are only added.
-//! Times are milliseconds, since the epoch or as a duration; what is not known is `null`.
+//! Every document names its schema and version; within a version, fields are only added. All times are
+//! milliseconds, since the epoch or as a duration, and all ages are by the clock of the store that told
+//! them. What is not known is `null`.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Contender, ElectionView, HistoryView, PastTerm, StoreView, Told};
-use crate::protocol::{Identity, Occupancy, WallMillis};
-use crate::store::{Change, StoreError};
+use super::{Contender, ElectionView, HistoryView, PastTerm, State, StoreView, Told};
+use crate::protocol::{CandidateId, Electorate, Identity, Occupancy, Record, WallMillis};
+use crate::store::{Change, Inspection, StoreError};
 
 /// A document, with the schema it follows.
 #[derive(Debug, Serialize)]
@@ -26,7 +27,10 @@ pub struct Document<T> {
 pub struct Status {
     /// Its name.
     pub election: String,
-    /// How it stands: [`State::word`](super::State::word).
+    /// How many stores have to agree.
+    pub majority: usize,
+    /// How it stands: `held`, `foreign`, `vacant`, `absent`, `divided`, `unreachable`, `forbidden` or
+    /// `garbled`.
     pub state: &'static str,
     /// Who holds it.
     pub holder: Option<Person>,
@@ -34,24 +38,69 @@ pub struct Status {
     pub term: Option<u64>,
     /// The heartbeat counter.
     pub beat: Option<i64>,
-    /// How long ago the leader last beat, by the clock of a store.
-    pub beat_age_ms: Option<u64>,
-    /// Whether the counter has stood still for longer than the window.
-    pub stalled: bool,
     /// How long the counter must stand still before a takeover.
     pub window_ms: Option<u64>,
-    /// How long the leader may still act if no further heartbeat comes.
+    /// How long the leader may still act if no further heartbeat comes, give or take a round trip.
     pub tenure_left_ms: Option<u64>,
-    /// When the holder was granted it, or when it was released, by the clock of a store.
+    /// When the holder was granted it, since the epoch.
     pub since_ms: Option<u64>,
-    /// How long the holder has held it, by the same clock.
+    /// How long ago that is.
     pub held_for_ms: Option<u64>,
+    /// How long ago the record last changed: a heartbeat, a claim or a release.
+    pub changed_ago_ms: Option<u64>,
+    /// Whether the counter has stood still for longer than the window.
+    pub stalled: bool,
+    /// Whether the holder may still be waiting out its probation.
+    pub unproven: bool,
     /// Who campaigns, the leader first.
     pub candidates: Vec<Candidate>,
-    /// How many stores have to agree.
-    pub majority: usize,
-    /// What each of them says.
+    /// What each store says, in the order of configuration.
     pub stores: Vec<Store>,
+}
+
+/// A candidate, as it introduced itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct Person {
+    /// The id of its candidacy.
+    pub id: String,
+    /// Its host, when a store knows it.
+    pub host: Option<String>,
+    /// Its process there.
+    pub pid: Option<u32>,
+    /// The version of incumbent it runs.
+    pub version: Option<String>,
+}
+
+/// A candidate that campaigns.
+#[derive(Debug, Serialize)]
+pub struct Candidate {
+    /// Who it is.
+    #[serde(flatten)]
+    pub person: Person,
+    /// Whether it leads.
+    pub leads: bool,
+    /// How long ago a store last heard of it.
+    pub seen_ago_ms: u64,
+}
+
+/// What one store says.
+#[derive(Debug, Serialize)]
+pub struct Store {
+    /// Its address, without secrets.
+    pub store: String,
+    /// How its record stands: `held`, `foreign`, `vacant` or `absent`; or why it did not tell:
+    /// `unreachable`, `forbidden`, `garbled` or `unusable`.
+    pub state: &'static str,
+    /// Who holds its record.
+    pub holder: Option<String>,
+    /// The term of its record.
+    pub term: Option<u64>,
+    /// The counter of its record.
+    pub beat: Option<i64>,
+    /// How long ago its record last changed.
+    pub changed_ago_ms: Option<u64>,
+    /// Why it did not tell.
+    pub error: Option<String>,
 }
 
 /// `incumbent.candidates.v1`: who campaigns for one election.
@@ -65,12 +114,12 @@ pub struct Candidates {
     pub stores: Vec<Asked>,
 }
 
-/// `incumbent.history.v1`: the last terms of one election, the newest first.
+/// `incumbent.history.v1`: the last terms of one election.
 #[derive(Debug, Serialize)]
 pub struct History {
     /// The election.
     pub election: String,
-    /// Its terms.
+    /// Its terms, the newest first.
     pub terms: Vec<Term>,
     /// The stores, with what is wrong with one.
     pub stores: Vec<Asked>,
@@ -79,35 +128,12 @@ pub struct History {
 /// `incumbent.list.v1`: all elections of the stores.
 #[derive(Debug, Serialize)]
 pub struct List {
+    /// How many stores have to agree.
+    pub majority: usize,
     /// The elections, by name.
     pub elections: Vec<Status>,
     /// The stores, with what is wrong with one.
     pub stores: Vec<Asked>,
-}
-
-/// A candidate, as it introduced itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Person {
-    /// The id of its candidacy.
-    pub id: String,
-    /// Its host; not known of a holder that left no introduction.
-    pub host: Option<String>,
-    /// Its process there.
-    pub pid: Option<u32>,
-    /// The version of incumbent it runs.
-    pub version: Option<String>,
-}
-
-/// Somebody who campaigns.
-#[derive(Debug, Serialize)]
-pub struct Candidate {
-    /// Who.
-    #[serde(flatten)]
-    pub person: Person,
-    /// Whether it leads.
-    pub leads: bool,
-    /// How long ago a store last heard of it, by that store's clock.
-    pub last_seen_ago_ms: u64,
 }
 
 /// One leadership.
@@ -131,67 +157,38 @@ pub struct Term {
     pub stores: usize,
 }
 
-/// What one store says of one election.
-#[derive(Debug, Serialize)]
-pub struct Store {
-    /// Its address, without secrets.
-    pub store: String,
-    /// How its record stands: `held`, `foreign`, `vacant`, `absent`, or `unknown` without an answer.
-    pub state: &'static str,
-    /// Who holds its record.
-    pub holder: Option<String>,
-    /// The term of its record.
-    pub term: Option<u64>,
-    /// The counter of its record.
-    pub beat: Option<i64>,
-    /// How long ago its record last changed.
-    pub changed_ago_ms: Option<u64>,
-    /// Why it did not answer.
-    pub problem: Option<Problem>,
-}
-
 /// Whether a store answered.
 #[derive(Debug, Serialize)]
 pub struct Asked {
     /// Its address, without secrets.
     pub store: String,
-    /// Why it did not answer.
-    pub problem: Option<Problem>,
-}
-
-/// Why a store did not answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Problem {
-    /// `unreachable`, `refused`, `garbled`, or `unusable`.
-    pub kind: &'static str,
-    /// What the store or the system said.
-    pub message: String,
+    /// `ok`; or why it did not tell, as in [`Store::state`].
+    pub state: &'static str,
+    /// What it or the system said.
+    pub error: Option<String>,
 }
 
 impl From<&ElectionView> for Document<Status> {
     fn from(view: &ElectionView) -> Self {
         Self {
             schema: "incumbent.status.v1",
-            content: view.into(),
+            content: Status::new(view),
         }
     }
 }
 
 impl From<&ElectionView> for Document<Candidates> {
     fn from(view: &ElectionView) -> Self {
+        let stores = view
+            .stores
+            .iter()
+            .map(|store| Asked::new(&store.store, store.inspection.as_ref().err()));
         Self {
             schema: "incumbent.candidates.v1",
             content: Candidates {
                 election: view.election.as_str().to_owned(),
-                candidates: view.candidates.iter().map(Candidate::from).collect(),
-                stores: view
-                    .stores
-                    .iter()
-                    .map(|store| Asked {
-                        store: store.store.to_string(),
-                        problem: store.inspection.as_ref().err().map(Problem::from),
-                    })
-                    .collect(),
+                candidates: view.candidates.iter().map(Candidate::new).collect(),
+                stores: stores.collect(),
             },
         }
     }
@@ -203,7 +200,7 @@ impl From<&HistoryView> for Document<History> {
             schema: "incumbent.history.v1",
             content: History {
                 election: view.election.as_str().to_owned(),
-                terms: view.terms.iter().map(Term::from).collect(),
+                terms: view.terms.iter().map(Term::new).collect(),
                 stores: asked(&view.stores),
             },
         }
@@ -213,11 +210,12 @@ impl From<&HistoryView> for Document<History> {
 impl Document<List> {
     /// A list of elections.
     #[must_use]
-    pub fn list(views: &[ElectionView], stores: &Told<()>) -> Self {
+    pub fn list(electorate: Electorate, views: &[ElectionView], stores: &Told<()>) -> Self {
         Self {
             schema: "incumbent.list.v1",
             content: List {
-                elections: views.iter().map(Status::from).collect(),
+                majority: electorate.majority(),
+                elections: views.iter().map(Status::new).collect(),
                 stores: asked(stores),
             },
         }
@@ -225,74 +223,27 @@ impl Document<List> {
 }
 
 fn asked(stores: &Told<()>) -> Vec<Asked> {
-    let asked = stores.iter().map(|(store, told)| Asked {
-        store: store.to_string(),
-        problem: told.as_ref().err().map(Problem::from),
-    });
+    let asked = stores
+        .iter()
+        .map(|(store, told)| Asked::new(store, told.as_ref().err()));
     asked.collect()
 }
 
-impl From<&ElectionView> for Status {
-    fn from(view: &ElectionView) -> Self {
-        let holding = view.leader();
-        let (last_term, vacant_since) = match &view.state {
-            super::State::Vacant { term, since } => (Some(term.get()), *since),
-            _ => (None, None),
-        };
-        let since = holding.and_then(|holding| holding.since).or(vacant_since);
+impl Asked {
+    fn new(store: &str, error: Option<&StoreError>) -> Self {
         Self {
-            election: view.election.as_str().to_owned(),
-            state: view.state.word(),
-            holder: holding.map(|holding| match &holding.identity {
-                Some(identity) => identity.into(),
-                None => Person {
-                    id: holding.holder.as_str().to_owned(),
-                    host: None,
-                    pid: None,
-                    version: None,
-                },
-            }),
-            term: holding.map(|holding| holding.term.get()).or(last_term),
-            beat: holding.map(|holding| holding.beat.get()),
-            beat_age_ms: holding.and_then(|holding| holding.beat_age).map(millis),
-            stalled: holding.is_some_and(super::Holding::is_stalled),
-            window_ms: holding.map(|holding| millis(holding.window)),
-            tenure_left_ms: holding.and_then(super::Holding::tenure_left).map(millis),
-            since_ms: since.map(WallMillis::get),
-            held_for_ms: holding.and_then(|holding| holding.held_for).map(millis),
-            candidates: view.candidates.iter().map(Candidate::from).collect(),
-            majority: view.electorate.majority(),
-            stores: view.stores.iter().map(Store::from).collect(),
+            store: store.to_owned(),
+            state: error.map_or("ok", trouble),
+            error: error.map(ToString::to_string),
         }
     }
 }
 
-impl From<&Identity> for Person {
-    fn from(identity: &Identity) -> Self {
-        Self {
-            id: identity.id().as_str().to_owned(),
-            host: Some(identity.host().to_owned()),
-            pid: Some(identity.pid()),
-            version: Some(identity.version().to_owned()),
-        }
-    }
-}
-
-impl From<&Contender> for Candidate {
-    fn from(contender: &Contender) -> Self {
-        Self {
-            person: (&contender.identity).into(),
-            leads: contender.leads,
-            last_seen_ago_ms: millis(contender.age),
-        }
-    }
-}
-
-impl From<&PastTerm> for Term {
-    fn from(past: &PastTerm) -> Self {
+impl Term {
+    fn new(past: &PastTerm) -> Self {
         Self {
             term: past.term.get(),
-            holder: (&past.holder).into(),
+            holder: person(past.holder.id(), Some(&past.holder)),
             from_ms: past.from.get(),
             to_ms: past.to.map(WallMillis::get),
             began: match past.began {
@@ -309,58 +260,154 @@ impl From<&PastTerm> for Term {
     }
 }
 
-impl From<&StoreView> for Store {
-    fn from(view: &StoreView) -> Self {
-        let seen = view.inspection.as_ref().ok();
-        let record = seen.map(|inspection| &inspection.record);
-        let known = record.filter(|record| record.occupancy != Occupancy::Absent);
-        Self {
-            store: view.store.to_string(),
-            state: record.map_or("unknown", |record| match record.occupancy {
-                Occupancy::Absent => "absent",
-                Occupancy::Vacant => "vacant",
-                Occupancy::Held { .. } => "held",
-                Occupancy::Foreign { .. } => "foreign",
-            }),
-            holder: known
-                .and_then(|record| record.holder())
-                .map(|id| id.as_str().to_owned()),
-            term: known.map(|record| record.term.get()),
-            beat: known.map(|record| match record.occupancy {
-                // The counter that stands on the key: a foreign program's is not in the record.
-                Occupancy::Foreign {
-                    counter: Some(counter),
-                    ..
-                } => counter.get(),
-                Occupancy::Foreign { counter: None, .. }
-                | Occupancy::Absent
-                | Occupancy::Vacant
-                | Occupancy::Held { .. } => record.beat.get(),
-            }),
-            changed_ago_ms: seen.and_then(|inspection| {
-                let changed = inspection.changed?;
-                Some(inspection.clock.get().saturating_sub(changed.get()))
-            }),
-            problem: view.inspection.as_ref().err().map(Problem::from),
-        }
-    }
-}
-
-impl From<&StoreError> for Problem {
-    fn from(error: &StoreError) -> Self {
-        let kind = match error {
-            StoreError::Unreachable { .. } | StoreError::Unknown { .. } => "unreachable",
-            StoreError::Denied { .. } => "refused",
-            StoreError::Garbled { .. } => "garbled",
-            StoreError::Unwritable { .. } | StoreError::Unexpected { .. } => "unusable",
+impl Status {
+    /// Writes down what was seen.
+    #[must_use]
+    pub fn new(view: &ElectionView) -> Self {
+        let leader = view.leader();
+        let shown = shown(view);
+        let since = leader.and_then(|leader| leader.since);
+        let changed_ago = match &view.state {
+            State::Held(holding) => holding.beat_age,
+            State::Foreign { idle } => *idle,
+            _ => shown.and_then(|one| ago(one, one.changed)),
         };
         Self {
-            kind,
-            message: error.to_string(),
+            election: view.election.as_str().to_owned(),
+            majority: view.electorate.majority(),
+            state: view.state.word(),
+            holder: leader.map(|leader| person(&leader.holder, leader.identity.as_ref())),
+            term: shown.map(|one| one.record.term.get()),
+            beat: leader
+                .map(|leader| leader.beat.get())
+                .or_else(|| shown.map(|one| counter(&one.record))),
+            window_ms: leader.map(|leader| millis(leader.window)),
+            tenure_left_ms: leader
+                .and_then(crate::observe::Holding::tenure_left)
+                .map(millis),
+            since_ms: since.map(WallMillis::get),
+            held_for_ms: leader
+                .and(shown)
+                .and_then(|one| ago(one, one.since))
+                .map(millis),
+            changed_ago_ms: changed_ago.map(millis),
+            stalled: leader.is_some_and(crate::observe::Holding::is_stalled),
+            unproven: leader.is_some_and(|leader| leader.unproven),
+            candidates: view.candidates.iter().map(Candidate::new).collect(),
+            stores: view.stores.iter().map(Store::new).collect(),
         }
     }
 }
 
+/// The record that stands for the others: of the holder, or else the one with the highest term.
+fn shown(view: &ElectionView) -> Option<&Inspection> {
+    let answers = view
+        .stores
+        .iter()
+        .filter_map(|store| store.inspection.as_ref().ok());
+    match &view.state {
+        State::Held(holding) => {
+            let same = answers.filter(|one| one.record.is_held_by(&holding.holder, holding.term));
+            same.min_by_key(|one| one.since)
+        }
+        State::Foreign { .. } => {
+            let foreign =
+                answers.filter(|one| matches!(one.record.occupancy, Occupancy::Foreign { .. }));
+            foreign.max_by_key(|one| counter(&one.record))
+        }
+        State::Vacant { .. } => answers.max_by_key(|one| one.record.term),
+        _ => None,
+    }
+}
+
+impl Candidate {
+    fn new(contender: &Contender) -> Self {
+        let identity = &contender.identity;
+        Self {
+            person: person(identity.id(), Some(identity)),
+            leads: contender.leads,
+            seen_ago_ms: millis(contender.age),
+        }
+    }
+}
+
+impl Store {
+    fn new(view: &StoreView) -> Self {
+        let store = view.store.to_string();
+        match &view.inspection {
+            Ok(one) => {
+                let known = one.record != Record::ABSENT;
+                Self {
+                    store,
+                    state: record_state(&one.record),
+                    holder: one.record.holder().map(|id| id.as_str().to_owned()),
+                    term: known.then(|| one.record.term.get()),
+                    beat: known.then(|| counter(&one.record)),
+                    changed_ago_ms: ago(one, one.changed).map(millis),
+                    error: None,
+                }
+            }
+            Err(error) => Self {
+                store,
+                state: trouble(error),
+                holder: None,
+                term: None,
+                beat: None,
+                changed_ago_ms: None,
+                error: Some(error.to_string()),
+            },
+        }
+    }
+}
+
+/// The state of a store that could not be asked, in one word.
+fn trouble(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Unreachable { .. } | StoreError::Unknown { .. } => "unreachable",
+        StoreError::Denied { .. } => "forbidden",
+        StoreError::Garbled { .. } => "garbled",
+        _ => "unusable",
+    }
+}
+
+fn record_state(record: &Record) -> &'static str {
+    match record.occupancy {
+        Occupancy::Absent => "absent",
+        Occupancy::Vacant => "vacant",
+        Occupancy::Held { .. } => "held",
+        Occupancy::Foreign { .. } => "foreign",
+    }
+}
+
+fn person(id: &CandidateId, identity: Option<&Identity>) -> Person {
+    Person {
+        id: id.as_str().to_owned(),
+        host: identity.map(|identity| identity.host().to_owned()),
+        pid: identity.map(Identity::pid),
+        version: identity.map(|identity| identity.version().to_owned()),
+    }
+}
+
+/// The counter that stands on the key: a foreign program's is not in the record.
+fn counter(record: &Record) -> i64 {
+    match record.occupancy {
+        Occupancy::Foreign {
+            counter: Some(counter),
+            ..
+        } => counter.get(),
+        Occupancy::Foreign { counter: None, .. }
+        | Occupancy::Absent
+        | Occupancy::Vacant
+        | Occupancy::Held { .. } => record.beat.get(),
+    }
+}
+
+fn ago(one: &Inspection, at: Option<WallMillis>) -> Option<Duration> {
+    let ago = one.clock.get().saturating_sub(at?.get());
+    Some(Duration::from_millis(ago))
+}
+
+/// Whole milliseconds.
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -20,13 +20,20 @@ pub enum KillCause {
     StopTimeout,
     /// It had not ended by the deadline of its leadership.
     Deadline,
-    /// The process that elects was gone.
-    ElectorGone,
+    /// Somebody asked for it.
+    Asked,
+    /// Its keeper had died.
+    KeeperLost,
 }
 
 impl KillCause {
     /// Every cause.
-    pub const ALL: [Self; 3] = [Self::StopTimeout, Self::Deadline, Self::ElectorGone];
+    pub const ALL: [Self; 4] = [
+        Self::StopTimeout,
+        Self::Deadline,
+        Self::Asked,
+        Self::KeeperLost,
+    ];
 
     /// The cause in one word, as the metrics call it.
     #[must_use]
@@ -34,7 +41,8 @@ impl KillCause {
         match self {
             Self::StopTimeout => "stop-timeout",
             Self::Deadline => "deadline",
-            Self::ElectorGone => "elector-gone",
+            Self::Asked => "asked",
+            Self::KeeperLost => "keeper-lost",
         }
     }
 }

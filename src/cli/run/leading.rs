@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use incumbent::protocol::Timing;
+use incumbent::election::clock;
+use incumbent::observe::{KillCause, ProgramCounters};
+use incumbent::protocol::{Timestamp, Timing};
 use incumbent::supervise::{Cause, Event, Keeper, Program, ProgramExit, StartFailure};
 use incumbent::{Election, Leadership};
 use rustix::process::Signal;
@@ -20,6 +22,7 @@ pub(super) struct Leading<'a> {
     pub(super) stop_timeout: Duration,
     pub(super) signals: &'a mut Signals,
     pub(super) keeper: &'a mut Keeper,
+    pub(super) counters: &'a ProgramCounters,
 }
 
 /// What has become of the program so far.
@@ -33,6 +36,8 @@ struct Course {
     lost: bool,
     /// The keeper died, and the program with it.
     unkept: bool,
+    /// When the program was first asked to stop.
+    stopping: Option<Timestamp>,
 }
 
 impl Leading<'_> {
@@ -75,8 +80,11 @@ impl Leading<'_> {
                 biased;
                 event = self.keeper.event() => {
                     if event == Event::Dead {
+                        let took = course.stopping.map(|since| clock::now().since(since));
+                        self.counters.ended(took);
                         return course;
                     }
+                    self.count(&event, &mut course);
                     self.note(event, &mut course);
                 }
                 Ok(()) = deadlines.changed() => {
@@ -111,6 +119,22 @@ impl Leading<'_> {
                     self.keeper.signal(signal);
                 }
             }
+        }
+    }
+
+    fn count(&self, event: &Event, course: &mut Course) {
+        match event {
+            Event::Started(_) => self.counters.started(),
+            Event::Stopping(_) => {
+                course.stopping.get_or_insert_with(clock::now);
+            }
+            Event::Killing(cause) => self.counters.killed(match cause {
+                Cause::Deadline => KillCause::Deadline,
+                Cause::StopTimeout => KillCause::StopTimeout,
+                _ => KillCause::Asked,
+            }),
+            Event::KeeperLost => self.counters.killed(KillCause::KeeperLost),
+            _ => {}
         }
     }
 
