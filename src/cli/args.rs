@@ -51,7 +51,7 @@ by the stores, 78 wrong configuration.";
 pub(crate) enum Command {
     /// Campaign, and run a program while elected
     #[command(after_help = RUN_AFTER_HELP)]
-    Run(Run),
+    Run(Box<Run>),
     /// Show who holds an election
     #[command(after_help = STATUS_AFTER_HELP)]
     Status(Status),

@@ -47,7 +47,7 @@ pub(crate) fn main() -> ExitCode {
         Err(answer) => return answered(&answer).into(),
     };
     let done = match arguments.command {
-        Command::Run(run) => run::run(run),
+        Command::Run(run) => run::run(*run),
         Command::Status(status) => status::status(&status),
         Command::List(list) => list::list(&list),
         Command::Explain(explain) => explain::explain(&explain),

@@ -16,7 +16,7 @@ const COMMANDS: [&[&str]; 10] = [
 ];
 
 /// Every option of `run`.
-const RUN: [&str; 21] = [
+const RUN: [&str; 23] = [
     "--store",
     "--key-prefix",
     "--username",
@@ -31,6 +31,8 @@ const RUN: [&str; 21] = [
     "--no-wait",
     "--wait-timeout",
     "--conflict-exit-code",
+    "--listen",
+    "--control-token-file",
     "--config",
     "--log-format",
     "--log-level",

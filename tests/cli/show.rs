@@ -111,6 +111,7 @@ fn a_held_election_is_shown_with_its_holder() {
         "term",
         "beat",
         "window_ms",
+        "tenure_left_ms",
         "since_ms",
         "held_for_ms",
         "changed_ago_ms",

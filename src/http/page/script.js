@@ -98,7 +98,7 @@ function localise(root) {
   for (const time of root.querySelectorAll("time[data-at]")) {
     time.title = time.textContent;
     time.textContent = new Date(Number(time.dataset.at)).toLocaleString([], {
-      dateStyle: "short", timeStyle: "medium",
+      month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit",
     });
   }
 }

@@ -16,9 +16,9 @@ pub(super) fn terms(history: &HistoryView, id: &str) -> String {
         format_args!(
             "<details data-keep=\"{id}-terms\"><summary>Terms and why they ended</summary>\
              <div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Terms\" data-keep=\"{id}-scroll\"><table>\
-             <thead><tr><th scope=\"col\">Token</th><th scope=\"col\">Leader</th><th scope=\"col\">From</th>\
-             <th scope=\"col\">Until</th><th scope=\"col\">Why it ended</th>\
-             <th scope=\"col\" class=\"number\">Gap after</th></tr></thead><tbody>"
+             <thead><tr><th scope=\"col\">From</th><th scope=\"col\">Leader</th>\
+             <th scope=\"col\">Why it ended</th><th scope=\"col\" class=\"number\">Gap after</th>\
+             <th scope=\"col\">Until</th><th scope=\"col\">Token</th></tr></thead><tbody>"
         ),
     );
     for term in history.terms.iter().take(LISTED) {
@@ -42,13 +42,13 @@ fn row(html: &mut String, term: &PastTerm) {
     put(
         html,
         format_args!(
-            "<tr class=\"{class}\"><td><code>{}</code></td><td>{} <span class=\"muted\">{}</span></td>\
-             <td>{}</td><td>{}</td><td>{why}</td><td class=\"number\">{gap}</td></tr>",
-            term.term,
+            "<tr class=\"{class}\"><td>{}</td><td>{} <span class=\"muted\">{}</span></td>\
+             <td class=\"why\">{why}</td><td class=\"number\">{gap}</td><td>{}</td><td><code>{}</code></td></tr>",
+            moment::time(term.from),
             escaped(term.holder.host()),
             term.holder.pid(),
-            moment::time(term.from),
             until.unwrap_or_default(),
+            term.term,
         ),
     );
 }
