@@ -248,6 +248,8 @@ fn a_candidate_that_is_stopped_while_it_claims_leaves_nothing_behind() {
     wait_until("it holds the record", || {
         home.run(&status).json()["state"] == "held"
     });
+    // The release takes its time, and is waited for.
+    server.command(&["CLIENT", "PAUSE", "300", "ALL"]);
     candidate.signal(Signal::TERM);
     assert_eq!(candidate.wait(), 143);
     assert_eq!(home.run(&status).json()["state"], "vacant");
