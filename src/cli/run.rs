@@ -156,7 +156,8 @@ impl Runner<'_> {
                 signal = ended_by(self.signals) => return Ok(Standby::Ended(signal)),
                 event = self.keeper.event() => match event {
                     Event::Ready { containment, memory_locked } => {
-                        tracing::info!(%containment, memory_locked, "the keeper is ready");
+                        let pid = self.keeper.pid();
+                        tracing::info!(pid, %containment, memory_locked, "the keeper is ready");
                     }
                     Event::KeeperLost => {
                         tracing::warn!("the keeper has died while there was nothing to keep: starting another");

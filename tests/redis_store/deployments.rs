@@ -10,9 +10,9 @@ use crate::election::{Election, options};
 use crate::faults::{subscribed, until};
 use crate::support::redis::{RedisServer, free_port};
 
-#[tokio::test]
-async fn a_sentinel_deployment_is_followed_to_its_new_master() {
-    let mut master = RedisServer::start();
+/// A master, its replica, and a sentinel that knows both.
+async fn sentinel() -> (RedisServer, RedisServer, RedisServer) {
+    let master = RedisServer::start();
     let replica = RedisServer::settings()
         .set("replicaof", &["127.0.0.1", &master.port().to_string()])
         .start();
@@ -22,11 +22,51 @@ async fn a_sentinel_deployment_is_followed_to_its_new_master() {
     .await;
     let sentinel = RedisServer::settings().sentinel("main", &master).start();
     until("the sentinel knows both", async || {
-        sentinel.info("master0").contains("status=ok")
-            && sentinel.info("master0").contains("slaves=1")
+        let known = sentinel.info("master0");
+        known.contains("status=ok") && known.contains("slaves=1")
     })
     .await;
+    (master, replica, sentinel)
+}
 
+/// A master that is replaced in good order goes on answering for many seconds; nobody may stay with it.
+#[tokio::test]
+async fn a_master_that_was_replaced_is_left_while_it_still_answers() {
+    let (old, new, sentinel) = sentinel().await;
+    let address = format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port());
+    let a = Election::new(&address.parse().unwrap(), "a");
+    let mut wake_ups = a.store.wake_ups(&a.name);
+    a.win(7).await;
+    // Beside the sentinel's own.
+    subscribed(&old, 2).await;
+    until("the sentinel is listened to", async || {
+        sentinel
+            .text(&["CLIENT", "LIST", "TYPE", "pubsub"])
+            .contains(" sub=1 ")
+    })
+    .await;
+    until("the sentinel trusts the replica", async || {
+        sentinel
+            .try_command(&["SENTINEL", "FAILOVER", "main"])
+            .is_ok()
+    })
+    .await;
+    until("beats go to the new master", async || {
+        match a.beat(7).await {
+            Ok(reply) => new.text(&["GET", "incumbent:billing"]) == reply.record.beat.to_string(),
+            Err(_) => false,
+        }
+    })
+    .await;
+    assert_eq!(old.info("role"), "master", "it was left before it gave up");
+    subscribed(&new, 2).await;
+    a.release(7).await.unwrap();
+    assert!(wake_ups.next().await.is_some());
+}
+
+#[tokio::test]
+async fn a_sentinel_deployment_is_followed_to_its_new_master() {
+    let (mut master, replica, sentinel) = sentinel().await;
     // The first sentinel of the list is not there.
     let address: StoreAddress = format!(
         "redis+sentinel://127.0.0.1:{},127.0.0.1:{}/main",

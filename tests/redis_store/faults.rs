@@ -344,6 +344,33 @@ async fn a_peer_that_is_no_redis_is_an_error_in_time() {
     }
 }
 
+/// The subscription must not hammer a server that accepts every connection and drops it.
+#[tokio::test]
+async fn a_server_that_drops_every_connection_is_asked_with_ever_longer_pauses() {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let address = format!("redis://127.0.0.1:{port}").parse().unwrap();
+    let a = Election::new(&address, "a");
+    let _wake_ups = a.store.wake_ups(&a.name);
+    let mut accepted = 0;
+    let since = Instant::now();
+    while let Ok(connection) =
+        tokio::time::timeout(Duration::from_millis(900), listener.accept()).await
+    {
+        drop(connection);
+        accepted += 1;
+        if since.elapsed() > Duration::from_secs(2) {
+            break;
+        }
+    }
+    assert!(
+        (3..15).contains(&accepted),
+        "{accepted} attempts in two seconds"
+    );
+}
+
 #[tokio::test]
 async fn a_database_is_one_of_its_own_and_one_that_is_missing_is_said() {
     let server = RedisServer::settings().set("databases", &["4"]).start();

@@ -174,7 +174,10 @@ impl Leading<'_> {
             Event::Ready {
                 containment,
                 memory_locked,
-            } => tracing::info!(%containment, memory_locked, "the keeper is ready"),
+            } => {
+                let pid = self.keeper.pid();
+                tracing::info!(pid, %containment, memory_locked, "the keeper is ready");
+            }
             other => tracing::debug!(event = ?other, "news from the keeper"),
         }
     }

@@ -120,6 +120,12 @@ impl Link {
         result
     }
 
+    /// Connects anew for the next request: the server is not the right one any more.
+    #[cfg(feature = "sentinel")]
+    pub(super) fn move_on(&self) {
+        *self.lock() = State::Idle;
+    }
+
     fn drop_connection(&self, used: &Connection) {
         let mut state = self.lock();
         if matches!(&*state, State::Connected(current) if current.is(used)) {

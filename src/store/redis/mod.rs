@@ -16,23 +16,29 @@
 //! commands that they call, on the keys `PREFIX*` and `{PREFIX*`, and the channels `{PREFIX*`.
 
 mod connection;
+#[cfg(feature = "sentinel")]
+mod failover;
 mod failure;
 mod keys;
 mod link;
+mod pause;
 mod reply;
 mod scan;
 mod script;
 mod subscription;
+mod task;
 #[cfg(feature = "tls")]
 mod tls;
 mod topology;
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::Value;
 use redis::aio::ConnectionLike;
+use redis::{RedisResult, Value};
 
+use self::connection::Connection;
 use self::keys::Keys;
 use self::link::Link;
 use self::reply::Reader;
@@ -62,8 +68,40 @@ pub(super) struct RedisStore {
 
 /// One deployment, to which all stores of this process that are on it share the connections.
 struct Server {
-    link: Link,
-    subscription: Subscription,
+    #[cfg(feature = "sentinel")]
+    topology: Arc<Topology>,
+    link: Arc<Link>,
+    subscription: Arc<Subscription>,
+    #[cfg(feature = "sentinel")]
+    failovers: task::Task,
+}
+
+impl Server {
+    fn open(place: &RedisPlace) -> Result<Self, InvalidAddress> {
+        let topology = Arc::new(Topology::open(place)?);
+        Ok(Self {
+            link: Arc::new(Link::new(Arc::clone(&topology))),
+            subscription: Arc::new(Subscription::new(Arc::clone(&topology))),
+            #[cfg(feature = "sentinel")]
+            failovers: task::Task::default(),
+            #[cfg(feature = "sentinel")]
+            topology,
+        })
+    }
+
+    /// Sees to it that the tasks run that go on between requests.
+    fn keep_running(&self) {
+        self.subscription.keep_running();
+        #[cfg(feature = "sentinel")]
+        self.failovers.keep_running(|| {
+            let (sentinels, service) = self.topology.sentinels()?;
+            let (link, subscription) = (Arc::clone(&self.link), Arc::clone(&self.subscription));
+            Some(failover::watch(sentinels, service, move || {
+                link.move_on();
+                subscription.move_on();
+            }))
+        });
+    }
 }
 
 impl RedisStore {
@@ -86,13 +124,7 @@ impl RedisStore {
         let credentials = &mut place.credentials;
         credentials.username = credentials.username.take().or(options.username.clone());
         credentials.password = credentials.password.take().or(options.password.clone());
-        let server = SERVERS.get_or_open(place, |place| {
-            let topology = Arc::new(Topology::open(place)?);
-            Ok(Arc::new(Server {
-                link: Link::new(Arc::clone(&topology)),
-                subscription: Subscription::new(topology),
-            }))
-        })?;
+        let server = SERVERS.get_or_open(place, |place| Ok(Arc::new(Server::open(place)?)))?;
         Ok(Self {
             label,
             prefix,
@@ -101,17 +133,25 @@ impl RedisStore {
         })
     }
 
+    /// Carries out one request within the time of one.
+    async fn request<T, F>(&self, request: impl FnOnce(Connection) -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        self.server.keep_running();
+        let link = &self.server.link;
+        link.request(&self.label, self.op_timeout, request).await
+    }
+
     async fn call(
         &self,
         script: &Script,
         keys: &[&str],
         arguments: &[&str],
     ) -> Result<Value, StoreError> {
-        self.server.subscription.keep_running();
-        let link = &self.server.link;
-        link.request(&self.label, self.op_timeout, |mut connection| async move {
-            script.call(&mut connection, keys, arguments).await
-        })
+        self.request(
+            |mut connection| async move { script.call(&mut connection, keys, arguments).await },
+        )
         .await
     }
 
@@ -208,8 +248,7 @@ impl Store for RedisStore {
                 .arg("-")
                 .arg("COUNT")
                 .arg(limit.min(HISTORY));
-            let link = &self.server.link;
-            let entries = link.request(&self.label, self.op_timeout, |mut connection| async move {
+            let entries = self.request(|mut connection| async move {
                 match script::value(connection.req_packed_command(&command).await) {
                     Err(error) if error.code() == Some("WRONGTYPE") => Ok(None),
                     reply => reply.map(Some),

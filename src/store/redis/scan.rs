@@ -32,8 +32,7 @@ enum Node {
 impl RedisStore {
     /// Walks over all keys. Each step is a request of its own, and ends in the time of one.
     pub(super) async fn scan(&self) -> Result<Vec<ElectionName>, StoreError> {
-        let link = &self.server.link;
-        let nodes = link.request(&self.label, self.op_timeout, nodes).await?;
+        let nodes = self.request(nodes).await?;
         // A walk may come upon a key twice.
         let mut found = BTreeSet::new();
         for node in nodes {
@@ -58,9 +57,7 @@ impl RedisStore {
                 .arg(STEP);
             let node = node.clone();
             let (next, keys) = self
-                .server
-                .link
-                .request(&self.label, self.op_timeout, |connection| async move {
+                .request(|connection| async move {
                     let reply = ask(connection, step, node).await?;
                     Ok(<(String, Vec<Vec<u8>>)>::from_redis_value(reply)?)
                 })

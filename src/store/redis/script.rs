@@ -34,6 +34,20 @@ pub(super) static BEAT: LazyLock<Script> = script!("beat.lua");
 pub(super) static RELEASE: LazyLock<Script> = script!("release.lua");
 pub(super) static INSPECT: LazyLock<Script> = script!("inspect.lua");
 
+/// Teaches a server all scripts, in one round trip. A server that refuses to learn, for want of a
+/// permission say, gets them when they are called.
+pub(super) async fn load_all(connection: &mut (impl ConnectionLike + Send)) -> RedisResult<()> {
+    let mut pipeline = redis::pipe();
+    for script in [&OBSERVE, &CLAIM, &BEAT, &RELEASE, &INSPECT] {
+        pipeline.cmd("SCRIPT").arg("LOAD").arg(script.text);
+    }
+    let count = pipeline.len();
+    match connection.req_packed_commands(&pipeline, 0, count).await {
+        Err(error) if error.is_io_error() => Err(error),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 impl Script {
     /// Runs the script once: the first call is refused as a whole when the server does not know it.
     pub(super) async fn call(

@@ -10,26 +10,24 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::{PushInfo, PushKind, RedisResult, Value};
-use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::connection::{Connection, PushSender};
+use super::pause::Pauses;
 use super::reply;
+use super::task::Task;
 use super::topology::Topology;
 use crate::protocol::{Record, WallMillis};
 use crate::store::WakeUps;
 
 /// How long connecting and subscribing may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// The pause before the second attempt; it doubles with each.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-/// The longest pause between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How often elections are looked for that nobody waits for any more.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
 /// How many channels one request subscribes to.
@@ -39,7 +37,7 @@ const BATCH: usize = 1000;
 pub(super) struct Subscription {
     topology: Arc<Topology>,
     listeners: Arc<Listeners>,
-    task: Mutex<Option<JoinHandle<()>>>,
+    task: Task,
 }
 
 impl Subscription {
@@ -47,7 +45,7 @@ impl Subscription {
         Self {
             topology,
             listeners: Arc::default(),
-            task: Mutex::new(None),
+            task: Task::default(),
         }
     }
 
@@ -59,27 +57,19 @@ impl Subscription {
         WakeUps(receiver)
     }
 
-    /// Starts the task when somebody listens and none runs. Outside of a runtime it is started by the
-    /// next call from inside one.
+    /// Sees to it that a task listens while somebody waits.
     pub(super) fn keep_running(&self) {
-        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-        let runs = task.as_ref().is_some_and(|task| !task.is_finished());
-        if runs || self.listeners.is_empty() {
-            return;
-        }
-        if let Ok(runtime) = Handle::try_current() {
+        self.task.keep_running(|| {
             let (topology, listeners) = (Arc::clone(&self.topology), Arc::clone(&self.listeners));
-            *task = Some(runtime.spawn(run(topology, listeners)));
-        }
+            (!listeners.is_empty()).then(|| run(topology, listeners))
+        });
     }
-}
 
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        let task = self.task.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(task) = task.take() {
-            task.abort();
-        }
+    /// Listens to another server from now on, for the one listened to is not the right one any more.
+    #[cfg(feature = "sentinel")]
+    pub(super) fn move_on(&self) {
+        self.listeners.moved.store(true, Ordering::Release);
+        self.listeners.changed.notify_one();
     }
 }
 
@@ -87,6 +77,8 @@ impl Drop for Subscription {
 #[derive(Default)]
 struct Listeners {
     table: Mutex<Table>,
+    /// Whether the connection leads to a server that is not the right one any more.
+    moved: AtomicBool,
     /// Told of each change of the table, and of the end of the connection.
     changed: Notify,
 }
@@ -101,10 +93,17 @@ struct Table {
 impl Listeners {
     fn add(&self, channel: String, sender: mpsc::Sender<(Record, WallMillis)>) {
         let mut table = self.lock();
-        if !table.waiting.contains_key(&channel) {
-            table.added.push(channel.clone());
+        match table.waiting.get_mut(&channel) {
+            Some(waiting) => {
+                // An election may be campaigned for again and again, and never be released.
+                waiting.retain(|sender| !sender.is_closed());
+                waiting.push(sender);
+            }
+            None => {
+                table.added.push(channel.clone());
+                table.waiting.insert(channel, vec![sender]);
+            }
         }
-        table.waiting.entry(channel).or_default().push(sender);
         drop(table);
         self.changed.notify_one();
     }
@@ -170,24 +169,23 @@ impl Listeners {
 
 /// Listens until nobody waits for anything.
 async fn run(topology: Arc<Topology>, listeners: Arc<Listeners>) {
-    let mut failures = 0;
+    let mut pauses = Pauses::new();
     while !listeners.is_empty() {
-        if let Some(mut connection) = connect(&topology, &listeners, failures).await {
-            failures = 0;
-            if serve(&mut connection, &listeners).await.is_none() {
-                return;
-            }
+        listeners.moved.store(false, Ordering::Release);
+        if let Some(mut connection) = connect(&topology, &listeners, pauses.failures()).await
+            && serve(&mut connection, &listeners).await.is_none()
+        {
+            return;
         }
         listeners.take_deserted();
-        tokio::time::sleep(pause(failures)).await;
-        failures = failures.saturating_add(1);
+        pauses.wait().await;
     }
 }
 
 async fn connect(
     topology: &Topology,
     listeners: &Arc<Listeners>,
-    attempt: usize,
+    attempt: u32,
 ) -> Option<Connection> {
     let receiver = Arc::clone(listeners);
     let push = PushSender::new(move |info| receiver.receive(&info));
@@ -199,12 +197,13 @@ async fn connect(
 
 /// Follows the table until the connection ends, or `None` when nobody waits any more.
 async fn serve(connection: &mut Connection, listeners: &Listeners) -> Option<()> {
-    while connection.is_alive() {
-        // A quiet spell is the time for housekeeping.
-        let changed = tokio::time::timeout(HOUSEKEEPING, listeners.changed.notified()).await;
+    let mut housekeeping = Instant::now() + HOUSEKEEPING;
+    while connection.is_alive() && !listeners.moved.load(Ordering::Acquire) {
+        let changed = tokio::time::timeout_at(housekeeping, listeners.changed.notified()).await;
         let done = match changed {
             Ok(()) => subscribe(connection, &listeners.take_added()).await,
             Err(_elapsed) => {
+                housekeeping = Instant::now() + HOUSEKEEPING;
                 let deserted = listeners.take_deserted();
                 if listeners.is_empty() {
                     return None;
@@ -249,13 +248,4 @@ async fn in_time<T>(step: impl Future<Output = RedisResult<T>>) -> Option<T> {
             None
         }
     }
-}
-
-/// The pause before the next attempt, with a jitter, so that many processes do not come back at once.
-fn pause(failures: usize) -> Duration {
-    let doublings = u32::try_from(failures).unwrap_or(u32::MAX).min(10);
-    let pause = FIRST_PAUSE
-        .saturating_mul(1 << doublings)
-        .min(LONGEST_PAUSE);
-    pause.mul_f64(fastrand::f64().mul_add(0.5, 0.5))
 }

@@ -9,6 +9,7 @@ use redis::{
 use secrecy::ExposeSecret;
 
 use super::connection::{Connection, PushSender};
+use super::script;
 use crate::store::address::{Deployment, Endpoint, InvalidAddress, RedisPlace};
 
 /// Where the server of a store is, and how it wants to be spoken to.
@@ -76,8 +77,30 @@ impl Topology {
         Ok(Self { route, settings })
     }
 
+    /// The sentinels that know the master, and the service they know it by.
+    #[cfg(feature = "sentinel")]
+    pub(super) fn sentinels(&self) -> Option<(Vec<ConnectionAddr>, String)> {
+        match &self.route {
+            Route::Sentinel { sentinels, service } => Some((sentinels.clone(), service.clone())),
+            Route::Server(_) => None,
+            #[cfg(feature = "cluster")]
+            Route::Cluster(_) => None,
+        }
+    }
+
     /// Connects for requests. A Sentinel deployment is asked for its master anew each time.
+    ///
+    /// A server that has restarted has lost its scripts. It is taught them here, once, or else every
+    /// election would send them along. A cluster learns them as they are called.
     pub(super) async fn connect(&self) -> RedisResult<Connection> {
+        let mut connection = self.connect_bare().await?;
+        if let Some(server) = connection.server() {
+            script::load_all(server).await?;
+        }
+        Ok(connection)
+    }
+
+    async fn connect_bare(&self) -> RedisResult<Connection> {
         match &self.route {
             Route::Server(address) => self.server(address, PushSender::new(|_| {})).await,
             #[cfg(feature = "sentinel")]
@@ -96,14 +119,17 @@ impl Topology {
     pub(super) async fn connect_subscriber(
         &self,
         push: PushSender,
-        attempt: usize,
+        attempt: u32,
     ) -> RedisResult<Connection> {
         match &self.route {
             Route::Server(address) => self.server(address, push).await,
             #[cfg(feature = "sentinel")]
             Route::Sentinel { sentinels, service } => self.master(sentinels, service, push).await,
             #[cfg(feature = "cluster")]
-            Route::Cluster(nodes) => self.server(&nodes[attempt % nodes.len()], push).await,
+            Route::Cluster(nodes) => {
+                let next = usize::try_from(attempt).unwrap_or_default() % nodes.len();
+                self.server(&nodes[next], push).await
+            }
         }
     }
 
@@ -196,7 +222,7 @@ fn tcp(endpoint: &Endpoint) -> ConnectionAddr {
     ConnectionAddr::Tcp(endpoint.host.clone(), endpoint.port)
 }
 
-fn tcp_settings() -> TcpSettings {
+pub(super) fn tcp_settings() -> TcpSettings {
     let settings = TcpSettings::default().set_nodelay(true).set_keepalive(
         socket2::TcpKeepalive::new()
             .with_time(PROBE)

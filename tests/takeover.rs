@@ -1,0 +1,134 @@
+//! Whatever dies of `incumbent run`, the next program runs soon, and never before the last one is dead.
+//!
+//! The programs themselves are the witnesses: each appends its token and the time to one file, some fifty
+//! times a second. The times from each event to the first report of the next program are printed as a
+//! table on standard error.
+
+#![cfg(feature = "cli")]
+#![allow(missing_docs, reason = "tests are named by what they claim")]
+
+#[path = "takeover/field.rs"]
+mod field;
+mod support;
+
+use std::io::Write;
+use std::time::Duration;
+
+use field::{Elector, Field};
+use rustix::process::Signal;
+
+/// How often each event is brought about.
+const ROUNDS: usize = 5;
+
+/// Brings an event about again and again, each time to the leader of the moment, and prints how long the
+/// next program took to report.
+fn takeovers(event: &str, rounds: usize, strike: impl Fn(&Elector)) -> Vec<Duration> {
+    let field = Field::new(&[]);
+    let mut leader = field.elector();
+    leader.wait_until_leading();
+    let mut times = Vec::new();
+    for _ in 0..rounds {
+        let standby = field.elector();
+        standby.wait_until_standing_by();
+        let terms = field.witness().terms.len();
+        let struck = field::now();
+        strike(&leader);
+        let next = field.wait_for_term(terms + 1);
+        times.push(next.first - struck);
+        standby.wait_until_leading();
+        leader = standby;
+    }
+    field.witness().assert_no_overlap();
+    times.sort();
+    let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
+    print_row(&format!(
+        "| {event} | median {median:.1?} | worst of {rounds} {worst:.1?} |"
+    ));
+    // Without a push and a proof of death it would take a window of five seconds at the least.
+    assert!(worst < Duration::from_secs(4), "{times:?}");
+    times
+}
+
+/// Prints past the test harness, which keeps what a passing test prints to itself.
+fn print_row(row: &str) {
+    std::io::stderr()
+        .write_all(format!("{row}\n").as_bytes())
+        .unwrap();
+}
+
+#[test]
+fn a_program_that_ends_is_followed_at_once() {
+    takeovers("the program exits", ROUNDS, |leader| {
+        leader.signal_program(Signal::USR1)
+    });
+}
+
+#[test]
+fn a_program_that_is_killed_is_followed_at_once() {
+    takeovers("the program is killed -9", ROUNDS, |leader| {
+        leader.signal_program(Signal::KILL);
+    });
+}
+
+#[test]
+fn an_elector_that_is_stopped_is_followed_at_once() {
+    takeovers("the elector is stopped", ROUNDS, |leader| {
+        leader.signal(Signal::TERM)
+    });
+}
+
+#[test]
+fn an_elector_that_is_killed_is_followed_at_once() {
+    takeovers("the elector is killed -9", ROUNDS, |leader| {
+        leader.signal(Signal::KILL)
+    });
+}
+
+#[test]
+fn a_keeper_that_is_killed_is_followed_at_once() {
+    takeovers("the keeper is killed -9", ROUNDS, |leader| {
+        leader.signal_keeper(Signal::KILL);
+    });
+}
+
+#[test]
+fn a_frozen_elector_never_overlaps_with_the_next() {
+    let field = Field::new(&["--interval", "200ms", "--stop-grace", "200ms"]);
+    let mut leader = field.elector();
+    leader.wait_until_leading();
+    let mut gaps = Vec::new();
+    for _ in 0..3 {
+        let standby = field.elector();
+        standby.wait_until_standing_by();
+        let terms = field.witness().terms.len();
+        leader.signal(Signal::STOP);
+        let next = field.wait_for_term(terms + 1);
+        gaps.push(next.first - field.witness().terms[terms - 1].last);
+        assert!(!leader.is_program_alive());
+        leader.signal(Signal::CONT);
+        standby.wait_until_leading();
+        leader = standby;
+    }
+    field.witness().assert_no_overlap();
+    print_row(&format!(
+        "| the elector is frozen, window 1 s | gaps between the programs {gaps:.1?} |"
+    ));
+}
+
+#[test]
+fn a_frozen_keeper_does_not_outlast_a_lost_leadership() {
+    let field = Field::new(&["--interval", "200ms", "--stop-grace", "200ms"]);
+    let leader = field.elector();
+    leader.wait_until_leading();
+    let standby = field.elector();
+    standby.wait_until_standing_by();
+    leader.signal_keeper(Signal::STOP);
+    // No heartbeat gets through any more, and nobody but the elector can enforce the deadline.
+    field.server.freeze();
+    leader.hear("did not act in time");
+    leader.hear("leadership over");
+    assert!(!leader.is_program_alive());
+    field.server.thaw();
+    field.wait_for_term(2);
+    field.witness().assert_no_overlap();
+}

@@ -1,0 +1,204 @@
+//! A Redis, electors on it, and the file in which their programs bear witness.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use incumbent::election::clock;
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::support::redis::RedisServer;
+
+/// How long something may take that is bound to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A program that reports until it is told to end. It waits by a pipe that nobody writes to, so that it
+/// starts no other process.
+const REPORTER: &str = "\
+trap 'exit 0' USR1 TERM
+exec 9<> <(:)
+while :; do
+    echo \"$INCUMBENT_FENCING_TOKEN $EPOCHREALTIME\"
+    read -rt 0.02 -u 9
+done >> \"$LOG\"";
+
+/// Where electors compete.
+pub(crate) struct Field {
+    pub(crate) server: RedisServer,
+    directory: tempfile::TempDir,
+    options: Vec<String>,
+}
+
+impl Field {
+    pub(crate) fn new(options: &[&str]) -> Self {
+        Self {
+            server: RedisServer::start(),
+            directory: tempfile::tempdir().unwrap(),
+            options: options.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// Starts one more elector.
+    pub(crate) fn elector(&self) -> Elector {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_incumbent"));
+        command
+            .args(["run", "job", "--store", &self.server.url()])
+            .args(&self.options)
+            .args(["--", "bash", "-c", REPORTER])
+            .env("LOG", self.log());
+        let log = self
+            .directory
+            .path()
+            .join(format!("log-{}", fastrand::u64(..)));
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(&log).unwrap());
+        Elector {
+            child: command.spawn().unwrap(),
+            log,
+        }
+    }
+
+    /// What the programs have reported so far.
+    pub(crate) fn witness(&self) -> Witness {
+        let mut terms: Vec<Term> = Vec::new();
+        for line in fs::read_to_string(self.log()).unwrap_or_default().lines() {
+            let (token, time) = line.split_once(' ').unwrap();
+            let (token, time) = (token.parse().unwrap(), parse_time(time));
+            match terms.last_mut() {
+                Some(term) if term.token == token => term.last = time,
+                Some(_) | None => terms.push(Term {
+                    token,
+                    first: time,
+                    last: time,
+                }),
+            }
+        }
+        Witness { terms }
+    }
+
+    /// Waits until so many terms were seen, and returns the last of them.
+    pub(crate) fn wait_for_term(&self, count: usize) -> Term {
+        let until = clock::now() + PATIENCE;
+        loop {
+            let witness = self.witness();
+            if let Some(term) = witness.terms.get(count - 1) {
+                return *term;
+            }
+            assert!(clock::now() < until, "no term {count} in {witness:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.directory.path().join("log")
+    }
+}
+
+/// What was reported, in the order in which it was.
+#[derive(Debug)]
+pub(crate) struct Witness {
+    pub(crate) terms: Vec<Term>,
+}
+
+/// The reports of one leader, until another one reported.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Term {
+    pub(crate) token: u64,
+    pub(crate) first: Duration,
+    pub(crate) last: Duration,
+}
+
+impl Witness {
+    /// No token went back, so none came again after another; and the times agree with that.
+    pub(crate) fn assert_no_overlap(&self) {
+        for pair in self.terms.windows(2) {
+            assert!(pair[0].token < pair[1].token, "a token went back: {pair:?}");
+            assert!(pair[0].last < pair[1].first, "two at once: {pair:?}");
+        }
+    }
+}
+
+/// One `incumbent run`.
+pub(crate) struct Elector {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Elector {
+    /// Waits until its log has a line with `text`, and returns the first such line.
+    pub(crate) fn hear(&self, text: &str) -> String {
+        let until = clock::now() + PATIENCE;
+        loop {
+            let log = fs::read_to_string(&self.log).unwrap();
+            if let Some(line) = log.lines().find(|line| line.contains(text)) {
+                return line.to_owned();
+            }
+            assert!(clock::now() < until, "no {text:?} in {log}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub(crate) fn wait_until_leading(&self) {
+        self.hear("the program has been started");
+    }
+
+    /// Waits until it knows the leader, and has everything ready to follow it.
+    pub(crate) fn wait_until_standing_by(&self) {
+        self.hear("the keeper is ready");
+        self.hear("standing by:");
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    pub(crate) fn signal_keeper(&self, signal: Signal) {
+        kill_process(pid(&self.hear("the keeper is ready")), signal).unwrap();
+    }
+
+    pub(crate) fn signal_program(&self, signal: Signal) {
+        kill_process(self.program(), signal).unwrap();
+    }
+
+    pub(crate) fn is_program_alive(&self) -> bool {
+        fs::read(format!("/proc/{}/environ", self.program()))
+            .is_ok_and(|environment| !environment.is_empty())
+    }
+
+    fn program(&self) -> Pid {
+        pid(&self.hear("the program has been started"))
+    }
+}
+
+/// Its keeper ends whatever it had started.
+impl Drop for Elector {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// The number behind `pid=` in a line of the log.
+fn pid(line: &str) -> Pid {
+    let (_, rest) = line.split_once(" pid=").unwrap();
+    let digits = rest.split(' ').next().unwrap();
+    Pid::from_raw(digits.parse().unwrap()).unwrap()
+}
+
+fn parse_time(text: &str) -> Duration {
+    let (seconds, micros) = text.split_once('.').unwrap();
+    Duration::from_secs(seconds.parse().unwrap()) + Duration::from_micros(micros.parse().unwrap())
+}
+
+/// The time as bash tells it in `EPOCHREALTIME`.
+pub(crate) fn now() -> Duration {
+    let time = clock_gettime(ClockId::Realtime);
+    Duration::new(
+        time.tv_sec.try_into().unwrap(),
+        time.tv_nsec.try_into().unwrap(),
+    )
+}
