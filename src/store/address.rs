@@ -180,6 +180,10 @@ const SPECIAL: &[char] = &['/', '?', '#', '@', ':', '%'];
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // Two slashes at the front would be read as a part of the scheme.
+            Self::Sqlite(path) if path.as_os_str().as_encoded_bytes().starts_with(b"//") => {
+                write!(f, "sqlite://{}", path.display())
+            }
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
             Self::Redis(place) => place.fmt(f),
         }

@@ -40,6 +40,14 @@ pub use memory::MemoryStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 
+/// The decoders of what the stores send, for fuzz targets and property tests. No part of the API.
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use super::redis::fuzzing as redis;
+    #[cfg(feature = "sqlite")]
+    pub use super::sqlite::fuzzing as sqlite;
+}
+
 /// The outcome of an operation on a store, in the future.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 

@@ -25,6 +25,8 @@
 //! that `incumbent` lacks.
 
 mod cgroup;
+#[doc(hidden)]
+pub mod fuzzing;
 mod handle;
 mod keeper;
 mod launch;

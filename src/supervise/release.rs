@@ -53,7 +53,7 @@ impl Estate {
         bytes
     }
 
-    fn from_context(context: &[u8]) -> Result<Self, Malformed> {
+    pub(super) fn from_context(context: &[u8]) -> Result<Self, Malformed> {
         let mut fields = Reader::new(context);
         let election = fields.text("election")?;
         let election = ElectionName::new(&election).map_err(|_| Malformed::Field("election"))?;

@@ -56,6 +56,7 @@ fn what_is_shown_is_the_whole_address_but_the_password_and_parses_again() {
         ("redis+unix:///run/a@/b.sock", "redis+unix:///run/a@/b.sock"),
         ("sqlite:elections.db", "sqlite:elections.db"),
         ("sqlite:///var/lib/e.db", "sqlite:/var/lib/e.db"),
+        ("sqlite:////srv/e.db", "sqlite:////srv/e.db"),
         #[cfg(feature = "tls")]
         ("rediss://app:secret@db:7/1", "rediss://app@db:7/1"),
         #[cfg(feature = "sentinel")]

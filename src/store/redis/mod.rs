@@ -19,6 +19,7 @@ mod connection;
 #[cfg(feature = "sentinel")]
 mod failover;
 mod failure;
+pub mod fuzzing;
 mod keys;
 mod link;
 mod pause;

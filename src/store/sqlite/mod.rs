@@ -15,6 +15,7 @@
 //! that nobody works on one file while somebody may still lead on another.
 
 mod database;
+pub mod fuzzing;
 mod line;
 mod notes;
 mod patience;

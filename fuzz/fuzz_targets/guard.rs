@@ -1,0 +1,10 @@
+//! `cargo +nightly fuzz run guard fuzz/corpus/guard tests/seeds/guard`
+#![no_main]
+
+#[path = "../../tests/support/untrusted.rs"]
+#[allow(dead_code, reason = "each target runs one of its functions")]
+mod untrusted;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    untrusted::guard(bytes);
+});

@@ -1,0 +1,56 @@
+//! The decoders of this store, for bytes from anywhere. Fuzz targets and property tests call them; they
+//! are no part of the API.
+
+use std::sync::Arc;
+
+use super::keys::{Keys, election_of};
+use super::reply::{self, Reader};
+use crate::protocol::ElectionName;
+use crate::store::{Inspection, StoreError};
+
+/// What a server's answer was taken for, when read as the answer to each kind of request.
+#[derive(Debug)]
+pub struct Answer {
+    /// As the reply to an operation.
+    pub reply: Result<crate::protocol::Reply, StoreError>,
+    /// As an inspection.
+    pub inspection: Result<Inspection, StoreError>,
+    /// As a history: how many entries it has.
+    pub history: Result<usize, StoreError>,
+}
+
+/// Reads what came over the wire. `None` when it is not one whole value of the wire protocol.
+#[must_use]
+pub fn answer(wire: &[u8]) -> Option<Answer> {
+    let value = redis::parse_redis_value(wire).ok()?;
+    let election = ElectionName::new("fuzzed").ok()?;
+    let keys = Keys::new("incumbent:", &election);
+    let store = Arc::from("redis://fuzzed");
+    let reader = Reader {
+        store: &store,
+        keys: &keys,
+    };
+    Some(Answer {
+        reply: reader.reply(value.clone()),
+        inspection: reader.inspection(value.clone()),
+        history: reader.history(Some(value)).map(|entries| entries.len()),
+    })
+}
+
+/// Whether a message on the channel of an election is taken for a release.
+#[must_use]
+pub fn is_release(message: &[u8]) -> bool {
+    reply::release(message).is_some()
+}
+
+/// The election that a key found by a walk is taken for the record of.
+#[must_use]
+pub fn election_of_key(key: &[u8], prefix: &str) -> Option<ElectionName> {
+    election_of(key, prefix)
+}
+
+/// The key of the record of an election.
+#[must_use]
+pub fn key_of_election(election: &ElectionName, prefix: &str) -> String {
+    Keys::new(prefix, election).record
+}

@@ -1,0 +1,247 @@
+//! What must hold of everything that reads bytes from outside, whatever the bytes are. The property
+//! tests and the fuzz targets call the same functions.
+//!
+//! Each of them returns whether the bytes were taken for something valid.
+
+use std::str::from_utf8;
+
+use incumbent::protocol::{CandidateId, ElectionName, Identity};
+use incumbent::store::StoreAddress;
+use incumbent::store::fuzzing;
+
+/// One reader of untrusted bytes.
+pub type Reads = fn(&[u8]) -> bool;
+
+/// All of them, by the name of the fuzz target and of the folder with its seeds.
+pub const ALL: &[(&str, Reads)] = &[
+    ("names", names),
+    ("addresses", addresses),
+    ("redis", redis),
+    #[cfg(feature = "sqlite")]
+    ("rows", rows),
+    #[cfg(feature = "cli")]
+    ("configuration", configuration),
+    #[cfg(feature = "cli")]
+    ("keeper", keeper),
+    ("guard", guard),
+];
+
+/// The longest text that an error may make of a value, besides the value itself.
+const WORDS: usize = 2000;
+
+/// Names of elections, ids of candidates, identities, addresses to listen at.
+pub fn names(bytes: &[u8]) -> bool {
+    let Ok(text) = from_utf8(bytes) else {
+        return false;
+    };
+    let name = text.parse::<ElectionName>();
+    match &name {
+        Ok(name) => {
+            assert_eq!(name.as_str(), text);
+            assert!(
+                text.len() <= ElectionName::MAX_BYTES && !text.contains(['{', '}', '\n', '\0'])
+            );
+        }
+        Err(error) => assert!(error.to_string().len() < WORDS),
+    }
+    let id = text.parse::<CandidateId>();
+    match &id {
+        Ok(id) => {
+            assert_eq!(id.as_str(), text);
+            assert!(
+                text.len() <= CandidateId::MAX_BYTES
+                    && text.is_ascii()
+                    && !text.contains(['|', ' '])
+            );
+        }
+        Err(error) => assert!(error.to_string().len() < WORDS),
+    }
+    let identity = text.parse::<Identity>();
+    match &identity {
+        Ok(identity) => {
+            let again: Identity = identity.to_string().parse().expect("it was written by us");
+            assert_eq!(again, *identity);
+        }
+        Err(error) => assert!(error.to_string().len() < WORDS),
+    }
+    #[cfg(feature = "http")]
+    if let Ok(listen) = text.parse::<incumbent::http::ListenAddress>() {
+        assert_eq!(listen.to_string().parse(), Ok(listen));
+    }
+    name.is_ok() || id.is_ok() || identity.is_ok()
+}
+
+/// Addresses of stores: what they display parses again, and is the same.
+pub fn addresses(bytes: &[u8]) -> bool {
+    let Ok(text) = from_utf8(bytes) else {
+        return false;
+    };
+    match text.parse::<StoreAddress>() {
+        Ok(address) => {
+            let label = address.to_string();
+            let again = label.parse::<StoreAddress>();
+            let again = again.unwrap_or_else(|error| panic!("{label:?} of {text:?}: {error}"));
+            assert_eq!(again.to_string(), label, "{text:?}");
+            true
+        }
+        Err(error) => {
+            let told = error.to_string().len();
+            assert!(told < WORDS + 8 * text.len(), "{told} bytes about {text:?}");
+            false
+        }
+    }
+}
+
+/// Replies of a Redis, messages on its channels, and its keys.
+pub fn redis(bytes: &[u8]) -> bool {
+    let mut valid = fuzzing::redis::is_release(bytes);
+    if let Some(election) = fuzzing::redis::election_of_key(bytes, "incumbent:") {
+        let key = fuzzing::redis::key_of_election(&election, "incumbent:");
+        assert_eq!(key.as_bytes(), bytes);
+        valid = true;
+    }
+    let Some(answer) = fuzzing::redis::answer(bytes) else {
+        return valid;
+    };
+    if let Ok(reply) = &answer.reply {
+        assert!(reply.record.term <= reply.record.floor);
+    }
+    if let Ok(inspection) = &answer.inspection {
+        let holder = inspection.holder.as_ref().map(Identity::id);
+        assert_eq!(holder, inspection.record.holder());
+    }
+    let errors = [
+        answer.reply.as_ref().err(),
+        answer.inspection.as_ref().err(),
+        answer.history.as_ref().err(),
+    ];
+    for error in errors.iter().flatten() {
+        assert!(error.to_string().len() < WORDS, "{error}");
+    }
+    valid
+        || answer.reply.is_ok()
+        || answer.inspection.is_ok()
+        || answer.history.is_ok_and(|n| n > 0)
+}
+
+/// Rows of a database. The bytes spell nine values: a letter for the type, a length, and so many bytes.
+#[cfg(feature = "sqlite")]
+pub fn rows(mut bytes: &[u8]) -> bool {
+    use rusqlite::types::Value;
+
+    thread_local! {
+        static ROWS: fuzzing::sqlite::Rows = fuzzing::sqlite::Rows::new().expect("SQLite opens");
+    }
+    let values: [Value; 9] = std::array::from_fn(|_| {
+        let Some(([kind, length], rest)) = bytes.split_first_chunk() else {
+            return Value::Null;
+        };
+        let (field, rest) = rest.split_at(rest.len().min(usize::from(*length)));
+        bytes = rest;
+        let text = String::from_utf8_lossy(field).into_owned();
+        match kind {
+            b'i' => text.parse().map_or(Value::Null, Value::Integer),
+            b'r' => text.parse().map_or(Value::Null, Value::Real),
+            b't' => Value::Text(text),
+            b'b' => Value::Blob(field.to_vec()),
+            _ => Value::Null,
+        }
+    });
+    match ROWS.with(|rows| rows.read(&values)) {
+        Ok(record) => {
+            assert!(record.term <= record.floor);
+            true
+        }
+        Err(error) => {
+            assert!(error.len() < WORDS, "{error}");
+            false
+        }
+    }
+}
+
+#[cfg(feature = "cli")]
+#[path = "../../src/cli/keys.rs"]
+mod keys;
+#[cfg(feature = "cli")]
+#[path = "../../src/cli/layer.rs"]
+mod layer;
+
+/// The configuration, as a file and as a variable of the environment.
+#[cfg(feature = "cli")]
+pub fn configuration(bytes: &[u8]) -> bool {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+
+    use layer::{Layer, Origin};
+
+    let mut valid = false;
+    if let Ok(text) = from_utf8(bytes) {
+        let lines = 1 + text.matches('\n').count();
+        let read = Layer::from_toml(text, |line| {
+            assert!(line <= lines, "line {line} of {lines}");
+            Origin::Flag(line.to_string())
+        });
+        match read {
+            Ok(_) => valid = true,
+            Err(error) => assert!(error.to_string().len() < WORDS + 8 * text.len()),
+        }
+    }
+    for key in &keys::KEYS {
+        let variable = (key.variable().into(), OsString::from_vec(bytes.to_vec()));
+        match Layer::from_environment(std::iter::once(variable)) {
+            Ok((layer, warnings)) => {
+                assert!(warnings.is_empty(), "{warnings:?}");
+                valid |= layer.origin(key.name).is_some();
+            }
+            Err(error) => {
+                let told = error.to_string();
+                assert!(told.contains(&key.variable()), "{told}");
+                assert!(told.len() < WORDS + 8 * bytes.len(), "{told}");
+            }
+        }
+    }
+    valid
+}
+
+/// What elector and keeper tell each other, and what the one leaves to the other.
+#[cfg(feature = "cli")]
+pub fn keeper(bytes: &[u8]) -> bool {
+    use incumbent::supervise::fuzzing::{read_by_elector, read_by_keeper, read_estate};
+
+    let mut valid = false;
+    for read in [read_by_keeper, read_by_elector] {
+        match read(bytes) {
+            Ok((messages, written)) => {
+                assert_eq!(read(&written), Ok((messages, written.clone())));
+                valid |= messages > 0;
+            }
+            Err(error) => assert!(error.len() < WORDS, "{error}"),
+        }
+    }
+    if let Ok(written) = read_estate(bytes) {
+        assert_eq!(read_estate(&written), Ok(written));
+        valid = true;
+    }
+    valid
+}
+
+/// The guard file beside a fenced log.
+pub fn guard(bytes: &[u8]) -> bool {
+    use incumbent::fence::{FenceError, FencedLog};
+
+    thread_local! {
+        static FOLDER: tempfile::TempDir = tempfile::tempdir().expect("a scratch directory");
+    }
+    FOLDER.with(|folder| {
+        let log = folder.path().join("log");
+        std::fs::write(folder.path().join("log.fence"), bytes).expect("the guard is written");
+        match FencedLog::new(&log).reader() {
+            Ok(_) => true,
+            Err(error @ (FenceError::Garbled { .. } | FenceError::Cut { .. })) => {
+                assert!(error.to_string().len() < WORDS, "{error}");
+                matches!(error, FenceError::Cut { .. })
+            }
+            Err(other) => panic!("{other}"),
+        }
+    })
+}
