@@ -93,10 +93,12 @@ async fn the_history_tells_what_happened_newest_first_and_is_capped() {
     for term in 5..1100 {
         a.win(term).await;
     }
-    assert_eq!(
-        server.text(&["XLEN", "{incumbent:billing}:history"]),
-        "1000"
-    );
+    // It is cut by nodes of a hundred entries.
+    let length: usize = server
+        .text(&["XLEN", "{incumbent:billing}:history"])
+        .parse()
+        .unwrap();
+    assert!((1000..1100).contains(&length), "{length} entries");
     let history = a.store.history(&a.name, usize::MAX).await.unwrap();
     assert_eq!(history.len(), 1000);
     assert_eq!(history[0].term.get(), 1099);
@@ -122,10 +124,12 @@ async fn candidates_are_listed_while_they_are_seen_and_never_more_than_a_thousan
             .all(|candidate| candidate.last_seen <= seen.clock)
     );
 
-    // One that was last seen a minute and more ago is forgotten by the next beat.
+    // One that was last seen a minute and more ago is forgotten within ten beats.
     let old = (seen.clock.get() - 61_000).to_string();
     server.command(&["ZADD", CANDIDATES, &old, &identity("b").to_string()]);
-    assert_eq!(a.beat(7).await.unwrap().verdict, Verdict::Granted);
+    for _ in 0..10 {
+        assert_eq!(a.beat(7).await.unwrap().verdict, Verdict::Granted);
+    }
     let seen = a.inspect().await.unwrap();
     assert_eq!(seen.candidates.len(), 1);
 

@@ -7,7 +7,6 @@
 -- reply    that of record.lua
 -- guard    the record is held, by this id, under this term
 
-if not readable then return reply(UNREADABLE) end
 if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then
   return refuse()
 end
@@ -18,5 +17,6 @@ counter = redis.call('GET', KEYS[1])
 record[BEAT] = counter
 if ARGV[4] == '1' then record[UNPROVEN] = '0' end
 redis.call('HSET', KEYS[2], 'beat', counter, 'unproven', record[UNPROVEN], 'changed', clock)
-note_candidate(ARGV[1], true)
+-- Every tenth heartbeat looks for candidates that are not seen any more.
+note_candidate(ARGV[1], string.sub(counter, -1) == '0')
 return reply(GRANTED)

@@ -10,7 +10,6 @@
 -- reply     that of record.lua
 -- guard     the record is exactly what the claimant expects, and the term rises or joins
 
-if not readable then return reply(UNREADABLE) end
 local found = record
 if absent then record = { '0', '0', '0', '0', '', '0' } end
 
@@ -21,7 +20,8 @@ end
 if shape ~= ARGV[7] or record[TERM] ~= ARGV[8] or record[BEAT] ~= ARGV[9] then return refused() end
 if shape == 'foreign' and (counter or '') ~= ARGV[10] then return refused() end
 local joins = ARGV[6] == '1'
-if not joins and tonumber(ARGV[3]) <= tonumber(record[FLOOR]) then return refused() end
+local rises = not at_most(ARGV[3], record[FLOOR])
+if not (joins or rises) then return refused() end
 
 -- The counter comes first: a server that cannot take it refuses the whole script before anything is
 -- written.
@@ -34,15 +34,15 @@ end
 -- R8: a term of zero means that nobody ever held this record here, so this server may have forgotten
 -- somebody who still holds it.
 if record[TERM] == '0' then record[UNPROVEN] = '1' end
-if tonumber(ARGV[3]) > tonumber(record[FLOOR]) then record[FLOOR] = ARGV[3] end
+if rises then record[FLOOR] = ARGV[3] end
 record[TERM], record[BEAT], record[HOLDER], record[WINDOW] = ARGV[3], ARGV[4], ARGV[2], ARGV[5]
 redis.call('HSET', KEYS[2], 'floor', record[FLOOR], 'term', record[TERM], 'beat', record[BEAT],
   'unproven', record[UNPROVEN], 'holder', record[HOLDER], 'window_ns', record[WINDOW],
   'identity', ARGV[1], 'since', clock, 'changed', clock)
 counter = ARGV[4]
 
-local change = { absent = 'claimed-absent', vacant = 'claimed-vacant', held = 'claimed-stalled',
-  foreign = 'claimed-foreign' }
-note_history(KEYS[4], record[TERM], ARGV[1], joins and 'joined' or change[shape])
-note_candidate(ARGV[1], true)
+local change = 'claimed-' .. (shape == 'held' and 'stalled' or shape)
+-- The history is for people: an election goes on without it. It is cut when a whole node of it can go.
+redis.pcall('XADD', KEYS[4], 'MAXLEN', '~', 1000, '*', 'at', clock, 'term', record[TERM],
+  'holder', ARGV[1], 'change', joins and 'joined' or change)
 return reply(GRANTED)

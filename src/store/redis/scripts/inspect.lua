@@ -7,12 +7,13 @@
 
 local details = redis.call('HMGET', KEYS[2], 'identity', 'since', 'changed')
 local seen = redis.pcall('ZREVRANGE', KEYS[3], 0, CANDIDATES - 1, 'WITHSCORES')
-if failed(seen) then return failure(seen, KEYS[3]) end
+if seen.err then return failure(seen, KEYS[3]) end
 
-local answer = reply(readable and GRANTED or UNREADABLE)
+local answer = reply(GRANTED)
 -- An identity has up to 1,000 bytes.
 answer[10] = details[1] and string.sub(details[1], 1, 1024)
-answer[11], answer[12] = cut(details[2]), cut(details[3])
+answer[11] = details[2] and string.sub(details[2], 1, MAX_TEXT)
+answer[12] = details[3] and string.sub(details[3], 1, MAX_TEXT)
 for i, text in ipairs(seen) do seen[i] = string.sub(text, 1, 1024) end
 answer[13] = seen
 return answer

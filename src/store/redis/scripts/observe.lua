@@ -3,9 +3,8 @@
 -- KEYS     those of record.lua
 -- ARGV[1]  the identity of the candidate
 -- reply    that of record.lua
--- guard    none: only a record that cannot be read leaves the candidate unnoted
+-- guard    none
 
-if not readable then return reply(UNREADABLE) end
 local trouble = note_candidate(ARGV[1], false)
 -- A server that is full, or whose candidates somebody replaced, can still be read. One that has become
 -- a replica must not be: what it shows may be old, and nothing can be claimed there.

@@ -10,7 +10,6 @@
 -- The message is `floor term beat unproven clock`: all of a vacant record, so that a standby can claim
 -- it without asking first.
 
-if not readable then return reply(UNREADABLE) end
 if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then
   return refuse()
 end
@@ -21,7 +20,9 @@ redis.call('HSET', KEYS[2], 'holder', '', 'window_ns', '0', 'changed', clock)
 redis.call('HDEL', KEYS[2], 'identity', 'since')
 counter, record[HOLDER], record[WINDOW] = false, '', '0'
 
-note_history(KEYS[4], record[TERM], ARGV[1], 'released')
+-- The history is for people: an election goes on without it. It is cut when a whole node of it can go.
+redis.pcall('XADD', KEYS[4], 'MAXLEN', '~', 1000, '*', 'at', clock, 'term', record[TERM],
+  'holder', ARGV[1], 'change', 'released')
 -- A hint: whoever may not publish leaves the standbys to their polls.
 redis.pcall('PUBLISH', ARGV[4], record[FLOOR] .. ' ' .. record[TERM] .. ' ' .. record[BEAT] .. ' '
   .. record[UNPROVEN] .. ' ' .. clock)
