@@ -40,6 +40,9 @@ pub struct Claim {
     pub expected: Mark,
     /// Whether an acting leader adds this store to those that hold its term.
     pub join: bool,
+    /// The highest counter that the claimant may have written here before: when the store forgets, no
+    /// counter comes back that a standby has seen.
+    pub after: Beat,
     /// How long the holder's counter must stand still before anyone may take over.
     pub window: Duration,
 }
@@ -48,7 +51,7 @@ impl Claim {
     /// The counter that a granted claim writes.
     #[must_use]
     pub fn first_beat(&self) -> Beat {
-        Beat::first(self.term, self.expected.last_counter())
+        Beat::first(self.term, self.expected.last_counter().max(self.after))
     }
 }
 
@@ -87,13 +90,14 @@ pub struct Reply {
 ///
 /// ```
 /// use std::time::Duration;
-/// use incumbent::protocol::{apply, Claim, Durability, Record, Request, Term, Verdict};
+/// use incumbent::protocol::{apply, Beat, Claim, Durability, Record, Request, Term, Verdict};
 ///
 /// let claim = Request::Claim(Claim {
 ///     holder: "a".parse()?,
 ///     term: Term::new(1).unwrap(),
 ///     expected: Record::ABSENT.mark(),
 ///     join: false,
+///     after: Beat::default(),
 ///     window: Duration::from_secs(5),
 /// });
 /// let (held, verdict) = apply(&Record::ABSENT, &claim, Durability::Durable);

@@ -63,6 +63,7 @@ fn request(by: u8, attempt: &Attempt, record: &Record) -> Request {
                     ..mark
                 },
                 join,
+                after: Beat::default(),
                 window: WINDOW,
             })
         }
@@ -226,6 +227,7 @@ fn a_foreign_counter_is_taken_over_by_its_exact_value_and_never_written_again() 
                     term: term(number),
                     expected,
                     join: false,
+                    after: Beat::default(),
                     window: WINDOW,
                 })
             };

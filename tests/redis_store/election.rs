@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Claim, ElectionName, Identity, Mark, Record, Reply, Request, Term, Verdict,
+    Beat, Claim, ElectionName, Identity, Mark, Record, Reply, Request, Term, Verdict,
 };
 use incumbent::store::{self, Inspection, Store, StoreAddress, StoreError, StoreOptions};
 
@@ -61,6 +61,7 @@ impl Election {
             term: Term::new(term).unwrap(),
             expected,
             join: false,
+            after: Beat::default(),
             window: Duration::from_secs(5),
         })
     }

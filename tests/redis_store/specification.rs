@@ -162,7 +162,7 @@ fn the_scripts_do_what_the_record_function_does() {
                     let expected = marks[marks.len().saturating_sub(1 + expected)];
                     let window = Duration::from_millis(window_ms);
                     let term = Term::new(term).unwrap();
-                    (who, Request::Claim(Claim { holder, term, expected, join, window }))
+                    (who, Request::Claim(Claim { holder, term, expected, join, after: Beat::default(), window }))
                 }
                 Step::Beat { who, term, proven } => {
                     let holder = candidates[who].who.id().clone();

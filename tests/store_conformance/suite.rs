@@ -34,6 +34,7 @@ pub(crate) fn claim(who: &Identity, number: u64, expected: Mark) -> Request {
         term: term(number),
         expected,
         join: false,
+        after: Beat::default(),
         window: WINDOW,
     })
 }
@@ -241,6 +242,7 @@ fn request(
                 term: shifted(record.floor.get(), *rise).max(term(1)),
                 expected,
                 join: *join,
+                after: Beat::default(),
                 window: Duration::from_millis(*window_ms),
             })
         }

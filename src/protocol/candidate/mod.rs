@@ -20,8 +20,8 @@ mod standby;
 use std::time::Duration;
 
 use super::{
-    CandidateId, Electorate, Record, Reply, Request, StoreIndex, Term, Timestamp, Timing, Verdict,
-    WallMillis, Watch,
+    Beat, CandidateId, Electorate, Record, Reply, Request, StoreIndex, Term, Timestamp, Timing,
+    Verdict, WallMillis, Watch,
 };
 
 /// What a candidate is made of.
@@ -347,6 +347,8 @@ struct StoreView {
     /// When the last heartbeat that it acknowledged in this term was sent. It outlives the hold: who
     /// takes the record over waits a window, and who finds it forgotten waits out a probation.
     acknowledged: Option<Timestamp>,
+    /// The highest counter that we may have written there.
+    written: Beat,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -382,6 +384,7 @@ impl StoreView {
             claimed: false,
             hold: None,
             acknowledged: None,
+            written: Beat::new(0),
         }
     }
 
@@ -644,6 +647,9 @@ impl Candidate {
         view.read_clock(reply.clock, now);
         let before = view.watch.record().map(holding);
         view.watch.observe(&reply.record, pending.sent, now);
+        if reply.record.holder() == Some(&self.id) {
+            view.written = view.written.max(reply.record.beat);
+        }
         if before != Some(holding(&reply.record)) {
             step.events.push(Event::Saw {
                 store,
@@ -790,6 +796,8 @@ impl Candidate {
         proven: bool,
         step: &mut Step,
     ) {
+        let view = &mut self.stores[store.get()];
+        view.written = view.written.next();
         let request = Request::Beat {
             holder: self.id.clone(),
             term,

@@ -126,6 +126,7 @@ impl Candidate {
             term,
             expected,
             join,
+            after: self.stores[store.get()].written,
             window: self.timing.window(),
         };
         self.stores[store.get()].claimed = true;

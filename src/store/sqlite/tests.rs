@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::*;
-use crate::protocol::{CandidateId, Claim, Record, Term, Verdict};
+use crate::protocol::{Beat, CandidateId, Claim, Record, Term, Verdict};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const WINDOW: Duration = Duration::from_millis(700);
@@ -26,6 +26,7 @@ fn claim(who: &Identity, record: &Record, term: u64) -> Request {
         term: Term::new(term).expect("a valid term"),
         expected: record.mark(),
         join: false,
+        after: Beat::default(),
         window: WINDOW,
     })
 }
