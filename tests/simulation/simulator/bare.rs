@@ -150,11 +150,10 @@ impl Party for Bare {
                 self.phase = Phase::Left;
             }
         }
-        let wins = !led && self.phase == Phase::Leading;
         Reaction {
             sends,
             wake_at: self.due,
-            notices: wins.then(|| won(&self.name)).into_iter().collect(),
+            notices: turned(&self.name, led, self.phase == Phase::Leading),
         }
     }
 
@@ -174,10 +173,16 @@ impl Party for Bare {
     }
 }
 
-pub(crate) fn won(name: &str) -> Notice {
-    Notice {
-        turn: Turn::Elected,
-        heading: "elections",
-        text: format!("{name} believes that it leads"),
-    }
+/// What to tell of a party that believed, and now believes, that it leads.
+pub(crate) fn turned(name: &str, before: bool, now: bool) -> Vec<Notice> {
+    let (turn, heading, what) = match (before, now) {
+        (false, true) => (Turn::Elected, "elections", "leads"),
+        (true, false) => (Turn::Ceased, "ends", "leads no more"),
+        (true, true) | (false, false) => return Vec::new(),
+    };
+    vec![Notice {
+        turn,
+        heading,
+        text: format!("{name} believes that it {what}"),
+    }]
 }

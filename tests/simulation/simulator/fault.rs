@@ -27,6 +27,8 @@ pub(crate) enum Fault {
     RollBack { store: usize, writes: usize },
     /// The wall clock of a store jumps ahead.
     JumpAhead { store: usize, by_ms: u64 },
+    /// The wall clock of a store is set back.
+    SetBack { store: usize, by_ms: u64 },
     /// Nothing passes between a slot and a store.
     Cut {
         slot: usize,
@@ -41,6 +43,52 @@ pub(crate) enum Fault {
     },
     /// Messages fare as given for a while.
     Weather { network: Network, lasts: Nanos },
+}
+
+/// In the place of a slot: whoever acts when the fault strikes.
+pub(crate) const LEADER: usize = usize::MAX;
+
+impl Fault {
+    /// The same fault with [`LEADER`] replaced by the slot that acts, or the first one if none does.
+    pub(crate) fn aimed_at(self, acting: Option<usize>) -> Self {
+        let aim = |slot: usize| {
+            if slot == LEADER {
+                acting.unwrap_or(0)
+            } else {
+                slot
+            }
+        };
+        match self {
+            Self::Pause { slot, lasts } => Self::Pause {
+                slot: aim(slot),
+                lasts,
+            },
+            Self::Crash { slot, how, back } => Self::Crash {
+                slot: aim(slot),
+                how,
+                back,
+            },
+            Self::Resign { slot } => Self::Resign { slot: aim(slot) },
+            Self::Cut { slot, store, lasts } => Self::Cut {
+                slot: aim(slot),
+                store,
+                lasts,
+            },
+            Self::Lag { slot, by, lasts } => Self::Lag {
+                slot: aim(slot),
+                by,
+                lasts,
+            },
+            other @ (Self::Down { .. }
+            | Self::Hang { .. }
+            | Self::Full { .. }
+            | Self::Wipe { .. }
+            | Self::RollBack { .. }
+            | Self::JumpAhead { .. }
+            | Self::SetBack { .. }
+            | Self::Weather { .. }) => other,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use super::party::{Birth, Lease, Notice, Party, Reaction, Server, Stimulus, Turn
 pub(crate) struct Contender {
     candidate: Candidate,
     stores: usize,
-    /// When each store was last heard of, for the openings of the next campaign.
-    heard: Vec<Timestamp>,
+    /// When it last did anything: what it hands on to the next campaign was seen by then.
+    last: Timestamp,
     /// Whether the texts of notices are wanted.
     verbose: bool,
 }
@@ -39,23 +39,23 @@ impl Contender {
                 openings,
             }),
             stores: electorate.size(),
-            heard: vec![Timestamp::ZERO; electorate.size()],
+            last: Timestamp::ZERO,
             verbose,
         }
     }
 
     fn openings(&self) -> Vec<Option<Opening>> {
-        let opening = |(store, seen): (usize, &Timestamp)| {
+        let opening = |store| {
             let store = index(store);
             let record = self.candidate.record(store)?.clone();
             let clock = self.candidate.clock(store)?;
             (record.occupancy == Occupancy::Vacant).then_some(Opening {
                 record,
                 clock,
-                seen: *seen,
+                seen: self.last,
             })
         };
-        self.heard.iter().enumerate().map(opening).collect()
+        (0..self.stores).map(opening).collect()
     }
 }
 
@@ -75,16 +75,11 @@ impl Party for Contender {
     fn handle(&mut self, now: Timestamp, stimulus: Stimulus<Reply>) -> Reaction<Request> {
         let input = match stimulus {
             Stimulus::Tick => Input::Tick,
-            Stimulus::Replied { store, id, result } => {
-                if result.is_ok() {
-                    self.heard[store] = now;
-                }
-                Input::Replied {
-                    store: index(store),
-                    id: RequestId(id),
-                    result,
-                }
-            }
+            Stimulus::Replied { store, id, result } => Input::Replied {
+                store: index(store),
+                id: RequestId(id),
+                result,
+            },
             Stimulus::Woken { store, reply } => Input::Woken {
                 store: index(store),
                 record: reply.record,
@@ -93,6 +88,7 @@ impl Party for Contender {
             Stimulus::Resign => Input::Resign(LossReason::Resigned),
             Stimulus::WorkEnded => Input::WorkEnded,
         };
+        self.last = now;
         let step = self.candidate.handle(now, input);
         assert!(
             step.sends.len() <= 2 * self.stores,

@@ -90,6 +90,8 @@ pub(crate) enum Turn {
     Stopping { deadline: Timestamp },
     /// The work must be over now.
     Expired,
+    /// It gives up by itself, and acts no more.
+    Ceased,
     /// Nothing that the world has to act upon.
     Other,
 }

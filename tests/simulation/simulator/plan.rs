@@ -5,7 +5,7 @@ use std::time::Duration;
 use incumbent::protocol::{Durability, Timing, TimingConfig};
 
 use super::clock::LocalClock;
-use super::fault::{Crash, Fault};
+use super::fault::{Crash, Fault, LEADER};
 use super::incumbent::longest_window;
 use super::network::Network;
 use super::random::Random;
@@ -78,6 +78,8 @@ impl Plan {
         let kinds: Vec<usize> = (0..12).filter(|_| random.chance(450)).collect();
         let allows_loss = random.chance(150);
         let end = window * random.within(8..30);
+        // In some runs faults come in bursts, several within the time of one request.
+        let bursts = random.chance(250);
         let pace = interval * random.within(1..8);
         let mut at = self.starts.iter().copied().max().unwrap_or(0);
         while at < end && !kinds.is_empty() {
@@ -86,7 +88,11 @@ impl Plan {
                 self.rolls_back |= matches!(fault, Fault::RollBack { .. });
                 self.faults.push((at, fault));
             }
-            at += random.within(0..2 * pace);
+            at += if bursts && random.chance(700) {
+                random.within(0..interval / 4)
+            } else {
+                random.within(0..2 * pace)
+            };
         }
         self.calm = end + 4 * window;
         if self.rolls_back {
@@ -103,7 +109,10 @@ impl Plan {
         window: Nanos,
         rolls_back: bool,
     ) -> Option<Fault> {
-        let slot = random.below(self.timings.len());
+        let slot = match random.below(2 * self.timings.len()) {
+            slot if slot < self.timings.len() => slot,
+            _ => LEADER,
+        };
         let store = random.below(self.durabilities.len());
         let forgets = self.durabilities[store] == Durability::Forgetful;
         let short = random.within(0..2 * interval);
@@ -131,6 +140,13 @@ impl Plan {
             },
             8 | 9 if forgets => Fault::Wipe { store },
             8 | 9 => return None,
+            // A clock that was set back numbers nothing rightly once the records are lost, too.
+            10 if !rolls_back && self.durabilities.iter().all(|d| *d == Durability::Durable) => {
+                Fault::SetBack {
+                    store,
+                    by_ms: random.within(0..20 * window / MILLI),
+                }
+            }
             // With several stores, clocks that differ by more than a window are not promised for.
             10 if self.durabilities.len() == 1 => Fault::JumpAhead {
                 store,

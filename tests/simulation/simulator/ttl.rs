@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use incumbent::protocol::Timestamp;
 
-use super::bare::won;
+use super::bare::turned;
 use super::party::{Birth, Lease, Party, Reaction, Server, Stimulus};
 
 #[derive(Clone, Debug)]
@@ -105,11 +105,10 @@ impl Party for Renewer {
                 self.left = true;
             }
         }
-        let wins = !held && self.holds;
         Reaction {
             sends,
             wake_at: self.due,
-            notices: wins.then(|| won(&self.name)).into_iter().collect(),
+            notices: turned(&self.name, held, self.holds),
         }
     }
 

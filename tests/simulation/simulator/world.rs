@@ -109,6 +109,7 @@ struct Acting {
 struct Shelf<P: Party> {
     server: P::Server,
     ahead_ms: u64,
+    back_ms: u64,
     down_until: Nanos,
     hung_until: Nanos,
     full_until: Nanos,
@@ -232,6 +233,7 @@ impl<P: Party> World<P> {
             world.shelves.push(Shelf {
                 server,
                 ahead_ms,
+                back_ms: 0,
                 down_until: 0,
                 hung_until: 0,
                 full_until: 0,
@@ -290,6 +292,14 @@ impl<P: Party> World<P> {
             let acting = slot.acting.as_ref()?;
             let acts = acting.from.is_some() && slot.clock.at(self.now) < acting.lease.deadline;
             acts.then(|| acting.who.clone())
+        })
+    }
+
+    fn acting_slot(&self) -> Option<usize> {
+        self.slots.iter().position(|slot| {
+            slot.acting
+                .as_ref()
+                .is_some_and(|acting| slot.clock.at(self.now) < acting.lease.deadline)
         })
     }
 
@@ -374,8 +384,15 @@ impl<P: Party> World<P> {
             match notice.turn {
                 Turn::Elected => self.begin_work(slot),
                 Turn::Stopping { deadline } => self.stop_work(slot, deadline),
+                Turn::Ceased => self.cease(slot),
                 Turn::Expired => {
-                    let late = self.random.within(0..50 * MILLI);
+                    let overruns = self.random.chance(self.work.dawdles);
+                    let longest = if overruns {
+                        self.work.longest
+                    } else {
+                        50 * MILLI
+                    };
+                    let late = self.random.within(0..longest);
                     let work = self.slots[slot].work;
                     self.schedule(self.now + late, Event::WorkOver { slot, work });
                 }
@@ -405,13 +422,14 @@ impl<P: Party> World<P> {
                 // Whoever prolongs a deadline that has passed is taken to have acted all along.
                 acting.lease = lease;
             }
-            // A party can no more lengthen a leadership that its work has left.
-            (None, _) => {}
-            (Some(_), _) => self.cease(slot),
+            // Work does not end because its party has lost interest: it ends at its deadline, or when it
+            // has ended.
+            (Some(_), _) | (None, _) => {}
         }
     }
 
     fn begin_work(&mut self, slot: usize) {
+        self.outlive(slot);
         let place = &mut self.slots[slot];
         let Some(party) = &place.party else { return };
         let Some(lease) = party.lease() else { return };
@@ -455,6 +473,26 @@ impl<P: Party> World<P> {
         self.cease(slot);
         self.slots[slot].work += 1;
         self.stimulate(slot, Stimulus::WorkEnded);
+    }
+
+    /// Work that was never told to end, or did not obey, acts until its deadline.
+    fn outlive(&mut self, slot: usize) {
+        let place = &mut self.slots[slot];
+        if let Some(Acting {
+            who,
+            lease,
+            from: Some(from),
+        }) = place.acting.take()
+        {
+            let to = place.clock.when(lease.deadline).max(from);
+            let token = lease.token;
+            self.history.spans.push(Span {
+                who,
+                token,
+                from,
+                to,
+            });
+        }
     }
 
     /// The work of a slot acts no more from now on, or since its deadline.
@@ -523,7 +561,7 @@ impl<P: Party> World<P> {
     fn execute(&mut self, letter: &Letter<P>) {
         let store = letter.store;
         let shelf = &mut self.shelves[store];
-        let wall_ms = EPOCH_MS + self.now / MILLI + shelf.ahead_ms;
+        let wall_ms = EPOCH_MS + self.now / MILLI + shelf.ahead_ms - shelf.back_ms;
         let (reply, push) = shelf.server.execute(wall_ms, &letter.request);
         self.note(|| format!("store {store} ← slot {}: {reply:?}", letter.slot));
         self.answer(letter, Ok(reply.clone()));
@@ -600,6 +638,7 @@ impl<P: Party> World<P> {
     }
 
     fn struck(&mut self, fault: Fault) {
+        let fault = fault.aimed_at(self.acting_slot());
         self.note(|| format!("fault: {fault:?}"));
         *self.tally.entry("faults").or_default() += 1;
         match fault {
@@ -621,6 +660,10 @@ impl<P: Party> World<P> {
                 shelf.server.roll_back(writes);
             }
             Fault::JumpAhead { store, by_ms } => self.shelves[store].ahead_ms += by_ms,
+            Fault::SetBack { store, by_ms } => {
+                let back_ms = &mut self.shelves[store].back_ms;
+                *back_ms = (*back_ms + by_ms).min(EPOCH_MS / 2);
+            }
             Fault::Cut { slot, store, lasts } => self.cut_until[slot][store] = self.now + lasts,
             Fault::Lag { slot, by, lasts } => self.slots[slot].lag = (self.now + lasts, by),
             Fault::Weather { network, lasts } => {
