@@ -2,7 +2,7 @@
 
 use incumbent::Election;
 use incumbent::election::clock;
-use incumbent::protocol::{CandidateId, Claim, Identity, Request, Verdict};
+use incumbent::protocol::{Beat, CandidateId, Claim, Identity, Request, Verdict};
 use incumbent::store::{self, Store, StoreOptions};
 
 use crate::raw;
@@ -46,6 +46,7 @@ async fn operations(store: &dyn Store) -> (std::time::Duration, std::time::Durat
             term,
             expected: record.mark(),
             join: false,
+            after: Beat::default(),
             window: std::time::Duration::from_secs(5),
         });
         let release = Request::Release {
