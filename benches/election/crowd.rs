@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use incumbent::election::clock;
-use incumbent::{Election, Leadership};
+use incumbent::{Election, Leadership, Overrun};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::task::JoinSet;
 
@@ -69,6 +69,8 @@ async fn enter(server: &str, held: &mut Vec<Leadership>) {
     for number in held.len()..goal {
         let election = Election::builder(&format!("crowd-{number}"))
             .store(server)
+            // A leader that was lost is counted, and not a reason to end.
+            .overrun(Overrun::Report)
             .build()
             .expect("a configuration");
         campaigns.spawn(async move { election.campaign().await });

@@ -51,3 +51,52 @@ pub(crate) async fn evalsha(server: &RedisServer, rounds: usize) -> Duration {
     }
     median(times)
 }
+
+/// The median of a bare `EVALSHA` of the store's own claim: what the server needs for it, and a round
+/// trip.
+pub(crate) async fn claim(server: &RedisServer, rounds: usize) -> Duration {
+    let script = Script::new(concat!(
+        include_str!("../../src/store/redis/scripts/record.lua"),
+        "\n",
+        include_str!("../../src/store/redis/scripts/claim.lua"),
+    ));
+    const KEYS: [&str; 4] = ["{raw}", "{raw}:record", "{raw}:candidates", "{raw}:history"];
+    let mut connection = connect(server, None).await;
+    let mut times = Vec::with_capacity(rounds);
+    for round in 0..rounds {
+        let forgotten: i64 = redis::cmd("DEL")
+            .arg(&KEYS)
+            .query_async(&mut connection)
+            .await
+            .expect("an answer");
+        assert_eq!(forgotten > 0, round > 0);
+        let mut claim = script.prepare_invoke();
+        for key in KEYS {
+            claim.key(key);
+        }
+        for argument in [
+            "id|host|1|0",
+            "id",
+            "1",
+            "1",
+            "5000000000",
+            "0",
+            "absent",
+            "0",
+            "0",
+            "",
+        ] {
+            claim.arg(argument);
+        }
+        let begin = clock::now();
+        let answer: redis::Value = claim
+            .invoke_async(&mut connection)
+            .await
+            .expect("an answer");
+        times.push(clock::now().since(begin));
+        let granted =
+            matches!(&answer, redis::Value::Array(items) if items[0] == redis::Value::Int(1));
+        assert!(granted, "{answer:?}");
+    }
+    median(times)
+}

@@ -3,7 +3,7 @@
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 
-use super::notes;
+use super::notes::{self, Unnoted};
 use super::patience::{Patience, boot_time};
 use super::record_row::{ElectionRow, Fields, RELEASED, change_from, signed};
 use super::schema;
@@ -24,6 +24,8 @@ pub(super) struct Database {
     path: std::path::PathBuf,
     ids: FileIds,
     granted_until: Timestamp,
+    /// Who campaigns and is not noted yet.
+    unnoted: Unnoted,
 }
 
 impl Database {
@@ -73,6 +75,7 @@ impl Database {
             path: place.path.clone(),
             ids,
             granted_until: Timestamp::ZERO,
+            unnoted: Unnoted::default(),
         })
     }
 
@@ -98,9 +101,11 @@ impl Database {
         request: &Request,
     ) -> Result<Reply, Trouble> {
         let clock = wall_clock();
-        if *request == Request::Observe && !notes::are_due(&self.connection, election, who, clock)?
-        {
+        if *request == Request::Observe {
             let record = read(&self.connection, election)?.record;
+            if notes::are_due(&self.connection, election, who, clock)? {
+                self.unnoted.add(election, who);
+            }
             return Ok(Reply {
                 verdict: Verdict::Granted,
                 record,
@@ -124,7 +129,9 @@ impl Database {
                 &mut row,
                 clock,
             )?;
+            self.unnoted.write(&transaction, clock)?;
             transaction.commit().map_err(Trouble::Commit)?;
+            self.unnoted.clear();
         } else {
             transaction.rollback()?;
         }
@@ -149,7 +156,33 @@ impl Database {
         })
     }
 
+    /// Whether somebody campaigns who is not noted yet.
+    pub(super) fn has_unnoted(&self) -> bool {
+        !self.unnoted.is_empty()
+    }
+
+    /// Notes who campaigns. Where that fails they are seen again later: notes decide nothing, and
+    /// whoever claims on a database that cannot be written is told so.
+    pub(super) fn catch_up(&mut self) {
+        if self.unnoted.is_empty() {
+            return;
+        }
+        if let Err(trouble) = self.write_unnoted() {
+            tracing::debug!(path = %self.path.display(), ?trouble, "candidates were not noted");
+        }
+        self.unnoted.clear();
+    }
+
+    fn write_unnoted(&mut self) -> Result<(), Trouble> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        self.unnoted.write(&transaction, wall_clock())?;
+        transaction.commit().map_err(Trouble::Commit)
+    }
+
     pub(super) fn inspect(&mut self, election: &ElectionName) -> Result<Inspection, Trouble> {
+        self.catch_up();
         let transaction = self.connection.transaction()?;
         let clock = wall_clock();
         let row = read(&transaction, election)?;

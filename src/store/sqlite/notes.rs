@@ -1,5 +1,6 @@
 //! What the database keeps for people: who campaigns, and what has happened. It decides nothing.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -17,6 +18,37 @@ pub(super) const REMEMBERED: Duration = Duration::from_secs(60);
 /// How old the note of a candidate may be before it is written again: reading costs no write.
 const NOTED: Duration = Duration::from_secs(5);
 
+/// Who was seen campaigning and is not noted yet. It waits for the next transaction that is written
+/// anyway, or for a quiet moment, so that nobody waits for the disk to read a record.
+#[derive(Debug, Default)]
+pub(super) struct Unnoted(BTreeSet<(ElectionName, Identity)>);
+
+impl Unnoted {
+    /// How many may wait; who comes later is noted at one of its next observations.
+    const MOST: usize = 4096;
+
+    pub(super) fn add(&mut self, election: &ElectionName, who: &Identity) {
+        if self.0.len() < Self::MOST {
+            self.0.insert((election.clone(), who.clone()));
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(super) fn write(&self, connection: &Connection, clock: WallMillis) -> rusqlite::Result<()> {
+        for (election, who) in &self.0 {
+            note_candidate(connection, election, who, clock)?;
+        }
+        Ok(())
+    }
+}
+
 /// Writes a granted request down: the record, who campaigns, and what has changed.
 pub(super) fn write(
     connection: &Connection,
@@ -28,9 +60,7 @@ pub(super) fn write(
     clock: WallMillis,
 ) -> Result<(), Trouble> {
     let change = match request {
-        Request::Observe => {
-            return Ok(note_candidate(connection, election, who, clock)?);
-        }
+        Request::Observe => return Ok(()),
         Request::Beat { .. } => {
             if are_due(connection, election, who, clock)? {
                 note_candidate(connection, election, who, clock)?;

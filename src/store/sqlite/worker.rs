@@ -30,6 +30,12 @@ impl Worker {
         tv_nsec: 0,
     };
 
+    /// How long the thread must have had nothing to do before it notes who campaigns.
+    const QUIET: Timespec = Timespec {
+        tv_sec: 0,
+        tv_nsec: 50_000_000,
+    };
+
     pub(super) fn start(place: Arc<Place>, subscribers: Arc<Subscribers>) -> std::io::Result<Line> {
         let (line, counter) = Line::new()?;
         let mut worker = Self {
@@ -70,12 +76,15 @@ impl Worker {
         }
         // A store that has nothing open has nothing to look after.
         let idle = self.database.is_none() && self.pledge.is_none();
-        let ready = poll(&mut sources, (!idle).then_some(&Self::ROUND));
+        let behind = self.database.as_ref().is_some_and(Database::has_unnoted);
+        let limit = if behind { Self::QUIET } else { Self::ROUND };
+        let ready = poll(&mut sources, (!idle).then_some(&limit));
         let woken = sources
             .get(1)
             .is_some_and(|wake| !wake.revents().is_empty());
         if ready == Ok(0) {
             self.look_around();
+            self.catch_up();
         }
         if woken {
             self.pass_on();
@@ -133,6 +142,14 @@ impl Worker {
         if self.database.is_none() && self.pledge.as_ref().is_some_and(over) {
             self.pledge = None;
         }
+    }
+
+    fn catch_up(&mut self) {
+        let Some(database) = &mut self.database else {
+            return;
+        };
+        self.patience.until(boot_time() + WakeFile::PATIENCE);
+        database.catch_up();
     }
 
     /// Does a job on the open database, and closes it after an error that a new connection may mend.
