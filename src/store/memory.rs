@@ -147,6 +147,8 @@ impl Entry {
                 }
             }
             Request::Release { .. } => {
+                // Who goes on campaigning is noted again by its next observation.
+                self.candidates.remove(who);
                 self.holder = None;
                 self.since = None;
                 self.waiting.retain(|waiting| {

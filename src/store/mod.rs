@@ -64,7 +64,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Carries out one request on the record of `election`, atomically, on behalf of `who`.
     ///
-    /// An observation also notes that `who` campaigns, in the same round trip.
+    /// An observation also notes that `who` campaigns, in the same round trip, and a release that it
+    /// does not any more.
     ///
     /// # Errors
     ///

@@ -501,6 +501,8 @@ pub(crate) async fn shows_the_holder_and_who_campaigns(fixture: impl Fixture, _:
     let vacant = other.inspect(&election).await.expect("it reads");
     assert_eq!((vacant.holder, vacant.since), (None, None));
     assert!(vacant.changed.expect("changed") >= changed);
+    let listed: Vec<_> = vacant.candidates.iter().map(|c| &c.identity).collect();
+    assert_eq!(listed, [&b], "who has released does not campaign any more");
 }
 
 pub(crate) async fn keeps_a_history_newest_first(fixture: impl Fixture, _: &str) {

@@ -81,6 +81,7 @@ pub(super) fn write(
         Request::Release { .. } => {
             row.identity = None;
             row.since = None;
+            forget_candidate(connection, election, who)?;
             Some(Change::Released)
         }
     };
@@ -108,6 +109,18 @@ pub(super) fn are_due(
     // A clock that was set back makes a note of the future due as well.
     let age = noted.map(|noted| noted.abs_diff(signed(clock.get())));
     Ok(age.is_none_or(|age| age >= millis(NOTED)))
+}
+
+/// Who goes on campaigning is noted again by its next observation.
+fn forget_candidate(
+    connection: &Connection,
+    election: &ElectionName,
+    who: &Identity,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("DELETE FROM candidate WHERE election = ?1 AND identity = ?2")?
+        .execute(params![election.as_str(), who.to_string()])?;
+    Ok(())
 }
 
 fn note_candidate(

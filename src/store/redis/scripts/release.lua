@@ -23,6 +23,8 @@ counter, record[HOLDER], record[WINDOW] = false, '', '0'
 -- The history is for people: an election goes on without it. It is cut when a whole node of it can go.
 redis.pcall('XADD', KEYS[4], 'MAXLEN', '~', 1000, '*', 'at', clock, 'term', record[TERM],
   'holder', ARGV[1], 'change', 'released')
+-- Who goes on campaigning is noted again by its next observation.
+redis.pcall('ZREM', KEYS[3], ARGV[1])
 -- A hint: whoever may not publish leaves the standbys to their polls.
 redis.pcall('PUBLISH', ARGV[4], record[FLOOR] .. ' ' .. record[TERM] .. ' ' .. record[BEAT] .. ' '
   .. record[UNPROVEN] .. ' ' .. clock)
