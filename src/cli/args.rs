@@ -202,6 +202,9 @@ pub(crate) struct RunOptions {
     /// How long a program that was asked to stop may take before it is killed [default: 30s]
     #[arg(long, value_name = "DURATION")]
     pub(crate) stop_timeout: Option<String>,
+    /// Let the program read the standard input [default: it reads nothing]
+    #[arg(long)]
+    pub(crate) stdin: bool,
     /// What this candidate is called in status and logs [default: host and process id]
     #[arg(long, value_name = "LABEL")]
     pub(crate) id: Option<String>,

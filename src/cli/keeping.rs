@@ -55,3 +55,10 @@ pub(crate) fn attach(launched: Launched, estate: &Estate) -> Result<Keeper, Fail
     keeper.set_context(estate.to_context());
     Ok(keeper)
 }
+
+/// Reaps what came to this process because it is PID 1, or because a keeper died.
+pub(crate) fn reap() {
+    if let Err(error) = supervise::reap_orphans() {
+        tracing::warn!("dead processes cannot be found, and stay zombies: {error}");
+    }
+}

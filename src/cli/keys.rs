@@ -46,7 +46,7 @@ pub(crate) const LOG_FORMATS: [&str; 2] = ["text", "json"];
 pub(crate) const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// All settings, in the order in which they are shown.
-pub(crate) const KEYS: [Key; 19] = [
+pub(crate) const KEYS: [Key; 20] = [
     key("store", Kind::Stores),
     key("key_prefix", Kind::Text),
     key("username", Kind::Text),
@@ -58,6 +58,7 @@ pub(crate) const KEYS: [Key; 19] = [
     key("stop_grace", Kind::Duration),
     key("probation", Kind::Duration),
     key("stop_timeout", Kind::Duration),
+    key("stdin", Kind::Switch),
     key("id", Kind::Label),
     key("no_wait", Kind::Switch),
     key("wait_timeout", Kind::Duration),

@@ -12,7 +12,7 @@ use incumbent::observe::ProgramCounters;
 use incumbent::protocol::ElectionName;
 use incumbent::supervise::{Estate, Event, Keeper, Program};
 use incumbent::{CampaignError, Election, Leadership};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use signal_hook_tokio::Signals;
 
 use super::args::Run;
@@ -31,7 +31,8 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
         ElectionName::new(&arguments.name).map_err(|error| Failure::new(Exit::Usage, error))?;
     let settings = Settings::load(Typed::all(&arguments.options)?, Some(&name))?;
     let program = Program::new(arguments.program)
-        .ok_or_else(|| Failure::new(Exit::Usage, "there is no program to run"))?;
+        .ok_or_else(|| Failure::new(Exit::Usage, "there is no program to run"))?
+        .stdin(settings.stdin());
     // While this process is small, has one thread, and has opened nothing.
     let keeper = keeping::launch(&settings)?;
     let estate = settings.estate(&name)?;
@@ -73,7 +74,9 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
 }
 
 /// Every signal that is taken before it can end this process behind its own back.
-const SIGNALS: [i32; 7] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH];
+const SIGNALS: [i32; 8] = [
+    SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH,
+];
 
 /// Starts the HTTP server, if there is to be one. Nothing of it exists before this.
 fn serve(
@@ -162,7 +165,8 @@ impl Runner<'_> {
                     Event::KeeperLost => {
                         tracing::warn!("the keeper has died while there was nothing to keep: starting another");
                         let launched = keeping::launch(self.settings)?;
-                        self.keeper = keeping::attach(launched, self.estate)?;
+                        let another = keeping::attach(launched, self.estate)?;
+                        std::mem::replace(&mut self.keeper, another).close().await;
                     }
                     // Nothing runs, so there is nothing else to tell.
                     event => tracing::debug!(?event, "unexpected news from the keeper"),
@@ -201,6 +205,7 @@ async fn ended_by(signals: &mut Signals) -> i32 {
         match signal {
             SIGTERM | SIGINT | SIGQUIT => return signal,
             SIGHUP if from_terminal => return signal,
+            SIGCHLD => keeping::reap(),
             _ => {}
         }
     }

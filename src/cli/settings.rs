@@ -54,6 +54,7 @@ struct Values {
     probation: Option<Duration>,
     #[serde(with = "humantime_serde")]
     stop_timeout: Duration,
+    stdin: bool,
     id: Option<String>,
     no_wait: bool,
     #[serde(default, with = "humantime_serde")]
@@ -184,6 +185,7 @@ impl Typed {
         let layer = &mut self.layer;
         let status = options.conflict_exit_code.map(|status| status.to_string());
         layer.flag("stop_timeout", options.stop_timeout.as_deref())?;
+        layer.flag("stdin", options.stdin.then_some("true"))?;
         layer.flag("id", options.id.as_deref())?;
         layer.flag("no_wait", options.no_wait.then_some("true"))?;
         layer.flag("wait_timeout", options.wait_timeout.as_deref())?;
@@ -316,6 +318,11 @@ impl Settings {
     /// How long a program that was asked to stop may take.
     pub(crate) fn stop_timeout(&self) -> Duration {
         self.values.stop_timeout
+    }
+
+    /// Whether the program reads our standard input.
+    pub(crate) fn stdin(&self) -> bool {
+        self.values.stdin
     }
 
     /// What the candidate is called.

@@ -25,7 +25,12 @@ impl Cgroup {
             return None;
         }
         let cgroup = Self {
-            path: own.join(format!("incumbent-{}", process::id())),
+            // Containers that share a hierarchy may have the same process ids.
+            path: own.join(format!(
+                "incumbent-{}-{:08x}",
+                process::id(),
+                fastrand::u32(..)
+            )),
         };
         if let Err(error) = fs::create_dir(&cgroup.path) {
             tracing::debug!(path = %cgroup.path.display(), %error, "no cgroup for the program");

@@ -11,7 +11,8 @@ use tokio::io::Interest;
 use tokio::net::UnixStream;
 
 use super::cgroup::Cgroup;
-use super::launch::{self, Launched};
+use super::children;
+use super::launch::Launched;
 use super::message::{Frames, FromKeeper, Message, ToKeeper};
 use super::plan::Cause;
 use super::program::{Program, ProgramExit, StartFailure};
@@ -90,8 +91,6 @@ pub struct Keeper {
     frames: Frames,
     unsent: Vec<u8>,
     cgroup: Option<PathBuf>,
-    /// Children of this process that have nothing to do with the program, besides other keepers.
-    strangers: Vec<Pid>,
     /// The program that was asked for, until it is dead.
     run: Option<Run>,
     lost: Option<Loss>,
@@ -121,6 +120,8 @@ impl Keeper {
     /// How long after the deadline the keeper may take to say that it has killed, before the elector
     /// kills it, and the program with it: half of the smallest margin.
     const SLACK: Duration = Duration::from_millis(25);
+    /// The same for the end of a stop timeout, which is no matter of safety.
+    const PATIENCE: Duration = Duration::from_secs(1);
     /// How much the keeper may leave unread before deadlines are dropped. An older deadline is an
     /// earlier one, so that is safe.
     const MOST_UNSENT: usize = 64 << 10;
@@ -140,7 +141,6 @@ impl Keeper {
             frames: Frames::default(),
             unsent: Vec::new(),
             cgroup: None,
-            strangers: Vec::new(),
             run: None,
             lost: None,
             news: VecDeque::new(),
@@ -163,20 +163,6 @@ impl Keeper {
     #[must_use]
     pub fn cgroup(&self) -> Option<&Path> {
         self.cgroup.as_deref()
-    }
-
-    /// Names a child of this process that is not the program's. When the keeper is lost, its orphans
-    /// become children of this process, and all children are killed that are neither spared nor
-    /// keepers themselves.
-    pub fn spare(&mut self, child: u32) {
-        self.strangers
-            .extend(i32::try_from(child).ok().and_then(Pid::from_raw));
-    }
-
-    /// Takes back [`Keeper::spare`], once the child was reaped.
-    pub fn forget(&mut self, child: u32) {
-        self.strangers
-            .retain(|pid| u32::try_from(pid.as_raw_nonzero().get()) != Ok(child));
     }
 
     /// Tells the keeper what its release hook needs. It may hold secrets: nobody else sees it.
@@ -301,16 +287,6 @@ impl Keeper {
         }
     }
 
-    /// Reaps dead children that are not spared. For a process that is PID 1, or whose children are
-    /// orphans of others; call it on SIGCHLD.
-    ///
-    /// # Errors
-    ///
-    /// When `/proc` cannot be read.
-    pub fn reap_strangers(&self) -> io::Result<()> {
-        tree::reap_except(None, &self.spared()).map(|_| ())
-    }
-
     /// Lets the keeper go, and waits until it has ended, a few seconds at most. A program that still
     /// runs is killed by it, and a term that is still held is released by it.
     pub async fn close(mut self) {
@@ -328,7 +304,9 @@ impl Keeper {
 
     fn guard_at(&self) -> Timestamp {
         match &self.run {
-            Some(run) if !run.killing => run.kill_at.min(run.stop_by) + Self::SLACK,
+            Some(run) if !run.killing => {
+                (run.kill_at + Self::SLACK).min(run.stop_by + Self::PATIENCE)
+            }
             Some(_) | None => Timestamp::NEVER,
         }
     }
@@ -443,13 +421,12 @@ impl Keeper {
     /// Takes one step towards the end of a lost keeper's program.
     async fn bury(&mut self) {
         let Some(run) = &self.run else {
-            if let Some(loss) = &mut self.lost
-                && !loss.keeper_reaped
-            {
-                // Nothing depends on it; it must only not stay a zombie.
-                loss.keeper_reaped = true;
-                kill_keeper(self.pid);
-                tracing::debug!(pid = %self.pid, "an idle keeper is gone");
+            // Nothing depends on it; it must only not stay a zombie.
+            kill_keeper(self.pid);
+            let mut pause = Duration::from_millis(1);
+            while !self.is_keeper_reaped() {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Self::LONGEST_PAUSE);
             }
             return pending().await;
         };
@@ -466,7 +443,7 @@ impl Keeper {
             let now = clock::now();
             if now >= loss.loud {
                 loss.loud = now + Self::LOUD_EVERY;
-                let pids = tree::survivors(&self.spared()).unwrap_or_default();
+                let pids = tree::survivors(&children::own()).unwrap_or_default();
                 self.news.push_back(surviving(&pids));
             }
         }
@@ -488,7 +465,7 @@ impl Keeper {
                 return false;
             }
         }
-        let spared = self.spared();
+        let spared = children::own();
         let swept =
             tree::kill_descendants(None, &spared).and_then(|()| tree::reap_except(leader, &spared));
         let reaped = match swept {
@@ -513,12 +490,6 @@ impl Keeper {
         true
     }
 
-    fn spared(&self) -> Vec<Pid> {
-        let mut spared = launch::keepers();
-        spared.extend(&self.strangers);
-        spared
-    }
-
     fn is_keeper_reaped(&mut self) -> bool {
         if self.lost.as_ref().is_some_and(|loss| loss.keeper_reaped) {
             return true;
@@ -529,14 +500,17 @@ impl Keeper {
             loss.keeper_reaped = reaped;
         }
         if reaped {
-            launch::forget_keeper(self.pid);
+            children::forget(self.pid);
         }
         reaped
     }
 }
 
 fn kill_keeper(pid: Pid) {
-    // It is our child and not reaped, so the number is its own.
+    // It is our child. Nobody else reaps it, so the number is its own as long as it is listed.
+    if !children::own().contains(&pid) {
+        return;
+    }
     if let Err(error) = kill_process(pid, Signal::KILL) {
         tracing::debug!(%pid, %error, "the keeper takes no signal");
     }

@@ -101,6 +101,8 @@ impl Keeper {
     const MOST_UNSENT: usize = 64 << 10;
 
     fn prepare(entry: Entry) -> io::Result<Self> {
+        // Fifteen bytes is all that fits.
+        rustix::thread::set_name(c"incumbent: keep")?;
         setsid()?;
         set_child_subreaper(Some(getpid()))?;
         let (children, wake) = UnixStream::pair()?;

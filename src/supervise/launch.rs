@@ -8,10 +8,11 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, getpid, set_child_subreaper};
+
+use super::children;
 
 /// The hidden first argument that makes this binary a keeper.
 const ROLE: &str = "__keeper";
@@ -19,23 +20,6 @@ const ROLE: &str = "__keeper";
 const WITH_CGROUP: &str = "cgroup";
 /// The one that forbids it.
 const WITHOUT_CGROUP: &str = "subreaper";
-
-/// The keepers of this process that are not reaped yet.
-static KEEPERS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
-
-/// The keepers of this process that are not reaped yet: a process has one as a rule.
-pub(super) fn keepers() -> Vec<Pid> {
-    lock(&KEEPERS).clone()
-}
-
-/// Takes note that a keeper was reaped, so that its number may belong to anybody.
-pub(super) fn forget_keeper(keeper: Pid) {
-    lock(&KEEPERS).retain(|pid| *pid != keeper);
-}
-
-fn lock(keepers: &Mutex<Vec<Pid>>) -> MutexGuard<'_, Vec<Pid>> {
-    keepers.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// How to start a keeper.
 #[derive(Clone, Debug)]
@@ -107,11 +91,7 @@ impl Launch {
                 WITHOUT_CGROUP
             });
         pass(&mut command, theirs);
-        // The child is reaped through its pid; `Child` has no more part in it.
-        // Held from before the spawn: another keeper's orphans may be swept meanwhile.
-        let mut keepers = lock(&KEEPERS);
-        let pid = Pid::from_child(&command.spawn()?);
-        keepers.push(pid);
+        let pid = children::spawn(&mut command)?;
         Ok(Launched { pid, pipe: ours })
     }
 }

@@ -25,6 +25,7 @@
 //! that `incumbent` lacks.
 
 mod cgroup;
+mod children;
 #[doc(hidden)]
 pub mod fuzzing;
 mod handle;
@@ -37,6 +38,7 @@ mod release;
 mod spawn;
 mod tree;
 
+pub use children::reap_orphans;
 pub use handle::{Containment, Event, Keeper, KeeperLost};
 pub use keeper::{Orphan, keep};
 pub use launch::{Entry, Launch, Launched};

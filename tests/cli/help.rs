@@ -16,7 +16,7 @@ const COMMANDS: [&[&str]; 10] = [
 ];
 
 /// Every option of `run`.
-const RUN: [&str; 23] = [
+const RUN: [&str; 24] = [
     "--store",
     "--key-prefix",
     "--username",
@@ -27,6 +27,7 @@ const RUN: [&str; 23] = [
     "--stop-grace",
     "--probation",
     "--stop-timeout",
+    "--stdin",
     "--id",
     "--no-wait",
     "--wait-timeout",

@@ -1,8 +1,10 @@
 //! The program: what it is given, which signals reach it, and that nothing of it is left.
 
-use rustix::process::Signal;
+use std::process::Command;
 
-use super::home::Home;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::home::{Home, leader, wait_until};
 use crate::support::redis::RedisServer;
 
 #[test]
@@ -176,4 +178,95 @@ fn it_reads_no_input_and_writes_to_our_output() {
     ]);
     assert_eq!(ended.stdout, "out\n");
     assert!(ended.stderr.lines().any(|line| line == "err"), "{ended:#?}");
+}
+
+#[test]
+fn it_reads_nothing_unless_it_is_given_our_input() {
+    let home = Home::new();
+    let input = home.write("input", "said\n");
+    for (options, heard) in [(&[][..], ""), (&["--stdin"][..], "said\n")] {
+        let mut words = vec!["run", "job"];
+        words.extend(options);
+        words.extend(["--", "cat"]);
+        let mut command = home.command(&words);
+        command.stdin(std::fs::File::open(&input).unwrap());
+        let output = command.output().unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            heard,
+            "{options:?}"
+        );
+    }
+}
+
+/// In a container it is PID 1: processes that are started from outside, as by `docker exec`, leave their
+/// orphans to it.
+#[test]
+fn as_the_first_process_of_a_container_it_leaves_no_zombies() {
+    let home = Home::new();
+    let mut command = Command::new("unshare");
+    command
+        .args([
+            "--user",
+            "--map-root-user",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+        ])
+        .arg(env!("CARGO_BIN_EXE_incumbent"))
+        .args(["run", "job", "--", "sh", "-c"])
+        .arg(leader(&home.path("led")))
+        .env("HOME", home.path(""));
+    let mut container = command.spawn().unwrap();
+    home.wait_for_lines("led", 1);
+    let children = |parent: u32| {
+        processes()
+            .into_iter()
+            .filter(move |process| process.parent == parent)
+    };
+    let init = children(container.id()).next().unwrap().pid;
+    let entered = Command::new("nsenter")
+        .args([
+            "--user",
+            "--preserve-credentials",
+            "--pid",
+            "--target",
+            &init.to_string(),
+        ])
+        .args(["sh", "-c", "(sleep 1 &)"])
+        .status()
+        .unwrap();
+    assert!(entered.success());
+    let orphaned = || children(init).any(|child| child.name == "sleep");
+    wait_until("the orphan has come to it", orphaned);
+    wait_until("the orphan is reaped", || !orphaned());
+    kill_process(
+        Pid::from_raw(init.try_into().unwrap()).unwrap(),
+        Signal::TERM,
+    )
+    .unwrap();
+    assert_eq!(container.wait().unwrap().code(), Some(0));
+}
+
+struct Process {
+    pid: u32,
+    parent: u32,
+    name: String,
+}
+
+fn processes() -> Vec<Process> {
+    let entries = std::fs::read_dir("/proc").unwrap();
+    entries
+        .filter_map(|entry| {
+            let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            let (before, after) = stat.rsplit_once(") ")?;
+            Some(Process {
+                pid,
+                parent: after.split(' ').nth(1)?.parse().ok()?,
+                name: before.split_once('(')?.1.to_owned(),
+            })
+        })
+        .collect()
 }

@@ -9,10 +9,11 @@ use incumbent::protocol::{Timestamp, Timing};
 use incumbent::supervise::{Cause, Event, Keeper, Program, ProgramExit, StartFailure};
 use incumbent::{Election, Leadership};
 use rustix::process::Signal;
-use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook_tokio::Signals;
 
 use crate::cli::exit::{Exit, Failure, not_started};
+use crate::cli::keeping;
 
 /// One leadership, and what decides over its program.
 pub(super) struct Leading<'a> {
@@ -57,10 +58,10 @@ impl Leading<'_> {
                 failure: Some(failure),
                 ..
             } => Err(not_started(&name, failure)),
+            Course { lost: true, .. } => Ok(Exit::Lost),
             Course { unkept: true, .. } => {
                 Err(Failure::internal("the keeper of the program has died"))
             }
-            Course { lost: true, .. } => Ok(Exit::Lost),
             Course {
                 exit: Some(exit), ..
             } => Ok(Exit::Program(exit)),
@@ -114,6 +115,7 @@ impl Leading<'_> {
                 tracing::info!(signal, "asked to stop at once: killing the program");
                 self.keeper.kill();
             }
+            SIGCHLD => keeping::reap(),
             other => {
                 if let Some(signal) = Signal::from_named_raw(other) {
                     self.keeper.signal(signal);
