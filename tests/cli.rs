@@ -11,8 +11,6 @@ mod help;
 mod home;
 #[path = "cli/input.rs"]
 mod input;
-#[path = "cli/operate.rs"]
-mod operate;
 #[path = "cli/program.rs"]
 mod program;
 #[path = "cli/secrets.rs"]

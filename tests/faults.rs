@@ -7,6 +7,8 @@ mod field;
 mod support;
 
 mod faults {
+    mod file;
+    mod network;
     mod process;
     mod quorum;
     mod server;

@@ -14,6 +14,7 @@ mod torture {
     pub(crate) mod plan;
     pub(crate) mod report;
     pub(crate) mod stores;
+    pub(crate) mod strike;
 }
 
 use std::time::Duration;

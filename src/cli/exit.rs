@@ -16,10 +16,6 @@ use super::layer::{BadValue, Origin};
 pub(crate) enum Exit {
     /// All is well.
     Success,
-    /// `doctor`: there is something to look at.
-    Questionable,
-    /// `doctor`: something endangers the election.
-    Endangered,
     /// `status`: nobody holds the election.
     NotHeld,
     /// What was typed cannot be understood.
@@ -51,8 +47,6 @@ impl Exit {
     pub(crate) fn status(self) -> u8 {
         match self {
             Self::Success => 0,
-            Self::Questionable => 1,
-            Self::Endangered => 2,
             Self::NotHeld => 3,
             Self::Usage => 64,
             Self::Unreachable => 69,

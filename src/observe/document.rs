@@ -361,8 +361,7 @@ impl Store {
 }
 
 /// The state of a store that could not be asked, in one word.
-#[must_use]
-pub fn trouble(error: &StoreError) -> &'static str {
+fn trouble(error: &StoreError) -> &'static str {
     match error {
         StoreError::Unreachable { .. } | StoreError::Unknown { .. } => "unreachable",
         StoreError::Denied { .. } => "forbidden",

@@ -2,14 +2,10 @@
 
 use super::home::Home;
 
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 10] = [
     &["run"],
     &["status"],
     &["list"],
-    &["watch"],
-    &["history"],
-    &["candidates"],
-    &["doctor"],
     &["explain"],
     &["config"],
     &["config", "check"],

@@ -85,6 +85,10 @@ impl Fleet {
         self.candidates.insert(name.to_owned(), candidate);
     }
 
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.candidates.keys().cloned().collect()
+    }
+
     pub(crate) fn candidate(&mut self, name: &str) -> &mut Candidate {
         self.candidates.get_mut(name).unwrap()
     }

@@ -3,7 +3,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod candidate;
 mod counters;
 mod names;
 mod record;

@@ -16,7 +16,6 @@
 //! commands that they call, on the keys `PREFIX*` and `{PREFIX*`, and the channels `{PREFIX*`.
 
 mod connection;
-mod examine;
 #[cfg(feature = "sentinel")]
 mod failover;
 mod failure;
@@ -49,9 +48,7 @@ use self::subscription::Subscription;
 use self::topology::Topology;
 use super::address::{InvalidAddress, RedisPlace};
 use super::registry::Registry;
-use super::{
-    Examination, HistoryEntry, Inspection, Store, StoreError, StoreFuture, StoreOptions, WakeUps,
-};
+use super::{HistoryEntry, Inspection, Store, StoreError, StoreFuture, StoreOptions, WakeUps};
 use crate::protocol::{Claim, Durability, ElectionName, Identity, Mark, Reply, Request, Shape};
 
 /// The longest key prefix, in bytes.
@@ -236,10 +233,6 @@ impl Store for RedisStore {
 
     fn elections(&self) -> StoreFuture<'_, Vec<ElectionName>> {
         Box::pin(self.scan())
-    }
-
-    fn examine(&self) -> StoreFuture<'_, Examination> {
-        Box::pin(self.examination())
     }
 
     fn history<'a>(
