@@ -47,6 +47,13 @@ const LIST_AFTER_HELP: &str = "\
 Exit status: 0 (also when there is no election), 64 wrong usage, 69 too few stores answered, 77 refused \
 by the stores, 78 wrong configuration.";
 
+const RELEASE_AFTER_HELP: &str = "\
+For ExecStopPost= of a unit: --after-unit reads which term to release from the unit's runtime directory, \
+waits until no process of the unit is left, and does nothing when the elector has released by itself.
+
+Exit status: 0 released, or nothing to release; 64 wrong usage, 69 too few stores answered, 75 processes \
+of the unit are still alive, so nothing was released; 78 wrong configuration.";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Campaign, and run a program while elected
@@ -70,6 +77,11 @@ pub(crate) enum Command {
     },
     /// Print the manual page
     Man,
+    /// Release the term of an elector that died, once its processes are gone
+    #[command(after_help = RELEASE_AFTER_HELP)]
+    Release(Release),
+    /// Print a ready systemd unit that runs a program while elected
+    Unit(Unit),
 }
 
 #[derive(Debug, Args)]
@@ -77,11 +89,39 @@ pub(crate) struct Run {
     /// The election: 1 to 200 bytes, no control characters, no braces
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
-    /// The program to run while elected, and its arguments
-    #[arg(last = true, required = true, num_args = 1.., value_name = "PROGRAM")]
+    /// The program to run while elected, and its arguments; the key `program` of the configuration file
+    /// takes its place when it is not given
+    #[arg(last = true, num_args = 1.., value_name = "PROGRAM")]
     pub(crate) program: Vec<OsString>,
     #[command(flatten)]
     pub(crate) options: Options,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Release {
+    /// The election
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Release the term that the elector of this unit held
+    #[arg(long, required = true)]
+    pub(crate) after_unit: bool,
+    #[command(flatten)]
+    pub(crate) stores: StoreOptions,
+    #[command(flatten)]
+    pub(crate) general: GeneralOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Unit {
+    /// The election
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// The program to run while elected, and its arguments
+    #[arg(last = true, required = true, num_args = 1.., value_name = "PROGRAM")]
+    pub(crate) program: Vec<OsString>,
+    /// A store, as for `run`; without any the unit elects among the processes of its host
+    #[arg(long = "store", value_name = "URL")]
+    pub(crate) stores: Vec<String>,
 }
 
 /// Every option there is: `run` takes them all, and `config` shows what they come to.

@@ -119,6 +119,16 @@ fn written(key: &Key, value: Value) -> Option<String> {
             });
             Some(labels.collect::<Vec<_>>().join(" "))
         }
+        (Kind::Words, ValueKind::Array(words)) if words.is_empty() => None,
+        (Kind::Words, ValueKind::Array(words)) => {
+            let words = words.into_iter().filter_map(|word| word.into_string().ok());
+            Some(
+                words
+                    .map(|word| format!("{word:?}"))
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            )
+        }
         (Kind::Text, ValueKind::String(text)) => Some(format!("{text:?}")),
         (_, ValueKind::String(text)) => Some(text),
         (_, other) => Some(other.to_string()),

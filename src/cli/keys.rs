@@ -20,6 +20,8 @@ pub(crate) struct Key {
 pub(crate) enum Kind {
     /// Addresses of stores: a list in a file, separated by blanks in a variable.
     Stores,
+    /// A program and its arguments: a list in a file, separated by blanks in a variable.
+    Words,
     /// A time with its unit.
     Duration,
     /// A number from 0 to this one.
@@ -46,7 +48,7 @@ pub(crate) const LOG_FORMATS: [&str; 2] = ["text", "json"];
 pub(crate) const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// All settings, in the order in which they are shown.
-pub(crate) const KEYS: [Key; 20] = [
+pub(crate) const KEYS: [Key; 21] = [
     key("store", Kind::Stores),
     key("key_prefix", Kind::Text),
     key("username", Kind::Text),
@@ -57,6 +59,7 @@ pub(crate) const KEYS: [Key; 20] = [
     key("op_timeout", Kind::Duration),
     key("stop_grace", Kind::Duration),
     key("probation", Kind::Duration),
+    key("program", Kind::Words),
     key("stop_timeout", Kind::Duration),
     key("stdin", Kind::Switch),
     key("id", Kind::Label),
@@ -98,6 +101,10 @@ impl Key {
                 .map(address)
                 .collect::<Result<Vec<_>, _>>()
                 .map(ValueKind::from),
+            Kind::Words => {
+                let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+                Ok(words.into())
+            }
             Kind::Number(max) => match text.parse::<u32>() {
                 Ok(number) if number <= max => Ok(number.into()),
                 Ok(_) | Err(_) => Err(format!("{text:?} is not a number from 0 to {max}")),
@@ -129,7 +136,15 @@ impl Key {
                 })
                 .collect::<Result<Vec<_>, _>>()
                 .map(ValueKind::from),
-            (Kind::Stores, other) => {
+            (Kind::Words, DeValue::Array(items)) => items
+                .iter()
+                .map(|item| match item.get_ref() {
+                    DeValue::String(text) => Ok(text.to_string()),
+                    other => Err(format!("a word is a text, not {}", type_of(other))),
+                })
+                .collect::<Result<Vec<_>, _>>()
+                .map(ValueKind::from),
+            (Kind::Stores | Kind::Words, other) => {
                 Err(format!("it takes a list of texts, not {}", type_of(other)))
             }
             (Kind::Number(max), DeValue::Integer(digits)) => {
@@ -193,6 +208,7 @@ impl Key {
             | Kind::Text
             | Kind::Secret
             | Kind::Stores
+            | Kind::Words
             | Kind::Number(_)
             | Kind::Switch => {}
         }

@@ -22,12 +22,15 @@ mod layer;
 mod list;
 mod logs;
 mod manual;
+mod notify;
 mod output;
 mod places;
+mod release;
 mod report;
 mod run;
 mod settings;
 mod status;
+mod unit;
 
 use std::process::ExitCode;
 
@@ -54,6 +57,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Config(config) => configuration::configuration(&config),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man => manual::man(),
+        Command::Release(release) => release::release(&release),
+        Command::Unit(unit) => unit::unit(&unit),
     };
     match done {
         Ok(exit) => exit.into(),

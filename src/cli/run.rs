@@ -1,6 +1,7 @@
 //! `incumbent run NAME -- PROGRAM`: campaigns, and runs the program while elected.
 
 mod leading;
+mod reload;
 
 use std::io::{IsTerminal, stdin};
 use std::sync::Arc;
@@ -14,12 +15,16 @@ use incumbent::supervise::{Estate, Event, Keeper, Program};
 use incumbent::{CampaignError, Election, Leadership};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use signal_hook_tokio::Signals;
+use tokio::sync::watch;
 
 use super::args::Run;
 use super::exit::{Exit, Failure, campaign_failed};
+use super::notify::{Activity, Manager};
+use super::release::Note;
 use super::settings::{Settings, Typed, Wait};
 use super::{electorate, keeping, logs, runtime};
 use leading::Leading;
+use reload::Reload;
 
 /// Campaigns, and runs the program while elected.
 ///
@@ -30,9 +35,17 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
     let name =
         ElectionName::new(&arguments.name).map_err(|error| Failure::new(Exit::Usage, error))?;
     let settings = Settings::load(Typed::all(&arguments.options)?, Some(&name))?;
-    let program = Program::new(arguments.program)
-        .ok_or_else(|| Failure::new(Exit::Usage, "there is no program to run"))?
-        .stdin(settings.stdin());
+    let mut words = arguments.program;
+    if words.is_empty() {
+        words.extend(settings.program().iter().map(Into::into));
+    }
+    let program = Program::new(words).ok_or_else(|| {
+        Failure::new(
+            Exit::Usage,
+            "there is no program to run: name one after --, or as `program` in the configuration file",
+        )
+    })?;
+    let program = program.stdin(settings.stdin());
     // While this process is small, has one thread, and has opened nothing.
     let keeper = keeping::launch(&settings)?;
     let estate = settings.estate(&name)?;
@@ -53,9 +66,15 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
         let mut signals = Signals::new(SIGNALS).map_err(|error| {
             Failure::internal(format_args!("signals cannot be received: {error}"))
         })?;
+        let manager = Manager::detect();
+        let activity = watch::Sender::new(Activity::default());
+        let told = manager.accompany(election.clone(), election.events(), activity.subscribe());
+        tokio::spawn(told);
         let mut runner = Runner {
             election: &election,
             settings: &settings,
+            activity: &activity,
+            reload: Reload::new(manager, &name, &arguments.options, &settings),
             signals: &mut signals,
             keeper: keeping::attach(keeper, &estate)?,
             estate: &estate,
@@ -119,6 +138,8 @@ fn builder(name: &ElectionName, settings: &Settings) -> Result<ElectionBuilder, 
 struct Runner<'a> {
     election: &'a Election,
     settings: &'a Settings,
+    activity: &'a watch::Sender<Activity>,
+    reload: Reload<'a>,
     signals: &'a mut Signals,
     keeper: Keeper,
     estate: &'a Estate,
@@ -134,17 +155,24 @@ impl Runner<'_> {
                 return Ok(Exit::Signaled(signal));
             }
         };
+        self.activity
+            .send_modify(|activity| activity.lease = Some(leadership.lease().clone()));
+        let mut note = Note::leave(leadership.identity(), leadership.term());
         let leading = Leading {
             election: self.election,
             leadership: &leadership,
-            stop_timeout: self.settings.stop_timeout(),
+            activity: self.activity,
+            reload: &mut self.reload,
             signals: self.signals,
             keeper: &mut self.keeper,
             counters: self.counters,
         };
         let exit = leading.run(program).await;
+        self.activity
+            .send_modify(|activity| (activity.lease, activity.program) = (None, None));
         leadership.resign().await;
         self.keeper.released();
+        note.remove();
         exit
     }
 
@@ -156,7 +184,7 @@ impl Runner<'_> {
         loop {
             tokio::select! {
                 biased;
-                signal = ended_by(self.signals) => return Ok(Standby::Ended(signal)),
+                signal = ended_by(self.signals, &mut self.reload) => return Ok(Standby::Ended(signal)),
                 event = self.keeper.event() => match event {
                     Event::Ready { containment, memory_locked } => {
                         let pid = self.keeper.pid();
@@ -199,13 +227,14 @@ async fn campaign(election: &Election, wait: Wait) -> Result<Leadership, Campaig
 
 /// Waits for a signal that ends a candidate which has no program yet. A hang-up does so only when there
 /// is a terminal that can hang up: a service gets one to read its configuration again.
-async fn ended_by(signals: &mut Signals) -> i32 {
+async fn ended_by(signals: &mut Signals, reload: &mut Reload<'_>) -> i32 {
     let from_terminal = stdin().is_terminal();
     while let Some(signal) = signals.next().await {
         match signal {
             SIGTERM | SIGINT | SIGQUIT => return signal,
             SIGHUP if from_terminal => return signal,
             SIGCHLD => keeping::reap(),
+            SIGHUP => reload.read_again(),
             _ => {}
         }
     }

@@ -52,6 +52,7 @@ struct Values {
     stop_grace: Duration,
     #[serde(default, with = "humantime_serde")]
     probation: Option<Duration>,
+    program: Vec<String>,
     #[serde(with = "humantime_serde")]
     stop_timeout: Duration,
     stdin: bool,
@@ -313,6 +314,11 @@ impl Settings {
     /// The inequality that does not hold.
     pub(crate) fn timing(&self) -> Result<Timing, Failure> {
         Timing::new(&self.timing_config()).map_err(|error| Failure::new(Exit::Configuration, error))
+    }
+
+    /// The program to run while elected, when the command line names none.
+    pub(crate) fn program(&self) -> &[String] {
+        &self.values.program
     }
 
     /// How long a program that was asked to stop may take.

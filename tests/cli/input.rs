@@ -24,7 +24,11 @@ const FLAGS: [(&[&str], i32, &str); 22] = [
         64,
         "the election name holds '\\n' at byte 1",
     ),
-    (&["job"], 64, "<PROGRAM>"),
+    (
+        &["job"],
+        64,
+        "there is no program to run: name one after --",
+    ),
     (&["job", "true"], 64, "unexpected argument 'true'"),
     (
         &["job", "--intervall", "1s", "--", "true"],

@@ -1,7 +1,5 @@
 //! While elected: the program runs, and its end is the end of the leadership.
 
-use std::time::Duration;
-
 use futures_util::StreamExt;
 use incumbent::election::clock;
 use incumbent::observe::{KillCause, ProgramCounters};
@@ -9,18 +7,21 @@ use incumbent::protocol::{Timestamp, Timing};
 use incumbent::supervise::{Cause, Event, Keeper, Program, ProgramExit, StartFailure};
 use incumbent::{Election, Leadership};
 use rustix::process::Signal;
-use signal_hook::consts::{SIGCHLD, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook_tokio::Signals;
+use tokio::sync::watch;
 
+use super::reload::Reload;
 use crate::cli::exit::{Exit, Failure, not_started};
 use crate::cli::keeping;
+use crate::cli::notify::Activity;
 
 /// One leadership, and what decides over its program.
-pub(super) struct Leading<'a> {
+pub(super) struct Leading<'a, 'b> {
     pub(super) election: &'a Election,
     pub(super) leadership: &'a Leadership,
-    /// How long a program that was asked to stop may take.
-    pub(super) stop_timeout: Duration,
+    pub(super) activity: &'a watch::Sender<Activity>,
+    pub(super) reload: &'a mut Reload<'b>,
     pub(super) signals: &'a mut Signals,
     pub(super) keeper: &'a mut Keeper,
     pub(super) counters: &'a ProgramCounters,
@@ -41,7 +42,7 @@ struct Course {
     stopping: Option<Timestamp>,
 }
 
-impl Leading<'_> {
+impl Leading<'_, '_> {
     /// Runs the program to its end: when this returns, nothing of it is alive.
     pub(super) async fn run(mut self, program: Program) -> Result<Exit, Failure> {
         let leadership = self.leadership;
@@ -106,7 +107,9 @@ impl Leading<'_> {
         match signal {
             SIGTERM | SIGINT if !course.asked => {
                 course.asked = true;
-                let timeout = self.stop_timeout;
+                let timeout = self.reload.stop_timeout();
+                self.activity
+                    .send_modify(|activity| activity.draining = Some(timeout));
                 tracing::info!(signal, "asked to stop: the program has {timeout:?}");
                 self.keeper.stop(timeout);
             }
@@ -117,6 +120,9 @@ impl Leading<'_> {
             }
             SIGCHLD => keeping::reap(),
             other => {
+                if other == SIGHUP {
+                    self.reload.read_again();
+                }
                 if let Some(signal) = Signal::from_named_raw(other) {
                     self.keeper.signal(signal);
                 }
@@ -143,7 +149,11 @@ impl Leading<'_> {
     fn note(&self, event: Event, course: &mut Course) {
         let term = self.leadership.fencing_token();
         match event {
-            Event::Started(pid) => tracing::info!(pid, term, "the program has been started"),
+            Event::Started(pid) => {
+                self.activity
+                    .send_modify(|activity| activity.program = Some(pid));
+                tracing::info!(pid, term, "the program has been started");
+            }
             Event::NotStarted(failure) => course.failure = Some(failure),
             Event::Exited(exit) => {
                 tracing::info!("the program {exit}");

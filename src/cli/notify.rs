@@ -1,0 +1,215 @@
+//! What systemd is told of this process: that it is ready, what it does, that it is alive, that it stops.
+//!
+//! ```text
+//!   Activity (who leads here, which program) ──┐
+//!   acknowledged heartbeats ───────────────────┼──▶ READY, STATUS, WATCHDOG, STOPPING, EXTEND_TIMEOUT
+//!   the loop of the election, turning ─────────┘
+//! ```
+//!
+//! A standby is a started unit, so READY is sent when the campaign begins. A watchdog that is fed by a
+//! timer proves nothing: a leader feeds it on acknowledged heartbeats only, a standby only while the loop
+//! of its election turns. See `sd_notify(3)` and `systemd.service(5)`.
+
+use std::time::Duration;
+
+use incumbent::{Election, ElectionEvent, Happening, Lease};
+use sd_notify::NotifyState;
+use tokio::sync::{broadcast, watch};
+
+/// What this process is doing, for its status line.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Activity {
+    /// The leadership, while there is one.
+    pub(crate) lease: Option<Lease>,
+    /// The program, while one runs.
+    pub(crate) program: Option<i32>,
+    /// Whether the program was asked to stop, and may take so long.
+    pub(crate) draining: Option<Duration>,
+}
+
+/// Who started us as a service, if somebody did.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manager {
+    listens: bool,
+}
+
+impl Manager {
+    /// The manager that this process was started by.
+    pub(crate) fn detect() -> Self {
+        Self {
+            listens: std::env::var_os("NOTIFY_SOCKET").is_some(),
+        }
+    }
+
+    /// The configuration is being read again.
+    pub(crate) fn reloading(self) {
+        match NotifyState::monotonic_usec_now() {
+            Ok(now) => self.tell(&[NotifyState::Reloading, now]),
+            Err(error) => tracing::warn!("the manager cannot be told of the reload: {error}"),
+        }
+    }
+
+    /// Reading the configuration again is over.
+    pub(crate) fn reloaded(self) {
+        self.tell(&[NotifyState::Ready]);
+    }
+
+    fn tell(self, states: &[NotifyState<'_>]) {
+        if !self.listens {
+            return;
+        }
+        if let Err(error) = sd_notify::notify(states) {
+            tracing::debug!("the service manager does not hear us: {error}");
+        }
+    }
+
+    /// Tells the manager what there is to tell, for as long as the process lives. Returns at once when
+    /// nobody listens.
+    pub(crate) async fn accompany(
+        self,
+        election: Election,
+        events: broadcast::Receiver<ElectionEvent>,
+        activity: watch::Receiver<Activity>,
+    ) {
+        if !self.listens {
+            return;
+        }
+        let tenure = micros(election.timing().tenure());
+        self.tell(&[NotifyState::Ready, NotifyState::WatchdogUsec(tenure)]);
+        Companion {
+            manager: self,
+            election,
+            events,
+            activity,
+            leader: "campaigning".to_owned(),
+            told: String::new(),
+            stopping: false,
+        }
+        .keep_telling()
+        .await;
+    }
+}
+
+struct Companion {
+    manager: Manager,
+    election: Election,
+    events: broadcast::Receiver<ElectionEvent>,
+    activity: watch::Receiver<Activity>,
+    /// What a standby last learnt of the leader.
+    leader: String,
+    told: String,
+    stopping: bool,
+}
+
+impl Companion {
+    async fn keep_telling(mut self) {
+        let interval = self.election.timing().interval();
+        loop {
+            let now = self.activity.borrow_and_update().clone();
+            self.tell_status(&now);
+            self.tell_draining(&now, interval);
+            let woken = match &now.lease {
+                Some(lease) => {
+                    let mut deadlines = lease.deadlines();
+                    deadlines.mark_unchanged();
+                    tokio::select! {
+                        changed = self.activity.changed() => changed.map(|()| false),
+                        // The deadline moves on an acknowledged heartbeat, and on nothing else.
+                        moved = deadlines.changed() => Ok(moved.is_ok()),
+                        // The status tells the tenure left, also while no heartbeat succeeds.
+                        () = tokio::time::sleep(interval * 2) => Ok(false),
+                    }
+                }
+                None => tokio::select! {
+                    changed = self.activity.changed() => changed.map(|()| false),
+                    event = self.events.recv() => {
+                        self.learn(event);
+                        Ok(false)
+                    }
+                    () = tokio::time::sleep(interval) => Ok(self.loop_turns(interval)),
+                },
+            };
+            match woken {
+                Ok(true) => self.manager.tell(&[NotifyState::Watchdog]),
+                Ok(false) => {}
+                // Nobody changes the activity any more: the process is about to end.
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Whether the loop of the election has turned lately. A standby polls once per interval.
+    fn loop_turns(&self, interval: Duration) -> bool {
+        let turned = self.election.metrics().turned;
+        turned.is_some_and(|ago| ago <= interval * 3)
+    }
+
+    fn learn(&mut self, event: Result<ElectionEvent, broadcast::error::RecvError>) {
+        let Ok(event) = event else { return };
+        match event.happening {
+            Happening::Following {
+                leader: Some(leader),
+                term,
+            } => self.leader = format!("standing by: {leader} leads, term {term}"),
+            Happening::Following { leader: None, .. } => {
+                "standing by: a program that speaks the bare protocol leads"
+                    .clone_into(&mut self.leader);
+            }
+            Happening::Leaderless { .. } => {
+                "campaigning: nobody leads".clone_into(&mut self.leader);
+            }
+            Happening::Probation { term, .. } => {
+                self.leader = format!("holding term {term} without acting: probation");
+            }
+            Happening::StoreDown { store, .. } => {
+                self.leader = format!("standing by: {store} does not answer");
+            }
+            _ => {}
+        }
+    }
+
+    fn tell_status(&mut self, now: &Activity) {
+        let status = match &now.lease {
+            Some(lease) => {
+                let program = match now.program {
+                    Some(pid) => format!("program {pid}"),
+                    None => "no program yet".to_owned(),
+                };
+                let left = lease.remaining().as_millis() / 100;
+                format!(
+                    "{}: term {}, {program}, tenure left {}.{} s",
+                    if now.draining.is_some() {
+                        "stopping"
+                    } else {
+                        "leading"
+                    },
+                    lease.fencing_token(),
+                    left / 10,
+                    left % 10,
+                )
+            }
+            None => self.leader.clone(),
+        };
+        if status != self.told {
+            self.manager.tell(&[NotifyState::Status(&status)]);
+            self.told = status;
+        }
+    }
+
+    fn tell_draining(&mut self, now: &Activity, interval: Duration) {
+        let Some(timeout) = now.draining else { return };
+        if !std::mem::replace(&mut self.stopping, true) {
+            self.manager.tell(&[
+                NotifyState::Stopping,
+                NotifyState::ExtendTimeoutUsec(micros(timeout)),
+            ]);
+        }
+        // The next turn comes within two intervals, and tells again.
+        let more = micros(interval * 4 + self.election.timing().tenure());
+        self.manager.tell(&[NotifyState::ExtendTimeoutUsec(more)]);
+    }
+}
+
+fn micros(duration: Duration) -> u32 {
+    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
+}
