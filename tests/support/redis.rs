@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use incumbent::store::StoreAddress;
-use redis::{Connection, RedisResult, Value};
+use redis::{Connection, RedisError, RedisResult, Value};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -178,9 +178,13 @@ impl RedisServer {
         self.connect().unwrap()
     }
 
-    /// Runs one command and returns its reply; a reply that is an error ends the test.
+    /// Runs one command and returns its reply; a reply that is an error ends the test. It is asked
+    /// again when the connection breaks: a server that changes its role drops all of them.
     pub fn command(&self, words: &[&str]) -> Value {
-        self.try_command(words)
+        (0..10)
+            .map(|_| self.try_command(words))
+            .find(|reply| !reply.as_ref().is_err_and(RedisError::is_connection_dropped))
+            .unwrap_or_else(|| panic!("{words:?}: the connection breaks each time"))
             .unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 

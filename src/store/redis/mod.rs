@@ -23,6 +23,7 @@ pub mod fuzzing;
 mod keys;
 mod link;
 mod pause;
+mod people;
 mod reply;
 mod scan;
 mod script;

@@ -10,9 +10,9 @@ use redis::Value;
 
 use super::keys::Keys;
 use crate::protocol::{
-    Beat, CandidateId, Identity, Occupancy, Record, Reply, Term, Timing, Verdict, WallMillis,
+    Beat, CandidateId, Occupancy, Record, Reply, Term, Timing, Verdict, WallMillis,
 };
-use crate::store::{Change, HistoryEntry, Inspection, Presence, StoreError};
+use crate::store::StoreError;
 
 /// The largest beat that a record may hold: far above what terms and heartbeats can reach, far enough
 /// below the largest integer for `INCR`.
@@ -27,100 +27,25 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     /// The reply to observe, claim, beat or release.
     pub(super) fn reply(&self, value: Value) -> Result<Reply, StoreError> {
-        let mut items = self.items(value)?;
-        let verdict = self.verdict(&mut items)?;
-        let clock = self.clock(&mut items)?;
-        let record = self.record(&mut items)?;
-        match verdict {
-            Judged::Granted => Ok(Reply {
-                verdict: Verdict::Granted,
-                record,
-                clock,
-            }),
-            Judged::Refused => Ok(Reply {
-                verdict: Verdict::Refused,
-                record,
-                clock,
-            }),
-            Judged::Unreadable => Err(self.disagreement()),
-        }
+        let (reply, _nothing_more) = self.begin(value)?;
+        Ok(reply)
     }
 
-    /// The reply to inspect.
-    pub(super) fn inspection(&self, value: Value) -> Result<Inspection, StoreError> {
+    /// What every reply of a script begins with, and what follows.
+    pub(super) fn begin(&self, value: Value) -> Result<(Reply, Items), StoreError> {
         let mut items = self.items(value)?;
         let verdict = self.verdict(&mut items)?;
         let clock = self.clock(&mut items)?;
         let record = self.record(&mut items)?;
-        if matches!(verdict, Judged::Unreadable) {
-            return Err(self.disagreement());
-        }
-        let identity = self.text(items.next())?;
-        let since = self.text(items.next())?;
-        let changed = self.text(items.next())?;
-        let (holder, since) = match record.holder() {
-            Some(id) => (
-                Some(self.holder(identity, id)?),
-                Some(self.millis(&self.keys.record, "since", since)?),
-            ),
-            None => (None, None),
-        };
-        let changed = match changed {
-            None if record.term == Term::ZERO => None,
-            changed => Some(self.millis(&self.keys.record, "changed", changed)?),
-        };
-        Ok(Inspection {
-            clock,
-            holder,
-            since,
-            changed,
-            candidates: self.candidates(items.next())?,
+        // An unreadable record has ended in an error by now: the script and this parser must not differ.
+        let verdict = verdict
+            .ok_or_else(|| self.unexpected("a script cannot read a record that reads well"))?;
+        let reply = Reply {
+            verdict,
             record,
-        })
-    }
-
-    /// The reply to `XREVRANGE` on the history; `None` when that is no stream.
-    pub(super) fn history(&self, entries: Option<Value>) -> Result<Vec<HistoryEntry>, StoreError> {
-        let Some(entries) = entries else {
-            let key = &self.keys.history;
-            return Err(self.garbled(key, "the type", "(another)", "a stream"));
+            clock,
         };
-        self.items(entries)?
-            .map(|entry| {
-                let mut entry = self.items(entry)?;
-                let id = self.text(entry.next())?.unwrap_or_default();
-                self.history_entry(&id, entry.next())
-            })
-            .collect()
-    }
-
-    fn history_entry(&self, id: &str, fields: Option<Value>) -> Result<HistoryEntry, StoreError> {
-        let key = &self.keys.history;
-        let mut fields = self.items(fields.unwrap_or(Value::Nil))?;
-        let (mut at, mut term, mut holder, mut change) = (None, None, None, None);
-        while let Some(name) = self.text(fields.next())? {
-            let value = self.text(fields.next())?;
-            match name.as_str() {
-                "at" => at = value,
-                "term" => term = value,
-                "holder" => holder = value,
-                "change" => change = value,
-                _ => {}
-            }
-        }
-        let field = |name: &str| format!("{name} of entry {id}");
-        let holder = holder.unwrap_or_default();
-        let change = change.unwrap_or_default();
-        Ok(HistoryEntry {
-            at: self.millis(key, &field("at"), at)?,
-            term: self.term(key, &field("term"), term)?,
-            holder: holder
-                .parse()
-                .map_err(|_| self.garbled(key, &field("holder"), &holder, IDENTITY))?,
-            change: change_of(&change).ok_or_else(|| {
-                self.garbled(key, &field("change"), &change, "the name of a change")
-            })?,
-        })
+        Ok((reply, items))
     }
 
     fn record(&self, items: &mut Items) -> Result<Record, StoreError> {
@@ -175,11 +100,12 @@ impl Reader<'_> {
         })
     }
 
-    fn verdict(&self, items: &mut Items) -> Result<Judged, StoreError> {
+    /// The verdict, or `None` when the script could not read the record.
+    fn verdict(&self, items: &mut Items) -> Result<Option<Verdict>, StoreError> {
         match items.next() {
-            Some(Value::Int(0)) => Ok(Judged::Refused),
-            Some(Value::Int(1)) => Ok(Judged::Granted),
-            Some(Value::Int(2)) => Ok(Judged::Unreadable),
+            Some(Value::Int(0)) => Ok(Some(Verdict::Refused)),
+            Some(Value::Int(1)) => Ok(Some(Verdict::Granted)),
+            Some(Value::Int(2)) => Ok(None),
             Some(Value::Int(3)) => {
                 let _clock = items.next();
                 let key = self.text(items.next())?.unwrap_or_default();
@@ -204,23 +130,6 @@ impl Reader<'_> {
             .ok_or_else(|| self.unexpected(&format!("its clock reads {:?}", excerpt(&text))))
     }
 
-    fn candidates(&self, list: Option<Value>) -> Result<Vec<Presence>, StoreError> {
-        let key = &self.keys.candidates;
-        let mut list = self.items(list.unwrap_or(Value::Nil))?;
-        let mut candidates = Vec::with_capacity(list.len() / 2);
-        while let Some(member) = self.text(list.next())? {
-            let identity = member
-                .parse()
-                .map_err(|_| self.garbled(key, "a member", &member, IDENTITY))?;
-            candidates.push(Presence {
-                identity,
-                last_seen: self.millis(key, "a score", self.text(list.next())?)?,
-            });
-        }
-        candidates.sort_by(|a, b| a.identity.cmp(&b.identity));
-        Ok(candidates)
-    }
-
     fn counter(&self, text: &str) -> Result<Beat, StoreError> {
         let counter = text.parse().ok().filter(|n: &i64| n.to_string() == text);
         counter.map(Beat::new).ok_or_else(|| {
@@ -233,7 +142,12 @@ impl Reader<'_> {
         })
     }
 
-    fn term(&self, key: &str, field: &str, text: Option<String>) -> Result<Term, StoreError> {
+    pub(super) fn term(
+        &self,
+        key: &str,
+        field: &str,
+        text: Option<String>,
+    ) -> Result<Term, StoreError> {
         let text = self.present(key, field, text, "a term from 0 to 2^53 - 1")?;
         canonical(&text)
             .and_then(Term::new)
@@ -280,29 +194,7 @@ impl Reader<'_> {
             .ok_or_else(|| self.garbled(key, field, &text, expected))
     }
 
-    fn holder(&self, text: Option<String>, id: &CandidateId) -> Result<Identity, StoreError> {
-        let (key, field) = (&self.keys.record, "identity");
-        let text = self.present(key, field, text, IDENTITY)?;
-        let identity: Option<Identity> = text.parse().ok();
-        identity
-            .filter(|identity| identity.id() == id)
-            .ok_or_else(|| self.garbled(key, field, &text, "id|host|pid|version of the holder"))
-    }
-
-    fn millis(
-        &self,
-        key: &str,
-        field: &str,
-        text: Option<String>,
-    ) -> Result<WallMillis, StoreError> {
-        let expected = "milliseconds since the epoch";
-        let text = self.present(key, field, text, expected)?;
-        canonical(&text)
-            .and_then(WallMillis::new)
-            .ok_or_else(|| self.garbled(key, field, &text, expected))
-    }
-
-    fn present(
+    pub(super) fn present(
         &self,
         key: &str,
         field: &str,
@@ -312,7 +204,7 @@ impl Reader<'_> {
         text.ok_or_else(|| self.garbled(key, field, "(missing)", expected))
     }
 
-    fn items(&self, value: Value) -> Result<Items, StoreError> {
+    pub(super) fn items(&self, value: Value) -> Result<Items, StoreError> {
         match value {
             Value::Array(items) => Ok(items.into_iter()),
             _ => Err(self.unexpected("a reply is not a list")),
@@ -320,7 +212,7 @@ impl Reader<'_> {
     }
 
     /// A text, or `None` for nil and past the end. What is not UTF-8 is shown, and fits no field.
-    fn text(&self, value: Option<Value>) -> Result<Option<String>, StoreError> {
+    pub(super) fn text(&self, value: Option<Value>) -> Result<Option<String>, StoreError> {
         match value {
             None | Some(Value::Nil) => Ok(None),
             Some(Value::BulkString(bytes)) => Ok(Some(match String::from_utf8(bytes) {
@@ -332,7 +224,13 @@ impl Reader<'_> {
         }
     }
 
-    fn garbled(&self, key: &str, field: &str, value: &str, expected: &str) -> StoreError {
+    pub(super) fn garbled(
+        &self,
+        key: &str,
+        field: &str,
+        value: &str,
+        expected: &str,
+    ) -> StoreError {
         StoreError::Garbled {
             store: Arc::clone(self.store),
             key: excerpt(key),
@@ -348,22 +246,10 @@ impl Reader<'_> {
             message: message.to_owned(),
         }
     }
-
-    /// The script found the record unreadable and the parser did not: the two must never differ.
-    fn disagreement(&self) -> StoreError {
-        self.unexpected("a script cannot read a record that reads well")
-    }
 }
 
-type Items = std::vec::IntoIter<Value>;
-
-enum Judged {
-    Granted,
-    Refused,
-    Unreadable,
-}
-
-const IDENTITY: &str = "id|host|pid|version";
+/// What is left of a list.
+pub(super) type Items = std::vec::IntoIter<Value>;
 
 /// The message of a release: the vacant record and the server's clock, or `None` when it is not one.
 pub(super) fn release(message: &[u8]) -> Option<(Record, WallMillis)> {
@@ -386,7 +272,7 @@ pub(super) fn release(message: &[u8]) -> Option<(Record, WallMillis)> {
 }
 
 /// A decimal without sign, blanks or leading zeros.
-fn canonical(text: &str) -> Option<u64> {
+pub(super) fn canonical(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let plain = digits && (text == "0" || !text.starts_with('0'));
     plain.then(|| text.parse().ok()).flatten()
@@ -398,16 +284,4 @@ fn excerpt(text: &str) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
-}
-
-fn change_of(word: &str) -> Option<Change> {
-    Some(match word {
-        "claimed-absent" => Change::ClaimedAbsent,
-        "claimed-vacant" => Change::ClaimedVacant,
-        "claimed-stalled" => Change::ClaimedStalled,
-        "claimed-foreign" => Change::ClaimedForeign,
-        "joined" => Change::Joined,
-        "released" => Change::Released,
-        _ => return None,
-    })
 }

@@ -1,0 +1,136 @@
+//! What a server answers about an election to people: who holds it, who campaigns, what happened.
+//!
+//! None of it decides anything, so it is checked only when it is shown.
+
+use redis::Value;
+
+use super::reply::{Reader, canonical};
+use crate::protocol::{CandidateId, Identity, Term, WallMillis};
+use crate::store::{Change, HistoryEntry, Inspection, Presence, StoreError};
+
+const IDENTITY: &str = "id|host|pid|version";
+
+impl Reader<'_> {
+    /// The reply to inspect.
+    pub(super) fn inspection(&self, value: Value) -> Result<Inspection, StoreError> {
+        let (reply, mut items) = self.begin(value)?;
+        let (record, clock) = (reply.record, reply.clock);
+        let identity = self.text(items.next())?;
+        let since = self.text(items.next())?;
+        let changed = self.text(items.next())?;
+        let (holder, since) = match record.holder() {
+            Some(id) => (
+                Some(self.holder(identity, id)?),
+                Some(self.millis(&self.keys.record, "since", since)?),
+            ),
+            None => (None, None),
+        };
+        let changed = match changed {
+            None if record.term == Term::ZERO => None,
+            changed => Some(self.millis(&self.keys.record, "changed", changed)?),
+        };
+        Ok(Inspection {
+            clock,
+            holder,
+            since,
+            changed,
+            candidates: self.candidates(items.next())?,
+            record,
+        })
+    }
+
+    /// The reply to `XREVRANGE` on the history; `None` when that is no stream.
+    pub(super) fn history(&self, entries: Option<Value>) -> Result<Vec<HistoryEntry>, StoreError> {
+        let Some(entries) = entries else {
+            let key = &self.keys.history;
+            return Err(self.garbled(key, "the type", "(another)", "a stream"));
+        };
+        self.items(entries)?
+            .map(|entry| {
+                let mut entry = self.items(entry)?;
+                let id = self.text(entry.next())?.unwrap_or_default();
+                self.history_entry(&id, entry.next())
+            })
+            .collect()
+    }
+
+    fn history_entry(&self, id: &str, fields: Option<Value>) -> Result<HistoryEntry, StoreError> {
+        let key = &self.keys.history;
+        let mut fields = self.items(fields.unwrap_or(Value::Nil))?;
+        let (mut at, mut term, mut holder, mut change) = (None, None, None, None);
+        while let Some(name) = self.text(fields.next())? {
+            let value = self.text(fields.next())?;
+            match name.as_str() {
+                "at" => at = value,
+                "term" => term = value,
+                "holder" => holder = value,
+                "change" => change = value,
+                _ => {}
+            }
+        }
+        let field = |name: &str| format!("{name} of entry {id}");
+        let holder = holder.unwrap_or_default();
+        let change = change.unwrap_or_default();
+        Ok(HistoryEntry {
+            at: self.millis(key, &field("at"), at)?,
+            term: self.term(key, &field("term"), term)?,
+            holder: holder
+                .parse()
+                .map_err(|_| self.garbled(key, &field("holder"), &holder, IDENTITY))?,
+            change: change_of(&change).ok_or_else(|| {
+                self.garbled(key, &field("change"), &change, "the name of a change")
+            })?,
+        })
+    }
+
+    fn candidates(&self, list: Option<Value>) -> Result<Vec<Presence>, StoreError> {
+        let key = &self.keys.candidates;
+        let mut list = self.items(list.unwrap_or(Value::Nil))?;
+        let mut candidates = Vec::with_capacity(list.len() / 2);
+        while let Some(member) = self.text(list.next())? {
+            let identity = member
+                .parse()
+                .map_err(|_| self.garbled(key, "a member", &member, IDENTITY))?;
+            candidates.push(Presence {
+                identity,
+                last_seen: self.millis(key, "a score", self.text(list.next())?)?,
+            });
+        }
+        candidates.sort_by(|a, b| a.identity.cmp(&b.identity));
+        Ok(candidates)
+    }
+
+    fn holder(&self, text: Option<String>, id: &CandidateId) -> Result<Identity, StoreError> {
+        let (key, field) = (&self.keys.record, "identity");
+        let text = self.present(key, field, text, IDENTITY)?;
+        let identity: Option<Identity> = text.parse().ok();
+        identity
+            .filter(|identity| identity.id() == id)
+            .ok_or_else(|| self.garbled(key, field, &text, "id|host|pid|version of the holder"))
+    }
+
+    fn millis(
+        &self,
+        key: &str,
+        field: &str,
+        text: Option<String>,
+    ) -> Result<WallMillis, StoreError> {
+        let expected = "milliseconds since the epoch";
+        let text = self.present(key, field, text, expected)?;
+        canonical(&text)
+            .and_then(WallMillis::new)
+            .ok_or_else(|| self.garbled(key, field, &text, expected))
+    }
+}
+
+fn change_of(word: &str) -> Option<Change> {
+    Some(match word {
+        "claimed-absent" => Change::ClaimedAbsent,
+        "claimed-vacant" => Change::ClaimedVacant,
+        "claimed-stalled" => Change::ClaimedStalled,
+        "claimed-foreign" => Change::ClaimedForeign,
+        "joined" => Change::Joined,
+        "released" => Change::Released,
+        _ => return None,
+    })
+}
