@@ -115,6 +115,7 @@ enum Happening {
         /// The term above, at or below the floor.
         rise: i8,
         join: bool,
+        after: i64,
         window_ms: u64,
     },
     Beat {
@@ -161,16 +162,24 @@ fn happenings() -> impl Strategy<Value = Vec<(u8, Happening)>> {
         1 => shape.prop_map(Aim::Shape),
         1 => any::<prop::sample::Index>().prop_map(Aim::Earlier),
     ];
+    let after = prop_oneof![
+        3 => Just(0),
+        1 => any::<i64>(),
+        1 => (0..3_i64).prop_map(|near| (1 << 53) + near),
+        1 => (-1..2_i64).prop_map(|near| (1 << 60) + near),
+    ];
     let claim = (
         aim,
         prop_oneof![4 => 1..100_i8, 1 => -2..1_i8],
         any::<bool>(),
+        after,
         1..86_400_000_u64,
     )
-        .prop_map(|(aim, rise, join, window_ms)| Happening::Claim {
+        .prop_map(|(aim, rise, join, after, window_ms)| Happening::Claim {
             aim,
             rise,
             join,
+            after,
             window_ms,
         });
     let touch = prop_oneof![
@@ -216,6 +225,7 @@ fn request(
             aim,
             rise,
             join,
+            after,
             window_ms,
         } => {
             let mark = record.mark();
@@ -242,7 +252,7 @@ fn request(
                 term: shifted(record.floor.get(), *rise).max(term(1)),
                 expected,
                 join: *join,
-                after: Beat::default(),
+                after: Beat::new(*after),
                 window: Duration::from_millis(*window_ms),
             })
         }
