@@ -17,10 +17,12 @@ use crate::support::redis::RedisServer;
 
 /// The address of the server, for the process that holds the elections.
 const SERVER: &str = "INCUMBENT_BENCH_CROWD";
-const STEP: usize = 20_000;
+const STEP: usize = 5_000;
 const MOST: usize = 200_000;
 /// How many begin their campaign at once.
-const BATCH: usize = 1000;
+const BATCH: usize = 250;
+/// How long the campaigns of a step may take, the probation of a new Redis included.
+const CAMPAIGNS: Duration = Duration::from_secs(60);
 const WATCHED: Duration = Duration::from_secs(10);
 
 pub(crate) fn run() {
@@ -47,8 +49,8 @@ pub(crate) fn hold(server: &str) {
         let mut held: Vec<Leadership> = Vec::new();
         let mut kept = 0;
         while held.len() < MOST {
-            enter(server, &mut held).await;
-            if !watch(&held).await {
+            let entered = tokio::time::timeout(CAMPAIGNS, enter(server, &mut held)).await;
+            if entered.is_err() || !watch(&held).await {
                 break;
             }
             kept = held.len();
@@ -75,7 +77,7 @@ async fn enter(server: &str, held: &mut Vec<Leadership>) {
             .expect("a configuration");
         campaigns.spawn(async move { election.campaign().await });
         if number % BATCH == 0 {
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
     while let Some(won) = campaigns.join_next().await {
