@@ -245,6 +245,12 @@ pub(crate) struct RunOptions {
     /// Let the program read the standard input [default: it reads nothing]
     #[arg(long)]
     pub(crate) stdin: bool,
+    /// Start the program again when it ends, up to 3 times within 60s; then resign and sit out
+    #[arg(long)]
+    pub(crate) restart: bool,
+    /// How long to sit out after that before campaigning again [default: 60s]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) sit_out: Option<String>,
     /// What this candidate is called in status and logs [default: host and process id]
     #[arg(long, value_name = "LABEL")]
     pub(crate) id: Option<String>,

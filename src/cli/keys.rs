@@ -48,7 +48,7 @@ pub(crate) const LOG_FORMATS: [&str; 2] = ["text", "json"];
 pub(crate) const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// All settings, in the order in which they are shown.
-pub(crate) const KEYS: [Key; 21] = [
+pub(crate) const KEYS: [Key; 23] = [
     key("store", Kind::Stores),
     key("key_prefix", Kind::Text),
     key("username", Kind::Text),
@@ -62,6 +62,8 @@ pub(crate) const KEYS: [Key; 21] = [
     key("program", Kind::Words),
     key("stop_timeout", Kind::Duration),
     key("stdin", Kind::Switch),
+    key("restart", Kind::Switch),
+    key("sit_out", Kind::Duration),
     key("id", Kind::Label),
     key("no_wait", Kind::Switch),
     key("wait_timeout", Kind::Duration),

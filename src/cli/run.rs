@@ -2,16 +2,18 @@
 
 mod leading;
 mod reload;
+mod restarting;
 
 use std::io::{IsTerminal, stdin};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use incumbent::election::{ElectionBuilder, Overrun};
 use incumbent::http::{Server, ServerOptions};
 use incumbent::observe::ProgramCounters;
 use incumbent::protocol::ElectionName;
-use incumbent::supervise::{Estate, Event, Keeper, Program};
+use incumbent::supervise::{Estate, Event, Keeper, Program, Restarts};
 use incumbent::{CampaignError, Election, Leadership};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use signal_hook_tokio::Signals;
@@ -25,6 +27,7 @@ use super::settings::{Settings, Typed, Wait};
 use super::{electorate, keeping, logs, runtime};
 use leading::Leading;
 use reload::Reload;
+use restarting::Conclusion;
 
 /// Campaigns, and runs the program while elected.
 ///
@@ -148,13 +151,34 @@ struct Runner<'a> {
 
 impl Runner<'_> {
     async fn run(&mut self, program: Program) -> Result<Exit, Failure> {
-        let leadership = match self.stand_by().await? {
-            Standby::Elected(leadership) => leadership,
-            Standby::Ended(signal) => {
-                tracing::info!(signal, "ended by a signal before being elected");
-                return Ok(Exit::Signaled(signal));
+        let mut restarts = self.settings.restart().then(Restarts::new);
+        let (mut pause, mut wait) = (Duration::ZERO, self.settings.wait());
+        loop {
+            let leadership = match self.stand_by(pause, wait).await? {
+                Standby::Elected(leadership) => leadership,
+                Standby::Ended(signal) => {
+                    tracing::info!(signal, "ended by a signal before being elected");
+                    return Ok(Exit::Signaled(signal));
+                }
+            };
+            if let Conclusion::Ended(exit) =
+                self.lead(leadership, &program, restarts.as_mut()).await?
+            {
+                return Ok(exit);
             }
-        };
+            pause = self.settings.sit_out();
+            wait = Wait::Endless;
+            tracing::info!("sitting out for {pause:?}");
+        }
+    }
+
+    /// Leads until the program has ended for good, and gives the leadership up.
+    async fn lead(
+        &mut self,
+        leadership: Leadership,
+        program: &Program,
+        restarts: Option<&mut Restarts>,
+    ) -> Result<Conclusion, Failure> {
         self.activity
             .send_modify(|activity| activity.lease = Some(leadership.lease().clone()));
         let mut note = Note::leave(leadership.identity(), leadership.term());
@@ -167,19 +191,24 @@ impl Runner<'_> {
             keeper: &mut self.keeper,
             counters: self.counters,
         };
-        let exit = leading.run(program).await;
+        let conclusion = leading.run(program, restarts).await;
         self.activity
             .send_modify(|activity| (activity.lease, activity.program) = (None, None));
         leadership.resign().await;
         self.keeper.released();
         note.remove();
-        exit
+        conclusion
     }
 
-    /// Campaigns until elected or told to end. Meanwhile the keeper is there, so that no time is lost
-    /// later; one that dies is replaced.
-    async fn stand_by(&mut self) -> Result<Standby, Failure> {
-        let campaign = campaign(self.election, self.settings.wait());
+    /// Campaigns, after a pause, until elected or told to end. Meanwhile the keeper is there, so that no
+    /// time is lost later; one that dies is replaced.
+    async fn stand_by(&mut self, pause: Duration, wait: Wait) -> Result<Standby, Failure> {
+        let campaign = async {
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            campaign(self.election, wait).await
+        };
         tokio::pin!(campaign);
         loop {
             tokio::select! {

@@ -56,6 +56,9 @@ struct Values {
     #[serde(with = "humantime_serde")]
     stop_timeout: Duration,
     stdin: bool,
+    restart: bool,
+    #[serde(with = "humantime_serde")]
+    sit_out: Duration,
     id: Option<String>,
     no_wait: bool,
     #[serde(default, with = "humantime_serde")]
@@ -187,6 +190,8 @@ impl Typed {
         let status = options.conflict_exit_code.map(|status| status.to_string());
         layer.flag("stop_timeout", options.stop_timeout.as_deref())?;
         layer.flag("stdin", options.stdin.then_some("true"))?;
+        layer.flag("restart", options.restart.then_some("true"))?;
+        layer.flag("sit_out", options.sit_out.as_deref())?;
         layer.flag("id", options.id.as_deref())?;
         layer.flag("no_wait", options.no_wait.then_some("true"))?;
         layer.flag("wait_timeout", options.wait_timeout.as_deref())?;
@@ -329,6 +334,16 @@ impl Settings {
     /// Whether the program reads our standard input.
     pub(crate) fn stdin(&self) -> bool {
         self.values.stdin
+    }
+
+    /// Whether a program that ends is started again in place.
+    pub(crate) fn restart(&self) -> bool {
+        self.values.restart
+    }
+
+    /// How long to wait before campaigning again when a restarted program has ended too often.
+    pub(crate) fn sit_out(&self) -> Duration {
+        self.values.sit_out
     }
 
     /// What the candidate is called.

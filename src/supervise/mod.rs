@@ -35,6 +35,7 @@ mod message;
 mod plan;
 mod program;
 mod release;
+mod restarts;
 mod spawn;
 mod tree;
 
@@ -45,3 +46,4 @@ pub use launch::{Entry, Launch, Launched};
 pub use plan::Cause;
 pub use program::{Program, ProgramExit, StartFailure};
 pub use release::{Estate, release};
+pub use restarts::Restarts;

@@ -16,7 +16,7 @@ const COMMANDS: [&[&str]; 10] = [
 ];
 
 /// Every option of `run`.
-const RUN: [&str; 24] = [
+const RUN: [&str; 26] = [
     "--store",
     "--key-prefix",
     "--username",
@@ -28,6 +28,8 @@ const RUN: [&str; 24] = [
     "--probation",
     "--stop-timeout",
     "--stdin",
+    "--restart",
+    "--sit-out",
     "--id",
     "--no-wait",
     "--wait-timeout",

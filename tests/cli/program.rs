@@ -270,3 +270,39 @@ fn processes() -> Vec<Process> {
         })
         .collect()
 }
+
+#[test]
+fn it_is_restarted_in_place_and_then_left_to_others() {
+    let home = Home::new();
+    let log = home.text_path("log");
+    let failing = format!("echo $INCUMBENT_FENCING_TOKEN >> {log}; exit 1");
+    let mut run = home.start(&[
+        "run",
+        "job",
+        "--restart",
+        "--sit-out",
+        "100ms",
+        "--",
+        "sh",
+        "-c",
+        &failing,
+    ]);
+    let lines = home.wait_for_lines("log", 8);
+    let (first, second) = (&lines[..4], &lines[4..8]);
+    assert!(first.iter().all(|token| *token == first[0]), "{lines:?}");
+    assert!(second.iter().all(|token| *token == second[0]), "{lines:?}");
+    assert!(first[0] < second[0], "{lines:?}");
+    run.signal(Signal::TERM);
+    assert!([1, 143].contains(&run.wait()));
+}
+
+#[test]
+fn a_restarted_program_that_is_asked_to_stop_is_not_started_again() {
+    let home = Home::new();
+    let program = leader(&home.path("led"));
+    let mut run = home.start(&["run", "job", "--restart", "--", "sh", "-c", &program]);
+    home.wait_for_lines("led", 1);
+    run.signal(Signal::TERM);
+    assert_eq!(run.wait(), 0);
+    assert_eq!(home.lines("led").len(), 1);
+}

@@ -42,12 +42,22 @@ struct Course {
     stopping: Option<Timestamp>,
 }
 
+/// How one run of the program ended.
+pub(super) enum Once {
+    /// By itself: it may be started again.
+    Ended(Exit),
+    /// In a way that ends the leadership as well.
+    Final(Exit),
+}
+
 impl Leading<'_, '_> {
-    /// Runs the program to its end: when this returns, nothing of it is alive.
-    pub(super) async fn run(mut self, program: Program) -> Result<Exit, Failure> {
+    /// Runs the program to its end, once: when this returns, nothing of it is alive.
+    pub(super) async fn run_once(&mut self, program: &Program) -> Result<Once, Failure> {
         let leadership = self.leadership;
         let (identity, term) = (leadership.identity().clone(), leadership.term());
-        let program = program.elected(self.election.name(), term, leadership.candidate());
+        let program = program
+            .clone()
+            .elected(self.election.name(), term, leadership.candidate());
         let name = program.name().to_owned();
         let deadline = *leadership.deadlines().borrow();
         self.keeper.hold(identity, term);
@@ -59,13 +69,18 @@ impl Leading<'_, '_> {
                 failure: Some(failure),
                 ..
             } => Err(not_started(&name, failure)),
-            Course { lost: true, .. } => Ok(Exit::Lost),
+            Course { lost: true, .. } => Ok(Once::Final(Exit::Lost)),
             Course { unkept: true, .. } => {
                 Err(Failure::internal("the keeper of the program has died"))
             }
             Course {
+                exit: Some(exit),
+                asked: true,
+                ..
+            } => Ok(Once::Final(Exit::Program(exit))),
+            Course {
                 exit: Some(exit), ..
-            } => Ok(Exit::Program(exit)),
+            } => Ok(Once::Ended(Exit::Program(exit))),
             Course { exit: None, .. } => {
                 Err(Failure::internal("nobody knows how the program ended"))
             }

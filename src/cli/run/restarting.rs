@@ -1,0 +1,77 @@
+//! `--restart`: a program that ends is started again in place, and given up when it ends too often.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use incumbent::election::clock;
+use incumbent::supervise::{Event, Program, Restarts};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+use super::leading::{Leading, Once};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::keeping;
+
+/// How a leadership ended.
+pub(super) enum Conclusion {
+    /// With this, which is also the end of `incumbent`.
+    Ended(Exit),
+    /// The program ended too often: another host should have a try.
+    GivenUp,
+}
+
+impl Leading<'_, '_> {
+    /// Runs the program, again and again if `restarts` allows it. When this returns, nothing of it is
+    /// alive.
+    pub(super) async fn run(
+        mut self,
+        program: &Program,
+        mut restarts: Option<&mut Restarts>,
+    ) -> Result<Conclusion, Failure> {
+        loop {
+            let (exit, restarts) = match (self.run_once(program).await?, &mut restarts) {
+                (Once::Final(exit), _) | (Once::Ended(exit), None) => {
+                    return Ok(Conclusion::Ended(exit));
+                }
+                (Once::Ended(exit), Some(restarts)) => (exit, restarts),
+            };
+            let Some(pause) = restarts.ended(clock::now()) else {
+                tracing::error!(
+                    "the program has ended {} times within {:?}: leaving it to others",
+                    Restarts::MOST + 1,
+                    Restarts::WITHIN
+                );
+                return Ok(Conclusion::GivenUp);
+            };
+            tracing::warn!("starting the program again in {pause:?}");
+            if let Some(end) = self.pause(pause, exit).await? {
+                return Ok(Conclusion::Ended(end));
+            }
+        }
+    }
+
+    /// Waits while the leadership lasts and nobody asks to stop; else tells what to end with.
+    async fn pause(&mut self, pause: Duration, exit: Exit) -> Result<Option<Exit>, Failure> {
+        let over = tokio::time::sleep(pause);
+        tokio::pin!(over);
+        loop {
+            tokio::select! {
+                biased;
+                event = self.keeper.event() => if event == Event::KeeperLost {
+                    return Err(Failure::internal("the keeper of the program has died"));
+                },
+                _ = self.leadership.lost() => return Ok(Some(Exit::Lost)),
+                Some(signal) = self.signals.next() => match signal {
+                    SIGTERM | SIGINT | SIGQUIT => {
+                        tracing::info!(signal, "asked to stop: the program is not started again");
+                        return Ok(Some(exit));
+                    }
+                    SIGCHLD => keeping::reap(),
+                    SIGHUP => self.reload.read_again(),
+                    // There is no program that could be told.
+                    other => tracing::debug!(signal = other, "nobody to hand the signal to"),
+                },
+                () = &mut over => return Ok(None),
+            }
+        }
+    }
+}
