@@ -146,3 +146,31 @@ fn a_program_that_stands_still_keeps_the_election_of_its_wrapper() {
     bed.fleet.still_led_by(&first, window);
     bed.verdict();
 }
+
+/// The elector ends what a stopped keeper cannot end.
+#[test]
+fn a_paused_keeper_of_a_leader_without_stores_never_lets_two_act() {
+    let mut bed = Bed::new(ONE_REDIS, &[Wrapper, Library]);
+    loop {
+        let leader = bed.fleet.leader();
+        if leader.who.starts_with("wrapper") {
+            break;
+        }
+        bed.fleet.signal(&leader.who, Signal::TERM);
+        bed.fleet.ended(&leader.who);
+        bed.fleet.next_leader(&leader);
+    }
+    let wrapper = bed.fleet.leader();
+    bed.fleet.start(Library);
+    bed.fleet.campaigning();
+    bed.fleet
+        .candidate(&wrapper.who)
+        .signal_keeper(Signal::STOP);
+    bed.servers[0].freeze();
+    let window = bed.window();
+    bed.fleet.idle(window * 2);
+    bed.servers[0].thaw();
+    let next = bed.fleet.next_leader(&wrapper);
+    assert!(next.token > wrapper.token);
+    bed.verdict();
+}

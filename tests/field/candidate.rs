@@ -109,11 +109,10 @@ impl Candidate {
         }
     }
 
-    /// Sends a signal to the last process down its tree: for the wrapper, the program. The elector and
-    /// the keeper are above it.
+    /// Sends a signal to the program of a wrapper, if it runs: the keeper is between them.
     pub(crate) fn signal_program(&self, signal: Signal) {
-        if let Some(pid) = descendants(self.child.id()).last() {
-            send(*pid, signal);
+        if let [_, program, ..] = descendants(self.child.id())[..] {
+            send(program, signal);
         }
     }
 

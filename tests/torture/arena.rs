@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::plan::Plan;
+use super::plan::{Plan, Planned};
 use super::report::Report;
 use super::stores::Store;
 use super::strike::Undo;
 use crate::field::candidate::Kind;
 use crate::field::fleet::PATIENCE;
+use crate::field::proxy::Proxy;
 use crate::field::wall_clock::WallClock;
 use crate::field::witness::boot_nanos;
 use crate::field::{Fleet, Settings};
@@ -46,21 +47,26 @@ impl Arena {
     /// After so many faults all of them end, and somebody must lead.
     const ROUND: usize = 25;
     const RECENT: usize = 40;
+    /// How often it is tried to let a fault strike before the plan goes on without it.
+    const TRIES: usize = 20;
+    const KINDS: [Kind; 4] = [Kind::Library, Kind::Wrapper, Kind::Library, Kind::Wrapper];
 
     pub(crate) fn new(stores: usize, seed: u64) -> Self {
         let mut fleet = Fleet::new(Settings::new(&[]));
         let clock = WallClock::new(fleet.dir());
         let stores: Vec<Store> = (0..stores)
-            .map(|index| Store::new(&clock, seed + index as u64))
+            .map(|index| Store::new(&clock, Self::KINDS.len(), seed + 100 * index as u64))
             .collect();
-        fleet.settings().stores = stores.iter().map(|store| store.network.url()).collect();
-        let kinds = [Kind::Library, Kind::Wrapper, Kind::Library, Kind::Wrapper];
-        let slots = kinds.map(|kind| Slot {
-            name: fleet.start(kind),
-            kind,
-            paused: false,
-            back: None,
+        let slots = (0..).zip(Self::KINDS).map(|(index, kind)| {
+            fleet.settings().stores = urls(&stores, index);
+            Slot {
+                name: fleet.start(kind),
+                kind,
+                paused: false,
+                back: None,
+            }
         });
+        let slots = slots.collect();
         Self {
             report: Report {
                 seed,
@@ -68,7 +74,7 @@ impl Arena {
                 ..Report::default()
             },
             fleet,
-            slots: slots.into(),
+            slots,
             stores,
             clock,
             undo: Vec::new(),
@@ -84,8 +90,8 @@ impl Arena {
         loop {
             let planned = plan.next();
             self.pass(planned.after);
-            while !self.strike(planned) {
-                self.pass(Duration::from_millis(100));
+            if !self.try_to_strike(planned) {
+                continue;
             }
             *self.report.faults.entry(planned.fault).or_default() += 1;
             if self.report.faults().is_multiple_of(Self::ROUND) {
@@ -107,6 +113,17 @@ impl Arena {
                 println!("{}", self.report);
             }
         }
+    }
+
+    /// Not every fault can strike at any moment: a program is killed only where one runs.
+    fn try_to_strike(&mut self, planned: Planned) -> bool {
+        for _ in 0..Self::TRIES {
+            if self.strike(planned) {
+                return true;
+            }
+            self.pass(Duration::from_millis(100));
+        }
+        false
     }
 
     fn elapsed(&self) -> Duration {
@@ -182,13 +199,14 @@ impl Arena {
     }
 
     fn start_again(&mut self, now: u64) {
-        for slot in &mut self.slots {
+        for (index, slot) in (0..).zip(&mut self.slots) {
             if !self.fleet.candidate(&slot.name).has_ended() {
                 continue;
             }
             match slot.back {
                 None => slot.back = Some(now + nanos(Duration::from_millis(300))),
                 Some(back) if back <= now => {
+                    self.fleet.settings().stores = urls(&self.stores, index);
                     self.fleet.start_again(slot.kind, &slot.name);
                     slot.back = None;
                     slot.paused = false;
@@ -218,6 +236,12 @@ impl Arena {
         self.recent
             .push_back(format!("  {seconds}.{millis:03} {what}"));
     }
+}
+
+/// The stores as one candidate reaches them.
+fn urls(stores: &[Store], candidate: usize) -> Vec<String> {
+    let ways = stores.iter().map(|store| &store.ways[candidate]);
+    ways.map(Proxy::url).collect()
 }
 
 pub(super) fn nanos(duration: Duration) -> u64 {

@@ -13,6 +13,8 @@ pub(crate) enum Fault {
     Pause,
     /// SIGKILL to the keeper of a wrapper.
     KillKeeper,
+    /// SIGSTOP to the keeper of a wrapper that leads, SIGCONT after a while.
+    PauseKeeper,
     /// SIGKILL to the program of a wrapper.
     KillProgram,
     /// SIGSTOP to the program of a wrapper, SIGCONT after a while.
@@ -58,11 +60,12 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::Terminate,
         Self::Kill,
         Self::Pause,
         Self::KillKeeper,
+        Self::PauseKeeper,
         Self::KillProgram,
         Self::PauseProgram,
         Self::Restart,

@@ -3,19 +3,20 @@
 
 use std::time::Duration;
 
-use crate::field::proxy::{Proxy, Weather};
+use crate::field::proxy::Proxy;
 use crate::field::wall_clock::WallClock;
 use crate::support::redis::RedisServer;
 
 pub(crate) struct Store {
     pub(crate) server: RedisServer,
-    pub(crate) network: Proxy,
+    /// The way from each candidate to the server.
+    pub(crate) ways: Vec<Proxy>,
     /// Something is done to the server that is to be undone, or that passes by itself.
     pub(crate) busy: bool,
 }
 
 impl Store {
-    pub(crate) fn new(clock: &WallClock, seed: u64) -> Self {
+    pub(crate) fn new(clock: &WallClock, candidates: usize, seed: u64) -> Self {
         // Without a port of its own: only the proxy is reached from outside. What was acknowledged is
         // with the system before, and so survives the death of the server's process.
         let settings = RedisServer::settings()
@@ -24,16 +25,13 @@ impl Store {
             .set("appendfsync", &["no"])
             .set("enable-debug-command", &["yes"]);
         let server = clock.seen_by(settings).start();
-        let network = Proxy::to(&server.socket(), seed);
+        let socket = server.socket();
+        let seeds = (seed..).take(candidates);
         Self {
+            ways: seeds.map(|seed| Proxy::to(&socket, seed)).collect(),
             server,
-            network,
             busy: false,
         }
-    }
-
-    pub(crate) fn is_clear(&self) -> bool {
-        self.network.weather() == Weather::Clear
     }
 
     /// `DEBUG SLEEP`, without waiting for it here.

@@ -8,13 +8,14 @@ use super::arena::{Arena, nanos};
 use super::plan::{Fault, Planned};
 use super::stores::Store;
 use crate::field::candidate::Kind;
-use crate::field::proxy::Weather;
+use crate::field::proxy::{Proxy, Weather};
 use crate::field::witness::boot_nanos;
 
 /// What ends a fault.
 #[derive(Clone, Debug)]
 pub(super) enum Undo {
     Resume(usize),
+    ResumeKeeper(usize),
     ResumeProgram(usize),
     Start(usize),
     Thaw(usize),
@@ -22,19 +23,27 @@ pub(super) enum Undo {
     Write(usize),
     /// It passes by itself.
     Free(usize),
-    Clear(usize),
+    /// The ways, each from a candidate to a store.
+    Clear(Vec<Way>),
+}
+
+/// From which candidate to which store.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way {
+    candidate: usize,
+    store: usize,
 }
 
 impl Arena {
     /// Lets a fault happen; `false` when there is nothing just now that it could happen to.
     pub(super) fn strike(&mut self, planned: Planned) -> bool {
         let struck = match planned.fault {
-            Fault::Terminate
-            | Fault::Kill
-            | Fault::Pause
-            | Fault::KillKeeper
-            | Fault::KillProgram
-            | Fault::PauseProgram => self.strike_candidate(planned),
+            Fault::Terminate | Fault::Kill | Fault::Pause | Fault::KillKeeper => {
+                self.strike_candidate(planned)
+            }
+            Fault::PauseKeeper | Fault::KillProgram | Fault::PauseProgram => {
+                self.strike_program(planned)
+            }
             Fault::Slow
             | Fault::Cut
             | Fault::HalfOpen
@@ -72,10 +81,7 @@ impl Arena {
     fn strike_candidate(&mut self, planned: Planned) -> bool {
         let leader = self.leader().map(|(slot, _)| slot);
         let preferred = leader.filter(|_| !planned.pick.is_multiple_of(3));
-        let of_wrapper = matches!(
-            planned.fault,
-            Fault::KillKeeper | Fault::KillProgram | Fault::PauseProgram
-        );
+        let of_wrapper = planned.fault == Fault::KillKeeper;
         let count = self.slots.len();
         let turn = (0..count).map(|offset| (planned.pick + offset) % count);
         let chosen = preferred.into_iter().chain(turn).find(|index| {
@@ -90,11 +96,6 @@ impl Arena {
             Fault::Terminate => candidate.signal(Signal::TERM),
             Fault::Kill => candidate.signal(Signal::KILL),
             Fault::KillKeeper => candidate.signal_keeper(Signal::KILL),
-            Fault::KillProgram => candidate.signal_program(Signal::KILL),
-            Fault::PauseProgram => {
-                candidate.signal_program(Signal::STOP);
-                self.undo.push((until, Undo::ResumeProgram(index)));
-            }
             _ => {
                 candidate.signal(Signal::STOP);
                 self.slots[index].paused = true;
@@ -105,6 +106,36 @@ impl Arena {
         true
     }
 
+    /// Strikes below an elector that leads: its keeper, or the program.
+    fn strike_program(&mut self, planned: Planned) -> bool {
+        let leader = self.leader().map(|(slot, _)| slot);
+        let wrapper = leader.filter(|index| {
+            let slot = &self.slots[*index];
+            slot.back.is_none() && !slot.paused && slot.kind == Kind::Wrapper
+        });
+        let Some(index) = wrapper else { return false };
+        let name = self.slots[index].name.clone();
+        let candidate = self.fleet.candidate(&name);
+        let until = boot_nanos() + nanos(planned.lasts);
+        match planned.fault {
+            Fault::KillProgram => candidate.signal_program(Signal::KILL),
+            Fault::PauseProgram => {
+                candidate.signal_program(Signal::STOP);
+                self.undo.push((until, Undo::ResumeProgram(index)));
+            }
+            _ => {
+                candidate.signal_keeper(Signal::STOP);
+                // Elector and keeper watch each other: it takes one of them.
+                self.slots[index].paused = true;
+                self.undo.push((until, Undo::ResumeKeeper(index)));
+            }
+        }
+        self.note(&format!("{name} is struck"));
+        true
+    }
+
+    /// Strikes the ways of all candidates to one store, of one candidate to all stores, or of one to
+    /// one: two times in three it is the leader.
     fn strike_network(&mut self, planned: Planned) -> bool {
         let weather = match planned.fault {
             Fault::Slow => Weather::Slow(planned.lasts / 4),
@@ -114,13 +145,35 @@ impl Arena {
             Fault::Stall => Weather::Stalled,
             _ => Weather::Truncated,
         };
-        let Some(index) = self.choose(planned.pick, Store::is_clear) else {
+        let pick = planned.pick / 3;
+        let leader = self.leader().map(|(slot, _)| slot);
+        let one = leader.filter(|_| !pick.is_multiple_of(3));
+        let one = one.unwrap_or(pick % self.slots.len());
+        let store = pick % self.stores.len();
+        let all = (0..self.stores.len())
+            .flat_map(|store| (0..self.slots.len()).map(move |candidate| Way { candidate, store }));
+        let ways: Vec<Way> = all
+            .filter(|way| match planned.pick % 3 {
+                0 => way.store == store,
+                1 => way.candidate == one,
+                _ => way.store == store && way.candidate == one,
+            })
+            .filter(|way| self.network(*way).weather() == Weather::Clear)
+            .collect();
+        if ways.is_empty() {
             return false;
-        };
-        self.stores[index].network.set(weather);
+        }
+        for way in &ways {
+            self.network(*way).set(weather);
+        }
         let until = boot_nanos() + nanos(planned.lasts);
-        self.undo.push((until, Undo::Clear(index)));
+        self.note(&format!("{ways:?}"));
+        self.undo.push((until, Undo::Clear(ways)));
         true
+    }
+
+    fn network(&self, way: Way) -> &Proxy {
+        &self.stores[way.store].ways[way.candidate]
     }
 
     fn strike_server(&mut self, planned: Planned) -> bool {
@@ -205,7 +258,16 @@ impl Arena {
                 let name = self.slots[slot].name.clone();
                 self.fleet.candidate(&name).signal_program(Signal::CONT);
             }
-            Undo::Clear(store) => self.stores[store].network.set(Weather::Clear),
+            Undo::ResumeKeeper(slot) => {
+                self.slots[slot].paused = false;
+                let name = self.slots[slot].name.clone();
+                self.fleet.candidate(&name).signal_keeper(Signal::CONT);
+            }
+            Undo::Clear(ways) => {
+                for way in ways {
+                    self.network(way).set(Weather::Clear);
+                }
+            }
             Undo::Start(store) => {
                 self.stores[store].server.start_again();
                 self.stores[store].busy = false;
