@@ -3,15 +3,20 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Barrier;
 use std::thread;
 
-use incumbent::fence::{FenceError, FencedFile, FencedLog, SqlFence, Term};
+use incumbent::fence::{FenceError, FencedFile, FencedLog, RedisFence, SqlFence, Term};
 use ledger::{Entry, Ledger};
+use rustix::process::Signal;
+use support::program::{Program, example};
+use support::redis::RedisServer;
 use tempfile::TempDir;
 
 #[path = "../examples/fenced_log/ledger.rs"]
 mod ledger;
+mod support;
 
 fn term(number: u64) -> Term {
     Term::new(number).unwrap()
@@ -23,6 +28,7 @@ fn on_each_resource(check: impl Fn(&str)) {
     let path = |name: &str| directory.path().join(name).display().to_string();
     check(&format!("file:{}", path("log")));
     check(&format!("sqlite:{}", path("log.db")));
+    check(&RedisServer::start().url());
 }
 
 fn open(address: &str) -> Ledger {
@@ -119,6 +125,83 @@ fn leaders_that_overlap_leave_one_log_in_order_without_a_gap_or_a_double() {
     });
 }
 
+/// The frozen machine, with real programs: the leader is stopped in its tracks past its window, another
+/// takes over, and the first wakes up and goes on without a look at its lease.
+fn a_frozen_leader_wakes_up_beside_its_successor(directory: &TempDir, log: &str) {
+    let start = || {
+        let mut command = Command::new(example("fenced_log"));
+        command.args([log, "--careless"]);
+        let store = format!("sqlite:{}", directory.path().join("elections.db").display());
+        command.env("INCUMBENT_STORE", store);
+        Program::start(command)
+    };
+    let mut first = start();
+    let old = token(&first.hear("leading with token"));
+    freeze_between_two_writes(&mut first, log);
+
+    let mut second = start();
+    let new = token(&second.hear("leading with token"));
+    assert!(new > old, "{new} follows {old}");
+    second.hear("wrote");
+    first.signal(Signal::CONT);
+    let refused = first.hear("refused");
+    assert!(
+        refused.contains(&format!("{old} is older than {new}")),
+        "{refused}"
+    );
+    second.hear("wrote");
+    drop((first, second));
+
+    let entries = open(log).entries().unwrap();
+    assert_eq!(violations(&entries), Vec::<String>::new());
+    for token in [old, new] {
+        assert!(entries.iter().any(|entry| entry.token == token), "{token}");
+    }
+}
+
+/// Stops the program where it holds no lock on the log, as far as there is one.
+fn freeze_between_two_writes(program: &mut Program, log: &str) {
+    for _ in 0..20 {
+        program.hear("wrote");
+        program.signal(Signal::STOP);
+        // A token of zero is refused by a log that is free to be asked.
+        let asked = open(log).append(Term::ZERO, 0);
+        if asked.is_err_and(|error| error.is_stale()) {
+            return;
+        }
+        program.signal(Signal::CONT);
+    }
+    panic!("the program was in the middle of a write each time");
+}
+
+/// The number behind `token ` in a line.
+fn token(line: &str) -> u64 {
+    let (_, rest) = line.split_once("token ").unwrap();
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap()
+}
+
+#[test]
+fn a_file_refuses_the_leader_that_was_frozen() {
+    let directory = TempDir::new().unwrap();
+    let log = format!("file:{}", directory.path().join("log").display());
+    a_frozen_leader_wakes_up_beside_its_successor(&directory, &log);
+}
+
+#[test]
+fn a_database_refuses_the_leader_that_was_frozen() {
+    let directory = TempDir::new().unwrap();
+    let log = format!("sqlite:{}", directory.path().join("log.db").display());
+    a_frozen_leader_wakes_up_beside_its_successor(&directory, &log);
+}
+
+#[test]
+fn a_redis_refuses_the_leader_that_was_frozen() {
+    let directory = TempDir::new().unwrap();
+    let server = RedisServer::start();
+    a_frozen_leader_wakes_up_beside_its_successor(&directory, &server.url());
+}
+
 /// The control: the same judgement finds fault with the same two leaders when nothing is fenced.
 #[test]
 fn without_the_fence_the_same_overlap_is_seen_to_break_the_log() {
@@ -148,6 +231,86 @@ fn a_failed_transaction_is_rolled_back_with_its_token() {
     fence
         .transaction(&mut database, term(4), |_| Ok(()))
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_redis_fence_guards_any_command_and_hands_back_its_reply() {
+    let server = RedisServer::start();
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let fence = RedisFence::new("{book}:token");
+    fence.raise(&mut connection, term(4)).await.unwrap();
+    assert_eq!(server.text(&["GET", "{book}:token"]), "4");
+
+    let put = redis::cmd("HSET")
+        .arg("{book}")
+        .arg("a b")
+        .arg(&b"\0\xff"[..])
+        .to_owned();
+    let added: u32 = fence
+        .run(&mut connection, term(4), &["{book}"], &put)
+        .await
+        .unwrap();
+    assert_eq!(added, 1);
+    server.command(&["SCRIPT", "FLUSH"]);
+    let get = redis::cmd("HGET").arg("{book}").arg("a b").to_owned();
+    let kept: Vec<u8> = fence
+        .run(&mut connection, term(5), &["{book}"], &get)
+        .await
+        .unwrap();
+    assert_eq!(kept, b"\0\xff");
+    let missing = redis::cmd("HGET").arg("{book}").arg("c").to_owned();
+    let nothing: Option<String> = fence
+        .run(&mut connection, term(5), &["{book}"], &missing)
+        .await
+        .unwrap();
+    assert_eq!(nothing, None);
+    let late: Result<u32, _> = fence.run(&mut connection, term(4), &["{book}"], &put).await;
+    assert!(late.unwrap_err().is_stale());
+
+    // A command that fails leaves the fence up, and says what the server said.
+    let wrong = redis::cmd("INCR").arg("{book}").to_owned();
+    let failed: Result<u64, _> = fence
+        .run(&mut connection, term(6), &["{book}"], &wrong)
+        .await;
+    let message = failed.unwrap_err().to_string();
+    assert!(message.contains("WRONGTYPE"), "{message}");
+    assert_eq!(server.text(&["GET", "{book}:token"]), "6");
+
+    let mut long = redis::cmd("RPUSH");
+    long.arg("{list}")
+        .arg(vec!["x"; RedisFence::MAX_ARGUMENTS - 2]);
+    let pushed: usize = fence
+        .run(&mut connection, term(6), &["{list}"], &long)
+        .await
+        .unwrap();
+    assert_eq!(pushed, RedisFence::MAX_ARGUMENTS - 2);
+    long.arg("one too many");
+    let refused: Result<usize, _> = fence
+        .run(&mut connection, term(6), &["{list}"], &long)
+        .await;
+    assert!(
+        matches!(refused, Err(FenceError::Command { .. })),
+        "{refused:?}"
+    );
+
+    for garbage in [
+        "seven",
+        "-1",
+        "7.5",
+        "",
+        "90071992547409920",
+        "9007199254740992",
+    ] {
+        server.command(&["SET", "{book}:token", garbage]);
+        let refused: Result<u32, _> = fence
+            .run(&mut connection, Term::MAX, &["{book}"], &put)
+            .await;
+        assert!(
+            matches!(refused, Err(FenceError::Garbled { .. })),
+            "{garbage:?}: {refused:?}"
+        );
+    }
 }
 
 #[test]
