@@ -1,5 +1,6 @@
 //! From text to [`Place`], part by part, so that an error can name the part.
 
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
@@ -260,6 +261,10 @@ fn endpoint(
     };
     if let Some(character) = host.chars().find(|c| !allowed(*c)) {
         return Err(InvalidAddress::Host { character });
+    }
+    let (ip, _zone) = host.split_once('%').unwrap_or((host, ""));
+    if in_brackets && ip.parse::<Ipv6Addr>().is_err() {
+        return Err(InvalidAddress::Host { character: '[' });
     }
     let port = match port {
         None => default_port,

@@ -116,6 +116,8 @@ fn the_part_that_is_wrong_is_named() {
         ("redis://db:", "port of db"),
         ("redis://::1", "host is missing"),
         ("redis://[::1", "a host holds '['"),
+        ("redis://[db]", "a host holds '['"),
+        ("redis://[4%]", "a host holds '['"),
         ("redis://[::1]x", "goes on after its host"),
         ("redis://a b", "a host holds ' '"),
         ("redis://a,b", "a host holds ','"),
