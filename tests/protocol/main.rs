@@ -6,5 +6,6 @@ mod support;
 mod counters;
 mod names;
 mod record;
+mod rules;
 mod timing;
 mod watch;

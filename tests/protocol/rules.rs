@@ -1,0 +1,313 @@
+//! Rules and times of the candidate, each on a stage as small as it can be: one store, virtual time.
+
+use std::time::Duration;
+
+use incumbent::protocol::{
+    Candidate, CandidateConfig, Durability, Electorate, Event, Input, Occupancy, Outgoing, Record,
+    Reply, Request, Role, Term, Timestamp, Timing, Verdict, WallMillis, apply,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// One store, and candidates whose requests take effect at once and are answered after a delay.
+struct Stage {
+    now: Timestamp,
+    record: Record,
+    durability: Durability,
+    clock: WallMillis,
+    players: Vec<Player>,
+    answers: Vec<Answer>,
+    delay: fn(&Request) -> Duration,
+}
+
+struct Player {
+    candidate: Candidate,
+    wake_at: Timestamp,
+    alive: bool,
+    happened: Vec<(Timestamp, Event)>,
+}
+
+struct Answer {
+    at: Timestamp,
+    player: usize,
+    sent: Outgoing,
+    reply: Reply,
+}
+
+impl Stage {
+    fn new(durability: Durability) -> Self {
+        Self {
+            now: Timestamp::from_nanos(1),
+            record: Record::ABSENT,
+            durability,
+            clock: WallMillis::default(),
+            players: Vec::new(),
+            answers: Vec::new(),
+            delay: |_| Duration::ZERO,
+        }
+    }
+
+    fn enter(&mut self, name: &str) -> usize {
+        let candidate = Candidate::new(CandidateConfig {
+            id: name.parse().unwrap(),
+            timing: Timing::default(),
+            electorate: Electorate::new(1).unwrap(),
+            seed: self.players.len() as u64,
+            openings: Vec::new(),
+        });
+        self.players.push(Player {
+            candidate,
+            wake_at: self.now,
+            alive: true,
+            happened: Vec::new(),
+        });
+        self.players.len() - 1
+    }
+
+    /// Lets everything happen that is due within `time`.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            let answer = self.answers.iter().map(|answer| answer.at).min();
+            let alive = self.players.iter().filter(|player| player.alive);
+            let wake = alive.map(|player| player.wake_at).min();
+            let Some(next) = answer.into_iter().chain(wake).min().filter(|at| *at <= end) else {
+                break;
+            };
+            self.now = self.now.max(next);
+            if answer == Some(next) {
+                let first = self.answers.iter().position(|one| one.at == next).unwrap();
+                let Answer {
+                    player,
+                    sent,
+                    reply,
+                    ..
+                } = self.answers.remove(first);
+                let (store, id) = (sent.store, sent.id);
+                let result = Ok(reply);
+                self.hand_in(player, Input::Replied { store, id, result });
+            } else {
+                let due = |player: &Player| player.alive && player.wake_at == next;
+                let player = self.players.iter().position(due).unwrap();
+                self.hand_in(player, Input::Tick);
+            }
+        }
+        self.now = end;
+    }
+
+    fn hand_in(&mut self, player: usize, input: Input) {
+        let one = &mut self.players[player];
+        if !one.alive {
+            return;
+        }
+        let step = one.candidate.handle(self.now, input);
+        one.wake_at = step.wake_at;
+        one.happened
+            .extend(step.events.into_iter().map(|event| (self.now, event)));
+        for sent in step.sends {
+            let (record, verdict) = apply(&self.record, &sent.request, self.durability);
+            self.record = record;
+            let reply = Reply {
+                verdict,
+                record: self.record.clone(),
+                clock: self.clock,
+            };
+            let at = self.now + (self.delay)(&sent.request);
+            self.answers.push(Answer {
+                at,
+                player,
+                sent,
+                reply,
+            });
+        }
+    }
+
+    fn role(&self, player: usize) -> Role {
+        self.players[player].candidate.role()
+    }
+
+    fn elected(&self, player: usize) -> Option<(Timestamp, Term)> {
+        let happened = self.players[player].happened.iter();
+        happened.rev().find_map(|(at, event)| match event {
+            Event::Elected { term, .. } => Some((*at, *term)),
+            _ => None,
+        })
+    }
+
+    fn failed_claims(&self, player: usize) -> usize {
+        let happened = self.players[player].happened.iter();
+        happened
+            .filter(|(_, event)| matches!(event, Event::ClaimFailed { .. }))
+            .count()
+    }
+}
+
+fn window() -> Duration {
+    Timing::default().window()
+}
+
+/// `L1`: between the release and the right to act lies nothing but messages.
+#[test]
+fn a_standby_that_is_woken_leads_after_one_round_trip() {
+    let mut stage = Stage::new(Durability::Durable);
+    let first = stage.enter("first");
+    stage.pass(SECOND);
+    let second = stage.enter("second");
+    stage.pass(SECOND * 3 / 2);
+    assert_eq!(
+        (stage.role(first), stage.role(second)),
+        (Role::Leading, Role::Standby)
+    );
+    stage.hand_in(first, Input::WorkEnded);
+    let (record, clock) = (stage.record.clone(), stage.clock);
+    assert_eq!(record.occupancy, Occupancy::Vacant);
+    let store = Electorate::new(1).unwrap().stores().next().unwrap();
+    stage.hand_in(
+        second,
+        Input::Woken {
+            store,
+            record,
+            clock,
+        },
+    );
+    stage.pass(Duration::ZERO);
+    assert_eq!(stage.elected(second).map(|(at, _)| at), Some(stage.now));
+}
+
+/// `L3`: whoever dies, at whatever moment, is replaced within a window and two intervals, and not within
+/// a window of its last heartbeat.
+#[test]
+fn a_leader_that_dies_is_replaced_within_a_window_and_two_intervals() {
+    for dies_after in (0..3000).step_by(170).map(Duration::from_millis) {
+        let mut stage = Stage::new(Durability::Durable);
+        let first = stage.enter("first");
+        stage.pass(SECOND / 3);
+        let second = stage.enter("second");
+        stage.pass(SECOND * 2 + dies_after);
+        assert_eq!(stage.role(first), Role::Leading);
+        let (died, last_beat) = (stage.now, stage.record.beat);
+        stage.players[first].alive = false;
+        stage.pass(window() - SECOND);
+        assert_eq!(stage.record.beat, last_beat);
+        assert_eq!(stage.role(second), Role::Standby, "{dies_after:?}");
+        stage.pass(SECOND * 10);
+        let (at, _) = stage.elected(second).expect("somebody leads");
+        let gap = at.since(died);
+        assert!(gap <= window() + 2 * SECOND, "{gap:?} after {dies_after:?}");
+    }
+}
+
+/// `R3`: the term rises above the floor, and does not fall behind the store's clock.
+#[test]
+fn a_term_is_above_the_floor_and_not_behind_the_clock() {
+    for (floor, clock, expected) in [(0, 0, 1), (41, 0, 42), (41, 42, 42), (41, 7000, 7000)] {
+        let mut stage = Stage::new(Durability::Durable);
+        let term = Term::new(floor).unwrap();
+        if floor > 0 {
+            stage.record = Record {
+                floor: term,
+                term,
+                occupancy: Occupancy::Vacant,
+                ..Record::ABSENT
+            };
+        }
+        stage.clock = WallMillis::new(clock).unwrap();
+        let candidate = stage.enter("candidate");
+        stage.pass(SECOND);
+        let (_, elected) = stage.elected(candidate).expect("the record is free");
+        assert_eq!(elected.get(), expected, "floor {floor}, clock {clock}");
+    }
+}
+
+/// `R4`: a grant that is known too late elects nobody.
+#[test]
+fn a_grant_that_took_longer_than_the_timeout_does_not_count() {
+    for (late, counts) in [(Duration::ZERO, true), (Duration::from_millis(1), false)] {
+        let mut stage = Stage::new(Durability::Durable);
+        stage.delay = match late.is_zero() {
+            true => |request| match request {
+                Request::Claim(_) => Timing::default().op_timeout(),
+                _ => Duration::ZERO,
+            },
+            false => |request| match request {
+                Request::Claim(_) => Timing::default().op_timeout() + Duration::from_millis(1),
+                _ => Duration::ZERO,
+            },
+        };
+        let candidate = stage.enter("candidate");
+        stage.pass(SECOND + late);
+        assert_eq!(stage.elected(candidate).is_some(), counts, "{late:?} late");
+        assert_eq!(stage.failed_claims(candidate) > 0, !counts, "{late:?} late");
+    }
+}
+
+/// `R5`: the wait begins when the grant arrives, not when it was asked for.
+#[test]
+fn probation_is_counted_from_the_arrival_of_the_grant() {
+    let mut stage = Stage::new(Durability::Forgetful);
+    stage.delay = |request| match request {
+        Request::Claim(_) => Duration::from_millis(900),
+        _ => Duration::ZERO,
+    };
+    let candidate = stage.enter("candidate");
+    stage.pass(SECOND);
+    assert_eq!(stage.role(candidate), Role::Probation);
+    stage.pass(SECOND * 10);
+    let (at, _) = stage.elected(candidate).expect("it has waited");
+    let granted = Timestamp::from_nanos(1) + Duration::from_millis(900);
+    assert!(at >= granted + window(), "{:?}", at.since(granted));
+}
+
+/// `R7`: what was sent before the end of the wait shows nothing of its end, however late it is answered.
+#[test]
+fn only_heartbeats_sent_after_the_probation_end_it() {
+    let mut stage = Stage::new(Durability::Forgetful);
+    stage.delay = |request| match request {
+        Request::Beat { .. } => Duration::from_millis(900),
+        _ => Duration::ZERO,
+    };
+    let candidate = stage.enter("candidate");
+    stage.pass(SECOND * 10);
+    let (at, _) = stage.elected(candidate).expect("it has waited");
+    let granted = Timestamp::from_nanos(1);
+    let since = at.since(granted);
+    assert!(since >= window() + Duration::from_millis(900), "{since:?}");
+}
+
+/// `R6`: a refusal during probation shows that the record was not ours all along: it starts over.
+#[test]
+fn a_refused_heartbeat_during_probation_starts_over() {
+    let mut stage = Stage::new(Durability::Forgetful);
+    let candidate = stage.enter("candidate");
+    stage.pass(window() - SECOND / 2);
+    assert_eq!(stage.role(candidate), Role::Probation);
+    stage.record = Record::ABSENT;
+    let wiped = stage.now;
+    stage.pass(SECOND * 20);
+    assert_eq!(stage.failed_claims(candidate), 1);
+    let (at, _) = stage.elected(candidate).expect("it has waited again");
+    assert!(at >= wiped + window(), "{:?}", at.since(wiped));
+}
+
+/// `S3`: whoever is not the holder, or is it under another term, can neither beat nor release.
+#[test]
+fn a_stranger_neither_beats_nor_releases() {
+    let mut stage = Stage::new(Durability::Durable);
+    let holder = stage.enter("holder");
+    stage.pass(SECOND / 2);
+    let (_, term) = stage.elected(holder).unwrap();
+    let other = Term::new(term.get() + 1).unwrap();
+    for (who, term) in [("stranger", term), ("holder", other)] {
+        let holder: incumbent::protocol::CandidateId = who.parse().unwrap();
+        let beat = Request::Beat {
+            holder: holder.clone(),
+            term,
+            proven: true,
+        };
+        let release = Request::Release { holder, term };
+        for request in [beat, release] {
+            let (after, verdict) = apply(&stage.record, &request, Durability::Durable);
+            assert_eq!((after, verdict), (stage.record.clone(), Verdict::Refused));
+        }
+    }
+}
