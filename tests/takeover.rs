@@ -1,4 +1,5 @@
-//! Whatever dies of `incumbent run`, the next program runs soon, and never before the last one is dead.
+//! Whatever dies of `incumbent run`, the next program runs soon (`L2`), and never before the last one is
+//! dead.
 //!
 //! The programs themselves are the witnesses: each appends its token and the time to one file, some fifty
 //! times a second. The times from each event to the first report of the next program are printed as a

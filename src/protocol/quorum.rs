@@ -57,7 +57,8 @@ impl Electorate {
         self.0 as usize
     }
 
-    /// How many of them any decision needs: any two majorities share a store.
+    /// How many of them any decision needs: any two majorities share a store, and the rest may be down
+    /// (`L4`).
     #[must_use]
     pub const fn majority(self) -> usize {
         self.size() / 2 + 1

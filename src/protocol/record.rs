@@ -14,7 +14,7 @@ pub struct Record {
     /// The last heartbeat counter that the last holder wrote.
     pub beat: Beat,
     /// Whether the store may have forgotten an active leader before this record was made, and nobody
-    /// has outwaited that leader yet (`R8`).
+    /// has outwaited that leader yet (`R8`, and with it `S5`).
     pub unproven: bool,
     /// Who holds it.
     pub occupancy: Occupancy,
@@ -78,7 +78,7 @@ impl Record {
         }
     }
 
-    /// Whether `candidate` holds the record under `term`.
+    /// Whether `candidate` holds the record under `term`: nobody else beats or releases it (`S3`).
     #[must_use]
     pub fn is_held_by(&self, candidate: &CandidateId, term: Term) -> bool {
         self.term == term && self.holder() == Some(candidate)

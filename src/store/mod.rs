@@ -112,7 +112,8 @@ pub trait Store: Send + Sync + 'static {
 
 /// A stream of releases: the vacant record, and the store's clock.
 ///
-/// Its capacity is bounded; a release that does not fit is dropped, for polling finds it.
+/// It makes a release known within a round trip (`L1`). Its capacity is bounded; a release that does not
+/// fit is dropped, for polling finds it.
 #[derive(Debug)]
 pub struct WakeUps(pub mpsc::Receiver<(Record, WallMillis)>);
 

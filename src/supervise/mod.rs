@@ -18,7 +18,8 @@
 //! ```
 //!
 //! Deadlines are absolute instants of the boot-time clock, counted from the send time of a heartbeat, so
-//! a delay anywhere on the way can only make the kill come earlier, never later.
+//! a delay anywhere on the way can only make the kill come earlier, never later. And because the death of
+//! the program is proven here, its release need not wait for a window (`L2`).
 //!
 //! Not covered: work that the program hands to others, such as a service manager or a container
 //! daemon, for those processes are not below it; and a program that makes itself immune by privileges
