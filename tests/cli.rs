@@ -11,6 +11,8 @@ mod help;
 mod home;
 #[path = "cli/input.rs"]
 mod input;
+#[path = "cli/operate.rs"]
+mod operate;
 #[path = "cli/program.rs"]
 mod program;
 #[path = "cli/secrets.rs"]

@@ -39,8 +39,8 @@ pub(crate) const MUTANTS: &[Mutant] = mutants! {
         "let passed = now.since(self.clock_read).as_millis();" => "let passed = now.since(now.max(self.clock_read)).as_millis();";
     "R3", "claims twice with one term", "candidate/standby.rs",
         "self.last_claimed = term;" => "self.last_claimed = Term::ZERO;";
-    "R4", "counts grants that arrive late", "candidate/mod.rs",
-        "now.since(p.sent) > self.timing.op_timeout()" => "now.since(p.sent) > self.timing.op_timeout() * 1000";
+    "R4", "counts grants that arrive late", "timing.rs",
+        "pub const fn op_timeout(&self) -> Duration {\n        self.op_timeout\n" => "pub const fn op_timeout(&self) -> Duration {\n        self.op_timeout.saturating_mul(40)\n";
     "R5", "counts probation from the sending of the claims", "candidate/claiming.rs",
         "let until = now + self.timing.probation();"
         => "let until = self.majority_acknowledged().unwrap_or(now) + self.timing.probation();";
@@ -106,6 +106,8 @@ pub(crate) const MUTANTS: &[Mutant] = mutants! {
         "floor: record.floor.max(claim.term)," => "floor: claim.term,";
     "claim", "begins its counter at one", "term.rs",
         "Self(start.max(last.0.saturating_add(1)))" => "Self((start + last.0) * 0 + 1)";
+    "claim", "begins its counter anew when it joins again", "candidate/standby.rs",
+        "after: self.stores[store.get()].written," => "after: crate::protocol::Beat::new(0),";
     "S3", "anybody's heartbeat is granted", "operation.rs",
         "} => record.is_held_by(holder, *term).then(|| Record {\n            beat" => "} => (record.is_held_by(holder, *term) || record.holder().is_some()).then(|| Record {\n            beat";
     "S3", "anybody's release is granted", "operation.rs",

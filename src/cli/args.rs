@@ -54,6 +54,20 @@ waits until no process of the unit is left, and does nothing when the elector ha
 Exit status: 0 released, or nothing to release; 64 wrong usage, 69 too few stores answered, 75 processes \
 of the unit are still alive, so nothing was released; 78 wrong configuration.";
 
+const WATCH_AFTER_HELP: &str = "\
+On a terminal the table is redrawn in place; elsewhere, and with -o json, one line is written for each \
+change. Exit status: 0 when interrupted, 64 wrong usage, 78 wrong configuration.";
+
+const CANDIDATES_AFTER_HELP: &str = "\
+Exit status: 0, 3 nobody campaigns, 64 wrong usage, 69 too few stores answered, 77 refused by the stores, \
+78 wrong configuration.";
+
+const DOCTOR_AFTER_HELP: &str = "\
+On a Redis it tries the four operations for real, on a scratch election that it removes again.
+
+Exit status: 0 nothing found, 1 something to look at, 2 something that endangers the election, 64 wrong \
+usage, 78 wrong configuration.";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Campaign, and run a program while elected
@@ -65,6 +79,18 @@ pub(crate) enum Command {
     /// Show all elections of the stores
     #[command(after_help = LIST_AFTER_HELP)]
     List(List),
+    /// Show elections as they change, until interrupted
+    #[command(after_help = WATCH_AFTER_HELP)]
+    Watch(Watch),
+    /// Show who led an election, why each term ended, and how long nobody led
+    #[command(after_help = LIST_AFTER_HELP)]
+    History(History),
+    /// Show who campaigns for an election
+    #[command(after_help = CANDIDATES_AFTER_HELP)]
+    Candidates(Candidates),
+    /// Examine the stores: what is dangerous about them, and what to do
+    #[command(after_help = DOCTOR_AFTER_HELP)]
+    Doctor(Doctor),
     /// Tell what a timing means: worst-case failover, tolerated outage, margins
     Explain(Explain),
     /// Check the configuration, or show it with where each value came from
@@ -154,6 +180,67 @@ pub(crate) struct Status {
 pub(crate) struct List {
     #[command(flatten)]
     pub(crate) stores: StoreOptions,
+    #[command(flatten)]
+    pub(crate) general: GeneralOptions,
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+}
+
+/// Looking at one election.
+#[derive(Debug, Args)]
+pub(crate) struct Look {
+    /// The election
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) stores: StoreOptions,
+    #[command(flatten)]
+    pub(crate) general: GeneralOptions,
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    #[command(flatten)]
+    pub(crate) look: Look,
+    /// How many terms, the newest first
+    #[arg(short = 'n', long, value_name = "NUMBER", default_value_t = 20,
+          value_parser = clap::value_parser!(u16).range(1..=300))]
+    pub(crate) terms: u16,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Candidates {
+    #[command(flatten)]
+    pub(crate) look: Look,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// The election; all of them without it
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// How often to look [default: 1s]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) interval: Option<String>,
+    #[command(flatten)]
+    pub(crate) stores: StoreOptions,
+    #[command(flatten)]
+    pub(crate) general: GeneralOptions,
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// The election to compare the timing with; only the stores without it
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) stores: StoreOptions,
+    #[command(flatten)]
+    pub(crate) timing: TimingOptions,
     #[command(flatten)]
     pub(crate) general: GeneralOptions,
     #[command(flatten)]

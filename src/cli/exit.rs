@@ -16,6 +16,10 @@ use super::layer::{BadValue, Origin};
 pub(crate) enum Exit {
     /// All is well.
     Success,
+    /// `doctor`: there is something to look at.
+    Questionable,
+    /// `doctor`: something endangers the election.
+    Endangered,
     /// `status`: nobody holds the election.
     NotHeld,
     /// What was typed cannot be understood.
@@ -47,6 +51,8 @@ impl Exit {
     pub(crate) fn status(self) -> u8 {
         match self {
             Self::Success => 0,
+            Self::Questionable => 1,
+            Self::Endangered => 2,
             Self::NotHeld => 3,
             Self::Usage => 64,
             Self::Unreachable => 69,

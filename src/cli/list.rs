@@ -38,19 +38,9 @@ pub(crate) fn list(arguments: &List) -> Result<Exit, Failure> {
 }
 
 fn text(views: &[ElectionView], stores: &[Asked], exit: Exit) -> String {
-    const HEADER: [&str; 8] = [
-        "ELECTION",
-        "STATE",
-        "TERM",
-        "HOST",
-        "PID",
-        "HELD FOR",
-        "CHANGED",
-        "CANDIDATES",
-    ];
     let mut text = String::new();
     if !views.is_empty() {
-        text.push_str(&table(HEADER, views.iter().map(row).collect()));
+        text.push_str(&elections(views));
     } else if exit == Exit::Success {
         text.push_str("there is no election yet\n");
     }
@@ -62,6 +52,21 @@ fn text(views: &[ElectionView], stores: &[Asked], exit: Exit) -> String {
         }
     }
     text
+}
+
+/// The table of elections.
+pub(super) fn elections(views: &[ElectionView]) -> String {
+    const HEADER: [&str; 8] = [
+        "ELECTION",
+        "STATE",
+        "TERM",
+        "HOST",
+        "PID",
+        "HELD FOR",
+        "CHANGED",
+        "CANDIDATES",
+    ];
+    table(HEADER, views.iter().map(row).collect())
 }
 
 fn row(view: &ElectionView) -> (Tone, [String; 8]) {

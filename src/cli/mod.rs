@@ -5,17 +5,20 @@
 //!     ▼
 //!   settings ◀─ layer ◀─ keys      flag > environment > file > default; each value knows where it came from
 //!     ▼
-//!   run, status, list, explain, configuration, manual
+//!   run, status, list, watch, history, candidates, doctor, explain, configuration, manual
 //!     │         └──▶ report ─▶ output        data on standard output: text or JSON
 //!     └──▶ keeping                          logs on standard error
 //!   exit        what each outcome ends with
 //! ```
 
 mod args;
+mod candidates;
 mod configuration;
+mod doctor;
 mod electorate;
 mod exit;
 mod explain;
+mod history;
 mod keeping;
 mod keys;
 mod layer;
@@ -31,6 +34,7 @@ mod run;
 mod settings;
 mod status;
 mod unit;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -38,10 +42,10 @@ use clap::Parser;
 use incumbent::protocol::ElectionName;
 use tokio::runtime::{Builder, Runtime};
 
-use args::{Arguments, Command};
+use args::{Arguments, Command, Look};
 use exit::{Exit, Failure};
 pub(crate) use keeping::keep;
-use settings::Settings;
+use settings::{Settings, Typed};
 
 /// Does what the command line asks for.
 pub(crate) fn main() -> ExitCode {
@@ -53,6 +57,10 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(run) => run::run(*run),
         Command::Status(status) => status::status(&status),
         Command::List(list) => list::list(&list),
+        Command::Watch(watch) => watch::watch(&watch),
+        Command::History(history) => history::history(&history),
+        Command::Candidates(candidates) => candidates::candidates(&candidates),
+        Command::Doctor(doctor) => doctor::doctor(&doctor),
         Command::Explain(explain) => explain::explain(&explain),
         Command::Config(config) => configuration::configuration(&config),
         Command::Completions { shell } => manual::completions(shell),
@@ -85,6 +93,16 @@ fn runtime() -> Result<Runtime, Failure> {
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime
         .map_err(|error| Failure::internal(format_args!("an event loop cannot be made: {error}")))
+}
+
+/// The election to look at, and the settings to find it with.
+fn reading(look: &Look) -> Result<(ElectionName, Settings), Failure> {
+    let name = ElectionName::new(&look.name).map_err(|error| Failure::new(Exit::Usage, error))?;
+    let mut typed = Typed::general(&look.general)?;
+    typed.stores(&look.stores)?;
+    let settings = Settings::load(typed, Some(&name))?;
+    warn(&settings);
+    Ok((name, settings))
 }
 
 fn optional_name(name: Option<&str>) -> Result<Option<ElectionName>, Failure> {

@@ -72,6 +72,17 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     print_raw(text.as_bytes())
 }
 
+/// Writes a value as one line of JSON.
+///
+/// # Errors
+///
+/// As [`print`].
+pub(crate) fn print_json_line(value: &impl Serialize) -> Result<(), Failure> {
+    let mut text = serde_json::to_string(value).map_err(Failure::internal)?;
+    text.push('\n');
+    print_raw(text.as_bytes())
+}
+
 fn told(written: io::Result<()>) -> Result<(), Failure> {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::internal(

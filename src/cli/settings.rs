@@ -176,6 +176,15 @@ impl Typed {
         layer.flag("probation", options.probation.as_deref())
     }
 
+    /// Adds how often to look.
+    ///
+    /// # Errors
+    ///
+    /// [`BadValue`] names the flag.
+    pub(crate) fn interval(&mut self, given: Option<&str>) -> Result<(), BadValue> {
+        self.layer.flag("interval", given)
+    }
+
     /// Adds the time that one request may take.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::runtime;
 use crate::observe::{ElectionView, HistoryView, StoreView, Told};
 use crate::protocol::{ElectionName, Electorate, InvalidElectorate};
-use crate::store::Store;
+use crate::store::{Examination, Store};
 
 /// Reads the elections of an electorate. It writes nothing, and is not listed among the candidates.
 ///
@@ -130,6 +130,19 @@ impl Observer {
             elections.sort_unstable();
             elections.dedup();
             Listing { elections, stores }
+        })
+        .await
+    }
+
+    /// What each store tells of itself. It tries the four operations where they can be refused.
+    pub async fn examine(&self) -> Told<Examination> {
+        let observer = self.clone();
+        on_the_runtime(async move {
+            let asked = observer
+                .stores
+                .iter()
+                .map(async |store| (Arc::from(store.label()), store.examine().await));
+            join_all(asked).await
         })
         .await
     }

@@ -361,7 +361,8 @@ impl Store {
 }
 
 /// The state of a store that could not be asked, in one word.
-fn trouble(error: &StoreError) -> &'static str {
+#[must_use]
+pub fn trouble(error: &StoreError) -> &'static str {
     match error {
         StoreError::Unreachable { .. } | StoreError::Unknown { .. } => "unreachable",
         StoreError::Denied { .. } => "forbidden",

@@ -12,6 +12,7 @@
 
 mod address;
 mod error;
+mod examination;
 mod memory;
 mod redis;
 mod registry;
@@ -36,6 +37,7 @@ use self::registry::Registry;
 
 pub use address::{InvalidAddress, StoreAddress};
 pub use error::StoreError;
+pub use examination::Examination;
 pub use memory::MemoryStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
@@ -108,6 +110,16 @@ pub trait Store: Send + Sync + 'static {
         election: &'a ElectionName,
         limit: usize,
     ) -> StoreFuture<'a, Vec<HistoryEntry>>;
+
+    /// What the store tells of itself, for an operator. A store that has nothing to tell need not
+    /// implement it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when nothing at all could be learnt.
+    fn examine(&self) -> StoreFuture<'_, Examination> {
+        Box::pin(std::future::ready(Ok(Examination::default())))
+    }
 }
 
 /// A stream of releases: the vacant record, and the store's clock.

@@ -2,10 +2,14 @@
 
 use super::home::Home;
 
-const COMMANDS: [&[&str]; 10] = [
+const COMMANDS: [&[&str]; 14] = [
     &["run"],
     &["status"],
     &["list"],
+    &["watch"],
+    &["history"],
+    &["candidates"],
+    &["doctor"],
     &["explain"],
     &["config"],
     &["config", "check"],

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod candidate;
 mod counters;
 mod names;
 mod record;

@@ -179,7 +179,11 @@ fn a_counter_that_stood_for_longer_than_its_window_is_stalled() {
 #[test]
 fn a_candidate_seen_by_two_stores_is_listed_once_with_its_latest_sight_and_the_leader_first() {
     let mut stores = vec![store(0, "b7"), store(1, "b7"), store(2, "down")];
-    for (index, seen) in [(0, 9_000), (1, 9_900)] {
+    if let Ok(inspection) = &mut stores[0].inspection {
+        inspection.clock = WallMillis::new(30_000).unwrap();
+        inspection.changed = WallMillis::new(29_000);
+    }
+    for (index, seen) in [(0, 29_000), (1, 9_900)] {
         if let Ok(inspection) = &mut stores[index].inspection {
             let last_seen = WallMillis::new(seen).unwrap();
             inspection.candidates = ["a", "b", "c"]
@@ -195,6 +199,20 @@ fn a_candidate_seen_by_two_stores_is_listed_once_with_its_latest_sight_and_the_l
         Electorate::new(3).unwrap(),
         stores,
     );
+    // One that was seen two windows ago and more has left.
+    let mut stores = merged.stores.clone();
+    if let Ok(inspection) = &mut stores[0].inspection {
+        inspection.candidates.push(Presence {
+            identity: someone("gone"),
+            last_seen: WallMillis::new(19_999).unwrap(),
+        });
+    }
+    let again = ElectionView::merge(
+        "billing".parse().unwrap(),
+        Electorate::new(3).unwrap(),
+        stores,
+    );
+    assert_eq!(again.candidates, merged.candidates);
     let listed: Vec<String> = merged
         .candidates
         .iter()

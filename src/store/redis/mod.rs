@@ -16,6 +16,7 @@
 //! commands that they call, on the keys `PREFIX*` and `{PREFIX*`, and the channels `{PREFIX*`.
 
 mod connection;
+mod examine;
 #[cfg(feature = "sentinel")]
 mod failover;
 mod failure;
@@ -49,7 +50,9 @@ use self::subscription::Subscription;
 use self::topology::Topology;
 use super::address::{InvalidAddress, RedisPlace};
 use super::registry::Registry;
-use super::{HistoryEntry, Inspection, Store, StoreError, StoreFuture, StoreOptions, WakeUps};
+use super::{
+    Examination, HistoryEntry, Inspection, Store, StoreError, StoreFuture, StoreOptions, WakeUps,
+};
 use crate::protocol::{Claim, Durability, ElectionName, Identity, Mark, Reply, Request, Shape};
 
 /// The longest key prefix, in bytes.
@@ -234,6 +237,10 @@ impl Store for RedisStore {
 
     fn elections(&self) -> StoreFuture<'_, Vec<ElectionName>> {
         Box::pin(self.scan())
+    }
+
+    fn examine(&self) -> StoreFuture<'_, Examination> {
+        Box::pin(self.examination())
     }
 
     fn history<'a>(

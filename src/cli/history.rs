@@ -1,0 +1,87 @@
+//! `incumbent history NAME`: who led when, why each term ended, and how long nobody led.
+
+use std::time::Duration;
+
+use incumbent::observe::document::{self, Document};
+use incumbent::observe::{Ending, HistoryView, PastTerm};
+
+use super::args::{Format, History};
+use super::electorate;
+use super::exit::{Exit, Failure};
+use super::output::{self, Tone, duration, moment, one_line, table};
+use super::report;
+use super::runtime;
+
+/// Shows the last terms of an election.
+///
+/// # Errors
+///
+/// A configuration that cannot be used. A store that cannot be used is shown, not returned.
+pub(crate) fn history(arguments: &History) -> Result<Exit, Failure> {
+    let (name, settings) = super::reading(&arguments.look)?;
+    let observer = electorate::observe(&settings)?;
+    let terms = usize::from(arguments.terms);
+    let history = runtime()?.block_on(observer.history(&name, terms));
+    let exit = report::answered(&observer, &history.stores);
+    match arguments.look.output.output {
+        Format::Json => output::print_json(&Document::<document::History>::from(&history))?,
+        Format::Text => output::print(&text(&history, exit))?,
+    }
+    Ok(exit)
+}
+
+fn text(history: &HistoryView, exit: Exit) -> String {
+    const HEADER: [&str; 8] = [
+        "FROM",
+        "UNTIL",
+        "HELD FOR",
+        "HOST",
+        "PID",
+        "TOKEN",
+        "GAP AFTER",
+        "WHY IT ENDED",
+    ];
+    let mut text = String::new();
+    if !history.terms.is_empty() {
+        text.push_str(&table(HEADER, history.terms.iter().map(row).collect()));
+    } else if exit == Exit::Success {
+        text.push_str(&format!("{}: nobody has ever led it\n", history.election));
+    }
+    text.push_str(&troubles(history.stores.iter().filter_map(|(_, told)| {
+        let error = told.as_ref().err()?;
+        Some((document::trouble(error), error.to_string()))
+    })));
+    text
+}
+
+/// One line for each store that did not answer.
+pub(super) fn troubles(troubles: impl Iterator<Item = (&'static str, String)>) -> String {
+    troubles
+        .map(|(state, error)| Tone::Bad.paint(&format!("{state}: {}", one_line(&error))) + "\n")
+        .collect()
+}
+
+fn row(term: &PastTerm) -> (Tone, [String; 8]) {
+    let (tone, why) = match term.ended {
+        None => (Tone::Good, "leads, as far as the stores know"),
+        Some(Ending::Released) => (Tone::Plain, Ending::Released.reason()),
+        Some(ending) => (Tone::Odd, ending.reason()),
+    };
+    let held_for = term.to.map(|to| {
+        let millis = to.get().saturating_sub(term.from.get());
+        duration(Duration::from_millis(millis))
+    });
+    let row = [
+        moment(term.from),
+        term.to.map(moment).unwrap_or_default(),
+        held_for.unwrap_or_default(),
+        term.holder.host().to_owned(),
+        term.holder.pid().to_string(),
+        term.term.to_string(),
+        term.gap
+            .map(|gap| format!("{} ms", gap.as_millis()))
+            .unwrap_or_default(),
+        why.to_owned(),
+    ];
+    (tone, row)
+}

@@ -1,0 +1,181 @@
+//! `incumbent watch [NAME]`: elections as they change. On a terminal redrawn in place, elsewhere one line
+//! for each change.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, stdout};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use incumbent::election::{Observer, clock};
+use incumbent::observe::document::{Document, Status};
+use incumbent::observe::{ElectionView, State};
+use incumbent::protocol::{ElectionName, Term};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook_tokio::Signals;
+
+use super::args::{Format, Watch};
+use super::electorate;
+use super::exit::{Exit, Failure};
+use super::list;
+use super::output;
+use super::report;
+use super::runtime;
+use super::settings::{Settings, Typed};
+
+/// How many elections are looked at per second at the most: more are looked at less often.
+const PER_SECOND: usize = 500;
+
+/// How many rounds the names of all elections are kept before they are asked for again.
+const ROUNDS_PER_LISTING: u32 = 10;
+
+/// Watches until it is interrupted.
+///
+/// # Errors
+///
+/// A configuration that cannot be used, or standard output that cannot be written.
+pub(crate) fn watch(arguments: &Watch) -> Result<Exit, Failure> {
+    let name = super::optional_name(arguments.name.as_deref())?;
+    let mut typed = Typed::general(&arguments.general)?;
+    typed.stores(&arguments.stores)?;
+    typed.interval(arguments.interval.as_deref())?;
+    let settings = Settings::load(typed, name.as_ref())?;
+    super::warn(&settings);
+    let watcher = Watcher {
+        observer: electorate::observe(&settings)?,
+        name,
+        interval: settings.timing_config().interval,
+        format: arguments.output.output,
+        in_place: stdout().is_terminal() && arguments.output.output == Format::Text,
+    };
+    runtime()?.block_on(async {
+        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| {
+            Failure::internal(format_args!("signals cannot be received: {error}"))
+        })?;
+        tokio::select! {
+            biased;
+            _ = signals.next() => Ok(Exit::Success),
+            failed = watcher.run() => failed,
+        }
+    })
+}
+
+struct Watcher {
+    observer: Observer,
+    name: Option<ElectionName>,
+    interval: Duration,
+    format: Format,
+    in_place: bool,
+}
+
+/// What makes an election another one in the eyes of a reader: everything but the beat.
+type Shape = (&'static str, Option<Term>, bool, Vec<String>, usize);
+
+impl Watcher {
+    async fn run(&self) -> Result<Exit, Failure> {
+        let mut shown: BTreeMap<ElectionName, Shape> = BTreeMap::new();
+        let mut names = Vec::new();
+        let mut round: u32 = 0;
+        loop {
+            if round.is_multiple_of(ROUNDS_PER_LISTING) {
+                names = self.names().await;
+            }
+            round = round.wrapping_add(1);
+            let views = self.observer.views(&names).await;
+            if self.in_place {
+                output::print(&format!("\u{1b}[H\u{1b}[J{}", self.screen(&views)))?;
+            } else {
+                self.tell_changes(&views, &mut shown)?;
+            }
+            let rounds = views.len().div_ceil(PER_SECOND).max(1);
+            let rounds = u32::try_from(rounds).unwrap_or(u32::MAX);
+            tokio::time::sleep(self.interval.saturating_mul(rounds)).await;
+        }
+    }
+
+    async fn names(&self) -> Vec<ElectionName> {
+        match &self.name {
+            Some(name) => vec![name.clone()],
+            None => self.observer.elections().await.elections,
+        }
+    }
+
+    fn screen(&self, views: &[ElectionView]) -> String {
+        let mut text = format!("{}\n\n", output::moment(clock::wall()));
+        if views.is_empty() {
+            text.push_str("there is no election yet\n");
+        } else {
+            text.push_str(&list::elections(views));
+        }
+        text
+    }
+
+    /// One line for each election that is not as it was last told.
+    fn tell_changes(
+        &self,
+        views: &[ElectionView],
+        shown: &mut BTreeMap<ElectionName, Shape>,
+    ) -> Result<(), Failure> {
+        shown.retain(|name, _| views.iter().any(|view| view.election == *name));
+        for view in views {
+            let shape = shape(view);
+            if shown.get(&view.election) == Some(&shape) {
+                continue;
+            }
+            shown.insert(view.election.clone(), shape);
+            match self.format {
+                Format::Json => output::print_json_line(&Document::<Status>::from(view))?,
+                Format::Text => output::print(&line(view))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn shape(view: &ElectionView) -> Shape {
+    let leader = view.leader();
+    let candidates = view.candidates.iter();
+    (
+        view.state.word(),
+        leader.map(|leader| leader.term),
+        leader.is_some_and(incumbent::observe::Holding::is_stalled),
+        candidates
+            .map(|one| one.identity.id().as_str().to_owned())
+            .collect(),
+        view.errors().count(),
+    )
+}
+
+fn line(view: &ElectionView) -> String {
+    let said = match &view.state {
+        State::Held(holding) => {
+            let who = match &holding.identity {
+                Some(identity) => format!("{} (pid {})", identity.host(), identity.pid()),
+                None => holding.holder.to_string(),
+            };
+            let stalled = if holding.is_stalled() {
+                ", stalled"
+            } else {
+                ""
+            };
+            format!("{who} leads, token {}{stalled}", holding.term)
+        }
+        State::Vacant { term, .. } => format!("nobody leads: term {term} was released"),
+        other => other.word().to_owned(),
+    };
+    let candidates = view.candidates.len();
+    let plural = if candidates == 1 { "" } else { "s" };
+    let at = output::moment(clock::wall());
+    let said = report::tone(&view.state).paint(&said);
+    let mut line = format!(
+        "{at}  {}: {said}, {candidates} candidate{plural}\n",
+        view.election
+    );
+    for error in view.errors() {
+        line.push_str(&format!(
+            "{at}  {}: {}\n",
+            view.election,
+            output::one_line(&error.to_string())
+        ));
+    }
+    line
+}

@@ -1,0 +1,20 @@
+//! What a store tells of itself, for an operator. Facts only: what they mean is judged above.
+
+use std::collections::BTreeMap;
+
+use super::StoreError;
+
+/// What a store tells of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Examination {
+    /// What kind of server or file it is.
+    pub kind: &'static str,
+    /// What the server told of itself, by the names it uses; empty when there is no server, or it does
+    /// not tell.
+    pub facts: BTreeMap<String, String>,
+    /// Why the server did not tell.
+    pub withheld: Option<StoreError>,
+    /// How the four operations went on a scratch election, removed since; `None` when that was not
+    /// tried.
+    pub trial: Option<Result<(), StoreError>>,
+}

@@ -1,0 +1,156 @@
+//! What an operator asks: `history`, `candidates`, `watch` and `doctor`.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use super::home::{Home, leader, wait_until};
+use crate::support::redis::RedisServer;
+
+const TIMING: [&str; 4] = ["--interval", "200ms", "--stop-grace", "100ms"];
+
+fn run<'a>(url: &'a str, program: &'a str) -> Vec<&'a str> {
+    let mut run = vec!["run", "job", "--store", url];
+    run.extend(TIMING);
+    run.extend(["--", "sh", "-c", program]);
+    run
+}
+
+#[test]
+fn a_handover_is_seen_in_history_candidates_and_watch() {
+    let (home, server) = (Home::new(), RedisServer::start());
+    let url = server.url();
+    let program = leader(&home.path("led"));
+    let mut first = home.start(&run(&url, &program));
+    home.wait_for_lines("led", 1);
+    let second = home.start(&run(&url, &program));
+    wait_until("both campaign", || {
+        let listed = home.run(&["candidates", "job", "--store", &url, "-o", "json"]);
+        let json = listed.json();
+        json["candidates"]
+            .as_array()
+            .is_some_and(|all| all.len() == 2)
+    });
+    let listed = home.run(&["candidates", "job", "--store", &url]);
+    let lines: Vec<&str> = listed.stdout.lines().collect();
+    assert!(lines[0].starts_with("ROLE     HOST"), "{listed:#?}");
+    assert!(lines[1].starts_with("leader   "), "{listed:#?}");
+    assert!(
+        lines[1].contains(&format!("{}", first.pid())),
+        "{listed:#?}"
+    );
+    assert!(lines[2].starts_with("standby  "), "{listed:#?}");
+
+    let mut watching = home
+        .command(&[
+            "watch",
+            "job",
+            "--store",
+            &url,
+            "--interval",
+            "50ms",
+            "-o",
+            "json",
+        ])
+        .stdout(Stdio::from(
+            std::fs::File::create(home.path("watched")).unwrap(),
+        ))
+        .spawn()
+        .unwrap();
+    home.wait_for_lines("watched", 1);
+    first.signal(rustix::process::Signal::TERM);
+    first.wait();
+    let tokens = home.wait_for_lines("led", 2);
+    wait_until("the change is told", || {
+        let told = home.lines("watched");
+        let terms = told
+            .iter()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok()?["term"].as_u64());
+        terms
+            .collect::<Vec<_>>()
+            .contains(&tokens[1].parse().unwrap())
+    });
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+
+    let told = home.run(&["history", "job", "--store", &url]);
+    assert_eq!(told.status, 0, "{told:#?}");
+    let lines: Vec<&str> = told.stdout.lines().collect();
+    assert!(
+        lines[1].contains(&tokens[1]) && lines[1].contains("leads"),
+        "{told:#?}"
+    );
+    assert!(
+        lines[2].contains(&tokens[0]) && lines[2].contains("released"),
+        "{told:#?}"
+    );
+    let json = home
+        .run(&["history", "job", "--store", &url, "-o", "json"])
+        .json();
+    assert_eq!(json["schema"], "incumbent.history.v1");
+    assert_eq!(json["terms"][1]["ended"], "released");
+    assert!(json["terms"][1]["gap_ms"].as_u64().is_some());
+    assert_eq!(json["terms"][0]["holder"]["pid"], second.pid());
+}
+
+#[test]
+fn what_never_was_reads_differently_from_what_cannot_be_reached() {
+    let (home, mut server) = (Home::new(), RedisServer::start());
+    let url = server.url();
+    let never = home.run(&["history", "job", "--store", &url]);
+    assert_eq!(
+        (never.status, never.stdout.as_str()),
+        (0, "job: nobody has ever led it\n")
+    );
+    let nobody = home.run(&["candidates", "job", "--store", &url]);
+    assert_eq!(
+        (nobody.status, nobody.stdout.as_str()),
+        (3, "job: nobody campaigns\n")
+    );
+    server.kill();
+    for command in ["history", "candidates"] {
+        let away = home.run(&[command, "job", "--store", &url]);
+        assert_eq!(away.status, 69, "{away:#?}");
+        assert!(away.stdout.starts_with("unreachable: "), "{away:#?}");
+    }
+    let away = home.run(&["doctor", "job", "--store", &url]);
+    assert_eq!(away.status, 2, "{away:#?}");
+    assert!(away.stdout.starts_with("danger: "), "{away:#?}");
+}
+
+#[test]
+fn the_doctor_tries_the_rights_finds_the_dangers_and_leaves_nothing_behind() {
+    let (home, server) = (Home::new(), RedisServer::settings().durable().start());
+    let url = server.url();
+    let doctor = |home: &Home| home.run(&["doctor", "--store", &url]);
+    let healthy = doctor(&home);
+    assert_eq!(healthy.status, 0, "{healthy:#?}");
+    assert!(
+        healthy.stdout.contains("0 dangerous, 0 to look at"),
+        "{healthy:#?}"
+    );
+    assert_eq!(server.command(&["DBSIZE"]), redis::Value::Int(0));
+
+    server.command(&["CONFIG", "SET", "maxmemory", "100mb"]);
+    server.command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
+    let evicting = doctor(&home);
+    assert_eq!(evicting.status, 2, "{evicting:#?}");
+    assert!(
+        evicting.stdout.contains("set maxmemory-policy noeviction"),
+        "{evicting:#?}"
+    );
+    server.command(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+
+    server.command(&["ACL", "SETUSER", "default", "-incr"]);
+    let forbidden = doctor(&home);
+    assert_eq!(forbidden.status, 2, "{forbidden:#?}");
+    assert!(
+        forbidden.stdout.contains("an election cannot be held"),
+        "{forbidden:#?}"
+    );
+    server.command(&["ACL", "SETUSER", "default", "+incr"]);
+
+    let json = home.run(&["doctor", "--store", &url, "-o", "json"]).json();
+    assert_eq!(json["schema"], "incumbent.doctor.v1");
+    assert!(json["stores"][0]["latency_ms"].as_f64().is_some());
+}

@@ -1,0 +1,436 @@
+//! The candidate, step by step: each rule at the moment at which it decides.
+
+use std::time::Duration;
+
+use incumbent::protocol::{
+    Candidate, CandidateConfig, Durability, Electorate, Event, Failure, Input, LossReason,
+    Occupancy, Outgoing, Record, Reply, Request, Role, Term, Timestamp, Timing, Verdict,
+    WallMillis, apply,
+};
+
+/// A candidate of the default timing (an interval of 1 s, a window of 5 s, a tenure of 4.9 s) and its
+/// stores, whose answers come when the test says so.
+struct Stage {
+    candidate: Candidate,
+    records: Vec<Record>,
+    /// What is on its way to a store.
+    sent: Vec<Outgoing>,
+    /// Everything that has happened.
+    events: Vec<Event>,
+}
+
+fn at(ms: u64) -> Timestamp {
+    Timestamp::from_nanos(1_000_000_000_000 + ms * 1_000_000)
+}
+
+const EPOCH_MS: u64 = 1_700_000_000_000;
+
+impl Stage {
+    fn new(stores: usize) -> Self {
+        Self {
+            candidate: Candidate::new(CandidateConfig {
+                id: "me".parse().expect("a valid id"),
+                timing: Timing::default(),
+                electorate: Electorate::new(stores).expect("1, 3 or 5"),
+                seed: 1,
+                openings: Vec::new(),
+            }),
+            records: vec![Record::ABSENT; stores],
+            sent: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
+    fn input(&mut self, ms: u64, input: Input) {
+        let step = self.candidate.handle(at(ms), input);
+        self.sent.extend(step.sends);
+        self.events.extend(step.events);
+    }
+
+    fn tick(&mut self, ms: u64) {
+        self.input(ms, Input::Tick);
+    }
+
+    /// A store carries a request out; its answer arrives at `ms`.
+    fn answer(&mut self, ms: u64, sent: &Outgoing) {
+        let record = &mut self.records[sent.store.get()];
+        let (after, verdict) = apply(record, &sent.request, Durability::Forgetful);
+        *record = after.clone();
+        let reply = Reply {
+            verdict,
+            record: after,
+            clock: WallMillis::new(EPOCH_MS + ms).expect("a clock"),
+        };
+        self.hear(ms, sent, Ok(reply));
+    }
+
+    fn hear(&mut self, ms: u64, sent: &Outgoing, result: Result<Reply, Failure>) {
+        let (store, id) = (sent.store, sent.id);
+        self.input(ms, Input::Replied { store, id, result });
+    }
+
+    /// Everything under way is answered at `ms`, and what follows from it.
+    fn answer_all(&mut self, ms: u64) {
+        for sent in std::mem::take(&mut self.sent) {
+            self.answer(ms, &sent);
+        }
+    }
+
+    fn pass(&mut self, from_ms: u64, to_ms: u64) {
+        for ms in (from_ms..=to_ms).step_by(50) {
+            self.tick(ms);
+            self.answer_all(ms);
+        }
+    }
+
+    fn has(&self, wanted: impl Fn(&Event) -> bool) -> bool {
+        self.events.iter().any(wanted)
+    }
+
+    /// A leader on stores that were won as vacant, at 0 ms.
+    fn leading(stores: usize) -> Self {
+        let mut stage = Self::new(stores);
+        stage.records.fill(Record {
+            occupancy: Occupancy::Vacant,
+            floor: Term::new(1).expect("a term"),
+            term: Term::new(1).expect("a term"),
+            ..Record::ABSENT
+        });
+        stage.tick(0);
+        stage.answer_all(0);
+        stage.answer_all(0);
+        assert_eq!(stage.candidate.role(), Role::Leading);
+        stage
+    }
+
+    fn held_by_another(&mut self, store: usize) {
+        let held = Occupancy::Held {
+            holder: "other".parse().expect("a valid id"),
+            window: Duration::from_secs(5),
+        };
+        self.records[store] = Record {
+            occupancy: held,
+            term: Term::new(7).expect("a term"),
+            unproven: true,
+            ..Record::ABSENT
+        };
+    }
+
+    fn deadline_ms(&self) -> u64 {
+        let deadline = self.candidate.deadline().expect("a tenure");
+        u64::try_from(deadline.since(at(0)).as_millis()).expect("a short time")
+    }
+}
+
+fn is_release(sent: &Outgoing) -> bool {
+    matches!(sent.request, Request::Release { .. })
+}
+
+fn term_of(sent: &Outgoing) -> Term {
+    match &sent.request {
+        Request::Claim(claim) => claim.term,
+        other => panic!("a claim was expected, not {other:?}"),
+    }
+}
+
+/// R5.
+#[test]
+fn probation_is_counted_from_the_arrival_of_the_last_grant() {
+    let mut stage = Stage::new(3);
+    stage.tick(0);
+    stage.answer_all(0);
+    let claims = std::mem::take(&mut stage.sent);
+    for (sent, arrives) in claims.iter().zip([100, 700]) {
+        stage.answer(arrives, sent);
+    }
+    let until = at(700) + Duration::from_secs(5);
+    assert!(
+        stage.has(|event| matches!(event, Event::Probation { until: end, .. } if *end == until))
+    );
+}
+
+/// R7.
+#[test]
+fn probation_ends_with_heartbeats_that_were_sent_after_it_by_a_majority() {
+    let mut stage = Stage::new(3);
+    stage.tick(0);
+    stage.answer_all(0);
+    stage.answer_all(100);
+    stage.pass(150, 4_900);
+    stage.tick(5_050);
+    let before = std::mem::take(&mut stage.sent);
+    assert!(
+        !before.is_empty(),
+        "heartbeats are sent before the end at 5,100 ms"
+    );
+    for sent in &before {
+        stage.answer(5_200, sent);
+    }
+    assert_eq!(
+        stage.candidate.role(),
+        Role::Probation,
+        "none was sent after the end"
+    );
+    let after = std::mem::take(&mut stage.sent);
+    assert_eq!(
+        after.len(),
+        2,
+        "two stores were a majority, and were claimed"
+    );
+    stage.answer(5_310, &after[0]);
+    assert_eq!(
+        stage.candidate.role(),
+        Role::Probation,
+        "one is no majority"
+    );
+    stage.answer(5_320, &after[1]);
+    assert_eq!(stage.candidate.role(), Role::Leading);
+}
+
+/// R6.
+#[test]
+fn a_refusal_during_probation_starts_over() {
+    let mut stage = Stage::new(1);
+    stage.tick(0);
+    stage.answer_all(0);
+    stage.answer_all(0);
+    stage.pass(50, 3_000);
+    assert_eq!(stage.candidate.role(), Role::Probation);
+    stage.records[0] = Record::ABSENT;
+    stage.pass(3_050, 4_100);
+    assert!(stage.has(|event| matches!(event, Event::ClaimFailed { .. })));
+    stage.pass(4_150, 8_000);
+    assert_ne!(
+        stage.candidate.role(),
+        Role::Leading,
+        "5 s have not passed since the store forgot"
+    );
+}
+
+/// R8.
+#[test]
+fn a_store_that_forgot_its_leader_is_proven_a_window_after_it_was_joined() {
+    let mut stage = Stage::leading(1);
+    stage.pass(50, 1_500);
+    stage.records[0] = Record::ABSENT;
+    stage.pass(1_550, 2_500);
+    assert!(stage.has(|event| matches!(event, Event::Joined { .. })));
+    stage.pass(2_550, 6_950);
+    assert!(stage.records[0].unproven, "it was joined at 2,000 ms");
+    stage.pass(7_000, 8_500);
+    assert!(!stage.records[0].unproven);
+    assert_eq!(stage.candidate.role(), Role::Leading);
+}
+
+/// A counter that a standby may have seen before a store forgot must not come back after.
+#[test]
+fn a_store_that_is_joined_again_counts_on() {
+    let mut stage = Stage::leading(1);
+    stage.pass(50, 3_500);
+    let counted = stage.records[0].beat;
+    stage.records[0] = Record::ABSENT;
+    stage.pass(3_550, 4_500);
+    assert!(
+        stage.records[0].beat > counted,
+        "{} after {counted}",
+        stage.records[0].beat
+    );
+}
+
+#[test]
+fn a_lease_runs_from_the_sending_of_what_is_acknowledged() {
+    let mut stage = Stage::new(1);
+    stage.records[0] = Stage::leading(1).records[0].clone();
+    stage.records[0].occupancy = Occupancy::Vacant;
+    stage.tick(0);
+    stage.answer_all(0);
+    stage.answer_all(400);
+    assert_eq!(stage.deadline_ms(), 4_900, "the claim was sent at 0 ms");
+    stage.tick(1_000);
+    stage.answer_all(1_700);
+    assert_eq!(
+        stage.deadline_ms(),
+        5_900,
+        "the heartbeat was sent at 1,000 ms"
+    );
+}
+
+/// R4.
+#[test]
+fn a_grant_that_arrives_late_elects_nobody() {
+    let mut stage = Stage::leading(1);
+    stage.records[0].occupancy = Occupancy::Vacant;
+    let mut stage = Stage {
+        records: stage.records,
+        ..Stage::new(1)
+    };
+    stage.tick(0);
+    stage.answer_all(0);
+    let claim = stage.sent.remove(0);
+    stage.answer(1_001, &claim);
+    assert!(!stage.has(|event| matches!(event, Event::Elected { .. })));
+}
+
+/// R3: the number of a term.
+#[test]
+fn a_term_follows_the_floor_the_clock_and_the_time_since_the_clock_was_read() {
+    let claimed = |floor: u64| {
+        let mut stage = Stage::new(1);
+        stage.records[0].floor = Term::new(floor).expect("a term");
+        stage.held_by_another(0);
+        stage.records[0].floor = Term::new(floor).expect("a term");
+        stage.pass(0, 4_900);
+        // The last poll is answered at 5,000 ms, and the window ends at that moment.
+        stage.tick(5_000);
+        stage.answer_all(5_000);
+        term_of(&stage.sent[0]).get()
+    };
+    assert_eq!(claimed(9), EPOCH_MS + 5_000);
+    assert_eq!(claimed(1 << 50), (1 << 50) + 1);
+    // Vacant at the first look, and claimed again only after the wait that follows a failed claim.
+    let mut stage = Stage::leading(1);
+    stage.records[0].occupancy = Occupancy::Vacant;
+    let mut stage = Stage {
+        records: stage.records,
+        ..Stage::new(1)
+    };
+    stage.tick(0);
+    stage.answer_all(0);
+    let first = stage.sent.remove(0);
+    stage.hear(10, &first, Err(Failure::NotExecuted));
+    let mut second = None;
+    for ms in (20..900).step_by(10) {
+        stage.tick(ms);
+        let claim = |sent: &&Outgoing| matches!(sent.request, Request::Claim(_));
+        let claimed = || Some((ms, term_of(stage.sent.iter().find(claim)?).get()));
+        second = second.or_else(claimed);
+    }
+    let (ms, term) = second.expect("a second claim");
+    assert_eq!(term, EPOCH_MS + ms, "the clock was read at 0 ms");
+}
+
+/// A release that is late must not meet a later claim of the same candidate.
+#[test]
+fn no_two_claims_of_a_candidate_share_a_term() {
+    let mut stage = Stage::new(1);
+    stage.records[0].floor = Term::new(1 << 50).expect("a term");
+    let mut terms = Vec::new();
+    for ms in (0..60_000).step_by(50) {
+        stage.tick(ms);
+        for sent in std::mem::take(&mut stage.sent) {
+            match &sent.request {
+                Request::Claim(claim) => {
+                    terms.push(claim.term);
+                    stage.hear(ms, &sent, Err(Failure::Unknown));
+                }
+                _ => stage.answer(ms, &sent),
+            }
+        }
+    }
+    assert!(terms.len() > 3, "it claims again and again");
+    assert!(terms.is_sorted_by(|one, next| one < next), "{terms:?}");
+}
+
+/// S4: an outage is no evidence.
+#[test]
+fn polls_that_fail_never_lead_to_a_claim() {
+    let mut stage = Stage::new(1);
+    stage.held_by_another(0);
+    stage.tick(0);
+    stage.answer_all(0);
+    for ms in (50..20_000).step_by(50) {
+        stage.tick(ms);
+        for sent in std::mem::take(&mut stage.sent) {
+            assert_eq!(sent.request, Request::Observe, "at {ms} ms");
+            stage.hear(ms, &sent, Err(Failure::NotExecuted));
+        }
+    }
+}
+
+#[test]
+fn nothing_is_released_before_the_work_has_ended() {
+    for (resigns, until) in [(true, 20_000), (false, 20_000)] {
+        let mut stage = Stage::leading(1);
+        stage.pass(50, 500);
+        if resigns {
+            stage.input(550, Input::Resign(LossReason::Resigned));
+        }
+        for ms in (600..until).step_by(50) {
+            stage.tick(ms);
+            assert!(!stage.sent.iter().any(is_release), "at {ms} ms");
+            if resigns {
+                stage.answer_all(ms);
+            } else {
+                // Nothing is answered, so that the tenure ends.
+                stage.sent.clear();
+            }
+        }
+        assert!(resigns || stage.has(|event| matches!(event, Event::Expired { .. })));
+        stage.input(until, Input::WorkEnded);
+        assert!(stage.sent.iter().any(is_release));
+    }
+}
+
+#[test]
+fn a_reply_after_the_end_of_the_tenure_changes_nothing() {
+    let mut stage = Stage::leading(1);
+    let mut late = None;
+    for ms in (50..4_850).step_by(50) {
+        stage.tick(ms);
+        late = std::mem::take(&mut stage.sent).pop().or(late);
+    }
+    let late = late.expect("heartbeats that were not answered");
+    let deadline = stage.deadline_ms();
+    stage.answer(deadline, &late);
+    assert_eq!(stage.deadline_ms(), deadline);
+    assert!(!stage.candidate.may_act(at(deadline)));
+    stage.pass(deadline + 50, deadline + 3_000);
+    assert_eq!(stage.deadline_ms(), deadline);
+    assert!(!stage.candidate.may_act(at(deadline + 50)));
+}
+
+#[test]
+fn who_was_forgotten_and_lost_the_store_to_another_does_not_lead_on() {
+    let mut stage = Stage::leading(1);
+    stage.pass(50, 1_500);
+    stage.held_by_another(0);
+    stage.pass(1_550, 2_500);
+    let deadline = stage.deadline_ms();
+    let forgot = |event: &Event| {
+        matches!(
+            event,
+            Event::Stopping {
+                reason: LossReason::StoreForgot,
+                ..
+            }
+        )
+    };
+    assert!(stage.has(forgot));
+    stage.records[0] = Record::ABSENT;
+    stage.pass(2_550, 4_500);
+    assert_eq!(stage.deadline_ms(), deadline);
+}
+
+#[test]
+fn work_that_overruns_polls_a_free_store_once_an_interval() {
+    let mut stage = Stage::leading(1);
+    for ms in (50..6_000).step_by(50) {
+        stage.tick(ms);
+        stage.sent.clear();
+    }
+    assert!(stage.has(|event| matches!(event, Event::Expired { .. })));
+    stage.records[0] = Record::ABSENT;
+    let mut requests = 0;
+    for ms in 6_000..16_000 {
+        stage.tick(ms);
+        requests += stage.sent.len();
+        stage.answer_all(ms);
+    }
+    assert!(requests <= 20, "{requests} requests in ten intervals");
+    let granted = |verdict| matches!(verdict, Verdict::Granted);
+    let (_, verdict) = apply(&stage.records[0], &Request::Observe, Durability::Forgetful);
+    assert!(
+        granted(verdict) && stage.records[0] == Record::ABSENT,
+        "nothing was joined"
+    );
+}
