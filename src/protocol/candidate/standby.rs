@@ -61,7 +61,11 @@ impl Candidate {
             .record()
             .is_none_or(|seen| (record.floor, record.beat) >= (seen.floor, seen.beat));
         if standby && newer && record.occupancy == Occupancy::Vacant {
-            view.read_clock(clock, now);
+            // A release may have been told long before we come to hear it, say over a pause. What the
+            // last poll showed, carried on to now, may be the later time (R3).
+            if clock >= view.clock_at(now) {
+                view.read_clock(clock, now);
+            }
             view.watch.observe(record, now, now);
         }
     }
