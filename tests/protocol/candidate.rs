@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use incumbent::protocol::{
     Candidate, CandidateConfig, Durability, Electorate, Event, Failure, Input, LossReason,
-    Occupancy, Outgoing, Record, Reply, Request, Role, Term, Timestamp, Timing, Verdict,
-    WallMillis, apply,
+    Occupancy, Outgoing, Record, Reply, Request, Role, StoreIndex, Term, Timestamp, Timing,
+    Verdict, WallMillis, apply,
 };
 
 /// A candidate of the default timing (an interval of 1 s, a window of 5 s, a tenure of 4.9 s) and its
@@ -307,6 +307,28 @@ fn a_term_follows_the_floor_the_clock_and_the_time_since_the_clock_was_read() {
     }
     let (ms, term) = second.expect("a second claim");
     assert_eq!(term, EPOCH_MS + ms, "the clock was read at 0 ms");
+}
+
+/// R3: what was told long ago must not number a term in the past.
+#[test]
+fn a_release_that_is_heard_late_does_not_set_the_clock_back() {
+    let mut stage = Stage::new(1);
+    stage.held_by_another(0);
+    stage.tick(0);
+    stage.answer_all(0);
+    stage.records[0].occupancy = Occupancy::Vacant;
+    let woken = Input::Woken {
+        store: StoreIndex(0),
+        record: stage.records[0].clone(),
+        clock: WallMillis::new(EPOCH_MS + 100).expect("a clock"),
+    };
+    stage.input(900, woken);
+    let claim = stage
+        .sent
+        .iter()
+        .find(|s| matches!(s.request, Request::Claim(_)));
+    let term = term_of(claim.expect("a claim"));
+    assert_eq!(term.get(), EPOCH_MS + 900);
 }
 
 /// A release that is late must not meet a later claim of the same candidate.
