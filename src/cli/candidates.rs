@@ -2,6 +2,7 @@
 
 use incumbent::observe::document::{self, Document};
 use incumbent::observe::{Contender, ElectionView};
+use incumbent::protocol::Timing;
 
 use super::args::{Candidates, Format};
 use super::exit::{Exit, Failure};
@@ -35,7 +36,7 @@ pub(crate) fn candidates(arguments: &Candidates) -> Result<Exit, Failure> {
 }
 
 fn text(view: &ElectionView, exit: Exit) -> String {
-    const HEADER: [&str; 6] = ["ROLE", "HOST", "PID", "VERSION", "SEEN", "ID"];
+    const HEADER: [&str; 7] = ["ROLE", "HOST", "PID", "VERSION", "TIMING", "SEEN", "ID"];
     let mut text = String::new();
     if !view.candidates.is_empty() {
         text.push_str(&table(HEADER, view.candidates.iter().map(row).collect()));
@@ -49,7 +50,12 @@ fn text(view: &ElectionView, exit: Exit) -> String {
     text
 }
 
-fn row(one: &Contender) -> (Tone, [String; 6]) {
+/// What a timing comes to for the others: how often, times how often it may stand still.
+fn rhythm(timing: &Timing) -> String {
+    format!("{} × {}", duration(timing.interval()), timing.stall_polls())
+}
+
+fn row(one: &Contender) -> (Tone, [String; 7]) {
     let (tone, role) = match one.leads {
         true => (Tone::Good, "leader"),
         false => (Tone::Plain, "standby"),
@@ -60,6 +66,7 @@ fn row(one: &Contender) -> (Tone, [String; 6]) {
         identity.host().to_owned(),
         identity.pid().to_string(),
         identity.version().to_owned(),
+        identity.timing().map(rhythm).unwrap_or_default(),
         format!("{} ago", duration(one.age)),
         identity.id().as_str().to_owned(),
     ];

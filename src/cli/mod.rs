@@ -112,7 +112,10 @@ fn optional_name(name: Option<&str>) -> Result<Option<ElectionName>, Failure> {
 
 /// Tells what was odd about the settings, where no log is kept.
 fn warn(settings: &Settings) {
-    for warning in &settings.warnings {
-        anstream::eprintln!("incumbent: warning: {}", output::one_line(warning));
-    }
+    settings.warnings.iter().for_each(|odd| warn_of(odd));
+}
+
+/// Tells what is odd, where no log is kept.
+fn warn_of(odd: &str) {
+    anstream::eprintln!("incumbent: warning: {}", output::one_line(odd));
 }

@@ -90,6 +90,7 @@ impl Election {
                 let version = env!("CARGO_PKG_VERSION");
                 Identity::new(id, &self.shared.host, std::process::id(), version)
             })
+            .map(|identity| identity.with_timing(self.shared.timing))
             .expect("the label and the host were checked when the election was built")
     }
 }

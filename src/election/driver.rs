@@ -11,7 +11,9 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Sleep;
@@ -26,6 +28,9 @@ use crate::protocol::{
     Timestamp, Verdict, WallMillis,
 };
 use crate::store::{StoreError, WakeUps};
+
+/// How long the end of a candidacy may take for what only people read.
+const FAREWELL: Duration = Duration::from_millis(100);
 
 /// What the owner of a candidacy tells its driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +69,7 @@ struct Answer {
     id: RequestId,
     result: Result<Reply, StoreError>,
     /// How long it took, of a heartbeat.
-    beat: Option<std::time::Duration>,
+    beat: Option<Duration>,
 }
 
 type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -133,7 +138,7 @@ impl Driver {
     /// Runs the candidacy to its end.
     pub(super) async fn run(mut self) {
         self.tell(Happening::Campaigning);
-        let mut timer = Box::pin(tokio::time::sleep(std::time::Duration::ZERO));
+        let mut timer = Box::pin(tokio::time::sleep(Duration::ZERO));
         let mut input = Input::Tick;
         let mut owner_gone = false;
         loop {
@@ -163,7 +168,7 @@ impl Driver {
                 () = &mut timer => Input::Tick,
             };
         }
-        self.finish();
+        self.finish().await;
     }
 
     fn handle(&mut self, input: Input, timer: &mut Pin<Box<Sleep>>) {
@@ -262,7 +267,7 @@ impl Driver {
     }
 
     /// The gap that is over now, which every observer of it counts.
-    fn end_gap(&mut self, now: Timestamp) -> Option<std::time::Duration> {
+    fn end_gap(&mut self, now: Timestamp) -> Option<Duration> {
         let gap = self.leaderless.take().map(|since| now.since(since))?;
         self.shared.counters.leaderless(gap);
         Some(gap)
@@ -438,7 +443,7 @@ impl Driver {
         self.shared.tell(self.candidate.id(), happening);
     }
 
-    fn finish(self) {
+    async fn finish(self) {
         let now = clock::now();
         let openings = self.shared.electorate.stores().map(|store| {
             Some(Opening {
@@ -452,7 +457,27 @@ impl Driver {
         }
         self.shared.counters.campaign_over();
         self.standing.send_replace(Standing::Over);
-        self.shared.candidacies.send_modify(|count| *count -= 1);
+        let Self {
+            shared, identity, ..
+        } = self;
+        withdraw(&shared, &identity).await;
+        shared.candidacies.send_modify(|count| *count -= 1);
+    }
+}
+
+/// Has the stores not list a candidate any more. That is for people, so nobody waits for it for long: a
+/// store forgets by itself who is not seen.
+async fn withdraw(shared: &Shared, identity: &Identity) {
+    let told = shared.stores.iter().map(async |store| {
+        if let Err(error) = store.withdraw(&shared.name, identity).await {
+            tracing::debug!(%error, "a candidate that is gone stays listed for a while");
+        }
+    });
+    if tokio::time::timeout(FAREWELL, join_all(told))
+        .await
+        .is_err()
+    {
+        tracing::debug!("a candidate that is gone may stay listed for a while");
     }
 }
 

@@ -81,6 +81,25 @@ pub struct Candidate {
     pub leads: bool,
     /// How long ago a store last heard of it.
     pub seen_ago_ms: u64,
+    /// By which timing it campaigns, when it tells.
+    pub timing: Option<Timing>,
+}
+
+/// By which timing a candidate campaigns, with fractions where there are any.
+#[derive(Debug, Serialize)]
+pub struct Timing {
+    /// Time between two heartbeats, and between two polls.
+    pub interval_ms: f64,
+    /// How many polls a counter must stand still.
+    pub stall_polls: u32,
+    /// `interval × stall_polls`.
+    pub window_ms: f64,
+    /// How long one request may take.
+    pub op_timeout_ms: f64,
+    /// How long before the end of its tenure a leader stops its work.
+    pub stop_grace_ms: f64,
+    /// How long it waits when the stores may have forgotten a leader.
+    pub probation_ms: f64,
 }
 
 /// What one store says.
@@ -327,6 +346,21 @@ impl Candidate {
             person: person(identity.id(), Some(identity)),
             leads: contender.leads,
             seen_ago_ms: millis(contender.age),
+            timing: identity.timing().map(Timing::new),
+        }
+    }
+}
+
+impl Timing {
+    fn new(timing: &crate::protocol::Timing) -> Self {
+        let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
+        Self {
+            interval_ms: ms(timing.interval()),
+            stall_polls: timing.stall_polls(),
+            window_ms: ms(timing.window()),
+            op_timeout_ms: ms(timing.op_timeout()),
+            stop_grace_ms: ms(timing.stop_grace()),
+            probation_ms: ms(timing.probation()),
         }
     }
 }

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
+
+use super::timing::{Timing, TimingConfig};
 
 /// The id of one candidacy, new for every campaign, even of the same process under the same label.
 ///
@@ -49,13 +52,14 @@ impl fmt::Display for CandidateId {
 /// A candidate as people look for it: which process on which host.
 ///
 /// Its fields obey the same character rule as [`CandidateId`], so the text form
-/// `id|host|pid|version` can always be taken apart again.
+/// `id|host|pid|version`, with `|timing` behind it when that is known, can always be taken apart again.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity {
     id: CandidateId,
     host: Arc<str>,
     pid: u32,
     version: Arc<str>,
+    timing: Option<Arc<Timing>>,
 }
 
 impl Identity {
@@ -80,7 +84,17 @@ impl Identity {
             host: host.into(),
             pid,
             version: version.into(),
+            timing: None,
         })
+    }
+
+    /// The same candidate, which tells by which timing it campaigns.
+    #[must_use]
+    pub fn with_timing(self, timing: Timing) -> Self {
+        Self {
+            timing: Some(Arc::new(timing)),
+            ..self
+        }
     }
 
     /// The id of the candidacy.
@@ -106,28 +120,71 @@ impl Identity {
     pub fn version(&self) -> &str {
         &self.version
     }
-}
 
-/// Writes `id|host|pid|version`.
-impl fmt::Display for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}|{}|{}|{}", self.id, self.host, self.pid, self.version)
+    /// By which timing it campaigns, if it tells.
+    #[must_use]
+    pub fn timing(&self) -> Option<&Timing> {
+        self.timing.as_deref()
     }
 }
 
-/// Reads `id|host|pid|version`.
+/// Writes `id|host|pid|version`, and behind it `|interval/stall_polls/op_timeout/stop_grace/probation`,
+/// in nanoseconds, when the timing is known.
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}|{}|{}|{}", self.id, self.host, self.pid, self.version)?;
+        let Some(timing) = &self.timing else {
+            return Ok(());
+        };
+        write!(
+            f,
+            "|{}/{}/{}/{}/{}",
+            timing.interval().as_nanos(),
+            timing.stall_polls(),
+            timing.op_timeout().as_nanos(),
+            timing.stop_grace().as_nanos(),
+            timing.probation().as_nanos()
+        )
+    }
+}
+
+/// Reads what [`Display`](fmt::Display) writes.
 impl FromStr for Identity {
     type Err = InvalidIdentity;
 
     fn from_str(text: &str) -> Result<Self, InvalidIdentity> {
-        let mut parts = text.splitn(4, '|');
+        let mut parts = text.splitn(5, '|');
         let mut next = || parts.next().ok_or(InvalidIdentity::Incomplete);
         let (id, host, pid, version) = (next()?, next()?, next()?, next()?);
         let pid = pid.parse().map_err(|_| InvalidIdentity::Pid {
             text: pid.chars().take(20).collect(),
         })?;
-        Self::new(CandidateId::new(id)?, host, pid, version)
+        let identity = Self::new(CandidateId::new(id)?, host, pid, version)?;
+        match parts.next() {
+            None => Ok(identity),
+            Some(timing) => Ok(identity.with_timing(timing_of(timing)?)),
+        }
     }
+}
+
+fn timing_of(text: &str) -> Result<Timing, InvalidIdentity> {
+    let wrong = |reason: String| InvalidIdentity::Timing { reason };
+    let mut parts = text.splitn(5, '/').map(str::parse::<u64>);
+    let mut next = || match parts.next() {
+        Some(Ok(number)) => Ok(number),
+        Some(Err(_)) | None => Err(wrong("it is not five numbers".to_owned())),
+    };
+    let (interval, stall_polls) = (next()?, next()?);
+    let (op_timeout, stop_grace, probation) = (next()?, next()?, next()?);
+    Timing::new(&TimingConfig {
+        interval: Duration::from_nanos(interval),
+        // More polls than that make a window that is refused anyway.
+        stall_polls: u32::try_from(stall_polls).unwrap_or(u32::MAX),
+        op_timeout: Some(Duration::from_nanos(op_timeout)),
+        stop_grace: Duration::from_nanos(stop_grace),
+        probation: Some(Duration::from_nanos(probation)),
+    })
+    .map_err(|error| wrong(error.to_string()))
 }
 
 fn check(what: &'static str, text: &str, max: usize) -> Result<(), InvalidIdentity> {
@@ -188,5 +245,14 @@ pub enum InvalidIdentity {
     Pid {
         /// Its first characters.
         text: String,
+    },
+    /// The timing is not five numbers, or one that nobody can campaign by.
+    #[error(
+        "the timing of a candidate is written interval/stall_polls/op_timeout/stop_grace/probation, in \
+         nanoseconds: {reason}"
+    )]
+    Timing {
+        /// What is wrong with it.
+        reason: String,
     },
 }

@@ -59,7 +59,7 @@ impl Default for TimingConfig {
 /// assert!(error.contains("stall_polls = 4"), "{error}");
 /// # Ok::<(), incumbent::protocol::InvalidTiming>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timing {
     interval: Duration,
     stall_polls: u32,

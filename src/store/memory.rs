@@ -193,6 +193,17 @@ impl Store for MemoryStore {
         Box::pin(async move { Ok(self.carry_out(election, who, request)) })
     }
 
+    fn withdraw<'a>(
+        &'a self,
+        election: &'a ElectionName,
+        who: &'a Identity,
+    ) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            self.with(election, |entry| entry.candidates.remove(who));
+            Ok(())
+        })
+    }
+
     fn wake_ups(&self, election: &ElectionName) -> WakeUps {
         let (sender, receiver) = mpsc::channel(WakeUps::CAPACITY);
         self.with(election, |entry| entry.waiting.push(sender));

@@ -79,6 +79,21 @@ pub trait Store: Send + Sync + 'static {
         request: &'a Request,
     ) -> StoreFuture<'a, Reply>;
 
+    /// Notes that `who` does not campaign any more, for people: it is not listed from now on, unless it
+    /// observes again. A store that lists nobody need not implement it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] as for [`Store::execute`].
+    fn withdraw<'a>(
+        &'a self,
+        election: &'a ElectionName,
+        who: &'a Identity,
+    ) -> StoreFuture<'a, ()> {
+        let _nobody = (election, who);
+        Box::pin(async { Ok(()) })
+    }
+
     /// The releases of `election` from now on, as they become known. They are hints: some may be lost
     /// or come twice.
     fn wake_ups(&self, election: &ElectionName) -> WakeUps;

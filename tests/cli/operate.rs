@@ -94,6 +94,56 @@ fn a_handover_is_seen_in_history_candidates_and_watch() {
 }
 
 #[test]
+fn who_has_ended_is_listed_no_more_and_who_stands_by_tells_its_timing() {
+    let (home, server) = (Home::new(), RedisServer::start());
+    let on_file = format!("sqlite:{}", home.text_path("elections.db"));
+    for (log, store) in [("redis", &server.url()), ("file", &on_file)] {
+        // A server that has a record of the election needs no probation.
+        assert_eq!(home.run(&run(store, "true")).status, 0);
+        let program = leader(&home.path(log));
+        let mut patient = run(store, &program);
+        // Whoever is not seen for two windows of the leader is listed no more: here, 60 s.
+        patient.splice(4..4, ["--stall-polls", "150"]);
+        let leading = home.start(&patient);
+        home.wait_for_lines(log, 1);
+        let mut standing_by = home.start(&patient);
+        let pids = || {
+            let listed = home.run(&["candidates", "job", "--store", store, "-o", "json"]);
+            let listed = listed.json()["candidates"].as_array().unwrap().clone();
+            for one in &listed {
+                assert_eq!(one["timing"]["interval_ms"], 200.0, "{one}");
+                assert_eq!(one["timing"]["window_ms"], 30_000.0, "{one}");
+            }
+            let pids = listed.iter().map(|one| one["pid"].as_u64().unwrap());
+            pids.collect::<Vec<_>>()
+        };
+        wait_until("both campaign", || pids().len() == 2);
+        standing_by.signal(rustix::process::Signal::TERM);
+        standing_by.wait();
+        let left = [u64::from(leading.pid())];
+        wait_until("the one that has ended is gone", || pids() == left);
+    }
+}
+
+#[test]
+fn looking_at_a_file_that_is_not_there_makes_none_and_says_so() {
+    let home = Home::new();
+    let store = format!("--store=sqlite:{}", home.text_path("typo/elections.db"));
+    for (command, status, said) in [
+        (&["status", "job"][..], 3, "not held"),
+        (&["list"], 0, "there is no election yet"),
+        (&["history", "job"], 0, "nobody has ever led it"),
+        (&["candidates", "job"], 3, "nobody campaigns"),
+        (&["doctor", "job"], 0, "0 dangerous"),
+    ] {
+        let ended = home.run(&[command, &[&store]].concat());
+        ended.assert(status, "typo/elections.db does not exist");
+        assert!(ended.stdout.contains(said), "{ended:#?}");
+    }
+    assert!(!home.path("typo").exists());
+}
+
+#[test]
 fn what_never_was_reads_differently_from_what_cannot_be_reached() {
     let (home, mut server) = (Home::new(), RedisServer::start());
     let url = server.url();

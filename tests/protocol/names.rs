@@ -1,6 +1,10 @@
 //! Names and identities: what is written can be read again, and what breaks a rule is told by it.
 
-use incumbent::protocol::{CandidateId, ElectionName, Identity, InvalidIdentity, InvalidName};
+use std::time::Duration;
+
+use incumbent::protocol::{
+    CandidateId, ElectionName, Identity, InvalidIdentity, InvalidName, Timing, TimingConfig,
+};
 use proptest::prelude::*;
 
 use super::support::seed;
@@ -51,7 +55,7 @@ fn an_identity_is_refused_with_the_part_that_breaks_a_rule() {
         ("a|h|-1|v", "process id \"-1\""),
         ("a|h|4294967296|v", "process id \"4294967296\""),
         ("a b|h|1|v", "' '"),
-        ("a|h|1|v|w", "'|'"),
+        ("a|h|1|v|w", "not five numbers"),
         ("ä|h|1|v", "'ä'"),
         ("a|h\"|1|v", "'\"'"),
         ("a|h\\|1|v", "'\\\\'"),
@@ -94,6 +98,56 @@ fn every_identity_can_be_read_as_it_is_written() {
         prop_assert_eq!(read, identity);
         Ok(())
     });
+}
+
+#[test]
+fn every_timing_of_a_candidate_can_be_read_as_it_is_written() {
+    let parts = (
+        1..2_000_000_000_u64,
+        3..2_000_u32,
+        1..1_000_u64,
+        0..100_u64,
+        0..1_000_u64,
+    );
+    let place = "--test protocol every_timing_of_a_candidate";
+    seed::check(
+        place,
+        1000,
+        &parts,
+        |(interval, stall_polls, op, grace, more)| {
+            let interval = Duration::from_nanos(interval);
+            let config = TimingConfig {
+                interval,
+                stall_polls,
+                op_timeout: Some(Duration::from_nanos(op).min(interval)),
+                stop_grace: Duration::from_millis(grace),
+                probation: Some(interval * stall_polls + Duration::from_nanos(more)),
+            };
+            // What breaks the inequality is no timing, and no candidate has it.
+            let Ok(timing) = Timing::new(&config) else {
+                return Ok(());
+            };
+            let plain: Identity = "a|host|1|0.1.0"
+                .parse()
+                .map_err(|error: InvalidIdentity| TestCaseError::fail(error.to_string()))?;
+            prop_assert_eq!(plain.timing(), None);
+            let identity = plain.with_timing(timing);
+            prop_assert_eq!(identity.to_string().parse::<Identity>(), Ok(identity));
+            Ok(())
+        },
+    );
+}
+
+#[test]
+fn a_timing_that_nobody_can_campaign_by_is_refused_with_what_is_wrong() {
+    let refused = |timing: &str| {
+        let text = format!("a|host|1|0.1.0|{timing}");
+        text.parse::<Identity>().unwrap_err().to_string()
+    };
+    for text in ["", "1", "1/2/3/4", "1/2/3/4/5/6", "1/2/3/4/x", "-1/2/3/4/5"] {
+        assert!(refused(text).contains("not five numbers"), "{text}");
+    }
+    assert!(refused("1000000000/5/1000000000/9000000000/5000000000").contains("does not hold"));
 }
 
 /// Whatever a stranger wrote: no panic, and what is accepted obeys the rules.

@@ -28,6 +28,7 @@ macro_rules! conformance {
                 a_claim_that_is_sent_again_is_refused_and_shows_that_it_was_granted,
                 keeps_elections_apart_and_lists_them,
                 shows_the_holder_and_who_campaigns,
+                lists_nobody_who_has_withdrawn,
                 keeps_a_history_newest_first,
                 wakes_standbys_on_release,
                 a_record_outlives_the_instance_that_wrote_it,

@@ -515,6 +515,40 @@ pub(crate) async fn shows_the_holder_and_who_campaigns(fixture: impl Fixture, _:
     assert_eq!(listed, [&b], "who has released does not campaign any more");
 }
 
+pub(crate) async fn lists_nobody_who_has_withdrawn(fixture: impl Fixture, _: &str) {
+    let (store, other) = (fixture.user(), fixture.user());
+    let (store, other) = (store.as_ref(), other.as_ref());
+    let (a, b, election) = (who("a"), who("b"), name("withdrawn"));
+    let b = b.with_timing(incumbent::protocol::Timing::default());
+    for one in [&a, &b] {
+        granted(store, &election, one, &Request::Observe).await;
+    }
+    listed(other, &election, &[&a, &b]).await;
+    store.withdraw(&election, &a).await.expect("a withdrawal");
+    listed(other, &election, &[&b]).await;
+    store.withdraw(&election, &b).await.expect("a withdrawal");
+    // Who was never there can withdraw as well.
+    store.withdraw(&election, &b).await.expect("a withdrawal");
+    let nobody = other.inspect(&election).await.expect("it reads");
+    assert_eq!((nobody.candidates, nobody.record), (vec![], Record::ABSENT));
+
+    granted(store, &election, &a, &Request::Observe).await;
+    listed(other, &election, &[&a]).await;
+}
+
+/// Waits until just these are listed: a store may note who observes when it has nothing else to do.
+async fn listed(store: &dyn Store, election: &ElectionName, expected: &[&Identity]) {
+    for _ in 0..500 {
+        let found = store.inspect(election).await.expect("it reads").candidates;
+        let found: Vec<_> = found.iter().map(|one| &one.identity).collect();
+        if found == expected {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{expected:?} were never listed");
+}
+
 pub(crate) async fn keeps_a_history_newest_first(fixture: impl Fixture, _: &str) {
     let (store, other) = (fixture.user(), fixture.user());
     let store = store.as_ref();

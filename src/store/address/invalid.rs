@@ -41,10 +41,12 @@ pub enum InvalidAddress {
         character: char,
     },
     /// A port is not a number from 1 to 65535.
-    #[error("the port of {host} is not a number from 1 to 65535")]
+    #[error("the port of {host} is not a number from 1 to 65535: {given}")]
     Port {
         /// The host it belongs to.
         host: String,
+        /// What stands there, as text in quotes; without it where it may be a password.
+        given: String,
     },
     /// The database is not a number, or there is only database 0.
     #[error("the database {text:?} is not {expected}")]

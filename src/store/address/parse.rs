@@ -268,13 +268,13 @@ fn endpoint(
     }
     let port = match port {
         None => default_port,
-        // The text is not shown: whoever forgot the host wrote a password there.
         Some(port) => {
             port.parse()
                 .ok()
                 .filter(|port| *port != 0)
                 .ok_or_else(|| InvalidAddress::Port {
                     host: host.to_owned(),
+                    given: port_given(port),
                 })?
         }
     };
@@ -282,6 +282,22 @@ fn endpoint(
         host: host.to_owned(),
         port,
     })
+}
+
+/// What to say of a text that is no port. Whoever forgot the host wrote a password there, so nothing is
+/// shown that is not plainly a number that is out of range.
+fn port_given(text: &str) -> String {
+    let digits = text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.chars().find(|c| !c.is_ascii_digit()) {
+        _ if text.is_empty() => "nothing stands after the colon".to_owned(),
+        _ if digits => format!("{text} stands there"),
+        Some(_) => format!(
+            "{} characters stand there, not shown because they may be a password, which is written \
+             before an @ and the host",
+            text.chars().count()
+        ),
+        None => format!("{} digits stand there", text.len()),
+    }
 }
 
 fn database(path: &str) -> Result<u16, InvalidAddress> {

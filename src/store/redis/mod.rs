@@ -221,6 +221,22 @@ impl Store for RedisStore {
         Box::pin(self.carry_out(election, who, request))
     }
 
+    fn withdraw<'a>(
+        &'a self,
+        election: &'a ElectionName,
+        who: &'a Identity,
+    ) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let keys = Keys::new(&self.prefix, election);
+            let mut command = redis::cmd("ZREM");
+            command.arg(&keys.candidates).arg(who.to_string());
+            let told = self.request(|mut connection| async move {
+                script::value(connection.req_packed_command(&command).await)
+            });
+            told.await.map(drop)
+        })
+    }
+
     fn wake_ups(&self, election: &ElectionName) -> WakeUps {
         let channel = Keys::new(&self.prefix, election).events;
         self.server.subscription.listen(channel)

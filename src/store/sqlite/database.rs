@@ -129,6 +129,9 @@ impl Database {
                 &mut row,
                 clock,
             )?;
+            if matches!(request, Request::Release { .. }) {
+                self.unnoted.remove(election, who);
+            }
             self.unnoted.write(&transaction, clock)?;
             transaction.commit().map_err(Trouble::Commit)?;
             self.unnoted.clear();
@@ -154,6 +157,17 @@ impl Database {
             record: row.record,
             clock,
         })
+    }
+
+    /// Notes that somebody does not campaign any more.
+    pub(super) fn withdraw(
+        &mut self,
+        election: &ElectionName,
+        who: &Identity,
+    ) -> Result<(), Trouble> {
+        self.unnoted.remove(election, who);
+        notes::forget_candidate(&self.connection, election, who)?;
+        Ok(())
     }
 
     /// Whether somebody campaigns who is not noted yet.

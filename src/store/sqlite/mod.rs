@@ -40,8 +40,9 @@ use self::wake::Subscribers;
 #[cfg(doc)]
 use self::witness::Witness;
 use self::worker::Worker;
+use super::memory::wall_clock;
 use super::{HistoryEntry, Inspection, Store, StoreError, StoreFuture, WakeUps};
-use crate::protocol::{Durability, ElectionName, Identity, Reply, Request};
+use crate::protocol::{Durability, ElectionName, Identity, Record, Reply, Request};
 
 /// A store in an SQLite file, for electing among the processes of one host.
 ///
@@ -70,8 +71,9 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// The store in the file at `path`. Nothing is touched yet: the first operation makes the file, and
-    /// the directories it needs with access for their owner only.
+    /// The store in the file at `path`. Nothing is touched yet: the first operation of a candidate makes
+    /// the file, and the directories it needs with access for their owner only. Whoever looks at a file
+    /// that is not there finds no election in it, and makes none.
     ///
     /// An operation takes `op_timeout` at the most, waiting for other processes included.
     #[must_use]
@@ -82,6 +84,14 @@ impl SqliteStore {
             subscribers: Arc::default(),
             line: OnceLock::new(),
         }
+    }
+
+    /// Whether nobody has used the file yet, as far as this store knows. Whoever only looks must not make
+    /// it: a path with a typing error would read as an election that never was from then on.
+    fn is_missing(&self) -> bool {
+        let found = self.place.path.symlink_metadata();
+        let missing = found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+        self.line.get().is_none() && missing
     }
 
     /// Has the store's thread do `job`, starting it if need be.
@@ -135,17 +145,43 @@ impl Store for SqliteStore {
         })
     }
 
+    fn withdraw<'a>(
+        &'a self,
+        election: &'a ElectionName,
+        who: &'a Identity,
+    ) -> StoreFuture<'a, ()> {
+        let (election, who) = (election.clone(), who.clone());
+        Box::pin(self.ask(move |database| database.withdraw(&election, &who)))
+    }
+
     fn wake_ups(&self, election: &ElectionName) -> WakeUps {
         self.subscribers.add(election)
     }
 
     fn inspect<'a>(&'a self, election: &'a ElectionName) -> StoreFuture<'a, Inspection> {
         let election = election.clone();
-        Box::pin(self.ask(move |database| database.inspect(&election)))
+        Box::pin(async move {
+            if self.is_missing() {
+                return Ok(Inspection {
+                    record: Record::ABSENT,
+                    clock: wall_clock(),
+                    holder: None,
+                    since: None,
+                    changed: None,
+                    candidates: Vec::new(),
+                });
+            }
+            self.ask(move |database| database.inspect(&election)).await
+        })
     }
 
     fn elections(&self) -> StoreFuture<'_, Vec<ElectionName>> {
-        Box::pin(self.ask(|database| database.elections()))
+        Box::pin(async {
+            if self.is_missing() {
+                return Ok(Vec::new());
+            }
+            self.ask(|database| database.elections()).await
+        })
     }
 
     fn history<'a>(
@@ -154,6 +190,12 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> StoreFuture<'a, Vec<HistoryEntry>> {
         let election = election.clone();
-        Box::pin(self.ask(move |database| database.history(&election, limit)))
+        Box::pin(async move {
+            if self.is_missing() {
+                return Ok(Vec::new());
+            }
+            let entries = move |database: &mut Database| database.history(&election, limit);
+            self.ask(entries).await
+        })
     }
 }

@@ -33,6 +33,10 @@ impl Unnoted {
         }
     }
 
+    pub(super) fn remove(&mut self, election: &ElectionName, who: &Identity) {
+        self.0.remove(&(election.clone(), who.clone()));
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -112,7 +116,7 @@ pub(super) fn are_due(
 }
 
 /// Who goes on campaigning is noted again by its next observation.
-fn forget_candidate(
+pub(super) fn forget_candidate(
     connection: &Connection,
     election: &ElectionName,
     who: &Identity,
