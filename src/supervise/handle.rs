@@ -120,8 +120,9 @@ impl Keeper {
     /// How long after the deadline the keeper may take to say that it has killed, before the elector
     /// kills it, and the program with it: half of the smallest margin.
     const SLACK: Duration = Duration::from_millis(25);
-    /// The same for the end of a stop timeout, which is no matter of safety.
-    const PATIENCE: Duration = Duration::from_secs(1);
+    /// The same for the end of a stop timeout, which is no matter of safety: a machine on which both
+    /// stand still for a while must not cost the program's exit status.
+    const PATIENCE: Duration = Duration::from_secs(5);
     /// How much the keeper may leave unread before deadlines are dropped. An older deadline is an
     /// earlier one, so that is safe.
     const MOST_UNSENT: usize = 64 << 10;
@@ -251,7 +252,7 @@ impl Keeper {
     /// Waits for what happens next. It may be dropped at any time and called again.
     pub async fn event(&mut self) -> Event {
         loop {
-            self.receive();
+            self.receive(UnixStream::try_read);
             if let Some(event) = self.news.pop_front() {
                 return event;
             }
@@ -261,6 +262,12 @@ impl Keeper {
             }
             let guard_at = self.guard_at();
             if clock::now() >= guard_at {
+                // However late we are ourselves, it is judged by all that it has said: the runtime may
+                // not have looked at the pipe for as long as we have not.
+                self.receive(|pipe, bytes| Ok(rustix::io::read(pipe, bytes)?));
+                if !self.news.is_empty() {
+                    continue;
+                }
                 tracing::error!(pid = %self.pid, "the keeper did not act in time and is killed");
                 self.lose();
                 continue;
@@ -334,10 +341,11 @@ impl Keeper {
         self.unsent.shrink_to(1024);
     }
 
-    fn receive(&mut self) {
+    /// Takes in all that can be read.
+    fn receive(&mut self, read: impl Fn(&UnixStream, &mut [u8]) -> io::Result<usize>) {
         let mut bytes = [0; 4096];
         while let Some(pipe) = &self.pipe {
-            match pipe.try_read(&mut bytes) {
+            match read(pipe, &mut bytes) {
                 Ok(0) => {
                     self.lose();
                     return;

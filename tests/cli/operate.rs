@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::home::{Home, leader, wait_until};
 use crate::support::redis::RedisServer;
 
-const TIMING: [&str; 4] = ["--interval", "200ms", "--stop-grace", "100ms"];
+const TIMING: [&str; 4] = ["--interval", "500ms", "--stop-grace", "100ms"];
 
 fn run<'a>(url: &'a str, program: &'a str) -> Vec<&'a str> {
     let mut run = vec!["run", "job", "--store", url];

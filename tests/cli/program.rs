@@ -147,8 +147,9 @@ fn other_signals_are_passed_on() {
 fn what_it_leaves_behind_is_dead_before_the_election_is_released() {
     let home = Home::new();
     let orphan = format!(
-        "(while :; do echo alive >> {}; sleep 0.01; done) & sleep 0.1",
-        home.text_path("log")
+        "(while :; do echo alive >> {log}; sleep 0.01; done) & \
+         while [ ! -e {log} ]; do sleep 0.01; done",
+        log = home.text_path("log")
     );
     assert_eq!(
         home.run(&["run", "job", "--", "sh", "-c", &orphan]).status,
@@ -234,18 +235,18 @@ fn as_the_first_process_of_a_container_it_leaves_no_zombies() {
             "--target",
             &init.to_string(),
         ])
-        .args(["sh", "-c", "(sleep 1 &)"])
+        .args(["sh", "-c", "(sleep 1000 &)"])
         .status()
         .unwrap();
     assert!(entered.success());
-    let orphaned = || children(init).any(|child| child.name == "sleep");
-    wait_until("the orphan has come to it", orphaned);
-    wait_until("the orphan is reaped", || !orphaned());
-    kill_process(
-        Pid::from_raw(init.try_into().unwrap()).unwrap(),
-        Signal::TERM,
-    )
-    .unwrap();
+    let signal = |pid: u32, signal| {
+        kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal).unwrap();
+    };
+    let orphan = || children(init).find(|child| child.name == "sleep");
+    wait_until("the orphan has come to it", || orphan().is_some());
+    signal(orphan().unwrap().pid, Signal::KILL);
+    wait_until("the orphan is reaped", || orphan().is_none());
+    signal(init, Signal::TERM);
     assert_eq!(container.wait().unwrap().code(), Some(0));
 }
 

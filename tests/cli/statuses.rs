@@ -17,6 +17,19 @@ const HASTY: [&str; 8] = [
     "300ms",
 ];
 
+/// One that lets a test see a program end within its grace, also while the machine stands still for a
+/// second.
+const GRACIOUS: [&str; 8] = [
+    "--interval",
+    "500ms",
+    "--stall-polls",
+    "7",
+    "--stop-grace",
+    "2s",
+    "--op-timeout",
+    "500ms",
+];
+
 fn with<'a>(words: &[&'a str], more: &[&'a str], program: &[&'a str]) -> Vec<&'a str> {
     [words, more, &["--"], program].concat()
 }
@@ -181,7 +194,7 @@ fn a_leadership_that_is_lost_stops_the_program_and_gives_124() {
     );
     let run = with(
         &["run", "job", "--store", &url],
-        &HASTY,
+        &GRACIOUS,
         &["sh", "-c", &program],
     );
     let mut leader = home.start(&run);

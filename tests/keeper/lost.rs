@@ -2,6 +2,8 @@
 //!
 //! The orphans of two lost keepers of one process cannot be told apart, so these tests take turns.
 
+use std::time::Duration;
+
 use incumbent::election::clock;
 use incumbent::supervise::{Event, ProgramExit};
 use rustix::process::{Pid, Signal, kill_process};
@@ -49,8 +51,8 @@ async fn a_keeper_that_is_frozen_cannot_keep_the_program_alive() {
         let mut bench = Bench::new(cgroup);
         let program = bench.shell(FAMILY);
         bench.start_and_wait(program).await;
-        let deadline = bench.set_deadline(500);
         signal(&bench, Signal::STOP);
+        let deadline = bench.set_deadline(Duration::from_millis(500));
         assert_eq!(
             bench.events().await,
             [

@@ -10,12 +10,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use bench::{Bench, count_lines};
+use bench::{Bench, GRACE, count_lines};
 use incumbent::election::clock;
 use incumbent::supervise::{Cause, Event, ProgramExit, StartFailure};
 use rustix::process::{Pid, Signal, kill_process};
 
 const LONG: u64 = 60_000;
+const SECOND: Duration = Duration::from_secs(1);
 const STUBBORN: &str = "trap '' TERM; echo up >> $DIR/up; while :; do sleep 0.01; done";
 
 #[tokio::test]
@@ -81,9 +82,9 @@ async fn without_a_newer_deadline_the_program_is_told_and_then_killed() {
         let mut bench = Bench::new(cgroup);
         let program = bench.shell(STUBBORN);
         bench.start_and_wait(program).await;
-        let deadline = bench.set_deadline(800);
+        let deadline = bench.set_deadline(GRACE + SECOND);
         assert_eq!(
-            bench.events().await,
+            bench.events_of_the_keeper_alone().await,
             [
                 Event::Stopping(Cause::Deadline),
                 Event::Killing(Cause::Deadline),
@@ -101,10 +102,17 @@ async fn the_keeper_kills_on_time_while_nobody_listens_to_it() {
     let mut bench = Bench::new(false);
     let program = bench.shell(STUBBORN);
     bench.start_and_wait(program).await;
-    let deadline = bench.set_deadline(800);
+    let deadline = bench.set_deadline(SECOND);
     // As frozen as a test can be: this thread, and with it the handle, does nothing.
-    std::thread::sleep(deadline.since(clock::now()));
+    std::thread::sleep(deadline.since(clock::now()) + SECOND);
     bench.until_gone().await;
+    // However late the elector is, it hears what the keeper has said before it judges it.
+    let events = bench.events().await;
+    assert!(
+        events.contains(&Event::Killing(Cause::Deadline)),
+        "{events:?}"
+    );
+    assert_eq!(events.last(), Some(&Event::Dead));
 }
 
 #[tokio::test]
@@ -113,12 +121,12 @@ async fn newer_deadlines_keep_the_program_alive() {
     let program =
         bench.shell("echo up >> $DIR/up; while :; do echo tick >> $DIR/ticks; sleep 0.01; done");
     bench.start_and_wait(program).await;
-    let first = bench.set_deadline(2000);
+    let first = bench.set_deadline(GRACE + SECOND * 2);
     while clock::now() < first + Duration::from_millis(500) {
-        bench.set_deadline(2000);
+        bench.set_deadline(GRACE + SECOND * 2);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    bench.set_deadline(LONG);
+    bench.set_deadline(Duration::from_millis(LONG));
     let ticks = count_lines(&bench.file("ticks"));
     bench.wait_for_lines("ticks", ticks + 2).await;
     bench.keeper.kill();
@@ -137,11 +145,14 @@ async fn a_stop_sends_exactly_one_sigterm_and_then_kills() {
     }
     assert_eq!(bench.event().await, Event::Stopping(Cause::Asked));
     bench.wait_for_lines("told", 1).await;
-    bench.set_deadline(400);
-    let events = bench.events().await;
-    assert!(
-        events.contains(&Event::Killing(Cause::Deadline)),
-        "{events:?}"
+    bench.set_deadline(Duration::from_millis(400));
+    assert_eq!(
+        bench.events_of_the_keeper_alone().await,
+        [
+            Event::Killing(Cause::Deadline),
+            Event::Exited(ProgramExit::Signal(9)),
+            Event::Dead,
+        ]
     );
     assert_eq!(count_lines(&bench.file("told")), 1);
 }
@@ -152,7 +163,7 @@ async fn a_program_that_does_not_stop_in_time_is_killed_before_its_deadline() {
     let program = bench.shell(STUBBORN);
     bench.start_and_wait(program).await;
     bench.keeper.stop(Duration::from_millis(100));
-    let events = bench.events().await;
+    let events = bench.events_of_the_keeper_alone().await;
     assert!(
         events.contains(&Event::Killing(Cause::StopTimeout)),
         "{events:?}"

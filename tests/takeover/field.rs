@@ -65,7 +65,12 @@ impl Field {
     /// What the programs have reported so far.
     pub(crate) fn witness(&self) -> Witness {
         let mut terms: Vec<Term> = Vec::new();
-        for line in fs::read_to_string(self.log()).unwrap_or_default().lines() {
+        let log = fs::read_to_string(self.log()).unwrap_or_default();
+        // A line that is being written may be seen in part.
+        for line in log.split_inclusive('\n') {
+            let Some(line) = line.strip_suffix('\n') else {
+                break;
+            };
             let (token, time) = line.split_once(' ').unwrap();
             let (token, time) = (token.parse().unwrap(), parse_time(time));
             match terms.last_mut() {
@@ -91,6 +96,13 @@ impl Field {
             assert!(clock::now() < until, "no term {count} in {witness:?}");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Waits until at least so many terms were seen, and returns how many it is: a program that was
+    /// started has not reported yet.
+    pub(crate) fn terms_once_there_are(&self, count: usize) -> usize {
+        self.wait_for_term(count);
+        self.witness().terms.len()
     }
 
     fn log(&self) -> PathBuf {

@@ -197,6 +197,8 @@ impl Leading<'_, '_> {
             Event::KeeperLost => {
                 tracing::error!("the keeper of the program has died: killing what is left");
                 course.unkept = true;
+                // One that was late with a deadline was killed for it: the tenure was over first.
+                course.lost |= !course.asked && self.leadership.remaining().is_zero();
             }
             Event::Ready {
                 containment,
