@@ -51,7 +51,7 @@ fn text(view: &ElectionView, exit: Exit) -> String {
 }
 
 /// What a timing comes to for the others: how often, times how often it may stand still.
-fn rhythm(timing: &Timing) -> String {
+pub(super) fn rhythm(timing: &Timing) -> String {
     format!("{} × {}", duration(timing.interval()), timing.stall_polls())
 }
 

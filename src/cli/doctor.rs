@@ -7,18 +7,33 @@ use std::time::Duration;
 use incumbent::election::{Observer, clock};
 use incumbent::observe::ElectionView;
 use incumbent::protocol::{ElectionName, Timing};
+use incumbent::supervise::{Event, Keeper, Launched};
 use serde::Serialize;
 
 use super::args::{Doctor, Format};
 use super::electorate;
 use super::exit::{Exit, Failure};
-use super::output::{self, one_line};
+use super::keeping;
+use super::layer::Origin;
+use super::output::{self, Tone, duration, one_line, table};
 use super::runtime;
 use super::settings::{Settings, Typed};
-use findings::{Evidence, Finding, Severity};
+use findings::{Evidence, Finding, Keeping, Severity, StoreEvidence};
 
 /// How often each store is asked to learn how long it takes.
 const SAMPLES: usize = 10;
+
+/// How long a keeper may take to come up.
+const KEEPER_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The settings that make a timing.
+const TIMING_KEYS: [&str; 5] = [
+    "interval",
+    "stall_polls",
+    "op_timeout",
+    "stop_grace",
+    "probation",
+];
 
 #[derive(Serialize)]
 struct Document {
@@ -51,12 +66,23 @@ pub(crate) fn doctor(arguments: &Doctor) -> Result<Exit, Failure> {
     let settings = Settings::load(typed, name.as_ref())?;
     super::warn(&settings);
     let timing = settings.timing()?;
+    // Defaults are nobody's choice: the candidates' own timing tells more.
+    let is_chosen = TIMING_KEYS.iter().any(|key| {
+        let origin = settings.origin(key);
+        origin.is_some_and(|origin| !matches!(origin, Origin::Default))
+    });
+    // While this process has one thread, as a keeper is launched by `run`.
+    let launched = keeping::launch(&settings);
     let observer = electorate::observe(&settings)?;
-    let evidence = runtime()?.block_on(gather(&observer, name.as_ref(), timing));
+    let evidence = runtime()?.block_on(async {
+        let keeping = keep_nothing(launched).await;
+        let chosen = is_chosen.then_some(timing);
+        gather(&observer, name.as_ref(), chosen, keeping).await
+    });
     let findings = findings::judge(&evidence);
     match arguments.output.output {
         Format::Json => output::print_json(&document(name.as_ref(), &evidence, findings.clone()))?,
-        Format::Text => output::print(&text(&findings))?,
+        Format::Text => output::print(&text(&evidence, &findings))?,
     }
     let worst = findings.iter().map(|finding| finding.severity).max();
     Ok(match worst {
@@ -66,7 +92,32 @@ pub(crate) fn doctor(arguments: &Doctor) -> Result<Exit, Failure> {
     })
 }
 
-async fn gather(observer: &Observer, name: Option<&ElectionName>, timing: Timing) -> Evidence {
+/// Has a keeper come up as `run` does, with nothing to keep, and tells how it would keep a program.
+async fn keep_nothing(launched: Result<Launched, Failure>) -> Result<Keeping, String> {
+    let launched = launched.map_err(|failure| failure.to_string())?;
+    let keeper = Keeper::attach(launched);
+    let mut keeper = keeper.map_err(|error| format!("the keeper cannot be reached: {error}"))?;
+    let event = tokio::time::timeout(KEEPER_PATIENCE, keeper.event()).await;
+    keeper.close().await;
+    match event {
+        Ok(Event::Ready {
+            containment,
+            memory_locked,
+        }) => Ok(Keeping {
+            containment,
+            memory_locked,
+        }),
+        Ok(_) => Err("the keeper has ended at once".to_owned()),
+        Err(_) => Err(format!("the keeper did not come up in {KEEPER_PATIENCE:?}")),
+    }
+}
+
+async fn gather(
+    observer: &Observer,
+    name: Option<&ElectionName>,
+    chosen: Option<Timing>,
+    keeping: Result<Keeping, String>,
+) -> Evidence {
     let scratch = ElectionName::new("incumbent-doctor").expect("this is a name");
     let looked_at = name.unwrap_or(&scratch);
     let mut latencies = vec![Duration::ZERO; observer.stores().len()];
@@ -88,7 +139,8 @@ async fn gather(observer: &Observer, name: Option<&ElectionName>, timing: Timing
         }
     }
     Evidence {
-        timing,
+        chosen,
+        keeping,
         electorate: observer.electorate(),
         view: look(observer, name).await,
         stores: observer
@@ -96,7 +148,7 @@ async fn gather(observer: &Observer, name: Option<&ElectionName>, timing: Timing
             .await
             .into_iter()
             .enumerate()
-            .map(|(at, (store, examination))| findings::StoreEvidence {
+            .map(|(at, (store, examination))| StoreEvidence {
                 store: store.to_string(),
                 examination,
                 latency: offsets[at].map(|_| latencies[at]),
@@ -136,8 +188,36 @@ fn document(name: Option<&ElectionName>, evidence: &Evidence, findings: Vec<Find
     }
 }
 
-fn text(findings: &[Finding]) -> String {
-    let mut text = String::new();
+fn row(store: &StoreEvidence) -> (Tone, [String; 5]) {
+    let offset = store.clock_offset_ms.map(|offset| match offset {
+        0 => "as ours".to_owned(),
+        offset => {
+            let by = duration(Duration::from_millis(offset.unsigned_abs()));
+            format!("{by} {}", if offset > 0 { "ahead" } else { "behind" })
+        }
+    });
+    let tone = match (&store.examination, store.latency) {
+        (Ok(_), Some(_)) => Tone::Plain,
+        _ => Tone::Bad,
+    };
+    let row = [
+        store.store.clone(),
+        store.fact("redis_version").unwrap_or_default().to_owned(),
+        store.fact("role").unwrap_or_default().to_owned(),
+        match store.latency {
+            Some(latency) => format!("{:.1}ms", latency.as_secs_f64() * 1000.0),
+            None => "no answer".to_owned(),
+        },
+        offset.unwrap_or_default(),
+    ];
+    (tone, row)
+}
+
+fn text(evidence: &Evidence, findings: &[Finding]) -> String {
+    const HEADER: [&str; 5] = ["STORE", "VERSION", "ROLE", "LATENCY", "CLOCK"];
+    let rows = evidence.stores.iter().map(row);
+    let mut text = table(HEADER, rows.collect());
+    text.push('\n');
     for finding in findings {
         let (tone, mark) = (finding.severity.tone(), finding.severity.word());
         let about = finding.store.as_deref().map(|store| format!("{store}: "));
@@ -148,12 +228,8 @@ fn text(findings: &[Finding]) -> String {
         );
         text.push_str(&tone.paint(&head));
         text.push('\n');
-        if let Some(risk) = &finding.risk {
-            text.push_str(&format!("  risk  {risk}\n"));
-        }
-        if let Some(fix) = &finding.fix {
-            text.push_str(&format!("  fix   {fix}\n"));
-        }
+        text.push_str(&format!("  risk  {}\n", finding.risk));
+        text.push_str(&format!("  fix   {}\n", finding.fix));
     }
     let count = |severity| {
         findings

@@ -17,4 +17,6 @@ pub struct Examination {
     /// How the four operations went on a scratch election, removed since; `None` when that was not
     /// tried.
     pub trial: Option<Result<(), StoreError>>,
+    /// The commands that the server refuses us. Some of them an election can do without.
+    pub refused: Vec<(&'static str, StoreError)>,
 }

@@ -33,6 +33,7 @@ mod task;
 #[cfg(feature = "tls")]
 mod tls;
 mod topology;
+mod trial;
 
 use std::future::Future;
 use std::sync::Arc;

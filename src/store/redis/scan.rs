@@ -49,19 +49,7 @@ impl RedisStore {
         let pattern = record_pattern(&self.prefix);
         let mut cursor = String::from("0");
         for _ in 0..MAX_STEPS {
-            let mut step = redis::cmd("SCAN");
-            step.arg(&cursor)
-                .arg("MATCH")
-                .arg(&pattern)
-                .arg("COUNT")
-                .arg(STEP);
-            let node = node.clone();
-            let (next, keys) = self
-                .request(|connection| async move {
-                    let reply = ask(connection, step, node).await?;
-                    Ok(<(String, Vec<Vec<u8>>)>::from_redis_value(reply)?)
-                })
-                .await?;
+            let (next, keys) = self.scan_step(node, &cursor, &pattern).await?;
             found.extend(keys.iter().filter_map(|key| election_of(key, &self.prefix)));
             if next == "0" {
                 return Ok(());
@@ -74,6 +62,36 @@ impl RedisStore {
                 "the walk over its keys did not end after {MAX_STEPS} steps of {STEP}"
             ),
         })
+    }
+
+    /// Whether a walk can begin.
+    pub(super) async fn try_scan(&self) -> Result<(), StoreError> {
+        let pattern = record_pattern(&self.prefix);
+        for node in self.request(nodes).await? {
+            self.scan_step(&node, "0", &pattern).await?;
+        }
+        Ok(())
+    }
+
+    /// One step: where the next one begins, and the keys that it found.
+    async fn scan_step(
+        &self,
+        node: &Node,
+        cursor: &str,
+        pattern: &str,
+    ) -> Result<(String, Vec<Vec<u8>>), StoreError> {
+        let mut step = redis::cmd("SCAN");
+        step.arg(cursor)
+            .arg("MATCH")
+            .arg(pattern)
+            .arg("COUNT")
+            .arg(STEP);
+        let node = node.clone();
+        self.request(|connection| async move {
+            let reply = ask(connection, step, node).await?;
+            Ok(<(String, Vec<Vec<u8>>)>::from_redis_value(reply)?)
+        })
+        .await
     }
 }
 

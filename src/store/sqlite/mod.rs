@@ -41,7 +41,7 @@ use self::wake::Subscribers;
 use self::witness::Witness;
 use self::worker::Worker;
 use super::memory::wall_clock;
-use super::{HistoryEntry, Inspection, Store, StoreError, StoreFuture, WakeUps};
+use super::{Examination, HistoryEntry, Inspection, Store, StoreError, StoreFuture, WakeUps};
 use crate::protocol::{Durability, ElectionName, Identity, Record, Reply, Request};
 
 /// A store in an SQLite file, for electing among the processes of one host.
@@ -181,6 +181,15 @@ impl Store for SqliteStore {
                 return Ok(Vec::new());
             }
             self.ask(|database| database.elections()).await
+        })
+    }
+
+    fn examine(&self) -> StoreFuture<'_, Examination> {
+        Box::pin(async {
+            Ok(Examination {
+                kind: "sqlite",
+                ..Examination::default()
+            })
         })
     }
 

@@ -1,5 +1,9 @@
 //! What a server says of itself, and what the doctor makes of it.
 
+use incumbent::observe::StoreView;
+use incumbent::protocol::{Identity, Record, TimingConfig, WallMillis};
+use incumbent::store::{Inspection, Presence};
+
 use super::*;
 
 fn store(facts: &[(&str, &str)]) -> StoreEvidence {
@@ -13,6 +17,7 @@ fn store(facts: &[(&str, &str)]) -> StoreEvidence {
                 .collect(),
             withheld: None,
             trial: Some(Ok(())),
+            refused: Vec::new(),
         }),
         latency: Some(Duration::from_millis(1)),
         clock_offset_ms: Some(3),
@@ -20,12 +25,20 @@ fn store(facts: &[(&str, &str)]) -> StoreEvidence {
 }
 
 fn findings(stores: Vec<StoreEvidence>) -> Vec<Finding> {
-    judge(&Evidence {
-        timing: Timing::default(),
+    judge(&evidence(stores))
+}
+
+fn evidence(stores: Vec<StoreEvidence>) -> Evidence {
+    Evidence {
+        chosen: None,
+        keeping: Ok(Keeping {
+            containment: Containment::Cgroup("/sys/fs/cgroup/a".into()),
+            memory_locked: true,
+        }),
         electorate: Electorate::new(stores.len()).unwrap(),
         view: None,
         stores,
-    })
+    }
 }
 
 /// The first finding about a single store, as text; the note that there is one store is left out.
@@ -53,10 +66,38 @@ fn what_a_server_says_is_judged_by_what_it_puts_at_risk() {
         &[("connected_slaves", "2")],
         Some((Warning, "the server has replicas")),
     );
-    check(&[("aof_enabled", "1")], None);
+    check(&[("aof_enabled", "1"), ("appendfsync", "always")], None);
+    check(
+        &[("aof_enabled", "1"), ("appendfsync", "everysec")],
+        Some((
+            Note,
+            "the server writes to its disk by appendfsync everysec",
+        )),
+    );
+    check(
+        &[("aof_enabled", "1")],
+        Some((
+            Note,
+            "the server does not tell by which appendfsync it writes to its disk",
+        )),
+    );
+    check(
+        &[("aof_enabled", "0"), ("save", "")],
+        Some((Note, "the server keeps nothing on disk")),
+    );
+    check(
+        &[("aof_enabled", "0"), ("save", "3600 1 300 100")],
+        Some((
+            Warning,
+            "the server keeps snapshots and no append-only file",
+        )),
+    );
     check(
         &[("aof_enabled", "0")],
-        Some((Note, "the server does not keep an append-only file")),
+        Some((
+            Warning,
+            "the server keeps no append-only file, and does not tell whether it keeps snapshots",
+        )),
     );
     check(
         &[("rdb_last_bgsave_status", "err")],
@@ -138,6 +179,126 @@ fn what_cannot_be_reached_or_is_forbidden_is_a_danger_with_a_fix() {
     for evidence in [away, forbidden] {
         let found = findings(vec![evidence]);
         assert_eq!(found[0].severity, Severity::Danger);
-        assert!(found[0].fix.is_some());
+        assert!(!found[0].fix.is_empty());
     }
+}
+
+#[test]
+fn what_an_election_can_do_without_is_told_by_its_right_and_wrong_credentials_once() {
+    let denied = |message: &str| StoreError::Denied {
+        store: "redis://r/".into(),
+        message: message.to_owned(),
+    };
+    let mut lacking = store(&[]);
+    if let Ok(examination) = &mut lacking.examination {
+        examination.refused = vec![("xadd", denied("NOPERM"))];
+        examination.withheld = Some(denied("NOPERM info"));
+    }
+    let found = findings(vec![lacking]);
+    assert_eq!(found[0].severity, Severity::Warning);
+    assert_eq!(
+        found[0].found,
+        "xadd is not possible: it refuses access: NOPERM"
+    );
+    assert_eq!(found[0].fix, "give the user the right +xadd");
+    assert!(found[1].fix.contains("+info"), "{found:?}");
+
+    let mut wrong = store(&[]);
+    if let Ok(examination) = &mut wrong.examination {
+        examination.trial = Some(Err(denied("WRONGPASS")));
+        examination.refused = vec![("xadd", denied("WRONGPASS"))];
+        examination.withheld = Some(denied("WRONGPASS"));
+    }
+    let found = findings(vec![wrong]);
+    let about = found.iter().filter(|one| one.store.is_some());
+    assert_eq!(about.count(), 1, "{found:?}");
+}
+
+/// A held election with one candidate of each timing, the first of which leads.
+fn fleet(timings: &[TimingConfig]) -> ElectionView {
+    let candidates = (1..).zip(timings).map(|(pid, config)| Presence {
+        identity: Identity::new(format!("c{pid}").parse().unwrap(), "host", pid, "0.1.0")
+            .unwrap()
+            .with_timing(Timing::new(config).unwrap()),
+        last_seen: WallMillis::new(1).unwrap(),
+    });
+    let inspection = Inspection {
+        record: Record::ABSENT,
+        clock: WallMillis::new(1).unwrap(),
+        holder: None,
+        since: None,
+        changed: None,
+        candidates: candidates.collect(),
+    };
+    let seen = StoreView {
+        store: "redis://r/".into(),
+        inspection: Ok(inspection),
+    };
+    let one = Electorate::new(1).unwrap();
+    ElectionView::merge("billing".parse().unwrap(), one, vec![seen])
+}
+
+/// The severities and the texts of what is found about these candidates, on a server.
+fn of_candidates(chosen: Option<&TimingConfig>, timings: &[TimingConfig]) -> Vec<Finding> {
+    let mut server = store(&[]);
+    if let Ok(examination) = &mut server.examination {
+        examination.kind = "redis";
+    }
+    let mut evidence = evidence(vec![server]);
+    evidence.chosen = chosen.map(|config| Timing::new(config).unwrap());
+    evidence.view = Some(fleet(timings));
+    let mut found = judge(&evidence);
+    found.retain(|one| one.severity > Severity::Note);
+    found
+}
+
+#[test]
+fn the_timings_of_all_candidates_are_compared() {
+    let usual = TimingConfig::default();
+    let patient = TimingConfig {
+        stall_polls: 9,
+        ..usual.clone()
+    };
+    let waiting = TimingConfig {
+        probation: Some(Duration::from_secs(9)),
+        ..usual.clone()
+    };
+    assert_eq!(of_candidates(None, &[usual.clone(), usual.clone()]), []);
+    let chosen = of_candidates(Some(&patient), &[usual.clone(), usual.clone()]);
+    assert_eq!(chosen[0].severity, Severity::Warning);
+    assert!(chosen[0].found.contains("this configuration"), "{chosen:?}");
+
+    let mixed = of_candidates(None, &[usual.clone(), patient.clone(), usual]);
+    let severities: Vec<_> = mixed.iter().map(|one| one.severity).collect();
+    assert_eq!(severities, [Severity::Danger, Severity::Warning]);
+    assert_eq!(
+        mixed[0].found,
+        "host pid 1 (5s), host pid 3 (5s) would not wait for the window of host pid 2, 9s, after a \
+         store has lost its data"
+    );
+    assert_eq!(mixed[0].fix, "set probation = \"9s\" everywhere");
+    assert!(mixed[1].found.contains("1s × 9"), "{mixed:?}");
+
+    // Who waits for the longest window is safe beside it.
+    let safe = of_candidates(None, &[waiting, patient]);
+    assert_eq!(safe.len(), 1, "{safe:?}");
+    assert_eq!(safe[0].severity, Severity::Warning);
+}
+
+#[test]
+fn how_a_program_would_be_kept_here_is_told() {
+    let mut evidence = evidence(vec![store(&[])]);
+    evidence.keeping = Ok(Keeping {
+        containment: Containment::Subreaper,
+        memory_locked: false,
+    });
+    let found: Vec<String> = judge(&evidence).into_iter().map(|one| one.found).collect();
+    assert!(found.iter().any(|one| one.contains("no control group")));
+    assert!(
+        found
+            .iter()
+            .any(|one| one.contains("cannot lock its memory"))
+    );
+    evidence.keeping = Err("EAGAIN".to_owned());
+    assert_eq!(judge(&evidence)[0].severity, Severity::Danger);
 }

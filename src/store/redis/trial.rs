@@ -1,0 +1,185 @@
+//! Trying for real what an election needs of a Redis, on a scratch election that is removed again.
+//!
+//! ```text
+//!   the four operations    whether an election can be held
+//!   each command of them   which right is missing: a script that is refused does not tell
+//! ```
+
+use std::time::Duration;
+
+use redis::Cmd;
+
+use super::RedisStore;
+use super::keys::Keys;
+use crate::protocol::{
+    Beat, CandidateId, Claim, ElectionName, Identity, Record, Request, Term, Verdict,
+};
+use crate::store::{StoreError, WakeUps};
+
+/// How often a release is announced until it must have been heard, and how long each is listened for.
+const ANNOUNCEMENTS: usize = 20;
+const HEARD_WITHIN: Duration = Duration::from_millis(50);
+
+/// The commands that were refused, with what the server said.
+type Refused = Vec<(&'static str, StoreError)>;
+
+impl RedisStore {
+    /// The four operations, and then each command.
+    pub(super) async fn try_all(&self) -> (Result<(), StoreError>, Refused) {
+        let scratch = format!("incumbent-doctor-{}", uuid::Uuid::new_v4().simple());
+        let unusable = |message: String| self.unexpected(message);
+        let election = ElectionName::new(&scratch).map_err(|error| unusable(error.to_string()));
+        let who = CandidateId::new(&scratch)
+            .and_then(|id| Identity::new(id, "doctor", std::process::id(), "-"))
+            .map_err(|error| unusable(error.to_string()));
+        let (election, who) = match (election, who) {
+            (Ok(election), Ok(who)) => (election, who),
+            (Err(error), _) | (_, Err(error)) => return (Err(error), Vec::new()),
+        };
+        let keys = Keys::new(&self.prefix, &election);
+        let wake_ups = self.server.subscription.listen(keys.events.clone());
+        let tried = self.campaign_once(&election, &who).await;
+        let refused = match &tried {
+            // A server that is away refuses nothing.
+            Err(error) if !error.is_denied() => Vec::new(),
+            Ok(()) | Err(_) => self.try_commands(&keys, wake_ups).await,
+        };
+        // What is left of it goes away, whatever came out.
+        for key in [keys.counter, keys.record, keys.candidates, keys.history] {
+            let mut delete = redis::cmd("DEL");
+            delete.arg(key);
+            if let Err(error) = self.ask(delete).await {
+                tracing::debug!(%error, "a key of the scratch election could not be removed");
+            }
+        }
+        (tried, refused)
+    }
+
+    async fn campaign_once(
+        &self,
+        election: &ElectionName,
+        who: &Identity,
+    ) -> Result<(), StoreError> {
+        let holder = who.id().clone();
+        let seen = self.carry_out(election, who, &Request::Observe).await?;
+        let first = Term::next(Term::ZERO, seen.clock).unwrap_or(Term::ZERO);
+        let second = Term::next(first, seen.clock).unwrap_or(first);
+        let claim = |term, expected| {
+            Request::Claim(Claim {
+                holder: holder.clone(),
+                term,
+                expected,
+                join: false,
+                window: Duration::from_secs(1),
+                after: Beat::default(),
+            })
+        };
+        let beat = |term| Request::Beat {
+            holder: holder.clone(),
+            term,
+            proven: false,
+        };
+        let release = Request::Release {
+            holder: holder.clone(),
+            term: second,
+        };
+        let mut record = Record::ABSENT;
+        // A takeover too, for it needs another command than a first claim.
+        for step in 0..4 {
+            let request = match step {
+                0 => claim(first, record.mark()),
+                1 => beat(first),
+                2 => claim(second, record.mark()),
+                _ => release.clone(),
+            };
+            let reply = self.carry_out(election, who, &request).await?;
+            record = reply.record;
+            if reply.verdict != Verdict::Granted {
+                let what = match request {
+                    Request::Claim(_) => "claim",
+                    Request::Beat { .. } => "heartbeat",
+                    Request::Release { .. } => "release",
+                    Request::Observe => "observation",
+                };
+                return Err(self.unexpected(format!("a {what} on a scratch election was refused")));
+            }
+        }
+        Ok(())
+    }
+
+    async fn try_commands(&self, keys: &Keys, wake_ups: WakeUps) -> Refused {
+        let (candidates, history) = (keys.candidates.as_str(), keys.history.as_str());
+        let (counter, record) = (keys.counter.as_str(), keys.record.as_str());
+        let no_script = "0".repeat(40);
+        let commands: [(&'static str, &[&str]); 20] = [
+            ("time", &[]),
+            ("setnx", &[counter, "1"]),
+            ("get", &[counter]),
+            ("getset", &[counter, "1"]),
+            ("incr", &[counter]),
+            ("del", &[counter]),
+            ("hset", &[record, "floor", "1"]),
+            ("hmget", &[record, "floor"]),
+            ("hdel", &[record, "floor"]),
+            ("evalsha", &[&no_script, "1", counter]),
+            ("zadd", &[candidates, "0", "nobody"]),
+            ("zrevrange", &[candidates, "0", "0"]),
+            ("zrem", &[candidates, "nobody"]),
+            ("zremrangebyscore", &[candidates, "-inf", "0"]),
+            ("zremrangebyrank", &[candidates, "1", "0"]),
+            ("xadd", &[history, "*", "at", "0"]),
+            ("xrevrange", &[history, "+", "-", "COUNT", "1"]),
+            ("type", &[history]),
+            ("eval", &["return 1", "1", history]),
+            ("script|load", &["return 1"]),
+        ];
+        let mut refused = Vec::new();
+        for (name, arguments) in commands {
+            let mut command = Cmd::new();
+            command
+                .arg(name.split('|').collect::<Vec<_>>())
+                .arg(arguments);
+            // Any other error is the answer of a server that lets us in.
+            if let Err(error) = self.ask(command).await
+                && error.is_denied()
+            {
+                refused.push((name, error));
+            }
+        }
+        if let Err(error) = self.try_scan().await {
+            refused.push(("scan", error));
+        }
+        refused.extend(self.try_waking(keys, wake_ups).await);
+        refused
+    }
+
+    /// Whether a release that is announced is heard. A subscription comes about in the background, so it
+    /// is announced for as long as that may take.
+    async fn try_waking(
+        &self,
+        keys: &Keys,
+        mut wake_ups: WakeUps,
+    ) -> Option<(&'static str, StoreError)> {
+        for _ in 0..ANNOUNCEMENTS {
+            let mut publish = redis::cmd("PUBLISH");
+            publish.arg(&keys.events).arg("1 1 1 0 1");
+            if let Err(error) = self.ask(publish).await {
+                return Some(("publish", error));
+            }
+            let heard = tokio::time::timeout(HEARD_WITHIN, wake_ups.next()).await;
+            if matches!(heard, Ok(Some(_))) {
+                return None;
+            }
+        }
+        let waited = HEARD_WITHIN * u32::try_from(ANNOUNCEMENTS).unwrap_or(u32::MAX);
+        let silence = format!("a release was announced for {waited:?} and not heard");
+        Some(("subscribe", self.unexpected(silence)))
+    }
+
+    fn unexpected(&self, message: String) -> StoreError {
+        StoreError::Unexpected {
+            store: self.label.clone(),
+            message,
+        }
+    }
+}
