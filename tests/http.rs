@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use incumbent::Election;
 use incumbent::http::{Server, ServerOptions};
-use incumbent::protocol::{Beat, LossReason, Occupancy, Record, Term, TimingConfig};
+use incumbent::protocol::{Beat, LossReason, Occupancy, Orders, Record, Term, TimingConfig};
 use incumbent::store::MemoryStore;
 
 fn election(name: &str, store: &Arc<MemoryStore>) -> Election {
@@ -131,6 +131,7 @@ fn a_leader_whose_record_is_in_other_hands_is_no_leader_from_then_on() {
                 holder: "somebody-else".parse().unwrap(),
                 window: Duration::from_secs(1),
             },
+            orders: Orders::NONE,
         },
     );
     assert_eq!(leadership.wait_lost(), LossReason::Deposed);

@@ -12,6 +12,7 @@
 
 use std::time::Duration;
 
+use incumbent::observe::pause_in_words;
 use incumbent::{Election, ElectionEvent, Happening, Lease};
 use sd_notify::NotifyState;
 use tokio::sync::{broadcast, watch};
@@ -161,6 +162,10 @@ impl Companion {
             Happening::Probation { term, .. } => {
                 self.leader = format!("holding term {term} without acting: probation");
             }
+            Happening::Paused { pause } => {
+                self.leader = format!("standing by: paused {}", pause_in_words(&pause));
+            }
+            Happening::Resumed => "campaigning: not paused any more".clone_into(&mut self.leader),
             Happening::StoreDown { store, .. } => {
                 self.leader = format!("standing by: {store} does not answer");
             }

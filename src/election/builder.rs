@@ -160,6 +160,7 @@ impl ElectionBuilder {
                 host: host.into(),
                 overrun: self.overrun,
                 openings: Mutex::default(),
+                sits_out_until: Mutex::default(),
                 events: broadcast::Sender::new(Election::EVENTS_KEPT),
                 counters,
                 lease: Mutex::default(),

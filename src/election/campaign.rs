@@ -39,8 +39,9 @@ impl Election {
     ///
     /// # Errors
     ///
-    /// [`CampaignError::Held`] when somebody leads, [`CampaignError::Unreachable`] when no majority of
-    /// the stores answers, [`CampaignError::Denied`] when they refuse us.
+    /// [`CampaignError::Held`] when somebody leads, [`CampaignError::Paused`] when an operator has paused
+    /// the election, [`CampaignError::Unreachable`] when no majority of the stores answers,
+    /// [`CampaignError::Denied`] when they refuse us.
     pub async fn try_campaign(&self) -> Result<Leadership, CampaignError> {
         self.enter().elected(Patience::None).await
     }
@@ -49,7 +50,8 @@ impl Election {
     ///
     /// # Errors
     ///
-    /// [`CampaignError::TimedOut`] when somebody else has led all the while,
+    /// [`CampaignError::TimedOut`] when somebody else has led all the while, [`CampaignError::Paused`] when
+    /// the election is paused at the end of it,
     /// [`CampaignError::Unreachable`] when no majority of the stores answers at the end of it,
     /// [`CampaignError::Denied`] when they refuse us from the start.
     pub async fn campaign_timeout(&self, wait: Duration) -> Result<Leadership, CampaignError> {
@@ -142,6 +144,19 @@ impl Candidacy {
                 }
                 (
                     Standing::Campaigning {
+                        prospect: Prospect::Paused,
+                        paused: Some(pause),
+                        ..
+                    },
+                    Patience::None,
+                ) => {
+                    return Err(CampaignError::Paused {
+                        election: self.name(),
+                        pause: Box::new(pause),
+                    });
+                }
+                (
+                    Standing::Campaigning {
                         prospect: Prospect::Unreachable,
                         error: Some(source),
                         ..
@@ -164,6 +179,16 @@ impl Candidacy {
 
     fn timed_out(&self, waited: Duration) -> CampaignError {
         let standing = self.standing.borrow().clone();
+        if let Standing::Campaigning {
+            paused: Some(pause),
+            ..
+        } = standing
+        {
+            return CampaignError::Paused {
+                election: self.name(),
+                pause: Box::new(pause),
+            };
+        }
         let (leader, error): (Option<(CandidateId, Term)>, _) = match standing {
             Standing::Campaigning {
                 prospect: Prospect::Unreachable,

@@ -23,9 +23,9 @@ use super::clock;
 use super::lease::Lease;
 use crate::observe::{Happening, HeartbeatResult};
 use crate::protocol::{
-    Candidate, CandidateConfig, CandidateId, Event, Identity, Input, LossReason, Occupancy,
-    Opening, Outgoing, Prospect, Record, Reply, Request, RequestId, Role, Step, StoreIndex, Term,
-    Timestamp, Verdict, WallMillis,
+    Candidate, CandidateConfig, CandidateId, Event, HostName, Identity, Input, LossReason,
+    Occupancy, Opening, Outgoing, Pause, Prospect, Record, Reply, Request, RequestId, Role, Step,
+    StoreIndex, Term, Timestamp, Verdict, WallMillis,
 };
 use crate::store::{StoreError, WakeUps};
 
@@ -47,6 +47,7 @@ pub(super) enum Standing {
     Campaigning {
         prospect: Prospect,
         leader: Option<(CandidateId, Term)>,
+        paused: Option<Pause>,
         error: Option<StoreError>,
     },
     /// The stores refuse us, and have never done otherwise.
@@ -59,6 +60,7 @@ impl Standing {
     pub(super) const START: Self = Self::Campaigning {
         prospect: Prospect::Open,
         leader: None,
+        paused: None,
         error: None,
     };
 }
@@ -90,6 +92,8 @@ pub(super) struct Driver {
     /// Since when nobody leads, as far as the records seen tell.
     leaderless: Option<Timestamp>,
     overrun_told: bool,
+    /// The pause that was told of last.
+    paused: Option<Pause>,
 }
 
 /// Whether a store answers.
@@ -112,6 +116,8 @@ impl Driver {
     ) -> Self {
         let candidate = Candidate::new(CandidateConfig {
             id: identity.id().clone(),
+            host: HostName::new(identity.host()).ok(),
+            not_before: shared.sits_out_until(),
             timing: shared.timing,
             electorate: shared.electorate,
             seed: fastrand::u64(..),
@@ -132,6 +138,7 @@ impl Driver {
             leader: None,
             leaderless: None,
             overrun_told: false,
+            paused: None,
         }
     }
 
@@ -187,6 +194,7 @@ impl Driver {
         for event in step.events {
             self.happened(now, event);
         }
+        self.tell_of_pause();
         self.listen();
         self.show_standing();
         let wait = step.wake_at.since(now);
@@ -364,6 +372,21 @@ impl Driver {
         }
     }
 
+    fn tell_of_pause(&mut self) {
+        let paused = self.candidate.pause();
+        if paused == self.paused.as_ref() {
+            return;
+        }
+        let paused = paused.cloned();
+        self.tell(match &paused {
+            Some(pause) => Happening::Paused {
+                pause: pause.clone(),
+            },
+            None => Happening::Resumed,
+        });
+        self.paused = paused;
+    }
+
     /// A leader whose counter stands still is taken to be gone since its last heartbeat.
     fn note_stall(&mut self) {
         if self.leader.is_some() && self.leaderless.is_none() {
@@ -431,6 +454,7 @@ impl Driver {
         Standing::Campaigning {
             prospect: self.candidate.prospect(),
             leader: leader.and_then(|(leader, term)| Some((leader?, term))),
+            paused: self.candidate.pause().cloned(),
             error: latest.cloned(),
         }
     }
@@ -452,8 +476,12 @@ impl Driver {
                 seen: now,
             })
         });
-        if self.lease.is_some() {
+        if let Some(lease) = &self.lease {
             self.shared.keep_openings(openings.collect());
+            if lease.loss() == Some(LossReason::Requested) {
+                let window = self.shared.timing.window();
+                self.shared.sit_out_until(now + window);
+            }
         }
         self.shared.counters.campaign_over();
         self.standing.send_replace(Standing::Over);
@@ -496,16 +524,19 @@ fn same(a: &Standing, b: &Standing) -> bool {
             Standing::Campaigning {
                 prospect,
                 leader,
+                paused,
                 error,
             },
             Standing::Campaigning {
                 prospect: other_prospect,
                 leader: other_leader,
+                paused: other_paused,
                 error: other_error,
             },
         ) => {
             prospect == other_prospect
                 && leader == other_leader
+                && paused == other_paused
                 && error.is_some() == other_error.is_some()
         }
         (Standing::Refused(_), Standing::Refused(_)) => true,

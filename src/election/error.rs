@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use crate::observe::pause_in_words;
 use crate::protocol::{
-    CandidateId, InvalidElectorate, InvalidIdentity, InvalidName, InvalidTiming, LossReason, Term,
+    CandidateId, InvalidElectorate, InvalidIdentity, InvalidName, InvalidTiming, LossReason, Pause,
+    Term,
 };
 use crate::store::{InvalidAddress, StoreError};
 
@@ -61,6 +63,14 @@ pub enum CampaignError {
         /// Who leads, when that is known.
         leader: Option<(CandidateId, Term)>,
     },
+    /// An operator has paused the election: nobody is elected until the pause is lifted, or over.
+    #[error("election {election:?} is paused {}", pause_in_words(.pause))]
+    Paused {
+        /// The election.
+        election: String,
+        /// Until when, by whose order, and why, as one of the stores shows it.
+        pause: Box<Pause>,
+    },
     /// So many stores do not answer that nobody can be elected.
     #[error("no majority of the stores of election {election:?} can be used: {source}")]
     Unreachable {
@@ -86,6 +96,12 @@ impl CampaignError {
     #[must_use]
     pub const fn is_held(&self) -> bool {
         matches!(self, Self::Held { .. } | Self::TimedOut { .. })
+    }
+
+    /// Whether an operator has paused the election.
+    #[must_use]
+    pub const fn is_paused(&self) -> bool {
+        matches!(self, Self::Paused { .. })
     }
 
     /// Whether the stores refuse us, so that trying again without a change of configuration is in vain.

@@ -33,7 +33,9 @@ use tokio::sync::{broadcast, mpsc, watch};
 use crate::observe::{
     self, Contender, Counters, ElectionEvent, ElectionView, Happening, HistoryView, Metrics,
 };
-use crate::protocol::{CandidateId, ElectionName, Electorate, LossReason, Opening, Timing};
+use crate::protocol::{
+    CandidateId, ElectionName, Electorate, LossReason, Opening, Timestamp, Timing,
+};
 use crate::store::Store;
 use driver::Command;
 
@@ -83,6 +85,8 @@ struct Shared {
     openings: Mutex<Vec<Option<Opening>>>,
     events: broadcast::Sender<ElectionEvent>,
     counters: Counters,
+    /// Before when a campaign of this process claims nothing, for it was asked to resign.
+    sits_out_until: Mutex<Timestamp>,
     /// The last leadership of this process, and the way to its driver.
     lease: Mutex<Option<(Lease, mpsc::WeakSender<Command>)>>,
     /// How many candidacies of this process have not left the stores yet.
@@ -240,6 +244,16 @@ impl Shared {
 
     fn keep_openings(&self, seen: Vec<Option<Opening>>) {
         *self.openings.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+    }
+
+    fn sits_out_until(&self) -> Timestamp {
+        let until = self.sits_out_until.lock();
+        *until.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sit_out_until(&self, until: Timestamp) {
+        let sits_out = self.sits_out_until.lock();
+        *sits_out.unwrap_or_else(PoisonError::into_inner) = until;
     }
 
     fn leading(&self) -> Option<(Lease, mpsc::WeakSender<Command>)> {

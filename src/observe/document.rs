@@ -267,7 +267,12 @@ impl Term {
             to_ms: past.to.map(WallMillis::get),
             began: match past.began {
                 Change::ClaimedAbsent => "absent",
-                Change::ClaimedVacant | Change::Released => "vacant",
+                Change::ClaimedVacant
+                | Change::Released
+                | Change::Paused
+                | Change::Resumed
+                | Change::AskedToResign
+                | Change::Deposed => "vacant",
                 Change::ClaimedStalled => "stalled",
                 Change::ClaimedForeign => "foreign",
                 Change::Joined => "joined",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::protocol::{CandidateId, ElectionName, LossReason, Term, Timestamp};
+use crate::protocol::{CandidateId, ElectionName, LossReason, Pause, Term, Timestamp};
 
 /// Something that happened to one candidacy.
 #[derive(Clone, Debug)]
@@ -97,6 +97,14 @@ pub enum Happening {
         /// a window.
         stores: usize,
     },
+    /// An operator has paused the election on so many stores that nobody can be elected. Whoever leads
+    /// goes on.
+    Paused {
+        /// Until when, by whose order, and why, as one of the stores shows it.
+        pause: Pause,
+    },
+    /// The pause is over.
+    Resumed,
     /// A store stopped answering, or began to refuse.
     StoreDown {
         /// The store.

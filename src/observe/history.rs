@@ -18,8 +18,25 @@ pub struct HistoryView {
     pub election: ElectionName,
     /// Its terms, the newest first.
     pub terms: Vec<PastTerm>,
+    /// The orders that operators gave meanwhile, the newest first.
+    pub orders: Vec<PastOrder>,
     /// The stores asked, in the order of configuration, with why one did not answer.
     pub stores: Told<()>,
+}
+
+/// An order that an operator gave, from the history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastOrder {
+    /// When the first store carried it out, by that store's clock.
+    pub at: WallMillis,
+    /// The term it was given in.
+    pub term: Term,
+    /// Who gave it.
+    pub by: Identity,
+    /// What was ordered.
+    pub change: Change,
+    /// How many stores told of it.
+    pub stores: usize,
 }
 
 /// One leadership, from the history.
@@ -56,6 +73,10 @@ pub enum Ending {
     Displaced,
     /// The stores lost their data.
     Forgotten,
+    /// An operator asked its holder to resign, and it released it after its work had ended.
+    Requested,
+    /// An operator took its holder for gone.
+    Deposed,
 }
 
 impl Ending {
@@ -67,6 +88,8 @@ impl Ending {
             Self::Stalled => "stalled",
             Self::Displaced => "displaced",
             Self::Forgotten => "forgotten",
+            Self::Requested => "requested",
+            Self::Deposed => "deposed",
         }
     }
 
@@ -78,23 +101,27 @@ impl Ending {
             Self::Stalled => "its heartbeat stood still for a window",
             Self::Displaced => "a program of the bare protocol took it",
             Self::Forgotten => "the stores lost their data",
+            Self::Requested => "an operator asked its leader to resign",
+            Self::Deposed => "an operator deposed its leader",
         }
     }
 }
 
 /// What the stores said of one term.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Traces<'a> {
     claims: Vec<&'a HistoryEntry>,
     releases: Vec<WallMillis>,
+    asked: usize,
+    deposed: usize,
 }
 
 impl HistoryView {
     /// How many entries to ask each store for, to learn of `terms` terms: each leaves a claim, a
-    /// release, and perhaps a join.
+    /// release, and perhaps a join and an order.
     #[must_use]
     pub const fn entries(terms: usize) -> usize {
-        let entries = terms.saturating_mul(3).saturating_add(8);
+        let entries = terms.saturating_mul(4).saturating_add(8);
         if entries > Self::MOST_ENTRIES {
             Self::MOST_ENTRIES
         } else {
@@ -118,16 +145,32 @@ impl HistoryView {
     ) -> Self {
         let mut traces: BTreeMap<Term, Traces<'_>> = BTreeMap::new();
         let histories = told.iter().filter_map(|(_, history)| history.as_ref().ok());
+        let mut orders: BTreeMap<(&Identity, &'static str, usize), PastOrder> = BTreeMap::new();
         let mut answered = 0;
         for history in histories {
             answered += 1;
-            for entry in history {
-                let of_term = traces.entry(entry.term).or_insert_with(|| Traces {
-                    claims: Vec::new(),
-                    releases: Vec::new(),
-                });
+            for (rank, entry) in ranked(history) {
+                let of_term = traces.entry(entry.term).or_default();
+                if let Some(word) = order_word(entry.change) {
+                    let order = orders.entry((&entry.holder, word, rank));
+                    let order = order.or_insert_with(|| PastOrder {
+                        at: entry.at,
+                        term: entry.term,
+                        by: entry.holder.clone(),
+                        change: entry.change,
+                        stores: 0,
+                    });
+                    order.at = order.at.min(entry.at);
+                    order.stores += 1;
+                }
                 match entry.change {
                     Change::Released => of_term.releases.push(entry.at),
+                    Change::Deposed => {
+                        of_term.releases.push(entry.at);
+                        of_term.deposed += 1;
+                    }
+                    Change::AskedToResign => of_term.asked += 1,
+                    Change::Paused | Change::Resumed => {}
                     Change::ClaimedAbsent
                     | Change::ClaimedVacant
                     | Change::ClaimedStalled
@@ -152,19 +195,56 @@ impl HistoryView {
                 Change::ClaimedAbsent => Ending::Forgotten,
                 Change::ClaimedForeign => Ending::Displaced,
                 Change::ClaimedStalled | Change::Joined => Ending::Stalled,
-                Change::ClaimedVacant | Change::Released => Ending::Released,
+                Change::ClaimedVacant
+                | Change::Released
+                | Change::Paused
+                | Change::Resumed
+                | Change::AskedToResign
+                | Change::Deposed => Ending::Released,
             });
         }
         merged.reverse();
         merged.truncate(terms);
+        let mut orders: Vec<PastOrder> = orders.into_values().collect();
+        orders.sort_by_key(|order| std::cmp::Reverse(order.at));
         Self {
             election,
             terms: merged,
+            orders,
             stores: told
                 .into_iter()
                 .map(|(store, history)| (store, history.map(drop)))
                 .collect(),
         }
+    }
+}
+
+/// The entries of one store, each with how many of the same kind by the same hand are newer: the same
+/// order has the same rank in every store that carried it out.
+fn ranked(history: &[HistoryEntry]) -> impl Iterator<Item = (usize, &HistoryEntry)> {
+    let mut newer: BTreeMap<(&Identity, Option<&str>), usize> = BTreeMap::new();
+    history.iter().map(move |entry| {
+        let count = newer.entry((&entry.holder, order_word(entry.change)));
+        let count = count.or_default();
+        *count += 1;
+        (*count, entry)
+    })
+}
+
+/// What was ordered, in a word; `None` of what a candidate does.
+#[must_use]
+pub const fn order_word(change: Change) -> Option<&'static str> {
+    match change {
+        Change::Paused => Some("paused"),
+        Change::Resumed => Some("resumed"),
+        Change::AskedToResign => Some("asked-to-resign"),
+        Change::Deposed => Some("deposed"),
+        Change::ClaimedAbsent
+        | Change::ClaimedVacant
+        | Change::ClaimedStalled
+        | Change::ClaimedForeign
+        | Change::Joined
+        | Change::Released => None,
     }
 }
 
@@ -181,7 +261,11 @@ fn past_term(term: Term, mut traces: Traces<'_>, needed: usize) -> Option<PastTe
         from: decisive.at,
         to,
         began: first.change,
-        ended: to.map(|_| Ending::Released),
+        ended: to.map(|_| match traces {
+            Traces { deposed: 1.., .. } => Ending::Deposed,
+            Traces { asked, .. } if asked >= needed => Ending::Requested,
+            Traces { .. } => Ending::Released,
+        }),
         gap: None,
         stores: traces.claims.len(),
     })

@@ -95,7 +95,7 @@ pub(crate) fn log(event: &ElectionEvent) {
         } => {
             let term = term.get();
             let within_ms = millis(*within);
-            if *reason == LossReason::Resigned {
+            if matches!(reason, LossReason::Resigned | LossReason::Requested) {
                 info!(election, candidate, term, %reason, within_ms, "stopping: {reason}");
             } else {
                 warn!(election, candidate, term, %reason, within_ms, "leadership lost: {reason}; the work must end within {}", short(*within));
@@ -126,6 +126,16 @@ pub(crate) fn log(event: &ElectionEvent) {
                 "leadership over: released"
             );
         }
+        Happening::Paused { pause } => {
+            warn!(
+                election,
+                candidate,
+                by = pause.by.as_str(),
+                "nobody is elected: the election is paused {}",
+                super::pause_in_words(pause)
+            );
+        }
+        Happening::Resumed => info!(election, candidate, "the election is not paused any more"),
         Happening::StoreDown { store, error } => {
             warn!(election, candidate, store = &**store, "{error}");
         }

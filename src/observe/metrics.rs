@@ -37,8 +37,9 @@ impl HeartbeatResult {
 }
 
 /// Every reason, in the order of [`Metrics::ended`].
-pub const LOSS_REASONS: [LossReason; 6] = [
+pub const LOSS_REASONS: [LossReason; 7] = [
     LossReason::Resigned,
+    LossReason::Requested,
     LossReason::Deposed,
     LossReason::TenureEnded,
     LossReason::Suspended,
@@ -55,6 +56,7 @@ pub const fn reason_word(reason: LossReason) -> &'static str {
         LossReason::Suspended => "suspended",
         LossReason::Unhealthy => "unhealthy",
         LossReason::Resigned => "resigned",
+        LossReason::Requested => "requested",
         LossReason::StoreForgot => "store-forgot",
     }
 }
@@ -168,6 +170,8 @@ impl Counters {
             | Happening::StoreJoined { .. }
             | Happening::StoreParted { .. }
             | Happening::Released { .. }
+            | Happening::Paused { .. }
+            | Happening::Resumed
             | Happening::StoreDown { .. }
             | Happening::StoreUp { .. } => {}
         }

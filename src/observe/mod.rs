@@ -10,18 +10,22 @@
 //!
 //! This layer reads events and records. It decides nothing.
 
+mod calendar;
 pub mod document;
 mod event;
 mod history;
 mod log;
 mod metrics;
+mod pause;
 mod program;
 mod view;
 
+pub(crate) use calendar::date_and_time;
 pub use event::{ElectionEvent, Happening};
-pub use history::{Ending, HistoryView, PastTerm, Told};
+pub use history::{Ending, HistoryView, PastOrder, PastTerm, Told, order_word};
 pub(crate) use log::log;
 pub(crate) use metrics::Counters;
 pub use metrics::{HeartbeatResult, Histogram, LOSS_REASONS, Metrics, StoreHealth, reason_word};
+pub use pause::pause_in_words;
 pub use program::{KillCause, ProgramCounters, ProgramMetrics};
 pub use view::{Contender, ElectionView, Holding, State, StoreView};

@@ -49,6 +49,43 @@ impl fmt::Display for CandidateId {
     }
 }
 
+/// The name of a host that candidates run on: at most 253 bytes, by the character rule of
+/// [`CandidateId`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostName(Arc<str>);
+
+impl HostName {
+    /// Checks and wraps a name.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidIdentity`] tells which rule it breaks.
+    pub fn new(name: &str) -> Result<Self, InvalidIdentity> {
+        check("host name", name, Identity::MAX_BYTES)?;
+        Ok(Self(name.into()))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for HostName {
+    type Err = InvalidIdentity;
+
+    fn from_str(name: &str) -> Result<Self, InvalidIdentity> {
+        Self::new(name)
+    }
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// A candidate as people look for it: which process on which host.
 ///
 /// Its fields obey the same character rule as [`CandidateId`], so the text form

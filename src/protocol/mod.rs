@@ -17,11 +17,15 @@
 //! `ARCHITECTURE.md`.
 
 mod candidate;
+mod handover;
 mod identity;
 mod name;
 mod operation;
+mod order;
+mod pause;
 mod quorum;
 mod record;
+mod standstill;
 mod term;
 mod time;
 mod timing;
@@ -31,11 +35,15 @@ pub use candidate::{
     Candidate, CandidateConfig, Event, Failure, Input, LossReason, Opening, Outgoing, Prospect,
     RequestId, Role, Step,
 };
-pub use identity::{CandidateId, Identity, InvalidIdentity};
+pub use handover::{Handover, Successor};
+pub use identity::{CandidateId, HostName, Identity, InvalidIdentity};
 pub use name::{ElectionName, InvalidName};
 pub use operation::{Claim, Durability, Reply, Request, Verdict, apply};
+pub use order::{InvalidOrder, Order, Orders};
+pub use pause::{Pause, Reason};
 pub use quorum::{Electorate, InvalidElectorate, StoreIndex};
 pub use record::{Mark, Occupancy, Record, Shape};
+pub use standstill::Standstill;
 pub use term::{Beat, Term};
 pub use time::{Timestamp, WallMillis};
 pub use timing::{InvalidTiming, Timing, TimingConfig};

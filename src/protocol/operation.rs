@@ -1,8 +1,8 @@
-//! The four operations on a record, as one pure function: the specification of every store.
+//! The operations on a record, as one pure function: the specification of every store.
 
 use std::time::Duration;
 
-use super::{Beat, CandidateId, Mark, Occupancy, Record, Term, WallMillis};
+use super::{Beat, CandidateId, Mark, Occupancy, Order, Orders, Record, Term, WallMillis};
 
 /// What a candidate asks of one store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,6 +27,8 @@ pub enum Request {
         /// Its term.
         term: Term,
     },
+    /// Carry out what an operator orders.
+    Order(Order),
 }
 
 /// A takeover, guarded by what the claimant last saw.
@@ -73,7 +75,8 @@ pub enum Verdict {
     Refused,
 }
 
-/// A store's answer: the verdict, and the record as it is afterwards.
+/// A store's answer: the verdict, and the record as it is afterwards. A pause that is over by the store's
+/// clock is left out, so nobody else has to read a clock for that.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reply {
     /// Whether the request took effect.
@@ -84,13 +87,16 @@ pub struct Reply {
     pub clock: WallMillis,
 }
 
-/// Carries out `request` on `record`: the specification that every store is held against.
+/// Carries out `request` on `record` when the store's clock shows `clock`: the specification that every
+/// store is held against. The clock ends pauses, and decides nothing else.
 ///
 /// # Examples
 ///
 /// ```
 /// use std::time::Duration;
-/// use incumbent::protocol::{apply, Beat, Claim, Durability, Record, Request, Term, Verdict};
+/// use incumbent::protocol::{
+///     apply, Beat, Claim, Durability, Record, Request, Term, Verdict, WallMillis,
+/// };
 ///
 /// let claim = Request::Claim(Claim {
 ///     holder: "a".parse()?,
@@ -100,17 +106,24 @@ pub struct Reply {
 ///     after: Beat::default(),
 ///     window: Duration::from_secs(5),
 /// });
-/// let (held, verdict) = apply(&Record::ABSENT, &claim, Durability::Durable);
+/// let clock = WallMillis::default();
+/// let (held, verdict) = apply(&Record::ABSENT, &claim, Durability::Durable, clock);
 /// assert_eq!(verdict, Verdict::Granted);
-/// let (_, again) = apply(&held, &claim, Durability::Durable);
+/// let (_, again) = apply(&held, &claim, Durability::Durable, clock);
 /// assert_eq!(again, Verdict::Refused);
 /// # Ok::<(), incumbent::protocol::InvalidIdentity>(())
 /// ```
 #[must_use]
-pub fn apply(record: &Record, request: &Request, durability: Durability) -> (Record, Verdict) {
+pub fn apply(
+    record: &Record,
+    request: &Request,
+    durability: Durability,
+    clock: WallMillis,
+) -> (Record, Verdict) {
+    let record = record.seen_at(clock);
     let granted = match request {
         Request::Observe => Some(record.clone()),
-        Request::Claim(claim) => claimed(record, claim, durability),
+        Request::Claim(claim) => claimed(&record, claim, durability),
         Request::Beat {
             holder,
             term,
@@ -124,19 +137,22 @@ pub fn apply(record: &Record, request: &Request, durability: Durability) -> (Rec
             occupancy: Occupancy::Vacant,
             ..record.clone()
         }),
+        Request::Order(order) => order.carried_out(&record, clock),
     };
     match granted {
         Some(after) => (after, Verdict::Granted),
-        None => (record.clone(), Verdict::Refused),
+        None => (record, Verdict::Refused),
     }
 }
 
 fn claimed(record: &Record, claim: &Claim, durability: Durability) -> Option<Record> {
     let as_expected = record.mark() == claim.expected;
     let rises = claim.term > record.floor || claim.join;
+    // Who leads already goes on leading: a pause keeps others from beginning.
+    let free = record.orders.paused.is_none() || claim.join;
     // A term of zero means that no candidate ever held this record here. R8: a join is no exception.
     let forgotten = record.term == Term::ZERO && durability == Durability::Forgetful;
-    (as_expected && rises).then(|| Record {
+    (as_expected && rises && free).then(|| Record {
         floor: record.floor.max(claim.term),
         term: claim.term,
         beat: claim.first_beat(),
@@ -144,6 +160,10 @@ fn claimed(record: &Record, claim: &Claim, durability: Durability) -> Option<Rec
         occupancy: Occupancy::Held {
             holder: claim.holder.clone(),
             window: claim.window,
+        },
+        orders: Orders {
+            paused: record.orders.paused.clone(),
+            handover: None,
         },
     })
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Beat, CandidateId, Term};
+use super::{Beat, CandidateId, Handover, Orders, Successor, Term, WallMillis};
 
 /// What one store knows of one election.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +18,8 @@ pub struct Record {
     pub unproven: bool,
     /// Who holds it.
     pub occupancy: Occupancy,
+    /// What operators have ordered. It is no part of the mark: whoever leads goes on whatever it says.
+    pub orders: Orders,
 }
 
 /// Whether, and by whom, a record is held.
@@ -52,7 +54,21 @@ impl Record {
         beat: Beat::new(0),
         unproven: false,
         occupancy: Occupancy::Absent,
+        orders: Orders::NONE,
     };
+
+    /// The record as a store shows it when its clock reads `clock`: without a pause that is over.
+    #[must_use]
+    pub fn seen_at(&self, clock: WallMillis) -> Self {
+        let paused = self.orders.paused.as_ref();
+        Self {
+            orders: Orders {
+                paused: paused.filter(|pause| pause.holds_at(clock)).cloned(),
+                handover: self.orders.handover.clone(),
+            },
+            ..self.clone()
+        }
+    }
 
     /// The part of the record that a claim is compared with.
     #[must_use]
@@ -82,6 +98,28 @@ impl Record {
     #[must_use]
     pub fn is_held_by(&self, candidate: &CandidateId, term: Term) -> bool {
         self.term == term && self.holder() == Some(candidate)
+    }
+
+    /// Whether the candidate that holds the record is asked to resign.
+    #[must_use]
+    pub fn is_asked_to_resign(&self) -> bool {
+        self.holder().is_some() && self.handover().is_some()
+    }
+
+    /// Who may claim the record at once, while everybody else has to watch it unchanged for a window
+    /// first: the successor that was named when the last leader was asked to resign.
+    #[must_use]
+    pub fn preferred(&self) -> Option<&Successor> {
+        let vacant = self.occupancy == Occupancy::Vacant;
+        self.handover()
+            .filter(|_| vacant)
+            .and_then(|handover| handover.to.as_ref())
+    }
+
+    /// The handover of the term that the record shows; that of any other is of no meaning.
+    fn handover(&self) -> Option<&Handover> {
+        let handover = self.orders.handover.as_ref();
+        handover.filter(|handover| handover.term == self.term)
     }
 
     /// The window that the holder published; zero when the record names none.

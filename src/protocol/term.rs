@@ -84,6 +84,17 @@ impl Beat {
         }
     }
 
+    /// The counter of a record whose key is given up with `counter` on it: the larger of both, as long
+    /// as a claim continues from it.
+    #[must_use]
+    pub(super) fn continued_from(self, counter: Self) -> Self {
+        if counter.0 >= LAST_EXACT {
+            self
+        } else {
+            self.max(counter)
+        }
+    }
+
     /// The counter after one more heartbeat.
     #[must_use]
     pub const fn next(self) -> Self {

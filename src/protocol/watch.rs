@@ -70,12 +70,27 @@ impl Watch {
         (fresh && seen.is_stalled(now, timing)).then(|| seen.record.mark())
     }
 
+    /// What an order may expect of the store that takes its holder for gone: a held record is abandoned
+    /// when it may be taken over (`R1`, `R2`).
+    #[must_use]
+    pub fn abandoned(&self, now: Timestamp, timing: &Timing) -> Option<Mark> {
+        self.claimable(now, timing).filter(|_| self.is_held())
+    }
+
+    /// Whether the last record, free or not, has stood still as long as a held one must (`R1`).
+    pub(crate) fn stands_still(&self, now: Timestamp, timing: &Timing) -> bool {
+        let seen = self.seen.as_ref();
+        seen.is_some_and(|seen| seen.stands_still(now, timing))
+    }
+
     /// When a held record that keeps standing still will have stood still long enough, if polls enough
-    /// have confirmed it already: the moment for which a timer is worth setting.
+    /// have confirmed it already: the moment for which a timer is worth setting. A free record that a
+    /// successor is preferred for is waited for in the same way.
     #[must_use]
     pub(crate) fn ripe_at(&self, timing: &Timing) -> Option<Timestamp> {
         let seen = self.seen.as_ref()?;
-        let enough = !seen.record.mark().shape.is_free() && seen.polls >= timing.stall_polls();
+        let waits = !seen.record.mark().shape.is_free() || seen.record.preferred().is_some();
+        let enough = waits && seen.polls >= timing.stall_polls();
         enough.then(|| seen.since + seen.stall(timing))
     }
 
@@ -89,8 +104,11 @@ impl Watch {
 
 impl Seen {
     fn is_stalled(&self, now: Timestamp, timing: &Timing) -> bool {
-        self.record.mark().shape.is_free()
-            || (self.polls >= timing.stall_polls() && now.since(self.since) >= self.stall(timing))
+        self.record.mark().shape.is_free() || self.stands_still(now, timing)
+    }
+
+    fn stands_still(&self, now: Timestamp, timing: &Timing) -> bool {
+        self.polls >= timing.stall_polls() && now.since(self.since) >= self.stall(timing)
     }
 
     fn stall(&self, timing: &Timing) -> Duration {

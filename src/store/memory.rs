@@ -6,10 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
 
-use super::{Change, HistoryEntry, Inspection, Presence, Store, StoreFuture, WakeUps};
+use super::{Change, HistoryEntry, Inspection, Presence, Store, StoreFuture, WakeUps, is_free};
 use crate::protocol::{
-    Claim, Durability, ElectionName, Identity, Record, Reply, Request, Shape, Verdict, WallMillis,
-    apply,
+    Durability, ElectionName, Identity, Record, Reply, Request, Verdict, WallMillis, apply,
 };
 
 /// A store in the memory of this process: for tests, and for electing among the tasks of one process.
@@ -108,11 +107,10 @@ impl MemoryStore {
     fn carry_out(&self, election: &ElectionName, who: &Identity, request: &Request) -> Reply {
         let clock = wall_clock();
         self.with(election, |entry| {
-            let before = entry.record.mark().shape;
-            let (record, verdict) = apply(&entry.record, request, self.durability);
-            entry.record = record;
+            let (record, verdict) = apply(&entry.record, request, self.durability, clock);
+            let before = std::mem::replace(&mut entry.record, record);
             if verdict == Verdict::Granted {
-                entry.note(who, request, before, clock);
+                entry.note(who, request, &before, clock);
             }
             Reply {
                 verdict,
@@ -124,44 +122,41 @@ impl MemoryStore {
 }
 
 impl Entry {
-    fn note(&mut self, who: &Identity, request: &Request, before: Shape, clock: WallMillis) {
-        let change = match request {
-            Request::Observe => {
+    fn note(&mut self, who: &Identity, request: &Request, before: &Record, clock: WallMillis) {
+        let change = Change::made_by(request, before);
+        match request {
+            Request::Observe | Request::Beat { .. } => {
                 self.candidates.insert(who.clone(), clock);
-                return;
             }
-            Request::Beat { .. } => {
-                self.candidates.insert(who.clone(), clock);
-                self.changed = Some(clock);
-                return;
-            }
-            Request::Claim(Claim { join, .. }) => {
+            Request::Claim(_) => {
                 self.holder = Some(who.clone());
                 self.since = Some(clock);
-                match (join, before) {
-                    (true, _) => Change::Joined,
-                    (false, Shape::Absent) => Change::ClaimedAbsent,
-                    (false, Shape::Vacant) => Change::ClaimedVacant,
-                    (false, Shape::Held) => Change::ClaimedStalled,
-                    (false, Shape::Foreign(_)) => Change::ClaimedForeign,
-                }
             }
+            // Who goes on campaigning is noted again by its next observation.
             Request::Release { .. } => {
-                // Who goes on campaigning is noted again by its next observation.
                 self.candidates.remove(who);
-                self.holder = None;
-                self.since = None;
-                self.waiting.retain(|waiting| {
-                    // A full queue holds a release already; a closed one has nobody waiting.
-                    !matches!(
-                        waiting.try_send((self.record.clone(), clock)),
-                        Err(mpsc::error::TrySendError::Closed(_))
-                    )
-                });
-                Change::Released
             }
+            Request::Order(_) => {}
+        }
+        if self.record.holder().is_none() {
+            self.holder = None;
+            self.since = None;
+        }
+        if self.record.mark() != before.mark() {
+            self.changed = Some(clock);
+        }
+        let Some(change) = change else {
+            return;
         };
-        self.changed = Some(clock);
+        if change.wakes() && is_free(&self.record) {
+            self.waiting.retain(|waiting| {
+                // A full queue holds a release already; a closed one has nobody waiting.
+                !matches!(
+                    waiting.try_send((self.record.clone(), clock)),
+                    Err(mpsc::error::TrySendError::Closed(_))
+                )
+            });
+        }
         let forgotten = u64::try_from(Self::REMEMBERED.as_millis()).unwrap_or(u64::MAX);
         self.candidates
             .retain(|_, seen| seen.get().saturating_add(forgotten) >= clock.get());
@@ -212,9 +207,10 @@ impl Store for MemoryStore {
 
     fn inspect<'a>(&'a self, election: &'a ElectionName) -> StoreFuture<'a, Inspection> {
         Box::pin(async move {
+            let clock = wall_clock();
             Ok(self.with(election, |entry| Inspection {
-                record: entry.record.clone(),
-                clock: wall_clock(),
+                record: entry.record.seen_at(clock),
+                clock,
                 holder: entry.holder.clone(),
                 since: entry.since,
                 changed: entry.changed,

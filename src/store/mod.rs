@@ -28,7 +28,8 @@ use secrecy::SecretString;
 use tokio::sync::mpsc;
 
 use crate::protocol::{
-    Durability, ElectionName, Identity, Record, Reply, Request, Term, WallMillis,
+    Claim, Durability, ElectionName, Identity, Occupancy, Order, Record, Reply, Request, Shape,
+    Term, WallMillis,
 };
 
 use self::address::{Place, same_secret};
@@ -67,7 +68,7 @@ pub trait Store: Send + Sync + 'static {
     /// Carries out one request on the record of `election`, atomically, on behalf of `who`.
     ///
     /// An observation also notes that `who` campaigns, in the same round trip, and a release that it
-    /// does not any more.
+    /// does not any more. An order notes in the history that `who` gave it.
     ///
     /// # Errors
     ///
@@ -106,7 +107,7 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`] as for [`Store::execute`].
     fn inspect<'a>(&'a self, election: &'a ElectionName) -> StoreFuture<'a, Inspection>;
 
-    /// The names of all elections that the store has a record of, sorted.
+    /// The names of all elections that the store has a record of, or a pause, sorted.
     ///
     /// A large server is asked in many steps, a bounded number, each of which ends within `op_timeout`.
     ///
@@ -137,7 +138,8 @@ pub trait Store: Send + Sync + 'static {
     }
 }
 
-/// A stream of releases: the vacant record, and the store's clock.
+/// A stream of releases: the vacant record, and the store's clock. Lifting a pause and deposing a holder
+/// count as releases too, and a release under a pause does not: nobody may claim then.
 ///
 /// It makes a release known within a round trip (`L1`). Its capacity is bounded; a release that does not
 /// fit is dropped, for polling finds it.
@@ -165,7 +167,7 @@ pub struct Inspection {
     pub holder: Option<Identity>,
     /// When the present holder was granted the record.
     pub since: Option<WallMillis>,
-    /// When the record last changed: the last heartbeat, claim or release.
+    /// When the record last changed: the last heartbeat, claim, release or deposition.
     pub changed: Option<WallMillis>,
     /// Who campaigns, sorted by id.
     pub candidates: Vec<Presence>,
@@ -187,7 +189,7 @@ pub struct HistoryEntry {
     pub at: WallMillis,
     /// The term it happened to.
     pub term: Term,
-    /// Whose term it is.
+    /// Who did it: whose term it is, or the operator who gave the order.
     pub holder: Identity,
     /// What happened.
     pub change: Change,
@@ -209,6 +211,47 @@ pub enum Change {
     Joined,
     /// Its holder released it.
     Released,
+    /// An operator paused the election.
+    Paused,
+    /// An operator lifted the pause.
+    Resumed,
+    /// An operator asked the holder to resign.
+    AskedToResign,
+    /// An operator took the holder for gone.
+    Deposed,
+}
+
+impl Change {
+    /// What a granted request did to the record that stood there before; `None` when that is nothing
+    /// to keep.
+    fn made_by(request: &Request, before: &Record) -> Option<Self> {
+        Some(match request {
+            Request::Observe | Request::Beat { .. } => return None,
+            Request::Claim(Claim { join: true, .. }) => Self::Joined,
+            Request::Claim(_) => match before.mark().shape {
+                Shape::Absent => Self::ClaimedAbsent,
+                Shape::Vacant => Self::ClaimedVacant,
+                Shape::Held => Self::ClaimedStalled,
+                Shape::Foreign(_) => Self::ClaimedForeign,
+            },
+            Request::Release { .. } => Self::Released,
+            Request::Order(Order::Pause { .. }) => Self::Paused,
+            Request::Order(Order::Resume) if before.orders.paused.is_none() => return None,
+            Request::Order(Order::Resume) => Self::Resumed,
+            Request::Order(Order::Resign { .. }) => Self::AskedToResign,
+            Request::Order(Order::Depose { .. }) => Self::Deposed,
+        })
+    }
+
+    /// Whether standbys are woken by it, when the record is free to be claimed after it.
+    const fn wakes(self) -> bool {
+        matches!(self, Self::Released | Self::Resumed | Self::Deposed)
+    }
+}
+
+/// Whether a record may be claimed without waiting: those that such a record is told to are woken.
+fn is_free(record: &Record) -> bool {
+    record.occupancy == Occupancy::Vacant && record.orders.paused.is_none()
 }
 
 /// What a store is opened with, besides its address.

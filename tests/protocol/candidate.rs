@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Candidate, CandidateConfig, Durability, Electorate, Event, Failure, Input, LossReason,
-    Occupancy, Outgoing, Record, Reply, Request, Role, StoreIndex, Term, Timestamp, Timing,
-    Verdict, WallMillis, apply,
+    Candidate, CandidateConfig, Durability, Electorate, Event, Failure, HostName, Input,
+    LossReason, Occupancy, Outgoing, Record, Reply, Request, Role, StoreIndex, Term, Timestamp,
+    Timing, Verdict, WallMillis, apply,
 };
 
 /// A candidate of the default timing (an interval of 1 s, a window of 5 s, a tenure of 4.9 s) and its
 /// stores, whose answers come when the test says so.
-struct Stage {
-    candidate: Candidate,
-    records: Vec<Record>,
+pub(crate) struct Stage {
+    pub(crate) candidate: Candidate,
+    pub(crate) records: Vec<Record>,
     /// What is on its way to a store.
     sent: Vec<Outgoing>,
     /// Everything that has happened.
@@ -30,6 +30,8 @@ impl Stage {
         Self {
             candidate: Candidate::new(CandidateConfig {
                 id: "me".parse().expect("a valid id"),
+                host: HostName::new("here").ok(),
+                not_before: Timestamp::ZERO,
                 timing: Timing::default(),
                 electorate: Electorate::new(stores).expect("1, 3 or 5"),
                 seed: 1,
@@ -54,12 +56,13 @@ impl Stage {
     /// A store carries a request out; its answer arrives at `ms`.
     fn answer(&mut self, ms: u64, sent: &Outgoing) {
         let record = &mut self.records[sent.store.get()];
-        let (after, verdict) = apply(record, &sent.request, Durability::Forgetful);
+        let clock = WallMillis::new(EPOCH_MS + ms).expect("a clock");
+        let (after, verdict) = apply(record, &sent.request, Durability::Forgetful, clock);
         *record = after.clone();
         let reply = Reply {
             verdict,
             record: after,
-            clock: WallMillis::new(EPOCH_MS + ms).expect("a clock"),
+            clock,
         };
         self.hear(ms, sent, Ok(reply));
     }
@@ -76,7 +79,7 @@ impl Stage {
         }
     }
 
-    fn pass(&mut self, from_ms: u64, to_ms: u64) {
+    pub(crate) fn pass(&mut self, from_ms: u64, to_ms: u64) {
         for ms in (from_ms..=to_ms).step_by(50) {
             self.tick(ms);
             self.answer_all(ms);
@@ -88,7 +91,7 @@ impl Stage {
     }
 
     /// A leader on stores that were won as vacant, at 0 ms.
-    fn leading(stores: usize) -> Self {
+    pub(crate) fn leading(stores: usize) -> Self {
         let mut stage = Self::new(stores);
         stage.records.fill(Record {
             occupancy: Occupancy::Vacant,
@@ -450,7 +453,12 @@ fn work_that_overruns_polls_a_free_store_once_an_interval() {
     }
     assert!(requests <= 20, "{requests} requests in ten intervals");
     let granted = |verdict| matches!(verdict, Verdict::Granted);
-    let (_, verdict) = apply(&stage.records[0], &Request::Observe, Durability::Forgetful);
+    let (_, verdict) = apply(
+        &stage.records[0],
+        &Request::Observe,
+        Durability::Forgetful,
+        WallMillis::ZERO,
+    );
     assert!(
         granted(verdict) && stage.records[0] == Record::ABSENT,
         "nothing was joined"

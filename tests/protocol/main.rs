@@ -6,6 +6,7 @@ mod support;
 mod candidate;
 mod counters;
 mod names;
+mod orders;
 mod record;
 mod rules;
 mod timing;

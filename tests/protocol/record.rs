@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Beat, CandidateId, Claim, Durability, Mark, Occupancy, Record, Request, Shape, Term, Verdict,
-    apply,
+    Beat, CandidateId, Claim, Durability, Mark, Occupancy, Order, Record, Request, Shape, Term,
+    Verdict, WallMillis, apply,
 };
 use proptest::prelude::*;
 
 use super::support::seed;
 
 const WINDOW: Duration = Duration::from_secs(5);
+const CLOCK: WallMillis = WallMillis::ZERO;
 
 fn id(number: u8) -> CandidateId {
     CandidateId::new(&format!("c{number}")).expect("a valid id")
@@ -28,6 +29,10 @@ enum Attempt {
     Claim { stale: bool, rise: i8, join: bool },
     Beat { other_term: bool, proven: bool },
     Release { other_term: bool },
+    Pause,
+    Resume,
+    Resign { other_term: bool },
+    Depose { stale: bool },
 }
 
 fn attempts() -> impl Strategy<Value = Vec<(u8, Attempt)>> {
@@ -39,34 +44,37 @@ fn attempts() -> impl Strategy<Value = Vec<(u8, Attempt)>> {
         6 => (rare(), any::<bool>())
             .prop_map(|(other_term, proven)| Attempt::Beat { other_term, proven }),
         2 => rare().prop_map(|other_term| Attempt::Release { other_term }),
+        1 => Just(Attempt::Pause),
+        2 => Just(Attempt::Resume),
+        1 => rare().prop_map(|other_term| Attempt::Resign { other_term }),
+        1 => rare().prop_map(|stale| Attempt::Depose { stale }),
     ];
     prop::collection::vec((0..3_u8, attempt), 1..60)
 }
 
 fn request(by: u8, attempt: &Attempt, record: &Record) -> Request {
     let own = |other: bool| term(record.term.get() + u64::from(other));
+    let mark = |stale: bool| {
+        let mark = record.mark();
+        let beat = Beat::new(mark.beat.get() - i64::from(stale));
+        Mark { beat, ..mark }
+    };
     match *attempt {
         Attempt::Observe => Request::Observe,
-        Attempt::Claim { stale, rise, join } => {
-            let mark = record.mark();
-            Request::Claim(Claim {
-                holder: id(by),
-                term: term(
-                    record
-                        .floor
-                        .get()
-                        .saturating_add_signed(i64::from(rise))
-                        .max(1),
-                ),
-                expected: Mark {
-                    beat: Beat::new(mark.beat.get() - i64::from(stale)),
-                    ..mark
-                },
-                join,
-                after: Beat::default(),
-                window: WINDOW,
-            })
-        }
+        Attempt::Claim { stale, rise, join } => Request::Claim(Claim {
+            holder: id(by),
+            term: term(
+                record
+                    .floor
+                    .get()
+                    .saturating_add_signed(i64::from(rise))
+                    .max(1),
+            ),
+            expected: mark(stale),
+            join,
+            after: Beat::default(),
+            window: WINDOW,
+        }),
         Attempt::Beat { other_term, proven } => Request::Beat {
             holder: id(by),
             term: own(other_term),
@@ -76,6 +84,19 @@ fn request(by: u8, attempt: &Attempt, record: &Record) -> Request {
             holder: id(by),
             term: own(other_term),
         },
+        Attempt::Pause => Request::Order(Order::Pause {
+            lasts: None,
+            by: id(by),
+            reason: None,
+        }),
+        Attempt::Resume => Request::Order(Order::Resume),
+        Attempt::Resign { other_term } => Request::Order(Order::Resign {
+            term: own(other_term),
+            to: None,
+        }),
+        Attempt::Depose { stale } => Request::Order(Order::Depose {
+            expected: mark(stale),
+        }),
     }
 }
 
@@ -94,7 +115,7 @@ fn each_step(
             let mut record = Record::ABSENT;
             for (by, attempt) in &attempts {
                 let request = request(*by, attempt, &record);
-                let (after, verdict) = apply(&record, &request, durability);
+                let (after, verdict) = apply(&record, &request, durability, CLOCK);
                 judge(&record, &request, &after, verdict, durability)?;
                 record = after;
             }
@@ -135,10 +156,18 @@ fn nobody_but_its_holder_beats_or_releases_a_record() {
                 Request::Observe => prop_assert_eq!((before, verdict), (after, Verdict::Granted)),
                 Request::Claim(claim) => {
                     let rises = claim.join || claim.term > before.floor;
-                    let granted = claim.expected == before.mark() && rises;
+                    let free = claim.join || before.orders.paused.is_none();
+                    let granted = claim.expected == before.mark() && rises && free;
                     prop_assert_eq!(verdict == Verdict::Granted, granted);
                     prop_assert!(!granted || after.is_held_by(&claim.holder, claim.term));
                 }
+                // An order vacates what stands as it was seen, and makes nobody a holder.
+                Request::Order(Order::Depose { expected }) => {
+                    let held = before.holder().is_some() && before.mark() == *expected;
+                    prop_assert_eq!(verdict == Verdict::Granted, held);
+                    prop_assert!(!held || after.occupancy == Occupancy::Vacant);
+                }
+                Request::Order(_) => prop_assert_eq!(before.mark(), after.mark()),
             }
             if verdict == Verdict::Refused {
                 prop_assert_eq!(before, after, "a refusal changes nothing");
@@ -157,7 +186,7 @@ fn no_counter_is_written_twice() {
         let mut written = BTreeSet::new();
         for (by, attempt) in &attempts {
             let request = request(*by, attempt, &record);
-            let (after, verdict) = apply(&record, &request, Durability::Forgetful);
+            let (after, verdict) = apply(&record, &request, Durability::Forgetful, CLOCK);
             let writes = matches!(request, Request::Claim(_) | Request::Beat { .. });
             if writes && verdict == Verdict::Granted {
                 prop_assert!(written.insert(after.beat), "{:?} again", after.beat);
@@ -241,7 +270,7 @@ fn a_foreign_counter_is_taken_over_by_its_exact_value_and_never_written_again() 
                 (Verdict::Refused, claim(Record::ABSENT.mark())),
                 (Verdict::Granted, claim(record.mark())),
             ] {
-                let (after, verdict) = apply(&record, &request, Durability::Forgetful);
+                let (after, verdict) = apply(&record, &request, Durability::Forgetful, CLOCK);
                 prop_assert_eq!(verdict, by);
                 prop_assert!(verdict == Verdict::Refused || Some(after.beat) != counter);
             }

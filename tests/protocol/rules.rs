@@ -3,28 +3,30 @@
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Candidate, CandidateConfig, Durability, Electorate, Event, Input, Occupancy, Outgoing, Record,
-    Reply, Request, Role, Term, Timestamp, Timing, Verdict, WallMillis, apply,
+    Candidate, CandidateConfig, Durability, Electorate, Event, HostName, Input, Occupancy,
+    Outgoing, Record, Reply, Request, Role, Term, Timestamp, Timing, Verdict, WallMillis, apply,
 };
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
 /// One store, and candidates whose requests take effect at once and are answered after a delay.
-struct Stage {
-    now: Timestamp,
-    record: Record,
-    durability: Durability,
-    clock: WallMillis,
-    players: Vec<Player>,
+pub(crate) struct Stage {
+    pub(crate) now: Timestamp,
+    pub(crate) record: Record,
+    pub(crate) durability: Durability,
+    pub(crate) clock: WallMillis,
+    pub(crate) players: Vec<Player>,
+    /// How many requests were sent.
+    pub(crate) sent: usize,
     answers: Vec<Answer>,
     delay: fn(&Request) -> Duration,
 }
 
-struct Player {
-    candidate: Candidate,
+pub(crate) struct Player {
+    pub(crate) candidate: Candidate,
     wake_at: Timestamp,
-    alive: bool,
-    happened: Vec<(Timestamp, Event)>,
+    pub(crate) alive: bool,
+    pub(crate) happened: Vec<(Timestamp, Event)>,
 }
 
 struct Answer {
@@ -35,21 +37,29 @@ struct Answer {
 }
 
 impl Stage {
-    fn new(durability: Durability) -> Self {
+    pub(crate) fn new(durability: Durability) -> Self {
         Self {
             now: Timestamp::from_nanos(1),
             record: Record::ABSENT,
             durability,
             clock: WallMillis::default(),
             players: Vec::new(),
+            sent: 0,
             answers: Vec::new(),
             delay: |_| Duration::ZERO,
         }
     }
 
-    fn enter(&mut self, name: &str) -> usize {
+    pub(crate) fn enter(&mut self, name: &str) -> usize {
+        self.enter_after(name, Duration::ZERO)
+    }
+
+    /// A candidate that claims nothing before `time` has passed.
+    pub(crate) fn enter_after(&mut self, name: &str, time: Duration) -> usize {
         let candidate = Candidate::new(CandidateConfig {
             id: name.parse().unwrap(),
+            host: HostName::new(&format!("host-of-{name}")).ok(),
+            not_before: self.now + time,
             timing: Timing::default(),
             electorate: Electorate::new(1).unwrap(),
             seed: self.players.len() as u64,
@@ -65,7 +75,7 @@ impl Stage {
     }
 
     /// Lets everything happen that is due within `time`.
-    fn pass(&mut self, time: Duration) {
+    pub(crate) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
             let answer = self.answers.iter().map(|answer| answer.at).min();
@@ -95,7 +105,7 @@ impl Stage {
         self.now = end;
     }
 
-    fn hand_in(&mut self, player: usize, input: Input) {
+    pub(crate) fn hand_in(&mut self, player: usize, input: Input) {
         let one = &mut self.players[player];
         if !one.alive {
             return;
@@ -104,8 +114,9 @@ impl Stage {
         one.wake_at = step.wake_at;
         one.happened
             .extend(step.events.into_iter().map(|event| (self.now, event)));
+        self.sent += step.sends.len();
         for sent in step.sends {
-            let (record, verdict) = apply(&self.record, &sent.request, self.durability);
+            let (record, verdict) = apply(&self.record, &sent.request, self.durability, self.clock);
             self.record = record;
             let reply = Reply {
                 verdict,
@@ -122,11 +133,11 @@ impl Stage {
         }
     }
 
-    fn role(&self, player: usize) -> Role {
+    pub(crate) fn role(&self, player: usize) -> Role {
         self.players[player].candidate.role()
     }
 
-    fn elected(&self, player: usize) -> Option<(Timestamp, Term)> {
+    pub(crate) fn elected(&self, player: usize) -> Option<(Timestamp, Term)> {
         let happened = self.players[player].happened.iter();
         happened.rev().find_map(|(at, event)| match event {
             Event::Elected { term, .. } => Some((*at, *term)),
@@ -134,7 +145,7 @@ impl Stage {
         })
     }
 
-    fn failed_claims(&self, player: usize) -> usize {
+    pub(crate) fn failed_claims(&self, player: usize) -> usize {
         let happened = self.players[player].happened.iter();
         happened
             .filter(|(_, event)| matches!(event, Event::ClaimFailed { .. }))
@@ -142,7 +153,7 @@ impl Stage {
     }
 }
 
-fn window() -> Duration {
+pub(crate) fn window() -> Duration {
     Timing::default().window()
 }
 
@@ -306,7 +317,7 @@ fn a_stranger_neither_beats_nor_releases() {
         };
         let release = Request::Release { holder, term };
         for request in [beat, release] {
-            let (after, verdict) = apply(&stage.record, &request, Durability::Durable);
+            let (after, verdict) = apply(&stage.record, &request, Durability::Durable, stage.clock);
             assert_eq!((after, verdict), (stage.record.clone(), Verdict::Refused));
         }
     }

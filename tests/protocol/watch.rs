@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Beat, Mark, Occupancy, Record, Term, Timestamp, Timing, TimingConfig, Watch,
+    Beat, Mark, Occupancy, Orders, Record, Term, Timestamp, Timing, TimingConfig, Watch,
 };
 use proptest::prelude::*;
 
@@ -27,6 +27,7 @@ fn record(beat: i64, occupancy: Occupancy) -> Record {
         beat: Beat::new(beat),
         unproven: false,
         occupancy,
+        orders: Orders::NONE,
     }
 }
 

@@ -89,13 +89,44 @@ async fn garbage_in_any_field_makes_the_record_unusable_and_is_named() {
         "99999999999999999999",
         &long,
     ];
-    let fields: [(&str, &[&str]); 6] = [
+    let long_pause = format!("-|a|{}", "x".repeat(601));
+    let paused = [
+        "",
+        "-",
+        "-|a",
+        "-||",
+        "|a|",
+        "01|a|",
+        "281474976710657|a|",
+        "-|a b|",
+        "-|a|b c",
+        "-|a|\u{e9}",
+        "-|a|\n",
+        &long_pause,
+        &long,
+    ];
+    let long_host = format!("1|host|{}", "x".repeat(254));
+    let handover = [
+        "",
+        "1|anyone",
+        "0|anyone|",
+        "1|anyone|b",
+        "1|candidate|",
+        "1|host|a b",
+        "1|nobody|b",
+        "9007199254740992|anyone|",
+        &long_host,
+        &long,
+    ];
+    let fields: [(&str, &[&str]); 8] = [
         ("floor", &term),
         ("term", &term),
         ("beat", &beat),
         ("unproven", &flag),
         ("holder", &holder),
         ("window_ns", &window),
+        ("paused", &paused),
+        ("handover", &handover),
     ];
     for (field, values) in fields {
         for value in values {
@@ -110,6 +141,9 @@ async fn garbage_in_any_field_makes_the_record_unusable_and_is_named() {
                 "{value:.30?}"
             );
             assert!(shown.len() < 300, "{} bytes are shown", shown.len());
+        }
+        if matches!(field, "paused" | "handover") {
+            continue;
         }
         server.command(&["FLUSHALL"]);
         let a = Election::new(&server.address(), "a");
@@ -281,6 +315,13 @@ fn nearly_a_number() -> impl Strategy<Value = String> {
     ]
 }
 
+fn nearly_an_order() -> impl Strategy<Value = String> {
+    let first = prop_oneof![Just("-".to_owned()), nearly_a_number()];
+    let second = prop_oneof!["anyone|candidate|host", "[ -~é\n]{0,3}"];
+    let third = prop_oneof![Just(String::new()), "[!-~]{1,3}", "[ -~é\n%]{0,9}"];
+    (first, second, third).prop_map(|(first, second, third)| format!("{first}|{second}|{third}"))
+}
+
 /// Whether the scripts and the parser draw the line between garbage and a record at the same place.
 #[test]
 fn the_scripts_and_the_parser_agree_on_what_is_garbage() {
@@ -297,10 +338,12 @@ fn the_scripts_and_the_parser_agree_on_what_is_garbage() {
         "[0-2]{1,2}",
         prop_oneof!["[ -~]{0,3}", Just("a".to_owned()), Just(String::new())],
         nearly_a_number(),
+        proptest::option::of(nearly_an_order()),
+        proptest::option::of(nearly_an_order()),
     );
     let a = Election::with(&server.address(), &options(), "billing", "a");
     proptest!(ProptestConfig::with_cases(2000), |(fields in fields)| {
-        let (counter, floor, term, beat, unproven, holder, window) = fields;
+        let (counter, floor, term, beat, unproven, holder, window, paused, handover) = fields;
         server.command(&["FLUSHALL"]);
         if let Some(counter) = &counter {
             server.command(&["SET", COUNTER, counter]);
@@ -309,6 +352,11 @@ fn the_scripts_and_the_parser_agree_on_what_is_garbage() {
             "HSET", RECORD, "floor", &floor, "term", &term, "beat", &beat, "unproven", &unproven,
             "holder", &holder, "window_ns", &window,
         ]);
+        for (field, order) in [("paused", paused), ("handover", handover)] {
+            if let Some(order) = order {
+                server.command(&["HSET", RECORD, field, &order]);
+            }
+        }
         let before = contents(&server);
         match runtime.block_on(a.observe()) {
             Ok(_) => {}

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Beat, CandidateId, Claim, Durability, Mark, Occupancy, Record, Request, Term, apply,
+    Beat, CandidateId, Claim, Durability, Mark, Occupancy, Record, Request, Term, WallMillis, apply,
 };
 use proptest::prelude::*;
 
@@ -84,8 +84,12 @@ impl Model {
         }
     }
 
-    fn execute(&mut self, request: &Request) -> (Record, incumbent::protocol::Verdict) {
-        let (record, verdict) = apply(&self.record, request, Durability::Forgetful);
+    fn execute(
+        &mut self,
+        request: &Request,
+        clock: WallMillis,
+    ) -> (Record, incumbent::protocol::Verdict) {
+        let (record, verdict) = apply(&self.record, request, Durability::Forgetful, clock);
         if record != self.record {
             self.named = match &record.occupancy {
                 Occupancy::Held { holder, window } => Some((holder.clone(), *window)),
@@ -174,7 +178,7 @@ fn the_scripts_do_what_the_record_function_does() {
                 }
             };
             let reply = runtime.block_on(candidates[who].execute(&request)).unwrap();
-            let (record, verdict) = model.execute(&request);
+            let (record, verdict) = model.execute(&request, reply.clock);
             prop_assert_eq!(&reply.record, &record, "after {:?}", request);
             prop_assert_eq!(reply.verdict, verdict, "after {:?}", request);
             marks.push(record.mark());

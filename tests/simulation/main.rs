@@ -14,7 +14,7 @@ use simulator::plan::Plan;
 use simulator::run::run;
 
 /// What must have happened at least once for the runs to mean anything.
-const SOMETIMES: [&str; 10] = [
+const SOMETIMES: [&str; 15] = [
     "elections",
     "probations",
     "failed claims",
@@ -24,6 +24,11 @@ const SOMETIMES: [&str; 10] = [
     "losses: tenure ended",
     "losses: suspended",
     "losses: store forgot",
+    "losses: requested",
+    "orders: pause",
+    "orders: resume",
+    "orders: resign",
+    "orders: depose",
     "expirations",
 ];
 

@@ -10,6 +10,7 @@ mod support;
 
 mod fixtures;
 mod model;
+mod orders;
 mod processes;
 mod suite;
 
@@ -19,9 +20,9 @@ use fixtures::Fixture;
 macro_rules! conformance {
     ($store:ident, $fixture:expr) => {
         mod $store {
-            use super::{fixtures::*, suite};
+            use super::{fixtures::*, orders, suite};
 
-            conformance!(@tests $store, $fixture,
+            conformance!(@tests suite, $store, $fixture,
                 does_what_the_record_function_does_on_random_sequences,
                 grants_and_refuses_by_each_guard,
                 of_many_claims_of_one_mark_exactly_one_is_granted,
@@ -36,16 +37,26 @@ macro_rules! conformance {
                 a_counter_that_a_stranger_touched_is_foreign,
                 garbage_is_told_with_its_place_and_spoils_one_election_only,
             );
+            conformance!(@tests orders, $store, $fixture,
+                a_pause_refuses_claims_but_joins_until_it_is_lifted,
+                a_pause_is_over_by_the_clock_of_the_store,
+                a_pause_of_what_was_never_held_leaves_it_absent,
+                an_order_to_resign_names_one_term_and_prefers_its_successor,
+                a_deposition_vacates_exactly_what_was_seen,
+                a_foreign_holder_can_be_deposed,
+                lifting_a_pause_wakes_the_standbys,
+                orders_stand_in_the_history_by_whose_they_are,
+            );
         }
     };
-    (@tests $store:ident, $fixture:expr, $($claim:ident,)*) => {
+    (@tests $suite:ident, $store:ident, $fixture:expr, $($claim:ident,)*) => {
         $(
             #[test]
             fn $claim() {
                 let place = concat!(
                     "--test store_conformance ", stringify!($store), "::", stringify!($claim)
                 );
-                super::run(suite::$claim($fixture, place));
+                super::run($suite::$claim($fixture, place));
             }
         )*
     };

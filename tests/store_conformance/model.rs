@@ -1,6 +1,8 @@
 //! What a record must be after each thing that can happen to it.
 
-use incumbent::protocol::{Beat, Durability, Occupancy, Record, Request, Verdict, apply};
+use incumbent::protocol::{
+    Beat, Durability, Occupancy, Record, Request, Verdict, WallMillis, apply,
+};
 
 /// A record, and the counter that strangers may have changed beside it.
 #[derive(Clone, Debug)]
@@ -20,7 +22,7 @@ impl Model {
         }
     }
 
-    /// The record as a store must show it.
+    /// The record as a store must show it, but for pauses that are over.
     pub(crate) fn record(&self) -> Record {
         let expected = match &self.written.occupancy {
             Occupancy::Held { .. } => Some(self.written.beat),
@@ -38,13 +40,20 @@ impl Model {
         }
     }
 
-    pub(crate) fn execute(&mut self, request: &Request) -> Verdict {
-        let (after, verdict) = apply(&self.record(), request, self.durability);
+    /// Carries out a request that met the store when its clock showed `clock`, and returns what the store
+    /// must answer.
+    pub(crate) fn execute(&mut self, request: &Request, clock: WallMillis) -> (Verdict, Record) {
+        let (after, verdict) = apply(&self.record(), request, self.durability, clock);
         if verdict == Verdict::Granted && *request != Request::Observe {
-            self.counter = after.holder().map(|_| after.beat);
-            self.written = after;
+            if matches!(after.occupancy, Occupancy::Foreign { .. }) {
+                // An order leaves the stranger's counter where it is.
+                self.written.orders = after.orders.clone();
+            } else {
+                self.counter = after.holder().map(|_| after.beat);
+                self.written = after.clone();
+            }
         }
-        verdict
+        (verdict, after)
     }
 
     /// A stranger sets, or deletes, the counter.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Beat, CandidateId, Claim, Durability, ElectionName, Identity, Mark, Occupancy, Record, Reply,
-    Request, Shape, Term, Verdict,
+    Beat, CandidateId, Claim, Durability, ElectionName, HostName, Identity, Mark, Occupancy, Order,
+    Reason, Record, Reply, Request, Shape, Successor, Term, Verdict, WallMillis,
 };
 use incumbent::store::{Change, Store};
 use proptest::prelude::*;
@@ -125,6 +125,18 @@ enum Happening {
     Release {
         own_term: bool,
     },
+    Pause {
+        lasts_ms: Option<u64>,
+        reason: Option<String>,
+    },
+    Resume,
+    Resign {
+        own_term: bool,
+        to: u8,
+    },
+    Depose {
+        aim: Aim,
+    },
     Touch(Touch),
     Forget,
 }
@@ -169,7 +181,7 @@ fn happenings() -> impl Strategy<Value = Vec<(u8, Happening)>> {
         1 => (-1..2_i64).prop_map(|near| (1 << 60) + near),
     ];
     let claim = (
-        aim,
+        aim.clone(),
         prop_oneof![4 => 1..100_i8, 1 => -2..1_i8],
         any::<bool>(),
         after,
@@ -189,18 +201,39 @@ fn happenings() -> impl Strategy<Value = Vec<(u8, Happening)>> {
         1 => prop_oneof![Just(i64::MAX), Just(i64::MIN), Just(0), Just(1 << 60)].prop_map(Touch::Set),
     ];
     let own = prop_oneof![5 => Just(true), 1 => Just(false)];
+    // Those that are over at once, or after a step or two, are as good as none.
+    let lasts = prop_oneof![
+        Just(None),
+        Just(Some(0)),
+        (1..20_u64).prop_map(Some),
+        Just(Some(3_600_000)),
+        Just(Some(u64::MAX)),
+    ];
     let happening = prop_oneof![
         2 => Just(Happening::Observe),
         6 => claim,
         6 => (own.clone(), any::<bool>())
             .prop_map(|(own_term, proven)| Happening::Beat { own_term, proven }),
-        3 => own.prop_map(|own_term| Happening::Release { own_term }),
+        3 => own.clone().prop_map(|own_term| Happening::Release { own_term }),
+        1 => (lasts, prop::option::of("[^\\pC]{1,40}"))
+            .prop_map(|(lasts_ms, reason)| Happening::Pause { lasts_ms, reason }),
+        1 => Just(Happening::Resume),
+        2 => (own, 0..3_u8).prop_map(|(own_term, to)| Happening::Resign { own_term, to }),
+        1 => aim.prop_map(|aim| Happening::Depose { aim }),
         2 => touch.prop_map(Happening::Touch),
         1 => Just(Happening::Forget),
     ];
     // Mostly the same candidate, so that what needs a holder finds it.
     let by = prop_oneof![3 => Just(0_u8), 1 => 1..3_u8];
     prop::collection::vec((by, happening), 1..40)
+}
+
+fn successor(number: u8) -> Option<Successor> {
+    match number {
+        0 => None,
+        1 => Some(Successor::Candidate("b".parse().expect("a valid id"))),
+        _ => Some(Successor::Host(HostName::new("a-host").expect("a name"))),
+    }
 }
 
 fn request(
@@ -219,6 +252,26 @@ fn request(
             shifted(record.term.get(), 1)
         }
     };
+    let aimed = |aim: &Aim| {
+        let mark = record.mark();
+        match aim {
+            Aim::Exact => mark,
+            Aim::Beat(by) => Mark {
+                beat: Beat::new(mark.beat.get().wrapping_add(i64::from(*by))),
+                ..mark
+            },
+            Aim::Term(by) => Mark {
+                term: shifted(mark.term.get(), *by),
+                ..mark
+            },
+            Aim::Shape(shape) => Mark {
+                shape: *shape,
+                ..mark
+            },
+            Aim::Earlier(index) if !earlier.is_empty() => *index.get(earlier),
+            Aim::Earlier(_) => mark,
+        }
+    };
     Some(match happening {
         Happening::Observe => Request::Observe,
         Happening::Claim {
@@ -228,24 +281,7 @@ fn request(
             after,
             window_ms,
         } => {
-            let mark = record.mark();
-            let expected = match aim {
-                Aim::Exact => mark,
-                Aim::Beat(by) => Mark {
-                    beat: Beat::new(mark.beat.get().wrapping_add(i64::from(*by))),
-                    ..mark
-                },
-                Aim::Term(by) => Mark {
-                    term: shifted(mark.term.get(), *by),
-                    ..mark
-                },
-                Aim::Shape(shape) => Mark {
-                    shape: *shape,
-                    ..mark
-                },
-                Aim::Earlier(index) if !earlier.is_empty() => *index.get(earlier),
-                Aim::Earlier(_) => mark,
-            };
+            let expected = aimed(aim);
             Request::Claim(Claim {
                 holder: who.id().clone(),
                 // A candidate claims no term of zero.
@@ -265,6 +301,20 @@ fn request(
             holder: who.id().clone(),
             term: number(*own_term),
         },
+        Happening::Pause { lasts_ms, reason } => Request::Order(Order::Pause {
+            lasts: lasts_ms.map(Duration::from_millis),
+            by: who.id().clone(),
+            reason: reason.as_ref().and_then(|text| Reason::new(text).ok()),
+        }),
+        Happening::Resume => Request::Order(Order::Resume),
+        Happening::Resign { own_term, to } => Request::Order(Order::Resign {
+            // Nobody leads a term of zero.
+            term: number(*own_term).max(term(1)),
+            to: successor(*to),
+        }),
+        Happening::Depose { aim } => Request::Order(Order::Depose {
+            expected: aimed(aim),
+        }),
         Happening::Touch(_) | Happening::Forget => return None,
     })
 }
@@ -290,18 +340,12 @@ pub(crate) async fn does_what_the_record_function_does_on_random_sequences(
             match (&happening, request(who, &happening, &before, &earlier)) {
                 (_, Some(request)) => {
                     earlier.push(before.mark());
-                    let verdict = model.execute(&request);
                     let store = users[step % users.len()].as_ref();
                     let reply = store.execute(&election, who, &request).await;
                     let reply = reply.map_err(|error| TestCaseError::fail(error.to_string()))?;
+                    let expected = model.execute(&request, reply.clock);
                     let told = (reply.verdict, reply.record);
-                    prop_assert_eq!(
-                        told,
-                        (verdict, model.record()),
-                        "step {}: {:?}",
-                        step,
-                        request
-                    );
+                    prop_assert_eq!(told, expected, "step {}: {:?}", step, request);
                 }
                 (Happening::Touch(touch), None) => {
                     let mut touched = model.clone();
@@ -327,7 +371,8 @@ pub(crate) async fn does_what_the_record_function_does_on_random_sequences(
             let store = users[(step + 1) % users.len()].as_ref();
             let seen = store.inspect(&election).await;
             let seen = seen.map_err(|error| TestCaseError::fail(error.to_string()))?;
-            prop_assert_eq!(seen.record, model.record(), "inspected after step {}", step);
+            let expected = model.record().seen_at(seen.clock);
+            prop_assert_eq!(seen.record, expected, "inspected after step {}", step);
         }
         Ok(())
     };
@@ -681,7 +726,7 @@ pub(crate) async fn a_counter_that_a_stranger_touched_is_foreign(fixture: impl F
     let (a, election) = (who("a"), name("touched"));
     let mut model = Model::new(store.durability());
     let first = claim(&a, 3, Record::ABSENT.mark());
-    model.execute(&first);
+    model.execute(&first, WallMillis::ZERO);
     granted(store, &election, &a, &first).await;
     for counter in [Some(Beat::new(99)), None, Some(Beat::new(-1))] {
         model.touch(counter);

@@ -124,7 +124,7 @@ pub fn redis(bytes: &[u8]) -> bool {
         || answer.history.is_ok_and(|n| n > 0)
 }
 
-/// Rows of a database. The bytes spell nine values: a letter for the type, a length, and so many bytes.
+/// Rows of a database. The bytes spell eleven values: a letter for the type, a length, and so many bytes.
 #[cfg(feature = "sqlite")]
 pub fn rows(mut bytes: &[u8]) -> bool {
     use rusqlite::types::Value;
@@ -132,7 +132,7 @@ pub fn rows(mut bytes: &[u8]) -> bool {
     thread_local! {
         static ROWS: fuzzing::sqlite::Rows = fuzzing::sqlite::Rows::new().expect("SQLite opens");
     }
-    let values: [Value; 9] = std::array::from_fn(|_| {
+    let values: [Value; 11] = std::array::from_fn(|_| {
         let Some(([kind, length], rest)) = bytes.split_first_chunk() else {
             return Value::Null;
         };

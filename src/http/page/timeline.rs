@@ -121,8 +121,10 @@ fn draw(html: &mut String, stretch: &Stretch<'_>, other: bool) {
         ),
     );
     let mark = match term.ended {
-        Some(Ending::Stalled | Ending::Displaced | Ending::Forgotten) => Some("lost"),
-        Some(Ending::Released) => Some("handover"),
+        Some(Ending::Stalled | Ending::Displaced | Ending::Forgotten | Ending::Deposed) => {
+            Some("lost")
+        }
+        Some(Ending::Released | Ending::Requested) => Some("handover"),
         None => None,
     };
     if let Some(class) = mark {

@@ -23,6 +23,10 @@ fn entries(text: &str) -> Vec<HistoryEntry> {
                     "foreign" => Change::ClaimedForeign,
                     "joined" => Change::Joined,
                     "released" => Change::Released,
+                    "asked" => Change::AskedToResign,
+                    "deposed" => Change::Deposed,
+                    "paused" => Change::Paused,
+                    "resumed" => Change::Resumed,
                     other => panic!("no change is called {other}"),
                 },
             }
@@ -142,4 +146,40 @@ fn the_oldest_terms_are_cut_off() {
     let view = merged(1, &[Some("1 a1 absent, 5 a1 released, 7 b2 vacant")]);
     assert_eq!(view.terms.len(), 1);
     assert_eq!(view.terms[0].term.get(), 2);
+}
+
+#[test]
+fn orders_end_terms_for_their_own_reasons_and_are_told_once_however_many_stores_tell() {
+    let first = "1 a1 absent, 4 o1 asked, 5 a1 released, 7 b2 vacant, 8 o2 paused, 9 o2 resumed, \
+                 12 o2 paused, 30 p2 deposed, 31 c3 vacant";
+    let second = "1 a1 absent, 4 o1 asked, 5 a1 released, 7 b2 vacant, 8 o2 paused, 9 o2 resumed, \
+                  13 o2 paused, 30 p2 deposed, 31 c3 vacant";
+    let third = "1 a1 absent, 5 a1 released, 7 b2 vacant, 14 o2 paused, 31 c3 stalled";
+    let stores = [Some(first), Some(second), Some(third)];
+    check(
+        &stores,
+        &[
+            "c3 31-… leads",
+            "b2 7-30 deposed gap 1s",
+            "a1 1-5 requested gap 2s",
+        ],
+    );
+    let orders: Vec<String> = merged(100, &stores)
+        .orders
+        .iter()
+        .map(|order| {
+            let (word, by) = (order_word(order.change).unwrap(), order.by.id());
+            format!("{} {by} {word} on {}", order.at.get() / 1000, order.stores)
+        })
+        .collect();
+    assert_eq!(
+        orders,
+        [
+            "30 p deposed on 2",
+            "12 o paused on 3",
+            "9 o resumed on 2",
+            "8 o paused on 2",
+            "4 o asked-to-resign on 2",
+        ]
+    );
 }

@@ -1,6 +1,7 @@
 //! What an operator reads, as a table: what each store says, and what is made of it.
 
 use super::*;
+use crate::protocol::Orders;
 use crate::protocol::Record;
 use crate::store::Presence;
 
@@ -67,6 +68,7 @@ fn inspection(said: &str) -> Inspection {
             beat: Beat::new(10),
             unproven,
             occupancy,
+            orders: Orders::NONE,
         },
         clock: WallMillis::new(10_000).unwrap(),
         holder: identity,

@@ -172,7 +172,7 @@ impl Candidate {
         }
     }
 
-    fn stop(&mut self, now: Timestamp, why: LossReason, step: &mut Step) {
+    pub(super) fn stop(&mut self, now: Timestamp, why: LossReason, step: &mut Step) {
         let hurry = now + self.timing.margin();
         let Phase::Tenure {
             term,

@@ -15,13 +15,14 @@
 
 mod claiming;
 mod leading;
+mod orders;
 mod standby;
 
 use std::time::Duration;
 
 use super::{
-    Beat, CandidateId, Electorate, Record, Reply, Request, StoreIndex, Term, Timestamp, Timing,
-    Verdict, WallMillis, Watch,
+    Beat, CandidateId, Electorate, HostName, Orders, Record, Reply, Request, StoreIndex, Term,
+    Timestamp, Timing, Verdict, WallMillis, Watch,
 };
 
 /// What a candidate is made of.
@@ -29,6 +30,10 @@ use super::{
 pub struct CandidateConfig {
     /// Its id. It must be new: no two candidacies ever share one.
     pub id: CandidateId,
+    /// The host by which an operator may name it as a successor.
+    pub host: Option<HostName>,
+    /// Before when it claims nothing: whoever was asked to resign sits out a window.
+    pub not_before: Timestamp,
     /// Its timing.
     pub timing: Timing,
     /// How many stores there are.
@@ -111,6 +116,8 @@ pub enum LossReason {
     Unhealthy,
     /// The leader left on its own account.
     Resigned,
+    /// An operator asked the leader to resign.
+    Requested,
     /// The store lost its data, and another candidate came first.
     StoreForgot,
 }
@@ -123,6 +130,7 @@ impl std::fmt::Display for LossReason {
             Self::Suspended => "the process stood still past its tenure",
             Self::Unhealthy => "the work is not healthy",
             Self::Resigned => "resigned",
+            Self::Requested => "an operator asked the leader to resign",
             Self::StoreForgot => "the store lost its data, and another candidate came first",
         })
     }
@@ -155,7 +163,8 @@ pub struct Outgoing {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Event {
-    /// A store's record is held by somebody else than before, or by nobody.
+    /// A store's record is held by somebody else than before, or by nobody, or other orders stand
+    /// beside it.
     Saw {
         /// The store.
         store: StoreIndex,
@@ -249,6 +258,8 @@ pub enum Prospect {
     Open,
     /// So many stores are held by others that no majority is left.
     Held,
+    /// So many stores are paused by an operator, or held, that no majority is left.
+    Paused,
     /// So many stores do not answer that no majority is left.
     Unreachable,
 }
@@ -265,6 +276,8 @@ pub enum Prospect {
 ///
 /// let mut candidate = Candidate::new(CandidateConfig {
 ///     id: "a".parse()?,
+///     host: None,
+///     not_before: Timestamp::ZERO,
 ///     timing: Timing::default(),
 ///     electorate: Electorate::new(1)?,
 ///     seed: 1,
@@ -274,9 +287,10 @@ pub enum Prospect {
 /// let mut now = Timestamp::from_nanos(1);
 /// let mut step = candidate.handle(now, Input::Tick);
 /// while let Some(sent) = step.sends.pop() {
-///     let (after, verdict) = apply(&record, &sent.request, Durability::Durable);
+///     let clock = WallMillis::default();
+///     let (after, verdict) = apply(&record, &sent.request, Durability::Durable, clock);
 ///     record = after;
-///     let reply = Reply { verdict, record: record.clone(), clock: WallMillis::default() };
+///     let reply = Reply { verdict, record: record.clone(), clock };
 ///     step = candidate.handle(now, Input::Replied { store: sent.store, id: sent.id, result: Ok(reply) });
 /// }
 /// assert_eq!(candidate.role(), Role::Leading);
@@ -285,6 +299,7 @@ pub enum Prospect {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Candidate {
     id: CandidateId,
+    host: Option<HostName>,
     timing: Timing,
     electorate: Electorate,
     stores: Vec<StoreView>,
@@ -425,11 +440,12 @@ impl Candidate {
         }
         Self {
             id: config.id,
+            host: config.host,
             timing: config.timing,
             electorate: config.electorate,
             stores,
             phase: Phase::Standby {
-                not_before: Timestamp::ZERO,
+                not_before: config.not_before,
             },
             next_request: 0,
             jitter: config.seed,
@@ -562,25 +578,6 @@ impl Candidate {
         self.stale_replies
     }
 
-    /// What to expect, for a campaign that does not wait.
-    #[must_use]
-    pub fn prospect(&self) -> Prospect {
-        if !matches!(self.phase, Phase::Standby { .. }) {
-            return Prospect::Open;
-        }
-        let possible = |lost: usize| self.electorate.size() - lost >= self.electorate.majority();
-        let count = |is: fn(&StoreView) -> bool| self.stores.iter().filter(|view| is(view)).count();
-        let held = count(|view| !view.failing && view.watch.is_held());
-        let failing = count(|view| view.failing);
-        if !possible(held) {
-            Prospect::Held
-        } else if !possible(held + failing) {
-            Prospect::Unreachable
-        } else {
-            Prospect::Open
-        }
-    }
-
     /// Lets everything happen that only the passing of time brings about.
     fn pass_time(&mut self, now: Timestamp, step: &mut Step) {
         // R4: what takes longer than op_timeout counts as failed, so a late grant elects nobody.
@@ -680,6 +677,7 @@ impl Candidate {
                     view.acknowledged = view.acknowledged.max(Some(pending.sent));
                 }
                 self.acknowledged(now, step);
+                self.obey(now, step);
             }
             (Kind::Beat { .. }, Verdict::Refused) => {
                 let view = &mut self.stores[store.get()];
@@ -884,10 +882,12 @@ fn holding(
     Term,
     Option<CandidateId>,
     std::mem::Discriminant<super::Occupancy>,
+    Orders,
 ) {
     (
         record.term,
         record.holder().cloned(),
         std::mem::discriminant(&record.occupancy),
+        record.orders.clone(),
     )
 }

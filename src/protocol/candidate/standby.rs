@@ -78,7 +78,8 @@ impl Candidate {
             .filter_map(|store| {
                 let view = &self.stores[store.get()];
                 let mark = view.watch.claimable(now, &self.timing)?;
-                (!view.awaits(Kind::Release)).then_some((store, mark))
+                let barred = view.awaits(Kind::Release) || self.is_barred(view, now);
+                (!barred).then_some((store, mark))
             })
             .collect();
         if claimable.len() < self.electorate.majority() {

@@ -54,7 +54,10 @@ use super::registry::Registry;
 use super::{
     Examination, HistoryEntry, Inspection, Store, StoreError, StoreFuture, StoreOptions, WakeUps,
 };
-use crate::protocol::{Claim, Durability, ElectionName, Identity, Mark, Reply, Request, Shape};
+use crate::protocol::{
+    Claim, Durability, ElectionName, Handover, Identity, Mark, Order, Pause, Reply, Request, Shape,
+    WallMillis,
+};
 
 /// The longest key prefix, in bytes.
 const MAX_PREFIX: usize = 200;
@@ -192,6 +195,11 @@ impl RedisStore {
                 self.call(&script::RELEASE, &with_history, &arguments)
                     .await?
             }
+            Request::Order(order) => {
+                let arguments = order_arguments(who, keys.events.clone(), order);
+                let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+                self.call(&script::ORDER, &with_history, &arguments).await?
+            }
         };
         self.reader(&keys).reply(value)
     }
@@ -287,13 +295,7 @@ impl Store for RedisStore {
 
 /// The arguments of `claim.lua`, in its order.
 fn claim_arguments(who: String, claim: &Claim) -> [String; 10] {
-    let Mark { term, beat, shape } = claim.expected;
-    let (shape, counter) = match shape {
-        Shape::Absent => ("absent", None),
-        Shape::Vacant => ("vacant", None),
-        Shape::Held => ("held", None),
-        Shape::Foreign(counter) => ("foreign", counter),
-    };
+    let [shape, term, beat, counter] = mark_arguments(claim.expected);
     [
         who,
         claim.holder.to_string(),
@@ -301,12 +303,63 @@ fn claim_arguments(who: String, claim: &Claim) -> [String; 10] {
         claim.first_beat().to_string(),
         claim.window.as_nanos().to_string(),
         flag(claim.join).to_owned(),
+        shape,
+        term,
+        beat,
+        counter,
+    ]
+}
+
+/// The arguments of `order.lua`, in its order.
+fn order_arguments(who: String, channel: String, order: &Order) -> Vec<String> {
+    let (word, details) = match order {
+        Order::Pause { lasts, by, reason } => {
+            let lasts = match lasts {
+                // No clock reads more than that many milliseconds.
+                Some(lasts) => lasts
+                    .as_millis()
+                    .min(WallMillis::MAX.get().into())
+                    .to_string(),
+                None => "-".to_owned(),
+            };
+            let pause = Pause {
+                until: None,
+                by: by.clone(),
+                reason: reason.clone(),
+            };
+            let text = pause.to_string();
+            let by_and_reason = text.strip_prefix("-|").unwrap_or(&text);
+            ("pause", vec![lasts, by_and_reason.to_owned()])
+        }
+        Order::Resume => ("resume", Vec::new()),
+        Order::Resign { term, to } => {
+            let handover = Handover {
+                term: *term,
+                to: to.clone(),
+            };
+            ("resign", vec![term.to_string(), handover.to_string()])
+        }
+        Order::Depose { expected } => ("depose", mark_arguments(*expected).to_vec()),
+    };
+    let mut arguments = vec![who, channel, word.to_owned()];
+    arguments.extend(details);
+    arguments
+}
+
+/// What a record is expected to be: its shape, term and beat, and a foreign counter or nothing.
+fn mark_arguments(Mark { term, beat, shape }: Mark) -> [String; 4] {
+    let (shape, counter) = match shape {
+        Shape::Absent => ("absent", None),
+        Shape::Vacant => ("vacant", None),
+        Shape::Held => ("held", None),
+        Shape::Foreign(counter) => ("foreign", counter),
+    };
+    let counter = counter.map(|counter| counter.to_string());
+    [
         shape.to_owned(),
         term.to_string(),
         beat.to_string(),
-        counter
-            .map(|counter| counter.to_string())
-            .unwrap_or_default(),
+        counter.unwrap_or_default(),
     ]
 }
 

@@ -131,6 +131,10 @@ fn change_of(word: &str) -> Option<Change> {
         "claimed-foreign" => Change::ClaimedForeign,
         "joined" => Change::Joined,
         "released" => Change::Released,
+        "paused" => Change::Paused,
+        "resumed" => Change::Resumed,
+        "asked-to-resign" => Change::AskedToResign,
+        "deposed" => Change::Deposed,
         _ => return None,
     })
 }

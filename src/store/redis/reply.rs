@@ -3,6 +3,7 @@
 //! The scripts judge a record by the same rules before they write to it (`scripts/record.lua`); here
 //! the judgement is made again, and given words.
 
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use redis::Value;
 
 use super::keys::Keys;
 use crate::protocol::{
-    Beat, CandidateId, Occupancy, Record, Reply, Term, Timing, Verdict, WallMillis,
+    Beat, CandidateId, Handover, Occupancy, Orders, Record, Reply, Term, Timing, Verdict,
+    WallMillis,
 };
 use crate::store::StoreError;
 
@@ -57,6 +59,7 @@ impl Reader<'_> {
         for field in &mut fields {
             *field = self.text(items.next())?;
         }
+        let orders = self.orders(items)?;
         if fields.iter().all(Option::is_none) {
             return Ok(Record {
                 occupancy: match counter {
@@ -66,6 +69,7 @@ impl Reader<'_> {
                         window: Duration::ZERO,
                     },
                 },
+                orders,
                 ..Record::ABSENT
             });
         }
@@ -97,7 +101,30 @@ impl Reader<'_> {
             beat,
             unproven,
             occupancy,
+            orders,
         })
+    }
+
+    fn orders(&self, items: &mut Items) -> Result<Orders, StoreError> {
+        let paused = self.text(items.next())?;
+        let handover = self.text(items.next())?;
+        Ok(Orders {
+            paused: self.order("paused", paused, "until|by|reason")?,
+            handover: self.order("handover", handover, "term|kind|successor")?,
+        })
+    }
+
+    fn order<T: FromStr>(
+        &self,
+        field: &str,
+        text: Option<String>,
+        expected: &str,
+    ) -> Result<Option<T>, StoreError> {
+        text.map(|text| {
+            let order = text.parse();
+            order.map_err(|_| self.garbled(&self.keys.record, field, &text, expected))
+        })
+        .transpose()
     }
 
     /// The verdict, or `None` when the script could not read the record.
@@ -251,9 +278,13 @@ impl Reader<'_> {
 /// What is left of a list.
 pub(super) type Items = std::vec::IntoIter<Value>;
 
+/// The longest message of a release.
+const MAX_MESSAGE: usize = 512;
+
 /// The message of a release: the vacant record and the server's clock, or `None` when it is not one.
 pub(super) fn release(message: &[u8]) -> Option<(Record, WallMillis)> {
-    let mut fields = std::str::from_utf8(message).ok()?.split(' ');
+    let short = Some(message).filter(|message| message.len() <= MAX_MESSAGE)?;
+    let mut fields = std::str::from_utf8(short).ok()?.split(' ');
     let mut next = || canonical(fields.next()?);
     let (floor, term, beat, unproven, clock) = (next()?, next()?, next()?, next()?, next()?);
     let record = Record {
@@ -266,6 +297,13 @@ pub(super) fn release(message: &[u8]) -> Option<(Record, WallMillis)> {
             _ => return None,
         },
         occupancy: Occupancy::Vacant,
+        orders: Orders {
+            paused: None,
+            handover: match fields.next() {
+                None => None,
+                Some(text) => Some(text.parse::<Handover>().ok()?),
+            },
+        },
     };
     let clock = WallMillis::new(clock)?;
     fields.next().is_none().then_some((record, clock))

@@ -12,13 +12,12 @@ pub(super) struct Script {
 }
 
 macro_rules! script {
-    ($file:literal) => {
+    ($($file:literal),+) => {
         LazyLock::new(|| {
             // Every script begins by reading the record.
             let text = concat!(
                 include_str!("scripts/record.lua"),
-                "\n",
-                include_str!(concat!("scripts/", $file))
+                $("\n", include_str!(concat!("scripts/", $file))),+
             );
             Script {
                 text,
@@ -29,9 +28,11 @@ macro_rules! script {
 }
 
 pub(super) static OBSERVE: LazyLock<Script> = script!("observe.lua");
-pub(super) static CLAIM: LazyLock<Script> = script!("claim.lua");
+pub(super) static CLAIM: LazyLock<Script> = script!("changes.lua", "claim.lua");
 pub(super) static BEAT: LazyLock<Script> = script!("beat.lua");
-pub(super) static RELEASE: LazyLock<Script> = script!("release.lua");
+pub(super) static RELEASE: LazyLock<Script> = script!("changes.lua", "release.lua");
+/// Orders are rare: a server learns this one when it is first called.
+pub(super) static ORDER: LazyLock<Script> = script!("changes.lua", "order.lua");
 pub(super) static INSPECT: LazyLock<Script> = script!("inspect.lua");
 
 /// Teaches a server all scripts, in one round trip. A server that refuses to learn, for want of a

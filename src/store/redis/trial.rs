@@ -100,6 +100,7 @@ impl RedisStore {
                     Request::Beat { .. } => "heartbeat",
                     Request::Release { .. } => "release",
                     Request::Observe => "observation",
+                    Request::Order(_) => "order",
                 };
                 return Err(self.unexpected(format!("a {what} on a scratch election was refused")));
             }

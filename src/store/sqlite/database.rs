@@ -5,17 +5,17 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 
 use super::notes::{self, Unnoted};
 use super::patience::{Patience, boot_time};
-use super::record_row::{ElectionRow, Fields, RELEASED, change_from, signed};
+use super::record_row::{ElectionRow, Fields, change_from, change_word, signed};
 use super::schema;
 use super::trouble::{Place, Trouble};
 use super::wake::WakeFile;
 use super::witness::FileIds;
 use crate::protocol::{
-    Durability, ElectionName, Identity, Occupancy, Record, Reply, Request, Term, Timestamp,
-    Verdict, WallMillis, apply,
+    Durability, ElectionName, Identity, Record, Reply, Request, Term, Timestamp, Verdict,
+    WallMillis, apply,
 };
 use crate::store::memory::wall_clock;
-use crate::store::{HistoryEntry, Inspection, Presence};
+use crate::store::{Change, HistoryEntry, Inspection, Presence, is_free};
 
 /// A connection to the database, and which files it has open.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ impl Database {
     ) -> Result<Reply, Trouble> {
         let clock = wall_clock();
         if *request == Request::Observe {
-            let record = read(&self.connection, election)?.record;
+            let record = read(&self.connection, election)?.record.seen_at(clock);
             if notes::are_due(&self.connection, election, who, clock)? {
                 self.unnoted.add(election, who);
             }
@@ -116,16 +116,16 @@ impl Database {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut row = read(&transaction, election)?;
-        let before = row.record.mark().shape;
-        let (record, verdict) = apply(&row.record, request, Durability::Durable);
-        row.record = record;
+        let (record, verdict) = apply(&row.record, request, Durability::Durable, clock);
+        let before = std::mem::replace(&mut row.record, record);
+        let mut change = None;
         if verdict == Verdict::Granted {
-            notes::write(
+            change = notes::write(
                 &transaction,
                 election,
                 who,
                 request,
-                before,
+                &before,
                 &mut row,
                 clock,
             )?;
@@ -138,19 +138,17 @@ impl Database {
         } else {
             transaction.rollback()?;
         }
-        if verdict == Verdict::Granted {
-            match request {
-                Request::Claim(_) | Request::Beat { .. } => {
-                    let until = boot_time() + row.record.window();
-                    self.granted_until = self.granted_until.max(until);
-                }
-                Request::Release { .. } => {
-                    if let Err(error) = WakeFile::touch(&self.path) {
-                        tracing::debug!(path = %self.path.display(), %error, "cannot wake other processes");
-                    }
-                }
-                Request::Observe => {}
-            }
+        if verdict == Verdict::Granted
+            && let Request::Claim(_) | Request::Beat { .. } = request
+        {
+            let until = boot_time() + row.record.window();
+            self.granted_until = self.granted_until.max(until);
+        }
+        if change.is_some_and(Change::wakes)
+            && is_free(&row.record)
+            && let Err(error) = WakeFile::touch(&self.path)
+        {
+            tracing::debug!(path = %self.path.display(), %error, "cannot wake other processes");
         }
         Ok(Reply {
             verdict,
@@ -229,7 +227,7 @@ impl Database {
         }
         candidates.sort_by(|a, b| a.identity.cmp(&b.identity));
         Ok(Inspection {
-            record: row.record,
+            record: row.record.seen_at(clock),
             clock,
             holder: row.identity,
             since: row.since,
@@ -302,17 +300,21 @@ impl Database {
     ) -> Result<Vec<(ElectionName, Record, WallMillis)>, Trouble> {
         let last = self.last_change()?;
         let mut select = self.connection.prepare_cached(
-            "SELECT DISTINCT election FROM history WHERE id > ?1 AND id <= ?2 AND change = ?3",
+            "SELECT DISTINCT election FROM history WHERE id > ?1 AND id <= ?2 AND change IN (?3, ?4, ?5)",
         )?;
+        let [released, resumed, deposed] =
+            [Change::Released, Change::Resumed, Change::Deposed].map(change_word);
         let names: Vec<String> = select
-            .query_map(params![*seen, last, RELEASED], |row| row.get(0))?
+            .query_map(params![*seen, last, released, resumed, deposed], |row| {
+                row.get(0)
+            })?
             .collect::<Result<_, _>>()?;
         *seen = last;
         let clock = wall_clock();
         let mut released = Vec::new();
         for name in names.iter().filter_map(|name| ElectionName::new(name).ok()) {
-            let record = read(&self.connection, &name)?.record;
-            if record.occupancy == Occupancy::Vacant {
+            let record = read(&self.connection, &name)?.record.seen_at(clock);
+            if is_free(&record) {
                 released.push((name, record, clock));
             }
         }

@@ -42,7 +42,7 @@ use self::witness::Witness;
 use self::worker::Worker;
 use super::memory::wall_clock;
 use super::{Examination, HistoryEntry, Inspection, Store, StoreError, StoreFuture, WakeUps};
-use crate::protocol::{Durability, ElectionName, Identity, Record, Reply, Request};
+use crate::protocol::{Durability, ElectionName, Identity, Record, Reply, Request, Verdict};
 
 /// A store in an SQLite file, for electing among the processes of one host.
 ///
@@ -133,10 +133,10 @@ impl Store for SqliteStore {
         let (election, who, request) = (election.clone(), who.clone(), request.clone());
         Box::pin(async move {
             let subscribers = Arc::clone(&self.subscribers);
-            let release = matches!(request, Request::Release { .. });
+            let releases = matches!(request, Request::Release { .. } | Request::Order(_));
             self.ask(move |database| {
                 let reply = database.execute(&election, &who, &request)?;
-                if release {
+                if releases && reply.verdict == Verdict::Granted {
                     subscribers.tell(&election, &reply.record, reply.clock);
                 }
                 Ok(reply)

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::record_row::{ElectionRow, change_word, signed};
 use super::trouble::Trouble;
-use crate::protocol::{Claim, ElectionName, Identity, Request, Shape, Term, WallMillis};
+use crate::protocol::{ElectionName, Identity, Record, Request, Term, WallMillis};
 use crate::store::Change;
 
 /// How many changes of an election are kept.
@@ -53,48 +53,43 @@ impl Unnoted {
     }
 }
 
-/// Writes a granted request down: the record, who campaigns, and what has changed.
+/// Writes a granted request down: the record, who campaigns, and what has changed. Returns the change.
 pub(super) fn write(
     connection: &Connection,
     election: &ElectionName,
     who: &Identity,
     request: &Request,
-    before: Shape,
+    before: &Record,
     row: &mut ElectionRow,
     clock: WallMillis,
-) -> Result<(), Trouble> {
-    let change = match request {
-        Request::Observe => return Ok(()),
+) -> Result<Option<Change>, Trouble> {
+    let change = Change::made_by(request, before);
+    match request {
+        Request::Observe => return Ok(None),
         Request::Beat { .. } => {
             if are_due(connection, election, who, clock)? {
                 note_candidate(connection, election, who, clock)?;
             }
-            None
         }
-        Request::Claim(Claim { join, .. }) => {
+        Request::Claim(_) => {
             row.identity = Some(who.clone());
             row.since = Some(clock);
-            Some(match (join, before) {
-                (true, _) => Change::Joined,
-                (false, Shape::Absent) => Change::ClaimedAbsent,
-                (false, Shape::Vacant) => Change::ClaimedVacant,
-                (false, Shape::Held) => Change::ClaimedStalled,
-                (false, Shape::Foreign(_)) => Change::ClaimedForeign,
-            })
         }
-        Request::Release { .. } => {
-            row.identity = None;
-            row.since = None;
-            forget_candidate(connection, election, who)?;
-            Some(Change::Released)
-        }
-    };
-    row.changed = Some(clock);
+        Request::Release { .. } => forget_candidate(connection, election, who)?,
+        Request::Order(_) => {}
+    }
+    if row.record.holder().is_none() {
+        row.identity = None;
+        row.since = None;
+    }
+    if row.record.mark() != before.mark() {
+        row.changed = Some(clock);
+    }
     row.write(connection, election)?;
     if let Some(change) = change {
         note_change(connection, election, row.record.term, who, change, clock)?;
     }
-    Ok(())
+    Ok(change)
 }
 
 /// Whether the note that `who` campaigns is missing or old.

@@ -8,7 +8,7 @@ use rusqlite::{Row, params};
 
 use super::trouble::Trouble;
 use crate::protocol::{
-    Beat, CandidateId, ElectionName, Identity, Occupancy, Record, Term, Timing, WallMillis,
+    Beat, CandidateId, ElectionName, Identity, Occupancy, Orders, Record, Term, Timing, WallMillis,
 };
 use crate::store::Change;
 
@@ -31,12 +31,15 @@ impl ElectionRow {
     };
 
     pub(super) const SELECT: &str = "SELECT floor, term, beat, unproven, holder, window_ns, identity, \
-         since_ms, changed_ms FROM election WHERE name = ?1";
+         since_ms, changed_ms, paused, handover FROM election WHERE name = ?1";
 
     const REPLACE: &str = "INSERT INTO election (name, floor, term, beat, unproven, holder, window_ns, \
-         identity, since_ms, changed_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+         identity, since_ms, changed_ms, paused, handover) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
          ON CONFLICT (name) DO UPDATE SET floor = ?2, term = ?3, beat = ?4, unproven = ?5, holder = ?6, \
-         window_ns = ?7, identity = ?8, since_ms = ?9, changed_ms = ?10";
+         window_ns = ?7, identity = ?8, since_ms = ?9, changed_ms = ?10, paused = ?11, handover = ?12";
+
+    const DELETE: &str = "DELETE FROM election WHERE name = ?1";
 
     pub(super) fn read(row: &Row<'_>, election: &ElectionName) -> Result<Self, Trouble> {
         let fields = Fields {
@@ -55,6 +58,8 @@ impl ElectionRow {
             (window <= Timing::MAX_WINDOW).then_some(window)
         })?;
         let occupancy = match (holder, window) {
+            // A row that has a pause only: nobody ever held the election.
+            (None, None) if floor == Term::ZERO => Occupancy::Absent,
             (None, None) => Occupancy::Vacant,
             (Some(holder), Some(window)) => Occupancy::Held { holder, window },
             (None, Some(_)) => return Err(fields.garbled("holder", &"NULL", "set with window_ns")),
@@ -73,6 +78,11 @@ impl ElectionRow {
                     _ => None,
                 })?,
                 occupancy,
+                orders: Orders {
+                    paused: fields.text("paused", "until|by|reason", |text| text.parse().ok())?,
+                    handover: fields
+                        .text("handover", "term|kind|successor", |text| text.parse().ok())?,
+                },
             },
             identity: fields.text("identity", "id|host|pid|version", |text| text.parse().ok())?,
             since: millis("since_ms")?,
@@ -93,6 +103,12 @@ impl ElectionRow {
             ),
             Occupancy::Absent | Occupancy::Vacant | Occupancy::Foreign { .. } => (None, None),
         };
+        if self.record == Record::ABSENT {
+            connection
+                .prepare_cached(Self::DELETE)?
+                .execute([election.as_str()])?;
+            return Ok(());
+        }
         connection.prepare_cached(Self::REPLACE)?.execute(params![
             election.as_str(),
             signed(self.record.floor.get()),
@@ -104,6 +120,12 @@ impl ElectionRow {
             self.identity.as_ref().map(ToString::to_string),
             self.since.map(|at| signed(at.get())),
             self.changed.map(|at| signed(at.get())),
+            self.record.orders.paused.as_ref().map(ToString::to_string),
+            self.record
+                .orders
+                .handover
+                .as_ref()
+                .map(ToString::to_string),
         ])?;
         Ok(())
     }
@@ -218,12 +240,13 @@ pub(super) const fn change_word(change: Change) -> &'static str {
         Change::ClaimedStalled => "claimed-stalled",
         Change::ClaimedForeign => "claimed-foreign",
         Change::Joined => "joined",
-        Change::Released => RELEASED,
+        Change::Released => "released",
+        Change::Paused => "paused",
+        Change::Resumed => "resumed",
+        Change::AskedToResign => "asked-to-resign",
+        Change::Deposed => "deposed",
     }
 }
-
-/// The word of [`Change::Released`], which wake-ups look for.
-pub(super) const RELEASED: &str = "released";
 
 pub(super) fn change_from(word: &str) -> Option<Change> {
     [
@@ -233,6 +256,10 @@ pub(super) fn change_from(word: &str) -> Option<Change> {
         Change::ClaimedForeign,
         Change::Joined,
         Change::Released,
+        Change::Paused,
+        Change::Resumed,
+        Change::AskedToResign,
+        Change::Deposed,
     ]
     .into_iter()
     .find(|change| change_word(*change) == word)

@@ -1,4 +1,4 @@
--- Version 1. Times are milliseconds since the epoch by this host's clock; they decide nothing.
+-- Version 2. Times are milliseconds since the epoch by this host's clock; they decide nothing.
 
 CREATE TABLE election (
     name       TEXT PRIMARY KEY NOT NULL,
@@ -10,7 +10,9 @@ CREATE TABLE election (
     window_ns  INTEGER, -- the holder's window; NULL when vacant
     identity   TEXT,    -- the holder for people: id|host|pid|version
     since_ms   INTEGER, -- when the holder was granted the record
-    changed_ms INTEGER  -- the last claim, heartbeat or release
+    changed_ms INTEGER, -- the last claim, heartbeat, release or deposition
+    paused     TEXT,    -- until|by|reason; a row without a floor holds nothing else
+    handover   TEXT     -- term|kind|successor
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE candidate (

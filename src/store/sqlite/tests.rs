@@ -156,7 +156,7 @@ async fn a_database_of_another_program_or_a_newer_version_is_refused() {
         .pragma_update(None, "user_version", 7)
         .expect("a newer version");
     let error = message(observe(&SqliteStore::open(path, TIMEOUT)).await);
-    assert_says(&error, &["schema version 7", "knows version 1", "upgrade"]);
+    assert_says(&error, &["schema version 7", "knows version 2", "upgrade"]);
     connection
         .pragma_update(None, "application_id", 5)
         .expect("another program");
@@ -492,4 +492,35 @@ async fn a_crowd_of_candidates_and_a_long_history_are_capped() {
     let history = store.history(&billing(), 5000).await.expect("it reads");
     assert_eq!(history.len(), 1000);
     assert_eq!(history[0].change, crate::store::Change::ClaimedAbsent);
+}
+
+/// What version 1 of the schema held is kept, and takes orders.
+#[tokio::test]
+async fn a_database_of_the_first_version_is_brought_up_to_date() {
+    let Scratch { path, .. } = &scratch();
+    elect(&SqliteStore::open(path, TIMEOUT)).await;
+    let connection = rusqlite::Connection::open(path).expect("it opens");
+    connection
+        .execute_batch(
+            "ALTER TABLE election DROP COLUMN paused; ALTER TABLE election DROP COLUMN handover; \
+             PRAGMA user_version = 1",
+        )
+        .expect("version 1 had neither");
+    let store = SqliteStore::open(path, TIMEOUT);
+    let seen = observe(&store).await.expect("it reads").record;
+    assert_eq!(seen.holder(), Some(who("a").id()));
+    let pause = Request::Order(crate::protocol::Order::Pause {
+        lasts: None,
+        by: who("op").id().clone(),
+        reason: None,
+    });
+    let reply = store.execute(&billing(), &who("op"), &pause).await;
+    let paused = reply.expect("an order is answered").record;
+    assert!(paused.orders.paused.is_some());
+    let again = SqliteStore::open(path, TIMEOUT);
+    assert_eq!(observe(&again).await.expect("it reads").record, paused);
+    let version: i64 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .expect("a version");
+    assert_eq!(version, 2);
 }

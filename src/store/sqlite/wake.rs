@@ -16,8 +16,8 @@ use rustix::io::Errno;
 use tokio::sync::mpsc;
 
 use super::witness::beside;
-use crate::protocol::{ElectionName, Occupancy, Record, WallMillis};
-use crate::store::WakeUps;
+use crate::protocol::{ElectionName, Record, WallMillis};
+use crate::store::{WakeUps, is_free};
 
 type Sender = mpsc::Sender<(Record, WallMillis)>;
 
@@ -40,9 +40,9 @@ impl Subscribers {
         all.is_empty()
     }
 
-    /// Passes a vacant record on to those who wait for it.
+    /// Passes a record that is free to be claimed on to those who wait for it.
     pub(super) fn tell(&self, election: &ElectionName, record: &Record, clock: WallMillis) {
-        if record.occupancy != Occupancy::Vacant {
+        if !is_free(record) {
             return;
         }
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);

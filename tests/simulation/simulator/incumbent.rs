@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Candidate, CandidateConfig, Durability, Electorate, Event, Input, LossReason, Occupancy,
-    Opening, Record, Reply, Request, RequestId, Role, StoreIndex, Timestamp, Timing, WallMillis,
-    apply,
+    Candidate, CandidateConfig, Durability, Electorate, Event, HostName, Input, LossReason,
+    Occupancy, Opening, Order, Record, Reply, Request, RequestId, Role, StoreIndex, Timestamp,
+    Timing, WallMillis, apply,
 };
 
+use super::operator::Operator;
 use super::party::{Birth, Lease, Notice, Party, Reaction, Server, Stimulus, Turn};
 
 pub(crate) struct Contender {
@@ -15,6 +16,8 @@ pub(crate) struct Contender {
     stores: usize,
     /// When it last did anything: what it hands on to the next campaign was seen by then.
     last: Timestamp,
+    /// Whether an operator has asked it to resign: the next one of its slot sits out a window.
+    asked: bool,
     /// Whether the texts of notices are wanted.
     verbose: bool,
 }
@@ -28,11 +31,15 @@ impl Contender {
         verbose: bool,
     ) -> Self {
         let openings = predecessor.map_or_else(Vec::new, Self::openings);
+        let asked = predecessor.filter(|before| before.asked);
+        let not_before = asked.map_or(Timestamp::ZERO, |before| before.last + timing.window());
         Self {
             candidate: Candidate::new(CandidateConfig {
                 id: format!("c{}.{}", birth.slot, birth.incarnation)
                     .parse()
                     .expect("a valid id"),
+                host: HostName::new(&format!("h{}", birth.slot)).ok(),
+                not_before,
                 timing,
                 electorate,
                 seed: birth.seed,
@@ -40,6 +47,7 @@ impl Contender {
             }),
             stores: electorate.size(),
             last: Timestamp::ZERO,
+            asked: false,
             verbose,
         }
     }
@@ -61,6 +69,56 @@ impl Contender {
 
 fn index(store: usize) -> StoreIndex {
     StoreIndex(u8::try_from(store).expect("few stores"))
+}
+
+/// Who takes part: those who want to lead, and those who give orders.
+pub(crate) enum Player {
+    Contender(Box<Contender>),
+    Operator(Box<Operator>),
+}
+
+impl Player {
+    pub(crate) fn contender(&self) -> Option<&Contender> {
+        match self {
+            Self::Contender(contender) => Some(contender),
+            Self::Operator(_) => None,
+        }
+    }
+}
+
+impl Party for Player {
+    type Request = Request;
+    type Reply = Reply;
+    type Server = Keeping;
+
+    fn name(&self) -> String {
+        match self {
+            Self::Contender(contender) => contender.name(),
+            Self::Operator(_) => "operator".to_owned(),
+        }
+    }
+
+    fn handle(&mut self, now: Timestamp, stimulus: Stimulus<Reply>) -> Reaction<Request> {
+        match self {
+            Self::Contender(contender) => contender.handle(now, stimulus),
+            Self::Operator(operator) => operator.handle(now, stimulus),
+        }
+    }
+
+    fn lease(&self) -> Option<Lease> {
+        self.contender()?.lease()
+    }
+
+    fn is_done(&self) -> bool {
+        match self {
+            Self::Contender(contender) => contender.is_done(),
+            Self::Operator(operator) => operator.is_done(),
+        }
+    }
+
+    fn last_will(&self) -> Vec<(usize, Request)> {
+        self.contender().map_or_else(Vec::new, Party::last_will)
+    }
 }
 
 impl Party for Contender {
@@ -90,6 +148,7 @@ impl Party for Contender {
         };
         self.last = now;
         let step = self.candidate.handle(now, input);
+        self.asked |= step.events.iter().any(is_asked);
         assert!(
             step.sends.len() <= 2 * self.stores,
             "{} sends {} requests in one step",
@@ -140,6 +199,11 @@ impl Party for Contender {
     }
 }
 
+fn is_asked(event: &Event) -> bool {
+    let requested = LossReason::Requested;
+    matches!(event, Event::Stopping { reason, .. } if *reason == requested)
+}
+
 fn notice(event: &Event, verbose: bool) -> Notice {
     let (turn, heading) = match event {
         Event::Saw { .. } => (Turn::Other, "saw"),
@@ -161,6 +225,7 @@ fn notice(event: &Event, verbose: bool) -> Notice {
                 LossReason::Suspended => "losses: suspended",
                 LossReason::StoreForgot => "losses: store forgot",
                 LossReason::Resigned => "losses: resigned",
+                LossReason::Requested => "losses: requested",
                 _ => "losses: other",
             },
         ),
@@ -204,7 +269,8 @@ impl Server for Keeping {
     type Reply = Reply;
 
     fn execute(&mut self, wall_ms: u64, request: &Request) -> (Reply, bool) {
-        let (record, verdict) = apply(&self.record, request, self.durability);
+        let clock = WallMillis::new(wall_ms).expect("a clock of this age");
+        let (record, verdict) = apply(&self.record, request, self.durability, clock);
         if record != self.record {
             if self.past.len() == Self::PAST {
                 self.past.remove(0);
@@ -214,11 +280,16 @@ impl Server for Keeping {
         let reply = Reply {
             verdict,
             record: self.record.clone(),
-            clock: WallMillis::new(wall_ms).expect("a clock of this age"),
+            clock,
         };
-        let released = matches!(request, Request::Release { .. })
-            && verdict == incumbent::protocol::Verdict::Granted;
-        (reply, released)
+        let frees = matches!(
+            request,
+            Request::Release { .. } | Request::Order(Order::Resume | Order::Depose { .. })
+        );
+        let free =
+            self.record.occupancy == Occupancy::Vacant && self.record.orders.paused.is_none();
+        let woken = frees && free && verdict == incumbent::protocol::Verdict::Granted;
+        (reply, woken)
     }
 
     fn writes(request: &Request) -> bool {

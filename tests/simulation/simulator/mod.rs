@@ -19,6 +19,7 @@ pub(crate) mod fault;
 pub(crate) mod history;
 pub(crate) mod incumbent;
 pub(crate) mod network;
+pub(crate) mod operator;
 pub(crate) mod party;
 pub(crate) mod plan;
 pub(crate) mod random;

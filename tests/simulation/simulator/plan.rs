@@ -18,13 +18,18 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) durabilities: Vec<Durability>,
     pub(crate) ahead_ms: Vec<u64>,
+    /// Of each slot: first the candidates, and then the operators.
     pub(crate) timings: Vec<Timing>,
+    /// How many slots give orders.
+    pub(crate) operators: usize,
     pub(crate) clocks: Vec<LocalClock>,
     pub(crate) kept: Vec<bool>,
     pub(crate) starts: Vec<Nanos>,
     pub(crate) network: Network,
     pub(crate) work: Work,
     pub(crate) faults: Vec<(Nanos, Fault)>,
+    /// When the last fault strikes and the last order is given, apart from those that are late.
+    pub(crate) end: Nanos,
     /// When the last fault is over.
     pub(crate) calm: Nanos,
     /// Whether a store goes back to older data: `S1` is not promised then.
@@ -35,7 +40,8 @@ impl Plan {
     pub(crate) fn from_seed(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let stores = *random.pick(&[1, 1, 1, 3, 3, 3, 5]);
-        let slots = 2 + random.below(6);
+        let operators = *random.pick(&[0, 0, 1, 2]);
+        let slots = 2 + random.below(6) + operators;
         let timings = timings(&mut random, slots);
         let forgetful = random.within(0..10);
         let durabilities: Vec<Durability> = (0..stores)
@@ -65,8 +71,10 @@ impl Plan {
             network: weather(&mut random, interval, window),
             work,
             faults: Vec::new(),
+            end: 0,
             calm: 0,
             rolls_back: false,
+            operators,
             timings,
         };
         plan.draw_faults(&mut random, interval, window);
@@ -94,6 +102,7 @@ impl Plan {
                 random.within(0..2 * pace)
             };
         }
+        self.end = end;
         self.calm = end + 4 * window;
         if self.rolls_back {
             // A store that lost the last term is numbered by its clock, and by those of the others.

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use incumbent::protocol::{Electorate, Timing};
+use incumbent::protocol::{Electorate, Order, Request, Timestamp, Timing};
 
 use super::checker::{Violation, check, seconds};
 use super::history::History;
-use super::incumbent::{Contender, Keeping, longest_window};
+use super::incumbent::{Contender, Keeping, Player, longest_window};
 use super::network::Network;
+use super::operator::Operator;
 use super::plan::{Plan, nanos};
 use super::world::{Setting, Spawn, Work, World};
 use super::{MILLI, Nanos};
@@ -26,7 +27,7 @@ pub(crate) struct Outcome {
     pub(crate) transcript: Option<Vec<String>>,
 }
 
-pub(crate) fn world_of(plan: &Plan, transcript: bool) -> World<Contender> {
+pub(crate) fn world_of(plan: &Plan, transcript: bool) -> World<Player> {
     let electorate = Electorate::new(plan.durabilities.len()).expect("1, 3 or 5 stores");
     let servers = plan.durabilities.iter().copied().map(Keeping::new);
     let setting = Setting {
@@ -46,8 +47,17 @@ pub(crate) fn world_of(plan: &Plan, transcript: bool) -> World<Contender> {
         transcript,
     };
     let timings: Vec<Timing> = plan.timings.clone();
-    let spawn: Spawn<Contender> = Box::new(move |birth, before| {
-        Contender::new(birth, timings[birth.slot], electorate, before, transcript)
+    let contenders = timings.len() - plan.operators;
+    let ends: Vec<Timestamp> = plan.clocks.iter().map(|clock| clock.at(plan.end)).collect();
+    let spawn: Spawn<Player> = Box::new(move |birth, before| {
+        let timing = timings[birth.slot];
+        if birth.slot >= contenders {
+            let operator = Operator::new(birth, ends[birth.slot], timing, electorate);
+            return Player::Operator(Box::new(operator));
+        }
+        let before = before.and_then(Player::contender);
+        let contender = Contender::new(birth, timing, electorate, before, transcript);
+        Player::Contender(Box::new(contender))
     });
     let mut world = World::new(setting, spawn);
     for (at, fault) in &plan.faults {
@@ -103,8 +113,10 @@ pub(crate) fn patience(plan: &Plan) -> Nanos {
 }
 
 /// After the last fault a leader must act, and stay.
-fn settle(plan: &Plan, world: &mut World<Contender>) -> Option<String> {
+fn settle(plan: &Plan, world: &mut World<Player>) -> Option<String> {
     let calm = plan.calm;
+    // Nobody leads while an operator does not want it.
+    world.ask_all(&Request::Order(Order::Resume));
     world.set_network(Network {
         slowest: 20 * MILLI,
         ..Network::QUIET

@@ -259,6 +259,14 @@ impl<P: Party> World<P> {
         self.network = network;
     }
 
+    /// Has every store carry out a request at this moment.
+    pub(crate) fn ask_all(&mut self, request: &P::Request) {
+        for shelf in &mut self.shelves {
+            let wall_ms = EPOCH_MS + self.now / MILLI + shelf.ahead_ms - shelf.back_ms;
+            shelf.server.execute(wall_ms, request);
+        }
+    }
+
     /// Lets time pass until `end`.
     pub(crate) fn run_until(&mut self, end: Nanos) {
         while let Some(Reverse((at, id))) = self.queue.peek().copied() {

@@ -8,10 +8,11 @@
 -- ARGV[7]   the shape it expects            ARGV[8]   the term it expects
 -- ARGV[9]   the beat it expects             ARGV[10]  the foreign counter it expects, or nothing
 -- reply     that of record.lua
--- guard     the record is exactly what the claimant expects, and the term rises or joins
+-- guard     the record is exactly what the claimant expects, and the term rises or joins; while the
+--           election is paused, joins only
 
 local found = record
-if absent then record = { '0', '0', '0', '0', '', '0' } end
+if absent then record = { '0', '0', '0', '0', '', '0', record[PAUSED], record[HANDOVER] } end
 
 local function refused()
   record = found
@@ -22,6 +23,7 @@ if shape == 'foreign' and (counter or '') ~= ARGV[10] then return refused() end
 local joins = ARGV[6] == '1'
 local rises = not at_most(ARGV[3], record[FLOOR])
 if not (joins or rises) then return refused() end
+if record[PAUSED] and not joins then return refused() end
 
 -- The counter comes first: a server that cannot take it refuses the whole script before anything is
 -- written.
@@ -40,9 +42,11 @@ redis.call('HSET', KEYS[2], 'floor', record[FLOOR], 'term', record[TERM], 'beat'
   'unproven', record[UNPROVEN], 'holder', record[HOLDER], 'window_ns', record[WINDOW],
   'identity', ARGV[1], 'since', clock, 'changed', clock)
 counter = ARGV[4]
+if record[HANDOVER] then
+  redis.call('HDEL', KEYS[2], 'handover')
+  record[HANDOVER] = false
+end
 
 local change = 'claimed-' .. (shape == 'held' and 'stalled' or shape)
--- The history is for people: an election goes on without it. It is cut when a whole node of it can go.
-redis.pcall('XADD', KEYS[4], 'MAXLEN', '~', 1000, '*', 'at', clock, 'term', record[TERM],
-  'holder', ARGV[1], 'change', joins and 'joined' or change)
+note_change(joins and 'joined' or change)
 return reply(GRANTED)

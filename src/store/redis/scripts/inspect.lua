@@ -11,9 +11,9 @@ if seen.err then return failure(seen, KEYS[3]) end
 
 local answer = reply(GRANTED)
 -- An identity has up to 1,000 bytes.
-answer[10] = details[1] and string.sub(details[1], 1, 1024)
-answer[11] = details[2] and string.sub(details[2], 1, MAX_TEXT)
-answer[12] = details[3] and string.sub(details[3], 1, MAX_TEXT)
+answer[12] = details[1] and string.sub(details[1], 1, 1024)
+answer[13] = details[2] and string.sub(details[2], 1, MAX_TEXT)
+answer[14] = details[3] and string.sub(details[3], 1, MAX_TEXT)
 for i, text in ipairs(seen) do seen[i] = string.sub(text, 1, 1024) end
-answer[13] = seen
+answer[15] = seen
 return answer

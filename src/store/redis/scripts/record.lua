@@ -1,13 +1,16 @@
 -- Reads the record of one election and judges it. Every script of an election begins with this text.
 --
 -- KEYS[1]  K              string  the heartbeat counter, present only while the election is held
--- KEYS[2]  {K}:record     hash    the rest of the record
+-- KEYS[2]  {K}:record     hash    the rest of the record, and what operators have ordered
 -- KEYS[3]  {K}:candidates zset    who campaigns, by when it was last seen
 --
--- Every reply is { verdict, clock, counter, floor, term, beat, unproven, holder, window_ns, ... }:
+-- Every reply is { verdict, clock, counter, floor, term, beat, unproven, holder, window_ns, paused, handover,
+-- ... }:
 --   verdict  1 granted, 0 refused, 2 the record cannot be read, 3 a key has the wrong type
 --   clock    the server's time in milliseconds, as text
---   the record as it is afterwards, each field as text or nil
+--   the record as it is afterwards, each field as text or nil:
+--     paused    until|by|reason      nobody is elected until then, in ms, or until it is lifted: -
+--     handover  term|kind|successor  the leader of that term is asked to resign
 -- and for a key of the wrong type { 3, clock, key, type }.
 --
 -- A record that cannot be read is answered here and never written to, each field cut to a length that
@@ -15,7 +18,8 @@
 -- number of Lua is not exact.
 
 local GRANTED, REFUSED, UNREADABLE, MISTYPED = 1, 0, 2, 3
-local FLOOR, TERM, BEAT, UNPROVEN, HOLDER, WINDOW = 1, 2, 3, 4, 5, 6
+local FLOOR, TERM, BEAT, UNPROVEN, HOLDER, WINDOW, PAUSED, HANDOVER = 1, 2, 3, 4, 5, 6, 7, 8
+local MAX_ORDER, MAX_REASON, MAX_CLOCK, LAST_EXACT = 1024, 600, '281474976710656', '1152921504606846975'
 local MAX_TEXT, CANDIDATES, REMEMBERED_MS = 256, 1000, 60000
 local MAX_TERM, MAX_BEAT, MAX_WINDOW_NS = '9007199254740991', '4611686018427387904', '86400000000000'
 local MAX_COUNTER, MIN_COUNTER = '9223372036854775807', '9223372036854775808'
@@ -26,7 +30,8 @@ local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local clock = string.format('%.0f', now_ms)
 local counter = redis.pcall('GET', KEYS[1])
-local record = redis.pcall('HMGET', KEYS[2], 'floor', 'term', 'beat', 'unproven', 'holder', 'window_ns')
+local record = redis.pcall('HMGET', KEYS[2], 'floor', 'term', 'beat', 'unproven', 'holder', 'window_ns',
+  'paused', 'handover')
 
 -- What to answer to a read that failed: which key has the wrong type, or the error itself.
 local function failure(failed, key)
@@ -50,8 +55,22 @@ local function is_natural(text, limit)
 end
 
 -- An id holds printable ASCII but " \ { | }, and no blank.
-local function is_holder(text)
-  return text and #text <= 200 and not find(text, '[^\33\35-\91%]\94-\122\126]')
+local function is_word(text, longest)
+  return text and #text <= longest and not find(text, '[^\33\35-\91%]\94-\122\126]')
+end
+local function is_holder(text) return is_word(text, 200) end
+
+local function is_pause(text)
+  local ends, by, reason = string.match(text, '^([^|]*)|([^|]*)|(.*)$')
+  return ends and (ends == '-' or is_natural(ends, MAX_CLOCK)) and by ~= '' and is_holder(by)
+    and #reason <= MAX_REASON and not find(reason, '[^\33-\126]')
+end
+
+local function is_handover(text)
+  local term, kind, to = string.match(text, '^([^|]*)|([^|]*)|(.*)$')
+  if not term or term == '0' or not is_natural(term, MAX_TERM) then return false end
+  if kind == 'anyone' then return to == '' end
+  return to ~= '' and ((kind == 'candidate' and is_holder(to)) or (kind == 'host' and is_word(to, 253)))
 end
 
 local absent = not (record[FLOOR] or record[TERM] or record[BEAT] or record[UNPROVEN]
@@ -65,6 +84,8 @@ local readable = (not counter or is_natural(counter, MAX_COUNTER)
       and (record[UNPROVEN] == '0' or record[UNPROVEN] == '1')
       and is_holder(record[HOLDER])
       and is_natural(record[WINDOW], MAX_WINDOW_NS)))
+  and (not record[PAUSED] or is_pause(record[PAUSED]))
+  and (not record[HANDOVER] or is_handover(record[HANDOVER]))
 
 local function reply(verdict)
   return { verdict, clock, counter, unpack(record) }
@@ -72,8 +93,16 @@ end
 
 if not readable then
   counter = counter and string.sub(counter, 1, MAX_TEXT)
-  for i = FLOOR, WINDOW do record[i] = record[i] and string.sub(record[i], 1, MAX_TEXT) end
+  for i = FLOOR, HANDOVER do
+    record[i] = record[i] and string.sub(record[i], 1, i < PAUSED and MAX_TEXT or MAX_ORDER)
+  end
   return reply(UNREADABLE)
+end
+
+-- A pause that is over is none.
+if record[PAUSED] then
+  local ends = string.match(record[PAUSED], '^[^|]*')
+  if ends ~= '-' and at_most(ends, clock) then record[PAUSED] = false end
 end
 
 -- absent, vacant, held, or foreign: a counter that differs from the record's, stands where there is no

@@ -6,9 +6,6 @@
 -- ARGV[3]  its term                      ARGV[4]  the channel {K}:events
 -- reply    that of record.lua
 -- guard    the record is held, by this id, under this term
---
--- The message is `floor term beat unproven clock`: all of a vacant record, so that a standby can claim
--- it without asking first.
 
 if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then
   return refuse()
@@ -20,12 +17,8 @@ redis.call('HSET', KEYS[2], 'holder', '', 'window_ns', '0', 'changed', clock)
 redis.call('HDEL', KEYS[2], 'identity', 'since')
 counter, record[HOLDER], record[WINDOW] = false, '', '0'
 
--- The history is for people: an election goes on without it. It is cut when a whole node of it can go.
-redis.pcall('XADD', KEYS[4], 'MAXLEN', '~', 1000, '*', 'at', clock, 'term', record[TERM],
-  'holder', ARGV[1], 'change', 'released')
+note_change('released')
 -- Who goes on campaigning is noted again by its next observation.
 redis.pcall('ZREM', KEYS[3], ARGV[1])
--- A hint: whoever may not publish leaves the standbys to their polls.
-redis.pcall('PUBLISH', ARGV[4], record[FLOOR] .. ' ' .. record[TERM] .. ' ' .. record[BEAT] .. ' '
-  .. record[UNPROVEN] .. ' ' .. clock)
+wake(ARGV[4])
 return reply(GRANTED)

@@ -1,0 +1,35 @@
+//! A pause in words.
+
+use super::date_and_time;
+use crate::protocol::Pause;
+
+/// By whom an election is paused, until when, and why: what follows "paused".
+///
+/// # Examples
+///
+/// ```
+/// use incumbent::observe::pause_in_words;
+/// use incumbent::protocol::{Pause, Reason, WallMillis};
+///
+/// let pause = Pause {
+///     until: WallMillis::new(1_795_167_000_000),
+///     by: "alice@db1".parse()?,
+///     reason: Some(Reason::new("new disks")?),
+/// };
+/// let words = pause_in_words(&pause);
+/// assert_eq!(words, "by alice@db1 until 2026-11-20T09:30:00Z: new disks");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn pause_in_words(pause: &Pause) -> String {
+    let until = pause.until.map_or_else(
+        || " until it is resumed".to_owned(),
+        |until| {
+            let (date, time) = date_and_time(until);
+            format!(" until {date}T{time}Z")
+        },
+    );
+    let reason = pause.reason.as_ref();
+    let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+    format!("by {}{until}{reason}", pause.by)
+}

@@ -1,0 +1,84 @@
+//! What operators have ordered, and what else a standby has to expect.
+
+use super::{Candidate, LossReason, Phase, Prospect, Step, StoreView};
+use crate::protocol::{HostName, Pause, Record, Timestamp};
+
+impl StoreView {
+    /// The pause that its record showed last.
+    fn paused(&self) -> Option<&Pause> {
+        self.watch.record()?.orders.paused.as_ref()
+    }
+}
+
+impl Candidate {
+    /// What to expect, for a campaign that does not wait.
+    #[must_use]
+    pub fn prospect(&self) -> Prospect {
+        if !matches!(self.phase, Phase::Standby { .. }) {
+            return Prospect::Open;
+        }
+        let possible = |lost: usize| self.electorate.size() - lost >= self.electorate.majority();
+        let count = |is: fn(&StoreView) -> bool| self.stores.iter().filter(|view| is(view)).count();
+        let held = count(|view| !view.failing && view.watch.is_held());
+        let barred =
+            count(|view| !view.failing && (view.watch.is_held() || view.paused().is_some()));
+        let failing = count(|view| view.failing);
+        if !possible(held) {
+            Prospect::Held
+        } else if !possible(barred) {
+            Prospect::Paused
+        } else if !possible(barred + failing) {
+            Prospect::Unreachable
+        } else {
+            Prospect::Open
+        }
+    }
+
+    /// The pause that keeps everybody from being elected, if so many stores are paused that no majority
+    /// is left.
+    #[must_use]
+    pub fn pause(&self) -> Option<&Pause> {
+        let mut pauses = self.stores.iter().filter_map(StoreView::paused);
+        let spare = self.electorate.size() - self.electorate.majority();
+        pauses.nth(spare)
+    }
+
+    /// Whether an order keeps us from claiming what would be claimable: a pause does until a poll shows
+    /// that it is over, another's preference until the record stood still for a window.
+    pub(super) fn is_barred(&self, view: &StoreView, now: Timestamp) -> bool {
+        let host = self.host.as_ref().map(HostName::as_str);
+        let preferred = view.watch.record().and_then(Record::preferred);
+        let another = preferred.is_some_and(|successor| !successor.is(&self.id, host));
+        view.paused().is_some() || (another && !view.watch.stands_still(now, &self.timing))
+    }
+
+    /// Does what an operator asks of the holder of this term, once a majority of the stores says so: an
+    /// order that reached fewer has not been given.
+    pub(super) fn obey(&mut self, now: Timestamp, step: &mut Step) {
+        let Some(term) = self.term() else {
+            return;
+        };
+        let asks = |view: &&StoreView| {
+            view.watch.record().is_some_and(|record| {
+                record.is_held_by(&self.id, term) && record.is_asked_to_resign()
+            })
+        };
+        if self.stores.iter().filter(asks).count() < self.electorate.majority() {
+            return;
+        }
+        match self.phase {
+            Phase::Tenure { .. } => self.stop(now, LossReason::Requested, step),
+            Phase::Probation { term, .. } => {
+                self.fail(now, term, step);
+                // Who is asked to resign sits out a window, so that somebody else comes first.
+                self.phase = Phase::Standby {
+                    not_before: now + self.timing.window(),
+                };
+            }
+            Phase::Standby { .. }
+            | Phase::Claiming { .. }
+            | Phase::Releasing { .. }
+            | Phase::Done => {}
+        }
+    }
+}

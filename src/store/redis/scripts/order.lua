@@ -1,0 +1,63 @@
+-- Order: carries out what an operator orders.
+--
+-- KEYS     those of record.lua
+-- KEYS[4]  {K}:history
+-- ARGV[1]  the identity of the operator   ARGV[2]  the channel {K}:events
+-- ARGV[3]  which order, and after it
+--   pause    ARGV[4] for how many ms, or - until it is lifted; ARGV[5] by|reason
+--   resume
+--   resign   ARGV[4] the term; ARGV[5] the handover: term|kind|successor
+--   depose   ARGV[4] the shape, ARGV[5] the term, ARGV[6] the beat, ARGV[7] the foreign counter expected
+-- reply    that of record.lua
+-- guard    pause, resume: none; resign: the record is held under the term; depose: the record is held,
+--          and exactly what the operator expects
+
+local order = ARGV[3]
+
+if order == 'pause' then
+  local until_ms = '-'
+  if ARGV[4] ~= '-' then
+    until_ms = string.format('%.0f', now_ms + ARGV[4])
+    if not at_most(until_ms, MAX_CLOCK) then until_ms = MAX_CLOCK end
+  end
+  record[PAUSED] = until_ms .. '|' .. ARGV[5]
+  redis.call('HSET', KEYS[2], 'paused', record[PAUSED])
+  note_change('paused')
+
+elseif order == 'resume' then
+  redis.call('HDEL', KEYS[2], 'paused')
+  if record[PAUSED] then
+    record[PAUSED] = false
+    note_change('resumed')
+    wake(ARGV[2])
+  end
+
+elseif order == 'resign' then
+  if shape ~= 'held' or record[TERM] ~= ARGV[4] then return refuse() end
+  record[HANDOVER] = ARGV[5]
+  redis.call('HSET', KEYS[2], 'handover', record[HANDOVER])
+  note_change('asked-to-resign')
+
+elseif order == 'depose' then
+  if shape ~= 'held' and shape ~= 'foreign' then return refuse() end
+  if shape ~= ARGV[4] or (record[TERM] or '0') ~= ARGV[5] or (record[BEAT] or '0') ~= ARGV[6] then
+    return refuse()
+  end
+  if shape == 'foreign' and (counter or '') ~= ARGV[7] then return refuse() end
+  if absent then
+    record = { '0', '0', '0', '0', '', '0', record[PAUSED], record[HANDOVER] }
+  end
+  -- The counter that a stranger leaves behind counts as written, so that it does not come again.
+  if is_natural(counter, LAST_EXACT) and not at_most(counter, record[BEAT]) then record[BEAT] = counter end
+  redis.call('DEL', KEYS[1])
+  redis.call('HSET', KEYS[2], 'floor', record[FLOOR], 'term', record[TERM], 'beat', record[BEAT],
+    'unproven', record[UNPROVEN], 'holder', '', 'window_ns', '0', 'changed', clock)
+  redis.call('HDEL', KEYS[2], 'identity', 'since', 'handover')
+  counter, record[HOLDER], record[WINDOW], record[HANDOVER] = false, '', '0', false
+  note_change('deposed')
+  wake(ARGV[2])
+
+else
+  return redis.error_reply('ERR no such order: ' .. order)
+end
+return reply(GRANTED)

@@ -1,0 +1,306 @@
+//! What orders do to candidates: they delay a leadership or end one, and never make one.
+
+use std::time::Duration;
+
+use incumbent::protocol::{
+    Durability, Event, Handover, HostName, Input, LossReason, Occupancy, Order, Pause, Prospect,
+    Reason, Record, Request, Role, StoreIndex, Successor, Timestamp, Verdict, apply,
+};
+use proptest::prelude::*;
+
+use super::rules::{SECOND, Stage, window};
+use super::support::seed;
+
+const STORE: StoreIndex = StoreIndex(0);
+
+impl Stage {
+    fn order(&mut self, order: Order) -> Verdict {
+        let request = Request::Order(order);
+        let (record, verdict) = apply(&self.record, &request, self.durability, self.clock);
+        self.record = record;
+        verdict
+    }
+
+    fn pause(&mut self) {
+        let verdict = self.order(Order::Pause {
+            lasts: None,
+            by: "op".parse().unwrap(),
+            reason: None,
+        });
+        assert_eq!(verdict, Verdict::Granted);
+    }
+
+    fn resign(&mut self, to: Option<Successor>) {
+        let term = self.record.term;
+        assert_eq!(self.order(Order::Resign { term, to }), Verdict::Granted);
+    }
+
+    /// Tells a player of the record as a store tells of a release.
+    fn wake(&mut self, player: usize) {
+        let woken = Input::Woken {
+            store: STORE,
+            record: self.record.clone(),
+            clock: self.clock,
+        };
+        self.hand_in(player, woken);
+    }
+
+    fn lost(&self, player: usize) -> Option<(Timestamp, LossReason)> {
+        let happened = self.players[player].happened.iter();
+        happened.rev().find_map(|(at, event)| match event {
+            Event::Stopping { reason, .. } => Some((*at, *reason)),
+            _ => None,
+        })
+    }
+
+    /// A leader, and two standbys that have seen it.
+    fn with_a_leader() -> (Self, [usize; 3]) {
+        let mut stage = Self::new(Durability::Durable);
+        let first = stage.enter("first");
+        stage.pass(SECOND / 3);
+        let others = [stage.enter("second"), stage.enter("third")];
+        stage.pass(SECOND * 2);
+        assert_eq!(stage.role(first), Role::Leading);
+        (stage, [first, others[0], others[1]])
+    }
+}
+
+fn host(name: &str) -> Option<Successor> {
+    Some(Successor::Host(
+        HostName::new(&format!("host-of-{name}")).unwrap(),
+    ))
+}
+
+#[test]
+fn a_leader_that_is_asked_to_resign_stops_at_its_next_heartbeat() {
+    let (mut stage, [first, ..]) = Stage::with_a_leader();
+    stage.resign(None);
+    let asked = stage.now;
+    stage.pass(SECOND);
+    let (at, reason) = stage.lost(first).expect("it stops");
+    assert_eq!(reason, LossReason::Requested);
+    assert!(at.since(asked) <= SECOND);
+    // Its work takes its time, and the record stays held meanwhile.
+    stage.pass(SECOND * 7);
+    assert_eq!(stage.role(first), Role::Draining);
+    assert!(stage.players[first].candidate.may_act(stage.now));
+    stage.hand_in(first, Input::WorkEnded);
+    assert_eq!(stage.record.occupancy, Occupancy::Vacant);
+}
+
+#[test]
+fn an_order_to_resign_that_reached_no_majority_of_the_stores_asks_nobody() {
+    let mut stage = super::candidate::Stage::leading(3);
+    let term = stage.candidate.term().expect("it leads");
+    let handover = Some(Handover { term, to: None });
+    stage.records[0].orders.handover = handover.clone();
+    stage.pass(50, 3000);
+    assert_eq!(stage.candidate.role(), Role::Leading);
+    stage.records[2].orders.handover = handover;
+    stage.pass(3050, 4200);
+    assert_eq!(stage.candidate.role(), Role::Draining);
+}
+
+#[test]
+fn a_preferred_successor_claims_at_once_and_everybody_else_after_a_window() {
+    for dead in [false, true] {
+        let (mut stage, [first, second, third]) = Stage::with_a_leader();
+        stage.resign(host("third"));
+        stage.pass(SECOND);
+        stage.players[third].alive = !dead;
+        stage.hand_in(first, Input::WorkEnded);
+        let released = stage.now;
+        stage.wake(second);
+        stage.wake(third);
+        stage.pass(Duration::ZERO);
+        assert_eq!(stage.role(second), Role::Standby);
+        if !dead {
+            assert_eq!(stage.elected(third).map(|(at, _)| at), Some(released));
+            assert_eq!(stage.record.preferred(), None, "the claim clears it");
+            continue;
+        }
+        stage.pass(window() - SECOND / 10);
+        assert_eq!(stage.role(second), Role::Standby);
+        stage.pass(SECOND * 2);
+        let (at, _) = stage.elected(second).expect("somebody leads");
+        let gap = at.since(released);
+        assert!(window() <= gap && gap <= window() + 2 * SECOND, "{gap:?}");
+    }
+}
+
+#[test]
+fn whoever_was_asked_to_resign_sits_out() {
+    let (mut stage, [first, second, third]) = Stage::with_a_leader();
+    for other in [second, third] {
+        stage.players[other].alive = false;
+    }
+    stage.resign(None);
+    stage.pass(SECOND);
+    stage.hand_in(first, Input::WorkEnded);
+    let again = stage.enter_after("again", window());
+    stage.pass(window() - SECOND / 10);
+    assert_eq!(stage.role(again), Role::Standby);
+    assert_eq!(stage.failed_claims(again), 0);
+    stage.pass(SECOND);
+    assert_eq!(stage.role(again), Role::Leading);
+}
+
+/// A leader goes on, nobody takes over from one that died, and nobody asks more often than it polls.
+#[test]
+fn while_paused_nobody_is_elected_and_a_leader_goes_on() {
+    let (mut stage, [first, second, third]) = Stage::with_a_leader();
+    stage.pause();
+    stage.pass(window() * 2);
+    assert_eq!(stage.role(first), Role::Leading);
+    stage.players[first].alive = false;
+    let before = stage.sent;
+    stage.pass(window() * 4);
+    for standby in [second, third] {
+        assert_eq!(stage.role(standby), Role::Standby);
+        assert_eq!(stage.failed_claims(standby), 0);
+        let candidate = &stage.players[standby].candidate;
+        assert!(candidate.pause().is_some());
+        assert_eq!(candidate.prospect(), Prospect::Held);
+    }
+    assert!(stage.sent - before <= 2 * 21, "one poll per interval each");
+    assert_eq!(stage.order(Order::Resume), Verdict::Granted);
+    stage.pass(SECOND + SECOND / 10);
+    assert!(
+        [second, third]
+            .iter()
+            .any(|one| stage.role(*one) == Role::Leading)
+    );
+}
+
+#[test]
+fn a_pause_of_a_vacant_election_is_told_as_the_prospect_and_lifted_by_a_wake_up() {
+    let (mut stage, [first, second, _]) = Stage::with_a_leader();
+    stage.pause();
+    stage.hand_in(first, Input::WorkEnded);
+    stage.pass(SECOND * 2);
+    let candidate = &stage.players[second].candidate;
+    assert_eq!(candidate.prospect(), Prospect::Paused);
+    assert_eq!(stage.order(Order::Resume), Verdict::Granted);
+    stage.wake(second);
+    stage.pass(Duration::ZERO);
+    assert_eq!(stage.elected(second).map(|(at, _)| at), Some(stage.now));
+}
+
+/// Depositions end a leadership as losing the record does: at once.
+#[test]
+fn a_leader_that_is_deposed_by_an_operator_may_not_act() {
+    let (mut stage, [first, second, _]) = Stage::with_a_leader();
+    let expected = stage.record.mark();
+    assert_eq!(stage.order(Order::Depose { expected }), Verdict::Granted);
+    stage.wake(second);
+    stage.pass(SECOND);
+    assert_eq!(stage.role(second), Role::Leading);
+    assert_eq!(
+        stage.lost(first).map(|(_, reason)| reason),
+        Some(LossReason::Deposed)
+    );
+    assert!(!stage.players[first].candidate.may_act(stage.now));
+}
+
+fn orders() -> impl Strategy<Value = (Option<Pause>, Option<Handover>)> {
+    let id = "[!#-\\[\\]^-z~]{1,200}";
+    let paused = (
+        prop::option::of(0..1_u64 << 48),
+        id,
+        prop::option::of("\\PC{1,50}"),
+    )
+        .prop_map(|(until, by, reason)| Pause {
+            until: until.and_then(incumbent::protocol::WallMillis::new),
+            by: by.parse().unwrap(),
+            reason: reason.and_then(|text| Reason::new(&text).ok()),
+        });
+    let to = prop_oneof![
+        Just(None),
+        id.prop_map(|id| Some(Successor::Candidate(id.parse().unwrap()))),
+        id.prop_map(|id| Some(Successor::Host(id.parse().unwrap()))),
+    ];
+    let handover = (1..1_u64 << 53, to).prop_map(|(term, to)| Handover {
+        term: incumbent::protocol::Term::new(term).unwrap(),
+        to,
+    });
+    (prop::option::of(paused), prop::option::of(handover))
+}
+
+#[test]
+fn orders_are_read_as_they_were_written() {
+    seed::check(
+        "--test protocol orders_are_read",
+        300,
+        &orders(),
+        |(paused, handover)| {
+            if let Some(pause) = paused {
+                let text = pause.to_string();
+                prop_assert!(text.bytes().all(|byte| byte.is_ascii_graphic()), "{}", text);
+                prop_assert_eq!(text.parse::<Pause>().ok(), Some(pause));
+            }
+            if let Some(handover) = handover {
+                prop_assert_eq!(
+                    handover.to_string().parse::<Handover>().ok(),
+                    Some(handover)
+                );
+            }
+            Ok(())
+        },
+    );
+    for text in [
+        "",
+        "-",
+        "-|a",
+        "|a|",
+        "01|a|",
+        "-||",
+        "-|a b|",
+        "-|a|b c",
+        "1e3|a|",
+        "281474976710657|a|",
+    ] {
+        assert!(text.parse::<Pause>().is_err(), "{text:?}");
+    }
+    for text in [
+        "",
+        "1",
+        "1|anyone",
+        "0|anyone|",
+        "1|anyone|b",
+        "1|candidate|",
+        "1|host|",
+        "1|host|a b",
+        "1|nobody|",
+        "01|anyone|",
+        "9007199254740992|anyone|",
+    ] {
+        assert!(text.parse::<Handover>().is_err(), "{text:?}");
+    }
+    // What somebody else put there is shown as well as it can be, within bounds.
+    let odd: Pause = "-|a|%zz%0a%ff%c3%a9%".parse().unwrap();
+    assert_eq!(odd.reason.unwrap().as_str(), "%zz\u{fffd}\u{fffd}é%");
+    let long: Pause = format!("-|a|{}", "%ff".repeat(200)).parse().unwrap();
+    assert!(long.reason.unwrap().as_str().len() <= Reason::MAX_BYTES);
+}
+
+/// No order makes a leader, or raises or lowers what terms are numbered by.
+#[test]
+fn no_order_touches_the_floor_the_term_or_who_holds_unless_it_deposes() {
+    let (mut stage, _) = Stage::with_a_leader();
+    let held = stage.record.clone();
+    let bare = |record: &Record| Record {
+        orders: held.orders.clone(),
+        ..record.clone()
+    };
+    stage.pause();
+    stage.resign(host("second"));
+    assert_eq!(bare(&stage.record), held);
+    let expected = stage.record.mark();
+    assert_eq!(stage.order(Order::Depose { expected }), Verdict::Granted);
+    let vacant = Record {
+        occupancy: Occupancy::Vacant,
+        ..held.clone()
+    };
+    assert_eq!(bare(&stage.record), vacant);
+    assert!(stage.record.orders.paused.is_some());
+}

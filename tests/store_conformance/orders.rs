@@ -1,0 +1,313 @@
+//! What every store must do with the orders of an operator.
+
+use std::time::Duration;
+
+use incumbent::protocol::{
+    Durability, HostName, Identity, Mark, Occupancy, Order, Reason, Record, Request, Shape,
+    Successor, Verdict,
+};
+use incumbent::store::{Change, WakeUps};
+
+use super::Fixture;
+use super::suite::{ask, beat, claim, join, name, release, term, who};
+
+fn operator() -> Identity {
+    who("alice@desk")
+}
+
+fn pause(lasts: Option<Duration>) -> Request {
+    Request::Order(Order::Pause {
+        lasts,
+        by: operator().id().clone(),
+        reason: Some(Reason::new("50 % of the disks, naïvely: a|b").expect("a reason")),
+    })
+}
+
+fn resign(number: u64, to: Option<Successor>) -> Request {
+    Request::Order(Order::Resign {
+        term: term(number),
+        to,
+    })
+}
+
+fn depose(expected: Mark) -> Request {
+    Request::Order(Order::Depose { expected })
+}
+
+const RESUME: Request = Request::Order(Order::Resume);
+
+macro_rules! expect {
+    ($verdict:ident, $store:expr, $election:expr, $who:expr, $request:expr) => {{
+        let request = $request;
+        let reply = ask($store.as_ref(), $election, $who, &request).await;
+        assert_eq!(
+            reply.verdict,
+            Verdict::$verdict,
+            "{request:?} on {:?}",
+            reply.record
+        );
+        reply.record
+    }};
+}
+
+/// What is told next, which must come without a poll.
+async fn told(wake_ups: &mut WakeUps) -> Record {
+    let told = tokio::time::timeout(Duration::from_secs(30), wake_ups.next()).await;
+    told.expect("it is told").expect("the store is open").0
+}
+
+pub(crate) async fn a_pause_refuses_claims_but_joins_until_it_is_lifted(
+    fixture: impl Fixture,
+    _: &str,
+) {
+    let (store, other) = (fixture.user(), fixture.user());
+    let (a, b, op, election) = (who("a"), who("b"), operator(), name("paused"));
+    let held = expect!(
+        Granted,
+        store,
+        &election,
+        &a,
+        claim(&a, 1, Record::ABSENT.mark())
+    );
+    let paused = expect!(Granted, store, &election, &op, pause(None));
+    assert_eq!(
+        Record {
+            orders: held.orders.clone(),
+            ..paused.clone()
+        },
+        held
+    );
+    let seen = other.inspect(&election).await.expect("it reads").record;
+    assert_eq!(seen, paused);
+    let shown = seen.orders.paused.as_ref().expect("it is paused");
+    assert_eq!((shown.until, &shown.by), (None, op.id()));
+    assert_eq!(
+        shown.reason.as_ref().map(Reason::as_str),
+        Some("50 % of the disks, naïvely: a|b")
+    );
+
+    // Whoever leads goes on, and may stop.
+    let beaten = expect!(Granted, store, &election, &a, beat(&a, 1));
+    expect!(Refused, store, &election, &b, claim(&b, 2, beaten.mark()));
+    let vacant = expect!(Granted, store, &election, &a, release(&a, 1));
+    expect!(Refused, other, &election, &b, claim(&b, 2, vacant.mark()));
+    let joined = expect!(Granted, store, &election, &a, join(&a, 1, vacant.mark()));
+    assert!(joined.orders.paused.is_some());
+    let vacant = expect!(Granted, store, &election, &a, release(&a, 1));
+
+    expect!(Granted, store, &election, &op, RESUME);
+    let again = expect!(Granted, store, &election, &op, RESUME);
+    assert_eq!(again.orders, Record::ABSENT.orders);
+    expect!(Granted, other, &election, &b, claim(&b, 2, vacant.mark()));
+}
+
+pub(crate) async fn a_pause_is_over_by_the_clock_of_the_store(fixture: impl Fixture, _: &str) {
+    let (store, other) = (fixture.user(), fixture.user());
+    let (a, op, election) = (who("a"), operator(), name("over"));
+    let reply = ask(
+        store.as_ref(),
+        &election,
+        &op,
+        &pause(Some(Duration::from_secs(7200))),
+    )
+    .await;
+    let shown = reply.record.orders.paused.expect("it is paused");
+    let until = shown.until.expect("it ends").get();
+    assert_eq!(until, reply.clock.get() + 7_200_000);
+    // Another pause replaces it, and is over by the time that anybody asks.
+    expect!(Granted, store, &election, &op, pause(Some(Duration::ZERO)));
+    let seen = other.inspect(&election).await.expect("it reads").record;
+    assert_eq!(seen, Record::ABSENT);
+    expect!(
+        Granted,
+        store,
+        &election,
+        &a,
+        claim(&a, 1, Record::ABSENT.mark())
+    );
+}
+
+/// Nobody takes an election that is only paused for one that somebody has held: `R8` needs that.
+pub(crate) async fn a_pause_of_what_was_never_held_leaves_it_absent(
+    fixture: impl Fixture,
+    _: &str,
+) {
+    let store = fixture.user();
+    let (a, op, election) = (who("a"), operator(), name("new"));
+    let paused = expect!(Granted, store, &election, &op, pause(None));
+    assert_eq!(paused.mark(), Record::ABSENT.mark());
+    let listed = fixture.user().elections().await.expect("a list");
+    assert_eq!(listed, std::slice::from_ref(&election));
+    let inspected = store.inspect(&election).await.expect("it reads");
+    assert_eq!(inspected.changed, None);
+    let first = claim(&a, 5, Record::ABSENT.mark());
+    expect!(Refused, store, &election, &a, first.clone());
+    expect!(Refused, store, &election, &op, resign(5, None));
+    expect!(
+        Refused,
+        store,
+        &election,
+        &op,
+        depose(Record::ABSENT.mark())
+    );
+    let resumed = expect!(Granted, store, &election, &op, RESUME);
+    assert_eq!(resumed, Record::ABSENT);
+    assert_eq!(store.elections().await.expect("a list"), []);
+    expect!(Granted, store, &election, &op, pause(None));
+    expect!(Granted, store, &election, &op, RESUME);
+    let held = expect!(Granted, store, &election, &a, first);
+    assert_eq!(held.unproven, store.durability() == Durability::Forgetful);
+}
+
+pub(crate) async fn an_order_to_resign_names_one_term_and_prefers_its_successor(
+    fixture: impl Fixture,
+    _: &str,
+) {
+    let store = fixture.user();
+    let (a, b, op, election) = (who("a"), who("b"), operator(), name("moved"));
+    let standby = fixture.user();
+    let mut wake_ups = standby.wake_ups(&election);
+    for store in [&store, &standby] {
+        expect!(Granted, store, &election, &b, Request::Observe);
+    }
+    expect!(
+        Granted,
+        store,
+        &election,
+        &a,
+        claim(&a, 3, Record::ABSENT.mark())
+    );
+    expect!(Refused, store, &election, &op, resign(2, None));
+    let to = Successor::Host(HostName::new("a-host").expect("a name"));
+    let asked = expect!(Granted, store, &election, &op, resign(3, Some(to.clone())));
+    assert!(asked.is_asked_to_resign() && asked.preferred().is_none());
+    let beaten = expect!(Granted, store, &election, &a, beat(&a, 3));
+    assert!(beaten.is_asked_to_resign(), "the leader learns of it");
+    let vacant = expect!(Granted, store, &election, &a, release(&a, 3));
+    assert_eq!(vacant.preferred(), Some(&to));
+    assert_eq!(told(&mut wake_ups).await, vacant);
+    expect!(Refused, store, &election, &op, resign(3, None));
+    let held = expect!(Granted, store, &election, &b, claim(&b, 4, vacant.mark()));
+    assert!(!held.is_asked_to_resign());
+    let vacant = expect!(Granted, store, &election, &b, release(&b, 4));
+    assert_eq!(vacant.preferred(), None);
+}
+
+pub(crate) async fn a_deposition_vacates_exactly_what_was_seen(fixture: impl Fixture, _: &str) {
+    let store = fixture.user();
+    let (a, b, op, election) = (who("a"), who("b"), operator(), name("deposed"));
+    let standby = fixture.user();
+    let mut wake_ups = standby.wake_ups(&election);
+    for store in [&store, &standby] {
+        expect!(Granted, store, &election, &b, Request::Observe);
+    }
+    let first = expect!(
+        Granted,
+        store,
+        &election,
+        &a,
+        claim(&a, 3, Record::ABSENT.mark())
+    );
+    expect!(Granted, store, &election, &op, resign(3, None));
+    let held = expect!(Granted, store, &election, &a, beat(&a, 3));
+    expect!(Refused, store, &election, &op, depose(first.mark()));
+    let vacant = expect!(Granted, store, &election, &op, depose(held.mark()));
+    assert_eq!(
+        (vacant.floor, &vacant.occupancy, vacant.unproven),
+        (held.floor, &Occupancy::Vacant, held.unproven)
+    );
+    assert_eq!(told(&mut wake_ups).await, vacant);
+    let inspected = store.inspect(&election).await.expect("it reads");
+    assert_eq!((inspected.holder, inspected.since), (None, None));
+    expect!(Refused, store, &election, &op, depose(vacant.mark()));
+    expect!(Refused, store, &election, &a, beat(&a, 3));
+    // It makes nobody a leader of a term that was.
+    expect!(Refused, store, &election, &b, claim(&b, 3, vacant.mark()));
+    expect!(Granted, store, &election, &b, claim(&b, 4, vacant.mark()));
+}
+
+/// The counter that a stranger leaves is gone with the key, and does not come again.
+pub(crate) async fn a_foreign_holder_can_be_deposed(fixture: impl Fixture, _: &str) {
+    use incumbent::protocol::Beat;
+
+    let store = fixture.user();
+    let (a, op, election) = (who("a"), operator(), name("foreign"));
+    let counter = Beat::new(1 << 54);
+    let shown = Record {
+        occupancy: Occupancy::Foreign {
+            counter: Some(counter),
+            window: Duration::ZERO,
+        },
+        ..Record::ABSENT
+    };
+    if !fixture.touch(&election, Some(counter), &shown).await {
+        return;
+    }
+    let other = Mark {
+        shape: Shape::Foreign(Some(counter.next())),
+        ..shown.mark()
+    };
+    expect!(Refused, store, &election, &op, depose(other));
+    let vacant = expect!(Granted, store, &election, &op, depose(shown.mark()));
+    assert_eq!(
+        (vacant.occupancy.clone(), vacant.beat),
+        (Occupancy::Vacant, counter)
+    );
+    let held = expect!(Granted, store, &election, &a, claim(&a, 1, vacant.mark()));
+    assert!(held.beat > counter);
+    assert_eq!(held.unproven, store.durability() == Durability::Forgetful);
+}
+
+/// A release while nobody may be elected wakes nobody, and lifting the pause does.
+pub(crate) async fn lifting_a_pause_wakes_the_standbys(fixture: impl Fixture, _: &str) {
+    let store = fixture.user();
+    let (a, op, election) = (who("a"), operator(), name("resumed"));
+    let standby = fixture.user();
+    let mut wake_ups = standby.wake_ups(&election);
+    for store in [&store, &standby] {
+        expect!(Granted, store, &election, &who("b"), Request::Observe);
+    }
+    expect!(
+        Granted,
+        store,
+        &election,
+        &a,
+        claim(&a, 1, Record::ABSENT.mark())
+    );
+    expect!(Granted, store, &election, &op, pause(None));
+    expect!(Granted, store, &election, &a, release(&a, 1));
+    let vacant = expect!(Granted, store, &election, &op, RESUME);
+    assert_eq!(told(&mut wake_ups).await, vacant);
+    assert!(vacant.orders.paused.is_none());
+}
+
+pub(crate) async fn orders_stand_in_the_history_by_whose_they_are(fixture: impl Fixture, _: &str) {
+    let store = fixture.user();
+    let (a, op, election) = (who("a"), operator(), name("told"));
+    expect!(
+        Granted,
+        store,
+        &election,
+        &a,
+        claim(&a, 3, Record::ABSENT.mark())
+    );
+    expect!(Granted, store, &election, &op, RESUME);
+    expect!(Granted, store, &election, &op, pause(None));
+    expect!(Granted, store, &election, &op, RESUME);
+    let asked = expect!(Granted, store, &election, &op, resign(3, None));
+    expect!(Granted, store, &election, &op, depose(asked.mark()));
+    let history = fixture.user().history(&election, 10).await;
+    let told: Vec<_> = history
+        .expect("it reads")
+        .into_iter()
+        .map(|entry| (entry.term.get(), entry.holder, entry.change))
+        .collect();
+    let expected = [
+        (3, op.clone(), Change::Deposed),
+        (3, op.clone(), Change::AskedToResign),
+        (3, op.clone(), Change::Resumed),
+        (3, op, Change::Paused),
+        (3, a, Change::ClaimedAbsent),
+    ];
+    assert_eq!(told, expected, "lifting no pause is not worth an entry");
+}
