@@ -5,6 +5,8 @@ mod support;
 
 #[path = "cli/handover.rs"]
 mod handover;
+#[path = "cli/health.rs"]
+mod health;
 #[path = "cli/help.rs"]
 mod help;
 #[path = "cli/home.rs"]

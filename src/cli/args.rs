@@ -33,7 +33,7 @@ The program gets INCUMBENT_ELECTION, INCUMBENT_FENCING_TOKEN and INCUMBENT_CANDI
 
 Exit status: the program's own, or 128 + the signal that killed it; 64 wrong usage, 69 store unreachable \
 (--no-wait), 75 not elected (--no-wait, --wait-timeout), 77 refused by the store, 78 wrong configuration, \
-124 leadership lost and the program stopped, 125 incumbent itself failed, 126 the program cannot be \
+124 leadership lost, or the program unhealthy, and the program stopped, 125 incumbent itself failed, 126 the program cannot be \
 executed, 127 the program was not found.
 
 Every option --some-name is also the environment variable INCUMBENT_SOME_NAME and the key some_name of \
@@ -338,6 +338,27 @@ pub(crate) struct RunOptions {
     /// How long to sit out after that before campaigning again [default: 60s]
     #[arg(long, value_name = "DURATION")]
     pub(crate) sit_out: Option<String>,
+    /// Check the health of the program with this command, run by /bin/sh: status 0 is healthy
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) health_cmd: Option<String>,
+    /// Time from one health check to the next [default: 5s]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) health_interval: Option<String>,
+    /// How long a health check may take; then it is killed, and has failed [default: 5s]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) health_timeout: Option<String>,
+    /// How many checks passed in a row make the program healthy [default: 2]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) health_rise: Option<u32>,
+    /// How many failed checks make it unhealthy: it is stopped, and the leadership resigned [default: 3]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) health_fall: Option<u32>,
+    /// How long after its start a program that was not healthy yet may fail and be silent [default: 0s]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) health_start_period: Option<String>,
+    /// Take a program for unhealthy that sends no WATCHDOG=1 to NOTIFY_SOCKET for so long
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) watchdog: Option<String>,
     /// What this candidate is called in status and logs [default: host and process id]
     #[arg(long, value_name = "LABEL")]
     pub(crate) id: Option<String>,

@@ -43,15 +43,23 @@ pub(crate) fn launch(settings: &Settings) -> Result<Launched, Failure> {
         .map_err(|error| Failure::internal(format_args!("the keeper cannot be started: {error}")))
 }
 
-/// Connects a keeper with the runtime of this thread, and tells it what it may have to release.
+/// Connects a keeper with the runtime of this thread.
+///
+/// # Errors
+///
+/// When the system cannot.
+pub(crate) fn connect(launched: Launched) -> Result<Keeper, Failure> {
+    Keeper::attach(launched)
+        .map_err(|error| Failure::internal(format_args!("the keeper cannot be reached: {error}")))
+}
+
+/// The same, and tells it what it may have to release.
 ///
 /// # Errors
 ///
 /// When the system cannot.
 pub(crate) fn attach(launched: Launched, estate: &Estate) -> Result<Keeper, Failure> {
-    let mut keeper = Keeper::attach(launched).map_err(|error| {
-        Failure::internal(format_args!("the keeper cannot be reached: {error}"))
-    })?;
+    let mut keeper = connect(launched)?;
     keeper.set_context(estate.to_context());
     Ok(keeper)
 }

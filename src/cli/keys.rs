@@ -48,7 +48,7 @@ pub(crate) const LOG_FORMATS: [&str; 2] = ["text", "json"];
 pub(crate) const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// All settings, in the order in which they are shown.
-pub(crate) const KEYS: [Key; 23] = [
+pub(crate) const KEYS: [Key; 30] = [
     key("store", Kind::Stores),
     key("key_prefix", Kind::Text),
     key("username", Kind::Text),
@@ -64,6 +64,13 @@ pub(crate) const KEYS: [Key; 23] = [
     key("stdin", Kind::Switch),
     key("restart", Kind::Switch),
     key("sit_out", Kind::Duration),
+    key("health_cmd", Kind::Text),
+    key("health_interval", Kind::Duration),
+    key("health_timeout", Kind::Duration),
+    key("health_rise", Kind::Number(u32::MAX)),
+    key("health_fall", Kind::Number(u32::MAX)),
+    key("health_start_period", Kind::Duration),
+    key("watchdog", Kind::Duration),
     key("id", Kind::Label),
     key("no_wait", Kind::Switch),
     key("wait_timeout", Kind::Duration),

@@ -195,11 +195,12 @@ const PREFIX: &str = "INCUMBENT_";
 
 /// What `incumbent run` sets for its program, which may run `incumbent` again, and the one variable
 /// that is read before all others.
-const NOT_SETTINGS: [&str; 4] = [
+const NOT_SETTINGS: [&str; 5] = [
     "INCUMBENT_CONFIG",
     "INCUMBENT_ELECTION",
     "INCUMBENT_FENCING_TOKEN",
     "INCUMBENT_CANDIDATE_ID",
+    "INCUMBENT_PROGRAM_PID",
 ];
 
 fn unknown_key(name: &str) -> String {

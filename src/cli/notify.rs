@@ -24,6 +24,8 @@ pub(crate) struct Activity {
     pub(crate) lease: Option<Lease>,
     /// The program, while one runs.
     pub(crate) program: Option<i32>,
+    /// Whether the program is unhealthy, and stopped for it.
+    pub(crate) unhealthy: bool,
     /// Whether the program was asked to stop, and may take so long.
     pub(crate) draining: Option<Duration>,
 }
@@ -183,7 +185,9 @@ impl Companion {
                 let left = lease.remaining().as_millis() / 100;
                 format!(
                     "{}: term {}, {program}, tenure left {}.{} s",
-                    if now.draining.is_some() {
+                    if now.unhealthy {
+                        "unhealthy, stopping"
+                    } else if now.draining.is_some() {
                         "stopping"
                     } else {
                         "leading"

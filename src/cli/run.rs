@@ -3,6 +3,7 @@
 mod leading;
 mod reload;
 mod restarting;
+mod vitals;
 
 use std::io::{IsTerminal, stdin};
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use super::{electorate, keeping, logs, runtime};
 use leading::Leading;
 use reload::Reload;
 use restarting::Conclusion;
+use vitals::Vitals;
 
 /// Campaigns, and runs the program while elected.
 ///
@@ -49,6 +51,7 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
         )
     })?;
     let program = program.stdin(settings.stdin());
+    settings.health()?;
     // While this process is small, has one thread, and has opened nothing.
     let keeper = keeping::launch(&settings)?;
     let estate = settings.estate(&name)?;
@@ -80,10 +83,12 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
             reload: Reload::new(manager, &name, &arguments.options, &settings),
             signals: &mut signals,
             keeper: keeping::attach(keeper, &estate)?,
+            vitals: Vitals::new(&settings, &counters)?,
             estate: &estate,
             counters: &counters,
         };
         let outcome = runner.run(program).await;
+        runner.vitals.close().await;
         runner.keeper.close().await;
         election.finished().await;
         outcome
@@ -145,6 +150,7 @@ struct Runner<'a> {
     reload: Reload<'a>,
     signals: &'a mut Signals,
     keeper: Keeper,
+    vitals: Vitals<'a>,
     estate: &'a Estate,
     counters: &'a ProgramCounters,
 }
@@ -189,11 +195,13 @@ impl Runner<'_> {
             reload: &mut self.reload,
             signals: self.signals,
             keeper: &mut self.keeper,
+            vitals: &mut self.vitals,
             counters: self.counters,
         };
         let conclusion = leading.run(program, restarts).await;
-        self.activity
-            .send_modify(|activity| (activity.lease, activity.program) = (None, None));
+        self.activity.send_modify(|activity| {
+            (activity.lease, activity.program, activity.unhealthy) = (None, None, false)
+        });
         leadership.resign().await;
         self.keeper.released();
         note.remove();

@@ -1,6 +1,8 @@
 //! What was typed, set and written comes to: the layers merged, the flag above the environment above the
 //! file above the default, and turned into what the library takes.
 
+mod health;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +20,8 @@ use super::args::{GeneralOptions, Options, RunOptions, TimingOptions};
 use super::exit::{Exit, Failure};
 use super::layer::{BadValue, Layer, Origin};
 use super::places;
+
+pub(crate) use health::{CheckSettings, HealthSettings};
 
 /// The defaults, as they are documented.
 const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -59,6 +63,17 @@ struct Values {
     restart: bool,
     #[serde(with = "humantime_serde")]
     sit_out: Duration,
+    health_cmd: Option<String>,
+    #[serde(with = "humantime_serde")]
+    health_interval: Duration,
+    #[serde(with = "humantime_serde")]
+    health_timeout: Duration,
+    health_rise: u32,
+    health_fall: u32,
+    #[serde(with = "humantime_serde")]
+    health_start_period: Duration,
+    #[serde(default, with = "humantime_serde")]
+    watchdog: Option<Duration>,
     id: Option<String>,
     no_wait: bool,
     #[serde(default, with = "humantime_serde")]
@@ -201,6 +216,23 @@ impl Typed {
         layer.flag("stdin", options.stdin.then_some("true"))?;
         layer.flag("restart", options.restart.then_some("true"))?;
         layer.flag("sit_out", options.sit_out.as_deref())?;
+        layer.flag("health_cmd", options.health_cmd.as_deref())?;
+        layer.flag("health_interval", options.health_interval.as_deref())?;
+        layer.flag("health_timeout", options.health_timeout.as_deref())?;
+        let (rise, fall) = (options.health_rise, options.health_fall);
+        layer.flag(
+            "health_rise",
+            rise.map(|count| count.to_string()).as_deref(),
+        )?;
+        layer.flag(
+            "health_fall",
+            fall.map(|count| count.to_string()).as_deref(),
+        )?;
+        layer.flag(
+            "health_start_period",
+            options.health_start_period.as_deref(),
+        )?;
+        layer.flag("watchdog", options.watchdog.as_deref())?;
         layer.flag("id", options.id.as_deref())?;
         layer.flag("no_wait", options.no_wait.then_some("true"))?;
         layer.flag("wait_timeout", options.wait_timeout.as_deref())?;

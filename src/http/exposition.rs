@@ -264,7 +264,14 @@ impl Exposition {
         for (cause, count) in KillCause::ALL.into_iter().zip(program.kills) {
             kills.counter_of(Some(("cause", cause.word())), count)?;
         }
-        Ok(())
+        let mut checks = self.family(
+            to,
+            counter,
+            "incumbent_program_health_checks",
+            "How often the health of the program was checked, by result.",
+        )?;
+        checks.counter_of(Some(("result", "passed")), program.checks_passed)?;
+        checks.counter_of(Some(("result", "failed")), program.checks_failed)
     }
 }
 

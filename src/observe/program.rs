@@ -11,6 +11,8 @@ pub struct ProgramCounters {
     stops: AtomicU64,
     stop_nanos: AtomicU64,
     kills: [AtomicU64; KillCause::ALL.len()],
+    checks_passed: AtomicU64,
+    checks_failed: AtomicU64,
 }
 
 /// Why a program was killed.
@@ -60,6 +62,10 @@ pub struct ProgramMetrics {
     pub stop_time: Duration,
     /// How often it was killed, by cause, in the order of [`KillCause::ALL`].
     pub kills: [u64; KillCause::ALL.len()],
+    /// How many of its health checks it passed.
+    pub checks_passed: u64,
+    /// How many of its health checks it failed.
+    pub checks_failed: u64,
 }
 
 impl ProgramCounters {
@@ -84,6 +90,16 @@ impl ProgramCounters {
         self.kills[cause as usize].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The health of the program was checked.
+    pub fn checked(&self, passed: bool) {
+        let counter = if passed {
+            &self.checks_passed
+        } else {
+            &self.checks_failed
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// All counters as they are now.
     #[must_use]
     pub fn metrics(&self) -> ProgramMetrics {
@@ -93,6 +109,8 @@ impl ProgramCounters {
             stops: self.stops.load(Ordering::Relaxed),
             stop_time: Duration::from_nanos(self.stop_nanos.load(Ordering::Relaxed)),
             kills: std::array::from_fn(|at| self.kills[at].load(Ordering::Relaxed)),
+            checks_passed: self.checks_passed.load(Ordering::Relaxed),
+            checks_failed: self.checks_failed.load(Ordering::Relaxed),
         }
     }
 }

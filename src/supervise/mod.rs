@@ -30,6 +30,7 @@ mod children;
 #[doc(hidden)]
 pub mod fuzzing;
 mod handle;
+mod health;
 mod keeper;
 mod launch;
 mod message;
@@ -42,9 +43,11 @@ mod tree;
 
 pub use children::reap_orphans;
 pub use handle::{Containment, Event, Keeper, KeeperLost};
+pub use health::{Condition, Health};
 pub use keeper::{Orphan, keep};
 pub use launch::{Entry, Launch, Launched};
 pub use plan::Cause;
 pub use program::{Program, ProgramExit, StartFailure};
 pub use release::{Estate, release};
 pub use restarts::Restarts;
+pub use tree::descends;

@@ -69,6 +69,17 @@ impl Program {
         self
     }
 
+    /// Another command in the environment of this one. It reads nothing.
+    #[must_use]
+    pub fn another<const WORDS: usize>(&self, command: [&str; WORDS]) -> Self {
+        const { assert!(WORDS > 0, "a command has a first word") };
+        Self {
+            command: command.map(OsString::from).to_vec(),
+            environment: self.environment.clone(),
+            stdin: false,
+        }
+    }
+
     /// The first word of the command.
     #[must_use]
     pub fn name(&self) -> &OsStr {

@@ -130,6 +130,25 @@ pub(super) fn survivors(spare: &[Pid]) -> io::Result<Vec<Pid>> {
     Ok(alive)
 }
 
+/// Whether the process `pid` descends from the process `ancestor`. One that has ended descends from
+/// nobody.
+#[must_use]
+pub fn descends(pid: i32, ancestor: i32) -> bool {
+    /// More than any program nests its processes; it bounds a walk that races with new parents.
+    const DEEPEST: usize = 256;
+    let mut next = Pid::from_raw(pid.max(0));
+    for _ in 0..DEEPEST {
+        let Some(process) = next.and_then(read_process) else {
+            return false;
+        };
+        if process.parent == ancestor {
+            return true;
+        }
+        next = Pid::from_raw(process.parent);
+    }
+    false
+}
+
 /// What reaping found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reaped {
@@ -301,6 +320,16 @@ mod tests {
             rustix::process::getppid(),
             "{found:?}"
         );
+    }
+
+    #[test]
+    fn this_process_is_below_its_parent_and_not_below_itself() {
+        let [me, parent] =
+            [getpid(), rustix::process::getppid().unwrap()].map(|pid| pid.as_raw_nonzero().get());
+        assert!(descends(me, parent));
+        for (pid, ancestor) in [(me, me), (parent, me), (0, me), (-1, me), (i32::MIN, me)] {
+            assert!(!descends(pid, ancestor), "{pid} {ancestor}");
+        }
     }
 
     proptest! {

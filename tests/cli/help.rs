@@ -20,7 +20,7 @@ const COMMANDS: [&[&str]; 14] = [
 ];
 
 /// Every option of `run`.
-const RUN: [&str; 26] = [
+const RUN: [&str; 33] = [
     "--store",
     "--key-prefix",
     "--username",
@@ -34,6 +34,13 @@ const RUN: [&str; 26] = [
     "--stdin",
     "--restart",
     "--sit-out",
+    "--health-cmd",
+    "--health-interval",
+    "--health-timeout",
+    "--health-rise",
+    "--health-fall",
+    "--health-start-period",
+    "--watchdog",
     "--id",
     "--no-wait",
     "--wait-timeout",

@@ -77,14 +77,14 @@ impl Home {
 
     /// Starts the command; it is killed when the test ends.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
-        let log = fs::File::create(self.path(&format!("log-{}", fastrand::u64(..)))).unwrap();
+        let log = self.path(&format!("log-{}", fastrand::u64(..)));
         let child = self
             .command(arguments)
             .stdout(Stdio::null())
-            .stderr(log)
+            .stderr(fs::File::create(&log).unwrap())
             .spawn()
             .unwrap();
-        Running { child }
+        Running { child, log }
     }
 
     /// Waits until a file has as many lines, and returns them.
@@ -136,6 +136,7 @@ impl Ended {
 /// A command that runs.
 pub(crate) struct Running {
     child: Child,
+    log: PathBuf,
 }
 
 impl Running {
@@ -145,6 +146,13 @@ impl Running {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Ends the test unless it has said `fragment` on standard error.
+    #[track_caller]
+    pub(crate) fn assert_said(&self, fragment: &str) {
+        let log = fs::read_to_string(&self.log).unwrap();
+        assert!(log.contains(fragment), "no {fragment:?} in\n{log}");
     }
 
     /// Waits for its end, and returns its status.

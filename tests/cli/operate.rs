@@ -103,7 +103,7 @@ fn who_has_ended_is_listed_no_more_and_who_stands_by_tells_its_timing() {
         let program = leader(&home.path(log));
         let mut patient = run(store, &program);
         // Whoever is not seen for two windows of the leader is listed no more: here, 60 s.
-        patient.splice(4..4, ["--stall-polls", "150"]);
+        patient.splice(4..4, ["--stall-polls", "60"]);
         let leading = home.start(&patient);
         home.wait_for_lines(log, 1);
         let mut standing_by = home.start(&patient);
@@ -111,7 +111,7 @@ fn who_has_ended_is_listed_no_more_and_who_stands_by_tells_its_timing() {
             let listed = home.run(&["candidates", "job", "--store", store, "-o", "json"]);
             let listed = listed.json()["candidates"].as_array().unwrap().clone();
             for one in &listed {
-                assert_eq!(one["timing"]["interval_ms"], 200.0, "{one}");
+                assert_eq!(one["timing"]["interval_ms"], 500.0, "{one}");
                 assert_eq!(one["timing"]["window_ms"], 30_000.0, "{one}");
             }
             let pids = listed.iter().map(|one| one["pid"].as_u64().unwrap());

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use incumbent::election::clock;
 use incumbent::protocol::Timestamp;
 use incumbent::supervise::{Event, Keeper, Launch, Program};
+
+use crate::marked::marked;
 
 /// How long anything may take that should happen at once: a bound against hanging, not a figure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -158,18 +159,4 @@ impl Mark {
 /// How many lines a file has; none when it is not there.
 pub(crate) fn count_lines(file: &Path) -> usize {
     fs::read_to_string(file).map_or(0, |text| text.lines().count())
-}
-
-/// The processes whose environment holds the mark. What is dead has no environment.
-fn marked(mark: &str) -> BTreeSet<u32> {
-    let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| {
-        let name = entry.ok()?.file_name();
-        let pid: u32 = std::str::from_utf8(name.as_bytes()).ok()?.parse().ok()?;
-        let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
-        environment
-            .windows(mark.len())
-            .any(|window| window == mark.as_bytes())
-            .then_some(pid)
-    });
-    pids.collect()
 }

@@ -5,6 +5,9 @@
 
 mod bench;
 mod lost;
+#[path = "../support/marked.rs"]
+#[allow(unreachable_pub, reason = "it is shared with other test programs")]
+mod marked;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

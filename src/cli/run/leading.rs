@@ -1,9 +1,11 @@
 //! While elected: the program runs, and its end is the end of the leadership.
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
 use incumbent::election::clock;
 use incumbent::observe::{KillCause, ProgramCounters};
-use incumbent::protocol::{Timestamp, Timing};
+use incumbent::protocol::{LossReason, Timestamp};
 use incumbent::supervise::{Cause, Event, Keeper, Program, ProgramExit, StartFailure};
 use incumbent::{Election, Leadership};
 use rustix::process::Signal;
@@ -12,6 +14,7 @@ use signal_hook_tokio::Signals;
 use tokio::sync::watch;
 
 use super::reload::Reload;
+use super::vitals::Vitals;
 use crate::cli::exit::{Exit, Failure, not_started};
 use crate::cli::keeping;
 use crate::cli::notify::Activity;
@@ -24,6 +27,7 @@ pub(super) struct Leading<'a, 'b> {
     pub(super) reload: &'a mut Reload<'b>,
     pub(super) signals: &'a mut Signals,
     pub(super) keeper: &'a mut Keeper,
+    pub(super) vitals: &'a mut Vitals<'b>,
     pub(super) counters: &'a ProgramCounters,
 }
 
@@ -36,6 +40,8 @@ struct Course {
     asked: bool,
     /// The leadership was lost before anybody asked.
     lost: bool,
+    /// The program was found to be unhealthy before anybody asked.
+    unhealthy: bool,
     /// The keeper died, and the program with it.
     unkept: bool,
     /// When the program was first asked to stop.
@@ -46,6 +52,8 @@ struct Course {
 pub(super) enum Once {
     /// By itself: it may be started again.
     Ended(Exit),
+    /// It was unhealthy, and was stopped for it.
+    Unhealthy,
     /// In a way that ends the leadership as well.
     Final(Exit),
 }
@@ -62,13 +70,23 @@ impl Leading<'_, '_> {
         let deadline = *leadership.deadlines().borrow();
         self.keeper.hold(identity, term);
         let grace = self.election.timing().stop_grace();
-        self.keeper.start(program, deadline, grace)?;
-        let course = self.watch().await;
+        let introduced = self.vitals.introduce(program.clone());
+        self.keeper.start(introduced, deadline, grace)?;
+        let course = self.watch(&program).await;
+        self.vitals.end();
         match course {
             Course {
                 failure: Some(failure),
                 ..
             } => Err(not_started(&name, failure)),
+            Course {
+                unhealthy: true,
+                asked: false,
+                ..
+            } => Ok(Once::Unhealthy),
+            Course {
+                unhealthy: true, ..
+            } => Ok(Once::Final(Exit::Lost)),
             Course { lost: true, .. } => Ok(Once::Final(Exit::Lost)),
             Course { unkept: true, .. } => {
                 Err(Failure::internal("the keeper of the program has died"))
@@ -88,10 +106,11 @@ impl Leading<'_, '_> {
     }
 
     /// Hands on what happens to the leadership and to us, until the whole tree of the program is dead.
-    async fn watch(&mut self) -> Course {
+    async fn watch(&mut self, program: &Program) -> Course {
         let mut course = Course::default();
         let mut deadlines = self.leadership.deadlines();
         let mut told_lost = false;
+        let keeper = self.keeper.pid();
         loop {
             tokio::select! {
                 biased;
@@ -101,20 +120,41 @@ impl Leading<'_, '_> {
                         self.counters.ended(took);
                         return course;
                     }
+                    match event {
+                        Event::Started(pid) => self.vitals.begin(program, pid),
+                        Event::Stopping(_) | Event::Exited(_) => self.vitals.end(),
+                        _ => {}
+                    }
                     self.count(&event, &mut course);
                     self.note(event, &mut course);
                 }
                 Ok(()) = deadlines.changed() => {
                     self.keeper.set_deadline(*deadlines.borrow_and_update());
                 }
-                _ = self.leadership.lost(), if !told_lost => {
+                reason = self.leadership.lost(), if !told_lost => {
                     told_lost = true;
                     course.lost = !course.asked;
-                    // It has until the deadline, which is enforced all the same.
-                    self.keeper.stop(Timing::MAX_WINDOW);
+                    self.keeper.stop(self.time_to_stop(reason));
                 }
                 Some(signal) = self.signals.next() => self.obey(signal, &mut course),
+                unhealthy = self.vitals.news(keeper) => if let Some(why) = unhealthy {
+                    tracing::error!("the program is unhealthy: {why}");
+                    course.unhealthy = !course.asked && !course.lost;
+                    self.vitals.end();
+                    self.activity.send_modify(|activity| activity.unhealthy = true);
+                    self.leadership.stop(LossReason::Unhealthy);
+                }
             }
+        }
+    }
+
+    /// How long the program may take to stop when the leadership ends for this reason. Its deadline is
+    /// enforced all the same, and where heartbeats go on, it moves on with them.
+    fn time_to_stop(&self, reason: LossReason) -> Duration {
+        match reason {
+            LossReason::Resigned => self.reload.stop_timeout(),
+            LossReason::Unhealthy => self.election.timing().stop_grace(),
+            _ => self.leadership.remaining(),
         }
     }
 

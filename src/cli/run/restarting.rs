@@ -15,7 +15,7 @@ use crate::cli::keeping;
 pub(super) enum Conclusion {
     /// With this, which is also the end of `incumbent`.
     Ended(Exit),
-    /// The program ended too often: another host should have a try.
+    /// The program ended too often, or was unhealthy: another host should have a try.
     GivenUp,
 }
 
@@ -31,6 +31,11 @@ impl Leading<'_, '_> {
             let (exit, restarts) = match (self.run_once(program).await?, &mut restarts) {
                 (Once::Final(exit), _) | (Once::Ended(exit), None) => {
                     return Ok(Conclusion::Ended(exit));
+                }
+                (Once::Unhealthy, None) => return Ok(Conclusion::Ended(Exit::Lost)),
+                (Once::Unhealthy, Some(_)) => {
+                    tracing::error!("the program was unhealthy: leaving it to others");
+                    return Ok(Conclusion::GivenUp);
                 }
                 (Once::Ended(exit), Some(restarts)) => (exit, restarts),
             };
