@@ -28,6 +28,8 @@ pub(crate) fn run() {
         ratio("the store alone: release", release, floor, 1.3);
     });
     let (win, resign) = runtime.block_on(elections(&server));
+    ratio("campaign() beside that EVALSHA", win, least, 1.3);
+    ratio("resign() beside that EVALSHA", resign, least, 1.3);
     ratio("campaign() to the leadership", win, floor, 1.3);
     ratio("resign() to its end", resign, floor, 1.3);
     let floor = runtime.block_on(raw::claim(&server, ROUNDS));

@@ -17,7 +17,7 @@ local order = ARGV[3]
 if order == 'pause' then
   local until_ms = '-'
   if ARGV[4] ~= '-' then
-    until_ms = string.format('%.0f', now_ms + ARGV[4])
+    until_ms = string.format('%.0f', clock + ARGV[4])
     if not at_most(until_ms, MAX_CLOCK) then until_ms = MAX_CLOCK end
   end
   record[PAUSED] = until_ms .. '|' .. ARGV[5]
