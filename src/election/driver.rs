@@ -29,8 +29,9 @@ use crate::protocol::{
 };
 use crate::store::{StoreError, WakeUps};
 
-/// How long the end of a candidacy may take for what only people read.
-const FAREWELL: Duration = Duration::from_millis(100);
+/// How long the end of a candidacy may take for what only people read. A standby that is told to stop is
+/// gone within 100 ms, also when its store hangs.
+const FAREWELL: Duration = Duration::from_millis(80);
 
 /// What the owner of a candidacy tells its driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,10 @@
 //! Every exit status that is documented, brought about.
 
+use std::io::Read;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use incumbent::election::clock;
 use rustix::process::Signal;
 
 use super::home::{Home, leader, wait_until};
@@ -248,6 +253,36 @@ fn a_standby_that_is_told_to_stop_gives_128_and_the_signal() {
         standby.signal(signal);
         assert_eq!(standby.wait(), status);
     }
+}
+
+/// A store that takes requests and never answers, with a timeout that nobody would miss.
+#[test]
+fn a_standby_ends_at_once_also_when_its_store_hangs() {
+    const TIMEOUT: Duration = Duration::from_secs(20);
+    let home = Home::new();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let store = format!("redis://{}", silent.local_addr().unwrap());
+    let run = with(
+        &["run", "job", "--store", &store],
+        &["--interval", "20s", "--op-timeout", "20s"],
+        &["true"],
+    );
+    let mut times: Vec<Duration> = (0..9)
+        .map(|_| {
+            let mut standby = home.start(&run);
+            let (mut connection, _) = silent.accept().unwrap();
+            // From here on it waits for an answer.
+            assert_ne!(connection.read(&mut [0; 64]).unwrap(), 0);
+            let told = clock::now();
+            standby.signal(Signal::TERM);
+            assert_eq!(standby.wait(), 143);
+            clock::now().since(told)
+        })
+        .collect();
+    times.sort();
+    eprintln!("| a standby is told to stop | median {:.1?} |", times[4]);
+    // Had it waited for an answer, it would have taken all of the timeout.
+    assert!(times[8] < TIMEOUT / 2, "{times:?}");
 }
 
 #[test]
