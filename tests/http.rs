@@ -297,3 +297,76 @@ fn a_head_that_is_too_large_is_refused_and_the_server_goes_on() {
     assert!(refused, "{text}");
     assert_eq!(status(&server, "/livez"), 200);
 }
+
+#[test]
+fn every_path_takes_head() {
+    let store = Arc::new(MemoryStore::new("s"));
+    let server = serve(&election("billing", &store), None);
+    for path in ["/", "/livez", "/metrics", "/history", "/page.js", "/events"] {
+        let head = ask(&server, "HEAD", path, "");
+        assert_eq!((head.status, head.body.as_str()), (200, ""), "{path}");
+    }
+}
+
+/// How many connections are served at a time, as docs/http.md says.
+const CONNECTIONS: usize = 128;
+
+#[test]
+fn connections_beyond_the_limit_wait_and_are_served_when_others_have_gone() {
+    let store = Arc::new(MemoryStore::new("s"));
+    let server = serve(&election("billing", &store), None);
+    let half = || {
+        let mut stream = TcpStream::connect(server.address()).unwrap();
+        stream.write_all(b"GET /livez HTTP/1.1\r\nHost: ").unwrap();
+        stream
+    };
+    let mut held: Vec<TcpStream> = (0..CONNECTIONS).map(|_| half()).collect();
+    let mut further = half();
+    let wait = |stream: &TcpStream, millis| {
+        stream
+            .set_read_timeout(Some(Duration::from_millis(millis)))
+            .unwrap();
+    };
+    further
+        .write_all(b"t\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    wait(&further, 300);
+    let mut text = String::new();
+    let error = further.read_to_string(&mut text).unwrap_err();
+    let waits = matches!(
+        error.kind(),
+        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+    );
+    assert!(waits && text.is_empty(), "{error} {text}");
+    // One goes, and the next is served.
+    held.pop();
+    wait(&further, 20_000);
+    further.read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+}
+
+#[test]
+fn a_head_that_never_ends_costs_its_connection_in_time() {
+    let store = Arc::new(MemoryStore::new("s"));
+    let server = serve(&election("billing", &store), None);
+    let mut slow = TcpStream::connect(server.address()).unwrap();
+    // Ten seconds, and a lot for a slow machine: without the limit it would go on for as long as bytes come.
+    slow.set_read_timeout(Some(Duration::from_millis(250)))
+        .unwrap();
+    slow.write_all(b"GET /livez HTTP/1.1\r\nX-Slow: ").unwrap();
+    let cut = (0..160).any(|_| {
+        let sent = slow.write_all(b"x");
+        let mut answer = [0; 256];
+        let ended = match slow.read(&mut answer) {
+            // Whatever is said before, the connection ends.
+            Ok(_) => true,
+            Err(error) => !matches!(
+                error.kind(),
+                std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+            ),
+        };
+        sent.is_err() || ended
+    });
+    assert!(cut, "the connection is still there after 40 s");
+    assert_eq!(status(&server, "/livez"), 200);
+}

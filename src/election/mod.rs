@@ -180,7 +180,9 @@ impl Election {
     pub fn metrics(&self) -> Metrics {
         let labels = self.shared.stores.iter().map(|store| store.label());
         let mut metrics = self.shared.counters.snapshot(clock::now(), labels);
-        if let Some(lease) = self.lease() {
+        if let Some((lease, commands)) = self.shared.leading() {
+            let holds = commands.strong_count() > 0 && !lease.has_work_ended();
+            metrics.standing_by = metrics.campaigns.saturating_sub(holds.into());
             metrics.tenure_remaining = lease.remaining();
             metrics.leading = lease.check().is_ok().then(|| lease.term());
         }

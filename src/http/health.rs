@@ -54,6 +54,8 @@ pub(super) fn standby(election: &Election) -> Answer {
         unavailable("leading")
     } else if metrics.campaigns == 0 {
         unavailable("not campaigning")
+    } else if metrics.standing_by == 0 {
+        unavailable("the work of a leadership that is over has yet to end")
     } else {
         response::line(StatusCode::OK, "standing by")
     }

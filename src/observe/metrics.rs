@@ -66,6 +66,8 @@ pub const fn reason_word(reason: LossReason) -> &'static str {
 pub struct Metrics {
     /// How many campaigns are under way in this process, leaders among them.
     pub campaigns: u64,
+    /// How many of them wait to be elected: neither a leader nor one whose work has yet to end.
+    pub standing_by: u64,
     /// The term that acts right now, which is the fencing token; `None` when nobody does here.
     /// Judged against the deadline when the metrics were taken.
     pub leading: Option<Term>,
@@ -214,6 +216,7 @@ impl Counters {
         let turned = self.turned.load(Ordering::Relaxed);
         Metrics {
             campaigns: get(&self.campaigns),
+            standing_by: get(&self.campaigns),
             leading: None,
             tenure_remaining: Duration::ZERO,
             elected: get(&self.elected),

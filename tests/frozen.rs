@@ -1,0 +1,158 @@
+//! What the HTTP server says of a leader whose campaign cannot turn any more. It is a program of its own:
+//! all elections of a process share the thread that stands still here.
+
+#![cfg(feature = "http")]
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use incumbent::Election;
+use incumbent::election::Overrun;
+use incumbent::http::{Server, ServerOptions};
+use incumbent::protocol::{Durability, ElectionName, Identity, Reply, Request, TimingConfig};
+use incumbent::store::{HistoryEntry, Inspection, MemoryStore, Store, StoreFuture, WakeUps};
+
+/// A store whose requests can be made to block the thread that all campaigns run on.
+struct Freezing {
+    store: MemoryStore,
+    frozen: Mutex<bool>,
+    thawed: Condvar,
+    /// Whether the thread stands still.
+    stands: AtomicBool,
+}
+
+impl Freezing {
+    fn new() -> Self {
+        Self {
+            store: MemoryStore::new("freezing"),
+            frozen: Mutex::new(false),
+            thawed: Condvar::new(),
+            stands: AtomicBool::new(false),
+        }
+    }
+
+    fn freeze(&self) {
+        *self.frozen.lock().unwrap() = true;
+        while !self.stands.load(Ordering::Acquire) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn thaw(&self) {
+        *self.frozen.lock().unwrap() = false;
+        self.thawed.notify_all();
+    }
+
+    fn stand_still(&self) {
+        let frozen = self.frozen.lock().unwrap();
+        self.stands.store(*frozen, Ordering::Release);
+        drop(self.thawed.wait_while(frozen, |frozen| *frozen).unwrap());
+    }
+}
+
+impl Store for Freezing {
+    fn label(&self) -> &str {
+        self.store.label()
+    }
+
+    fn durability(&self) -> Durability {
+        self.store.durability()
+    }
+
+    fn execute<'a>(
+        &'a self,
+        election: &'a ElectionName,
+        who: &'a Identity,
+        request: &'a Request,
+    ) -> StoreFuture<'a, Reply> {
+        Box::pin(async move {
+            self.stand_still();
+            self.store.execute(election, who, request).await
+        })
+    }
+
+    fn wake_ups(&self, election: &ElectionName) -> WakeUps {
+        self.store.wake_ups(election)
+    }
+
+    fn inspect<'a>(&'a self, election: &'a ElectionName) -> StoreFuture<'a, Inspection> {
+        self.store.inspect(election)
+    }
+
+    fn elections(&self) -> StoreFuture<'_, Vec<ElectionName>> {
+        self.store.elections()
+    }
+
+    fn history<'a>(
+        &'a self,
+        election: &'a ElectionName,
+        limit: usize,
+    ) -> StoreFuture<'a, Vec<HistoryEntry>> {
+        self.store.history(election, limit)
+    }
+}
+
+fn status(server: &Server, method: &str, path: &str) -> u16 {
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_leader_whose_campaign_stands_still_is_none_from_its_deadline_on() {
+    let store = Arc::new(Freezing::new());
+    let election = Election::builder("billing")
+        .store_object(store.clone())
+        .timing(TimingConfig {
+            stop_grace: Duration::from_millis(100),
+            ..Default::default()
+        })
+        .overrun(Overrun::Report)
+        .build()
+        .unwrap();
+    let options = ServerOptions::new("127.0.0.1:0".parse().unwrap());
+    let server = Server::start(election.clone(), options).unwrap();
+    let leadership = election.blocking().campaign().unwrap();
+    assert_eq!(status(&server, "GET", "/leader"), 200);
+    assert_eq!(status(&server, "GET", "/standby"), 503);
+
+    store.freeze();
+    // Nothing of the campaign runs from here on: no flag can be cleared, no event told.
+    let lease = leadership.lease().clone();
+    std::thread::sleep(lease.remaining());
+    assert!(lease.check().is_err());
+    assert_eq!(lease.loss(), None, "the campaign does not know it yet");
+    for method in ["GET", "HEAD"] {
+        assert_eq!(status(&server, method, "/leader"), 503, "{method}");
+        // Its work may still be ending: it stands by for nothing.
+        assert_eq!(status(&server, method, "/standby"), 503, "{method}");
+    }
+    let mut metrics = TcpStream::connect(server.address()).unwrap();
+    write!(
+        metrics,
+        "GET /metrics HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut text = String::new();
+    metrics.read_to_string(&mut text).unwrap();
+    assert!(
+        text.contains("incumbent_leader{election=\"billing\"} 0.0"),
+        "{text}"
+    );
+
+    store.thaw();
+    leadership.resign();
+    assert_eq!(status(&server, "GET", "/livez"), 200);
+}
