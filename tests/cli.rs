@@ -25,3 +25,5 @@ mod show;
 mod sources;
 #[path = "cli/statuses.rs"]
 mod statuses;
+#[path = "cli/watch.rs"]
+mod watch;

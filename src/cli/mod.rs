@@ -31,6 +31,7 @@ mod places;
 mod release;
 mod report;
 mod run;
+mod screen;
 mod settings;
 mod status;
 mod unit;

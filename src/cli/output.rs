@@ -51,6 +51,14 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     )
 }
 
+/// The text with its colours, or without them where [`print`] takes them out.
+pub(crate) fn colored(text: &str) -> String {
+    match anstream::AutoStream::choice(&io::stdout()) {
+        anstream::ColorChoice::Never => anstream::adapter::strip_str(text).to_string(),
+        _ => text.to_owned(),
+    }
+}
+
 /// Writes bytes to standard output as they are.
 ///
 /// # Errors

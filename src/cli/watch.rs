@@ -17,9 +17,10 @@ use super::args::{Format, Watch};
 use super::electorate;
 use super::exit::{Exit, Failure};
 use super::list;
-use super::output;
+use super::output::{self, Tone};
 use super::report;
 use super::runtime;
+use super::screen::Screen;
 use super::settings::{Settings, Typed};
 
 /// How many elections are looked at per second at the most: more are looked at less often.
@@ -40,6 +41,13 @@ pub(crate) fn watch(arguments: &Watch) -> Result<Exit, Failure> {
     typed.interval(arguments.interval.as_deref())?;
     let settings = Settings::load(typed, name.as_ref())?;
     super::warn(&settings);
+    if settings.timing_config().interval.is_zero() {
+        let origin = settings.origin("interval").map(ToString::to_string);
+        return Err(Failure::configuration(format!(
+            "{}: the interval must be positive, and it is 0: remove it for the default",
+            origin.unwrap_or_default()
+        )));
+    }
     let watcher = Watcher {
         observer: electorate::observe(&settings)?,
         name,
@@ -73,6 +81,7 @@ type Shape = (&'static str, Option<Term>, bool, Vec<String>, usize);
 impl Watcher {
     async fn run(&self) -> Result<Exit, Failure> {
         let mut shown: BTreeMap<ElectionName, Shape> = BTreeMap::new();
+        let mut screen = Screen::default();
         let mut names = Vec::new();
         let mut round: u32 = 0;
         loop {
@@ -82,7 +91,9 @@ impl Watcher {
             round = round.wrapping_add(1);
             let views = self.observer.views(&names).await;
             if self.in_place {
-                output::print(&format!("\u{1b}[H\u{1b}[J{}", self.screen(&views)))?;
+                let height = Screen::height();
+                let text = output::colored(&page(views.clone(), height));
+                output::print_raw(screen.draw(&text, height).as_bytes())?;
             } else {
                 self.tell_changes(&views, &mut shown)?;
             }
@@ -97,16 +108,6 @@ impl Watcher {
             Some(name) => vec![name.clone()],
             None => self.observer.elections().await.elections,
         }
-    }
-
-    fn screen(&self, views: &[ElectionView]) -> String {
-        let mut text = format!("{}\n\n", output::moment(clock::wall()));
-        if views.is_empty() {
-            text.push_str("there is no election yet\n");
-        } else {
-            text.push_str(&list::elections(views));
-        }
-        text
     }
 
     /// One line for each election that is not as it was last told.
@@ -129,6 +130,32 @@ impl Watcher {
         }
         Ok(())
     }
+}
+
+/// The moment, and as much of the table as fits. What is not as it should be comes first when not all of
+/// it does.
+fn page(mut views: Vec<ElectionView>, height: usize) -> String {
+    /// The moment, a blank line, the header, and how many there are besides.
+    const AROUND: usize = 4;
+    let mut text = format!("{}\n\n", output::moment(clock::wall()));
+    if views.is_empty() {
+        text.push_str("there is no election yet\n");
+        return text;
+    }
+    let room = height.saturating_sub(AROUND).max(1);
+    if views.len() > room {
+        views.sort_by_key(|view| report::tone(&view.state) == Tone::Good);
+    }
+    let hidden = views.split_off(room.min(views.len()));
+    text.push_str(&list::elections(&views));
+    if !hidden.is_empty() {
+        let good = hidden
+            .iter()
+            .filter(|view| report::tone(&view.state) == Tone::Good);
+        let (good, all) = (good.count(), hidden.len());
+        text.push_str(&format!("and {all} more, of which {good} are held\n"));
+    }
+    text
 }
 
 fn shape(view: &ElectionView) -> Shape {

@@ -1,0 +1,78 @@
+//! A terminal on which lines are redrawn in place: only those that have changed are written.
+
+use std::io::stdout;
+
+use rustix::termios::tcgetwinsize;
+
+/// How many lines a terminal has that does not tell.
+const LINES: usize = 24;
+
+/// What stands on the terminal.
+#[derive(Debug, Default)]
+pub(crate) struct Screen {
+    shown: Vec<String>,
+    height: usize,
+}
+
+impl Screen {
+    /// How many lines the terminal on standard output has now.
+    pub(crate) fn height() -> usize {
+        match tcgetwinsize(stdout()) {
+            Ok(size) if size.ws_row > 0 => size.ws_row.into(),
+            Ok(_) | Err(_) => LINES,
+        }
+    }
+
+    /// What has to be written so that just these lines stand on a terminal of this height. What does not
+    /// fit is left out.
+    pub(crate) fn draw(&mut self, text: &str, height: usize) -> String {
+        let lines: Vec<String> = text.lines().take(height).map(str::to_owned).collect();
+        let mut drawn = String::new();
+        let mut write = |row: usize, what: &str| {
+            drawn.push_str(&format!("\u{1b}[{};1H{what}", row + 1));
+        };
+        if height != self.height {
+            // Its size has changed, and with it what stands where.
+            write(0, "\u{1b}[J");
+            self.shown.clear();
+        }
+        for (row, line) in lines.iter().enumerate() {
+            if self.shown.get(row) != Some(line) {
+                write(row, &format!("{line}\u{1b}[K"));
+            }
+        }
+        if self.shown.len() > lines.len() {
+            write(lines.len(), "\u{1b}[J");
+        } else if let Some(last) = lines.len().checked_sub(1) {
+            write(last, "");
+        }
+        self.shown = lines;
+        self.height = height;
+        drawn
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_has_changed_is_drawn_again() {
+        let mut screen = Screen::default();
+        let first = screen.draw("a\nb\nc\n", 4);
+        assert_eq!(
+            first,
+            "\u{1b}[1;1H\u{1b}[J\u{1b}[1;1Ha\u{1b}[K\u{1b}[2;1Hb\u{1b}[K\u{1b}[3;1Hc\u{1b}[K\u{1b}[3;1H"
+        );
+        assert_eq!(screen.draw("a\nb\nc\n", 4), "\u{1b}[3;1H");
+        assert_eq!(
+            screen.draw("a\nB\nc\n", 4),
+            "\u{1b}[2;1HB\u{1b}[K\u{1b}[3;1H"
+        );
+        assert_eq!(screen.draw("a\n", 4), "\u{1b}[2;1H\u{1b}[J");
+        // What does not fit is left out, and a terminal of another size is drawn anew.
+        let small = screen.draw("a\nb\nc\n", 2);
+        assert!(small.starts_with("\u{1b}[1;1H\u{1b}[J"), "{small:?}");
+        assert!(!small.contains('c'), "{small:?}");
+    }
+}

@@ -1,0 +1,152 @@
+//! `watch`: what it costs to look at many elections, and what it draws.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a share of a core is measured by the machine's clock"
+)]
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use super::home::{Home, wait_until};
+use crate::support::redis::RedisServer;
+
+const ELECTIONS: usize = 1000;
+const MEASURED: Duration = Duration::from_secs(6);
+
+/// The record of an election that somebody holds, with two who stand by.
+fn put(server: &RedisServer) {
+    let mut connection = server.connection();
+    let mut all = redis::pipe();
+    for number in 0..ELECTIONS {
+        let key = format!("incumbent:election-{number:04}");
+        let who = |host| {
+            format!(
+                "{host}:{number}|{host}|{number}|0.1.0|1000000000/5/1000000000/1000000000/5000000000"
+            )
+        };
+        all.cmd("SET").arg(&key).arg(7).ignore();
+        all.cmd("HSET").arg(format!("{{{key}}}:record"));
+        for (field, value) in [
+            ("floor", "7"),
+            ("term", "7"),
+            ("beat", "7"),
+            ("unproven", "0"),
+            ("holder", &format!("a:{number}")),
+            ("window_ns", "5000000000"),
+            ("identity", &who("a")),
+            ("since", "1795254487648"),
+            ("changed", "1795254487648"),
+        ] {
+            all.arg(field).arg(value);
+        }
+        all.ignore()
+            .cmd("ZADD")
+            .arg(format!("{{{key}}}:candidates"));
+        for host in ["a", "b", "c"] {
+            all.arg(1_795_254_487_648_u64).arg(who(host));
+        }
+        all.ignore();
+    }
+    all.query::<()>(&mut connection).unwrap();
+}
+
+/// The processor time of a process so far, in hundredths of a second.
+fn ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let after_name = stat.rsplit_once(')').unwrap().1;
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+fn looks(server: &RedisServer) -> u64 {
+    let stats = server.text(&["INFO", "commandstats"]);
+    let line = stats
+        .lines()
+        .find(|line| line.starts_with("cmdstat_evalsha:"));
+    let calls = line.and_then(|line| line.split_once("calls=")?.1.split(',').next()?.parse().ok());
+    calls.unwrap_or(0)
+}
+
+/// Each election is asked for at most once an interval, and a thousand of them are a small part of one
+/// core: 0.5 % as it is shipped, some ten times as much as it is built for tests. The assertion leaves as
+/// much again for a slow machine.
+#[test]
+fn a_thousand_elections_are_watched_for_a_small_part_of_one_core() {
+    let (home, server) = (Home::new(), RedisServer::start());
+    put(&server);
+    let log = std::fs::File::create(home.path("watched")).unwrap();
+    let mut watching = home
+        .command(&["watch", "--store", &server.url()])
+        .stdout(Stdio::from(log))
+        .spawn()
+        .unwrap();
+    home.wait_for_lines("watched", ELECTIONS);
+    let (began, ticks_before, looks_before) =
+        (Instant::now(), ticks(watching.id()), looks(&server));
+    std::thread::sleep(MEASURED);
+    let (ticks, looks) = (
+        ticks(watching.id()) - ticks_before,
+        looks(&server) - looks_before,
+    );
+    let took = began.elapsed().as_secs_f64();
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+    #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
+    let (share, per_second) = (ticks as f64 / took, looks as f64 / took);
+    println!("{ELECTIONS} elections: {share:.1} % of one core, {per_second:.0} requests a second");
+    #[expect(clippy::cast_precision_loss, reason = "a thousand")]
+    let most = ELECTIONS as f64 * (1.0 + took);
+    assert!((looks as f64) < most, "{looks} looks in {took:.1} s");
+    assert!(share < 50.0, "{share:.1} % of one core");
+    assert_eq!(
+        home.lines("watched").len(),
+        ELECTIONS,
+        "nothing has changed"
+    );
+}
+
+#[test]
+fn an_interval_of_nothing_is_refused() {
+    let home = Home::new();
+    let ended = home.run(&["watch", "--interval", "0s"]);
+    ended.assert(78, "--interval: the interval must be positive");
+}
+
+/// On a terminal the table is redrawn in place, also without colours.
+#[test]
+fn on_a_terminal_it_is_redrawn_in_place_and_no_line_is_written_twice() {
+    let (home, server) = (Home::new(), RedisServer::start());
+    put(&server);
+    let url = server.url();
+    let watch = format!(
+        "stty rows 10 cols 120; exec {} watch --interval 100ms --store {url}",
+        env!("CARGO_BIN_EXE_incumbent")
+    );
+    let log = std::fs::File::create(home.path("screen")).unwrap();
+    let mut script = std::process::Command::new("script")
+        .args(["-qec", &watch, "/dev/null"])
+        .env("TERM", "xterm")
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::from(log))
+        .spawn()
+        .unwrap();
+    let screen = || std::fs::read_to_string(home.path("screen")).unwrap();
+    // The second at the top goes on, line by line, in its place.
+    wait_until("it has drawn three moments", || {
+        screen().matches("\u{1b}[1;1H2").count() >= 3
+    });
+    script.kill().unwrap();
+    script.wait().unwrap();
+    let screen = screen();
+    assert_eq!(screen.matches("ELECTION ").count(), 1, "{screen}");
+    assert_eq!(screen.matches("and 994 more").count(), 1, "{screen}");
+    assert!(
+        !screen.contains("\u{1b}[11;"),
+        "beyond the last line: {screen}"
+    );
+    assert!(
+        !screen.contains("\u{1b}[32m") && !screen.contains("\u{1b}[33m"),
+        "coloured: {screen}"
+    );
+}
