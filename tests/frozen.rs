@@ -3,12 +3,14 @@
 
 #![cfg(feature = "http")]
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+#[path = "http/ask.rs"]
+mod ask;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use ask::ask;
 use incumbent::Election;
 use incumbent::election::Overrun;
 use incumbent::http::{Server, ServerOptions};
@@ -96,18 +98,7 @@ impl Store for Freezing {
 }
 
 fn status(server: &Server, method: &str, path: &str) -> u16 {
-    let mut stream = TcpStream::connect(server.address()).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text.split(' ').nth(1).unwrap().parse().unwrap()
+    ask(server, method, path, "").status
 }
 
 #[test]
@@ -139,17 +130,14 @@ fn a_leader_whose_campaign_stands_still_is_none_from_its_deadline_on() {
         // Its work may still be ending: it stands by for nothing.
         assert_eq!(status(&server, method, "/standby"), 503, "{method}");
     }
-    let mut metrics = TcpStream::connect(server.address()).unwrap();
-    write!(
-        metrics,
-        "GET /metrics HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut text = String::new();
-    metrics.read_to_string(&mut text).unwrap();
+    let metrics = ask(&server, "GET", "/metrics", "");
     assert!(
-        text.contains("incumbent_leader{election=\"billing\"} 0.0"),
-        "{text}"
+        metrics
+            .body
+            .contains("incumbent_leader{election=\"billing\"} 0.0"),
+        "{}\n\n{}",
+        metrics.head,
+        metrics.body
     );
 
     store.thaw();

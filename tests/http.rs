@@ -2,11 +2,15 @@
 
 #![cfg(feature = "http")]
 
+#[path = "http/ask.rs"]
+mod ask;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ask::ask;
 use incumbent::Election;
 use incumbent::http::{Server, ServerOptions};
 use incumbent::protocol::{Beat, LossReason, Occupancy, Orders, Record, Term, TimingConfig};
@@ -31,33 +35,6 @@ fn serve(election: &Election, token: Option<&str>) -> Server {
         ..ServerOptions::new("127.0.0.1:0".parse().unwrap())
     };
     Server::start(election.clone(), options).unwrap()
-}
-
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-fn ask(server: &Server, method: &str, path: &str, headers: &str) -> Answer {
-    let mut stream = TcpStream::connect(server.address()).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\r\n"
-    )
-    .unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").expect("a head ends");
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer {
-        status,
-        head: head.to_lowercase(),
-        body: body.to_owned(),
-    }
 }
 
 fn status(server: &Server, path: &str) -> u16 {

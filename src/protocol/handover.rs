@@ -63,7 +63,7 @@ impl FromStr for Handover {
         let mut parts = text.splitn(3, '|');
         let mut next = || parts.next().ok_or(InvalidOrder::Form);
         let (term, kind, name) = (next()?, next()?, next()?);
-        let term = super::order::canonical(term)
+        let term = super::decimal::canonical(term)
             .and_then(Term::new)
             .filter(|term| *term != Term::ZERO)
             .ok_or(InvalidOrder::Form)?;

@@ -17,6 +17,7 @@
 //! `ARCHITECTURE.md`.
 
 mod candidate;
+mod decimal;
 mod handover;
 mod identity;
 mod name;
@@ -35,6 +36,7 @@ pub use candidate::{
     Candidate, CandidateConfig, Event, Failure, Input, LossReason, Opening, Outgoing, Prospect,
     RequestId, Role, Step,
 };
+pub(crate) use decimal::canonical;
 pub use handover::{Handover, Successor};
 pub use identity::{CandidateId, HostName, Identity, InvalidIdentity};
 pub use name::{ElectionName, InvalidName};

@@ -117,13 +117,6 @@ fn later(clock: WallMillis, by: Duration) -> WallMillis {
     WallMillis::new(clock.get().saturating_add(millis)).unwrap_or(WallMillis::MAX)
 }
 
-/// A decimal without sign, blanks or leading zeros.
-pub(super) fn canonical(text: &str) -> Option<u64> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let plain = digits && (text == "0" || !text.starts_with('0'));
-    plain.then(|| text.parse().ok()).flatten()
-}
-
 /// Why a text is no order.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -59,7 +59,7 @@ impl FromStr for Pause {
         let until = match until {
             "-" => None,
             millis => Some(
-                super::order::canonical(millis)
+                super::decimal::canonical(millis)
                     .and_then(WallMillis::new)
                     .ok_or(InvalidOrder::Form)?,
             ),

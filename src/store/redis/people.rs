@@ -4,8 +4,8 @@
 
 use redis::Value;
 
-use super::reply::{Reader, canonical};
-use crate::protocol::{CandidateId, Identity, Term, WallMillis};
+use super::reply::Reader;
+use crate::protocol::{CandidateId, Identity, Term, WallMillis, canonical};
 use crate::store::{Change, HistoryEntry, Inspection, Presence, StoreError};
 
 const IDENTITY: &str = "id|host|pid|version";

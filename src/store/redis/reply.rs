@@ -12,7 +12,7 @@ use redis::Value;
 use super::keys::Keys;
 use crate::protocol::{
     Beat, CandidateId, Handover, Occupancy, Orders, Record, Reply, Term, Timing, Verdict,
-    WallMillis,
+    WallMillis, canonical,
 };
 use crate::store::StoreError;
 
@@ -307,13 +307,6 @@ pub(super) fn release(message: &[u8]) -> Option<(Record, WallMillis)> {
     };
     let clock = WallMillis::new(clock)?;
     fields.next().is_none().then_some((record, clock))
-}
-
-/// A decimal without sign, blanks or leading zeros.
-pub(super) fn canonical(text: &str) -> Option<u64> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let plain = digits && (text == "0" || !text.starts_with('0'));
-    plain.then(|| text.parse().ok()).flatten()
 }
 
 fn excerpt(text: &str) -> String {
