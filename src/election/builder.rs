@@ -8,7 +8,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::{ConfigError, Election, Shared};
 use crate::observe::Counters;
-use crate::protocol::{CandidateId, ElectionName, Electorate, Timing, TimingConfig};
+use crate::protocol::{CandidateId, ElectionName, Electorate, Timestamp, Timing, TimingConfig};
 use crate::store::{self, Store, StoreAddress, StoreOptions};
 
 /// What happens when the work has not ended by its deadline.
@@ -163,6 +163,7 @@ impl ElectionBuilder {
                 sits_out_until: Mutex::default(),
                 events: broadcast::Sender::new(Election::EVENTS_KEPT),
                 counters,
+                turns: watch::Sender::new(Timestamp::ZERO),
                 lease: Mutex::default(),
                 candidacies: watch::Sender::new(0),
             }),

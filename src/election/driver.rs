@@ -16,8 +16,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, watch};
-use tokio::time::Sleep;
 
+use super::Alarm;
 use super::Shared;
 use super::clock;
 use super::lease::Lease;
@@ -146,7 +146,7 @@ impl Driver {
     /// Runs the candidacy to its end.
     pub(super) async fn run(mut self) {
         self.tell(Happening::Campaigning);
-        let mut timer = Box::pin(tokio::time::sleep(Duration::ZERO));
+        let mut timer = Alarm::new();
         let mut input = Input::Tick;
         let mut owner_gone = false;
         loop {
@@ -173,20 +173,23 @@ impl Driver {
                     }
                     Input::Woken { store, record, clock }
                 }
-                () = &mut timer => Input::Tick,
+                () = timer.ring() => Input::Tick,
             };
         }
         self.finish().await;
     }
 
-    fn handle(&mut self, input: Input, timer: &mut Pin<Box<Sleep>>) {
+    fn handle(&mut self, input: Input, timer: &mut Alarm) {
         let now = clock::now();
         self.shared.counters.turned(now);
+        if matches!(input, Input::Tick) {
+            self.shared.turns.send_replace(now);
+        }
         let step = self.candidate.handle(now, input);
         self.carry_out(now, step, timer);
     }
 
-    fn carry_out(&mut self, now: Timestamp, step: Step, timer: &mut Pin<Box<Sleep>>) {
+    fn carry_out(&mut self, now: Timestamp, step: Step, timer: &mut Alarm) {
         for outgoing in step.sends {
             self.ask(outgoing);
         }
@@ -198,10 +201,7 @@ impl Driver {
         self.tell_of_pause();
         self.listen();
         self.show_standing();
-        let wait = step.wake_at.since(now);
-        // A day is further than any deadline of the protocol, and within what a timer can hold.
-        let wait = wait.min(crate::protocol::Timing::MAX_WINDOW);
-        timer.as_mut().reset(tokio::time::Instant::now() + wait);
+        timer.set(step.wake_at);
     }
 
     fn ask(&self, outgoing: Outgoing) {

@@ -6,14 +6,11 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
 
 use rustix::io::{Errno, read};
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
-    timerfd_settime,
-};
+use rustix::time::TimerfdFlags;
 
+use super::alarm;
 use super::clock;
 use super::lease::Lease;
 use crate::protocol::Timestamp;
@@ -60,7 +57,7 @@ static GUARD: OnceLock<Guard> = OnceLock::new();
 
 fn guard() -> &'static Guard {
     GUARD.get_or_init(|| {
-        let timer = timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::CLOEXEC)
+        let timer = alarm::create(TimerfdFlags::CLOEXEC)
             .expect("a boot-time timer for the deadlines can be created");
         std::thread::Builder::new()
             .name("incumbent-guard".to_owned())
@@ -83,24 +80,7 @@ impl Guard {
     }
 
     fn arm(&self, at: Timestamp) {
-        let zero = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        // The value zero would disarm the timer; boot was never a deadline.
-        let since_boot = at.since(Timestamp::ZERO).clamp(
-            Duration::from_nanos(1),
-            Duration::from_secs(u32::MAX.into()),
-        );
-        let spec = Itimerspec {
-            it_interval: zero,
-            it_value: Timespec {
-                tv_sec: i64::try_from(since_boot.as_secs()).unwrap_or(i64::MAX),
-                tv_nsec: since_boot.subsec_nanos().into(),
-            },
-        };
-        timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &spec)
-            .expect("a valid time can be set on a timer of our own");
+        alarm::arm(&self.timer, at).expect("a valid time can be set on a timer of our own");
     }
 
     fn keep(&self) {

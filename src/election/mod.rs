@@ -10,6 +10,7 @@
 //!                  store::Store × 1, 3 or 5
 //! ```
 
+mod alarm;
 mod blocking;
 mod builder;
 mod campaign;
@@ -39,6 +40,8 @@ use crate::protocol::{
 use crate::store::Store;
 use driver::Command;
 
+pub use alarm::Alarm;
+pub(crate) use alarm::{arm, create as create_timer};
 pub use blocking::{BlockingElection, BlockingLeadership};
 pub use builder::{ElectionBuilder, Overrun};
 pub use error::{CampaignError, ConfigError, Lost, RunError};
@@ -87,6 +90,8 @@ struct Shared {
     counters: Counters,
     /// Before when a campaign of this process claims nothing, for it was asked to resign.
     sits_out_until: Mutex<Timestamp>,
+    /// When the timer of a campaign of this process last rang.
+    turns: watch::Sender<Timestamp>,
     /// The last leadership of this process, and the way to its driver.
     lease: Mutex<Option<(Lease, mpsc::WeakSender<Command>)>>,
     /// How many candidacies of this process have not left the stores yet.
@@ -218,6 +223,14 @@ impl Election {
         let none_left = candidacies.wait_for(|count| *count == 0).await;
         // The sender lives in this election, so it cannot be gone.
         debug_assert!(none_left.is_ok());
+    }
+
+    /// When the timer of a campaign of this process was last heeded, and every change of it: some once
+    /// per interval, for as long as the loop that heartbeats and polls depend on turns. It is
+    /// [`Timestamp::ZERO`] before the first campaign.
+    #[must_use]
+    pub fn turns(&self) -> watch::Receiver<Timestamp> {
+        self.shared.turns.subscribe()
     }
 
     /// The same election for programs without an async runtime.

@@ -17,7 +17,7 @@ use super::message::{Frames, FromKeeper, Message, ToKeeper};
 use super::plan::Cause;
 use super::program::{Program, ProgramExit, StartFailure};
 use super::tree;
-use crate::election::clock;
+use crate::election::{Alarm, clock};
 use crate::protocol::{Identity, Term, Timestamp};
 
 /// What happens to the program, and to its keeper.
@@ -95,6 +95,8 @@ pub struct Keeper {
     run: Option<Run>,
     lost: Option<Loss>,
     news: VecDeque<Event>,
+    /// Rings when the keeper is late.
+    alarm: Alarm,
 }
 
 /// The life of one program.
@@ -145,6 +147,7 @@ impl Keeper {
             run: None,
             lost: None,
             news: VecDeque::new(),
+            alarm: Alarm::new(),
         })
     }
 
@@ -273,6 +276,8 @@ impl Keeper {
                 continue;
             }
             self.flush();
+            // It only wakes: the clock is asked above.
+            self.alarm.set(guard_at);
             let Some(pipe) = &self.pipe else {
                 self.lose();
                 continue;
@@ -289,7 +294,7 @@ impl Keeper {
                         self.lose();
                     }
                 }
-                () = wake_at(guard_at) => {}
+                () = self.alarm.ring() => {}
             }
         }
     }
@@ -528,12 +533,4 @@ fn surviving(pids: &[Pid]) -> Event {
     Event::Surviving {
         pids: pids.iter().map(|pid| pid.as_raw_nonzero().get()).collect(),
     }
-}
-
-/// Only wakes: whoever waits compares with the clock.
-async fn wake_at(instant: Timestamp) {
-    if instant == Timestamp::NEVER {
-        return pending().await;
-    }
-    tokio::time::sleep(instant.since(clock::now())).await;
 }

@@ -15,10 +15,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper, setsid};
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
-    timerfd_settime,
-};
+use rustix::time::TimerfdFlags;
 
 use super::cgroup::Cgroup;
 use super::launch::Entry;
@@ -27,7 +24,7 @@ use super::plan::{Action, Happening, Plan};
 use super::program::{Program, StartFailure};
 use super::spawn::{Standing, spawn};
 use super::tree;
-use crate::election::clock;
+use crate::election::{arm, clock, create_timer};
 use crate::protocol::{Identity, Term, Timestamp};
 
 /// What an elector left behind when it died: a term to release on every store.
@@ -118,10 +115,7 @@ impl Keeper {
             pipe,
             frames: Frames::default(),
             unsent: Vec::new(),
-            timer: timerfd_create(
-                TimerfdClockId::Boottime,
-                TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
-            )?,
+            timer: create_timer(TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?,
             armed: Timestamp::NEVER,
             children,
             standing,
@@ -364,23 +358,8 @@ impl Keeper {
         if wake_at == self.armed {
             return;
         }
-        let nanos = match wake_at {
-            Timestamp::NEVER => 0,
-            // Zero would disarm it.
-            instant => instant.as_nanos().max(1),
-        };
-        let timer = Itimerspec {
-            it_interval: Timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            },
-            it_value: Timespec {
-                tv_sec: i64::try_from(nanos / 1_000_000_000).unwrap_or(i64::MAX),
-                tv_nsec: (nanos % 1_000_000_000) as _,
-            },
-        };
-        match timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &timer) {
-            Ok(_) => self.armed = wake_at,
+        match arm(&self.timer, wake_at) {
+            Ok(()) => self.armed = wake_at,
             Err(error) => {
                 tracing::error!(%error, "the keeper cannot be woken at the deadline");
                 self.happen(Happening::Orphaned);
