@@ -115,10 +115,13 @@ fn provoke(bed: &Bed, witness: &Witness, line: &str) -> (Report, Duration) {
 fn settle(bed: &Bed) {
     for host in &bed.hosts {
         wait_for(&format!("{} to stand by or lead", host.name), SLACK, || {
-            let status = host
-                .try_sh(&format!("systemctl show -p StatusText --value {UNIT}"))
+            let shown = host
+                .try_sh(&format!("systemctl show -p SubState,StatusText {UNIT}"))
                 .1;
-            (status.starts_with("standing by:") || status.starts_with("leading:")).then_some(())
+            let has = |line: &str| shown.lines().any(|one| one.starts_with(line));
+            // The text of a unit that is down is the last that it told.
+            let settled = has("StatusText=standing by:") || has("StatusText=leading:");
+            (settled && has("SubState=running")).then_some(())
         });
     }
 }

@@ -8,10 +8,13 @@
 //!
 //! A standby is a started unit, so READY is sent when the campaign begins. A watchdog that is fed by a
 //! timer proves nothing: a leader feeds it on acknowledged heartbeats only, a standby only while the loop
-//! of its election turns. See `sd_notify(3)` and `systemd.service(5)`.
+//! of its election turns. It is set anew from the tenure that is left, so that it fires before anybody
+//! else can lead: should the elector and its keeper both have been killed, it ends what the program has
+//! left behind. See `sd_notify(3)` and `systemd.service(5)`.
 
 use std::time::Duration;
 
+use incumbent::election::{Alarm, clock};
 use incumbent::observe::pause_in_words;
 use incumbent::{Election, ElectionEvent, Happening, Lease};
 use sd_notify::NotifyState;
@@ -37,6 +40,9 @@ pub(crate) struct Manager {
 }
 
 impl Manager {
+    /// How late the manager's timers may fire: the default accuracy of `sd_event_add_time(3)`.
+    const LATEST: Duration = Duration::from_millis(250);
+
     /// The manager that this process was started by.
     pub(crate) fn detect() -> Self {
         Self {
@@ -107,44 +113,71 @@ struct Companion {
 impl Companion {
     async fn keep_telling(mut self) {
         let interval = self.election.timing().interval();
+        let mut turns = self.election.turns();
+        let mut alarm = Alarm::new();
+        // Whether the leadership that goes on was told to end.
+        let mut ending = false;
         loop {
             let now = self.activity.borrow_and_update().clone();
             self.tell_status(&now);
             self.tell_draining(&now, interval);
+            // The status tells the tenure left, also while no heartbeat succeeds.
+            alarm.set(clock::now() + interval * 2);
             let woken = match &now.lease {
                 Some(lease) => {
                     let mut deadlines = lease.deadlines();
                     deadlines.mark_unchanged();
                     tokio::select! {
-                        changed = self.activity.changed() => changed.map(|()| false),
+                        changed = self.activity.changed() => changed.map(|()| None),
                         // The deadline moves on an acknowledged heartbeat, and on nothing else.
-                        moved = deadlines.changed() => Ok(moved.is_ok()),
-                        // The status tells the tenure left, also while no heartbeat succeeds.
-                        () = tokio::time::sleep(interval * 2) => Ok(false),
+                        Ok(()) = deadlines.changed() => Ok((!ending).then(|| self.by_tenure(lease))),
+                        _ = lease.lost(), if !ending => {
+                            ending = true;
+                            // The program is being stopped, and has until the very end of the tenure.
+                            Ok(Some(lease.remaining().max(interval)))
+                        }
+                        () = alarm.ring() => Ok(None),
                     }
                 }
-                None => tokio::select! {
-                    changed = self.activity.changed() => changed.map(|()| false),
-                    event = self.events.recv() => {
-                        self.learn(event);
-                        Ok(false)
+                None => {
+                    let over = std::mem::take(&mut ending);
+                    tokio::select! {
+                        changed = self.activity.changed() => changed.map(|()| None),
+                        event = self.events.recv() => {
+                            self.learn(event);
+                            Ok(None)
+                        }
+                        Ok(()) = turns.changed() => Ok(Some(self.election.timing().tenure())),
+                        () = std::future::ready(()), if over => {
+                            Ok(Some(self.election.timing().tenure()))
+                        }
                     }
-                    () = tokio::time::sleep(interval) => Ok(self.loop_turns(interval)),
-                },
+                }
             };
             match woken {
-                Ok(true) => self.manager.tell(&[NotifyState::Watchdog]),
-                Ok(false) => {}
+                Ok(Some(within)) => self.feed(within),
+                Ok(None) => {}
                 // Nobody changes the activity any more: the process is about to end.
                 Err(_) => return,
             }
         }
     }
 
-    /// Whether the loop of the election has turned lately. A standby polls once per interval.
-    fn loop_turns(&self, interval: Duration) -> bool {
-        let turned = self.election.metrics().turned;
-        turned.is_some_and(|ago| ago <= interval * 3)
+    /// Asks to be killed unless there is more to tell within this time.
+    fn feed(&self, within: Duration) {
+        let within = NotifyState::WatchdogUsec(micros(within));
+        self.manager.tell(&[within, NotifyState::Watchdog]);
+    }
+
+    /// The watchdog of a leader fires before its tenure ends, however late the manager's timers are; but
+    /// not before its program was told to stop, nor between two heartbeats.
+    fn by_tenure(&self, lease: &Lease) -> Duration {
+        let timing = self.election.timing();
+        let early = Manager::LATEST.min(timing.stop_grace());
+        lease
+            .remaining()
+            .saturating_sub(early)
+            .max(timing.interval() * 2)
     }
 
     fn learn(&mut self, event: Result<ElectionEvent, broadcast::error::RecvError>) {

@@ -11,9 +11,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use incumbent::election::clock;
-use incumbent::protocol::{ElectionName, Identity, Term, Timestamp};
-use incumbent::supervise::Orphan;
+use incumbent::protocol::{ElectionName, Identity, Term};
+use incumbent::supervise::{Orphan, Unit};
 
 use super::args::Release;
 use super::exit::{Exit, Failure};
@@ -98,7 +97,8 @@ pub(crate) fn release(arguments: &Release) -> Result<Exit, Failure> {
     let Some((term, who)) = Note::read(&path)? else {
         return Ok(Exit::Success);
     };
-    let left = wait_until_gone(PATIENCE)?;
+    let unit = Unit::of_this_process().map_err(Failure::internal)?;
+    let left = unit.wait_until_empty(PATIENCE).map_err(Failure::internal)?;
     if !left.is_empty() {
         let why = format!(
             "processes of the unit are still alive, so term {term} is not released: {left:?}"
@@ -112,75 +112,9 @@ pub(crate) fn release(arguments: &Release) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// Waits for the processes of our unit to be gone, and tells which are not.
-fn wait_until_gone(patience: Duration) -> Result<Vec<u32>, Failure> {
-    let unit = unit_of(&cgroups("self").map_err(Failure::internal)?);
-    let until: Timestamp = clock::now() + patience;
-    loop {
-        let left = processes_of(&unit).map_err(Failure::internal)?;
-        if left.is_empty() || clock::now() >= until {
-            return Ok(left);
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// The cgroup of the unit that runs us as a control process: one up, where the unit's is delegated.
-fn unit_of(mine: &str) -> String {
-    mine.strip_suffix("/.control").unwrap_or(mine).to_owned()
-}
-
-/// The processes in a cgroup and below it, without the control processes, of which we are one.
-fn processes_of(unit: &str) -> std::io::Result<Vec<u32>> {
-    let mut found = Vec::new();
-    let (below, control) = (format!("{unit}/"), format!("{unit}/.control"));
-    for entry in fs::read_dir("/proc")? {
-        let name = entry?.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
-            continue;
-        };
-        // A process that ends while we look is gone, which is what we wait for.
-        let Ok(group) = cgroups(&pid.to_string()) else {
-            continue;
-        };
-        let inside = group == unit || group.starts_with(&below);
-        if inside && group != control && pid != std::process::id() {
-            found.push(pid);
-        }
-    }
-    Ok(found)
-}
-
-/// The cgroup of a process in the hierarchy that systemd keeps: the unified one, or its own of version 1.
-fn cgroups(pid: &str) -> std::io::Result<String> {
-    let text = fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
-    let named = |mark: &str| {
-        text.lines()
-            .filter_map(|line| line.split_once(':'))
-            .find_map(|(_, rest)| rest.strip_prefix(mark))
-    };
-    let group = named("name=systemd:").or_else(|| named(":"));
-    group.map(str::to_owned).ok_or_else(|| {
-        let why = format!("/proc/{pid}/cgroup names no hierarchy of systemd: {text:?}");
-        std::io::Error::new(std::io::ErrorKind::InvalidData, why)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_unit_of_a_control_process_is_one_up() {
-        assert_eq!(
-            unit_of("/system.slice/a.service/.control"),
-            "/system.slice/a.service"
-        );
-        assert_eq!(
-            unit_of("/system.slice/a.service"),
-            "/system.slice/a.service"
-        );
-    }
 
     #[test]
     fn a_note_that_is_none_is_refused() {

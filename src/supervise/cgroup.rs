@@ -20,7 +20,7 @@ impl Cgroup {
     pub(super) fn create() -> Option<Self> {
         let mounts = fs::read("/proc/self/mountinfo").ok()?;
         let membership = fs::read("/proc/self/cgroup").ok()?;
-        let own = own_directory(&mounts, &membership)?;
+        let own = own_directory(Hierarchy::Unified, &mounts, &membership)?.directory;
         if !is_delegated(&own) {
             return None;
         }
@@ -59,6 +59,16 @@ impl Cgroup {
         OpenOptions::new()
             .write(true)
             .open(self.path.join("cgroup.procs"))
+    }
+
+    /// Moves this process into it. It takes the kernel up to some tens of milliseconds.
+    pub(super) fn enter(&self) -> io::Result<()> {
+        fs::write(self.path.join("cgroup.procs"), "0")
+    }
+
+    /// Moves this process out of it, back to where it was made.
+    pub(super) fn leave(&self) -> io::Result<()> {
+        fs::write(self.path.with_file_name("cgroup.procs"), "0")
     }
 
     /// Kills every process in it.
@@ -102,9 +112,39 @@ fn is_delegated(own: &Path) -> bool {
     })
 }
 
+/// Which of the hierarchies of control groups is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hierarchy {
+    /// The second version.
+    Unified,
+    /// The one of the first version in which systemd keeps its units where there is no second.
+    OfSystemd,
+}
+
+/// The group of this process in one hierarchy.
+#[derive(Debug)]
+pub(super) struct Own {
+    pub(super) directory: PathBuf,
+    /// Whether it is the root of the hierarchy, as far as that can be seen.
+    pub(super) is_root: bool,
+}
+
 /// The directory of this process's group, from `/proc/self/mountinfo` and `/proc/self/cgroup`.
-fn own_directory(mounts: &[u8], membership: &[u8]) -> Option<PathBuf> {
-    let path = lines(membership).find_map(|line| line.strip_prefix(b"0::"))?;
+pub(super) fn own_directory(hierarchy: Hierarchy, mounts: &[u8], membership: &[u8]) -> Option<Own> {
+    let (kind, option) = match hierarchy {
+        Hierarchy::Unified => (&b"cgroup2"[..], None),
+        Hierarchy::OfSystemd => (&b"cgroup"[..], Some(&b"name=systemd"[..])),
+    };
+    let path = lines(membership).find_map(|line| {
+        // NUMBER:CONTROLLERS:PATH; the unified one has the number 0 and names no controllers.
+        let mut fields = line.splitn(3, |byte| *byte == b':');
+        let (number, controllers) = (fields.next()?, fields.next()?);
+        let meant = match option {
+            None => number == b"0" && controllers.is_empty(),
+            Some(name) => controllers == name,
+        };
+        fields.next().filter(|_| meant)
+    })?;
     let path = Path::new(OsStr::from_bytes(path));
     if path
         .components()
@@ -114,15 +154,21 @@ fn own_directory(mounts: &[u8], membership: &[u8]) -> Option<PathBuf> {
         return None;
     }
     lines(mounts).find_map(|line| {
-        // ID PARENT MAJOR:MINOR ROOT MOUNTPOINT OPTIONS… - TYPE SOURCE OPTIONS
+        // ID PARENT MAJOR:MINOR ROOT MOUNTPOINT OPTIONS… - TYPE SOURCE SUPEROPTIONS
         let mut fields = line.split(|byte| *byte == b' ');
         let (root, point) = (fields.nth(3)?, fields.next()?);
-        let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
-        if kind != b"cgroup2" || [root, point].iter().any(|name| name.contains(&b'\\')) {
+        let mut rest = fields.skip_while(|field| *field != b"-").skip(1);
+        let (found, options) = (rest.next()?, rest.nth(1)?);
+        let has_option =
+            option.is_none_or(|name| options.split(|byte| *byte == b',').any(|one| one == name));
+        if found != kind || !has_option || [root, point].iter().any(|name| name.contains(&b'\\')) {
             return None;
         }
         let below = path.strip_prefix(OsStr::from_bytes(root)).ok()?;
-        Some(Path::new(OsStr::from_bytes(point)).join(below))
+        Some(Own {
+            directory: Path::new(OsStr::from_bytes(point)).join(below),
+            is_root: below.as_os_str().is_empty(),
+        })
     })
 }
 
@@ -135,8 +181,9 @@ mod tests {
     use super::*;
 
     fn check(mounts: &str, membership: &str, expected: Option<&str>) {
+        let own = own_directory(Hierarchy::Unified, mounts.as_bytes(), membership.as_bytes());
         assert_eq!(
-            own_directory(mounts.as_bytes(), membership.as_bytes()),
+            own.map(|own| own.directory),
             expected.map(PathBuf::from),
             "{mounts} {membership}"
         );

@@ -57,15 +57,17 @@ pub fn keep(entry: Entry, release: impl FnOnce(Orphan)) -> ExitCode {
     while !keeper.over {
         keeper.turn();
     }
-    if let Some(cgroup) = keeper.cgroup.take() {
-        cgroup.remove();
-    }
+    // Others wait for this; nobody waits for the cgroup.
     if let Some((who, term)) = keeper.held.take() {
         release(Orphan {
             context: std::mem::take(&mut keeper.context),
             who,
             term,
         });
+    }
+    keeper.leave_cgroup();
+    if let Some(cgroup) = keeper.cgroup.take() {
+        cgroup.remove();
     }
     ExitCode::SUCCESS
 }
@@ -82,6 +84,10 @@ struct Keeper {
     children: UnixStream,
     standing: Standing,
     cgroup: Option<Cgroup>,
+    /// Whether this process waits in the program's cgroup. A child begins where its parent is, so the
+    /// program need not be moved there, for which the kernel takes longer than for all the rest of its
+    /// start. It lasts until the first program runs.
+    inside: bool,
     /// The program, until it is reaped.
     leader: Option<Pid>,
     /// What to start, between the message and the plan's consent.
@@ -119,6 +125,7 @@ impl Keeper {
             armed: Timestamp::NEVER,
             children,
             standing,
+            inside: cgroup.as_ref().is_some_and(|cgroup| cgroup.enter().is_ok()),
             cgroup,
             leader: None,
             program: None,
@@ -233,15 +240,28 @@ impl Keeper {
         let Some(program) = self.program.take() else {
             return;
         };
-        match spawn(&program, &self.standing, self.cgroup.as_ref()) {
+        let to_enter = self.cgroup.as_ref().filter(|_| !self.inside);
+        match spawn(&program, &self.standing, to_enter) {
             Ok(pid) => {
                 self.leader = Some(pid);
                 self.tell(&FromKeeper::Started(pid));
+                self.leave_cgroup();
             }
             Err(failure) => {
                 self.tell(&FromKeeper::NotStarted(failure));
                 self.happen(Happening::TreeEmpty);
             }
+        }
+    }
+
+    /// Leaves the cgroup to the program: whoever kills it must not be in it.
+    fn leave_cgroup(&mut self) {
+        if std::mem::take(&mut self.inside)
+            && let Some(cgroup) = &self.cgroup
+            && let Err(error) = cgroup.leave()
+        {
+            tracing::error!(%error, "the cgroup of the program cannot be left, and is not used");
+            self.cgroup = None;
         }
     }
 

@@ -40,6 +40,7 @@ mod release;
 mod restarts;
 mod spawn;
 mod tree;
+mod unit;
 
 pub use children::reap_orphans;
 pub use handle::{Containment, Event, Keeper, KeeperLost};
@@ -51,3 +52,4 @@ pub use program::{Program, ProgramExit, StartFailure};
 pub use release::{Estate, release};
 pub use restarts::Restarts;
 pub use tree::descends;
+pub use unit::Unit;

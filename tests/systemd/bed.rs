@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Nothing of it shows outside: both bridges live in a namespace of their own, every name carries the
-//! process id, and all of it goes with the bed.
+//! process id, and all of it goes with the bed. Each host has a control group of its own, on the unified
+//! hierarchy, as hosts have it: without one they would take each other's services for theirs.
 
 use std::fs;
 use std::io::Read as _;
@@ -54,6 +55,8 @@ pub(crate) struct Host {
     pub(crate) number: usize,
     namespace: String,
     folder: PathBuf,
+    /// Its control group, outside.
+    group: PathBuf,
     container: Option<Child>,
     /// The process id, outside, of the host's first process.
     init: Option<u32>,
@@ -73,6 +76,12 @@ impl Bed {
         static BEDS: AtomicU32 = AtomicU32::new(0);
         let count_of_beds = BEDS.fetch_add(1, Ordering::Relaxed);
         let prefix = format!("ib{}x{count_of_beds}", std::process::id());
+        let groups = folder.path().join("groups");
+        fs::create_dir(&groups).unwrap();
+        run(
+            "mount",
+            &["-t", "cgroup2", "cgroup2", groups.to_str().unwrap()],
+        );
         let hub = format!("{prefix}-hub");
         ip(&["netns", "add", &hub]);
         for (bridge, address) in [("data", "10.77.0.254/24"), ("witness", "10.78.0.254/24")] {
@@ -152,6 +161,8 @@ impl Bed {
             ip(&["-n", &namespace, "addr", "add", &address, "dev", inside]);
             ip(&["-n", &namespace, "link", "set", inside, "up"]);
         }
+        let group = self.folder.path().join("groups").join(&namespace);
+        fs::create_dir(&group).unwrap();
         let folder = self.folder.path().join(&name);
         for part in ["upper", "work", "root"] {
             fs::create_dir_all(folder.join(part)).unwrap();
@@ -161,6 +172,7 @@ impl Bed {
             number,
             namespace,
             folder,
+            group,
             container: None,
             init: None,
         };
@@ -257,10 +269,14 @@ impl Host {
         let log = fs::File::create(self.folder.join("console.log")).unwrap();
         let machine = format!("--machine={}", self.namespace);
         let network = format!("--network-namespace-path=/run/netns/{}", self.namespace);
-        let container = Command::new("systemd-nspawn")
+        let container = Command::new("sh")
+            .args(["-c", "echo 0 > \"$0\"/cgroup.procs; exec \"$@\""])
+            .arg(&self.group)
+            .arg("systemd-nspawn")
             .args(["--register=no", "--keep-unit", "--quiet", "--boot", "-D"])
             .arg(&root)
             .args([&machine, &network])
+            .env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1")
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -385,10 +401,27 @@ impl Drop for Bed {
                 }
             }
             host.power_off();
+            remove_groups(&host.group);
             ip(&["netns", "del", &host.namespace]);
         }
+        let groups = self.folder.path().join("groups");
+        run("umount", &[groups.to_str().unwrap()]);
         ip(&["netns", "del", &self.hub()]);
     }
+}
+
+/// Removes the control group of a dead host, and what it has made below.
+fn remove_groups(group: &Path) {
+    for entry in fs::read_dir(group).unwrap().flatten() {
+        if entry.file_type().unwrap().is_dir() {
+            remove_groups(&entry.path());
+        }
+    }
+    wait_for(
+        "the groups of a dead host to be empty",
+        Duration::from_secs(20),
+        || fs::remove_dir(group).ok(),
+    );
 }
 
 fn ip(words: &[&str]) {
