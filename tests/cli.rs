@@ -15,6 +15,8 @@ mod home;
 mod input;
 #[path = "cli/operate.rs"]
 mod operate;
+#[path = "cli/orders.rs"]
+mod orders;
 #[path = "cli/program.rs"]
 mod program;
 #[path = "cli/secrets.rs"]

@@ -143,8 +143,36 @@ fn resigning_needs_the_token_and_a_leader() {
 
     let leadership = leading.blocking().campaign().unwrap();
     assert_eq!(post(&on, "Authorization: Bearer secret\r\n"), 202);
-    assert_eq!(leadership.wait_lost(), LossReason::Resigned);
+    assert_eq!(leadership.wait_lost(), LossReason::Requested);
     leadership.resign();
+}
+
+#[test]
+fn pausing_and_resuming_need_the_token_and_tell_what_they_did() {
+    let store = Arc::new(MemoryStore::new("s"));
+    let one = election("billing", &store);
+    let (off, on) = (serve(&one, None), serve(&one, Some("secret")));
+    let token = "Authorization: Bearer secret\r\n";
+    assert_eq!(ask(&off, "POST", "/pause", token).status, 403);
+    assert_eq!(ask(&on, "POST", "/resume", "").status, 401);
+    assert_eq!(ask(&on, "GET", "/pause", token).status, 405);
+    for query in ["seconds=0", "seconds=x", "until=1", "reason=a&seconds=-1"] {
+        let path = format!("/pause?{query}");
+        assert_eq!(ask(&on, "POST", &path, token).status, 400, "{query}");
+    }
+    let paused = ask(&on, "POST", "/pause?seconds=600&reason=new%20disks", token);
+    assert_eq!(
+        (paused.status, paused.body.trim()),
+        (200, "paused on 1 of 1 stores")
+    );
+    let refused = one.blocking().try_campaign().unwrap_err();
+    assert!(refused.to_string().ends_with(": new disks"), "{refused}");
+    let document: serde_json::Value =
+        serde_json::from_str(&ask(&on, "GET", "/status", "").body).unwrap();
+    assert_eq!(document["paused"]["reason"], "new disks");
+    assert!(ask(&on, "GET", "/", "").body.contains("Paused by "));
+    assert_eq!(ask(&on, "POST", "/resume", token).status, 200);
+    one.blocking().try_campaign().unwrap().resign();
 }
 
 #[test]

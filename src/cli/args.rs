@@ -62,6 +62,25 @@ const CANDIDATES_AFTER_HELP: &str = "\
 Exit status: 0, 3 nobody campaigns, 64 wrong usage, 69 too few stores answered, 77 refused by the stores, \
 78 wrong configuration.";
 
+const ORDER_AFTER_HELP: &str = "\
+Exit status: 0 ordered, 64 wrong usage, 69 no majority of the stores took the order, 77 refused by the \
+stores, 78 wrong configuration.";
+
+const RESIGN_AFTER_HELP: &str = "\
+The leader hears of it within one interval, stops its work, and releases when that has ended. It sits out \
+one window before it campaigns again; with --to, everybody but the one named does.
+
+Exit status: 0 ordered, or with --wait: somebody else leads; 3 nobody leads, so there is nobody to resign; \
+64 wrong usage, or no standby is the one named; 69 no majority of the stores took the order, 75 --wait ran \
+out, 77 refused by the stores, 78 wrong configuration.";
+
+const DEPOSE_AFTER_HELP: &str = "\
+It watches the election, and vacates it only if its counter stands still for the window of its holder, as \
+long as a standby would wait.
+
+Exit status: 0 deposed, 3 nobody holds it, 64 wrong usage or no --yes, 69 no majority of the stores took the \
+order, 75 the holder is alive, 77 refused by the stores, 78 wrong configuration.";
+
 const DOCTOR_AFTER_HELP: &str = "\
 On a Redis it tries the four operations for real, on a scratch election that it removes again.
 
@@ -88,6 +107,18 @@ pub(crate) enum Command {
     /// Show who campaigns for an election
     #[command(after_help = CANDIDATES_AFTER_HELP)]
     Candidates(Candidates),
+    /// Ask the leader to stop its work and hand over
+    #[command(after_help = RESIGN_AFTER_HELP)]
+    Resign(Resign),
+    /// Have nobody elected for a while; whoever leads goes on
+    #[command(after_help = ORDER_AFTER_HELP)]
+    Pause(Pause),
+    /// Lift a pause
+    #[command(after_help = ORDER_AFTER_HELP)]
+    Resume(Resume),
+    /// Take a holder that stands still for gone
+    #[command(after_help = DEPOSE_AFTER_HELP)]
+    Depose(Depose),
     /// Examine the stores: what is dangerous about them, and what to do
     #[command(after_help = DOCTOR_AFTER_HELP)]
     Doctor(Doctor),
@@ -230,6 +261,61 @@ pub(crate) struct Watch {
     pub(crate) general: GeneralOptions,
     #[command(flatten)]
     pub(crate) output: OutputOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resign {
+    #[command(flatten)]
+    pub(crate) look: Look,
+    /// Who is to lead next, by the id of a candidate or by its host; it is preferred for one window
+    #[arg(long, value_name = "CANDIDATE|HOST")]
+    pub(crate) to: Option<String>,
+    /// Wait until somebody else leads, and tell who, and how long nobody led
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// How long to wait at the most; implies --wait [default: two windows, four intervals and the stop
+    /// timeout]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) wait_timeout: Option<String>,
+    #[command(flatten)]
+    pub(crate) timing: TimingOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Pause {
+    #[command(flatten)]
+    pub(crate) look: Look,
+    /// Why, for whoever looks: one line, at most 200 bytes
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// For how long, by the clocks of the stores [default: until it is resumed]
+    #[arg(long = "for", value_name = "DURATION")]
+    pub(crate) lasts: Option<String>,
+    #[command(flatten)]
+    pub(crate) timing: TimingOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resume {
+    #[command(flatten)]
+    pub(crate) look: Look,
+    #[command(flatten)]
+    pub(crate) timing: TimingOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Depose {
+    #[command(flatten)]
+    pub(crate) look: Look,
+    /// Do it; without this, only tell what would be done
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Do not wait for the counter to stand still. A leader that is alive then acts beside the next one
+    /// until it hears of it: only for one that is known to be dead
+    #[arg(long)]
+    pub(crate) unsafe_now: bool,
+    #[command(flatten)]
+    pub(crate) timing: TimingOptions,
 }
 
 #[derive(Debug, Args)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use incumbent::observe::document::{self, Document};
-use incumbent::observe::{Ending, HistoryView, PastTerm};
+use incumbent::observe::{Ending, HistoryView, PastOrder, PastTerm, order_word};
 
 use super::args::{Format, History};
 use super::electorate;
@@ -47,6 +47,11 @@ fn text(history: &HistoryView, exit: Exit) -> String {
     } else if exit == Exit::Success {
         text.push_str(&format!("{}: nobody has ever led it\n", history.election));
     }
+    if !history.orders.is_empty() {
+        const HEADER: [&str; 4] = ["AT", "ORDER", "BY", "TERM"];
+        text.push('\n');
+        text.push_str(&table(HEADER, history.orders.iter().map(order).collect()));
+    }
     text.push_str(&troubles(history.stores.iter().filter_map(|(_, told)| {
         let error = told.as_ref().err()?;
         Some((document::trouble(error), error.to_string()))
@@ -61,10 +66,20 @@ pub(super) fn troubles(troubles: impl Iterator<Item = (&'static str, String)>) -
         .collect()
 }
 
+fn order(order: &PastOrder) -> (Tone, [String; 4]) {
+    let row = [
+        moment(order.at),
+        order_word(order.change).unwrap_or_default().to_owned(),
+        order.by.id().to_string(),
+        order.term.to_string(),
+    ];
+    (Tone::Plain, row)
+}
+
 fn row(term: &PastTerm) -> (Tone, [String; 8]) {
     let (tone, why) = match term.ended {
         None => (Tone::Good, "leads, as far as the stores know"),
-        Some(Ending::Released) => (Tone::Plain, Ending::Released.reason()),
+        Some(ending @ (Ending::Released | Ending::Requested)) => (Tone::Plain, ending.reason()),
         Some(ending) => (Tone::Odd, ending.reason()),
     };
     let held_for = term.to.map(|to| {

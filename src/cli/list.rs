@@ -74,7 +74,10 @@ fn row(view: &ElectionView) -> (Tone, [String; 8]) {
     let holder = election.holder.as_ref();
     let row = [
         election.election.clone(),
-        election.state.to_owned(),
+        match view.paused {
+            Some(_) => format!("{}, paused", election.state),
+            None => election.state.to_owned(),
+        },
         election
             .term
             .map(|term| term.to_string())

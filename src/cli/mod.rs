@@ -6,6 +6,7 @@
 //!   settings ◀─ layer ◀─ keys      flag > environment > file > default; each value knows where it came from
 //!     ▼
 //!   run, status, list, watch, history, candidates, doctor, explain, configuration, manual
+//!   resign, pause, resume, depose ─▶ operator
 //!     │         └──▶ report ─▶ output        data on standard output: text or JSON
 //!     └──▶ keeping                          logs on standard error
 //!   exit        what each outcome ends with
@@ -14,6 +15,7 @@
 mod args;
 mod candidates;
 mod configuration;
+mod depose;
 mod doctor;
 mod electorate;
 mod exit;
@@ -26,10 +28,14 @@ mod list;
 mod logs;
 mod manual;
 mod notify;
+mod operator;
 mod output;
+mod pause;
 mod places;
 mod release;
 mod report;
+mod resign;
+mod resume;
 mod run;
 mod screen;
 mod settings;
@@ -61,6 +67,10 @@ pub(crate) fn main() -> ExitCode {
         Command::Watch(watch) => watch::watch(&watch),
         Command::History(history) => history::history(&history),
         Command::Candidates(candidates) => candidates::candidates(&candidates),
+        Command::Resign(resign) => resign::resign(&resign),
+        Command::Pause(pause) => pause::pause(&pause),
+        Command::Resume(resume) => resume::resume(&resume),
+        Command::Depose(depose) => depose::depose(&depose),
         Command::Doctor(doctor) => doctor::doctor(&doctor),
         Command::Explain(explain) => explain::explain(&explain),
         Command::Config(config) => configuration::configuration(&config),

@@ -167,14 +167,23 @@ impl Runner<'_> {
                     return Ok(Exit::Signaled(signal));
                 }
             };
-            if let Conclusion::Ended(exit) =
-                self.lead(leadership, &program, restarts.as_mut()).await?
-            {
-                return Ok(exit);
-            }
-            pause = self.settings.sit_out();
+            let conclusion = self.lead(leadership, &program, restarts.as_mut()).await?;
             wait = Wait::Endless;
-            tracing::info!("sitting out for {pause:?}");
+            pause = match conclusion {
+                Conclusion::Ended(exit) => return Ok(exit),
+                // The election itself keeps us from claiming for a window.
+                Conclusion::Resigned => Duration::ZERO,
+                Conclusion::GivenUp => self.settings.sit_out(),
+            };
+            match conclusion {
+                Conclusion::Resigned => tracing::info!(
+                    "resigned as an operator asked: standing by, and claiming nothing for {:?}",
+                    self.election.timing().window()
+                ),
+                Conclusion::Ended(_) | Conclusion::GivenUp => {
+                    tracing::info!("sitting out for {pause:?}");
+                }
+            }
         }
     }
 

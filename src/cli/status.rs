@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use incumbent::observe::document::{self, Document};
-use incumbent::observe::{ElectionView, State};
-use incumbent::protocol::{ElectionName, WallMillis};
+use incumbent::observe::{ElectionView, State, pause_in_words};
+use incumbent::protocol::{ElectionName, Handover, WallMillis};
 
 use super::args::{Format, Status};
 use super::electorate;
 use super::exit::{Exit, Failure};
-use super::output::{self, Tone, duration, moment, table};
+use super::output::{self, Tone, duration, moment, one_line, table};
 use super::report;
 use super::runtime;
 use super::settings::{Settings, Typed};
@@ -65,6 +65,13 @@ fn text(view: &ElectionView, election: &document::Status) -> String {
             .changed_ago_ms
             .map(|ago| format!("{} ago", ms(ago))),
     );
+    line(
+        "paused",
+        view.paused
+            .as_ref()
+            .map(|pause| one_line(&pause_in_words(pause))),
+    );
+    line("handover", view.handover.as_ref().map(handover));
     if !election.candidates.is_empty() {
         text.push_str("\ncandidates\n");
         text.push_str(&indented(&candidates(election)));
@@ -99,6 +106,13 @@ fn sentence(view: &ElectionView) -> String {
         other => other.word(),
     };
     text.to_owned()
+}
+
+fn handover(handover: &Handover) -> String {
+    match &handover.to {
+        Some(to) => format!("to {to}, after term {}", handover.term),
+        None => format!("to whoever comes first, after term {}", handover.term),
+    }
 }
 
 fn candidates(election: &document::Status) -> String {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use incumbent::election::{Observer, clock};
 use incumbent::observe::document::{Document, Status};
-use incumbent::observe::{ElectionView, State};
-use incumbent::protocol::{ElectionName, Term};
+use incumbent::observe::{ElectionView, State, pause_in_words};
+use incumbent::protocol::{ElectionName, Handover, Pause, Term};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_tokio::Signals;
 
@@ -76,7 +76,15 @@ struct Watcher {
 }
 
 /// What makes an election another one in the eyes of a reader: everything but the beat.
-type Shape = (&'static str, Option<Term>, bool, Vec<String>, usize);
+type Shape = (
+    &'static str,
+    Option<Term>,
+    bool,
+    Vec<String>,
+    usize,
+    Option<Pause>,
+    Option<Handover>,
+);
 
 impl Watcher {
     async fn run(&self) -> Result<Exit, Failure> {
@@ -169,6 +177,8 @@ fn shape(view: &ElectionView) -> Shape {
             .map(|one| one.identity.id().as_str().to_owned())
             .collect(),
         view.errors().count(),
+        view.paused.clone(),
+        view.handover.clone(),
     )
 }
 
@@ -193,8 +203,16 @@ fn line(view: &ElectionView) -> String {
     let plural = if candidates == 1 { "" } else { "s" };
     let at = output::moment(clock::wall());
     let said = report::tone(&view.state).paint(&said);
+    let paused = view.paused.as_ref().map_or_else(String::new, |pause| {
+        format!(", paused {}", output::one_line(&pause_in_words(pause)))
+    });
+    let moves = match &view.handover {
+        Some(Handover { to: Some(to), .. }) => format!(", handing over to {to}"),
+        Some(Handover { to: None, .. }) => ", handing over".to_owned(),
+        None => String::new(),
+    };
     let mut line = format!(
-        "{at}  {}: {said}, {candidates} candidate{plural}\n",
+        "{at}  {}: {said}, {candidates} candidate{plural}{moves}{paused}\n",
         view.election
     );
     for error in view.errors() {

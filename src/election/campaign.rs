@@ -83,6 +83,16 @@ impl Election {
         }
     }
 
+    /// Who gives orders in the name of this process.
+    pub(super) fn operator_identity(&self) -> Identity {
+        CandidateId::new(&self.shared.label)
+            .and_then(|id| {
+                let version = env!("CARGO_PKG_VERSION");
+                Identity::new(id, &self.shared.host, std::process::id(), version)
+            })
+            .expect("the label and the host were checked when the election was built")
+    }
+
     /// An identity that no candidacy had before: 64 random bits behind the label.
     fn new_identity(&self) -> Identity {
         let random = uuid::Uuid::new_v4().simple().to_string();

@@ -21,6 +21,7 @@ mod guard;
 mod leadership;
 mod lease;
 mod observer;
+mod operator;
 mod run;
 mod runtime;
 
@@ -48,6 +49,7 @@ pub use error::{CampaignError, ConfigError, Lost, RunError};
 pub use leadership::Leadership;
 pub use lease::Lease;
 pub use observer::{Listing, Observer};
+pub use operator::{Asked, Given, Operator, OrderError};
 pub use run::run_as_leader;
 
 /// An election, ready to campaign in. Cheap to clone; every campaign is a new candidacy.
@@ -178,6 +180,13 @@ impl Election {
     #[must_use]
     pub fn observer(&self) -> Observer {
         Observer::of(&self.shared.stores, self.shared.electorate)
+    }
+
+    /// The orders of an operator for this election, given in the name of this process.
+    #[must_use]
+    pub fn operator(&self) -> Operator {
+        let who = self.operator_identity();
+        Operator::new(self.observer(), self.name().clone(), who, *self.timing())
     }
 
     /// What the campaigns of this process have counted so far. It asks no store.

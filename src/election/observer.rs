@@ -173,7 +173,7 @@ impl Observer {
         .boxed()
     }
 
-    async fn look(&self, election: ElectionName) -> ElectionView {
+    pub(super) async fn look(&self, election: ElectionName) -> ElectionView {
         let asked = self.stores.iter().map(async |store| StoreView {
             store: store.label().into(),
             inspection: store.inspect(&election).await,
@@ -191,7 +191,7 @@ impl std::fmt::Debug for Observer {
 }
 
 /// Stores are asked on the thread of the elections only, wherever the caller runs.
-async fn on_the_runtime<F>(asking: F) -> F::Output
+pub(super) async fn on_the_runtime<F>(asking: F) -> F::Output
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,

@@ -1,12 +1,14 @@
 //! What only the bearer of the token may ask for.
 
+use std::time::Duration;
+
 use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::response::{self, Answer};
-use crate::election::Election;
-use crate::protocol::LossReason;
+use crate::election::{Election, Given, OrderError};
+use crate::protocol::{LossReason, Reason};
 
 /// What to answer to a request that does not carry the token.
 pub(super) fn refusal(token: Option<&SecretString>, given: Option<&HeaderValue>) -> Option<Answer> {
@@ -40,9 +42,9 @@ fn same(given: &[u8], token: &[u8]) -> bool {
     different == 0
 }
 
-/// Has the leader of this process resign.
+/// Has the leader of this process resign, as an order of an operator would.
 pub(super) fn resign(election: &Election) -> Answer {
-    if election.stop_leading(LossReason::Resigned) {
+    if election.stop_leading(LossReason::Requested) {
         tracing::info!(
             election = election.name().as_str(),
             "asked to resign over HTTP"
@@ -57,6 +59,68 @@ pub(super) fn resign(election: &Election) -> Answer {
             "no leader here: there is nothing to resign",
         )
     }
+}
+
+/// The longest query of an order, in bytes.
+const MAX_QUERY: usize = 1024;
+
+/// Pauses the election of this process on all its stores: `seconds=N` for how long, `reason=TEXT` why.
+pub(super) async fn pause(election: &Election, query: Option<&str>) -> Answer {
+    match pause_of(query.unwrap_or_default()) {
+        Ok((lasts, reason)) => told("paused", election.operator().pause(lasts, reason).await),
+        Err(problem) => response::line(StatusCode::BAD_REQUEST, &problem),
+    }
+}
+
+/// Lifts the pause of the election of this process.
+pub(super) async fn resume(election: &Election) -> Answer {
+    told("resumed", election.operator().resume().await)
+}
+
+fn told(done: &str, given: Result<Given, OrderError>) -> Answer {
+    match given {
+        Ok(given) => {
+            tracing::info!("{done} over HTTP");
+            let text = format!(
+                "{done} on {} of {} stores",
+                given.granted(),
+                given.stores.len()
+            );
+            response::line(StatusCode::OK, &text)
+        }
+        Err(error) => response::line(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
+    }
+}
+
+fn pause_of(query: &str) -> Result<(Option<Duration>, Option<Reason>), String> {
+    let (mut lasts, mut reason) = (None, None);
+    if query.len() > MAX_QUERY {
+        return Err(format!("the query has more than {MAX_QUERY} bytes"));
+    }
+    for (name, value) in query.split('&').filter_map(|part| part.split_once('=')) {
+        match name {
+            "seconds" => {
+                let seconds = value.parse::<u64>().ok().filter(|seconds| *seconds > 0);
+                let wrong = "seconds must be a whole number above 0";
+                lasts = Some(Duration::from_secs(seconds.ok_or(wrong)?));
+            }
+            "reason" => {
+                if value.len() > 3 * Reason::MAX_BYTES {
+                    return Err(format!(
+                        "the reason is longer than {} bytes",
+                        Reason::MAX_BYTES
+                    ));
+                }
+                reason = Reason::decode(value);
+            }
+            other => {
+                return Err(format!(
+                    "{other:.40?} is no part of a pause: seconds, reason"
+                ));
+            }
+        }
+    }
+    Ok((lasts, reason))
 }
 
 #[cfg(test)]

@@ -131,6 +131,13 @@ impl Exposition {
         self.family(
             to,
             gauge,
+            "incumbent_paused",
+            "Whether an operator has paused the election, as far as this process has seen.",
+        )?
+        .gauge(f64::from(u8::from(metrics.paused)))?;
+        self.family(
+            to,
+            gauge,
             "incumbent_window_seconds",
             "How long a heartbeat counter must stand still before a standby may take over.",
         )?

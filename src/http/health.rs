@@ -33,9 +33,14 @@ pub(super) fn ready(election: &Election) -> Answer {
     if up <= all / 2 {
         return unavailable(&format!("{up} of {all} stores answer"));
     }
+    let paused = if metrics.paused {
+        ", and an operator has paused the election"
+    } else {
+        ""
+    };
     response::line(
         StatusCode::OK,
-        &format!("ready: {up} of {all} stores answer"),
+        &format!("ready: {up} of {all} stores answer{paused}"),
     )
 }
 

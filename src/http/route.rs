@@ -36,8 +36,8 @@ impl Router {
 
     pub(super) async fn answer(&self, request: &Parts) -> Answer {
         let path = request.uri.path();
-        if path == "/resign" {
-            return self.resign(request);
+        if let "/resign" | "/pause" | "/resume" = path {
+            return self.control(path, request).await;
         }
         let head = request.method == Method::HEAD;
         if !head && request.method != Method::GET {
@@ -89,13 +89,19 @@ impl Router {
         response::json(&Document::<History>::from(&history))
     }
 
-    fn resign(&self, request: &Parts) -> Answer {
+    async fn control(&self, path: &str, request: &Parts) -> Answer {
         if request.method != Method::POST {
             return not_allowed("POST");
         }
         let given = request.headers.get(header::AUTHORIZATION);
-        control::refusal(self.options.token.as_ref(), given)
-            .unwrap_or_else(|| control::resign(&self.election))
+        if let Some(refusal) = control::refusal(self.options.token.as_ref(), given) {
+            return refusal;
+        }
+        match path {
+            "/pause" => control::pause(&self.election, request.uri.query()).await,
+            "/resume" => control::resume(&self.election).await,
+            _ => control::resign(&self.election),
+        }
     }
 }
 

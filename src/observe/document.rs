@@ -9,7 +9,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Contender, ElectionView, HistoryView, PastTerm, State, StoreView, Told};
-use crate::protocol::{CandidateId, Electorate, Identity, Occupancy, Record, WallMillis};
+use crate::protocol::{
+    CandidateId, Electorate, Identity, Occupancy, Pause, Record, Successor, Verdict, WallMillis,
+};
 use crate::store::{Change, Inspection, StoreError};
 
 /// A document, with the schema it follows.
@@ -52,10 +54,36 @@ pub struct Status {
     pub stalled: bool,
     /// Whether the holder may still be waiting out its probation.
     pub unproven: bool,
+    /// The pause that keeps everybody from being elected.
+    pub paused: Option<Paused>,
+    /// The handover under way: the leader is asked to resign, or a successor is preferred.
+    pub handover: Option<Handover>,
     /// Who campaigns, the leader first.
     pub candidates: Vec<Candidate>,
     /// What each store says, in the order of configuration.
     pub stores: Vec<Store>,
+}
+
+/// An order that nobody is elected.
+#[derive(Debug, Serialize)]
+pub struct Paused {
+    /// Until when, since the epoch; `null` until it is lifted.
+    pub until_ms: Option<u64>,
+    /// Who gave it.
+    pub by: String,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// An order that a leader resigns.
+#[derive(Debug, Serialize)]
+pub struct Handover {
+    /// The term that ends.
+    pub term: u64,
+    /// The candidate that is to lead next, if one was named.
+    pub to_candidate: Option<String>,
+    /// The host that is to lead next, if one was named.
+    pub to_host: Option<String>,
 }
 
 /// A candidate, as it introduced itself.
@@ -140,8 +168,44 @@ pub struct History {
     pub election: String,
     /// Its terms, the newest first.
     pub terms: Vec<Term>,
+    /// What operators ordered meanwhile, the newest first.
+    pub orders: Vec<PastOrder>,
     /// The stores, with what is wrong with one.
     pub stores: Vec<Asked>,
+}
+
+/// An order that was given.
+#[derive(Debug, Serialize)]
+pub struct PastOrder {
+    /// When.
+    pub at_ms: u64,
+    /// In which term.
+    pub term: u64,
+    /// By whom.
+    pub by: Person,
+    /// What: `paused`, `resumed`, `asked-to-resign` or `deposed`.
+    pub order: &'static str,
+    /// How many stores told of it.
+    pub stores: usize,
+}
+
+/// `incumbent.order.v1`: what became of an order.
+#[derive(Debug, Serialize)]
+pub struct Ordered {
+    /// The election.
+    pub election: String,
+    /// What was ordered: `pause`, `resume`, `resign` or `depose`.
+    pub order: &'static str,
+    /// The term of the leader that was asked to resign.
+    pub term: Option<u64>,
+    /// How many stores had to carry it out.
+    pub majority: usize,
+    /// What each store made of it.
+    pub stores: Vec<Asked>,
+    /// Who leads afterwards, when that was waited for.
+    pub leader: Option<Person>,
+    /// How long nobody led in between, when that was waited for.
+    pub gap_ms: Option<u64>,
 }
 
 /// `incumbent.list.v1`: all elections of the stores.
@@ -220,6 +284,7 @@ impl From<&HistoryView> for Document<History> {
             content: History {
                 election: view.election.as_str().to_owned(),
                 terms: view.terms.iter().map(Term::new).collect(),
+                orders: view.orders.iter().filter_map(PastOrder::new).collect(),
                 stores: asked(&view.stores),
             },
         }
@@ -258,6 +323,54 @@ impl Asked {
     }
 }
 
+impl PastOrder {
+    fn new(past: &super::PastOrder) -> Option<Self> {
+        Some(Self {
+            at_ms: past.at.get(),
+            term: past.term.get(),
+            by: person(past.by.id(), Some(&past.by)),
+            order: super::order_word(past.change)?,
+            stores: past.stores,
+        })
+    }
+}
+
+impl Ordered {
+    /// What became of an order, in a document.
+    #[must_use]
+    pub fn document(
+        view: &ElectionView,
+        order: &'static str,
+        term: Option<crate::protocol::Term>,
+        stores: &Told<Verdict>,
+        led: Option<Duration>,
+    ) -> Document<Self> {
+        let asked = stores.iter().map(|(store, told)| {
+            let asked = Asked::new(store, told.as_ref().err());
+            match told {
+                Ok(Verdict::Refused) => Asked {
+                    state: "refused",
+                    ..asked
+                },
+                Ok(Verdict::Granted) | Err(_) => asked,
+            }
+        });
+        let leader = view.leader().filter(|_| led.is_some());
+        Document {
+            schema: "incumbent.order.v1",
+            content: Self {
+                election: view.election.to_string(),
+                order,
+                term: term.map(crate::protocol::Term::get),
+                majority: view.electorate.majority(),
+                stores: asked.collect(),
+                leader: leader.map(|leader| person(&leader.holder, leader.identity.as_ref())),
+                gap_ms: led.map(millis),
+            },
+        }
+    }
+}
+
 impl Term {
     fn new(past: &PastTerm) -> Self {
         Self {
@@ -280,6 +393,31 @@ impl Term {
             ended: past.ended.map(super::Ending::word),
             gap_ms: past.gap.map(millis),
             stores: past.stores,
+        }
+    }
+}
+
+impl Paused {
+    fn new(pause: &Pause) -> Self {
+        Self {
+            until_ms: pause.until.map(WallMillis::get),
+            by: pause.by.to_string(),
+            reason: pause.reason.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+impl Handover {
+    fn new(handover: &crate::protocol::Handover) -> Self {
+        let (candidate, host) = match &handover.to {
+            Some(Successor::Candidate(id)) => (Some(id.to_string()), None),
+            Some(Successor::Host(host)) => (None, Some(host.to_string())),
+            None => (None, None),
+        };
+        Self {
+            term: handover.term.get(),
+            to_candidate: candidate,
+            to_host: host,
         }
     }
 }
@@ -317,6 +455,8 @@ impl Status {
             changed_ago_ms: changed_ago.map(millis),
             stalled: leader.is_some_and(crate::observe::Holding::is_stalled),
             unproven: leader.is_some_and(|leader| leader.unproven),
+            paused: view.paused.as_ref().map(Paused::new),
+            handover: view.handover.as_ref().map(Handover::new),
             candidates: view.candidates.iter().map(Candidate::new).collect(),
             stores: view.stores.iter().map(Store::new).collect(),
         }

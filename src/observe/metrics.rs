@@ -4,7 +4,7 @@
 //! Everything else is counted from the events, here and nowhere else.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Happening;
@@ -87,6 +87,8 @@ pub struct Metrics {
     pub heartbeat_seconds: Histogram,
     /// How long nobody led while a campaign of this process watched, of the gaps that are over.
     pub leaderless: Duration,
+    /// Whether an operator has paused the election, as far as a campaign of this process has seen.
+    pub paused: bool,
     /// Whether each store answered its last request, in the order of configuration.
     pub stores: Vec<StoreHealth>,
     /// How long ago a campaign of this process last turned its loop; `None` before the first.
@@ -139,6 +141,7 @@ pub(crate) struct Counters {
     leaderless_nanos: AtomicU64,
     /// 0 before the first request, 1 when the store answered the last one, 2 when it did not.
     stores: Box<[AtomicU8]>,
+    paused: AtomicBool,
     turned: AtomicU64,
 }
 
@@ -165,6 +168,8 @@ impl Counters {
                 }
             }
             Happening::Overrun { .. } => add(&self.overruns, 1),
+            Happening::Paused { .. } => self.paused.store(true, Ordering::Relaxed),
+            Happening::Resumed => self.paused.store(false, Ordering::Relaxed),
             Happening::Following { .. }
             | Happening::Leaderless { .. }
             | Happening::Claiming { .. }
@@ -172,8 +177,6 @@ impl Counters {
             | Happening::StoreJoined { .. }
             | Happening::StoreParted { .. }
             | Happening::Released { .. }
-            | Happening::Paused { .. }
-            | Happening::Resumed
             | Happening::StoreDown { .. }
             | Happening::StoreUp { .. } => {}
         }
@@ -182,6 +185,8 @@ impl Counters {
     /// A campaign is over.
     pub(crate) fn campaign_over(&self) {
         self.campaigns.fetch_sub(1, Ordering::Relaxed);
+        // Whoever campaigns on, or again, sees for itself.
+        self.paused.store(false, Ordering::Relaxed);
     }
 
     /// The loop of a campaign has turned.
@@ -229,6 +234,7 @@ impl Counters {
                 sum: Duration::from_nanos(get(&self.beat_nanos)),
             },
             leaderless: Duration::from_nanos(get(&self.leaderless_nanos)),
+            paused: self.paused.load(Ordering::Relaxed),
             stores: labels
                 .zip(self.stores.iter())
                 .map(|(label, up)| StoreHealth {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::protocol::{
-    Beat, CandidateId, ElectionName, Electorate, Identity, Occupancy, Term, Timing, WallMillis,
+    Beat, CandidateId, ElectionName, Electorate, Handover, Identity, Occupancy, Pause, Term,
+    Timing, WallMillis,
 };
 use crate::store::{Inspection, StoreError};
 
@@ -22,6 +23,11 @@ pub struct ElectionView {
     pub electorate: Electorate,
     /// What a majority of the stores agrees on.
     pub state: State,
+    /// The pause that keeps everybody from being elected, as one of the stores shows it.
+    pub paused: Option<Pause>,
+    /// The handover that a majority of the stores shows: the leader is asked to resign, or a successor is
+    /// preferred.
+    pub handover: Option<Handover>,
     /// Who campaigns, the leader first, then by id.
     pub candidates: Vec<Contender>,
     /// What each store said, in the order of configuration.
@@ -167,7 +173,16 @@ impl ElectionView {
     pub fn merge(election: ElectionName, electorate: Electorate, stores: Vec<StoreView>) -> Self {
         let state = agreed(electorate.majority(), &stores);
         let candidates = contenders(&stores, &state);
+        let answers = || stores.iter().filter_map(|one| one.inspection.as_ref().ok());
+        let mut paused = answers().filter_map(|one| one.record.orders.paused.clone());
+        let mut handovers = answers().filter_map(|one| one.record.handover().cloned());
+        let needed = electorate.majority();
+        // So many that no majority is left that is not paused.
+        let paused = paused.nth(electorate.size() - needed);
+        let handover = handovers.nth(needed - 1);
         Self {
+            paused,
+            handover,
             election,
             electorate,
             state,

@@ -105,7 +105,8 @@ impl Reason {
         &self.0
     }
 
-    fn decode(text: &str) -> Option<Self> {
+    /// The reason that a percent-encoded text spells, shown as well as it can be; `None` of none.
+    pub(crate) fn decode(text: &str) -> Option<Self> {
         let mut bytes = Vec::with_capacity(text.len());
         let mut rest = text.as_bytes();
         while let [first, tail @ ..] = rest {

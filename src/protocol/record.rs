@@ -117,7 +117,8 @@ impl Record {
     }
 
     /// The handover of the term that the record shows; that of any other is of no meaning.
-    fn handover(&self) -> Option<&Handover> {
+    #[must_use]
+    pub fn handover(&self) -> Option<&Handover> {
         let handover = self.orders.handover.as_ref();
         handover.filter(|handover| handover.term == self.term)
     }

@@ -2,13 +2,17 @@
 
 use super::home::Home;
 
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 18] = [
     &["run"],
     &["status"],
     &["list"],
     &["watch"],
     &["history"],
     &["candidates"],
+    &["resign"],
+    &["pause"],
+    &["resume"],
+    &["depose"],
     &["doctor"],
     &["explain"],
     &["config"],

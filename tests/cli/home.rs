@@ -164,6 +164,12 @@ impl Running {
         });
         status.unwrap().code().unwrap()
     }
+
+    /// Waits for its end by a signal that it could not refuse.
+    pub(crate) fn wait_killed(&mut self) {
+        let status = self.child.wait().unwrap();
+        assert_eq!(status.signal(), Some(Signal::KILL.as_raw()));
+    }
 }
 
 impl Drop for Running {

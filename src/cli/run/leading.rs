@@ -42,6 +42,8 @@ struct Course {
     lost: bool,
     /// The program was found to be unhealthy before anybody asked.
     unhealthy: bool,
+    /// An operator asked the leader to resign.
+    resigns: bool,
     /// The keeper died, and the program with it.
     unkept: bool,
     /// When the program was first asked to stop.
@@ -56,6 +58,8 @@ pub(super) enum Once {
     Unhealthy,
     /// In a way that ends the leadership as well.
     Final(Exit),
+    /// For an operator who asked the leader to resign.
+    Resigned,
 }
 
 impl Leading<'_, '_> {
@@ -96,6 +100,7 @@ impl Leading<'_, '_> {
                 asked: true,
                 ..
             } => Ok(Once::Final(Exit::Program(exit))),
+            Course { resigns: true, .. } => Ok(Once::Resigned),
             Course {
                 exit: Some(exit), ..
             } => Ok(Once::Ended(Exit::Program(exit))),
@@ -133,7 +138,8 @@ impl Leading<'_, '_> {
                 }
                 reason = self.leadership.lost(), if !told_lost => {
                     told_lost = true;
-                    course.lost = !course.asked;
+                    course.resigns = reason == LossReason::Requested;
+                    course.lost = !course.asked && !course.resigns;
                     self.keeper.stop(self.time_to_stop(reason));
                 }
                 Some(signal) = self.signals.next() => self.obey(signal, &mut course),
@@ -152,7 +158,7 @@ impl Leading<'_, '_> {
     /// enforced all the same, and where heartbeats go on, it moves on with them.
     fn time_to_stop(&self, reason: LossReason) -> Duration {
         match reason {
-            LossReason::Resigned => self.reload.stop_timeout(),
+            LossReason::Resigned | LossReason::Requested => self.reload.stop_timeout(),
             LossReason::Unhealthy => self.election.timing().stop_grace(),
             _ => self.leadership.remaining(),
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use incumbent::election::clock;
+use incumbent::protocol::LossReason;
 use incumbent::supervise::{Event, Program, Restarts};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
@@ -17,6 +18,8 @@ pub(super) enum Conclusion {
     Ended(Exit),
     /// The program ended too often, or was unhealthy: another host should have a try.
     GivenUp,
+    /// An operator asked the leader to resign: it stands by again.
+    Resigned,
 }
 
 impl Leading<'_, '_> {
@@ -29,6 +32,7 @@ impl Leading<'_, '_> {
     ) -> Result<Conclusion, Failure> {
         loop {
             let (exit, restarts) = match (self.run_once(program).await?, &mut restarts) {
+                (Once::Resigned, _) => return Ok(Conclusion::Resigned),
                 (Once::Final(exit), _) | (Once::Ended(exit), None) => {
                     return Ok(Conclusion::Ended(exit));
                 }
@@ -49,13 +53,13 @@ impl Leading<'_, '_> {
             };
             tracing::warn!("starting the program again in {pause:?}");
             if let Some(end) = self.pause(pause, exit).await? {
-                return Ok(Conclusion::Ended(end));
+                return Ok(end);
             }
         }
     }
 
-    /// Waits while the leadership lasts and nobody asks to stop; else tells what to end with.
-    async fn pause(&mut self, pause: Duration, exit: Exit) -> Result<Option<Exit>, Failure> {
+    /// Waits while the leadership lasts and nobody asks to stop; else tells how it ends.
+    async fn pause(&mut self, pause: Duration, exit: Exit) -> Result<Option<Conclusion>, Failure> {
         let over = tokio::time::sleep(pause);
         tokio::pin!(over);
         loop {
@@ -64,11 +68,14 @@ impl Leading<'_, '_> {
                 event = self.keeper.event() => if event == Event::KeeperLost {
                     return Err(Failure::internal("the keeper of the program has died"));
                 },
-                _ = self.leadership.lost() => return Ok(Some(Exit::Lost)),
+                reason = self.leadership.lost() => return Ok(Some(match reason {
+                    LossReason::Requested => Conclusion::Resigned,
+                    _ => Conclusion::Ended(Exit::Lost),
+                })),
                 Some(signal) = self.signals.next() => match signal {
                     SIGTERM | SIGINT | SIGQUIT => {
                         tracing::info!(signal, "asked to stop: the program is not started again");
-                        return Ok(Some(exit));
+                        return Ok(Some(Conclusion::Ended(exit)));
                     }
                     SIGCHLD => keeping::reap(),
                     SIGHUP => self.reload.read_again(),

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::super::live::Entry;
 use super::{escaped, moment, put, terms, timeline};
-use crate::observe::{Contender, ElectionView, Holding, State, StoreView};
+use crate::observe::{Contender, ElectionView, Holding, State, StoreView, pause_in_words};
 use crate::protocol::{ElectionName, Timing, WallMillis};
 
 /// How often a card is written again for its timeline alone.
@@ -29,6 +29,7 @@ pub(in crate::http) fn digest(entry: &Entry, now: WallMillis) -> u64 {
         (&holding.holder, holding.term, holding.stores).hash(&mut hasher);
         (holding.unproven, holding.is_stalled()).hash(&mut hasher);
     }
+    (&view.paused, &view.handover).hash(&mut hasher);
     for candidate in &view.candidates {
         (&candidate.identity, candidate.leads).hash(&mut hasher);
     }
@@ -76,6 +77,7 @@ pub(in crate::http) fn card(entry: &Entry, now: WallMillis) -> String {
             ),
         ),
     }
+    orders(&mut html, view);
     candidates(&mut html, &view.candidates);
     if view.stores.len() > 1 {
         stores(&mut html, &view.stores);
@@ -134,6 +136,30 @@ fn without_leader(view: &ElectionView) -> String {
             }
             text
         }
+    }
+}
+
+/// What operators have ordered, while it stands.
+fn orders(html: &mut String, view: &ElectionView) {
+    if let Some(pause) = &view.paused {
+        let words = escaped(&pause_in_words(pause));
+        put(
+            html,
+            format_args!("<p class=\"meaning\">Paused {words}. Nobody is elected meanwhile.</p>"),
+        );
+    }
+    if let Some(handover) = &view.handover {
+        let to = handover.to.as_ref().map_or_else(
+            || "whoever comes first".to_owned(),
+            |to| escaped(&to.to_string()),
+        );
+        put(
+            html,
+            format_args!(
+                "<p class=\"meaning\">Term {} hands over to {to}.</p>",
+                handover.term
+            ),
+        );
     }
 }
 

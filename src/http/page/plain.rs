@@ -16,6 +16,7 @@ pub(super) fn table(overview: &Overview) -> String {
         let view = &entry.view;
         let leader = view.leader();
         let (_, word, _) = card::standing(view);
+        let paused = view.paused.as_ref().map_or("", |_| ", paused");
         let cell = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
         let who = leader.map(|holding| match &holding.identity {
             Some(identity) => format!("{} ({})", escaped(identity.host()), identity.pid()),
@@ -29,7 +30,7 @@ pub(super) fn table(overview: &Overview) -> String {
         put(
             &mut html,
             format_args!(
-                "<tr><th scope=\"row\">{}</th><td>{word}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+                "<tr><th scope=\"row\">{}</th><td>{word}{paused}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
                 escaped(view.election.as_str()),
                 cell(who),
                 cell(leader.map(|holding| holding.term.to_string())),

@@ -1,0 +1,64 @@
+//! `incumbent depose NAME --yes`: takes the holder of an election for gone.
+
+use super::args::Depose;
+use super::exit::{Exit, Failure};
+use super::operator::{Report, operator, report};
+use super::output::duration;
+use super::runtime;
+
+/// Deposes the holder of an election.
+///
+/// # Errors
+///
+/// A configuration that cannot be used, a holder that is alive, and an order that no majority of the
+/// stores took.
+pub(crate) fn depose(arguments: &Depose) -> Result<Exit, Failure> {
+    let (operator, settings) = operator(&arguments.look, &arguments.timing)?;
+    if !arguments.yes {
+        return Err(Failure::new(Exit::Usage, would(arguments, &settings)?));
+    }
+    let (view, given) = runtime()?.block_on(async {
+        let given = if arguments.unsafe_now {
+            operator.depose_now().await?
+        } else {
+            operator.depose().await?
+        };
+        Ok::<_, Failure>((operator.view().await, given))
+    })?;
+    let said = if arguments.unsafe_now {
+        "deposed without waiting: a holder that is alive may act beside the next one until it hears of \
+         it, so check what it did last"
+    } else {
+        "deposed: the holder had stood still for its window, and anybody may lead now"
+    };
+    report(
+        &view,
+        arguments.look.output.output,
+        &Report {
+            order: "depose",
+            term: None,
+            stores: &given.stores,
+            said: said.to_owned(),
+            led: None,
+        },
+    )?;
+    Ok(Exit::Success)
+}
+
+/// What it would do, for who has not said yes.
+fn would(arguments: &Depose, settings: &super::settings::Settings) -> Result<String, Failure> {
+    let name = &arguments.look.name;
+    Ok(if arguments.unsafe_now {
+        format!(
+            "this would vacate {name:?} at once: a leader that is alive goes on acting beside the next one \
+             until it hears of it, and only the fencing token keeps them apart; say --yes if its host is \
+             known to be dead"
+        )
+    } else {
+        format!(
+            "this would watch {name:?} for {} or the holder's own window, and vacate it if its counter \
+             stands still all the while; say --yes to do it",
+            duration(settings.timing()?.window())
+        )
+    })
+}

@@ -1,0 +1,124 @@
+//! What the commands that give orders have in common: who gives them, and what became of them.
+
+use std::time::Duration;
+
+use incumbent::election::{Operator, OrderError};
+use incumbent::observe::document::Ordered;
+use incumbent::observe::{ElectionView, Told};
+use incumbent::protocol::{CandidateId, Identity, Term, Verdict};
+
+use super::args::{Format, Look, TimingOptions};
+use super::electorate;
+use super::exit::{Exit, Failure};
+use super::output::{self, Tone, one_line};
+use super::settings::{Settings, Typed};
+
+/// An order that was given.
+pub(super) struct Report<'a> {
+    pub(super) order: &'static str,
+    pub(super) term: Option<Term>,
+    pub(super) stores: &'a Told<Verdict>,
+    /// What is told to people.
+    pub(super) said: String,
+    /// Who leads afterwards, and how long nobody led in between, when that was waited for.
+    pub(super) led: Option<Duration>,
+}
+
+/// The operator of the election that is named.
+pub(super) fn operator(
+    look: &Look,
+    timing: &TimingOptions,
+) -> Result<(Operator, Settings), Failure> {
+    let name = incumbent::protocol::ElectionName::new(&look.name)
+        .map_err(|error| Failure::new(Exit::Usage, error))?;
+    let mut typed = Typed::general(&look.general)?;
+    typed.stores(&look.stores)?;
+    typed.timing(timing)?;
+    let settings = Settings::load(typed, Some(&name))?;
+    super::warn(&settings);
+    let observer = electorate::observe(&settings)?;
+    let operator = Operator::new(observer, name, who(), settings.timing()?);
+    Ok((operator, settings))
+}
+
+/// The duration that was typed for an option, which must not be zero.
+pub(super) fn duration(option: &str, typed: Option<&str>) -> Result<Option<Duration>, Failure> {
+    let Some(text) = typed else {
+        return Ok(None);
+    };
+    let wrong = |why: &dyn std::fmt::Display| {
+        Failure::new(Exit::Usage, format_args!("{option} {text:?}: {why}"))
+    };
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err(wrong(&"give it more than nothing")),
+        Ok(duration) => Ok(Some(duration)),
+        Err(error) => Err(wrong(&format!("{error}; write it as in 10m or 1h 30m"))),
+    }
+}
+
+/// Tells what became of an order.
+pub(super) fn report(
+    view: &ElectionView,
+    format: Format,
+    report: &Report<'_>,
+) -> Result<(), Failure> {
+    if format == Format::Json {
+        let document =
+            Ordered::document(view, report.order, report.term, report.stores, report.led);
+        return output::print_json(&document);
+    }
+    let mut text = format!("{}: {}\n", view.election, one_line(&report.said));
+    for (store, told) in report.stores {
+        let missing = match told {
+            Ok(Verdict::Granted) => continue,
+            Ok(Verdict::Refused) => format!("{store} refused it: its record has changed meanwhile"),
+            Err(error) => error.to_string(),
+        };
+        let line = format!("  not taken by a minority: {}", one_line(&missing));
+        text.push_str(&Tone::Odd.paint(&line));
+        text.push('\n');
+    }
+    output::print(&text)
+}
+
+impl From<OrderError> for Failure {
+    fn from(error: OrderError) -> Self {
+        let exit = match &error {
+            _ if error.is_denied() => Exit::Refused,
+            OrderError::NotHeld { .. } => Exit::NotHeld,
+            OrderError::UnknownSuccessor { .. } => Exit::Usage,
+            OrderError::Alive { .. } => Exit::NotElected(75),
+            _ => Exit::Unreachable,
+        };
+        Self::new(exit, error)
+    }
+}
+
+/// The user of this command, as the history names it: `user@host`.
+fn who() -> Identity {
+    let user = ["SUDO_USER", "LOGNAME", "USER"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok())
+        .unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()));
+    let uname = rustix::system::uname();
+    let host = plain(&uname.nodename().to_string_lossy());
+    let id = CandidateId::new(&format!("{}@{host}", plain(&user)));
+    let version = env!("CARGO_PKG_VERSION");
+    id.and_then(|id| Identity::new(id, &host, std::process::id(), version))
+        .expect("letters, digits and dots fit an id")
+}
+
+/// A name with what cannot stand in an id replaced.
+fn plain(name: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let plain: String = name
+        .chars()
+        .take(90)
+        .map(|c| if fits(c) { c } else { '-' })
+        .collect();
+    if plain.is_empty() {
+        "unknown".to_owned()
+    } else {
+        plain
+    }
+}

@@ -1,0 +1,43 @@
+//! `incumbent pause NAME`: nobody is elected any more; whoever leads goes on.
+
+use incumbent::observe::pause_in_words;
+use incumbent::protocol::Reason;
+
+use super::args::Pause;
+use super::exit::{Exit, Failure};
+use super::operator::{Report, operator, report};
+use super::runtime;
+
+/// Pauses an election.
+///
+/// # Errors
+///
+/// A configuration that cannot be used, and an order that no majority of the stores took.
+pub(crate) fn pause(arguments: &Pause) -> Result<Exit, Failure> {
+    let usage = |error: &dyn std::fmt::Display| Failure::new(Exit::Usage, error);
+    let reason = arguments.reason.as_deref().map(Reason::new).transpose();
+    let reason = reason.map_err(|error| usage(&format!("--reason: {error}")))?;
+    let lasts = super::operator::duration("--for", arguments.lasts.as_deref())?;
+    let (operator, _) = operator(&arguments.look, &arguments.timing)?;
+    let (view, given) = runtime()?.block_on(async {
+        let given = operator.pause(lasts, reason).await?;
+        Ok::<_, Failure>((operator.view().await, given))
+    })?;
+    let words = view.paused.as_ref().map(pause_in_words);
+    let said = match words {
+        Some(words) => format!("paused {words}; whoever leads goes on, and nobody takes over"),
+        None => "paused, and the pause is over already".to_owned(),
+    };
+    report(
+        &view,
+        arguments.look.output.output,
+        &Report {
+            order: "pause",
+            term: None,
+            stores: &given.stores,
+            said,
+            led: None,
+        },
+    )?;
+    Ok(Exit::Success)
+}

@@ -1,0 +1,102 @@
+//! `incumbent resign NAME [--to CANDIDATE|HOST] [--wait]`: asks the leader to hand over.
+
+use std::time::Duration;
+
+use incumbent::election::{Operator, clock};
+use incumbent::observe::ElectionView;
+use incumbent::protocol::Term;
+
+use super::args::Resign;
+use super::exit::{Exit, Failure};
+use super::operator::{Report, operator, report};
+use super::output::duration;
+use super::runtime;
+
+/// How often to look whether somebody else leads.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Asks the leader of an election to resign.
+///
+/// # Errors
+///
+/// A configuration that cannot be used, nobody to resign, nobody of the name of `--to`, an order that no
+/// majority of the stores took, and a handover that is not over in time.
+pub(crate) fn resign(arguments: &Resign) -> Result<Exit, Failure> {
+    let given = super::operator::duration("--wait-timeout", arguments.wait_timeout.as_deref())?;
+    let (operator, settings) = operator(&arguments.look, &arguments.timing)?;
+    // The leader hears of it, stops its work, and whoever is not preferred waits for a window.
+    let timing = settings.timing()?;
+    let usual = timing.window() * 2 + timing.interval() * 4 + settings.stop_timeout();
+    let patience = given.unwrap_or(usual);
+    runtime()?.block_on(async {
+        let asked = match &arguments.to {
+            Some(name) => operator.resign_leader_to(name).await?,
+            None => operator.resign_leader(None).await?,
+        };
+        let to = match &asked.to {
+            Some(to) => format!(", and {to} is preferred after it"),
+            None => String::new(),
+        };
+        let mut said = format!("the leader of term {} was asked to resign{to}", asked.term);
+        let (mut view, mut led) = (operator.view().await, None);
+        if arguments.wait || given.is_some() {
+            view = wait(&operator, asked.term, patience).await?;
+            let gap = gap(&operator, asked.term).await;
+            led = Some(gap.unwrap_or_default());
+            let leader = view.leader().and_then(|leader| leader.identity.as_ref());
+            let leader = leader.map_or("somebody else".to_owned(), |identity| {
+                format!("{} on {}", identity.id(), identity.host())
+            });
+            let gap = gap.map_or(String::new(), |gap| {
+                format!(", after {} without a leader", duration(gap))
+            });
+            said = format!("{leader} leads{gap}");
+        }
+        let done = Report {
+            order: "resign",
+            term: Some(asked.term),
+            stores: &asked.given.stores,
+            said,
+            led,
+        };
+        report(&view, arguments.look.output.output, &done)
+    })?;
+    Ok(Exit::Success)
+}
+
+/// Waits until somebody leads under another term.
+async fn wait(
+    operator: &Operator,
+    before: Term,
+    patience: Duration,
+) -> Result<ElectionView, Failure> {
+    let until = clock::now() + patience;
+    loop {
+        let view = operator.view().await;
+        let leader = view.leader();
+        if leader.is_some_and(|leader| leader.term != before && !leader.unproven) {
+            return Ok(view);
+        }
+        if clock::now() >= until {
+            let still = leader.is_some_and(|leader| leader.term == before);
+            let why = if still {
+                "its work has not ended yet"
+            } else {
+                "nobody else leads yet"
+            };
+            let message = format!(
+                "the leader of term {before} was asked to resign, and after {} {why}",
+                duration(patience)
+            );
+            return Err(Failure::new(Exit::NotElected(75), message));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// How long nobody led after a term.
+async fn gap(operator: &Operator, term: Term) -> Option<Duration> {
+    let history = operator.history(4).await;
+    let past = history.terms.into_iter().find(|past| past.term == term)?;
+    past.gap
+}

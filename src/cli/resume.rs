@@ -1,0 +1,36 @@
+//! `incumbent resume NAME`: lifts a pause.
+
+use super::args::Resume;
+use super::exit::{Exit, Failure};
+use super::operator::{Report, operator, report};
+use super::runtime;
+
+/// Lifts the pause of an election; one that is not paused stays as it is.
+///
+/// # Errors
+///
+/// A configuration that cannot be used, and an order that no majority of the stores took.
+pub(crate) fn resume(arguments: &Resume) -> Result<Exit, Failure> {
+    let (operator, _) = operator(&arguments.look, &arguments.timing)?;
+    let (before, view, given) = runtime()?.block_on(async {
+        let before = operator.view().await;
+        let given = operator.resume().await?;
+        Ok::<_, Failure>((before, operator.view().await, given))
+    })?;
+    let said = match before.paused {
+        Some(_) => "not paused any more",
+        None => "was not paused",
+    };
+    report(
+        &view,
+        arguments.look.output.output,
+        &Report {
+            order: "resume",
+            term: None,
+            stores: &given.stores,
+            said: said.to_owned(),
+            led: None,
+        },
+    )?;
+    Ok(Exit::Success)
+}

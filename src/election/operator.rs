@@ -1,0 +1,444 @@
+//! Operating an election: pausing it, moving its leader, deposing one that is gone.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::clock;
+use super::observer::{Observer, on_the_runtime};
+use crate::observe::{ElectionView, HistoryView, State, Told};
+use crate::protocol::{
+    CandidateId, ElectionName, HostName, Identity, Mark, Order, Reason, Request, Standstill,
+    StoreIndex, Successor, Term, Timing, Verdict,
+};
+use crate::store::StoreError;
+
+/// Gives the orders of an operator to every store of one election.
+///
+/// An order counts when a majority of the stores has carried it out. Orders delay a leadership or end
+/// one; none of them makes a leader, and fencing goes on whatever is ordered.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use incumbent::Election;
+/// use incumbent::protocol::Reason;
+/// use incumbent::store::MemoryStore;
+///
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// let election = Election::builder("billing")
+///     .store_object(Arc::new(MemoryStore::new("example")))
+///     .build()?;
+/// let operator = election.operator();
+/// operator.pause(None, Some(Reason::new("new disks")?)).await?;
+/// assert!(election.try_campaign().await.unwrap_err().is_paused());
+/// operator.resume().await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Operator {
+    observer: Observer,
+    election: ElectionName,
+    who: Identity,
+    timing: Timing,
+}
+
+/// An order that a majority of the stores has carried out.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// What each store asked made of it, in the order of configuration.
+    pub stores: Told<Verdict>,
+}
+
+impl Given {
+    /// How many stores have carried it out.
+    #[must_use]
+    pub fn granted(&self) -> usize {
+        granted(&self.stores)
+    }
+}
+
+/// A leader that was asked to resign.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Its term, which ends.
+    pub term: Term,
+    /// Who is preferred after it; `None` for whoever comes first.
+    pub to: Option<Successor>,
+    /// The order.
+    pub given: Given,
+}
+
+impl Operator {
+    /// Somebody who operates `election` on the stores of `observer`. The history names `who` beside each
+    /// order. Of the timing, how often to look and for how long a holder must stand still count.
+    #[must_use]
+    pub const fn new(
+        observer: Observer,
+        election: ElectionName,
+        who: Identity,
+        timing: Timing,
+    ) -> Self {
+        Self {
+            observer,
+            election,
+            who,
+            timing,
+        }
+    }
+
+    /// Has nobody elected any more, for as long as `lasts` by the clock of each store, or until
+    /// [`Operator::resume`]. Whoever leads goes on; if it dies, nobody takes over.
+    ///
+    /// # Errors
+    ///
+    /// [`OrderError::NoMajority`] when fewer than a majority of the stores has carried it out.
+    pub async fn pause(
+        &self,
+        lasts: Option<Duration>,
+        reason: Option<Reason>,
+    ) -> Result<Given, OrderError> {
+        let by = self.who.id().clone();
+        self.order_all(&Order::Pause { lasts, by, reason }).await
+    }
+
+    /// Lifts a pause: a standby claims a vacant election at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Operator::pause`].
+    pub async fn resume(&self) -> Result<Given, OrderError> {
+        self.order_all(&Order::Resume).await
+    }
+
+    /// Asks the leader to resign. It learns of it within one interval, stops its work, and releases when
+    /// that has ended. With `to`, everybody else waits for a window before claiming; the one that
+    /// resigned waits in any case.
+    ///
+    /// # Errors
+    ///
+    /// [`OrderError::NotHeld`] when nobody leads, [`OrderError::UnknownSuccessor`] when no other candidate
+    /// is `to`, and as [`Operator::pause`].
+    pub async fn resign_leader(&self, to: Option<Successor>) -> Result<Asked, OrderError> {
+        let view = self.observer.view(&self.election).await;
+        self.resign_seen(&view, to).await
+    }
+
+    /// As [`Operator::resign_leader`], with a successor named by its candidate id or its host.
+    ///
+    /// # Errors
+    ///
+    /// As [`Operator::resign_leader`].
+    pub async fn resign_leader_to(&self, name: &str) -> Result<Asked, OrderError> {
+        let view = self.observer.view(&self.election).await;
+        let candidate = CandidateId::new(name).map(Successor::Candidate);
+        let host = HostName::new(name).map(Successor::Host);
+        let named = [candidate.ok(), host.ok()].into_iter().flatten();
+        let mut known = named.filter(|successor| is_standby(&view, successor));
+        match known.next() {
+            Some(to) => self.resign_seen(&view, Some(to)).await,
+            // An election without a leader has nobody to hand over, whoever is named.
+            None => Err(self
+                .held_term(&view)
+                .err()
+                .unwrap_or_else(|| self.unknown(name, &view))),
+        }
+    }
+
+    /// Takes the holder for gone and vacates the election, once a majority of the stores has stood still
+    /// for as long as a takeover needs. It looks once per interval, and gives up when a counter moves.
+    ///
+    /// # Errors
+    ///
+    /// [`OrderError::Alive`] when the holder's counter moves, [`OrderError::NotHeld`] when nobody holds
+    /// the election, [`OrderError::Unread`] when the stores cannot be read, and as [`Operator::pause`].
+    pub async fn depose(&self) -> Result<Given, OrderError> {
+        let operator = self.clone();
+        on_the_runtime(async move {
+            let abandoned = operator.outwait().await?;
+            operator.order_each(depositions(abandoned)).await
+        })
+        .await
+    }
+
+    /// Vacates the election at once, whatever its holder does. **A leader that is alive goes on acting
+    /// beside its successor** until it hears of it, within an interval if it can reach the stores; only
+    /// the fencing token keeps the two apart. Call it for a holder that is known to be dead.
+    ///
+    /// # Errors
+    ///
+    /// As [`Operator::depose`], but for [`OrderError::Alive`].
+    pub async fn depose_now(&self) -> Result<Given, OrderError> {
+        let view = self.observer.view(&self.election).await;
+        let held = view.stores.iter().enumerate().filter_map(|(index, store)| {
+            let mark = store.inspection.as_ref().ok()?.record.mark();
+            (!mark.shape.is_free()).then_some((index_of(index), mark))
+        });
+        let held: Vec<(StoreIndex, Mark)> = held.collect();
+        if held.len() < self.observer.electorate().majority() {
+            return Err(self.not_held(&view));
+        }
+        self.order_each(depositions(held)).await
+    }
+
+    /// The election as its stores show it now.
+    pub async fn view(&self) -> ElectionView {
+        self.observer.view(&self.election).await
+    }
+
+    /// The last `terms` leaderships, the newest first.
+    pub async fn history(&self, terms: usize) -> HistoryView {
+        self.observer.history(&self.election, terms).await
+    }
+
+    async fn resign_seen(
+        &self,
+        view: &ElectionView,
+        to: Option<Successor>,
+    ) -> Result<Asked, OrderError> {
+        let term = self.held_term(view)?;
+        if let Some(to) = to.as_ref().filter(|to| !is_standby(view, to)) {
+            return Err(self.unknown(&to.to_string(), view));
+        }
+        let order = Order::Resign {
+            term,
+            to: to.clone(),
+        };
+        let given = self.order_all(&order).await?;
+        Ok(Asked { term, to, given })
+    }
+
+    fn held_term(&self, view: &ElectionView) -> Result<Term, OrderError> {
+        let leader = view.leader().map(|leader| leader.term);
+        leader.ok_or_else(|| self.not_held(view))
+    }
+
+    fn not_held(&self, view: &ElectionView) -> OrderError {
+        let election = self.election.to_string();
+        match (&view.state, view.errors().next()) {
+            (State::Unreachable | State::Forbidden | State::Garbled, Some(error)) => {
+                OrderError::Unread {
+                    election,
+                    source: Box::new(error.clone()),
+                }
+            }
+            (state, _) => OrderError::NotHeld {
+                election,
+                state: state.word(),
+            },
+        }
+    }
+
+    fn unknown(&self, name: &str, view: &ElectionView) -> OrderError {
+        let others = view.candidates.iter().filter(|one| !one.leads);
+        OrderError::UnknownSuccessor {
+            election: self.election.to_string(),
+            name: name.to_owned(),
+            candidates: others.map(|one| one.identity.clone()).collect(),
+        }
+    }
+
+    /// Watches until a majority of the stores has stood still for as long as a takeover needs.
+    async fn outwait(&self) -> Result<Vec<(StoreIndex, Mark)>, OrderError> {
+        let electorate = self.observer.electorate();
+        let mut standstill = Standstill::new(electorate, self.timing);
+        let mut moved = BTreeSet::new();
+        let began = clock::now();
+        loop {
+            let sent = clock::now();
+            let view = self.observer.look(self.election.clone()).await;
+            let received = clock::now();
+            for (index, store) in view.stores.iter().enumerate() {
+                let (index, Ok(seen)) = (index_of(index), &store.inspection) else {
+                    continue;
+                };
+                let before = standstill.record(index).map(crate::protocol::Record::mark);
+                if before.is_some_and(|before| before != seen.record.mark()) {
+                    moved.insert(index);
+                }
+                standstill.observe(index, &seen.record, sent, received);
+            }
+            if let Some(abandoned) = standstill.abandoned(clock::now()) {
+                return Ok(abandoned);
+            }
+            if electorate.size() - moved.len() < electorate.majority() {
+                return Err(OrderError::Alive {
+                    election: self.election.to_string(),
+                    holder: view.leader().map(|leader| leader.holder.clone()),
+                });
+            }
+            let held = |index: &StoreIndex| {
+                let record = standstill.record(*index);
+                record.is_some_and(|record| !record.mark().shape.is_free())
+            };
+            // What is gone, or what cannot be read for longer than a window, is nothing to wait for.
+            let windows = electorate.stores().filter_map(|one| standstill.record(one));
+            let window = windows.map(crate::protocol::Record::window).max();
+            let patience = window.unwrap_or_default().max(self.timing.window()) * 2;
+            let overdue = clock::now().since(began) > patience + self.timing.interval() * 3;
+            let answered = view.errors().count() + electorate.majority() <= electorate.size();
+            let free = electorate.stores().filter(held).count() < electorate.majority();
+            if overdue || (answered && free) {
+                return Err(self.not_held(&view));
+            }
+            tokio::time::sleep(self.timing.interval()).await;
+        }
+    }
+
+    async fn order_all(&self, order: &Order) -> Result<Given, OrderError> {
+        let stores = self.observer.electorate().stores();
+        self.order_each(stores.map(|store| (store, order.clone())).collect())
+            .await
+    }
+
+    async fn order_each(&self, orders: Vec<(StoreIndex, Order)>) -> Result<Given, OrderError> {
+        let operator = self.clone();
+        let stores: Told<Verdict> = on_the_runtime(async move {
+            let asked = orders.into_iter().map(async |(index, order)| {
+                let store = &operator.observer.stores()[index.get()];
+                let request = Request::Order(order);
+                let who = &operator.who;
+                let reply = store.execute(&operator.election, who, &request).await;
+                let label: Arc<str> = store.label().into();
+                (label, reply.map(|reply| reply.verdict))
+            });
+            join_all(asked).await
+        })
+        .await;
+        let majority = self.observer.electorate().majority();
+        if granted(&stores) >= majority {
+            return Ok(Given { stores });
+        }
+        Err(OrderError::NoMajority {
+            election: self.election.to_string(),
+            majority,
+            stores,
+        })
+    }
+}
+
+fn depositions(marks: Vec<(StoreIndex, Mark)>) -> Vec<(StoreIndex, Order)> {
+    let depose = |(store, expected)| (store, Order::Depose { expected });
+    marks.into_iter().map(depose).collect()
+}
+
+fn is_standby(view: &ElectionView, successor: &Successor) -> bool {
+    let mut others = view.candidates.iter().filter(|one| !one.leads);
+    others.any(|one| successor.is(one.identity.id(), Some(one.identity.host())))
+}
+
+fn index_of(index: usize) -> StoreIndex {
+    StoreIndex(u8::try_from(index).unwrap_or(u8::MAX))
+}
+
+fn granted(stores: &Told<Verdict>) -> usize {
+    let granted = |told: &Result<Verdict, StoreError>| matches!(told, Ok(Verdict::Granted));
+    stores.iter().filter(|(_, told)| granted(told)).count()
+}
+
+/// Why an order was not given.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OrderError {
+    /// Nobody holds a majority of the stores, so there is nobody to resign or to depose.
+    #[error("nobody leads election {election:?}: it is {state}")]
+    NotHeld {
+        /// The election.
+        election: String,
+        /// How it stands: [`State::word`].
+        state: &'static str,
+    },
+    /// No majority of the stores could be read.
+    #[error("no majority of the stores of election {election:?} can be read: {source}")]
+    Unread {
+        /// The election.
+        election: String,
+        /// What one of them failed with.
+        source: Box<StoreError>,
+    },
+    /// No other candidate is the one that was named.
+    #[error("no standby of election {election:?} is {name:?}: {}", standbys(.candidates))]
+    UnknownSuccessor {
+        /// The election.
+        election: String,
+        /// The name given.
+        name: String,
+        /// Who stands by.
+        candidates: Vec<Identity>,
+    },
+    /// The holder's counter moves: it is alive.
+    #[error(
+        "election {election:?} stays as it is: the counter{} moves, so its holder is alive; ask it to resign instead",
+        of(.holder)
+    )]
+    Alive {
+        /// The election.
+        election: String,
+        /// The holder, when a majority names one.
+        holder: Option<CandidateId>,
+    },
+    /// Fewer stores than a majority have carried it out: it has not been given. Those that did may keep
+    /// it until the next order, or the next election.
+    #[error("{} of the {majority} stores needed took the order for election {election:?}{}", granted(.stores), Missing(.stores))]
+    NoMajority {
+        /// The election.
+        election: String,
+        /// How many were needed.
+        majority: usize,
+        /// What each store made of it.
+        stores: Told<Verdict>,
+    },
+}
+
+impl OrderError {
+    /// Whether the stores refuse access.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        match self {
+            Self::Unread { source, .. } => source.is_denied(),
+            Self::NoMajority { stores, .. } => stores
+                .iter()
+                .any(|(_, told)| told.as_ref().is_err_and(StoreError::is_denied)),
+            Self::NotHeld { .. } | Self::UnknownSuccessor { .. } | Self::Alive { .. } => false,
+        }
+    }
+}
+
+struct Missing<'a>(&'a Told<Verdict>);
+
+impl fmt::Display for Missing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (store, told) in self.0 {
+            match told {
+                Ok(Verdict::Granted) => {}
+                Ok(Verdict::Refused) => {
+                    write!(f, "; {store}: refused, the record has changed meanwhile")?;
+                }
+                Err(error) => write!(f, "; {error}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn standbys(candidates: &[Identity]) -> String {
+    if candidates.is_empty() {
+        return "nobody stands by".to_owned();
+    }
+    let named = candidates
+        .iter()
+        .map(|one| format!("{} on {}", one.id(), one.host()));
+    format!("name one of {}", named.collect::<Vec<_>>().join(", "))
+}
+
+fn of(holder: &Option<CandidateId>) -> String {
+    holder
+        .as_ref()
+        .map_or_else(String::new, |holder| format!(" of {holder}"))
+}
