@@ -117,6 +117,8 @@ fn a_held_election_is_shown_with_its_holder() {
         "changed_ago_ms",
         "stalled",
         "unproven",
+        "paused",
+        "handover",
         "candidates",
         "stores",
     ];
