@@ -96,7 +96,8 @@ pub trait Store: Send + Sync + 'static {
     }
 
     /// The releases of `election` from now on, as they become known. They are hints: some may be lost
-    /// or come twice.
+    /// or come twice. A record that is found free when listening begins is told like one that was just
+    /// released.
     fn wake_ups(&self, election: &ElectionName) -> WakeUps;
 
     /// What people want to know of one election. An election that was never held reads as

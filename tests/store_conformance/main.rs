@@ -32,6 +32,7 @@ macro_rules! conformance {
                 lists_nobody_who_has_withdrawn,
                 keeps_a_history_newest_first,
                 wakes_standbys_on_release,
+                wakes_who_has_only_begun_to_listen,
                 a_record_outlives_the_instance_that_wrote_it,
                 what_it_admits_to_have_forgotten_is_unproven,
                 a_counter_that_a_stranger_touched_is_foreign,

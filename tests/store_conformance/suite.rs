@@ -668,6 +668,23 @@ pub(crate) async fn wakes_standbys_on_release(fixture: impl Fixture, _: &str) {
     assert!(stray.is_err(), "another election was woken: {stray:?}");
 }
 
+/// `L1`: whoever has just seen a leader, and begins to listen, does not miss that it leaves.
+pub(crate) async fn wakes_who_has_only_begun_to_listen(fixture: impl Fixture, _: &str) {
+    let (leader, standby) = (fixture.user(), fixture.user());
+    let (a, election) = (who("a"), name("woken"));
+    let mut mark = Record::ABSENT.mark();
+    for number in 1..4 {
+        granted(leader.as_ref(), &election, &a, &claim(&a, number, mark)).await;
+        granted(standby.as_ref(), &election, &who("b"), &Request::Observe).await;
+        let mut wake_ups = standby.wake_ups(&election);
+        let vacant = granted(leader.as_ref(), &election, &a, &release(&a, number)).await;
+        let told = async { while wake_ups.next().await.expect("the store is open").0 != vacant {} };
+        let told = tokio::time::timeout(Duration::from_secs(30), told).await;
+        told.unwrap_or_else(|_| panic!("release {number} was not told"));
+        mark = vacant.mark();
+    }
+}
+
 pub(crate) async fn a_record_outlives_the_instance_that_wrote_it(fixture: impl Fixture, _: &str) {
     let (a, election) = (who("a"), name("kept"));
     let store = fixture.user();

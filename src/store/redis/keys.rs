@@ -3,6 +3,7 @@
 use crate::protocol::ElectionName;
 
 /// `K` and its companions.
+#[derive(Clone)]
 pub(super) struct Keys {
     /// `K`: the heartbeat counter.
     pub(super) counter: String,

@@ -39,6 +39,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use redis::aio::ConnectionLike;
 use redis::{RedisResult, Value};
 
@@ -53,6 +54,7 @@ use super::address::{InvalidAddress, RedisPlace};
 use super::registry::Registry;
 use super::{
     Examination, HistoryEntry, Inspection, Store, StoreError, StoreFuture, StoreOptions, WakeUps,
+    is_free,
 };
 use crate::protocol::{
     Claim, Durability, ElectionName, Handover, Identity, Mark, Order, Pause, Reply, Request, Shape,
@@ -247,8 +249,27 @@ impl Store for RedisStore {
     }
 
     fn wake_ups(&self, election: &ElectionName) -> WakeUps {
-        let channel = Keys::new(&self.prefix, election).events;
-        self.server.subscription.listen(channel)
+        let keys = Keys::new(&self.prefix, election);
+        let channel = keys.events.clone();
+        let (label, link) = (Arc::clone(&self.label), Arc::clone(&self.server.link));
+        let op_timeout = self.op_timeout;
+        let look = move || {
+            let (label, link, keys) = (Arc::clone(&label), Arc::clone(&link), keys.clone());
+            let look: BoxFuture<'static, _> = Box::pin(async move {
+                let names: [&str; 3] = [&keys.counter, &keys.record, &keys.candidates];
+                let asked = link.request(&label, op_timeout, |mut connection| async move {
+                    script::INSPECT.call(&mut connection, &names, &[]).await
+                });
+                let (store, keys) = (&label, &keys);
+                // Whatever is wrong, the polls find it too, and tell.
+                let found = Reader { store, keys }.inspection(asked.await.ok()?).ok()?;
+                is_free(&found.record).then_some((found.record, found.clock))
+            });
+            look
+        };
+        self.server
+            .subscription
+            .listen(channel, Some(Arc::new(look)))
     }
 
     fn inspect<'a>(&'a self, election: &'a ElectionName) -> StoreFuture<'a, Inspection> {

@@ -6,14 +6,18 @@
 //!                                       └──▶ connect again, after a pause that doubles up to a second
 //! ```
 //!
-//! A release that happens while there is no connection is not told of: the standbys' polls find it.
+//! A release that happens while nobody listens is not told of. Therefore every channel is looked at once as
+//! soon as its subscription stands, and a record that is free by then is passed on as if just released:
+//! without that, whoever began to stand by moments ago would find it by its next poll only.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, StreamExt};
 use redis::{PushInfo, PushKind, RedisResult, Value};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -32,6 +36,13 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
 /// How many channels one request subscribes to.
 const BATCH: usize = 1000;
+/// How many records are looked at at a time.
+const LOOKS: usize = 32;
+
+/// Looks whether the record of a channel is free, and returns it with the server's clock if so.
+pub(super) type Look = Arc<dyn Fn() -> BoxFuture<'static, Option<Release>> + Send + Sync>;
+
+type Release = (Record, WallMillis);
 
 /// Where the standbys of this process wait for releases on one server.
 pub(super) struct Subscription {
@@ -49,10 +60,10 @@ impl Subscription {
         }
     }
 
-    /// The releases announced on `channel` from now on.
-    pub(super) fn listen(&self, channel: String) -> WakeUps {
+    /// The releases announced on `channel` from now on, and what `look` finds once they are heard.
+    pub(super) fn listen(&self, channel: String, look: Option<Look>) -> WakeUps {
         let (sender, receiver) = mpsc::channel(WakeUps::CAPACITY);
-        self.listeners.add(channel, sender);
+        self.listeners.add(channel, sender, look);
         self.keep_running();
         WakeUps(receiver)
     }
@@ -85,25 +96,47 @@ struct Listeners {
 
 #[derive(Default)]
 struct Table {
-    waiting: HashMap<String, Vec<mpsc::Sender<(Record, WallMillis)>>>,
+    waiting: HashMap<String, Waiting>,
     /// The channels added since the connection was told of all.
-    added: Vec<String>,
+    added: HashSet<String>,
+}
+
+/// Who waits for the releases of one channel.
+struct Waiting {
+    senders: Vec<mpsc::Sender<Release>>,
+    look: Option<Look>,
+}
+
+impl Waiting {
+    fn pass_on(&mut self, release: &Release) {
+        // A full queue holds a release already; a closed one has nobody waiting.
+        self.senders.retain(|sender| {
+            !matches!(
+                sender.try_send(release.clone()),
+                Err(mpsc::error::TrySendError::Closed(_))
+            )
+        });
+    }
 }
 
 impl Listeners {
-    fn add(&self, channel: String, sender: mpsc::Sender<(Record, WallMillis)>) {
+    /// Subscribing to a channel a second time does no harm, and has its record looked at again.
+    fn add(&self, channel: String, sender: mpsc::Sender<Release>, look: Option<Look>) {
         let mut table = self.lock();
         match table.waiting.get_mut(&channel) {
             Some(waiting) => {
                 // An election may be campaigned for again and again, and never be released.
-                waiting.retain(|sender| !sender.is_closed());
-                waiting.push(sender);
+                waiting.senders.retain(|sender| !sender.is_closed());
+                waiting.senders.push(sender);
+                waiting.look = look;
             }
             None => {
-                table.added.push(channel.clone());
-                table.waiting.insert(channel, vec![sender]);
+                let senders = vec![sender];
+                let waiting = Waiting { senders, look };
+                table.waiting.insert(channel.clone(), waiting);
             }
         }
+        table.added.insert(channel);
         drop(table);
         self.changed.notify_one();
     }
@@ -120,17 +153,40 @@ impl Listeners {
     }
 
     fn take_added(&self) -> Vec<String> {
-        std::mem::take(&mut self.lock().added)
+        self.lock().added.drain().collect()
     }
 
     /// Forgets who waits no more, and returns the channels that nobody waits for.
     fn take_deserted(&self) -> Vec<String> {
         let mut table = self.lock();
         for waiting in table.waiting.values_mut() {
-            waiting.retain(|sender| !sender.is_closed());
+            waiting.senders.retain(|sender| !sender.is_closed());
         }
-        let deserted = table.waiting.extract_if(|_, waiting| waiting.is_empty());
+        let deserted = table
+            .waiting
+            .extract_if(|_, waiting| waiting.senders.is_empty());
         deserted.map(|(channel, _)| channel).collect()
+    }
+
+    fn look_of(&self, channel: &str) -> Option<Look> {
+        self.lock().waiting.get(channel)?.look.clone()
+    }
+
+    /// Passes on the records of channels that are free already. What takes longer than a step may is left
+    /// to the polls.
+    async fn look_at(&self, channels: Vec<String>) {
+        let all = stream::iter(channels).for_each_concurrent(LOOKS, |channel| async move {
+            let look = self.look_of(&channel);
+            if let Some(look) = look
+                && let Some(release) = look().await
+                && let Some(waiting) = self.lock().waiting.get_mut(&channel)
+            {
+                waiting.pass_on(&release);
+            }
+        });
+        if tokio::time::timeout(TIMEOUT, all).await.is_err() {
+            tracing::debug!("some records are not looked at: no answer within {TIMEOUT:?}");
+        }
     }
 
     fn receive(&self, push: &PushInfo) {
@@ -152,13 +208,7 @@ impl Listeners {
             return;
         };
         if let Some(waiting) = self.lock().waiting.get_mut(channel) {
-            // A full queue holds a release already; a closed one has nobody waiting.
-            waiting.retain(|sender| {
-                !matches!(
-                    sender.try_send(release.clone()),
-                    Err(mpsc::error::TrySendError::Closed(_))
-                )
-            });
+            waiting.pass_on(&release);
         }
     }
 
@@ -191,7 +241,7 @@ async fn connect(
     let push = PushSender::new(move |info| receiver.receive(&info));
     let connection = in_time(topology.connect_subscriber(push, attempt)).await;
     let mut connection = connection?;
-    subscribe(&mut connection, &listeners.all()).await?;
+    follow(&mut connection, listeners, listeners.all()).await?;
     Some(connection)
 }
 
@@ -201,7 +251,7 @@ async fn serve(connection: &mut Connection, listeners: &Listeners) -> Option<()>
     while connection.is_alive() && !listeners.moved.load(Ordering::Acquire) {
         let changed = tokio::time::timeout_at(housekeeping, listeners.changed.notified()).await;
         let done = match changed {
-            Ok(()) => subscribe(connection, &listeners.take_added()).await,
+            Ok(()) => follow(connection, listeners, listeners.take_added()).await,
             Err(_elapsed) => {
                 housekeeping = Instant::now() + HOUSEKEEPING;
                 let deserted = listeners.take_deserted();
@@ -218,11 +268,16 @@ async fn serve(connection: &mut Connection, listeners: &Listeners) -> Option<()>
     Some(())
 }
 
-async fn subscribe(connection: &mut Connection, channels: &[String]) -> Option<()> {
+async fn follow(
+    connection: &mut Connection,
+    listeners: &Listeners,
+    channels: Vec<String>,
+) -> Option<()> {
     let server = connection.server()?;
     for batch in channels.chunks(BATCH) {
         in_time(server.subscribe(batch)).await?;
     }
+    listeners.look_at(channels).await;
     Some(())
 }
 

@@ -37,7 +37,7 @@ impl RedisStore {
             (Err(error), _) | (_, Err(error)) => return (Err(error), Vec::new()),
         };
         let keys = Keys::new(&self.prefix, &election);
-        let wake_ups = self.server.subscription.listen(keys.events.clone());
+        let wake_ups = self.server.subscription.listen(keys.events.clone(), None);
         let tried = self.campaign_once(&election, &who).await;
         let refused = match &tried {
             // A server that is away refuses nothing.

@@ -284,6 +284,13 @@ impl Database {
         Ok(entries)
     }
 
+    /// The record of an election, and the clock.
+    pub(super) fn record(&self, election: &ElectionName) -> Result<(Record, WallMillis), Trouble> {
+        let clock = wall_clock();
+        let row = read(&self.connection, election)?;
+        Ok((row.record.seen_at(clock), clock))
+    }
+
     /// The number of the latest entry of all histories.
     pub(super) fn last_change(&self) -> Result<i64, Trouble> {
         let last = self

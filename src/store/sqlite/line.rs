@@ -90,6 +90,25 @@ impl Line {
         }
     }
 
+    /// Puts a job into the line whose outcome nobody waits for. It is left out when the line is full.
+    pub(super) fn mention(
+        &self,
+        patience: Duration,
+        job: impl FnOnce(&mut Worker) + Send + 'static,
+    ) {
+        let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
+            return;
+        };
+        let job = Job {
+            run: Box::new(job),
+            give_up: boot_time() + patience,
+            _place: permit,
+        };
+        if let Err(ended) = self.put(job) {
+            tracing::debug!(error = %ended, "nobody does what was asked");
+        }
+    }
+
     fn put(&self, job: Job) -> Result<(), ThreadEnded> {
         let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = sender.as_ref().ok_or(ThreadEnded)?;

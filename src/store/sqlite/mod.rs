@@ -155,7 +155,15 @@ impl Store for SqliteStore {
     }
 
     fn wake_ups(&self, election: &ElectionName) -> WakeUps {
-        self.subscribers.add(election)
+        let wake_ups = self.subscribers.add(election);
+        // Before its first operation there is no thread and no file, and nobody has seen anything yet.
+        if let Some(Ok(line)) = self.line.get() {
+            let election = election.clone();
+            line.mention(self.op_timeout, move |worker| {
+                worker.begin_to_listen(&election)
+            });
+        }
+        wake_ups
     }
 
     fn inspect<'a>(&'a self, election: &'a ElectionName) -> StoreFuture<'a, Inspection> {

@@ -11,6 +11,7 @@ use super::patience::{Patience, boot_time};
 use super::trouble::{Place, Trouble};
 use super::wake::{Subscribers, WakeFile};
 use super::witness::{FileIds, Pledge};
+use crate::protocol::ElectionName;
 use crate::store::StoreError;
 
 pub(super) struct Worker {
@@ -106,6 +107,17 @@ impl Worker {
                     store = %self.place.label, %error, "no wake-ups from other processes"
                 ),
             }
+        }
+    }
+
+    /// Listens for releases from now on, and passes the record on if it is free already: its release may
+    /// have come just before.
+    pub(super) fn begin_to_listen(&mut self, election: &ElectionName) {
+        self.listen();
+        if let Some(database) = &self.database
+            && let Ok((record, clock)) = database.record(election)
+        {
+            self.subscribers.tell(election, &record, clock);
         }
     }
 
