@@ -5,8 +5,8 @@
 //! for it; but a subreaper without children has no descendants, and `wait` tells that for certain.
 
 use std::collections::HashSet;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 
 use rustix::io::Errno;
 use rustix::process::{
@@ -257,8 +257,14 @@ fn each_process(mut visit: impl FnMut(Process)) -> io::Result<()> {
 }
 
 fn read_process(pid: Pid) -> Option<Process> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    parse_stat(pid, &stat)
+    /// More than 52 numbers and a name take. The kernel hands all of it out in one read, and all
+    /// processes of the host are read while a program dies.
+    const LONGEST: usize = 2048;
+    let mut stat = [0; LONGEST];
+    let length = File::open(format!("/proc/{pid}/stat"))
+        .and_then(|mut file| file.read(&mut stat))
+        .ok()?;
+    parse_stat(pid, &stat[..length])
 }
 
 /// Takes `/proc/PID/stat` apart. The name stands in parentheses and may itself hold any byte, so the
