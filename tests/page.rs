@@ -62,6 +62,95 @@ fn the_page_is_live_fits_is_used_with_the_keyboard_and_reads_without_scripts() {
     assert!(shown("table.plain td") && !shown(".card"));
 }
 
+/// How often a page is told in an hour at the usual interval.
+const AN_HOUR: u64 = 3600;
+
+/// How often a card is written again in an hour: at least once a minute, for its timeline.
+const REWRITTEN: u64 = 60;
+
+/// Counts what the page is told, before the page itself sees it.
+const COUNTING: &str = "
+window.updates = 0;
+const Source = window.EventSource;
+window.EventSource = class extends Source {
+  set onmessage(show) { super.onmessage = (message) => { window.updates++; show(message); }; }
+};";
+
+/// As many updates as an hour brings, in less than that; in real time, as many minutes of it as
+/// `PAGE_MINUTES` says.
+#[test]
+fn a_page_that_is_open_for_an_hour_holds_no_more_than_before() {
+    let minutes = std::env::var("PAGE_MINUTES").map(|minutes| minutes.parse::<u64>().unwrap());
+    let (interval, updates) = match minutes {
+        Ok(minutes) => (Duration::from_secs(1), minutes * 60),
+        Err(_) => (Duration::from_millis(10), AN_HOUR),
+    };
+    let election = Election::builder("billing")
+        .store_object(Arc::new(MemoryStore::new("s")))
+        .timing(TimingConfig {
+            interval,
+            // Eight seconds, however often it beats: this test asks much of a slow machine.
+            stall_polls: u32::try_from(8000 / interval.as_millis()).unwrap(),
+            ..Default::default()
+        })
+        .build()
+        .unwrap();
+    let options = ServerOptions::new("127.0.0.1:0".parse().unwrap());
+    let server = Server::start(election.clone(), options).unwrap();
+    let leadership = election.blocking().campaign().unwrap();
+    let browser = Browser::start();
+    browser.begin_pages_with(COUNTING);
+    browser.open(
+        &format!("http://{}/", server.address()),
+        1440,
+        "light",
+        true,
+    );
+    is_live(&browser);
+    let told = || browser.value("updates").as_u64().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let operator = election.operator();
+    // A card is as it was after each second order.
+    let live_on = |updates: u64, cards: u64| {
+        let from = told();
+        for card in 0..cards {
+            let ordered = runtime.block_on(async {
+                match card % 2 {
+                    0 => operator.pause(None, None).await,
+                    _ => operator.resume().await,
+                }
+            });
+            ordered.unwrap();
+            let until = from + updates * (card + 1) / cards;
+            let (mut before, mut still) = (told(), 0);
+            while told() < until {
+                std::thread::sleep(interval.max(Duration::from_millis(50)));
+                // It goes on, however slowly.
+                let now = told();
+                still = if now == before { still + 1 } else { 0 };
+                assert!(still < 400, "it is told nothing any more: {now} of {until}");
+                before = now;
+            }
+        }
+    };
+    // Code is compiled, and caches fill, at first.
+    live_on(updates / 10, REWRITTEN / 10);
+    let before = browser.held();
+    live_on(updates, REWRITTEN);
+    let after = browser.held();
+    println!("{updates} updates: {before:?}, then {after:?}");
+    leadership.resign();
+    assert_eq!(browser.complaints(), json!([]));
+    assert_eq!(
+        (after.listeners, after.documents),
+        (before.listeners, before.documents)
+    );
+    // Less than a node for each card that was written again, and than twenty bytes for each update.
+    assert!(after.nodes < before.nodes + REWRITTEN, "{after:?}");
+    let grown = after.heap.saturating_sub(before.heap);
+    assert!(grown < 20 * updates.max(AN_HOUR), "{grown} bytes more");
+}
+
 fn is_live(browser: &Browser) {
     browser.wait("the page is live", |browser| {
         let said = browser.value("document.getElementById('live').textContent");

@@ -27,6 +27,15 @@ pub(crate) struct Browser {
     _profile: tempfile::TempDir,
 }
 
+/// What a page holds: bytes of its heap, nodes whether shown or not, listeners and documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) heap: u64,
+    pub(crate) nodes: u64,
+    pub(crate) listeners: u64,
+    pub(crate) documents: u64,
+}
+
 impl Browser {
     pub(crate) fn start() -> Self {
         // The port is free a moment longer than this listener lives.
@@ -102,6 +111,37 @@ impl Browser {
                 "Input.dispatchKeyEvent",
                 json!({ "type": kind, "key": key, "code": key, "text": text, "windowsVirtualKeyCode": code }),
             );
+        }
+    }
+
+    /// Has each page that is opened from now on begin with this script.
+    pub(crate) fn begin_pages_with(&self, script: &str) {
+        self.develop(
+            "Page.addScriptToEvaluateOnNewDocument",
+            json!({ "source": script }),
+        );
+    }
+
+    /// What the page holds once everything that nobody uses has been collected.
+    pub(crate) fn held(&self) -> Held {
+        // A node is freed one collection after the last script that knew it.
+        for _ in 0..3 {
+            self.develop("HeapProfiler.collectGarbage", json!({}));
+        }
+        let heap = self.develop("Runtime.getHeapUsage", json!({}));
+        let counters = self.develop("Memory.getDOMCounters", json!({}));
+        let number = |value: &Value| value.as_u64().unwrap();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the browser counts bytes in floating point"
+        )]
+        let heap = heap["usedSize"].as_f64().unwrap() as u64;
+        Held {
+            heap,
+            nodes: number(&counters["nodes"]),
+            listeners: number(&counters["jsEventListeners"]),
+            documents: number(&counters["documents"]),
         }
     }
 
