@@ -293,10 +293,13 @@ fn age(inspection: &Inspection) -> Option<Duration> {
 
 fn contenders(stores: &[StoreView], state: &State) -> Vec<Contender> {
     let leader = state.holding().map(|holding| &holding.holder);
+    let led = state.holding().map(|holding| holding.window);
     // Who campaigns is heard of within every window; a store remembers the others a little longer.
-    let gone = state
-        .holding()
-        .map_or(Duration::MAX, |holding| holding.window.saturating_mul(2));
+    let gone = |identity: &Identity| {
+        let own = identity.timing().map(Timing::window);
+        own.max(led)
+            .map_or(Duration::MAX, |window| window.saturating_mul(2))
+    };
     let mut seen: BTreeMap<&Identity, Duration> = BTreeMap::new();
     for answer in stores
         .iter()
@@ -310,7 +313,7 @@ fn contenders(stores: &[StoreView], state: &State) -> Vec<Contender> {
     }
     let mut contenders: Vec<Contender> = seen
         .into_iter()
-        .filter(|(identity, age)| *age <= gone || leader == Some(identity.id()))
+        .filter(|(identity, age)| *age <= gone(identity) || leader == Some(identity.id()))
         .map(|(identity, age)| Contender {
             identity: identity.clone(),
             age,

@@ -1,8 +1,7 @@
 //! What an operator reads, as a table: what each store says, and what is made of it.
 
 use super::*;
-use crate::protocol::Orders;
-use crate::protocol::Record;
+use crate::protocol::{Orders, Record, TimingConfig};
 use crate::store::Presence;
 
 /// What one store says, in a few characters:
@@ -221,4 +220,37 @@ fn a_candidate_seen_by_two_stores_is_listed_once_with_its_latest_sight_and_the_l
         .map(|one| format!("{} {:?} {}", one.identity.id(), one.age, one.leads))
         .collect();
     assert_eq!(listed, ["b 100ms true", "a 100ms false", "c 100ms false"]);
+}
+
+#[test]
+fn without_a_leader_too_a_candidate_that_was_not_seen_for_two_of_its_windows_is_listed_no_more() {
+    let patient = TimingConfig {
+        stall_polls: 9,
+        ..TimingConfig::default()
+    };
+    let timed =
+        |name: &str, config: &TimingConfig| someone(name).with_timing(Timing::new(config).unwrap());
+    let usual = TimingConfig::default();
+    for (record, expected) in [("-7", vec!["patient", "silent"]), ("b7", vec!["patient"])] {
+        let mut stores = vec![store(0, record)];
+        if let Ok(inspection) = &mut stores[0].inspection {
+            inspection.clock = WallMillis::new(30_000).unwrap();
+            let all = [
+                timed("gone", &usual),
+                timed("patient", &patient),
+                someone("silent"),
+            ];
+            inspection.candidates = all
+                .map(|identity| Presence {
+                    identity,
+                    last_seen: WallMillis::new(19_999).unwrap(),
+                })
+                .into();
+        }
+        let one = Electorate::new(1).unwrap();
+        let merged = ElectionView::merge("billing".parse().unwrap(), one, stores);
+        let listed = merged.candidates.iter();
+        let listed: Vec<&str> = listed.map(|one| one.identity.id().as_str()).collect();
+        assert_eq!(listed, expected, "{record}");
+    }
 }
