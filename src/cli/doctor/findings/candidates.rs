@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use incumbent::observe::{ElectionView, State};
+use incumbent::observe::{ElectionView, State, pause_in_words};
 use incumbent::protocol::{Identity, Timing};
 
 use super::{About, Evidence, Severity};
@@ -15,6 +15,7 @@ pub(super) fn judge(evidence: &Evidence, about: &mut About<'_>) {
         return;
     };
     presence(view, about);
+    paused(view, about);
     timings(view, evidence.chosen.as_ref(), about);
     // A file does not forget, a server may.
     if !evidence.stores.iter().all(super::StoreEvidence::is_file) {
@@ -32,7 +33,10 @@ fn presence(view: &ElectionView, about: &mut About<'_>) {
             Severity::Danger,
             "the leader has not beaten for longer than its window",
             "it is dead, and nobody takes over",
-            "start a candidate",
+            match view.paused {
+                Some(_) => "end the pause",
+                None => "start a candidate",
+            },
         );
     }
     match (view.candidates.len(), &view.state) {
@@ -56,6 +60,30 @@ fn presence(view: &ElectionView, about: &mut About<'_>) {
         ),
         _ => {}
     }
+}
+
+/// A pause is somebody's will, and yet it is forgotten easily: without a leader it is all that there is to
+/// say.
+fn paused(view: &ElectionView, about: &mut About<'_>) {
+    let Some(pause) = &view.paused else {
+        return;
+    };
+    let (severity, risk) = match view.leader() {
+        Some(leader) if !leader.is_stalled() => (
+            Severity::Warning,
+            "when the leader dies, or gives up, nobody takes over",
+        ),
+        Some(_) | None => (Severity::Danger, "nobody is elected until it ends"),
+    };
+    about.say(
+        severity,
+        format!("the election is paused {}", pause_in_words(pause)),
+        risk,
+        &format!(
+            "incumbent resume {}, once what it was paused for is over",
+            view.election
+        ),
+    );
 }
 
 /// Differences cost time, and are safe as long as the stores remember.

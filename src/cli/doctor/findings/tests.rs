@@ -1,7 +1,9 @@
 //! What a server says of itself, and what the doctor makes of it.
 
 use incumbent::observe::StoreView;
-use incumbent::protocol::{Identity, Record, TimingConfig, WallMillis};
+use incumbent::protocol::{
+    Beat, Identity, Occupancy, Orders, Pause, Reason, Record, Term, TimingConfig, WallMillis,
+};
 use incumbent::store::{Inspection, Presence};
 
 use super::*;
@@ -283,6 +285,62 @@ fn the_timings_of_all_candidates_are_compared() {
     let safe = of_candidates(None, &[waiting, patient]);
     assert_eq!(safe.len(), 1, "{safe:?}");
     assert_eq!(safe[0].severity, Severity::Warning);
+}
+
+#[test]
+fn a_pause_is_told_with_what_it_puts_at_risk() {
+    let paused = |record: Record, clock: u64| {
+        let mut view = fleet(&[TimingConfig::default(), TimingConfig::default()]);
+        if let Ok(inspection) = &mut view.stores[0].inspection {
+            inspection.record = record;
+            inspection.record.orders.paused = Some(Pause {
+                until: None,
+                by: "ops@desk".parse().unwrap(),
+                reason: Some(Reason::new("new disks").unwrap()),
+            });
+            inspection.changed = WallMillis::new(1);
+            inspection.clock = WallMillis::new(clock).unwrap();
+        }
+        let mut evidence = evidence(vec![store(&[])]);
+        let ElectionView {
+            election,
+            electorate,
+            stores,
+            ..
+        } = view;
+        evidence.view = Some(ElectionView::merge(election, electorate, stores));
+        let all = judge(&evidence);
+        let found = all.into_iter().find(|one| one.found.contains("paused"));
+        let found = found.expect("a pause is a finding");
+        assert_eq!(
+            found.found,
+            "the election is paused by ops@desk until it is resumed: new disks"
+        );
+        assert!(found.fix.contains("incumbent resume billing"), "{found:?}");
+        (found.severity, found.risk)
+    };
+    let term = Term::new(5).unwrap();
+    let held = Record {
+        floor: term,
+        term,
+        beat: Beat::first(term, Beat::default()),
+        unproven: false,
+        occupancy: Occupancy::Held {
+            holder: "c1".parse().unwrap(),
+            window: Duration::from_secs(5),
+        },
+        orders: Orders::NONE,
+    };
+    let (severity, risk) = paused(held.clone(), 2);
+    assert_eq!(severity, Severity::Warning);
+    assert!(risk.starts_with("when the leader dies"), "{risk}");
+    for (record, clock) in [(held, 60_000), (Record::ABSENT, 2)] {
+        let (severity, risk) = paused(record, clock);
+        assert_eq!(
+            (severity, &*risk),
+            (Severity::Danger, "nobody is elected until it ends")
+        );
+    }
 }
 
 #[test]
