@@ -11,8 +11,12 @@ mod health;
 mod help;
 #[path = "cli/home.rs"]
 mod home;
+#[path = "cli/hosts.rs"]
+mod hosts;
 #[path = "cli/input.rs"]
 mod input;
+#[path = "cli/night.rs"]
+mod night;
 #[path = "cli/operate.rs"]
 mod operate;
 #[path = "cli/orders.rs"]
@@ -27,5 +31,7 @@ mod show;
 mod sources;
 #[path = "cli/statuses.rs"]
 mod statuses;
+#[path = "cli/transcript.rs"]
+mod transcript;
 #[path = "cli/watch.rs"]
 mod watch;
