@@ -39,7 +39,7 @@ pub(crate) fn depose(arguments: &Depose) -> Result<Exit, Failure> {
             term: None,
             stores: &given.stores,
             said: said.to_owned(),
-            led: None,
+            followed: None,
         },
     )?;
     Ok(Exit::Success)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use incumbent::election::{Operator, OrderError};
-use incumbent::observe::document::Ordered;
+use incumbent::observe::document::{Followed, Ordered};
 use incumbent::observe::{ElectionView, Told};
 use incumbent::protocol::{CandidateId, Identity, Term, Verdict};
 
@@ -20,8 +20,8 @@ pub(super) struct Report<'a> {
     pub(super) stores: &'a Told<Verdict>,
     /// What is told to people.
     pub(super) said: String,
-    /// Who leads afterwards, and how long nobody led in between, when that was waited for.
-    pub(super) led: Option<Duration>,
+    /// Somebody else leads, when that was waited for.
+    pub(super) followed: Option<Followed>,
 }
 
 /// The operator of the election that is named.
@@ -63,8 +63,14 @@ pub(super) fn report(
     report: &Report<'_>,
 ) -> Result<(), Failure> {
     if format == Format::Json {
-        let document =
-            Ordered::document(view, report.order, report.term, report.stores, report.led);
+        let Report {
+            order,
+            term,
+            stores,
+            followed,
+            ..
+        } = *report;
+        let document = Ordered::document(view, order, term, stores, followed);
         return output::print_json(&document);
     }
     let mut text = format!("{}: {}\n", view.election, one_line(&report.said));

@@ -36,7 +36,7 @@ pub(crate) fn pause(arguments: &Pause) -> Result<Exit, Failure> {
             term: None,
             stores: &given.stores,
             said,
-            led: None,
+            followed: None,
         },
     )?;
     Ok(Exit::Success)

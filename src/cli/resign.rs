@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use incumbent::election::{Operator, clock};
 use incumbent::observe::ElectionView;
+use incumbent::observe::document::Followed;
 use incumbent::protocol::Term;
 
 use super::args::Resign;
@@ -38,11 +39,11 @@ pub(crate) fn resign(arguments: &Resign) -> Result<Exit, Failure> {
             None => String::new(),
         };
         let mut said = format!("the leader of term {} was asked to resign{to}", asked.term);
-        let (mut view, mut led) = (operator.view().await, None);
+        let (mut view, mut followed) = (operator.view().await, None);
         if arguments.wait || given.is_some() {
             view = wait(&operator, asked.term, patience).await?;
             let gap = gap(&operator, asked.term).await;
-            led = Some(gap.unwrap_or_default());
+            followed = Some(Followed { gap });
             let leader = view.leader().and_then(|leader| leader.identity.as_ref());
             let leader = leader.map_or("somebody else".to_owned(), |identity| {
                 format!("{} on {}", identity.id(), identity.host())
@@ -57,7 +58,7 @@ pub(crate) fn resign(arguments: &Resign) -> Result<Exit, Failure> {
             term: Some(asked.term),
             stores: &asked.given.stores,
             said,
-            led,
+            followed,
         };
         report(&view, arguments.look.output.output, &done)
     })?;

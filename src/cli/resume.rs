@@ -29,7 +29,7 @@ pub(crate) fn resume(arguments: &Resume) -> Result<Exit, Failure> {
             term: None,
             stores: &given.stores,
             said: said.to_owned(),
-            led: None,
+            followed: None,
         },
     )?;
     Ok(Exit::Success)

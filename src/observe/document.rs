@@ -204,8 +204,15 @@ pub struct Ordered {
     pub stores: Vec<Asked>,
     /// Who leads afterwards, when that was waited for.
     pub leader: Option<Person>,
-    /// How long nobody led in between, when that was waited for.
+    /// How long nobody led in between, when that was waited for; `null` also when nobody knows.
     pub gap_ms: Option<u64>,
+}
+
+/// Somebody else leads after an order, and that was waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Followed {
+    /// How long nobody led in between; `None` when the one before did not live to tell.
+    pub gap: Option<Duration>,
 }
 
 /// `incumbent.list.v1`: all elections of the stores.
@@ -343,7 +350,7 @@ impl Ordered {
         order: &'static str,
         term: Option<crate::protocol::Term>,
         stores: &Told<Verdict>,
-        led: Option<Duration>,
+        followed: Option<Followed>,
     ) -> Document<Self> {
         let asked = stores.iter().map(|(store, told)| {
             let asked = Asked::new(store, told.as_ref().err());
@@ -355,7 +362,7 @@ impl Ordered {
                 Ok(Verdict::Granted) | Err(_) => asked,
             }
         });
-        let leader = view.leader().filter(|_| led.is_some());
+        let leader = view.leader().filter(|_| followed.is_some());
         Document {
             schema: "incumbent.order.v1",
             content: Self {
@@ -365,7 +372,7 @@ impl Ordered {
                 majority: view.electorate.majority(),
                 stores: asked.collect(),
                 leader: leader.map(|leader| person(&leader.holder, leader.identity.as_ref())),
-                gap_ms: led.map(millis),
+                gap_ms: followed.and_then(|followed| followed.gap).map(millis),
             },
         }
     }

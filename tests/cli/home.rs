@@ -77,10 +77,20 @@ impl Home {
 
     /// Starts the command; it is killed when the test ends.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        self.started(arguments, Stdio::null())
+    }
+
+    /// As [`Home::start`], with what it prints in a file of this name.
+    pub(crate) fn start_printing(&self, name: &str, arguments: &[&str]) -> Running {
+        let printed = fs::File::create(self.path(name)).unwrap();
+        self.started(arguments, printed.into())
+    }
+
+    fn started(&self, arguments: &[&str], stdout: Stdio) -> Running {
         let log = self.path(&format!("log-{}", fastrand::u64(..)));
         let child = self
             .command(arguments)
-            .stdout(Stdio::null())
+            .stdout(stdout)
             .stderr(fs::File::create(&log).unwrap())
             .spawn()
             .unwrap();

@@ -1,59 +1,64 @@
 //! What an operator orders: `resign`, `pause`, `resume` and `depose`, with real processes.
 
-use std::fs;
-
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::home::{Home, Running, leader, wait_until};
+use super::hosts::children_of;
 use crate::support::redis::RedisServer;
 
 const WINDOW_MS: u64 = 1200;
 
-fn run<'a>(url: &'a str, id: &'a str, program: &'a str) -> Vec<&'a str> {
-    let mut run = vec!["run", "job", "--store", url, "--id", id];
-    run.extend([
-        "--interval",
-        "200ms",
-        "--stall-polls",
-        "6",
-        "--stop-grace",
-        "50ms",
-    ]);
-    run.extend(["--", "sh", "-c", program]);
-    run
-}
-
-/// A Redis, and candidates of these names, the first of which leads.
+/// Redises, and candidates of these names, the first of which leads.
 struct Fleet {
     home: Home,
-    url: String,
+    stores: Vec<String>,
     running: Vec<Running>,
-    _server: RedisServer,
+    servers: Vec<RedisServer>,
 }
 
 impl Fleet {
     fn start(names: &[&str]) -> Self {
-        let (home, server) = (Home::new(), RedisServer::start());
-        let url = server.url();
+        Self::on(1, names)
+    }
+
+    fn on(stores: usize, names: &[&str]) -> Self {
+        let home = Home::new();
         let program = leader(&home.path("led"));
-        let mut fleet = Self {
-            home,
-            url,
-            running: Vec::new(),
-            _server: server,
-        };
+        let mut fleet = Self::standing_by(stores, home);
         for (count, name) in (1..).zip(names) {
-            let running = fleet.home.start(&run(&fleet.url, name, &program));
-            fleet.running.push(running);
+            fleet.add(name, &program);
             fleet.home.wait_for_lines("led", 1);
             wait_until("all campaign", || fleet.candidates().len() == count);
         }
         fleet
     }
 
+    fn standing_by(stores: usize, home: Home) -> Self {
+        let servers: Vec<RedisServer> = (0..stores).map(|_| RedisServer::start()).collect();
+        Self {
+            home,
+            stores: servers
+                .iter()
+                .flat_map(|server| ["--store".to_owned(), server.url()])
+                .collect(),
+            running: Vec::new(),
+            servers,
+        }
+    }
+
+    /// Starts one more candidate.
+    fn add(&mut self, name: &str, program: &str) {
+        let mut run = vec!["run", "job", "--id", name, "--interval", "200ms"];
+        run.extend(["--stall-polls", "6", "--stop-grace", "50ms"]);
+        run.extend(self.stores.iter().map(String::as_str));
+        run.extend(["--", "sh", "-c", program]);
+        self.running.push(self.home.start(&run));
+    }
+
     fn order(&self, arguments: &[&str]) -> super::home::Ended {
-        let mut all = vec![arguments[0], "job", "--store", &self.url];
+        let mut all = vec![arguments[0], "job"];
+        all.extend(self.stores.iter().map(String::as_str));
         all.extend(&arguments[1..]);
         self.home.run(&all)
     }
@@ -87,12 +92,6 @@ impl Fleet {
         first.signal(Signal::KILL);
         first.wait_killed();
     }
-}
-
-fn children_of(pid: u32) -> Vec<i32> {
-    let listed = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-    let pids = listed.split_whitespace();
-    pids.map(|pid| pid.parse().unwrap()).collect()
 }
 
 fn is_led_by(status: &Value, name: &str) -> bool {
@@ -183,7 +182,7 @@ fn while_paused_a_dead_host_is_replaced_by_nobody_and_after_it_at_once() {
     let status = fleet.status();
     assert_eq!(status["paused"]["reason"], "new disks");
     assert!(is_led_by(&status, "a"), "whoever leads goes on");
-    let listed = fleet.home.run(&["list", "--store", &fleet.url]);
+    let listed = fleet.home.run(&["list", "--store", &fleet.stores[1]]);
     assert!(listed.stdout.contains("held, paused"), "{listed:#?}");
 
     fleet.lose_the_host_of_the_first();
@@ -252,4 +251,147 @@ fn a_leader_that_is_deposed_at_once_stops_its_program() {
         "{asked:#?}"
     );
     assert_eq!(fleet.running[0].wait(), 124);
+}
+
+#[test]
+fn a_gap_that_nobody_lived_to_tell_is_null_and_not_nothing() {
+    let mut fleet = Fleet::start(&["a", "b"]);
+    assert_eq!(fleet.order(&["pause"]).status, 0);
+    fleet.lose_the_host_of_the_first();
+    let moved = std::thread::scope(|scope| {
+        let asked = scope.spawn(|| fleet.order(&["resign", "--wait", "-o", "json"]));
+        wait_until("the leader was asked", || {
+            !fleet.status()["handover"].is_null()
+        });
+        assert_eq!(fleet.order(&["resume"]).status, 0);
+        asked.join().unwrap()
+    });
+    assert_eq!(moved.status, 0, "{moved:#?}");
+    let json = moved.json();
+    assert_eq!(json["leader"]["id"], fleet.id_of("b").as_str());
+    assert_eq!(json["gap_ms"], Value::Null);
+}
+
+#[test]
+fn a_handover_is_shown_for_as_long_as_the_leader_takes_to_stop() {
+    let (home, led) = (Home::new(), "led");
+    let stubborn = format!(
+        "trap '' TERM; echo $INCUMBENT_FENCING_TOKEN >> {}; while [ ! -e {} ]; do sleep 0.05; done",
+        home.path(led).display(),
+        home.path("enough").display()
+    );
+    let mut fleet = Fleet::standing_by(1, home);
+    fleet.add("a", &stubborn);
+    let token = fleet.home.wait_for_lines(led, 1).remove(0);
+    fleet.add("b", &stubborn);
+    wait_until("both campaign", || fleet.candidates().len() == 2);
+    let to = fleet.id_of("b");
+    let mut watching = fleet.home.start_printing(
+        "watched",
+        &[
+            "watch",
+            "job",
+            "--store",
+            &fleet.stores[1],
+            "--interval",
+            "50ms",
+        ],
+    );
+    let asked = fleet.order(&["resign", "--to", &to]);
+    assert_eq!(
+        asked.stdout,
+        format!(
+            "job: the leader of term {token} was asked to resign, and {to} is preferred after it\n"
+        )
+    );
+    let status = fleet.order(&["status"]);
+    let line = format!("  handover   to {to}, after term {token}\n");
+    assert!(status.stdout.contains(&line), "{status:#?}");
+    let handover = &fleet.status()["handover"];
+    assert_eq!(handover["to_candidate"], to.as_str());
+    assert_eq!(handover["to_host"], Value::Null);
+    assert_eq!(handover["term"].to_string(), token);
+    wait_until("watch tells of it", || {
+        let told = fleet.home.lines("watched");
+        told.iter()
+            .any(|line| line.ends_with(&format!(", handing over to {to}")))
+    });
+    let late = fleet.order(&["resign", "--wait-timeout", "300ms"]);
+    late.assert(75, "and after 300ms its work has not ended yet");
+    fleet.home.write("enough", "");
+    fleet.home.wait_for_lines(led, 2);
+    watching.signal(Signal::TERM);
+    assert_eq!(watching.wait(), 0);
+    assert_eq!(fleet.status()["handover"], Value::Null);
+}
+
+#[test]
+fn orders_go_to_three_stores_and_count_with_two_of_them() {
+    let mut fleet = Fleet::on(3, &["a", "b"]);
+    let down = fleet.stores[3].clone();
+    fleet.servers[1].kill();
+    let paused = fleet.order(&["pause", "--reason", "new disks"]);
+    assert_eq!(paused.status, 0, "{paused:#?}");
+    let missing: Vec<&str> = paused.stdout.lines().skip(1).collect();
+    assert_eq!(missing.len(), 1, "{paused:#?}");
+    assert!(
+        missing[0].starts_with("  not taken by a minority: ") && missing[0].contains(&down),
+        "{paused:#?}"
+    );
+    // The third comes back with nothing, and two that are paused are enough.
+    fleet.servers[1].start_again();
+    assert_eq!(fleet.status()["paused"]["reason"], "new disks");
+    let json = fleet.order(&["resume", "-o", "json"]).json();
+    assert_eq!(
+        (&json["order"], &json["majority"]),
+        (&"resume".into(), &2.into())
+    );
+    let states: Vec<&Value> = (0..3).map(|at| &json["stores"][at]["state"]).collect();
+    assert_eq!(states, ["ok", "ok", "ok"]);
+    assert_eq!(fleet.status()["paused"], Value::Null);
+
+    fleet.servers[1].kill();
+    let to = fleet.id_of("b");
+    let moved = fleet.order(&["resign", "--to", &to, "--wait", "-o", "json"]);
+    assert_eq!(moved.status, 0, "{moved:#?}");
+    let json = moved.json();
+    assert_eq!(json["leader"]["id"], to.as_str());
+    assert!(json["gap_ms"].is_u64(), "{moved:#?}");
+    assert_eq!(json["stores"][1]["state"], "unreachable");
+
+    let deposed = fleet.order(&["depose", "--yes", "--unsafe-now", "-o", "json"]);
+    assert_eq!(deposed.status, 0, "{deposed:#?}");
+    assert_eq!(deposed.json()["stores"].as_array().unwrap().len(), 2);
+    // Whoever was deposed ends, and the other one follows.
+    assert_eq!(fleet.running[1].wait(), 124);
+    wait_until("a leads", || is_led_by(&fleet.status(), "a"));
+
+    fleet.servers[2].kill();
+    for order in ["pause", "resume"] {
+        let refused = fleet.order(&[order]);
+        refused.assert(69, "1 of the 2 stores needed took the order");
+        assert!(refused.stderr.contains(&down), "{refused:#?}");
+    }
+    fleet.order(&["resign"]).assert(
+        69,
+        "no majority of the stores of election \"job\" can be read",
+    );
+}
+
+#[test]
+fn who_may_not_write_cannot_order() {
+    let (home, server) = (Home::new(), RedisServer::start());
+    server.command(&[
+        "ACL", "SETUSER", "reader", "on", ">pw", "~*", "&*", "+@all", "-hset", "-hdel",
+    ]);
+    let url = format!("redis://reader:pw@127.0.0.1:{}", server.port());
+    home.run(&["pause", "job", "--store", &url])
+        .assert(77, "refuses access");
+    let wrong = format!("redis://reader:no@127.0.0.1:{}", server.port());
+    for order in ["pause", "resume", "resign"] {
+        let refused = home.run(&[order, "job", "--store", &wrong]);
+        assert_eq!(refused.status, 77, "{order}: {refused:#?}");
+        assert_eq!(refused.stdout, "");
+        assert!(!refused.stderr.contains("reader:no"), "{refused:#?}");
+    }
 }
