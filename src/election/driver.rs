@@ -25,9 +25,9 @@ use crate::observe::{Happening, HeartbeatResult};
 use crate::protocol::{
     Candidate, CandidateConfig, CandidateId, Event, HostName, Identity, Input, LossReason,
     Occupancy, Opening, Outgoing, Pause, Prospect, Record, Reply, Request, RequestId, Role, Step,
-    StoreIndex, Term, Timestamp, Verdict, WallMillis,
+    StoreIndex, Term, Timestamp, Verdict,
 };
-use crate::store::{StoreError, WakeUps};
+use crate::store::{StoreError, WakeUp, WakeUps};
 
 /// How long the end of a candidacy may take for what only people read. A standby that is told to stop is
 /// gone within 100 ms, also when its store hangs.
@@ -92,6 +92,8 @@ pub(super) struct Driver {
     leader: Option<Following>,
     /// Since when nobody leads, as far as the records seen tell.
     leaderless: Option<Timestamp>,
+    /// When we heard that the leader we follow has released, unless another leads since.
+    released: Option<Timestamp>,
     overrun_told: bool,
     /// The pause that was told of last.
     paused: Option<Pause>,
@@ -138,6 +140,7 @@ impl Driver {
             lease: None,
             leader: None,
             leaderless: None,
+            released: None,
             overrun_told: false,
             paused: None,
         }
@@ -167,12 +170,7 @@ impl Driver {
                     }
                 },
                 Some(answer) = self.answers.next() => self.answer(answer),
-                (store, record, clock) = next_release(&mut self.wake_ups) => {
-                    if self.leader.is_some() {
-                        self.leaderless.get_or_insert_with(clock::now);
-                    }
-                    Input::Woken { store, record, clock }
-                }
+                (store, wake_up) = next_release(&mut self.wake_ups) => self.woken(store, wake_up),
                 () = timer.ring() => Input::Tick,
             };
         }
@@ -262,6 +260,27 @@ impl Driver {
         Input::Replied { store, id, result }
     }
 
+    fn woken(&mut self, store: StoreIndex, wake_up: WakeUp) -> Input {
+        if self.leader.is_some() {
+            self.released.get_or_insert_with(clock::now);
+            // Somebody else is called, and leads before we look.
+            if wake_up.calls(self.candidate.id()) {
+                self.leaderless = self.leaderless.or(self.released);
+            }
+        }
+        let WakeUp {
+            record,
+            clock,
+            called,
+        } = wake_up;
+        Input::Woken {
+            store,
+            record,
+            clock,
+            called,
+        }
+    }
+
     fn count(&self, answer: &Answer) {
         let counters = &self.shared.counters;
         counters.store(answer.store.get(), answer.result.is_ok());
@@ -304,7 +323,7 @@ impl Driver {
                 self.wake_ups.iter_mut().for_each(|slot| *slot = None);
                 // The work starts here; what is told about it can wait.
                 self.standing.send_replace(Standing::Elected(lease));
-                self.leader = None;
+                (self.leader, self.released) = (None, None);
                 self.tell(Happening::Elected { term, leaderless });
             }
             Event::Joined { store } => self.tell(Happening::StoreJoined {
@@ -365,10 +384,12 @@ impl Driver {
                 });
             }
             self.leader = leading;
+            self.released = None;
         } else if records.len() - holders.len() >= majority
             && let Some((_, term)) = self.leader.take()
         {
-            self.leaderless.get_or_insert(now);
+            let since = self.released.take().unwrap_or(now);
+            self.leaderless.get_or_insert(since);
             self.tell(Happening::Leaderless { term });
         }
     }
@@ -552,14 +573,12 @@ fn same(a: &Standing, b: &Standing) -> bool {
 }
 
 /// The next release that any store tells of; pending forever when none will.
-async fn next_release(wake_ups: &mut [Option<WakeUps>]) -> (StoreIndex, Record, WallMillis) {
+async fn next_release(wake_ups: &mut [Option<WakeUps>]) -> (StoreIndex, WakeUp) {
     poll_fn(|context| {
         for (index, slot) in (0..).zip(wake_ups.iter_mut()) {
             let Some(waiting) = slot else { continue };
             match waiting.0.poll_recv(context) {
-                Poll::Ready(Some((record, clock))) => {
-                    return Poll::Ready((StoreIndex(index), record, clock));
-                }
+                Poll::Ready(Some(wake_up)) => return Poll::Ready((StoreIndex(index), wake_up)),
                 // The store will not tell: polling remains.
                 Poll::Ready(None) => waiting.0.close(),
                 Poll::Pending => {}

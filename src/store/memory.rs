@@ -6,9 +6,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
 
-use super::{Change, HistoryEntry, Inspection, Presence, Store, StoreFuture, WakeUps, is_free};
+use super::{
+    Change, HistoryEntry, Inspection, Presence, Store, StoreFuture, WakeUp, WakeUps, is_free,
+};
 use crate::protocol::{
-    Durability, ElectionName, Identity, Record, Reply, Request, Verdict, WallMillis, apply,
+    CandidateId, Durability, ElectionName, Identity, Record, Reply, Request, Verdict, WallMillis,
+    apply,
 };
 
 /// A store in the memory of this process: for tests, and for electing among the tasks of one process.
@@ -35,7 +38,7 @@ struct Entry {
     changed: Option<WallMillis>,
     candidates: BTreeMap<Identity, WallMillis>,
     history: VecDeque<HistoryEntry>,
-    waiting: Vec<mpsc::Sender<(Record, WallMillis)>>,
+    waiting: Vec<mpsc::Sender<WakeUp>>,
 }
 
 impl Entry {
@@ -149,10 +152,15 @@ impl Entry {
             return;
         };
         if change.wakes() && is_free(&self.record) {
+            let wake_up = WakeUp {
+                record: self.record.clone(),
+                clock,
+                called: self.called(before.holder()),
+            };
             self.waiting.retain(|waiting| {
                 // A full queue holds a release already; a closed one has nobody waiting.
                 !matches!(
-                    waiting.try_send((self.record.clone(), clock)),
+                    waiting.try_send(wake_up.clone()),
                     Err(mpsc::error::TrySendError::Closed(_))
                 )
             });
@@ -167,6 +175,19 @@ impl Entry {
             change,
         });
         self.history.truncate(Self::HISTORY);
+    }
+}
+
+impl Entry {
+    /// The standby that a release calls: the one seen last, unless an operator has named a successor.
+    fn called(&self, leaver: Option<&CandidateId>) -> Option<CandidateId> {
+        if self.record.preferred().is_some() {
+            return None;
+        }
+        let listed = self.candidates.iter();
+        let standbys = listed.filter(|(identity, _)| Some(identity.id()) != leaver);
+        let last = standbys.max_by_key(|(_, seen)| **seen);
+        last.map(|(identity, _)| identity.id().clone())
     }
 }
 

@@ -28,8 +28,8 @@ use secrecy::SecretString;
 use tokio::sync::mpsc;
 
 use crate::protocol::{
-    Claim, Durability, ElectionName, Identity, Occupancy, Order, Record, Reply, Request, Shape,
-    Term, WallMillis,
+    CandidateId, Claim, Durability, ElectionName, Identity, Occupancy, Order, Record, Reply,
+    Request, Shape, Term, WallMillis,
 };
 
 use self::address::{Place, same_secret};
@@ -139,21 +139,41 @@ pub trait Store: Send + Sync + 'static {
     }
 }
 
-/// A stream of releases: the vacant record, and the store's clock. Lifting a pause and deposing a holder
-/// count as releases too, and a release under a pause does not: nobody may claim then.
+/// A stream of releases. Lifting a pause and deposing a holder count as releases too, and a release under
+/// a pause does not: nobody may claim then.
 ///
 /// It makes a release known within a round trip (`L1`). Its capacity is bounded; a release that does not
 /// fit is dropped, for polling finds it.
 #[derive(Debug)]
-pub struct WakeUps(pub mpsc::Receiver<(Record, WallMillis)>);
+pub struct WakeUps(pub mpsc::Receiver<WakeUp>);
 
 impl WakeUps {
     /// How many releases may wait to be taken.
     pub const CAPACITY: usize = 16;
 
     /// Waits for the next release; `None` when the store will never tell of one.
-    pub async fn next(&mut self) -> Option<(Record, WallMillis)> {
+    pub async fn next(&mut self) -> Option<WakeUp> {
         self.0.recv().await
+    }
+}
+
+/// The word that an election is free to be claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WakeUp {
+    /// The vacant record.
+    pub record: Record,
+    /// The store's clock.
+    pub clock: WallMillis,
+    /// The standby that is called to claim it: the one seen last, of those that the store lists. `None`
+    /// calls everybody.
+    pub called: Option<CandidateId>,
+}
+
+impl WakeUp {
+    /// Whether the candidate `id` is called to claim the election.
+    #[must_use]
+    pub fn calls(&self, id: &CandidateId) -> bool {
+        self.called.as_ref().is_none_or(|called| called == id)
     }
 }
 

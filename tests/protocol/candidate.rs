@@ -324,6 +324,7 @@ fn a_release_that_is_heard_late_does_not_set_the_clock_back() {
         store: StoreIndex(0),
         record: stage.records[0].clone(),
         clock: WallMillis::new(EPOCH_MS + 100).expect("a clock"),
+        called: None,
     };
     stage.input(900, woken);
     let claim = stage
@@ -332,6 +333,41 @@ fn a_release_that_is_heard_late_does_not_set_the_clock_back() {
         .find(|s| matches!(s.request, Request::Claim(_)));
     let term = term_of(claim.expect("a claim"));
     assert_eq!(term.get(), EPOCH_MS + 900);
+}
+
+/// Stores that call different standbys, as none of them knows of the others.
+#[test]
+fn it_claims_at_once_what_a_majority_of_the_stores_calls_it_for() {
+    for mine in 0..=3 {
+        let mut stage = Stage::new(3);
+        (0..3).for_each(|store| stage.held_by_another(store));
+        stage.pass(0, 0);
+        assert_eq!(stage.candidate.role(), Role::Standby);
+        for store in 0..3 {
+            stage.records[store].occupancy = Occupancy::Vacant;
+            let called = if store < mine { "me" } else { "another" };
+            let woken = Input::Woken {
+                store: StoreIndex(u8::try_from(store).expect("three stores")),
+                record: stage.records[store].clone(),
+                clock: WallMillis::new(EPOCH_MS).expect("a clock"),
+                called: Some(called.parse().expect("a valid id")),
+            };
+            stage.input(10, woken);
+        }
+        let claims = |sent: &[Outgoing]| {
+            let claim = |sent: &&Outgoing| matches!(sent.request, Request::Claim(_));
+            sent.iter().filter(claim).count()
+        };
+        assert_eq!(claims(&stage.sent) > 0, mine >= 2, "called by {mine}");
+        // Nobody else claims, so the polls that come early find the records vacant.
+        let mut claimed = claims(&stage.sent);
+        for ms in 11..=110 {
+            stage.tick(ms);
+            claimed = claimed.max(claims(&stage.sent));
+            stage.answer_all(ms);
+        }
+        assert!(claimed >= 2, "called by {mine}");
+    }
 }
 
 /// A release that is late must not meet a later claim of the same candidate.

@@ -41,6 +41,7 @@ impl Stage {
             store: STORE,
             record: self.record.clone(),
             clock: self.clock,
+            called: None,
         };
         self.hand_in(player, woken);
     }

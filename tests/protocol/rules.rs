@@ -179,10 +179,54 @@ fn a_standby_that_is_woken_leads_after_one_round_trip() {
             store,
             record,
             clock,
+            called: None,
         },
     );
     stage.pass(Duration::ZERO);
     assert_eq!(stage.elected(second).map(|(at, _)| at), Some(stage.now));
+}
+
+/// One standby is called, and the others leave the record to it: a crowd that claims at once would have to
+/// be refused first. They look soon, so who is called and gone costs a moment.
+#[test]
+fn a_standby_that_is_not_called_looks_a_little_later_and_claims_what_is_still_vacant() {
+    for dead in [false, true] {
+        let mut stage = Stage::new(Durability::Durable);
+        let first = stage.enter("first");
+        stage.pass(SECOND / 3);
+        let (second, third) = (stage.enter("second"), stage.enter("third"));
+        stage.pass(SECOND * 2);
+        stage.players[second].alive = !dead;
+        stage.hand_in(first, Input::WorkEnded);
+        stage.pass(Duration::ZERO);
+        let released = stage.now;
+        let (record, clock) = (stage.record.clone(), stage.clock);
+        assert_eq!(record.occupancy, Occupancy::Vacant);
+        let store = Electorate::new(1).unwrap().stores().next().unwrap();
+        for player in [third, second] {
+            let woken = Input::Woken {
+                store,
+                record: record.clone(),
+                clock,
+                called: Some("second".parse().unwrap()),
+            };
+            stage.hand_in(player, woken);
+        }
+        stage.pass(SECOND / 20 - Duration::from_nanos(1));
+        assert_eq!(stage.role(third), Role::Standby);
+        let early = stage.elected(second).map(|(at, _)| at);
+        assert_eq!(early, (!dead).then_some(released));
+        let sent = stage.sent;
+        stage.pass(SECOND / 20);
+        assert_eq!(stage.failed_claims(third), 0);
+        if dead {
+            let (at, _) = stage.elected(third).expect("somebody leads");
+            assert!(at.since(released) <= SECOND / 10);
+        } else {
+            assert_eq!(stage.sent, sent + 1, "it has looked once");
+            assert_eq!(stage.role(third), Role::Standby);
+        }
+    }
 }
 
 /// `L3`: whoever dies, at whatever moment, is replaced within a window and two intervals, and not within

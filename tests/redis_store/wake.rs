@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use incumbent::protocol::{Occupancy, Record, WallMillis};
-use incumbent::store::WakeUps;
+use incumbent::protocol::{Occupancy, Order, Request, Successor, Term, Verdict};
+use incumbent::store::{WakeUp, WakeUps};
 
 use crate::election::Election;
 use crate::faults::{subscribed, until};
 use crate::support::redis::RedisServer;
 
 /// The next release, which must come.
-async fn heard(wake_ups: &mut WakeUps) -> (Record, WallMillis) {
+async fn heard(wake_ups: &mut WakeUps) -> WakeUp {
     tokio::time::timeout(Duration::from_secs(20), wake_ups.next())
         .await
         .expect("no wake-up")
@@ -30,11 +30,11 @@ async fn a_release_wakes_with_all_that_a_claim_needs() {
     a.win(7).await;
     a.beat(7).await.unwrap();
     let released = a.release(7).await.unwrap();
-    let (record, clock) = heard(&mut first).await;
+    let WakeUp { record, clock, .. } = heard(&mut first).await;
     assert_eq!(record, released.record);
     assert_eq!(record.occupancy, Occupancy::Vacant);
     assert_eq!(clock, released.clock);
-    assert_eq!(heard(&mut second).await.0, released.record);
+    assert_eq!(heard(&mut second).await.record, released.record);
     // Claimed as it was heard, without another look.
     b.claim(9, record.mark()).await.unwrap();
     assert!(b.inspect().await.unwrap().holder.is_some());
@@ -43,8 +43,13 @@ async fn a_release_wakes_with_all_that_a_claim_needs() {
 }
 
 /// The next release under this term, which must come. An older one may be told again before it.
-async fn heard_of(wake_ups: &mut WakeUps, term: u64) {
-    while heard(wake_ups).await.0.term.get() != term {}
+async fn heard_of(wake_ups: &mut WakeUps, term: u64) -> WakeUp {
+    loop {
+        let wake_up = heard(wake_ups).await;
+        if wake_up.record.term.get() == term {
+            return wake_up;
+        }
+    }
 }
 
 #[tokio::test]
@@ -61,6 +66,86 @@ async fn a_release_just_before_the_subscription_stands_is_not_missed() {
         heard_of(&mut wake_ups, term).await;
         server.command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
     }
+}
+
+/// Which standby is called: the one seen last that did not just leave, unless an operator named one.
+#[tokio::test]
+async fn a_release_calls_the_standby_that_was_seen_last() {
+    let server = RedisServer::start();
+    let a = Election::new(&server.address(), "a");
+    let (b, c) = (a.rival("b"), a.rival("c"));
+    let mut wake_ups = b.store.wake_ups(&b.name);
+    subscribed(&server, 1).await;
+    let mut called = async |term| {
+        let called = heard_of(&mut wake_ups, term).await.called;
+        called.map(|id| id.as_str().to_owned())
+    };
+
+    a.win(1).await;
+    a.release(1).await.unwrap();
+    assert_eq!(called(1).await, None, "nobody stands by");
+
+    for (term, last, other) in [(2, &b, &c), (3, &c, &b)] {
+        a.win(term).await;
+        other.observe().await.unwrap();
+        // The list is sorted by milliseconds of the server's clock.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        last.observe().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        a.beat(term).await.unwrap();
+        a.release(term).await.unwrap();
+        assert_eq!(called(term).await.as_deref(), Some(last.who.id().as_str()));
+    }
+
+    // A holder that is deposed was seen last, by its heartbeat.
+    let held = a.win(4).await;
+    a.beat(4).await.unwrap();
+    let expected = a.observe().await.unwrap().record.mark();
+    assert_eq!(held.term, expected.term);
+    let operator = a.rival("operator");
+    let depose = Request::Order(Order::Depose { expected });
+    let reply = operator.execute(&depose).await.unwrap();
+    assert_eq!(reply.verdict, Verdict::Granted);
+    assert_eq!(called(4).await.as_deref(), Some("c"));
+
+    // Whoever is to lead next by an operator's order needs no call, and nobody else gets one.
+    for (term, to, expected) in [
+        (5, None, Some("c")),
+        (6, Some(Successor::Candidate("b".parse().unwrap())), None),
+    ] {
+        a.win(term).await;
+        let resign = Request::Order(Order::Resign {
+            term: Term::new(term).unwrap(),
+            to,
+        });
+        assert_eq!(
+            operator.execute(&resign).await.unwrap().verdict,
+            Verdict::Granted
+        );
+        a.release(term).await.unwrap();
+        assert_eq!(called(term).await.as_deref(), expected, "term {term}");
+    }
+}
+
+#[tokio::test]
+async fn garbage_in_the_list_of_candidates_calls_nobody_and_keeps_nobody_from_being_woken() {
+    let server = RedisServer::start();
+    let a = Election::new(&server.address(), "a");
+    let mut wake_ups = a.store.wake_ups(&a.name);
+    subscribed(&server, 1).await;
+    let list = "{incumbent:billing}:candidates";
+    for (term, garbage) in (1..).zip(["", "|", "a b|host", "a\n1 1 1 0 1 -", &"x".repeat(201)]) {
+        a.win(term).await;
+        server.command(&["DEL", list]);
+        server.command(&["ZADD", list, "1e300", garbage]);
+        a.release(term).await.unwrap();
+        assert_eq!(heard_of(&mut wake_ups, term).await.called, None);
+    }
+    a.win(9).await;
+    server.command(&["DEL", list]);
+    server.command(&["SET", list, "no list"]);
+    a.release(9).await.unwrap();
+    assert_eq!(heard_of(&mut wake_ups, 9).await.called, None);
 }
 
 #[tokio::test]
@@ -110,27 +195,38 @@ async fn a_message_that_is_no_release_wakes_nobody() {
         "",
         "released",
         "7 7 7 0",
+        "7 7 7 0 1",
         "7 7 7 0 1 1",
-        "7 8 7 0 1",
-        "7 7 -7 0 1",
-        "7 7 07 0 1",
-        "7 7 7 2 1",
-        "7  7 7 0 1",
-        "7 7 7 0 281474976710657",
-        "7 7 4611686018427387905 0 1",
-        &format!("{max} 7 7 0 1"),
+        "7 8 7 0 1 -",
+        "7 7 -7 0 1 -",
+        "7 7 07 0 1 -",
+        "7 7 7 2 1 -",
+        "7  7 7 0 1 -",
+        "7 7 7 0 281474976710657 -",
+        "7 7 4611686018427387905 0 1 -",
+        "7 7 7 0 1 - ",
+        "7 7 7 0 1 - a|b",
+        "7 7 7 0 1 - a b",
+        "7 7 7 0 1 - \u{7f}",
+        &format!("7 7 7 0 1 - {}", "a".repeat(201)),
+        &format!("{max} 7 7 0 1 -"),
         &"9".repeat(1_000_000),
     ] {
         server.command(&["PUBLISH", "{incumbent:billing}:events", message]);
     }
-    server.command(&["PUBLISH", "{incumbent:billing}:events", "9 8 7 1 6"]);
-    let (record, clock) = heard(&mut wake_ups).await;
+    server.command(&["PUBLISH", "{incumbent:billing}:events", "9 8 7 1 6 - a"]);
+    let WakeUp {
+        record,
+        clock,
+        called,
+    } = heard(&mut wake_ups).await;
     assert_eq!(
         (record.floor.get(), record.term.get(), record.beat.get()),
         (9, 8, 7)
     );
     assert!(record.unproven);
     assert_eq!(clock.get(), 6);
+    assert_eq!(called.unwrap().as_str(), "a");
 }
 
 #[tokio::test]
@@ -144,7 +240,7 @@ async fn a_standby_that_does_not_listen_holds_up_nobody_and_memory_is_bounded() 
     for term in 1..=releases {
         a.win(term).await;
         a.release(term).await.unwrap();
-        assert_eq!(heard(&mut keen).await.0.term.get(), term);
+        assert_eq!(heard(&mut keen).await.record.term.get(), term);
     }
     let mut waiting = 0;
     while deaf.0.try_recv().is_ok() {

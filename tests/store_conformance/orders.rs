@@ -53,7 +53,7 @@ macro_rules! expect {
 /// What is told next, which must come without a poll.
 async fn told(wake_ups: &mut WakeUps) -> Record {
     let told = tokio::time::timeout(Duration::from_secs(30), wake_ups.next()).await;
-    told.expect("it is told").expect("the store is open").0
+    told.expect("it is told").expect("the store is open").record
 }
 
 pub(crate) async fn a_pause_refuses_claims_but_joins_until_it_is_lifted(

@@ -77,7 +77,7 @@ async fn take_turns(store: &SqliteStore, turns: usize) {
             // A wake-up brings the next vacancy; the backstop polls.
             let woken = tokio::time::timeout(Duration::from_millis(200), wake_ups.next()).await;
             record = match woken {
-                Ok(Some((record, _))) => record,
+                Ok(Some(woken)) => woken.record,
                 Ok(None) | Err(_) => ask(store, &election, &me, &Request::Observe).await.record,
             };
             continue;
@@ -120,7 +120,8 @@ fn a_release_in_one_process_wakes_another() {
         ask(&store, &election, &who("parent"), &Request::Observe).await;
         let mut child = again("processes::a_release_in_one_process_wakes_another", &path);
         let told = tokio::time::timeout(Duration::from_secs(60), wake_ups.next()).await;
-        let (record, _) = told.expect("it was told").expect("the store is open");
+        let woken = told.expect("it was told").expect("the store is open");
+        let record = woken.record;
         assert_eq!(
             (record.occupancy, record.term.get()),
             (Occupancy::Vacant, 1)

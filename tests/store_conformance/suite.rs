@@ -632,13 +632,15 @@ pub(crate) async fn keeps_a_history_newest_first(fixture: impl Fixture, _: &str)
 /// `L1`: nothing polls here, so what arrives was pushed.
 pub(crate) async fn wakes_standbys_on_release(fixture: impl Fixture, _: &str) {
     let (leader, standby) = (fixture.user(), fixture.user());
-    let (a, election) = (who("a"), name("woken"));
+    let (a, b, c, election) = (who("a"), who("b"), who("c"), name("woken"));
     let mut elsewhere = standby.wake_ups(&name("another"));
     let mut wake_ups = [standby.wake_ups(&election), leader.wake_ups(&election)];
     // A subscription may need an operation to take hold, and a moment on a server.
-    for store in [&leader, &standby] {
-        granted(store.as_ref(), &election, &who("b"), &Request::Observe).await;
+    for (store, who) in [(&leader, &b), (&standby, &c)] {
+        granted(store.as_ref(), &election, who, &Request::Observe).await;
     }
+    // The one seen last is called, where what tells of the release knows who that is.
+    let called = (!leader.label().starts_with("sqlite:")).then(|| c.id().clone());
     let mut mark = Record::ABSENT.mark();
     for number in 1..4 {
         granted(leader.as_ref(), &election, &a, &claim(&a, number, mark)).await;
@@ -648,7 +650,10 @@ pub(crate) async fn wakes_standbys_on_release(fixture: impl Fixture, _: &str) {
             let limit = Duration::from_secs(30);
             let told = async {
                 loop {
-                    let (record, _) = wake_ups.next().await.expect("the store is open");
+                    let woken = wake_ups.next().await.expect("the store is open");
+                    // Who begins to listen when it is free already is called whoever else is.
+                    assert!(woken.called.is_none() || woken.called == called);
+                    let record = woken.record;
                     assert_eq!(
                         record.occupancy,
                         Occupancy::Vacant,
@@ -678,7 +683,8 @@ pub(crate) async fn wakes_who_has_only_begun_to_listen(fixture: impl Fixture, _:
         granted(standby.as_ref(), &election, &who("b"), &Request::Observe).await;
         let mut wake_ups = standby.wake_ups(&election);
         let vacant = granted(leader.as_ref(), &election, &a, &release(&a, number)).await;
-        let told = async { while wake_ups.next().await.expect("the store is open").0 != vacant {} };
+        let told =
+            async { while wake_ups.next().await.expect("the store is open").record != vacant {} };
         let told = tokio::time::timeout(Duration::from_secs(30), told).await;
         told.unwrap_or_else(|_| panic!("release {number} was not told"));
         mark = vacant.mark();

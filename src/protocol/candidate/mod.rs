@@ -86,6 +86,9 @@ pub enum Input {
         record: Record,
         /// The store's clock.
         clock: WallMillis,
+        /// The standby that is called to claim it at once, while the others look a little later whether
+        /// it did; `None` calls everybody.
+        called: Option<CandidateId>,
     },
     /// Leave the election: a leader stops its work first.
     Resign(LossReason),
@@ -474,7 +477,8 @@ impl Candidate {
                 store,
                 record,
                 clock,
-            } => self.woken(now, store, &record, clock),
+                called,
+            } => self.woken(now, store, &record, clock, called.as_ref()),
             Input::Resign(reason) => self.resign(now, reason, &mut step),
             Input::WorkEnded => self.work_ended(now, &mut step),
         }

@@ -2,7 +2,8 @@
 
 use super::{Candidate, Event, Kind, Phase, Step};
 use crate::protocol::{
-    Claim, Mark, Occupancy, Record, Reply, Request, StoreIndex, Term, Timestamp, WallMillis,
+    CandidateId, Claim, Mark, Occupancy, Record, Reply, Request, StoreIndex, Term, Timestamp,
+    WallMillis,
 };
 
 impl Candidate {
@@ -43,14 +44,20 @@ impl Candidate {
         }
     }
 
-    /// Takes in a vacant record that was not asked for.
+    /// Takes in a vacant record that was not asked for. When another standby is called, it is left to
+    /// that one, and the next poll comes early, in case the other is gone: where everybody claims at
+    /// once, most of what the store does is to refuse.
     pub(super) fn woken(
         &mut self,
         now: Timestamp,
         store: StoreIndex,
         record: &Record,
         clock: WallMillis,
+        called: Option<&CandidateId>,
     ) {
+        let interval = self.timing.interval();
+        let another = called.is_some_and(|called| *called != self.id);
+        let look = another.then(|| now + self.random(interval / 20, interval / 10));
         let standby = matches!(self.phase, Phase::Standby { .. });
         let Some(view) = self.stores.get_mut(store.get()) else {
             return;
@@ -60,7 +67,12 @@ impl Candidate {
             .watch
             .record()
             .is_none_or(|seen| (record.floor, record.beat) >= (seen.floor, seen.beat));
-        if standby && newer && record.occupancy == Occupancy::Vacant {
+        if !standby || !newer || record.occupancy != Occupancy::Vacant {
+            return;
+        }
+        if let Some(look) = look {
+            view.due = view.due.min(look);
+        } else {
             // A release may have been told long before we come to hear it, say over a pause. What the
             // last poll showed, carried on to now, may be the later time (R3).
             if clock >= view.clock_at(now) {

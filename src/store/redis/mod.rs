@@ -53,8 +53,8 @@ use self::topology::Topology;
 use super::address::{InvalidAddress, RedisPlace};
 use super::registry::Registry;
 use super::{
-    Examination, HistoryEntry, Inspection, Store, StoreError, StoreFuture, StoreOptions, WakeUps,
-    is_free,
+    Examination, HistoryEntry, Inspection, Store, StoreError, StoreFuture, StoreOptions, WakeUp,
+    WakeUps, is_free,
 };
 use crate::protocol::{
     Claim, Durability, ElectionName, Handover, Identity, Mark, Order, Pause, Reply, Request, Shape,
@@ -263,7 +263,11 @@ impl Store for RedisStore {
                 let (store, keys) = (&label, &keys);
                 // Whatever is wrong, the polls find it too, and tell.
                 let found = Reader { store, keys }.inspection(asked.await.ok()?).ok()?;
-                is_free(&found.record).then_some((found.record, found.clock))
+                is_free(&found.record).then_some(WakeUp {
+                    record: found.record,
+                    clock: found.clock,
+                    called: None,
+                })
             });
             look
         };

@@ -14,7 +14,7 @@ use crate::protocol::{
     Beat, CandidateId, Handover, Occupancy, Orders, Record, Reply, Term, Timing, Verdict,
     WallMillis, canonical,
 };
-use crate::store::StoreError;
+use crate::store::{StoreError, WakeUp};
 
 /// The largest beat that a record may hold: far above what terms and heartbeats can reach, far enough
 /// below the largest integer for `INCR`.
@@ -281,8 +281,9 @@ pub(super) type Items = std::vec::IntoIter<Value>;
 /// The longest message of a release.
 const MAX_MESSAGE: usize = 512;
 
-/// The message of a release: the vacant record and the server's clock, or `None` when it is not one.
-pub(super) fn release(message: &[u8]) -> Option<(Record, WallMillis)> {
+/// The message of a release: `floor term beat unproven clock handover`, a handover of `-` for none, and the
+/// id of the standby that is called, if one is. `None` when it is not such a message.
+pub(super) fn release(message: &[u8]) -> Option<WakeUp> {
     let short = Some(message).filter(|message| message.len() <= MAX_MESSAGE)?;
     let mut fields = std::str::from_utf8(short).ok()?.split(' ');
     let mut next = || canonical(fields.next()?);
@@ -299,14 +300,21 @@ pub(super) fn release(message: &[u8]) -> Option<(Record, WallMillis)> {
         occupancy: Occupancy::Vacant,
         orders: Orders {
             paused: None,
-            handover: match fields.next() {
-                None => None,
-                Some(text) => Some(text.parse::<Handover>().ok()?),
+            handover: match fields.next()? {
+                "-" => None,
+                text => Some(text.parse::<Handover>().ok()?),
             },
         },
     };
-    let clock = WallMillis::new(clock)?;
-    fields.next().is_none().then_some((record, clock))
+    let wake_up = WakeUp {
+        record,
+        clock: WallMillis::new(clock)?,
+        called: match fields.next() {
+            None => None,
+            Some(id) => Some(CandidateId::new(id).ok()?),
+        },
+    };
+    fields.next().is_none().then_some(wake_up)
 }
 
 fn excerpt(text: &str) -> String {

@@ -27,8 +27,7 @@ use super::pause::Pauses;
 use super::reply;
 use super::task::Task;
 use super::topology::Topology;
-use crate::protocol::{Record, WallMillis};
-use crate::store::WakeUps;
+use crate::store::{WakeUp, WakeUps};
 
 /// How long connecting and subscribing may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -39,10 +38,8 @@ const BATCH: usize = 1000;
 /// How many records are looked at at a time.
 const LOOKS: usize = 32;
 
-/// Looks whether the record of a channel is free, and returns it with the server's clock if so.
-pub(super) type Look = Arc<dyn Fn() -> BoxFuture<'static, Option<Release>> + Send + Sync>;
-
-type Release = (Record, WallMillis);
+/// Looks whether the record of a channel is free, and calls everybody who waits if so.
+pub(super) type Look = Arc<dyn Fn() -> BoxFuture<'static, Option<WakeUp>> + Send + Sync>;
 
 /// Where the standbys of this process wait for releases on one server.
 pub(super) struct Subscription {
@@ -103,12 +100,12 @@ struct Table {
 
 /// Who waits for the releases of one channel.
 struct Waiting {
-    senders: Vec<mpsc::Sender<Release>>,
+    senders: Vec<mpsc::Sender<WakeUp>>,
     look: Option<Look>,
 }
 
 impl Waiting {
-    fn pass_on(&mut self, release: &Release) {
+    fn pass_on(&mut self, release: &WakeUp) {
         // A full queue holds a release already; a closed one has nobody waiting.
         self.senders.retain(|sender| {
             !matches!(
@@ -121,7 +118,7 @@ impl Waiting {
 
 impl Listeners {
     /// Subscribing to a channel a second time does no harm, and has its record looked at again.
-    fn add(&self, channel: String, sender: mpsc::Sender<Release>, look: Option<Look>) {
+    fn add(&self, channel: String, sender: mpsc::Sender<WakeUp>, look: Option<Look>) {
         let mut table = self.lock();
         match table.waiting.get_mut(&channel) {
             Some(waiting) => {

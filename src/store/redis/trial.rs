@@ -163,7 +163,7 @@ impl RedisStore {
     ) -> Option<(&'static str, StoreError)> {
         for _ in 0..ANNOUNCEMENTS {
             let mut publish = redis::cmd("PUBLISH");
-            publish.arg(&keys.events).arg("1 1 1 0 1");
+            publish.arg(&keys.events).arg("1 1 1 0 1 -");
             if let Err(error) = self.ask(publish).await {
                 return Some(("publish", error));
             }

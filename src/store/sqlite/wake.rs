@@ -17,9 +17,9 @@ use tokio::sync::mpsc;
 
 use super::witness::beside;
 use crate::protocol::{ElectionName, Record, WallMillis};
-use crate::store::{WakeUps, is_free};
+use crate::store::{WakeUp, WakeUps, is_free};
 
-type Sender = mpsc::Sender<(Record, WallMillis)>;
+type Sender = mpsc::Sender<WakeUp>;
 
 /// Who in this process waits for releases of which election.
 #[derive(Debug, Default)]
@@ -49,9 +49,15 @@ impl Subscribers {
         let Some(waiting) = all.get_mut(election) else {
             return;
         };
+        // Each process reads for itself who is listed, at its own time: they would call different ones.
+        let wake_up = WakeUp {
+            record: record.clone(),
+            clock,
+            called: None,
+        };
         // A full queue holds a release already; a closed one has nobody waiting.
         waiting.retain(|sender| {
-            let sent = sender.try_send((record.clone(), clock));
+            let sent = sender.try_send(wake_up.clone());
             !matches!(sent, Err(mpsc::error::TrySendError::Closed(_)))
         });
         if waiting.is_empty() {

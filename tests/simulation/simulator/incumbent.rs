@@ -138,10 +138,15 @@ impl Party for Contender {
                 id: RequestId(id),
                 result,
             },
-            Stimulus::Woken { store, reply } => Input::Woken {
+            Stimulus::Woken {
+                store,
+                reply,
+                called,
+            } => Input::Woken {
                 store: index(store),
                 record: reply.record,
                 clock: reply.clock,
+                called: called.map(|name| name.parse().expect("a valid id")),
             },
             Stimulus::Resign => Input::Resign(LossReason::Resigned),
             Stimulus::WorkEnded => Input::WorkEnded,

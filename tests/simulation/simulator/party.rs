@@ -58,6 +58,8 @@ pub(crate) enum Stimulus<Reply> {
     Woken {
         store: usize,
         reply: Reply,
+        /// The name of the party that is called, which may be gone.
+        called: Option<String>,
     },
     Resign,
     WorkEnded,

@@ -574,12 +574,31 @@ impl<P: Party> World<P> {
         self.note(|| format!("store {store} ← slot {}: {reply:?}", letter.slot));
         self.answer(letter, Ok(reply.clone()));
         if push {
+            let called = self.someone();
             for slot in 0..self.slots.len() {
                 let incarnation = self.slots[slot].incarnation;
                 let reply = reply.clone();
-                self.deliver(slot, incarnation, store, Stimulus::Woken { store, reply });
+                let called = called.clone();
+                let woken = Stimulus::Woken {
+                    store,
+                    reply,
+                    called,
+                };
+                self.deliver(slot, incarnation, store, woken);
             }
         }
+    }
+
+    /// Whom a store calls: anybody that it has seen, also who has gone since, or nobody.
+    fn someone(&mut self) -> Option<String> {
+        let slot = self.random.below(self.slots.len() + 1);
+        let slot = self.slots.get(slot)?;
+        let party = if self.random.chance(800) {
+            slot.party.as_ref()
+        } else {
+            slot.last.as_ref()
+        };
+        party.map(Party::name)
     }
 
     fn answer(&mut self, letter: &Letter<P>, result: Result<P::Reply, Failure>) {

@@ -8,12 +8,25 @@ local function note_change(change)
     'holder', ARGV[1], 'change', change)
 end
 
+-- The id of the standby that is called to claim the record: the one seen last, but never who leaves it,
+-- and nobody where an operator has named a successor.
+local function called(leaver)
+  if record[HANDOVER] and not find(record[HANDOVER], '|anyone|', 1, true) then return nil end
+  local seen = redis.pcall('ZREVRANGE', KEYS[3], 0, 1)
+  for i = 1, #seen do
+    local id = string.match(seen[i], '^[^|]+')
+    if id and id ~= leaver and is_holder(id) then return id end
+  end
+  return nil
+end
+
 -- Wakes the standbys when the record is free to be claimed. The message is
--- `floor term beat unproven clock`, and the handover if there is one: all of a vacant record, so that a
--- standby can claim it without asking first. It is a hint: whoever may not publish leaves the standbys
--- to their polls.
-local function wake(channel)
+-- `floor term beat unproven clock handover`, with a handover of `-` for none, and the id of the standby
+-- that is called if one is: all of a vacant record, so that it can be claimed without asking first. It is
+-- a hint: whoever may not publish leaves the standbys to their polls.
+local function wake(channel, leaver)
   if counter or record[HOLDER] ~= '' or record[PAUSED] then return end
+  local id = called(leaver)
   redis.pcall('PUBLISH', channel, record[FLOOR] .. ' ' .. record[TERM] .. ' ' .. record[BEAT] .. ' '
-    .. record[UNPROVEN] .. ' ' .. clock .. (record[HANDOVER] and ' ' .. record[HANDOVER] or ''))
+    .. record[UNPROVEN] .. ' ' .. clock .. ' ' .. (record[HANDOVER] or '-') .. (id and ' ' .. id or ''))
 end

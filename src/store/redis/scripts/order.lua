@@ -29,7 +29,7 @@ elseif order == 'resume' then
   if record[PAUSED] then
     record[PAUSED] = false
     note_change('resumed')
-    wake(ARGV[2])
+    wake(ARGV[2], '')
   end
 
 elseif order == 'resign' then
@@ -53,9 +53,10 @@ elseif order == 'depose' then
   redis.call('HSET', KEYS[2], 'floor', record[FLOOR], 'term', record[TERM], 'beat', record[BEAT],
     'unproven', record[UNPROVEN], 'holder', '', 'window_ns', '0', 'changed', clock)
   redis.call('HDEL', KEYS[2], 'identity', 'since', 'handover')
+  local deposed = record[HOLDER]
   counter, record[HOLDER], record[WINDOW], record[HANDOVER] = false, '', '0', false
   note_change('deposed')
-  wake(ARGV[2])
+  wake(ARGV[2], deposed)
 
 else
   return redis.error_reply('ERR no such order: ' .. order)

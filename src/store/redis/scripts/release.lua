@@ -20,5 +20,5 @@ counter, record[HOLDER], record[WINDOW] = false, '', '0'
 note_change('released')
 -- Who goes on campaigning is noted again by its next observation.
 redis.pcall('ZREM', KEYS[3], ARGV[1])
-wake(ARGV[4])
+wake(ARGV[4], ARGV[2])
 return reply(GRANTED)
