@@ -418,7 +418,8 @@ pub(crate) struct RunOptions {
     /// Let the program read the standard input [default: it reads nothing]
     #[arg(long)]
     pub(crate) stdin: bool,
-    /// Start the program again when it ends, up to 3 times within 60s; then resign and sit out
+    /// Start the program again when it ends, up to 3 times within 60s; then resign and sit out. Stand by
+    /// again when the leadership was lost
     #[arg(long)]
     pub(crate) restart: bool,
     /// How long to sit out after that before campaigning again [default: 60s]

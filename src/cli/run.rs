@@ -171,8 +171,8 @@ impl Runner<'_> {
             wait = Wait::Endless;
             pause = match conclusion {
                 Conclusion::Ended(exit) => return Ok(exit),
-                // The election itself keeps us from claiming for a window.
-                Conclusion::Resigned => Duration::ZERO,
+                // The election itself keeps us from claiming before we may.
+                Conclusion::Resigned | Conclusion::Lost => Duration::ZERO,
                 Conclusion::GivenUp => self.settings.sit_out(),
             };
             match conclusion {
@@ -180,6 +180,7 @@ impl Runner<'_> {
                     "resigned as an operator asked: standing by, and claiming nothing for {:?}",
                     self.election.timing().window()
                 ),
+                Conclusion::Lost => tracing::info!("the leadership was lost: standing by again"),
                 Conclusion::Ended(_) | Conclusion::GivenUp => {
                     tracing::info!("sitting out for {pause:?}");
                 }

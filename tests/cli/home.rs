@@ -165,6 +165,14 @@ impl Running {
         assert!(log.contains(fragment), "no {fragment:?} in\n{log}");
     }
 
+    /// Waits until it has said `fragment` on standard error.
+    #[track_caller]
+    pub(crate) fn wait_said(&self, fragment: &str) {
+        wait_until(&format!("it said {fragment:?}"), || {
+            fs::read_to_string(&self.log).unwrap().contains(fragment)
+        });
+    }
+
     /// Waits for its end, and returns its status.
     pub(crate) fn wait(&mut self) -> i32 {
         let mut status = None;

@@ -307,3 +307,32 @@ fn a_restarted_program_that_is_asked_to_stop_is_not_started_again() {
     assert_eq!(run.wait(), 0);
     assert_eq!(home.lines("led").len(), 1);
 }
+
+#[test]
+fn after_an_outage_that_cost_the_leadership_restart_stands_by_again_and_leads() {
+    let home = Home::new();
+    let server = RedisServer::start();
+    let url = server.url();
+    let program = format!(
+        "echo $INCUMBENT_FENCING_TOKEN >> {}; exec sleep 1000",
+        home.text_path("log")
+    );
+    let lead = |election, options: &[&str]| {
+        let timing = ["--interval", "200ms", "--stop-grace", "100ms"];
+        let run = ["run", election, "--store", &url];
+        let words = ["--", "sh", "-c", &program];
+        home.start(&[&run[..], &timing, options, &words].concat())
+    };
+    let mut lost = lead("once", &[]);
+    home.wait_for_lines("log", 1);
+    let mut again = lead("again", &["--restart"]);
+    home.wait_for_lines("log", 2);
+    server.freeze();
+    assert_eq!(lost.wait(), 124);
+    again.wait_said("standing by again");
+    server.thaw();
+    let lines = home.wait_for_lines("log", 3);
+    assert!(lines[2] > lines[1], "{lines:?}");
+    again.signal(Signal::TERM);
+    assert_eq!(again.wait(), 143);
+}

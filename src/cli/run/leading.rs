@@ -56,6 +56,8 @@ pub(super) enum Once {
     Ended(Exit),
     /// It was unhealthy, and was stopped for it.
     Unhealthy,
+    /// It was stopped because the leadership was lost.
+    Lost,
     /// In a way that ends the leadership as well.
     Final(Exit),
     /// For an operator who asked the leader to resign.
@@ -91,7 +93,13 @@ impl Leading<'_, '_> {
             Course {
                 unhealthy: true, ..
             } => Ok(Once::Final(Exit::Lost)),
-            Course { lost: true, .. } => Ok(Once::Final(Exit::Lost)),
+            // A keeper that is gone is not there for another program.
+            Course {
+                lost: true,
+                unkept: true,
+                ..
+            } => Ok(Once::Final(Exit::Lost)),
+            Course { lost: true, .. } => Ok(Once::Lost),
             Course { unkept: true, .. } => {
                 Err(Failure::internal("the keeper of the program has died"))
             }

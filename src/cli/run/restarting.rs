@@ -20,6 +20,8 @@ pub(super) enum Conclusion {
     GivenUp,
     /// An operator asked the leader to resign: it stands by again.
     Resigned,
+    /// The leadership was lost: it stands by again.
+    Lost,
 }
 
 impl Leading<'_, '_> {
@@ -36,7 +38,10 @@ impl Leading<'_, '_> {
                 (Once::Final(exit), _) | (Once::Ended(exit), None) => {
                     return Ok(Conclusion::Ended(exit));
                 }
-                (Once::Unhealthy, None) => return Ok(Conclusion::Ended(Exit::Lost)),
+                (Once::Unhealthy | Once::Lost, None) => {
+                    return Ok(Conclusion::Ended(Exit::Lost));
+                }
+                (Once::Lost, Some(_)) => return Ok(Conclusion::Lost),
                 (Once::Unhealthy, Some(_)) => {
                     tracing::error!("the program was unhealthy: leaving it to others");
                     return Ok(Conclusion::GivenUp);
@@ -70,7 +75,7 @@ impl Leading<'_, '_> {
                 },
                 reason = self.leadership.lost() => return Ok(Some(match reason {
                     LossReason::Requested => Conclusion::Resigned,
-                    _ => Conclusion::Ended(Exit::Lost),
+                    _ => Conclusion::Lost,
                 })),
                 Some(signal) = self.signals.next() => match signal {
                     SIGTERM | SIGINT | SIGQUIT => {
