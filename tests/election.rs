@@ -1,10 +1,17 @@
 //! The election as a program uses it, over memory stores.
 
+use std::future::{Future, poll_fn};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use incumbent::election::clock;
+use incumbent::protocol::{Beat, Occupancy, Record, TimingConfig};
 use incumbent::store::MemoryStore;
-use incumbent::{Election, Happening, RunError};
+use incumbent::{Election, ElectionEvent, Happening, RunError};
+use tokio::sync::broadcast::Receiver;
 
 fn election(stores: &[Arc<MemoryStore>]) -> Election {
     stores
@@ -17,8 +24,8 @@ fn election(stores: &[Arc<MemoryStore>]) -> Election {
         .unwrap()
 }
 
-fn fast() -> incumbent::protocol::TimingConfig {
-    incumbent::protocol::TimingConfig {
+fn fast() -> TimingConfig {
+    TimingConfig {
         interval: Duration::from_millis(100),
         stall_polls: 6,
         stop_grace: Duration::from_millis(100),
@@ -30,6 +37,23 @@ fn stores(n: usize) -> Vec<Arc<MemoryStore>> {
     (0..n)
         .map(|i| Arc::new(MemoryStore::new(&i.to_string())))
         .collect()
+}
+
+/// What a record looks like that a program of the bare protocol has overwritten.
+fn taken_by_a_stranger() -> Record {
+    let mut record = Record::ABSENT;
+    record.occupancy = Occupancy::Foreign {
+        counter: Some(Beat::new(1)),
+        window: Duration::ZERO,
+    };
+    record
+}
+
+async fn elected(events: &mut Receiver<ElectionEvent>) {
+    while !matches!(
+        events.recv().await.unwrap().happening,
+        Happening::Elected { .. }
+    ) {}
 }
 
 #[tokio::test]
@@ -79,13 +103,7 @@ async fn work_is_told_that_it_lost_and_dropped_at_the_deadline() {
     let mut events = election.events();
     let name = election.name().clone();
     let run = election.run_as_leader(|lease| async move {
-        // Somebody overwrites the record.
-        let mut record = incumbent::protocol::Record::ABSENT;
-        record.occupancy = incumbent::protocol::Occupancy::Foreign {
-            counter: Some(incumbent::protocol::Beat::new(1)),
-            window: Duration::ZERO,
-        };
-        store.put(&name, record);
+        store.put(&name, taken_by_a_stranger());
         lease.lost().await;
         assert!(lease.check().is_err());
         std::future::pending::<()>().await;
@@ -169,20 +187,88 @@ async fn a_dropped_run_has_finished_when_its_records_are_released() {
     let mine = election(&stores);
     let work = mine.run_as_leader(|_| std::future::pending::<()>());
     let mut events = mine.events();
-    let elected = async {
-        while !matches!(
-            events.recv().await.unwrap().happening,
-            Happening::Elected { .. }
-        ) {}
-    };
     tokio::select! {
         _ = work => unreachable!("the work never ends"),
-        () = elected => {}
+        () = elected(&mut events) => {}
     }
     mine.finished().await;
     for store in &stores {
         use incumbent::store::Store;
         let record = store.inspect(mine.name()).await.unwrap().record;
-        assert_eq!(record.occupancy, incumbent::protocol::Occupancy::Vacant);
+        assert_eq!(record.occupancy, Occupancy::Vacant);
     }
+}
+
+#[tokio::test]
+async fn a_campaign_that_is_dropped_when_it_was_won_leaves_no_lease_that_may_act() {
+    let stores = stores(1);
+    let other = election(&stores).campaign().await.unwrap();
+    let mine = election(&stores);
+    let mut events = mine.events();
+    let mut campaign = Box::pin(mine.campaign());
+    // Polled once, while it cannot be won, and not again.
+    let polled = poll_fn(|context| Poll::Ready(campaign.as_mut().poll(context))).await;
+    assert!(polled.is_pending());
+    other.resign().await;
+    elected(&mut events).await;
+    drop(campaign);
+    mine.finished().await;
+    let next = election(&stores).campaign().await.unwrap();
+    next.check().unwrap();
+    let lease = mine.lease().unwrap();
+    assert!(lease.check().is_err());
+    assert_eq!(lease.remaining(), Duration::ZERO);
+    assert_eq!(mine.metrics().leading, None);
+    next.resign().await;
+}
+
+/// Set in the process whose work blocks.
+const BLOCKING: &str = "INCUMBENT_TEST_BLOCKING";
+
+#[test]
+fn a_deposed_leader_whose_work_blocks_ends_the_process_long_before_its_tenure_would() {
+    if std::env::var_os(BLOCKING).is_some() {
+        return block_when_deposed();
+    }
+    let name = "a_deposed_leader_whose_work_blocks_ends_the_process_long_before_its_tenure_would";
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(BLOCKING, "1")
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(
+        output.status.signal(),
+        Some(rustix::process::Signal::ABORT.as_raw()),
+        "{printed}"
+    );
+    let last = printed.lines().filter_map(|line| line.parse::<u128>().ok());
+    let went_on = Duration::from_millis(u64::try_from(last.max().unwrap()).unwrap());
+    // A tenure is about 60 s here, and a heartbeat finds the stranger after one.
+    assert!(went_on < Duration::from_secs(30), "{went_on:?}");
+}
+
+fn block_when_deposed() {
+    let store = Arc::new(MemoryStore::new("taken"));
+    let election = Election::builder("billing")
+        .store_object(store.clone())
+        .timing(TimingConfig {
+            stall_polls: 60,
+            ..TimingConfig::default()
+        })
+        .build()
+        .unwrap();
+    let name = election.name().clone();
+    let outcome = election.blocking().run_as_leader(|lease| {
+        store.put(&name, taken_by_a_stranger());
+        while lease.check().is_ok() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let lost = clock::now();
+        loop {
+            println!("{}", clock::now().since(lost).as_millis());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    unreachable!("the work never ends: {outcome:?}");
 }

@@ -74,7 +74,7 @@ impl Election {
             (commands.downgrade(), received),
             shown,
         );
-        runtime::handle().spawn(driver.run());
+        runtime::spawn_vital(driver.run());
         Candidacy {
             election: self.clone(),
             identity,

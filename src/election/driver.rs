@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use super::Alarm;
 use super::Shared;
 use super::clock;
+use super::guard;
 use super::lease::Lease;
 use crate::observe::{Happening, HeartbeatResult};
 use crate::protocol::{
@@ -94,7 +95,8 @@ pub(super) struct Driver {
     leaderless: Option<Timestamp>,
     /// When we heard that the leader we follow has released, unless another leads since.
     released: Option<Timestamp>,
-    overrun_told: bool,
+    /// The term whose work had not ended when its deadline passed, and when to look at it again.
+    overdue: Option<(Term, Timestamp)>,
     /// The pause that was told of last.
     paused: Option<Pause>,
 }
@@ -141,7 +143,7 @@ impl Driver {
             leader: None,
             leaderless: None,
             released: None,
-            overrun_told: false,
+            overdue: None,
             paused: None,
         }
     }
@@ -165,6 +167,9 @@ impl Driver {
                     None => {
                         owner_gone = true;
                         // Whoever could stop the work, or would have begun it, is gone.
+                        if let Some(lease) = &self.lease {
+                            lease.end_work();
+                        }
                         self.handle(Input::Resign(LossReason::Resigned), &mut timer);
                         Input::WorkEnded
                     }
@@ -196,10 +201,12 @@ impl Driver {
         for event in step.events {
             self.happened(now, event);
         }
+        self.tell_of_overrun(now);
         self.tell_of_pause();
         self.listen();
         self.show_standing();
-        timer.set(step.wake_at);
+        let look_at = self.overdue.map_or(step.wake_at, |(_, look_at)| look_at);
+        timer.set(step.wake_at.min(look_at));
     }
 
     fn ask(&self, outgoing: Outgoing) {
@@ -347,10 +354,7 @@ impl Driver {
                 });
             }
             Event::Expired { term } => {
-                let ended = self.lease.as_ref().is_none_or(Lease::has_work_ended);
-                if !ended && !std::mem::replace(&mut self.overrun_told, true) {
-                    self.tell(Happening::Overrun { term });
-                }
+                self.overdue = Some((term, now + self.shared.timing.margin()));
             }
             Event::Released { term, stores } => self.tell(Happening::Released { term, stores }),
         }
@@ -394,6 +398,21 @@ impl Driver {
         }
     }
 
+    /// Tells of work that goes on after its deadline. A process that stood still as a whole learns of the
+    /// deadline before it learns that the work ended in time, so it looks a second time.
+    fn tell_of_overrun(&mut self, now: Timestamp) {
+        let Some((term, _)) = self.overdue.take_if(|(_, look_at)| *look_at <= now) else {
+            return;
+        };
+        if self
+            .lease
+            .as_ref()
+            .is_some_and(|lease| !lease.has_work_ended())
+        {
+            self.tell(Happening::Overrun { term });
+        }
+    }
+
     fn tell_of_pause(&mut self) {
         let paused = self.candidate.pause();
         if paused == self.paused.as_ref() {
@@ -427,8 +446,15 @@ impl Driver {
     }
 
     fn renew_lease(&mut self, now: Timestamp) {
-        if let (Some(lease), Some(deadline)) = (&self.lease, self.candidate.deadline()) {
-            lease.renew(deadline, self.candidate.may_act(now));
+        let Some(lease) = &self.lease else { return };
+        match self.candidate.deadline() {
+            Some(deadline) => {
+                if lease.renew(deadline, self.candidate.may_act(now)) {
+                    guard::hasten(deadline);
+                }
+            }
+            // A candidate lets go of nothing but what has ended.
+            None => lease.end_work(),
         }
     }
 

@@ -35,11 +35,16 @@ pub(super) fn watch(lease: Lease) -> Guarded {
     state.next_key += 1;
     let deadline = lease.deadline();
     state.leases.insert(key, lease);
-    if deadline < state.armed {
-        state.armed = deadline;
-        guard.arm(deadline);
-    }
+    guard.wake_by(&mut state, deadline);
     Guarded { key }
+}
+
+/// Has the guard wake at `deadline`, which has come closer: a deposed leader gets only a moment.
+pub(super) fn hasten(deadline: Timestamp) {
+    // Without a guard nobody asked for one.
+    if let Some(guard) = GUARD.get() {
+        guard.wake_by(&mut guard.lock(), deadline);
+    }
 }
 
 struct Guard {
@@ -77,6 +82,13 @@ fn guard() -> &'static Guard {
 impl Guard {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake_by(&self, state: &mut State, deadline: Timestamp) {
+        if deadline < state.armed {
+            state.armed = deadline;
+            self.arm(deadline);
+        }
     }
 
     fn arm(&self, at: Timestamp) {

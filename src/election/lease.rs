@@ -1,7 +1,7 @@
 //! What the work sees of its leadership: the token, and how long it still may act.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -22,12 +22,17 @@ pub struct Lease {
 #[derive(Debug)]
 pub(super) struct Shared {
     term: Term,
-    /// Nanoseconds of boot time until which the work may act; zero once the leadership is lost.
+    /// Nanoseconds of boot time until which the work may act: [`Shared::PAST`] while it may not, and
+    /// [`Shared::ENDED`] for good once it has ended.
     until: AtomicU64,
     /// When the work must be over: it outlives the right to act by the moment a deposed leader gets.
     deadline: watch::Sender<Timestamp>,
     loss: watch::Sender<Option<LossReason>>,
-    work_ended: AtomicBool,
+}
+
+impl Shared {
+    const ENDED: u64 = 0;
+    const PAST: u64 = 1;
 }
 
 impl Lease {
@@ -38,7 +43,6 @@ impl Lease {
                 until: AtomicU64::new(deadline.as_nanos()),
                 deadline: watch::Sender::new(deadline),
                 loss: watch::Sender::new(None),
-                work_ended: AtomicBool::new(false),
             }),
         }
     }
@@ -107,14 +111,30 @@ impl Lease {
         *self.shared.deadline.borrow()
     }
 
-    pub(super) fn renew(&self, deadline: Timestamp, may_act: bool) {
-        let until = if may_act { deadline } else { Timestamp::ZERO };
-        self.shared.until.store(until.as_nanos(), Ordering::Release);
+    /// Moves the deadline, and tells whether it has come closer.
+    pub(super) fn renew(&self, deadline: Timestamp, may_act: bool) -> bool {
+        let until = if may_act {
+            deadline.as_nanos()
+        } else {
+            Shared::PAST
+        };
+        // A driver amid a step does not give back what the end of the work has just taken.
+        let running = |now| (now != Shared::ENDED).then_some(until);
+        let renewed = self
+            .shared
+            .until
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, running);
+        if renewed.is_err() {
+            return false;
+        }
+        let mut closer = false;
         self.shared.deadline.send_if_modified(|current| {
             let changed = *current != deadline;
+            closer = deadline < *current;
             *current = deadline;
             changed
         });
+        closer
     }
 
     pub(super) fn lose(&self, reason: LossReason) {
@@ -123,8 +143,7 @@ impl Lease {
 
     /// Nothing acts under this lease any more.
     pub(super) fn end_work(&self) {
-        self.shared.work_ended.store(true, Ordering::Release);
-        self.shared.until.store(0, Ordering::Release);
+        self.shared.until.store(Shared::ENDED, Ordering::Release);
         self.shared.loss.send_if_modified(|loss| {
             let open = loss.is_none();
             loss.get_or_insert(LossReason::Resigned);
@@ -133,6 +152,44 @@ impl Lease {
     }
 
     pub(super) fn has_work_ended(&self) -> bool {
-        self.shared.work_ended.load(Ordering::Acquire)
+        self.shared.until.load(Ordering::Acquire) == Shared::ENDED
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lease() -> (Lease, Timestamp) {
+        let deadline = clock::now() + Duration::from_secs(60);
+        (Lease::new(Term::new(1).unwrap(), deadline), deadline)
+    }
+
+    #[test]
+    fn a_heartbeat_that_arrives_late_does_not_give_back_what_the_end_of_the_work_took() {
+        let (lease, deadline) = lease();
+        lease.check().unwrap();
+        lease.end_work();
+        let later = deadline + Duration::from_secs(1);
+        assert!(!lease.renew(later, true));
+        assert!(lease.check().is_err());
+        assert_eq!(lease.remaining(), Duration::ZERO);
+        assert!(lease.has_work_ended());
+    }
+
+    #[test]
+    fn who_may_not_act_has_not_ended_yet() {
+        let (lease, deadline) = lease();
+        assert!(!lease.renew(deadline, false));
+        assert!(lease.check().is_err());
+        assert!(!lease.has_work_ended());
+    }
+
+    #[test]
+    fn a_deadline_that_comes_closer_is_told() {
+        let (lease, deadline) = lease();
+        assert!(!lease.renew(deadline + Duration::from_secs(1), true));
+        assert!(lease.renew(deadline, true));
+        assert!(!lease.renew(deadline, true));
     }
 }

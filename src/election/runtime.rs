@@ -30,6 +30,24 @@ pub(crate) fn handle() -> &'static Handle {
     })
 }
 
+/// Runs a future on the thread of the elections. Should it panic, the process ends: a candidate that has
+/// contradicted itself is not to be trusted with a leadership, nor is anybody to wait for it for ever.
+pub(super) fn spawn_vital(future: impl Future<Output = ()> + Send + 'static) {
+    struct Vital;
+    impl Drop for Vital {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                tracing::error!("a candidacy has contradicted itself: aborting the process");
+                std::process::abort();
+            }
+        }
+    }
+    handle().spawn(async move {
+        let _vital = Vital;
+        future.await;
+    });
+}
+
 /// Runs a future on the thread of the elections, and waits for it on this one.
 pub(crate) fn block_on<F>(future: F) -> F::Output
 where

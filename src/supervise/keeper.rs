@@ -105,7 +105,8 @@ impl Keeper {
 
     fn prepare(entry: Entry) -> io::Result<Self> {
         // Fifteen bytes is all that fits.
-        rustix::thread::set_name(c"incumbent: keep")?;
+        // Not the name of the elector: `pkill incumbent` shall leave somebody who ends the program.
+        rustix::thread::set_name(c"keeper")?;
         setsid()?;
         set_child_subreaper(Some(getpid()))?;
         let (children, wake) = UnixStream::pair()?;
