@@ -129,6 +129,41 @@ impl Election {
 
     /// The events of all campaigns from now on. Who falls behind by more than
     /// [`Election::EVENTS_KEPT`] misses the oldest, and is told so by the receiver.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use incumbent::Election;
+    /// use incumbent::observe::Happening;
+    /// use incumbent::store::MemoryStore;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let election = Election::builder("billing")
+    ///     .store_object(Arc::new(MemoryStore::new("example")))
+    ///     .build()?;
+    /// let mut events = election.events();
+    /// let told = tokio::spawn(async move {
+    ///     let mut told = Vec::new();
+    ///     // A callback for whatever happens here.
+    ///     while let Ok(event) = events.recv().await {
+    ///         match event.happening {
+    ///             Happening::Elected { .. } => told.push("elected"),
+    ///             Happening::Released { .. } => {
+    ///                 told.push("released");
+    ///                 break;
+    ///             }
+    ///             _ => {}
+    ///         }
+    ///     }
+    ///     told
+    /// });
+    /// election.campaign().await?.resign().await;
+    /// assert_eq!(told.await?, ["elected", "released"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<ElectionEvent> {
         self.shared.events.subscribe()
@@ -136,16 +171,81 @@ impl Election {
 
     /// The election as a majority of its stores shows it now: who leads, who campaigns, what each store
     /// says. It takes one round trip. Neither this nor what follows needs a campaign.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use incumbent::Election;
+    /// use incumbent::store::MemoryStore;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let election = Election::builder("billing")
+    ///     .store_object(Arc::new(MemoryStore::new("example")))
+    ///     .build()?;
+    /// let leadership = election.campaign().await?;
+    /// let status = election.status().await;
+    /// let leader = status.leader().expect("somebody leads");
+    /// assert_eq!(leader.term.get(), leadership.fencing_token());
+    /// assert!(!leader.is_stalled());
+    /// assert!(status.paused.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn status(&self) -> ElectionView {
         self.observer().view(self.name()).await
     }
 
     /// Who campaigns, the leader first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use incumbent::Election;
+    /// use incumbent::store::MemoryStore;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let election = Election::builder("billing")
+    ///     .store_object(Arc::new(MemoryStore::new("example")))
+    ///     .build()?;
+    /// let leadership = election.campaign().await?;
+    /// let candidates = election.candidates().await;
+    /// assert!(candidates[0].leads);
+    /// assert_eq!(candidates[0].identity.pid(), std::process::id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn candidates(&self) -> Vec<Contender> {
         self.status().await.candidates
     }
 
     /// The last `terms` leaderships, the newest first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use incumbent::Election;
+    /// use incumbent::observe::Ending;
+    /// use incumbent::store::MemoryStore;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let election = Election::builder("billing")
+    ///     .store_object(Arc::new(MemoryStore::new("example")))
+    ///     .build()?;
+    /// election.campaign().await?.resign().await;
+    /// let leadership = election.campaign().await?;
+    /// let history = election.history(10).await;
+    /// let before = &history.terms[1];
+    /// assert_eq!(before.ended, Some(Ending::Released));
+    /// println!("nobody led for {:?}", before.gap);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn history(&self, terms: usize) -> HistoryView {
         self.observer().history(self.name(), terms).await
     }
@@ -190,6 +290,26 @@ impl Election {
     }
 
     /// What the campaigns of this process have counted so far. It asks no store.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use incumbent::Election;
+    /// use incumbent::store::MemoryStore;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let election = Election::builder("billing")
+    ///     .store_object(Arc::new(MemoryStore::new("example")))
+    ///     .build()?;
+    /// let leadership = election.campaign().await?;
+    /// let metrics = election.metrics();
+    /// assert_eq!(metrics.leading.map(|term| term.get()), Some(leadership.fencing_token()));
+    /// assert!(!metrics.tenure_remaining.is_zero());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         let labels = self.shared.stores.iter().map(|store| store.label());
