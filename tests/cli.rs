@@ -23,6 +23,8 @@ mod operate;
 mod orders;
 #[path = "cli/program.rs"]
 mod program;
+#[path = "cli/readings.rs"]
+mod readings;
 #[path = "cli/secrets.rs"]
 mod secrets;
 #[path = "cli/show.rs"]

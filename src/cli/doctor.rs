@@ -7,6 +7,7 @@ use std::time::Duration;
 use incumbent::election::{Observer, clock};
 use incumbent::observe::ElectionView;
 use incumbent::protocol::{ElectionName, Timing};
+use incumbent::store::StoreError;
 use incumbent::supervise::{Event, Keeper, Launched};
 use serde::Serialize;
 
@@ -120,7 +121,7 @@ async fn gather(
 ) -> Evidence {
     let scratch = ElectionName::new("incumbent-doctor").expect("this is a name");
     let looked_at = name.unwrap_or(&scratch);
-    let mut latencies = vec![Duration::ZERO; observer.stores().len()];
+    let mut latencies = vec![None; observer.stores().len()];
     let mut offsets = vec![None; observer.stores().len()];
     for _ in 0..SAMPLES {
         for (at, store) in observer.stores().iter().enumerate() {
@@ -128,13 +129,16 @@ async fn gather(
             let (sent, wall) = (clock::now(), clock::wall());
             let view = alone.view(looked_at).await;
             let took = clock::now().since(sent);
-            let answered = view
-                .stores
-                .first()
-                .and_then(|one| one.inspection.as_ref().ok());
-            if let Some(inspection) = answered {
-                latencies[at] = latencies[at].max(took);
-                offsets[at] = Some(offset(inspection.clock.get(), wall.get(), took));
+            match view.stores.first().map(|one| &one.inspection) {
+                Some(Ok(inspection)) => {
+                    latencies[at] = latencies[at].max(Some(took));
+                    offsets[at] = Some(offset(inspection.clock.get(), wall.get(), took));
+                }
+                // It answers, and the record of this one election cannot be read.
+                Some(Err(StoreError::Garbled { .. })) => {
+                    latencies[at] = latencies[at].max(Some(took))
+                }
+                Some(Err(_)) | None => {}
             }
         }
     }
@@ -151,7 +155,7 @@ async fn gather(
             .map(|(at, (store, examination))| StoreEvidence {
                 store: store.to_string(),
                 examination,
-                latency: offsets[at].map(|_| latencies[at]),
+                latency: latencies[at],
                 clock_offset_ms: offsets[at],
             })
             .collect(),

@@ -1,6 +1,6 @@
 //! `incumbent pause NAME`: nobody is elected any more; whoever leads goes on.
 
-use incumbent::observe::pause_in_words;
+use incumbent::observe::{State, pause_in_words};
 use incumbent::protocol::Reason;
 
 use super::args::Pause;
@@ -25,6 +25,10 @@ pub(crate) fn pause(arguments: &Pause) -> Result<Exit, Failure> {
     })?;
     let words = view.paused.as_ref().map(pause_in_words);
     let said = match words {
+        // The name may be a slip, and then the election that was meant goes on.
+        Some(words) if view.state == State::Absent => {
+            format!("paused {words}; it was never held, as far as the stores know")
+        }
         Some(words) => format!("paused {words}; whoever leads goes on, and nobody takes over"),
         None => "paused, and the pause is over already".to_owned(),
     };

@@ -155,7 +155,7 @@ fn a_night_of_three_hosts_is_operated_by_the_commands_alone() {
     night.order("list");
     night.order("status billing");
     night.order("candidates billing");
-    night.transcript.check("1-evening");
+    night.transcript.check("night/1-evening");
 
     night.transcript.say(
         "A deploy: the standbys are restarted, then the leader is moved, then web-1 is restarted.",
@@ -172,14 +172,14 @@ fn a_night_of_three_hosts_is_operated_by_the_commands_alone() {
     night.campaigning(&all);
     night.order("candidates billing");
     night.order("history billing");
-    night.transcript.check("2-deploy");
+    night.transcript.check("night/2-deploy");
 
     night.transcript.say("The leader is moved on to web-3.");
     night.order("resign billing --to web-3 --wait");
     night.led_by("web-3");
     night.campaigning(&all);
     night.order("status billing");
-    night.transcript.check("3-moved");
+    night.transcript.check("night/3-moved");
 
     night
         .transcript
@@ -197,7 +197,7 @@ fn a_night_of_three_hosts_is_operated_by_the_commands_alone() {
     night.order("status billing");
     night.order("resume billing");
     night.order("resume billing");
-    night.transcript.check("4-redis");
+    night.transcript.check("night/4-redis");
 
     night
         .transcript
@@ -213,7 +213,7 @@ fn a_night_of_three_hosts_is_operated_by_the_commands_alone() {
     let web_3 = night.boot("web-3");
     night.campaigning(&all);
     night.order("candidates billing");
-    night.transcript.check("5-dead-host");
+    night.transcript.check("night/5-dead-host");
 
     night
         .transcript
@@ -245,5 +245,5 @@ fn a_night_of_three_hosts_is_operated_by_the_commands_alone() {
     night.order("candidates billing");
     night.order("resign billing");
     night.order("depose billing --yes");
-    night.transcript.check("6-paused");
+    night.transcript.check("night/6-paused");
 }

@@ -37,25 +37,28 @@ impl Transcript {
         self.text.push('\n');
     }
 
-    /// Ends the test unless the transcript is the one that is kept as `tests/cli/night/NAME.txt`. With
+    /// Ends the test unless the transcript is the one that is kept as `tests/cli/NAME.txt`. With
     /// `INCUMBENT_REWRITE=1` it is written there instead.
     #[track_caller]
     pub(crate) fn check(&mut self, name: &str) {
         let text = std::mem::take(&mut self.text);
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/cli/night");
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/cli");
         let path = folder.join(format!("{name}.txt"));
         if std::env::var_os("INCUMBENT_REWRITE").is_some_and(|value| value == "1") {
             fs::write(&path, &text).unwrap();
         }
         let kept = fs::read_to_string(&path).unwrap_or_default();
-        let mut lines = kept.lines().zip(text.lines()).enumerate();
-        let differs = lines.find(|(_, (kept, found))| kept != found);
-        assert_eq!(
-            text,
-            kept,
-            "{name}.txt differs from line {} on; INCUMBENT_REWRITE=1 writes it anew",
-            differs.map_or(0, |(at, _)| at + 1)
-        );
+        if text != kept {
+            let mut lines = kept.lines().zip(text.lines()).enumerate();
+            let (at, (kept, found)) = lines
+                .find(|(_, (kept, found))| kept != found)
+                .unwrap_or((0, ("(one of them ends sooner)", "")));
+            panic!(
+                "{name}.txt differs from line {} on; INCUMBENT_REWRITE=1 writes it anew\n kept: {kept}\nfound: \
+                 {found}\n\n{text}",
+                at + 1
+            );
+        }
     }
 
     fn steady(&mut self, text: &str) -> String {
@@ -111,6 +114,9 @@ impl Transcript {
             let next = self.tokens.len() + 1;
             let known = self.tokens.entry(word.to_owned());
             return known.or_insert_with(|| format!("TOKEN-{next}")).clone();
+        }
+        if rustix::system::uname().nodename().to_bytes() == word.as_bytes() {
+            return "HERE".to_owned();
         }
         if is_number && heading == "GAP AFTER" {
             return "GAP".to_owned();

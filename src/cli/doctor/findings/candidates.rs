@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use incumbent::observe::{ElectionView, State, pause_in_words};
 use incumbent::protocol::{Identity, Timing};
+use incumbent::store::StoreError;
 
 use super::{About, Evidence, Severity};
 use crate::cli::candidates::rhythm;
@@ -14,6 +15,7 @@ pub(super) fn judge(evidence: &Evidence, about: &mut About<'_>) {
     let Some(view) = &evidence.view else {
         return;
     };
+    records(view, about);
     presence(view, about);
     paused(view, about);
     timings(view, evidence.chosen.as_ref(), about);
@@ -22,6 +24,20 @@ pub(super) fn judge(evidence: &Evidence, about: &mut About<'_>) {
         probations(view, about);
     }
     versions(view, about);
+}
+
+/// A store that answers may still hold what nobody can read. What else is wrong with it is told of the store.
+fn records(view: &ElectionView, about: &mut About<'_>) {
+    for error in view.errors() {
+        if matches!(error, StoreError::Garbled { .. }) {
+            about.say(
+                Severity::Danger,
+                error.to_string(),
+                "it has no vote: with one store nobody can be elected",
+                "docs/redis.md tells what its keys hold, and how to repair or to delete them",
+            );
+        }
+    }
 }
 
 fn presence(view: &ElectionView, about: &mut About<'_>) {
