@@ -25,6 +25,8 @@ mod orders;
 mod program;
 #[path = "cli/readings.rs"]
 mod readings;
+#[path = "cli/schemas.rs"]
+mod schemas;
 #[path = "cli/secrets.rs"]
 mod secrets;
 #[path = "cli/show.rs"]
