@@ -3,11 +3,12 @@
 //! ```text
 //! cargo run --example mutants            holds docs/mutants.md against what is found
 //! cargo run --example mutants -- WRITE   rewrites it
-//! cargo run --example mutants -- TEXT    tries the mutants whose rule or name holds TEXT
+//! cargo run --example mutants -- TEXT    tries the mutants whose rule is TEXT, or whose name holds it
+//! cargo run --example mutants -- TEXT model     lets nothing but that witness look at them
 //! ```
 //!
-//! The protocol is pure, so it compiles in seconds as a crate of its own, with its simulation and its
-//! unit tests. Each mutant is that crate with one text replaced by another. First the crate is tried as
+//! The protocol is pure, so it compiles in seconds as a crate of its own, with its simulation, its unit
+//! tests and its model. Each mutant is that crate with one text replaced by another. First the crate is tried as
 //! it is: what notices a fault there would notice nothing.
 
 mod table;
@@ -24,10 +25,12 @@ const ELECTIONS: &str = "20000";
 /// How many seconds each witness has.
 const TIME_LIMIT_S: &str = "300";
 /// What looks at each mutant, in this order, until one notices.
-const WITNESSES: [&str; 2] = ["simulation", "protocol"];
+const WITNESSES: [&str; 3] = ["simulation", "protocol", "model"];
 
 fn main() -> ExitCode {
-    match run(std::env::args().nth(1).as_deref()) {
+    let mut words = std::env::args().skip(1);
+    let (word, witness) = (words.next(), words.next());
+    match run(word.as_deref(), witness) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -37,8 +40,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(word: Option<&str>) -> io::Result<bool> {
-    let bed = Bed::new()?;
+fn run(word: Option<&str>, witness: Option<String>) -> io::Result<bool> {
+    let bed = Bed::new(witness)?;
     if let Some(noticed) = bed.noticed()? {
         eprintln!("mutants: the protocol fails as it is: {noticed}");
         return Ok(false);
@@ -97,20 +100,31 @@ fn mutants_of(page: &str) -> Vec<(&str, &str)> {
 struct Bed {
     root: PathBuf,
     here: PathBuf,
+    witnesses: Vec<String>,
 }
 
 impl Bed {
-    fn new() -> io::Result<Self> {
+    fn new(witness: Option<String>) -> io::Result<Self> {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         let here = root.join("target/mutants");
-        let bed = Self { root, here };
+        let bed = Self {
+            root,
+            here,
+            witnesses: witness
+                .map_or_else(|| WITNESSES.map(str::to_owned).to_vec(), |one| vec![one]),
+        };
         for part in ["src", "tests"] {
             match fs::remove_dir_all(bed.here.join(part)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 Ok(()) | Err(_) => {}
             }
         }
-        for part in ["src/protocol", "tests/protocol", "tests/simulation"] {
+        for part in [
+            "src/protocol",
+            "tests/protocol",
+            "tests/simulation",
+            "tests/model",
+        ] {
             copy(&bed.root.join(part), &bed.here.join(part))?;
         }
         bed.write("Cargo.toml", MANIFEST)?;
@@ -148,7 +162,7 @@ impl Bed {
 
     /// Which test notices a fault, if one does.
     fn noticed(&self) -> io::Result<Option<String>> {
-        for witness in WITNESSES {
+        for witness in &self.witnesses {
             let built = self.cargo(witness, &["--no-run"])?;
             if !built.0 {
                 return Err(io::Error::other(format!(
@@ -246,6 +260,7 @@ thiserror = "2"
 [dev-dependencies]
 fastrand = "2.3"
 proptest = { version = "1", default-features = false, features = ["std"] }
+stateright = "0.31"
 
 [profile.dev]
 debug = false

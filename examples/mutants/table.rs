@@ -20,10 +20,10 @@ macro_rules! mutants {
 
 pub(crate) const MUTANTS: &[Mutant] = mutants! {
     "R1", "takes over without counting polls", "watch.rs",
-        "(self.polls >= timing.stall_polls() && now.since(self.since) >= self.stall(timing))"
+        "self.polls >= timing.stall_polls() && now.since(self.since) >= self.stall(timing)"
         => "now.since(self.since) >= self.stall(timing)";
     "R1", "takes over without waiting for the window", "watch.rs",
-        "(self.polls >= timing.stall_polls() && now.since(self.since) >= self.stall(timing))"
+        "self.polls >= timing.stall_polls() && now.since(self.since) >= self.stall(timing)"
         => "self.polls >= timing.stall_polls()";
     "R1", "waits for its own window only", "watch.rs",
         "self.record.window().max(timing.window())" => "timing.window()";

@@ -1,0 +1,222 @@
+//! How far an exploration goes: who takes part, for how long, and how much may go wrong.
+
+use std::fmt;
+
+use super::sight::Sight;
+
+/// What may go wrong, or happen besides, and is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Fault {
+    /// A message is lost on its way to a store, or a push on its way to a candidate.
+    Lose,
+    /// A request is carried out, and its reply is lost.
+    LoseReply,
+    /// A request waits on its way for as long as you like.
+    Delay,
+    /// A request is carried out, and its reply comes later.
+    DelayReply,
+    /// A request is carried out, and a second time whenever you like.
+    Double,
+    /// A candidate stands still for as long as you like.
+    Pause,
+    /// A candidate dies with its work, and campaigns again under a new id.
+    Crash,
+    /// A leader is asked to leave.
+    Resign,
+    /// A store loses all it holds.
+    Forget,
+    /// A store answers nobody for as long as you like.
+    Cut,
+    /// A store and one candidate do not hear each other for as long as you like.
+    Part,
+}
+
+/// Every fault there is, as often as you like.
+pub(crate) const ALL: [(Fault, u8); 11] = [
+    (Fault::Lose, u8::MAX),
+    (Fault::LoseReply, u8::MAX),
+    (Fault::Delay, u8::MAX),
+    (Fault::DelayReply, u8::MAX),
+    (Fault::Double, u8::MAX),
+    (Fault::Pause, u8::MAX),
+    (Fault::Crash, u8::MAX),
+    (Fault::Resign, u8::MAX),
+    (Fault::Forget, u8::MAX),
+    (Fault::Cut, u8::MAX),
+    (Fault::Part, u8::MAX),
+];
+
+/// How many faults may still happen: of each kind, and of all kinds together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Budget {
+    total: u8,
+    each: [u8; ALL.len()],
+}
+
+impl Budget {
+    pub(crate) fn new(total: u8, kinds: &[(Fault, u8)]) -> Self {
+        let mut each = [0; ALL.len()];
+        for (fault, most) in kinds {
+            each[*fault as usize] = (*most).min(total);
+        }
+        Self { total, each }
+    }
+
+    pub(crate) const fn allows(&self, fault: Fault) -> bool {
+        self.each[fault as usize] > 0
+    }
+
+    /// Takes one fault out. What can no longer be spent is not told apart.
+    pub(crate) fn spend(&mut self, fault: Fault) {
+        self.total -= 1;
+        self.each[fault as usize] -= 1;
+        for left in &mut self.each {
+            *left = (*left).min(self.total);
+        }
+    }
+}
+
+/// Where an exploration begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// The stores know nothing, and every candidate has just been started.
+    Empty,
+    /// The first candidate leads, all stores are proven, and the others watch it.
+    Led,
+}
+
+/// One exploration.
+#[derive(Clone, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) name: &'static str,
+    pub(crate) candidates: u8,
+    pub(crate) stores: u8,
+    pub(crate) start: Start,
+    /// How many intervals it lasts.
+    pub(crate) intervals: u8,
+    pub(crate) faults: u8,
+    pub(crate) kinds: &'static [(Fault, u8)],
+    /// Whether a request that was carried out may be carried out once more after its store has lost all
+    /// it held, which is assumed not to happen.
+    pub(crate) replays: bool,
+    /// One of so many of the states at the end is followed until somebody leads.
+    pub(crate) calmed: u64,
+    /// What it must come across.
+    pub(crate) shows: &'static [Sight],
+}
+
+const EXPLORATION: Bounds = Bounds {
+    name: "",
+    candidates: 2,
+    stores: 1,
+    start: Start::Led,
+    intervals: 5,
+    faults: 1,
+    kinds: &ALL,
+    replays: false,
+    calmed: 8,
+    shows: &[],
+};
+
+/// What is explored with every change.
+pub(crate) const EXPLORATIONS: [Bounds; 8] = [
+    Bounds {
+        name: "one store",
+        faults: 2,
+        shows: &[
+            Sight::Takeover,
+            Sight::Probation,
+            Sight::FailedClaim,
+            Sight::Join,
+            Sight::Expiry,
+        ],
+        ..EXPLORATION
+    },
+    Bounds {
+        name: "the first start",
+        start: Start::Empty,
+        intervals: 8,
+        shows: &[
+            Sight::Takeover,
+            Sight::Probation,
+            Sight::FailedClaim,
+            Sight::Join,
+        ],
+        ..EXPLORATION
+    },
+    Bounds {
+        name: "three candidates",
+        candidates: 3,
+        shows: &[Sight::Takeover, Sight::Probation, Sight::FailedClaim],
+        ..EXPLORATION
+    },
+    Bounds {
+        name: "three stores",
+        stores: 3,
+        shows: &[Sight::Takeover, Sight::FailedClaim, Sight::Join],
+        ..EXPLORATION
+    },
+    Bounds {
+        name: "one of three stores out of reach, one forgetting",
+        stores: 3,
+        faults: 2,
+        kinds: &[(Fault::Part, 1), (Fault::Forget, 1)],
+        shows: &[Sight::Deposition, Sight::Probation, Sight::Join],
+        ..EXPLORATION
+    },
+    Bounds {
+        name: "slow messages to a store that forgets",
+        intervals: 4,
+        faults: 3,
+        kinds: &[
+            (Fault::Forget, 2),
+            (Fault::Delay, 1),
+            (Fault::DelayReply, 1),
+        ],
+        shows: &[Sight::Probation, Sight::Join],
+        ..EXPLORATION
+    },
+    Bounds {
+        name: "a slow claim, and a leader that stands still",
+        intervals: 4,
+        faults: 4,
+        kinds: &[(Fault::Forget, 2), (Fault::Delay, 1), (Fault::Pause, 1)],
+        shows: &[Sight::Probation, Sight::FailedClaim, Sight::Join],
+        ..EXPLORATION
+    },
+    Bounds {
+        name: "old copies at a store that forgets",
+        faults: 3,
+        kinds: &[(Fault::Double, 1), (Fault::Forget, 2)],
+        shows: &[Sight::Probation, Sight::Join],
+        ..EXPLORATION
+    },
+];
+
+/// What has to fail: a request is carried out once more after its store has lost all it held.
+pub(crate) const REPLAYS: Bounds = Bounds {
+    name: "old copies at a store that has forgotten",
+    replays: true,
+    ..EXPLORATIONS[7]
+};
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: {} candidates, {} stores, {:?} at first, {} intervals, at most {} faults of",
+            self.name, self.candidates, self.stores, self.start, self.intervals, self.faults
+        )?;
+        if self.kinds.len() == ALL.len() {
+            return f.write_str(" any kind");
+        }
+        for (place, (fault, most)) in self.kinds.iter().enumerate() {
+            f.write_str(if place == 0 { " " } else { ", " })?;
+            write!(f, "{fault:?}")?;
+            if *most < self.faults {
+                write!(f, " (at most {most})")?;
+            }
+        }
+        Ok(())
+    }
+}
