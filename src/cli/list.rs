@@ -69,15 +69,24 @@ pub(super) fn elections(views: &[ElectionView]) -> String {
     table(HEADER, views.iter().map(row).collect())
 }
 
+/// How it stands, and what is not as usual about it.
+fn standing(view: &ElectionView, election: &Status) -> String {
+    let mut words = vec![election.state];
+    if election.stalled {
+        words.push("stalled");
+    }
+    if view.paused.is_some() {
+        words.push("paused");
+    }
+    words.join(", ")
+}
+
 fn row(view: &ElectionView) -> (Tone, [String; 8]) {
     let election = Status::new(view);
     let holder = election.holder.as_ref();
     let row = [
         election.election.clone(),
-        match view.paused {
-            Some(_) => format!("{}, paused", election.state),
-            None => election.state.to_owned(),
-        },
+        standing(view, &election),
         election
             .term
             .map(|term| term.to_string())

@@ -64,8 +64,12 @@ pub(in crate::http) fn card(entry: &Entry, now: WallMillis) -> String {
     let name = escaped(view.election.as_str());
     let mut html = format!(
         "<article id=\"{id}\" class=\"card {tone}\" aria-labelledby=\"{id}-name\">\
-         <header><h2 id=\"{id}-name\">{name}</h2>\
-         <span class=\"state\" title=\"{meaning}\">{word}</span></header>"
+         <header><h2 id=\"{id}-name\">{name}</h2>{}\
+         <span class=\"state\" title=\"{meaning}\">{word}</span></header>",
+        match view.paused {
+            Some(_) => "<span class=\"state paused\" title=\"nobody is elected meanwhile\">paused</span>",
+            None => "",
+        }
     );
     match view.leader() {
         Some(holding) => leader(&mut html, holding),
@@ -145,7 +149,9 @@ fn orders(html: &mut String, view: &ElectionView) {
         let words = escaped(&pause_in_words(pause));
         put(
             html,
-            format_args!("<p class=\"meaning\">Paused {words}. Nobody is elected meanwhile.</p>"),
+            format_args!(
+                "<p class=\"meaning order\">Paused {words}. Nobody is elected meanwhile.</p>"
+            ),
         );
     }
     if let Some(handover) = &view.handover {
@@ -156,7 +162,7 @@ fn orders(html: &mut String, view: &ElectionView) {
         put(
             html,
             format_args!(
-                "<p class=\"meaning\">Term {} hands over to {to}.</p>",
+                "<p class=\"meaning order\">Term {} hands over to {to}.</p>",
                 handover.term
             ),
         );

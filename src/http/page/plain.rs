@@ -7,7 +7,7 @@ use crate::observe::Holding;
 pub(super) fn table(overview: &Overview) -> String {
     let mut html = String::from(
         "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Elections\"><table class=\"plain\">\
-         <caption>All elections. This page loads itself again every five seconds.</caption>\
+         <caption><span>All elections. This page loads itself again every five seconds.</span></caption>\
          <thead><tr><th scope=\"col\">Election</th><th scope=\"col\">State</th><th scope=\"col\">Leader</th>\
          <th scope=\"col\">Token</th><th scope=\"col\">Leading for</th><th scope=\"col\">Beat</th>\
          <th scope=\"col\">Tenure left</th><th scope=\"col\">Candidates</th><th scope=\"col\">Last change</th></tr></thead><tbody>",

@@ -80,7 +80,8 @@ function pulse(card, beat) {
   const dot = card.querySelector(".pulse");
   dot.classList.remove("beats");
   void dot.offsetWidth;
-  dot.classList.add("beats");
+  // The first one that is told may be long past.
+  if (before !== undefined) dot.classList.add("beats");
   bar.style.transition = `transform ${beat.left || 0}ms linear`;
   bar.style.transform = "scaleX(0)";
 }
