@@ -67,7 +67,8 @@ pub(in crate::http) fn card(entry: &Entry, now: WallMillis) -> String {
          <header><h2 id=\"{id}-name\">{name}</h2>{}\
          <span class=\"state\" title=\"{meaning}\">{word}</span></header>",
         match view.paused {
-            Some(_) => "<span class=\"state paused\" title=\"nobody is elected meanwhile\">paused</span>",
+            Some(_) =>
+                "<span class=\"state paused\" title=\"nobody is elected meanwhile\">paused</span>",
             None => "",
         }
     );
