@@ -199,6 +199,12 @@ impl Candidacy {
                 pause: Box::new(pause),
             };
         }
+        if let Standing::Refused(source) = standing {
+            return CampaignError::Denied {
+                election: self.name(),
+                source: Box::new(source),
+            };
+        }
         let (leader, error): (Option<(CandidateId, Term)>, _) = match standing {
             Standing::Campaigning {
                 prospect: Prospect::Unreachable,

@@ -22,6 +22,7 @@ use super::Shared;
 use super::clock;
 use super::guard;
 use super::lease::Lease;
+use super::link::{Link, News};
 use crate::observe::{Happening, HeartbeatResult};
 use crate::protocol::{
     Candidate, CandidateConfig, CandidateId, Event, HostName, Identity, Input, LossReason,
@@ -71,6 +72,8 @@ impl Standing {
 struct Answer {
     store: StoreIndex,
     id: RequestId,
+    /// Whether the request was to change the record, and not only to look at it.
+    changes: bool,
     result: Result<Reply, StoreError>,
     /// How long it took, of a heartbeat.
     beat: Option<Duration>,
@@ -99,14 +102,6 @@ pub(super) struct Driver {
     overdue: Option<(Term, Timestamp)>,
     /// The pause that was told of last.
     paused: Option<Pause>,
-}
-
-/// Whether a store answers.
-#[derive(Clone, Debug, Default)]
-struct Link {
-    answered: bool,
-    down_since: Option<Timestamp>,
-    error: Option<Arc<StoreError>>,
 }
 
 /// Who leads in the eyes of a standby.
@@ -222,6 +217,7 @@ impl Driver {
             Answer {
                 store: outgoing.store,
                 id: outgoing.id,
+                changes: !matches!(outgoing.request, Request::Observe),
                 result,
                 beat: sent.map(|sent| clock::now().since(sent)),
             }
@@ -231,35 +227,25 @@ impl Driver {
     fn answer(&mut self, answer: Answer) -> Input {
         self.count(&answer);
         let Answer {
-            store, id, result, ..
+            store,
+            id,
+            changes,
+            result,
+            ..
         } = answer;
         let now = clock::now();
         let label: Arc<str> = self.shared.stores[store.get()].label().into();
-        let link = &mut self.links[store.get()];
-        let told = match &result {
-            Ok(_) => {
-                link.answered = true;
-                link.error = None;
-                link.down_since.take().map(|since| Happening::StoreUp {
-                    store: label,
-                    after: now.since(since),
-                })
-            }
-            Err(error) => {
-                let error = Arc::new(error.clone());
-                // Told once per change of state, not once per attempt.
-                let changed = link.error.as_ref().is_none_or(|before| {
-                    std::mem::discriminant(&**before) != std::mem::discriminant(&*error)
-                        && !(is_outage(before) && is_outage(&error))
-                });
-                link.down_since.get_or_insert(now);
-                link.error = Some(Arc::clone(&error));
-                changed.then_some(Happening::StoreDown {
-                    store: label,
-                    error,
-                })
-            }
-        };
+        let told = self.links[store.get()].heard(now, changes, &result);
+        let told = told.map(|news| match news {
+            News::Down(error) => Happening::StoreDown {
+                store: label,
+                error,
+            },
+            News::Up(after) => Happening::StoreUp {
+                store: label,
+                after,
+            },
+        });
         if let Some(happening) = told {
             self.tell(happening);
         }
@@ -476,14 +462,9 @@ impl Driver {
         if self.candidate.role() != Role::Standby {
             return;
         }
-        let refused = |link: &&Link| {
-            !link.answered && link.error.as_ref().is_some_and(|error| error.is_denied())
-        };
-        let denied = self.links.iter().filter(refused).count();
-        let majority = self.shared.electorate.majority();
-        let hopeless = self.links.len() - denied < majority;
-        let denial = self.links.iter().find(refused).filter(|_| hopeless);
-        let standing = match denial.and_then(|link| link.error.as_deref()) {
+        let mut refusals = self.links.iter().filter_map(Link::refusal);
+        let spare = self.links.len() - self.shared.electorate.majority();
+        let standing = match refusals.nth(spare) {
             Some(error) => Standing::Refused(error.clone()),
             None => self.campaigning(),
         };
@@ -498,12 +479,19 @@ impl Driver {
 
     fn campaigning(&self) -> Standing {
         let leader = self.leader.clone();
-        let latest = self.links.iter().find_map(|link| link.error.as_deref());
+        let spare = self.links.len() - self.shared.electorate.majority();
+        let unwritable = self.links.iter().filter_map(Link::unwritable).nth(spare);
+        let prospect = match self.candidate.prospect() {
+            // Who leads needs no more than the changes that it was granted.
+            Prospect::Open if unwritable.is_some() => Prospect::Unreachable,
+            prospect => prospect,
+        };
+        let error = unwritable.or_else(|| self.links.iter().find_map(Link::error));
         Standing::Campaigning {
-            prospect: self.candidate.prospect(),
+            prospect,
             leader: leader.and_then(|(leader, term)| Some((leader?, term))),
             paused: self.candidate.pause().cloned(),
-            error: latest.cloned(),
+            error: error.cloned(),
         }
     }
 
@@ -555,15 +543,6 @@ async fn withdraw(shared: &Shared, identity: &Identity) {
     {
         tracing::debug!("a candidate that is gone may stay listed for a while");
     }
-}
-
-/// Whether an error says no more than that the store cannot be used just now: one outage shows itself
-/// as several of them.
-const fn is_outage(error: &StoreError) -> bool {
-    matches!(
-        error,
-        StoreError::Unreachable { .. } | StoreError::Unknown { .. }
-    )
 }
 
 fn same(a: &Standing, b: &Standing) -> bool {

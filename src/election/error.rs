@@ -81,7 +81,7 @@ pub enum CampaignError {
     },
     /// The stores refuse us, and have never done otherwise.
     #[error(
-        "election {election:?} cannot be entered: {source}; check the user name, the password and the permissions"
+        "election {election:?} cannot be entered: {source}; check the user name, the password and the permissions, which `incumbent doctor` tries one by one"
     )]
     Denied {
         /// The election.

@@ -20,6 +20,7 @@ mod error;
 mod guard;
 mod leadership;
 mod lease;
+mod link;
 mod observer;
 mod operator;
 mod run;
@@ -42,6 +43,7 @@ use crate::store::Store;
 use driver::Command;
 
 pub use alarm::Alarm;
+#[cfg(feature = "cli")]
 pub(crate) use alarm::{arm, create as create_timer};
 pub use blocking::{BlockingElection, BlockingLeadership};
 pub use builder::{ElectionBuilder, Overrun};

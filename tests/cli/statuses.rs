@@ -164,6 +164,36 @@ fn a_standby_says_once_that_its_store_is_not_there_and_goes_on() {
 }
 
 #[test]
+fn a_store_that_can_be_read_and_not_written_is_told_once_and_by_its_own_status() {
+    let home = Home::new();
+    let server = RedisServer::start();
+    let bare = format!("127.0.0.1:{}", server.port());
+    server.command(&[
+        "ACL", "SETUSER", "reader", "on", ">pw", "~*", "&*", "+@all", "-hset",
+    ]);
+    let run = |url: &str, election: &str, wait: &[&str]| {
+        let options = [&["run", election, "--store", url], wait].concat();
+        home.run(&with(&options, &HASTY, &["true"]))
+    };
+    let waits = [&["--no-wait"][..], &["--wait-timeout", "2s"]];
+    let denied = format!("redis://reader:pw@{bare}");
+    for wait in waits {
+        run(&denied, "denied", wait).assert(77, "which `incumbent doctor` tries one by one");
+    }
+    let record = server.text(&["EXISTS", "{incumbent:denied}:record", "incumbent:denied"]);
+    assert_eq!(record, "0", "a counter without its record is a stranger's");
+    server.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    let url = format!("redis://{bare}");
+    for wait in waits {
+        let ended = run(&url, "full", wait);
+        ended.assert(69, "cannot take the request: ");
+        let told = ended.stderr.lines().filter(|line| line.contains("WARN"));
+        assert_eq!(told.count(), 1, "{ended:#?}");
+        assert!(!ended.stderr.contains("answers again"), "{ended:#?}");
+    }
+}
+
+#[test]
 fn a_store_that_refuses_us_gives_77() {
     let home = Home::new();
     let server = RedisServer::settings().password("right").start();
@@ -172,6 +202,8 @@ fn a_store_that_refuses_us_gives_77() {
         let variables = [("INCUMBENT_PASSWORD", password), ("INCUMBENT_STORE", &url)];
         let run = home.run_with(&variables, &["run", "job", "--", "true"]);
         run.assert(77, "check the user name, the password and the permissions");
+        let told = run.stderr.contains("no password was given");
+        assert_eq!(told, password.is_empty(), "{run:#?}");
         let status = home.run_with(&variables, &["status", "job"]);
         status.assert(77, "");
         assert!(

@@ -49,6 +49,11 @@ impl Connection {
         Arc::ptr_eq(&self.alive.0, &other.alive.0)
     }
 
+    /// Whether a cluster is behind it.
+    pub(super) const fn is_cluster(&self) -> bool {
+        !matches!(self.wire, Wire::Server(_))
+    }
+
     /// The cluster behind it, when there is one.
     #[cfg(feature = "cluster")]
     pub(super) const fn cluster(&mut self) -> Option<&mut redis::cluster_async::ClusterConnection> {

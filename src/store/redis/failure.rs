@@ -14,6 +14,8 @@ pub(super) enum Stage {
     Connecting,
     /// It was handed to a connection, so it may have been executed.
     Sent,
+    /// It was handed to the client of a cluster, which may have sent it to more than one server.
+    SentToCluster,
 }
 
 /// The error of a request that failed with an answer, or with a broken connection.
@@ -22,13 +24,22 @@ pub(super) fn store_error(store: &Arc<str>, error: RedisError, stage: Stage) -> 
     match (class(&error), stage) {
         (Class::Denied, _) => StoreError::Denied {
             store,
-            message: error.to_string(),
+            message: match code_of(&error) {
+                Some("NOAUTH") => format!("no password was given, and it asks for one: {error}"),
+                _ => error.to_string(),
+            },
         },
         (Class::Unwritable, _) => StoreError::Unwritable {
             store,
             message: error.to_string(),
         },
-        (Class::OtherTopology, _) => StoreError::Denied {
+        // The client follows redirections. One that it hands on, it gave up following, after a
+        // connection broke and may have carried the request.
+        (Class::OtherTopology, Stage::SentToCluster) => StoreError::Unknown {
+            store,
+            source: Arc::new(error),
+        },
+        (Class::OtherTopology, Stage::Connecting | Stage::Sent) => StoreError::Denied {
             store,
             message: format!("{error}; this server is part of a cluster: use redis+cluster://"),
         },
@@ -36,11 +47,11 @@ pub(super) fn store_error(store: &Arc<str>, error: RedisError, stage: Stage) -> 
             store,
             source: Arc::new(error),
         },
-        (Class::Trouble, Stage::Sent) => StoreError::Unknown {
+        (Class::Trouble, Stage::Sent | Stage::SentToCluster) => StoreError::Unknown {
             store,
             source: Arc::new(error),
         },
-        (Class::Other, Stage::Sent) => StoreError::Unexpected {
+        (Class::Other, Stage::Sent | Stage::SentToCluster) => StoreError::Unexpected {
             store,
             message: error.to_string(),
         },
@@ -56,7 +67,7 @@ pub(super) fn timed_out(store: &Arc<str>, stage: Stage) -> StoreError {
             store,
             source: source("no connection within the time of one request"),
         },
-        Stage::Sent => StoreError::Unknown {
+        Stage::Sent | Stage::SentToCluster => StoreError::Unknown {
             store,
             source: source("no answer within the time of one request"),
         },
@@ -140,4 +151,27 @@ fn code_of(error: &RedisError) -> Option<&str> {
         .into_iter()
         .find(|code| detail.contains(&format!("-{code} ")))
         .or(Some("ERR"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(answer: &str) -> RedisError {
+        let value = redis::parse_redis_value(format!("-{answer}\r\n").as_bytes());
+        value
+            .and_then(redis::Value::extract_error)
+            .expect_err("the answer is an error")
+    }
+
+    #[test]
+    fn a_redirection_that_a_cluster_client_hands_on_leaves_the_outcome_open() {
+        let store: Arc<str> = "one".into();
+        for answer in ["MOVED 100 127.0.0.1:1", "ASK 100 127.0.0.1:1"] {
+            let error = store_error(&store, said(answer), Stage::SentToCluster);
+            assert!(matches!(error, StoreError::Unknown { .. }), "{error}");
+            let error = store_error(&store, said(answer), Stage::Sent);
+            assert!(matches!(error, StoreError::Denied { .. }), "{error}");
+        }
+    }
 }

@@ -67,7 +67,8 @@ impl Link {
             request(used.insert(connection).clone()).await
         })
         .await;
-        let stage = match used {
+        let stage = match &used {
+            Some(used) if used.is_cluster() => Stage::SentToCluster,
             Some(_) => Stage::Sent,
             None => Stage::Connecting,
         };

@@ -38,9 +38,15 @@ end
 if record[TERM] == '0' then record[UNPROVEN] = '1' end
 if rises then record[FLOOR] = ARGV[3] end
 record[TERM], record[BEAT], record[HOLDER], record[WINDOW] = ARGV[3], ARGV[4], ARGV[2], ARGV[5]
-redis.call('HSET', KEYS[2], 'floor', record[FLOOR], 'term', record[TERM], 'beat', record[BEAT],
-  'unproven', record[UNPROVEN], 'holder', record[HOLDER], 'window_ns', record[WINDOW],
-  'identity', ARGV[1], 'since', clock, 'changed', clock)
+local written = redis.pcall('HSET', KEYS[2], 'floor', record[FLOOR], 'term', record[TERM],
+  'beat', record[BEAT], 'unproven', record[UNPROVEN], 'holder', record[HOLDER],
+  'window_ns', record[WINDOW], 'identity', ARGV[1], 'since', clock, 'changed', clock)
+if type(written) == 'table' then
+  -- A server does not take back what a script did before it failed. A counter that is left without its
+  -- record would be that of a foreign program.
+  if counter then redis.call('GETSET', KEYS[1], counter) else redis.call('DEL', KEYS[1]) end
+  return written
+end
 counter = ARGV[4]
 if record[HANDOVER] then
   redis.call('HDEL', KEYS[2], 'handover')
