@@ -1,4 +1,51 @@
-//! Exactly one active instance.
+//! Exactly one active instance of a program, over many hosts.
+//!
+//! Candidates elect a leader on a Redis, on a quorum of three or five independent stores, or on an SQLite
+//! file of one host. The leader increments a heartbeat counter; a standby takes over when the counter has
+//! stood still for a window, and at once when the leader gives the election up.
+//!
+//! - At most one candidate acts at any time, as long as its work asks [`Lease::check`] before each side
+//!   effect, or ends when [`Lease::lost`] tells it to. Work that outlives its deadline ends the process.
+//! - The [fencing token](Lease::fencing_token) rises from each leader to the next, even after a store has
+//!   lost all its data. [`fence`] has resources refuse the token of a leader of the past.
+//!
+//! What this rests on, and what is not promised, stands in `docs/guarantees.md`.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::sync::Arc;
+//! use incumbent::Election;
+//! use incumbent::store::MemoryStore;
+//!
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! // With `.store("redis://redis.example")` instead, the same over many hosts.
+//! let store = Arc::new(MemoryStore::new("example"));
+//! let election = Election::builder("billing").store_object(store).build()?;
+//! let billed = election
+//!     .run_as_leader(async |lease| {
+//!         lease.check().map(|()| format!("billed under token {}", lease.fencing_token()))
+//!     })
+//!     .await??;
+//! assert!(billed.starts_with("billed"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`Election::campaign`] and its kin return a [`Leadership`] that resigns when it is dropped, and
+//! [`Election::blocking`] is the same without `async`. [`Election::status`], [`Election::history`] and
+//! [`Election::watch`] tell who leads; [`Election::operator`] pauses an election, or moves its leader.
+//!
+//! # Features
+//!
+//! | feature | brings |
+//! | --- | --- |
+//! | none | memory stores and Redis |
+//! | `sqlite` | SQLite files |
+//! | `tls`, `sentinel`, `cluster` | `rediss://`, `redis+sentinel://` and `redis+cluster://` |
+//! | `http` | the HTTP server with health, metrics and a page |
+//! | `cli` (default) | the command `incumbent`, with all of these |
 
 pub mod election;
 pub mod fence;

@@ -34,7 +34,7 @@ struct Shown {
 pub(crate) fn configuration(arguments: &Config) -> Result<Exit, Failure> {
     match arguments {
         Config::Check { name, options } => {
-            load(name.as_deref(), options)?;
+            check(&load(name.as_deref(), options)?)?;
             output::print("the configuration can be used\n")?;
         }
         Config::Show {
@@ -51,19 +51,25 @@ pub(crate) fn configuration(arguments: &Config) -> Result<Exit, Failure> {
                 })?,
                 Format::Text => output::print(&text(shown))?,
             }
+            // What cannot be used is shown all the same: this tells where it comes from.
+            check(&settings)?;
         }
     }
     Ok(Exit::Success)
 }
 
-/// Everything that `run` would find wrong before it campaigns, except whether the stores answer.
 fn load(name: Option<&str>, options: &Options) -> Result<Settings, Failure> {
     let name = super::optional_name(name)?;
     let settings = Settings::load(Typed::all(options)?, name.as_ref())?;
     super::warn(&settings);
-    settings.timing()?;
-    electorate::observe(&settings)?;
     Ok(settings)
+}
+
+/// Everything that `run` would find wrong before it campaigns, except whether the stores answer.
+fn check(settings: &Settings) -> Result<(), Failure> {
+    settings.timing()?;
+    electorate::observe(settings)?;
+    Ok(())
 }
 
 fn show(settings: &Settings) -> Result<Vec<Shown>, Failure> {
@@ -98,8 +104,9 @@ fn derived(key: &Key, settings: &Settings) -> Result<(Option<String>, String), F
             (Some(value), "follows from interval".to_owned())
         }
         "probation" => {
-            let value = duration(settings.timing()?.probation());
-            (Some(value), "follows from the window".to_owned())
+            let timing = settings.timing().ok();
+            let value = timing.map(|timing| duration(timing.probation()));
+            (value, "follows from the window".to_owned())
         }
         _ => (None, "not set".to_owned()),
     })

@@ -359,7 +359,23 @@ impl Settings {
     ///
     /// The inequality that does not hold.
     pub(crate) fn timing(&self) -> Result<Timing, Failure> {
-        Timing::new(&self.timing_config()).map_err(|error| Failure::new(Exit::Configuration, error))
+        Timing::new(&self.timing_config()).map_err(|error| {
+            let set = [
+                "interval",
+                "stall_polls",
+                "op_timeout",
+                "stop_grace",
+                "probation",
+            ]
+            .into_iter()
+            .filter_map(|key| {
+                let origin = self.origin(key).filter(|it| **it != Origin::Default)?;
+                let value = self.value(key)?.into_string().ok()?;
+                Some(format!("{key} = {value} from {origin}"))
+            });
+            let set: Vec<String> = set.collect();
+            Failure::new(Exit::Configuration, format!("{error} ({})", set.join(", ")))
+        })
     }
 
     /// The program to run while elected, when the command line names none.

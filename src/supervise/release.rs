@@ -108,7 +108,10 @@ impl Estate {
                     return;
                 }
                 Err(error) => {
-                    tracing::error!(%election, %term, attempt, %error, "the term is not released");
+                    tracing::warn!(
+                        %election, %term, attempt, %error,
+                        "the term is not released on this store: it is free after the window"
+                    );
                 }
             }
             if attempt < Self::ATTEMPTS {

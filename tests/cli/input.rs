@@ -64,7 +64,7 @@ const FLAGS: [(&[&str], i32, &str); 22] = [
     (
         &["job", "--stall-polls", "2", "--", "true"],
         78,
-        "stall_polls = 4 would work",
+        "stall_polls = 4 would work (stall_polls = 2 from --stall-polls)",
     ),
     (
         &["job", "--stall-polls", "4294967295", "--", "true"],

@@ -235,3 +235,17 @@ fn the_schema_for_editors_knows_every_setting_and_its_default() {
         assert_eq!(has_default, defaults.contains_key(key), "{key}");
     }
 }
+
+#[test]
+fn a_timing_that_cannot_be_used_is_shown_with_where_it_comes_from() {
+    let home = Home::new();
+    let file = home.write("timing.toml", "interval = \"2s\"\nstop_grace = \"9s\"\n");
+    let variables = [("INCUMBENT_STALL_POLLS", "2")];
+    let show = ["config", "show", "--config", &file, "-o", "json"];
+    let shown = home.run_with(&variables, &show);
+    shown.assert(78, "stall_polls = 2 from environment INCUMBENT_STALL_POLLS");
+    shown.assert(78, &format!("interval = 2s from {file}:1"));
+    shown.assert(78, &format!("stop_grace = 9s from {file}:2"));
+    let settings = shown.json()["settings"].clone();
+    assert!(settings.as_array().unwrap().len() > 20, "{settings}");
+}
