@@ -126,6 +126,18 @@ fn settle(bed: &Bed) {
     }
 }
 
+const STOP: &str = "systemctl stop";
+
+/// When systemd last sent the unit's SIGTERM, by the wall clock in microseconds: it does so as the unit
+/// stops being active.
+fn told_to_stop(host: &Host) -> u64 {
+    let show = format!("systemctl show -p ActiveExitTimestampMonotonic --value {UNIT}");
+    let text = host.sh(&show);
+    let told: u64 = text.trim().parse().expect(&text);
+    let since_then = figures::monotonic_micros() - told;
+    figures::now_micros() - since_then
+}
+
 /// The process that the elector has started first: the keeper.
 const KEEPER: &str = "keeper=$(cut -d' ' -f1 /proc/$main/task/$main/children)";
 /// The time, in microseconds, before what follows.
@@ -145,7 +157,7 @@ fn every_way_to_end_a_leader_moves_it_and_no_two_overlap() {
         ),
         ("elector killed -9", 50, format!("{NOW}; kill -9 $main")),
         (
-            "systemctl stop",
+            STOP,
             50,
             format!("{NOW}; systemctl stop {UNIT}; systemctl start --no-block {UNIT}"),
         ),
@@ -168,8 +180,18 @@ fn every_way_to_end_a_leader_moves_it_and_no_two_overlap() {
     ];
     for (what, times, line) in ways {
         for _ in 0..times {
-            let (_, gap) = provoke(&bed, &witness, &line);
+            let old = witness.wait_active(SLACK);
+            let (new, gap) = provoke(&bed, &witness, &line);
             figures.add(what, gap);
+            if what == STOP {
+                let told = told_to_stop(bed.host(number(&old)));
+                let ours = Duration::from_micros(new.said.saturating_sub(told));
+                figures.add("— of that, from the SIGTERM on", ours);
+                figures.add(
+                    "— of that, until systemd sends it",
+                    gap.saturating_sub(ours),
+                );
+            }
         }
     }
     let (_, gap) = provoke(&bed, &witness, &format!("{NOW}; kill -STOP $main"));

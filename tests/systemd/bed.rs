@@ -22,20 +22,12 @@ use std::time::Duration;
 
 use super::wait::wait_for;
 
-/// Services of this machine that a host does not need, and that would only slow its boot.
-const MASKED: [&str; 12] = [
-    "redis-server.service",
-    "redis-sentinel.service",
-    "postgresql.service",
-    "postgresql@15-main.service",
-    "supervisor.service",
-    "apt-daily.timer",
-    "apt-daily-upgrade.timer",
-    "e2scrub_reap.service",
-    "man-db.timer",
-    "systemd-timesyncd.service",
-    "ssh.service",
-    "docker.service",
+/// What this machine starts by itself, of whatever is installed on it: a host starts none of it.
+const ENABLED: [&str; 4] = [
+    "multi-user.target.wants",
+    "timers.target.wants",
+    "sockets.target.wants",
+    "network-online.target.wants",
 ];
 
 /// The address of the redis-server on the hub.
@@ -240,8 +232,13 @@ impl Host {
         self.write("/etc/hostname", &format!("{}\n", self.name), 0o644);
         let units = self.folder.join("upper/etc/systemd/system");
         fs::create_dir_all(&units).unwrap();
-        for unit in MASKED {
-            std::os::unix::fs::symlink("/dev/null", units.join(unit)).unwrap();
+        for folder in ENABLED {
+            let folder = units.join(folder);
+            fs::create_dir(&folder).unwrap();
+            // The overlay shows nothing of what lies below such a folder (overlayfs, "Whiteouts and opaque
+            // directories").
+            let flags = rustix::fs::XattrFlags::CREATE;
+            rustix::fs::setxattr(&folder, "trusted.overlay.opaque", b"y", flags).unwrap();
         }
     }
 

@@ -31,15 +31,17 @@ pub(crate) struct Witness {
 pub(crate) const ADDRESS: &str = "10.78.0.254";
 pub(crate) const PORT: u16 = 7070;
 
-/// The program that the hosts elect: it says who it is, twenty times a second, with shell builtins and
-/// `sleep` alone, so that it starts at once. A hang-up, which a reload sends it too, does not end it.
+/// The program that the hosts elect: it says who it is, twenty times a second, with shell builtins alone,
+/// so that it starts at once. It waits on a pipe that nobody writes to, which a signal interrupts, so that
+/// it ends at once as well. A hang-up, which a reload sends it too, does not end it.
 pub(crate) const PROGRAM: &str = r#"#!/bin/bash
 exec 3<>/dev/tcp/10.78.0.254/7070
 trap 'exit 0' TERM
 trap '' HUP
+exec 9<> <(:)
 while :; do
     echo "$INCUMBENT_FENCING_TOKEN $HOSTNAME $$ $EPOCHREALTIME" >&3
-    sleep 0.05
+    read -rt 0.05 -u 9
 done
 "#;
 
@@ -76,9 +78,14 @@ impl Witness {
         self.reports.lock().unwrap().clone()
     }
 
-    /// The last report, if it is no older than a few of its intervals.
+    /// The last report of the highest token, if it is no older than a few of its intervals. (The last words
+    /// of the program before may be heard after the first of this one.)
     pub(crate) fn active(&self) -> Option<Report> {
-        let last = self.reports.lock().unwrap().last().cloned()?;
+        let reports = self.reports.lock().unwrap();
+        let last = reports
+            .iter()
+            .max_by_key(|report| (report.token, report.said));
+        let last = last.cloned()?;
         (last.at.elapsed() < Duration::from_millis(500)).then_some(last)
     }
 
