@@ -96,30 +96,6 @@ fn a_keeper_that_is_killed_is_followed_at_once() {
 }
 
 #[test]
-fn a_frozen_elector_never_overlaps_with_the_next() {
-    let field = Field::new(&BRISK);
-    let mut leader = field.elector();
-    leader.wait_until_leading();
-    let mut gaps = Vec::new();
-    for round in 1..=3 {
-        let standby = field.elector();
-        standby.wait_until_standing_by();
-        let terms = field.terms_once_there_are(round);
-        leader.signal(Signal::STOP);
-        let next = field.wait_for_term(terms + 1);
-        gaps.push(next.first - field.witness().terms[terms - 1].last);
-        assert!(!leader.is_program_alive());
-        leader.signal(Signal::CONT);
-        standby.wait_until_leading();
-        leader = standby;
-    }
-    field.witness().assert_no_overlap();
-    print_row(&format!(
-        "| the elector is frozen, window 3 s | gaps between the programs {gaps:.1?} |"
-    ));
-}
-
-#[test]
 fn a_frozen_keeper_does_not_outlast_a_lost_leadership() {
     let field = Field::new(&BRISK);
     let leader = field.elector();

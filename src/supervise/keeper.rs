@@ -276,6 +276,13 @@ impl Keeper {
     }
 
     fn kill(&self) {
+        // First what takes no lock: on a machine that moves many processes between cgroups, killing one
+        // takes some tens of milliseconds.
+        if let Some(leader) = self.leader {
+            // A process needs a processor to die, and others may want them all.
+            self.standing.lend(leader);
+            tree::kill_group(leader);
+        }
         if let Some(cgroup) = &self.cgroup
             && let Err(error) = cgroup.kill()
         {

@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, write};
 use rustix::process::{
     Pid, Signal, getpid, getppid, getpriority_process, set_parent_process_death_signal,
-    setpriority_process,
+    setpriority_pgrp, setpriority_process,
 };
 
 use super::cgroup::Cgroup;
@@ -26,6 +26,9 @@ pub(super) struct Standing {
 }
 
 impl Standing {
+    /// The nice value of what comes before all others.
+    const FOREMOST: i32 = -20;
+
     /// Puts this process before others, as far as it is allowed to: it should be the last to be killed
     /// for memory and the first to run when its timer goes off.
     pub(super) fn raise() -> Self {
@@ -35,8 +38,17 @@ impl Standing {
             .filter(|_| fs::write(OOM_SCORE, "-1000").is_ok());
         let nice = getpriority_process(None)
             .ok()
-            .filter(|_| setpriority_process(None, -20).is_ok());
+            .filter(|_| setpriority_process(None, Self::FOREMOST).is_ok());
         Self { oom_score, nice }
+    }
+
+    /// Puts a process group before others too, where that is allowed.
+    pub(super) fn lend(&self, group: Pid) {
+        if self.nice.is_some()
+            && let Err(error) = setpriority_pgrp(Some(group), Self::FOREMOST)
+        {
+            tracing::debug!(%group, %error, "the program keeps its priority");
+        }
     }
 }
 

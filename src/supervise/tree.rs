@@ -90,7 +90,7 @@ pub(super) fn kill_descendants(group: Option<Pid>, spare: &[Pid]) -> io::Result<
     let mut killed = HashSet::new();
     for _ in 0..LOOKS {
         if let Some(group) = group {
-            report_failure(group, kill_process_group(group, Signal::KILL));
+            kill_group(group);
         }
         let found = signal_descendants(Signal::KILL, spare)?;
         if found.is_subset(&killed) {
@@ -99,6 +99,11 @@ pub(super) fn kill_descendants(group: Option<Pid>, spare: &[Pid]) -> io::Result<
         killed.extend(found);
     }
     Ok(())
+}
+
+/// Kills the process group of a leader that has not been reaped yet.
+pub(super) fn kill_group(group: Pid) {
+    report_failure(group, kill_process_group(group, Signal::KILL));
 }
 
 /// The processes below this one that are not dead, except `spare`.

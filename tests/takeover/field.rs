@@ -12,12 +12,12 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::support::redis::RedisServer;
 
 /// How long something may take that is bound to happen.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A program that reports until it is told to end. It waits by a pipe that nobody writes to, so that it
 /// starts no other process.
 const REPORTER: &str = "\
-trap 'exit 0' USR1 TERM
+trap \"$ON_TERM\" USR1 TERM
 exec 9<> <(:)
 while :; do
     echo \"$INCUMBENT_FENCING_TOKEN $EPOCHREALTIME\"
@@ -29,6 +29,7 @@ pub(crate) struct Field {
     pub(crate) server: RedisServer,
     directory: tempfile::TempDir,
     options: Vec<String>,
+    on_term: &'static str,
 }
 
 impl Field {
@@ -37,6 +38,15 @@ impl Field {
             server: RedisServer::start(),
             directory: tempfile::tempdir().unwrap(),
             options: options.iter().map(ToString::to_string).collect(),
+            on_term: "exit 0",
+        }
+    }
+
+    /// One in which the programs take no SIGTERM.
+    pub(crate) fn stubborn(options: &[&str]) -> Self {
+        Self {
+            on_term: "",
+            ..Self::new(options)
         }
     }
 
@@ -47,6 +57,7 @@ impl Field {
             .args(["run", "job", "--store", &self.server.url()])
             .args(&self.options)
             .args(["--", "bash", "-c", REPORTER])
+            .env("ON_TERM", self.on_term)
             .env("LOG", self.log());
         let log = self
             .directory
@@ -169,7 +180,11 @@ impl Elector {
     }
 
     pub(crate) fn signal_keeper(&self, signal: Signal) {
-        kill_process(pid(&self.hear("the keeper is ready")), signal).unwrap();
+        kill_process(self.keeper(), signal).unwrap();
+    }
+
+    pub(crate) fn keeper(&self) -> Pid {
+        pid(&self.hear("the keeper is ready"))
     }
 
     pub(crate) fn signal_program(&self, signal: Signal) {
@@ -181,7 +196,7 @@ impl Elector {
             .is_ok_and(|environment| !environment.is_empty())
     }
 
-    fn program(&self) -> Pid {
+    pub(crate) fn program(&self) -> Pid {
         pid(&self.hear("the program has been started"))
     }
 }
