@@ -6,7 +6,6 @@
 #![allow(missing_docs, reason = "tests are named by what they claim")]
 
 #[path = "takeover/field.rs"]
-#[allow(dead_code, reason = "the takeovers of other tests need more of it")]
 mod field;
 mod support;
 

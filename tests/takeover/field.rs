@@ -1,5 +1,7 @@
 //! A Redis, electors on it, and the file in which their programs bear witness.
 
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
