@@ -2,6 +2,8 @@
 //! file above the default, and turned into what the library takes.
 
 mod health;
+mod secret;
+mod typed;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,12 +18,13 @@ use incumbent::supervise::Estate;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::args::{GeneralOptions, Options, RunOptions, TimingOptions};
 use super::exit::{Exit, Failure};
-use super::layer::{BadValue, Layer, Origin};
+use super::layer::{Layer, Origin};
 use super::places;
 
 pub(crate) use health::{CheckSettings, HealthSettings};
+use secret::SecretText;
+pub(crate) use typed::Typed;
 
 /// The defaults, as they are documented.
 const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -85,17 +88,6 @@ struct Values {
     log_level: LogLevel,
 }
 
-/// A text that is not shown by accident.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct SecretText(String);
-
-impl std::fmt::Debug for SecretText {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("(hidden)")
-    }
-}
-
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -127,119 +119,6 @@ pub(crate) enum Wait {
     No,
     /// This long.
     For(Duration),
-}
-
-/// What the command line brings to the settings.
-#[derive(Debug, Default)]
-pub(crate) struct Typed {
-    layer: Layer,
-    file: Option<PathBuf>,
-}
-
-impl Typed {
-    /// From the options of `run` and `config`.
-    ///
-    /// # Errors
-    ///
-    /// [`BadValue`] names the flag.
-    pub(crate) fn all(options: &Options) -> Result<Self, BadValue> {
-        let mut typed = Self::general(&options.general)?;
-        typed.stores(&options.stores)?;
-        typed.timing(&options.timing)?;
-        typed.running(&options.running)?;
-        Ok(typed)
-    }
-
-    /// From the options that every command has.
-    ///
-    /// # Errors
-    ///
-    /// [`BadValue`] names the flag.
-    pub(crate) fn general(options: &GeneralOptions) -> Result<Self, BadValue> {
-        let mut layer = Layer::default();
-        layer.flag("log_format", options.log_format.as_deref())?;
-        layer.flag("log_level", options.log_level.as_deref())?;
-        let file = options.config.clone();
-        Ok(Self { layer, file })
-    }
-
-    /// Adds the options about stores.
-    ///
-    /// # Errors
-    ///
-    /// [`BadValue`] names the flag.
-    pub(crate) fn stores(&mut self, options: &super::args::StoreOptions) -> Result<(), BadValue> {
-        let layer = &mut self.layer;
-        layer.stores(&options.store)?;
-        layer.flag("key_prefix", options.key_prefix.as_deref())?;
-        layer.flag("username", options.username.as_deref())?;
-        layer.flag("password_file", options.password_file.as_deref())?;
-        layer.flag("op_timeout", options.op_timeout.as_deref())
-    }
-
-    /// Adds the options about timing.
-    ///
-    /// # Errors
-    ///
-    /// [`BadValue`] names the flag.
-    pub(crate) fn timing(&mut self, options: &TimingOptions) -> Result<(), BadValue> {
-        let layer = &mut self.layer;
-        let polls = options.stall_polls.map(|polls| polls.to_string());
-        layer.flag("interval", options.interval.as_deref())?;
-        layer.flag("stall_polls", polls.as_deref())?;
-        layer.flag("stop_grace", options.stop_grace.as_deref())?;
-        layer.flag("probation", options.probation.as_deref())
-    }
-
-    /// Adds how often to look.
-    ///
-    /// # Errors
-    ///
-    /// [`BadValue`] names the flag.
-    pub(crate) fn interval(&mut self, given: Option<&str>) -> Result<(), BadValue> {
-        self.layer.flag("interval", given)
-    }
-
-    /// Adds the time that one request may take.
-    ///
-    /// # Errors
-    ///
-    /// [`BadValue`] names the flag.
-    pub(crate) fn op_timeout(&mut self, given: Option<&str>) -> Result<(), BadValue> {
-        self.layer.flag("op_timeout", given)
-    }
-
-    fn running(&mut self, options: &RunOptions) -> Result<(), BadValue> {
-        let layer = &mut self.layer;
-        let status = options.conflict_exit_code.map(|status| status.to_string());
-        layer.flag("stop_timeout", options.stop_timeout.as_deref())?;
-        layer.flag("stdin", options.stdin.then_some("true"))?;
-        layer.flag("restart", options.restart.then_some("true"))?;
-        layer.flag("sit_out", options.sit_out.as_deref())?;
-        layer.flag("health_cmd", options.health_cmd.as_deref())?;
-        layer.flag("health_interval", options.health_interval.as_deref())?;
-        layer.flag("health_timeout", options.health_timeout.as_deref())?;
-        let (rise, fall) = (options.health_rise, options.health_fall);
-        layer.flag(
-            "health_rise",
-            rise.map(|count| count.to_string()).as_deref(),
-        )?;
-        layer.flag(
-            "health_fall",
-            fall.map(|count| count.to_string()).as_deref(),
-        )?;
-        layer.flag(
-            "health_start_period",
-            options.health_start_period.as_deref(),
-        )?;
-        layer.flag("watchdog", options.watchdog.as_deref())?;
-        layer.flag("id", options.id.as_deref())?;
-        layer.flag("no_wait", options.no_wait.then_some("true"))?;
-        layer.flag("wait_timeout", options.wait_timeout.as_deref())?;
-        layer.flag("conflict_exit_code", status.as_deref())?;
-        layer.flag("listen", options.listen.as_deref())?;
-        layer.flag("control_token_file", options.control_token_file.as_deref())
-    }
 }
 
 impl Settings {
@@ -466,48 +345,6 @@ impl Settings {
     /// Where the value of a setting came from.
     pub(crate) fn origin(&self, key: &str) -> Option<&Origin> {
         self.layers.iter().rev().find_map(|layer| layer.origin(key))
-    }
-
-    /// The stronger of the password itself and the file with it.
-    fn read_password(&self) -> Result<Option<SecretString>, Failure> {
-        let text = self
-            .values
-            .password
-            .as_ref()
-            .map(|text| SecretString::from(text.0.as_str()));
-        let Some(path) = &self.values.password_file else {
-            return Ok(text);
-        };
-        let layer = |key| {
-            self.layers
-                .iter()
-                .rposition(|layer| layer.origin(key).is_some())
-        };
-        match layer("password").cmp(&layer("password_file")) {
-            std::cmp::Ordering::Greater => Ok(text),
-            std::cmp::Ordering::Less => self
-                .secret_from("password_file", "password", path)
-                .map(Some),
-            std::cmp::Ordering::Equal => Err(self.both_set("password", "password_file")),
-        }
-    }
-
-    fn secret_from(&self, key: &str, what: &str, path: &Path) -> Result<SecretString, Failure> {
-        let cannot = |why: &str| {
-            let origin = self.origin(key).map(ToString::to_string);
-            Failure::configuration(format!(
-                "{}: the {what} file {} cannot be used: {why}",
-                origin.unwrap_or_default(),
-                path.display()
-            ))
-        };
-        let text = places::read_bounded(path).map_err(|error| cannot(&error.to_string()))?;
-        let password = text.strip_suffix('\n').unwrap_or(&text);
-        let password = password.strip_suffix('\r').unwrap_or(password);
-        if password.is_empty() {
-            return Err(cannot("it is empty"));
-        }
-        Ok(SecretString::from(password))
     }
 
     fn wait_of_one_mind(&self) -> Result<(), Failure> {
