@@ -173,6 +173,11 @@ impl Running {
         });
     }
 
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Waits for its end, and returns its status.
     pub(crate) fn wait(&mut self) -> i32 {
         let mut status = None;
