@@ -38,7 +38,7 @@ pub(crate) enum Command {
     Run(Box<Run>),
     /// Show who holds an election
     #[command(after_help = STATUS_AFTER_HELP)]
-    Status(Status),
+    Status(Look),
     /// Show all elections of the stores
     #[command(after_help = LIST_AFTER_HELP)]
     List(List),
@@ -50,7 +50,7 @@ pub(crate) enum Command {
     History(History),
     /// Show who campaigns for an election
     #[command(after_help = CANDIDATES_AFTER_HELP)]
-    Candidates(Candidates),
+    Candidates(Look),
     /// Ask the leader to stop its work and hand over
     #[command(after_help = RESIGN_AFTER_HELP)]
     Resign(Resign),
@@ -59,7 +59,7 @@ pub(crate) enum Command {
     Pause(Pause),
     /// Lift a pause
     #[command(after_help = ORDER_AFTER_HELP)]
-    Resume(Resume),
+    Resume(Order),
     /// Take a holder that stands still for gone
     #[command(after_help = DEPOSE_AFTER_HELP)]
     Depose(Depose),
@@ -126,19 +126,6 @@ pub(crate) struct Unit {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Status {
-    /// The election
-    #[arg(value_name = "NAME")]
-    pub(crate) name: String,
-    #[command(flatten)]
-    pub(crate) stores: StoreOptions,
-    #[command(flatten)]
-    pub(crate) general: GeneralOptions,
-    #[command(flatten)]
-    pub(crate) output: OutputOptions,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct List {
     #[command(flatten)]
     pub(crate) stores: StoreOptions,
@@ -164,16 +151,10 @@ pub(crate) struct Look {
 
 #[derive(Debug, Args)]
 pub(crate) struct History {
-    #[command(flatten)]
-    pub(crate) look: Look,
     /// How many terms, the newest first
     #[arg(short = 'n', long, value_name = "NUMBER", default_value_t = 20,
           value_parser = clap::value_parser!(u16).range(1..=300))]
     pub(crate) terms: u16,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Candidates {
     #[command(flatten)]
     pub(crate) look: Look,
 }
@@ -194,10 +175,17 @@ pub(crate) struct Watch {
     pub(crate) output: OutputOptions,
 }
 
+/// Ordering something about one election. Of the timing, how often to look and how long a window is count.
 #[derive(Debug, Args)]
-pub(crate) struct Resign {
+pub(crate) struct Order {
     #[command(flatten)]
     pub(crate) look: Look,
+    #[command(flatten)]
+    pub(crate) timing: TimingOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resign {
     /// Who is to lead next, by the id of a candidate or by its host; it is preferred for one window
     #[arg(long, value_name = "CANDIDATE|HOST")]
     pub(crate) to: Option<String>,
@@ -209,13 +197,11 @@ pub(crate) struct Resign {
     #[arg(long, value_name = "DURATION")]
     pub(crate) wait_timeout: Option<String>,
     #[command(flatten)]
-    pub(crate) timing: TimingOptions,
+    pub(crate) order: Order,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Pause {
-    #[command(flatten)]
-    pub(crate) look: Look,
     /// Why, for whoever looks: one line, at most 200 bytes
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
@@ -223,21 +209,11 @@ pub(crate) struct Pause {
     #[arg(long = "for", value_name = "DURATION")]
     pub(crate) lasts: Option<String>,
     #[command(flatten)]
-    pub(crate) timing: TimingOptions,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Resume {
-    #[command(flatten)]
-    pub(crate) look: Look,
-    #[command(flatten)]
-    pub(crate) timing: TimingOptions,
+    pub(crate) order: Order,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Depose {
-    #[command(flatten)]
-    pub(crate) look: Look,
     /// Do it; without this, only tell what would be done
     #[arg(long)]
     pub(crate) yes: bool,
@@ -246,7 +222,7 @@ pub(crate) struct Depose {
     #[arg(long)]
     pub(crate) unsafe_now: bool,
     #[command(flatten)]
-    pub(crate) timing: TimingOptions,
+    pub(crate) order: Order,
 }
 
 #[derive(Debug, Args)]

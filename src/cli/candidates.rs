@@ -4,7 +4,7 @@ use incumbent::observe::document::{self, Document};
 use incumbent::observe::{Contender, ElectionView};
 use incumbent::protocol::Timing;
 
-use super::args::{Candidates, Format};
+use super::args::{Format, Look};
 use super::exit::{Exit, Failure};
 use super::history::troubles;
 use super::output::{self, Tone, duration, table};
@@ -16,8 +16,8 @@ use super::{electorate, report};
 /// # Errors
 ///
 /// A configuration that cannot be used. A store that cannot be used is shown, not returned.
-pub(crate) fn candidates(arguments: &Candidates) -> Result<Exit, Failure> {
-    let (name, settings) = super::reading(&arguments.look)?;
+pub(crate) fn candidates(look: &Look) -> Result<Exit, Failure> {
+    let (name, settings) = super::reading(look)?;
     let observer = electorate::observe(&settings)?;
     let view = runtime()?.block_on(observer.view(&name));
     let told = view.stores.iter().map(|store| {
@@ -28,7 +28,7 @@ pub(crate) fn candidates(arguments: &Candidates) -> Result<Exit, Failure> {
         Exit::Success if view.candidates.is_empty() => Exit::NotHeld,
         exit => exit,
     };
-    match arguments.look.output.output {
+    match look.output.output {
         Format::Json => output::print_json(&Document::<document::Candidates>::from(&view))?,
         Format::Text => output::print(&text(&view, exit))?,
     }

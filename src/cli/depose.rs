@@ -13,7 +13,7 @@ use super::runtime;
 /// A configuration that cannot be used, a holder that is alive, and an order that no majority of the
 /// stores took.
 pub(crate) fn depose(arguments: &Depose) -> Result<Exit, Failure> {
-    let (operator, settings) = operator(&arguments.look, &arguments.timing)?;
+    let (operator, settings) = operator(&arguments.order)?;
     if !arguments.yes {
         return Err(Failure::new(Exit::Usage, would(arguments, &settings)?));
     }
@@ -31,23 +31,14 @@ pub(crate) fn depose(arguments: &Depose) -> Result<Exit, Failure> {
     } else {
         "deposed: the holder had stood still for its window, and anybody may lead now"
     };
-    report(
-        &view,
-        arguments.look.output.output,
-        &Report {
-            order: "depose",
-            term: None,
-            stores: &given.stores,
-            said: said.to_owned(),
-            followed: None,
-        },
-    )?;
+    let done = Report::of("depose", &given, said);
+    report(&view, arguments.order.look.output.output, &done)?;
     Ok(Exit::Success)
 }
 
 /// What it would do, for who has not said yes.
 fn would(arguments: &Depose, settings: &super::settings::Settings) -> Result<String, Failure> {
-    let name = &arguments.look.name;
+    let name = &arguments.order.look.name;
     Ok(if arguments.unsafe_now {
         format!(
             "this would vacate {name:?} at once: a leader that is alive goes on acting beside the next one \

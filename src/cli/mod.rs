@@ -62,14 +62,14 @@ pub(crate) fn main() -> ExitCode {
     };
     let done = match arguments.command {
         Command::Run(run) => run::run(*run),
-        Command::Status(status) => status::status(&status),
+        Command::Status(look) => status::status(&look),
         Command::List(list) => list::list(&list),
         Command::Watch(watch) => watch::watch(&watch),
         Command::History(history) => history::history(&history),
-        Command::Candidates(candidates) => candidates::candidates(&candidates),
+        Command::Candidates(look) => candidates::candidates(&look),
         Command::Resign(resign) => resign::resign(&resign),
         Command::Pause(pause) => pause::pause(&pause),
-        Command::Resume(resume) => resume::resume(&resume),
+        Command::Resume(order) => resume::resume(&order),
         Command::Depose(depose) => depose::depose(&depose),
         Command::Doctor(doctor) => doctor::doctor(&doctor),
         Command::Explain(explain) => explain::explain(&explain),

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use incumbent::election::{Operator, OrderError};
+use incumbent::election::{Given, Operator, OrderError};
 use incumbent::observe::document::{Followed, Ordered};
 use incumbent::observe::{ElectionView, Told};
 use incumbent::protocol::{CandidateId, Identity, Term, Verdict};
 
-use super::args::{Format, Look, TimingOptions};
+use super::args::{Format, Order};
 use super::electorate;
 use super::exit::{Exit, Failure};
 use super::output::{self, Tone, one_line};
@@ -24,16 +24,27 @@ pub(super) struct Report<'a> {
     pub(super) followed: Option<Followed>,
 }
 
+impl<'a> Report<'a> {
+    /// Of an order that nobody is waited for after.
+    pub(super) fn of(order: &'static str, given: &'a Given, said: impl Into<String>) -> Self {
+        Self {
+            order,
+            term: None,
+            stores: &given.stores,
+            said: said.into(),
+            followed: None,
+        }
+    }
+}
+
 /// The operator of the election that is named.
-pub(super) fn operator(
-    look: &Look,
-    timing: &TimingOptions,
-) -> Result<(Operator, Settings), Failure> {
+pub(super) fn operator(order: &Order) -> Result<(Operator, Settings), Failure> {
+    let look = &order.look;
     let name = incumbent::protocol::ElectionName::new(&look.name)
         .map_err(|error| Failure::new(Exit::Usage, error))?;
     let mut typed = Typed::general(&look.general)?;
     typed.stores(&look.stores)?;
-    typed.timing(timing)?;
+    typed.timing(&order.timing)?;
     let settings = Settings::load(typed, Some(&name))?;
     super::warn(&settings);
     let observer = electorate::observe(&settings)?;

@@ -18,7 +18,7 @@ pub(crate) fn pause(arguments: &Pause) -> Result<Exit, Failure> {
     let reason = arguments.reason.as_deref().map(Reason::new).transpose();
     let reason = reason.map_err(|error| usage(&format!("--reason: {error}")))?;
     let lasts = super::operator::duration("--for", arguments.lasts.as_deref())?;
-    let (operator, _) = operator(&arguments.look, &arguments.timing)?;
+    let (operator, _) = operator(&arguments.order)?;
     let (view, given) = runtime()?.block_on(async {
         let given = operator.pause(lasts, reason).await?;
         Ok::<_, Failure>((operator.view().await, given))
@@ -32,16 +32,7 @@ pub(crate) fn pause(arguments: &Pause) -> Result<Exit, Failure> {
         Some(words) => format!("paused {words}; whoever leads goes on, and nobody takes over"),
         None => "paused, and the pause is over already".to_owned(),
     };
-    report(
-        &view,
-        arguments.look.output.output,
-        &Report {
-            order: "pause",
-            term: None,
-            stores: &given.stores,
-            said,
-            followed: None,
-        },
-    )?;
+    let done = Report::of("pause", &given, said);
+    report(&view, arguments.order.look.output.output, &done)?;
     Ok(Exit::Success)
 }

@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// majority of the stores took, and a handover that is not over in time.
 pub(crate) fn resign(arguments: &Resign) -> Result<Exit, Failure> {
     let given = super::operator::duration("--wait-timeout", arguments.wait_timeout.as_deref())?;
-    let (operator, settings) = operator(&arguments.look, &arguments.timing)?;
+    let (operator, settings) = operator(&arguments.order)?;
     // The leader hears of it, stops its work, and whoever is not preferred waits for a window.
     let timing = settings.timing()?;
     let usual = timing.window() * 2 + timing.interval() * 4 + settings.stop_timeout();
@@ -60,7 +60,7 @@ pub(crate) fn resign(arguments: &Resign) -> Result<Exit, Failure> {
             said,
             followed,
         };
-        report(&view, arguments.look.output.output, &done)
+        report(&view, arguments.order.look.output.output, &done)
     })?;
     Ok(Exit::Success)
 }

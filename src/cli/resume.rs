@@ -1,6 +1,6 @@
 //! `incumbent resume NAME`: lifts a pause.
 
-use super::args::Resume;
+use super::args::Order;
 use super::exit::{Exit, Failure};
 use super::operator::{Report, operator, report};
 use super::runtime;
@@ -10,8 +10,8 @@ use super::runtime;
 /// # Errors
 ///
 /// A configuration that cannot be used, and an order that no majority of the stores took.
-pub(crate) fn resume(arguments: &Resume) -> Result<Exit, Failure> {
-    let (operator, _) = operator(&arguments.look, &arguments.timing)?;
+pub(crate) fn resume(order: &Order) -> Result<Exit, Failure> {
+    let (operator, _) = operator(order)?;
     let (before, view, given) = runtime()?.block_on(async {
         let before = operator.view().await;
         let given = operator.resume().await?;
@@ -21,16 +21,7 @@ pub(crate) fn resume(arguments: &Resume) -> Result<Exit, Failure> {
         Some(_) => "not paused any more",
         None => "was not paused",
     };
-    report(
-        &view,
-        arguments.look.output.output,
-        &Report {
-            order: "resume",
-            term: None,
-            stores: &given.stores,
-            said: said.to_owned(),
-            followed: None,
-        },
-    )?;
+    let done = Report::of("resume", &given, said);
+    report(&view, order.look.output.output, &done)?;
     Ok(Exit::Success)
 }

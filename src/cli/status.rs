@@ -4,32 +4,26 @@ use std::time::Duration;
 
 use incumbent::observe::document::{self, Document};
 use incumbent::observe::{ElectionView, State, pause_in_words};
-use incumbent::protocol::{ElectionName, Handover, WallMillis};
+use incumbent::protocol::{Handover, WallMillis};
 
-use super::args::{Format, Status};
+use super::args::{Format, Look};
 use super::electorate;
 use super::exit::{Exit, Failure};
 use super::output::{self, Tone, duration, moment, one_line, table};
 use super::report;
 use super::runtime;
-use super::settings::{Settings, Typed};
 
 /// Shows one election.
 ///
 /// # Errors
 ///
 /// A configuration that cannot be used. A store that cannot be used is shown, not returned.
-pub(crate) fn status(arguments: &Status) -> Result<Exit, Failure> {
-    let name =
-        ElectionName::new(&arguments.name).map_err(|error| Failure::new(Exit::Usage, error))?;
-    let mut typed = Typed::general(&arguments.general)?;
-    typed.stores(&arguments.stores)?;
-    let settings = Settings::load(typed, Some(&name))?;
-    super::warn(&settings);
+pub(crate) fn status(look: &Look) -> Result<Exit, Failure> {
+    let (name, settings) = super::reading(look)?;
     let observer = electorate::observe(&settings)?;
     let view = runtime()?.block_on(observer.view(&name));
     let document = Document::<document::Status>::from(&view);
-    match arguments.output.output {
+    match look.output.output {
         Format::Json => output::print_json(&document)?,
         Format::Text => output::print(&text(&view, &document.content))?,
     }
