@@ -191,6 +191,8 @@ impl Driver {
         for outgoing in step.sends {
             self.ask(outgoing);
         }
+        // Before anybody on another thread is woken, who may want to set an alarm too.
+        timer.set(step.wake_at);
         // First the right to act, then the word of it: who hears that it lost finds that it may not act.
         self.renew_lease(now);
         for event in step.events {

@@ -11,13 +11,13 @@
 //! without that, whoever began to stand by moments ago would find it by its next poll only.
 
 use std::collections::{HashMap, HashSet};
-use std::future::Future;
+use std::future::{Future, pending};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{self, FuturesUnordered, StreamExt};
 use redis::{PushInfo, PushKind, RedisResult, Value};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -31,7 +31,8 @@ use crate::store::{WakeUp, WakeUps};
 
 /// How long connecting and subscribing may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// How often elections are looked for that nobody waits for any more.
+/// How long after somebody has stopped waiting channels are given up that nobody waits for any more. Until
+/// somebody has, no timer runs: a standby wakes for its polls only.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
 /// How many channels one request subscribes to.
 const BATCH: usize = 1000;
@@ -100,36 +101,50 @@ struct Table {
 
 /// Who waits for the releases of one channel.
 struct Waiting {
-    senders: Vec<mpsc::Sender<WakeUp>>,
+    waiters: Vec<Waiter>,
     look: Option<Look>,
+}
+
+struct Waiter {
+    sender: mpsc::Sender<WakeUp>,
+    /// Whether the connection notices when this one leaves.
+    watched: bool,
 }
 
 impl Waiting {
     fn pass_on(&mut self, release: &WakeUp) {
         // A full queue holds a release already; a closed one has nobody waiting.
-        self.senders.retain(|sender| {
+        self.waiters.retain(|waiter| {
             !matches!(
-                sender.try_send(release.clone()),
+                waiter.sender.try_send(release.clone()),
                 Err(mpsc::error::TrySendError::Closed(_))
             )
         });
+    }
+
+    fn forget_the_gone(&mut self) {
+        self.waiters.retain(|waiter| !waiter.sender.is_closed());
     }
 }
 
 impl Listeners {
     /// Subscribing to a channel a second time does no harm, and has its record looked at again.
     fn add(&self, channel: String, sender: mpsc::Sender<WakeUp>, look: Option<Look>) {
+        let waiter = Waiter {
+            sender,
+            watched: false,
+        };
         let mut table = self.lock();
         match table.waiting.get_mut(&channel) {
             Some(waiting) => {
                 // An election may be campaigned for again and again, and never be released.
-                waiting.senders.retain(|sender| !sender.is_closed());
-                waiting.senders.push(sender);
+                waiting.forget_the_gone();
+                waiting.waiters.push(waiter);
                 waiting.look = look;
             }
             None => {
-                let senders = vec![sender];
-                let waiting = Waiting { senders, look };
+                let waiters = vec![waiter];
+                let waiting = Waiting { waiters, look };
                 table.waiting.insert(channel.clone(), waiting);
             }
         }
@@ -157,12 +172,24 @@ impl Listeners {
     fn take_deserted(&self) -> Vec<String> {
         let mut table = self.lock();
         for waiting in table.waiting.values_mut() {
-            waiting.senders.retain(|sender| !sender.is_closed());
+            waiting.forget_the_gone();
         }
         let deserted = table
             .waiting
-            .extract_if(|_, waiting| waiting.senders.is_empty());
+            .extract_if(|_, waiting| waiting.waiters.is_empty());
         deserted.map(|(channel, _)| channel).collect()
+    }
+
+    /// Those whose leaving nobody notices yet; `anew` counts all of them.
+    fn take_unwatched(&self, anew: bool) -> Vec<mpsc::Sender<WakeUp>> {
+        let mut table = self.lock();
+        let waiters = table.waiting.values_mut().flat_map(|it| &mut it.waiters);
+        waiters
+            .filter_map(|waiter| {
+                let known = std::mem::replace(&mut waiter.watched, true);
+                (anew || !known).then(|| waiter.sender.clone())
+            })
+            .collect()
     }
 
     fn look_of(&self, channel: &str) -> Option<Look> {
@@ -244,13 +271,25 @@ async fn connect(
 
 /// Follows the table until the connection ends, or `None` when nobody waits any more.
 async fn serve(connection: &mut Connection, listeners: &Listeners) -> Option<()> {
-    let mut housekeeping = Instant::now() + HOUSEKEEPING;
+    let left = async |sender: mpsc::Sender<WakeUp>| sender.closed().await;
+    let mut leaving: FuturesUnordered<_> = listeners
+        .take_unwatched(true)
+        .into_iter()
+        .map(left)
+        .collect();
+    let mut housekeeping = None;
     while connection.is_alive() && !listeners.moved.load(Ordering::Acquire) {
-        let changed = tokio::time::timeout_at(housekeeping, listeners.changed.notified()).await;
-        let done = match changed {
-            Ok(()) => follow(connection, listeners, listeners.take_added()).await,
-            Err(_elapsed) => {
-                housekeeping = Instant::now() + HOUSEKEEPING;
+        let done = tokio::select! {
+            () = listeners.changed.notified() => {
+                leaving.extend(listeners.take_unwatched(false).into_iter().map(left));
+                follow(connection, listeners, listeners.take_added()).await
+            }
+            Some(()) = leaving.next() => {
+                housekeeping.get_or_insert_with(|| Instant::now() + HOUSEKEEPING);
+                Some(())
+            }
+            () = until(housekeeping) => {
+                housekeeping = None;
                 let deserted = listeners.take_deserted();
                 if listeners.is_empty() {
                     return None;
@@ -263,6 +302,13 @@ async fn serve(connection: &mut Connection, listeners: &Listeners) -> Option<()>
         }
     }
     Some(())
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => pending().await,
+    }
 }
 
 async fn follow(

@@ -25,9 +25,10 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// How often an idle store looks whether its files are still in place.
+    /// How often an idle store looks whether its files are still in place. Every request looks too, so one
+    /// that heartbeats or polls more often is never woken for this.
     const ROUND: Timespec = Timespec {
-        tv_sec: 1,
+        tv_sec: 5,
         tv_nsec: 0,
     };
 
