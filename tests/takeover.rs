@@ -98,7 +98,7 @@ fn a_keeper_that_is_killed_is_followed_at_once() {
 #[test]
 fn a_frozen_keeper_does_not_outlast_a_lost_leadership() {
     let field = Field::new(&BRISK);
-    let leader = field.elector();
+    let mut leader = field.elector();
     leader.wait_until_leading();
     let standby = field.elector();
     standby.wait_until_standing_by();
@@ -109,6 +109,23 @@ fn a_frozen_keeper_does_not_outlast_a_lost_leadership() {
     leader.hear("leadership over");
     assert!(!leader.is_program_alive());
     field.server.thaw();
+    assert_eq!(leader.status(), Some(124), "the leadership was lost");
     field.wait_for_term(2);
+    field.witness().assert_no_overlap();
+}
+
+/// A keeper that stands still is found out although every heartbeat succeeds: it takes in no deadline.
+#[test]
+fn a_frozen_keeper_is_replaced_while_heartbeats_go_on() {
+    let field = Field::new(&BRISK);
+    let mut leader = field.elector();
+    leader.wait_until_leading();
+    let standby = field.elector();
+    standby.wait_until_standing_by();
+    leader.signal_keeper(Signal::STOP);
+    leader.hear("did not act in time");
+    field.wait_for_term(2);
+    assert!(!leader.is_program_alive());
+    assert_eq!(leader.status(), Some(125), "a half of incumbent failed");
     field.witness().assert_no_overlap();
 }

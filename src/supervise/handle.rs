@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
-use tokio::io::Interest;
-use tokio::net::UnixStream;
 
 use super::cgroup::Cgroup;
 use super::children;
 use super::launch::Launched;
 use super::message::{Frames, FromKeeper, Message, ToKeeper};
+use super::pipe::Pipe;
 use super::plan::Cause;
 use super::program::{Program, ProgramExit, StartFailure};
 use super::tree;
@@ -87,7 +86,7 @@ pub struct KeeperLost;
 #[derive(Debug)]
 pub struct Keeper {
     pid: Pid,
-    pipe: Option<UnixStream>,
+    pipe: Option<Pipe>,
     frames: Frames,
     unsent: Vec<u8>,
     cgroup: Option<PathBuf>,
@@ -103,8 +102,10 @@ pub struct Keeper {
 #[derive(Debug)]
 struct Run {
     leader: Option<Pid>,
-    /// By when the keeper has to have killed the tree.
+    /// By when the keeper has to have killed the tree, as far as it is known to have heard.
     kill_at: Timestamp,
+    /// The deadline that it was last told.
+    told: Timestamp,
     /// When patience ends, if that is before the deadline.
     stop_by: Timestamp,
     killing: bool,
@@ -137,10 +138,9 @@ impl Keeper {
     ///
     /// When the runtime cannot watch the socket.
     pub fn attach(launched: Launched) -> io::Result<Self> {
-        launched.pipe.set_nonblocking(true)?;
         Ok(Self {
             pid: launched.pid,
-            pipe: Some(UnixStream::from_std(launched.pipe)?),
+            pipe: Some(Pipe::new(launched.pipe)?),
             frames: Frames::default(),
             unsent: Vec::new(),
             cgroup: None,
@@ -206,6 +206,7 @@ impl Keeper {
         self.run = Some(Run {
             leader: None,
             kill_at: deadline,
+            told: deadline,
             stop_by: Timestamp::NEVER,
             killing: false,
         });
@@ -217,14 +218,27 @@ impl Keeper {
         Ok(())
     }
 
-    /// Moves the deadline.
+    /// Moves the deadline. A keeper that has not taken in what it was told before is still held to the
+    /// deadline that it knows of: one that stands still is found out by the end of the tenure.
     pub fn set_deadline(&mut self, deadline: Timestamp) {
+        let heeded = self.has_heeded();
         if let Some(run) = &mut self.run
             && self.unsent.len() < Self::MOST_UNSENT
         {
-            run.kill_at = deadline;
+            run.told = deadline;
+            run.kill_at = if heeded {
+                deadline
+            } else {
+                run.kill_at.min(deadline)
+            };
             self.tell(&ToKeeper::Deadline(deadline));
         }
+    }
+
+    /// Whether the keeper has taken in all that it was told.
+    fn has_heeded(&self) -> bool {
+        let unread = self.pipe.as_ref().is_none_or(Pipe::has_unread);
+        self.unsent.is_empty() && !unread
     }
 
     /// Hands a signal on to the program, if it runs.
@@ -255,7 +269,7 @@ impl Keeper {
     /// Waits for what happens next. It may be dropped at any time and called again.
     pub async fn event(&mut self) -> Event {
         loop {
-            self.receive(UnixStream::try_read);
+            self.receive();
             if let Some(event) = self.news.pop_front() {
                 return event;
             }
@@ -265,10 +279,9 @@ impl Keeper {
             }
             let guard_at = self.guard_at();
             if clock::now() >= guard_at {
-                // However late we are ourselves, it is judged by all that it has said: the runtime may
-                // not have looked at the pipe for as long as we have not.
-                self.receive(|pipe, bytes| Ok(rustix::io::read(pipe, bytes)?));
-                if !self.news.is_empty() {
+                // However late we are ourselves, it is judged by all that it had said by then.
+                self.receive();
+                if !self.news.is_empty() || self.catch_up() {
                     continue;
                 }
                 tracing::error!(pid = %self.pid, "the keeper did not act in time and is killed");
@@ -282,13 +295,8 @@ impl Keeper {
                 self.lose();
                 continue;
             };
-            let interest = if self.unsent.is_empty() {
-                Interest::READABLE
-            } else {
-                Interest::READABLE | Interest::WRITABLE
-            };
             tokio::select! {
-                ready = pipe.ready(interest) => {
+                ready = pipe.ready() => {
                     if let Err(error) = ready {
                         tracing::error!(%error, "the pipe to the keeper is broken");
                         self.lose();
@@ -314,6 +322,18 @@ impl Keeper {
         tracing::error!(pid = %self.pid, "the keeper has not ended, and is left alone");
     }
 
+    /// Whether the keeper has heard of a later deadline meanwhile: several may be told in a row.
+    fn catch_up(&mut self) -> bool {
+        let heeded = self.has_heeded();
+        match &mut self.run {
+            Some(run) if heeded && run.kill_at < run.told => {
+                run.kill_at = run.told;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
     fn guard_at(&self) -> Timestamp {
         match &self.run {
             Some(run) if !run.killing => {
@@ -329,11 +349,11 @@ impl Keeper {
     }
 
     fn flush(&mut self) {
-        let Some(pipe) = &self.pipe else {
+        let Some(pipe) = &mut self.pipe else {
             return self.unsent.clear();
         };
         while !self.unsent.is_empty() {
-            match pipe.try_write(&self.unsent) {
+            match pipe.write(&self.unsent) {
                 Ok(written) => {
                     self.unsent.drain(..written);
                 }
@@ -347,10 +367,10 @@ impl Keeper {
     }
 
     /// Takes in all that can be read.
-    fn receive(&mut self, read: impl Fn(&UnixStream, &mut [u8]) -> io::Result<usize>) {
+    fn receive(&mut self) {
         let mut bytes = [0; 4096];
         while let Some(pipe) = &self.pipe {
-            match read(pipe, &mut bytes) {
+            match pipe.read(&mut bytes) {
                 Ok(0) => {
                     self.lose();
                     return;

@@ -34,6 +34,7 @@ mod health;
 mod keeper;
 mod launch;
 mod message;
+mod pipe;
 mod plan;
 mod program;
 mod release;

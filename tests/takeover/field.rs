@@ -177,6 +177,11 @@ impl Elector {
         self.hear("standing by:");
     }
 
+    /// Waits for its end, and returns its status.
+    pub(crate) fn status(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
