@@ -4,15 +4,19 @@
 //! milliseconds, since the epoch or as a duration, and all ages are by the clock of the store that told
 //! them. What is not known is `null`.
 
+mod order;
+mod past;
+
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Contender, ElectionView, HistoryView, PastTerm, State, StoreView, Told};
-use crate::protocol::{
-    CandidateId, Electorate, Identity, Occupancy, Pause, Record, Successor, Verdict, WallMillis,
-};
-use crate::store::{Change, Inspection, StoreError};
+use super::{Contender, ElectionView, State, StoreView, Told};
+use crate::protocol::{CandidateId, Electorate, Identity, Occupancy, Record, WallMillis};
+use crate::store::{Inspection, StoreError};
+
+pub use order::{Followed, Handover, Ordered, Paused};
+pub use past::{History, PastOrder, Term};
 
 /// A document, with the schema it follows.
 #[derive(Debug, Serialize)]
@@ -62,28 +66,6 @@ pub struct Status {
     pub candidates: Vec<Candidate>,
     /// What each store says, in the order of configuration.
     pub stores: Vec<Store>,
-}
-
-/// An order that nobody is elected.
-#[derive(Debug, Serialize)]
-pub struct Paused {
-    /// Until when, since the epoch; `null` until it is lifted.
-    pub until_ms: Option<u64>,
-    /// Who gave it.
-    pub by: String,
-    /// Why.
-    pub reason: Option<String>,
-}
-
-/// An order that a leader resigns.
-#[derive(Debug, Serialize)]
-pub struct Handover {
-    /// The term that ends.
-    pub term: u64,
-    /// The candidate that is to lead next, if one was named.
-    pub to_candidate: Option<String>,
-    /// The host that is to lead next, if one was named.
-    pub to_host: Option<String>,
 }
 
 /// A candidate, as it introduced itself.
@@ -161,60 +143,6 @@ pub struct Candidates {
     pub stores: Vec<Asked>,
 }
 
-/// `incumbent.history.v1`: the last terms of one election.
-#[derive(Debug, Serialize)]
-pub struct History {
-    /// The election.
-    pub election: String,
-    /// Its terms, the newest first.
-    pub terms: Vec<Term>,
-    /// What operators ordered meanwhile, the newest first.
-    pub orders: Vec<PastOrder>,
-    /// The stores, with what is wrong with one.
-    pub stores: Vec<Asked>,
-}
-
-/// An order that was given.
-#[derive(Debug, Serialize)]
-pub struct PastOrder {
-    /// When.
-    pub at_ms: u64,
-    /// In which term.
-    pub term: u64,
-    /// By whom.
-    pub by: Person,
-    /// What: `paused`, `resumed`, `asked-to-resign` or `deposed`.
-    pub order: &'static str,
-    /// How many stores told of it.
-    pub stores: usize,
-}
-
-/// `incumbent.order.v1`: what became of an order.
-#[derive(Debug, Serialize)]
-pub struct Ordered {
-    /// The election.
-    pub election: String,
-    /// What was ordered: `pause`, `resume`, `resign` or `depose`.
-    pub order: &'static str,
-    /// The term of the leader that was asked to resign.
-    pub term: Option<u64>,
-    /// How many stores had to carry it out.
-    pub majority: usize,
-    /// What each store made of it.
-    pub stores: Vec<Asked>,
-    /// Who leads afterwards, when that was waited for.
-    pub leader: Option<Person>,
-    /// How long nobody led in between, when that was waited for; `null` also when nobody knows.
-    pub gap_ms: Option<u64>,
-}
-
-/// Somebody else leads after an order, and that was waited for.
-#[derive(Clone, Copy, Debug)]
-pub struct Followed {
-    /// How long nobody led in between; `None` when the one before did not live to tell.
-    pub gap: Option<Duration>,
-}
-
 /// `incumbent.list.v1`: all elections of the stores.
 #[derive(Debug, Serialize)]
 pub struct List {
@@ -224,27 +152,6 @@ pub struct List {
     pub elections: Vec<Status>,
     /// The stores, with what is wrong with one.
     pub stores: Vec<Asked>,
-}
-
-/// One leadership.
-#[derive(Debug, Serialize)]
-pub struct Term {
-    /// Its term, which was its fencing token.
-    pub term: u64,
-    /// Who led.
-    pub holder: Person,
-    /// When it began.
-    pub from_ms: u64,
-    /// When it was released.
-    pub to_ms: Option<u64>,
-    /// How it began: `absent`, `vacant`, `stalled`, `foreign` or `joined`, which is what its record was.
-    pub began: &'static str,
-    /// Why it ended: [`Ending::word`](super::Ending::word).
-    pub ended: Option<&'static str>,
-    /// How long nobody led before the next term.
-    pub gap_ms: Option<u64>,
-    /// How many stores told of it.
-    pub stores: usize,
 }
 
 /// Whether a store answered.
@@ -284,20 +191,6 @@ impl From<&ElectionView> for Document<Candidates> {
     }
 }
 
-impl From<&HistoryView> for Document<History> {
-    fn from(view: &HistoryView) -> Self {
-        Self {
-            schema: "incumbent.history.v1",
-            content: History {
-                election: view.election.as_str().to_owned(),
-                terms: view.terms.iter().map(Term::new).collect(),
-                orders: view.orders.iter().filter_map(PastOrder::new).collect(),
-                stores: asked(&view.stores),
-            },
-        }
-    }
-}
-
 impl Document<List> {
     /// A list of elections.
     #[must_use]
@@ -326,105 +219,6 @@ impl Asked {
             store: store.to_owned(),
             state: error.map_or("ok", trouble),
             error: error.map(ToString::to_string),
-        }
-    }
-}
-
-impl PastOrder {
-    fn new(past: &super::PastOrder) -> Option<Self> {
-        Some(Self {
-            at_ms: past.at.get(),
-            term: past.term.get(),
-            by: person(past.by.id(), Some(&past.by)),
-            order: super::order_word(past.change)?,
-            stores: past.stores,
-        })
-    }
-}
-
-impl Ordered {
-    /// What became of an order, in a document.
-    #[must_use]
-    pub fn document(
-        view: &ElectionView,
-        order: &'static str,
-        term: Option<crate::protocol::Term>,
-        stores: &Told<Verdict>,
-        followed: Option<Followed>,
-    ) -> Document<Self> {
-        let asked = stores.iter().map(|(store, told)| {
-            let asked = Asked::new(store, told.as_ref().err());
-            match told {
-                Ok(Verdict::Refused) => Asked {
-                    state: "refused",
-                    ..asked
-                },
-                Ok(Verdict::Granted) | Err(_) => asked,
-            }
-        });
-        let leader = view.leader().filter(|_| followed.is_some());
-        Document {
-            schema: "incumbent.order.v1",
-            content: Self {
-                election: view.election.to_string(),
-                order,
-                term: term.map(crate::protocol::Term::get),
-                majority: view.electorate.majority(),
-                stores: asked.collect(),
-                leader: leader.map(|leader| person(&leader.holder, leader.identity.as_ref())),
-                gap_ms: followed.and_then(|followed| followed.gap).map(millis),
-            },
-        }
-    }
-}
-
-impl Term {
-    fn new(past: &PastTerm) -> Self {
-        Self {
-            term: past.term.get(),
-            holder: person(past.holder.id(), Some(&past.holder)),
-            from_ms: past.from.get(),
-            to_ms: past.to.map(WallMillis::get),
-            began: match past.began {
-                Change::ClaimedAbsent => "absent",
-                Change::ClaimedVacant
-                | Change::Released
-                | Change::Paused
-                | Change::Resumed
-                | Change::AskedToResign
-                | Change::Deposed => "vacant",
-                Change::ClaimedStalled => "stalled",
-                Change::ClaimedForeign => "foreign",
-                Change::Joined => "joined",
-            },
-            ended: past.ended.map(super::Ending::word),
-            gap_ms: past.gap.map(millis),
-            stores: past.stores,
-        }
-    }
-}
-
-impl Paused {
-    fn new(pause: &Pause) -> Self {
-        Self {
-            until_ms: pause.until.map(WallMillis::get),
-            by: pause.by.to_string(),
-            reason: pause.reason.as_ref().map(ToString::to_string),
-        }
-    }
-}
-
-impl Handover {
-    fn new(handover: &crate::protocol::Handover) -> Self {
-        let (candidate, host) = match &handover.to {
-            Some(Successor::Candidate(id)) => (Some(id.to_string()), None),
-            Some(Successor::Host(host)) => (None, Some(host.to_string())),
-            None => (None, None),
-        };
-        Self {
-            term: handover.term.get(),
-            to_candidate: candidate,
-            to_host: host,
         }
     }
 }
