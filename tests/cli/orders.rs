@@ -169,6 +169,12 @@ fn orders_about_an_election_that_nobody_leads_say_so() {
     }
     home.run(&["pause", "job", "--store", &url, "--for", "soon"])
         .assert(64, "--for \"soon\"");
+    for order in ["pause", "resume", "resign", "depose"] {
+        home.run(&[order, "job", "--store", &url, "--stall-polls", "1"])
+            .assert(78, "does not hold");
+        home.run(&[order, "a{b", "--store", &url])
+            .assert(64, "braces are not allowed");
+    }
     home.run(&["pause", "job", "--store", "redis://127.0.0.1:1/"])
         .assert(69, "0 of the 1 stores needed took the order");
 }
@@ -394,4 +400,39 @@ fn who_may_not_write_cannot_order() {
         assert_eq!(refused.stdout, "");
         assert!(!refused.stderr.contains("reader:no"), "{refused:#?}");
     }
+}
+
+#[test]
+fn orders_on_a_file_do_the_same() {
+    let mut fleet = Fleet::standing_by(0, Home::new());
+    let file = format!("sqlite:{}", fleet.home.text_path("elections.db"));
+    fleet.stores = vec!["--store".to_owned(), file];
+    let program = leader(&fleet.home.path("led"));
+    for (count, name) in [(1, "a"), (2, "b"), (3, "c")] {
+        fleet.add(name, &program);
+        fleet.home.wait_for_lines("led", 1);
+        wait_until("all campaign", || fleet.candidates().len() == count);
+    }
+    let to = fleet.id_of("c");
+    let moved = fleet.order(&["resign", "--to", &to, "--wait", "-o", "json"]);
+    assert_eq!(moved.status, 0, "{moved:#?}");
+    assert_eq!(moved.json()["leader"]["id"], to.as_str());
+    assert_eq!(fleet.order(&["pause", "--reason", "new disks"]).status, 0);
+    assert_eq!(fleet.status()["paused"]["reason"], "new disks");
+    fleet.running[2].signal(Signal::TERM);
+    assert_eq!(fleet.running[2].wait(), 0);
+    wait_until("it is released", || fleet.status()["state"] == "vacant");
+    let refused = fleet.order(&["resign"]);
+    refused.assert(3, "it is vacant");
+    assert_eq!(fleet.home.lines("led").len(), 2, "nobody is elected");
+    assert_eq!(fleet.order(&["resume"]).status, 0);
+    fleet.home.wait_for_lines("led", 3);
+    let history = fleet.order(&["history", "-o", "json"]).json();
+    let orders = history["orders"].as_array().unwrap();
+    let orders: Vec<&Value> = orders.iter().map(|one| &one["order"]).collect();
+    assert_eq!(orders, ["resumed", "paused", "asked-to-resign"]);
+    assert_eq!(history["terms"][0]["ended"], Value::Null);
+    assert_eq!(history["terms"][1]["ended"], "released");
+    assert_eq!(history["terms"][2]["ended"], "requested");
+    assert_eq!(fleet.order(&["depose", "--yes", "--unsafe-now"]).status, 0);
 }
