@@ -29,6 +29,7 @@ done >> \"$LOG\"";
 /// Where electors compete.
 pub(crate) struct Field {
     pub(crate) server: RedisServer,
+    store: String,
     directory: tempfile::TempDir,
     options: Vec<String>,
     on_term: &'static str,
@@ -36,8 +37,10 @@ pub(crate) struct Field {
 
 impl Field {
     pub(crate) fn new(options: &[&str]) -> Self {
+        let server = RedisServer::start();
         Self {
-            server: RedisServer::start(),
+            store: server.url(),
+            server,
             directory: tempfile::tempdir().unwrap(),
             options: options.iter().map(ToString::to_string).collect(),
             on_term: "exit 0",
@@ -52,11 +55,21 @@ impl Field {
         }
     }
 
+    /// One on an SQLite file instead of the Redis.
+    pub(crate) fn on_a_file(options: &[&str]) -> Self {
+        let field = Self::new(options);
+        let file = field.directory.path().join("elections.db");
+        Self {
+            store: format!("sqlite:{}", file.display()),
+            ..field
+        }
+    }
+
     /// Starts one more elector.
     pub(crate) fn elector(&self) -> Elector {
         let mut command = Command::new(env!("CARGO_BIN_EXE_incumbent"));
         command
-            .args(["run", "job", "--store", &self.server.url()])
+            .args(["run", "job", "--store", &self.store])
             .args(&self.options)
             .args(["--", "bash", "-c", REPORTER])
             .env("ON_TERM", self.on_term)
@@ -175,6 +188,10 @@ impl Elector {
     pub(crate) fn wait_until_standing_by(&self) {
         self.hear("the keeper is ready");
         self.hear("standing by:");
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
     }
 
     /// Waits for its end, and returns its status.
