@@ -65,6 +65,22 @@ impl Field {
         }
     }
 
+    /// The configuration of an elector that somebody else starts, with [`Field::environment`].
+    pub(crate) fn configuration(&self) -> String {
+        format!(
+            "store = [{:?}]\nprogram = [\"bash\", \"-c\", '''{REPORTER}''']\n",
+            self.store
+        )
+    }
+
+    /// What its program needs to know.
+    pub(crate) fn environment(&self) -> [(&'static str, String); 2] {
+        [
+            ("ON_TERM", self.on_term.to_owned()),
+            ("LOG", self.log().display().to_string()),
+        ]
+    }
+
     /// Starts one more elector.
     pub(crate) fn elector(&self) -> Elector {
         let mut command = Command::new(env!("CARGO_BIN_EXE_incumbent"));
@@ -72,8 +88,7 @@ impl Field {
             .args(["run", "job", "--store", &self.store])
             .args(&self.options)
             .args(["--", "bash", "-c", REPORTER])
-            .env("ON_TERM", self.on_term)
-            .env("LOG", self.log());
+            .envs(self.environment());
         let log = self
             .directory
             .path()
@@ -234,7 +249,7 @@ impl Drop for Elector {
 }
 
 /// The number behind `pid=` in a line of the log.
-fn pid(line: &str) -> Pid {
+pub(crate) fn pid(line: &str) -> Pid {
     let (_, rest) = line.split_once(" pid=").unwrap();
     let digits = rest.split(' ').next().unwrap();
     Pid::from_raw(digits.parse().unwrap()).unwrap()
