@@ -304,6 +304,57 @@ fn a_head_that_is_too_large_is_refused_and_the_server_goes_on() {
 }
 
 #[test]
+fn a_head_of_more_than_64_headers_is_refused() {
+    let store = Arc::new(MemoryStore::new("s"));
+    let server = serve(&election("billing", &store), None);
+    // `Host` and `Connection` are two of them.
+    for (count, expected) in [(62, 200), (63, 431)] {
+        let headers: String = (0..count).map(|n| format!("X-{n}: y\r\n")).collect();
+        let found = ask(&server, "GET", "/livez", &headers).status;
+        assert_eq!(found, expected, "{count} headers and two");
+    }
+}
+
+/// How many pages may be open at a time, as docs/http.md says.
+const PAGES: usize = 32;
+
+#[test]
+fn a_page_too_many_is_told_so_and_may_come_when_another_has_gone() {
+    let store = Arc::new(MemoryStore::new("s"));
+    let server = serve(&election("billing", &store), None);
+    let open = || {
+        let mut stream = TcpStream::connect(server.address()).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        write!(stream, "GET /events HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+        let mut answer = BufReader::new(stream);
+        let mut line = String::new();
+        answer.read_line(&mut line).unwrap();
+        (answer, line)
+    };
+    let mut pages: Vec<_> = (0..PAGES).map(|_| open()).collect();
+    for (_, line) in &pages {
+        assert!(line.starts_with("HTTP/1.1 200"), "{line}");
+    }
+    let refused = ask(&server, "GET", "/events", "");
+    assert_eq!(refused.status, 503);
+    assert!(
+        refused.body.contains("32 pages are open already"),
+        "{}",
+        refused.body
+    );
+    // The page itself is there, and says what is so now.
+    assert_eq!(status(&server, "/"), 200);
+    pages.pop();
+    let again = (0..400).any(|_| {
+        std::thread::sleep(Duration::from_millis(25));
+        open().1.starts_with("HTTP/1.1 200")
+    });
+    assert!(again, "no page has come in the place of the one that went");
+}
+
+#[test]
 fn every_path_takes_head() {
     let store = Arc::new(MemoryStore::new("s"));
     let server = serve(&election("billing", &store), None);
