@@ -97,22 +97,18 @@ fn pause_of(query: &str) -> Result<(Option<Duration>, Option<Reason>), String> {
     if query.len() > MAX_QUERY {
         return Err(format!("the query has more than {MAX_QUERY} bytes"));
     }
-    for (name, value) in query.split('&').filter_map(|part| part.split_once('=')) {
+    for part in query.split('&').filter(|part| !part.is_empty()) {
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
         match name {
-            "seconds" => {
+            "seconds" if lasts.is_none() => {
                 let seconds = value.parse::<u64>().ok().filter(|seconds| *seconds > 0);
                 let wrong = "seconds must be a whole number above 0";
                 lasts = Some(Duration::from_secs(seconds.ok_or(wrong)?));
             }
-            "reason" => {
-                if value.len() > 3 * Reason::MAX_BYTES {
-                    return Err(format!(
-                        "the reason is longer than {} bytes",
-                        Reason::MAX_BYTES
-                    ));
-                }
-                reason = Reason::decode(value);
+            "reason" if reason.is_none() => {
+                reason = Some(Reason::from_encoded(value).map_err(|error| error.to_string())?);
             }
+            "seconds" | "reason" => return Err(format!("{name} is given twice")),
             other => {
                 return Err(format!(
                     "{other:.40?} is no part of a pause: seconds, reason"

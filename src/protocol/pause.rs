@@ -105,15 +105,20 @@ impl Reason {
         &self.0
     }
 
+    /// Checks and wraps the reason that a percent-encoded text spells.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reason::new`]; what is no UTF-8 counts as a control character.
+    pub(crate) fn from_encoded(text: &str) -> Result<Self, InvalidOrder> {
+        let decoded = String::from_utf8(percent_decoded(text));
+        let character = '\u{fffd}';
+        Self::new(&decoded.map_err(|_| InvalidOrder::ReasonCharacter { character })?)
+    }
+
     /// The reason that a percent-encoded text spells, shown as well as it can be; `None` of none.
-    pub(crate) fn decode(text: &str) -> Option<Self> {
-        let mut bytes = Vec::with_capacity(text.len());
-        let mut rest = text.as_bytes();
-        while let [first, tail @ ..] = rest {
-            let coded = tail.get(..2).filter(|_| *first == b'%').and_then(byte_of);
-            bytes.push(coded.unwrap_or(*first));
-            rest = if coded.is_some() { &tail[2..] } else { tail };
-        }
+    fn decode(text: &str) -> Option<Self> {
+        let bytes = percent_decoded(text);
         let shown = String::from_utf8_lossy(&bytes);
         let mut clean = String::new();
         for c in shown.chars() {
@@ -125,6 +130,17 @@ impl Reason {
         }
         (!clean.is_empty()).then(|| Self(clean.into()))
     }
+}
+
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let coded = tail.get(..2).filter(|_| *first == b'%').and_then(byte_of);
+        bytes.push(coded.unwrap_or(*first));
+        rest = if coded.is_some() { &tail[2..] } else { tail };
+    }
+    bytes
 }
 
 fn byte_of(digits: &[u8]) -> Option<u8> {
