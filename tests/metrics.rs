@@ -102,13 +102,27 @@ fn every_alert_has_its_place_in_the_runbook() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let rules = fs::read_to_string(root.join("config/alerts.yml")).unwrap();
     let runbook = fs::read_to_string(root.join("docs/operations.md")).unwrap();
-    for alert in rules
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("- alert: "))
-    {
+    let alerts: Vec<&str> = rules.split("- alert: ").skip(1).collect();
+    assert!(alerts.len() >= 9, "{} alerts are shipped", alerts.len());
+    for alert in alerts {
+        let name = alert.lines().next().unwrap();
+        let section = runbook.split_once(&format!("\n### {name}\n"));
+        let (_, section) = section.unwrap_or_else(|| panic!("{name} is not in docs/operations.md"));
+        let section = section.split("\n#").next().unwrap().trim();
+        assert!(section.len() > 100, "{name}: what to do? {section:?}");
+        let link = format!(
+            "runbook: \"docs/operations.md#{}\"",
+            name.to_ascii_lowercase()
+        );
+        assert!(alert.contains(&link), "{name} does not link to its section");
+    }
+    // And no section is about an alert that is not shipped.
+    let sections = runbook.split("\n### ").skip(1);
+    let names = sections.map(|section| section.lines().next().unwrap());
+    for name in names.filter(|name| name.starts_with("Incumbent")) {
         assert!(
-            runbook.contains(&format!("### {alert}\n")),
-            "{alert} is not in docs/operations.md"
+            rules.contains(&format!("- alert: {name}\n")),
+            "{name} is no alert"
         );
     }
 }

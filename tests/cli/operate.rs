@@ -168,11 +168,31 @@ fn what_never_was_reads_differently_from_what_cannot_be_reached() {
     assert!(away.stdout.contains("no answer\n\ndanger: "), "{away:#?}");
 }
 
+/// A timing by which no request is slow, however busy the machine is.
+const PATIENT: [&str; 4] = ["--interval", "20s", "--op-timeout", "20s"];
+
+#[test]
+fn a_doctor_that_finds_something_to_look_at_ends_with_1() {
+    let (home, server) = (
+        Home::new(),
+        RedisServer::settings().set("save", &["3600", "1"]).start(),
+    );
+    let url = server.url();
+    let odd = home.run(&[&["doctor", "--store", &url], &PATIENT[..]].concat());
+    assert_eq!(odd.status, 1, "{odd:#?}");
+    assert!(odd.stdout.contains("0 dangerous, 1 to look at"), "{odd:#?}");
+    assert!(
+        odd.stdout
+            .contains("the server keeps snapshots and no append-only file\n  risk  "),
+        "{odd:#?}"
+    );
+}
+
 #[test]
 fn the_doctor_tries_the_rights_finds_the_dangers_and_leaves_nothing_behind() {
     let (home, server) = (Home::new(), RedisServer::settings().durable().start());
     let url = server.url();
-    let doctor = |home: &Home| home.run(&["doctor", "--store", &url]);
+    let doctor = |home: &Home| home.run(&[&["doctor", "--store", &url], &PATIENT[..]].concat());
     let healthy = doctor(&home);
     assert_eq!(healthy.status, 0, "{healthy:#?}");
     assert!(
@@ -223,7 +243,7 @@ fn the_documented_users_lack_nothing_and_the_doctor_names_each_right_that_is_tak
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         server.command(&words);
         let store = format!("redis://{}:pw@127.0.0.1:{}", words[2], server.port());
-        home.run(&["doctor", "--store", &store])
+        home.run(&[&["doctor", "--store", &store], &PATIENT[..]].concat())
     };
     let of_docs = documented_users(include_str!("../../docs/redis.md")).remove(0);
     let of_example = documented_users(include_str!("../../config/production.toml")).remove(0);
