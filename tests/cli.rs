@@ -15,6 +15,8 @@ mod home;
 mod hosts;
 #[path = "cli/input.rs"]
 mod input;
+#[path = "cli/manager.rs"]
+mod manager;
 #[path = "cli/measures.rs"]
 mod measures;
 #[path = "cli/night.rs"]

@@ -12,11 +12,15 @@
 //! else can lead: should the elector and its keeper both have been killed, it ends what the program has
 //! left behind. See `sd_notify(3)` and `systemd.service(5)`.
 
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
 use incumbent::election::{Alarm, clock};
 use incumbent::observe::pause_in_words;
 use incumbent::{Election, ElectionEvent, Happening, Lease};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sd_notify::NotifyState;
 use tokio::sync::{broadcast, watch};
 
@@ -53,7 +57,7 @@ impl Manager {
     /// The configuration is being read again.
     pub(crate) fn reloading(self) {
         match NotifyState::monotonic_usec_now() {
-            Ok(now) => self.tell(&[NotifyState::Reloading, now]),
+            Ok(now) => _ = self.tell(&[NotifyState::Reloading, now]),
             Err(error) => tracing::warn!("the manager cannot be told of the reload: {error}"),
         }
     }
@@ -63,13 +67,21 @@ impl Manager {
         self.tell(&[NotifyState::Ready]);
     }
 
-    fn tell(self, states: &[NotifyState<'_>]) {
+    /// Whether it was told: nobody waits for a manager that does not listen.
+    fn tell(self, states: &[NotifyState<'_>]) -> bool {
         if !self.listens {
-            return;
+            return false;
         }
-        if let Err(error) = sd_notify::notify(states) {
+        let told = has_room().and_then(|room| {
+            if room {
+                sd_notify::notify(states)?;
+            }
+            Ok(room)
+        });
+        if let Err(error) = &told {
             tracing::debug!("the service manager does not hear us: {error}");
         }
+        told.unwrap_or(false)
     }
 
     /// Tells the manager what there is to tell, for as long as the process lives. Returns at once when
@@ -97,6 +109,23 @@ impl Manager {
         .keep_telling()
         .await;
     }
+}
+
+/// Whether the manager takes a message without making us wait for it: it must not cost a leadership that it
+/// stands still.
+fn has_room() -> std::io::Result<bool> {
+    let Some(name) = std::env::var_os("NOTIFY_SOCKET") else {
+        return Ok(false);
+    };
+    let socket = UnixDatagram::unbound()?;
+    match name.as_bytes() {
+        [b'@', name @ ..] => socket.connect_addr(&SocketAddr::from_abstract_name(name)?)?,
+        [b'/', ..] => socket.connect(&name)?,
+        // A socket of a virtual machine's host, which cannot be asked.
+        _ => return Ok(true),
+    }
+    let mut sources = [PollFd::new(&socket, PollFlags::OUT)];
+    Ok(poll(&mut sources, Some(&Timespec::default()))? > 0)
 }
 
 struct Companion {
@@ -232,16 +261,15 @@ impl Companion {
             }
             None => self.leader.clone(),
         };
-        if status != self.told {
-            self.manager.tell(&[NotifyState::Status(&status)]);
+        if status != self.told && self.manager.tell(&[NotifyState::Status(&status)]) {
             self.told = status;
         }
     }
 
     fn tell_draining(&mut self, now: &Activity, interval: Duration) {
         let Some(timeout) = now.draining else { return };
-        if !std::mem::replace(&mut self.stopping, true) {
-            self.manager.tell(&[
+        if !self.stopping {
+            self.stopping = self.manager.tell(&[
                 NotifyState::Stopping,
                 NotifyState::ExtendTimeoutUsec(micros(timeout)),
             ]);

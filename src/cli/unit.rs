@@ -18,25 +18,17 @@ pub(crate) fn unit(arguments: &Unit) -> Result<Exit, Failure> {
         ElectionName::new(&arguments.name).map_err(|error| Failure::new(Exit::Usage, error))?;
     let me = std::env::current_exe()
         .map_err(|error| Failure::new(Exit::Failed, format!("where am I installed? {error}")))?;
-    let mut line = quoted(me.as_os_str())?;
-    line.push_str(" run ");
-    line.push_str(&quoted(OsStr::new(name.as_str()))?);
+    let me = quoted(me.as_os_str())?;
+    let mut election = quoted(OsStr::new(name.as_str()))?;
     for store in &arguments.stores {
-        write!(line, " --store {}", quoted(OsStr::new(store))?).map_err(Failure::internal)?;
+        write!(election, " --store {}", quoted(OsStr::new(store))?).map_err(Failure::internal)?;
     }
-    line.push_str(" --");
-    for word in &arguments.program {
+    let mut line = format!("{me} run {election} --");
+    for (position, word) in arguments.program.iter().enumerate() {
         line.push(' ');
-        line.push_str(&quoted(&absolute(
-            word,
-            arguments.program.first() == Some(word),
-        ))?);
+        line.push_str(&quoted(&absolute(word, position == 0))?);
     }
-    let release = format!(
-        "{} release {} --after-unit",
-        quoted(me.as_os_str())?,
-        quoted(OsStr::new(name.as_str()))?
-    );
+    let release = format!("{me} release {election} --after-unit");
     let text = TEMPLATE
         .replace("@NAME@", &name.as_str().replace('%', "%%"))
         .replace("@RUN@", &line)

@@ -77,19 +77,25 @@ impl Home {
 
     /// Starts the command; it is killed when the test ends.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
-        self.started(arguments, Stdio::null())
+        self.start_with(&[], arguments)
+    }
+
+    /// As [`Home::start`], with variables in its environment.
+    pub(crate) fn start_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Running {
+        self.started(variables, arguments, Stdio::null())
     }
 
     /// As [`Home::start`], with what it prints in a file of this name.
     pub(crate) fn start_printing(&self, name: &str, arguments: &[&str]) -> Running {
         let printed = fs::File::create(self.path(name)).unwrap();
-        self.started(arguments, printed.into())
+        self.started(&[], arguments, printed.into())
     }
 
-    fn started(&self, arguments: &[&str], stdout: Stdio) -> Running {
+    fn started(&self, variables: &[(&str, &str)], arguments: &[&str], stdout: Stdio) -> Running {
         let log = self.path(&format!("log-{}", fastrand::u64(..)));
         let child = self
             .command(arguments)
+            .envs(variables.iter().copied())
             .stdout(stdout)
             .stderr(fs::File::create(&log).unwrap())
             .spawn()
