@@ -313,6 +313,88 @@ fn the_watchdog_ends_an_elector_that_stands_still() {
 }
 
 #[test]
+fn a_printed_unit_runs_and_releases_where_it_was_told_to() {
+    let mut bed = Bed::new(1);
+    bed.start_redis();
+    let witness = Witness::new(&bed.hub());
+    install(bed.host(1), &[]);
+    bed.boot();
+    let host = bed.host(1);
+    host.sh(&format!(
+        "incumbent unit made --store redis://{REDIS}:6379/ -- report > /etc/systemd/system/made.service"
+    ));
+    let verified = host.sh("systemd-analyze verify --man=no made.service 2>&1");
+    assert_eq!(verified, "");
+    host.sh("systemctl daemon-reload && systemctl start made.service");
+    let first = witness.wait_active(SLACK);
+    host.try_sh("systemctl kill -s KILL made.service");
+    witness.first_above(first.token, SLACK);
+    wait_for("the release by ExecStopPost=", SLACK, || {
+        let log = host.sh("journalctl -u made.service --no-pager -o cat");
+        log.contains("released for an elector that died")
+            .then_some(())
+    });
+    witness.assert_no_overlap();
+}
+
+#[test]
+fn a_password_stays_a_credential_and_mistakes_are_not_tried_again() {
+    let mut bed = Bed::new(1);
+    bed.start_redis();
+    let witness = Witness::new(&bed.hub());
+    let stores = [format!("redis://{REDIS}:6379/")];
+    let host = bed.host(1);
+    install(host, &stores);
+    let units = "/etc/systemd/system";
+    host.write(
+        &format!("{units}/incumbent@demo.service.d/30-password.conf"),
+        &shipped("30-password.conf"),
+        0o644,
+    );
+    host.write("/etc/incumbent/demo.password", "hush-hush\n", 0o600);
+    host.write("/etc/incumbent/bad.toml", "intervall = \"1s\"\n", 0o644);
+    let usage = "[Service]\nExecStart=\nExecStart=/usr/bin/incumbent run %i --no-such-flag\n";
+    host.write(
+        &format!("{units}/incumbent@usage.service.d/usage.conf"),
+        usage,
+        0o644,
+    );
+    bed.boot();
+    let host = bed.host(1);
+    host.sh(&format!(
+        "redis-cli -h {REDIS} config set requirepass hush-hush"
+    ));
+    host.sh("systemd-sysusers && systemctl daemon-reload");
+    host.sh(&format!("systemctl start {UNIT}"));
+    let leader = witness.wait_active(SLACK);
+    let seen = host.sh(&format!(
+        "tr '\\0' '\\n' < /proc/{}/environ; ls -A /run/credentials/{UNIT}",
+        leader.pid
+    ));
+    assert!(
+        !seen.contains("hush") && !seen.contains("PASSWORD"),
+        "{seen}"
+    );
+    assert!(seen.contains("password"), "{seen}");
+
+    for (instance, status) in [("bad", 78), ("usage", 64)] {
+        let unit = format!("incumbent@{instance}.service");
+        let (started, _) = host.try_sh(&format!("systemctl start {unit}"));
+        assert!(!started, "{unit} has started");
+        let shown = host.sh(&format!(
+            "systemctl show -p ActiveState,NRestarts,ExecMainStatus {unit}"
+        ));
+        for line in [
+            "ActiveState=failed".to_owned(),
+            "NRestarts=0".to_owned(),
+            format!("ExecMainStatus={status}"),
+        ] {
+            assert!(shown.lines().any(|one| one == line), "{shown}");
+        }
+    }
+}
+
+#[test]
 fn a_quorum_of_three_redis_survives_the_host_of_the_leader() {
     let mut bed = Bed::new(3);
     let witness = Witness::new(&bed.hub());
