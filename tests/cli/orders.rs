@@ -7,7 +7,8 @@ use super::home::{Home, Running, leader, wait_until};
 use super::hosts::children_of;
 use crate::support::redis::RedisServer;
 
-const WINDOW_MS: u64 = 1200;
+/// Who is named has a window to come, and may be late by a second or two on a busy machine.
+const WINDOW_MS: u64 = 4000;
 
 /// Redises, and candidates of these names, the first of which leads.
 struct Fleet {
@@ -50,7 +51,7 @@ impl Fleet {
     /// Starts one more candidate.
     fn add(&mut self, name: &str, program: &str) {
         let mut run = vec!["run", "job", "--id", name, "--interval", "200ms"];
-        run.extend(["--stall-polls", "6", "--stop-grace", "50ms"]);
+        run.extend(["--stall-polls", "20", "--stop-grace", "50ms"]);
         run.extend(self.stores.iter().map(String::as_str));
         run.extend(["--", "sh", "-c", program]);
         self.running.push(self.home.start(&run));
@@ -192,9 +193,9 @@ fn while_paused_a_dead_host_is_replaced_by_nobody_and_after_it_at_once() {
     assert!(listed.stdout.contains("held, paused"), "{listed:#?}");
 
     fleet.lose_the_host_of_the_first();
-    wait_until("the record has stood still for three windows", || {
+    wait_until("the record has stood still for two windows", || {
         let ago = fleet.status()["changed_ago_ms"].as_u64().unwrap();
-        ago > 3 * WINDOW_MS
+        ago > 2 * WINDOW_MS
     });
     assert!(is_led_by(&fleet.status(), "a"));
     assert_eq!(fleet.home.lines("led").len(), 1, "nobody has taken over");
