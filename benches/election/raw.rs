@@ -15,7 +15,14 @@ pub(crate) async fn connect(
     server: &RedisServer,
     pushes: Option<mpsc::UnboundedSender<PushInfo>>,
 ) -> MultiplexedConnection {
-    let info = format!("{}/?protocol=resp3", server.url())
+    connect_to(&server.url(), pushes).await
+}
+
+async fn connect_to(
+    url: &str,
+    pushes: Option<mpsc::UnboundedSender<PushInfo>>,
+) -> MultiplexedConnection {
+    let info = format!("{url}/?protocol=resp3")
         .into_connection_info()
         .expect("an address");
     let tcp = info.tcp_settings().clone().set_nodelay(true);
@@ -32,13 +39,13 @@ pub(crate) async fn connect(
         .expect("a connection")
 }
 
-/// The median of a bare `EVALSHA` that sets a key if it is absent and deletes it the next time.
-pub(crate) async fn evalsha(server: &RedisServer, rounds: usize) -> Duration {
+/// What a bare `EVALSHA` takes that sets a key if it is absent and deletes it the next time.
+pub(crate) async fn evalsha(server: &RedisServer, rounds: u64) -> Vec<Duration> {
     let script = Script::new(
         "if redis.call('SETNX', KEYS[1], ARGV[1]) == 0 then redis.call('DEL', KEYS[1]) end return 1",
     );
     let mut connection = connect(server, None).await;
-    let mut times = Vec::with_capacity(rounds);
+    let mut times = Vec::new();
     for _ in 0..rounds {
         let begin = clock::now();
         let _one: i64 = script
@@ -49,54 +56,105 @@ pub(crate) async fn evalsha(server: &RedisServer, rounds: usize) -> Duration {
             .expect("an answer");
         times.push(clock::now().since(begin));
     }
-    median(times)
+    times
 }
 
-/// The median of a bare `EVALSHA` of the store's own claim: what the server needs for it, and a round
-/// trip.
-pub(crate) async fn claim(server: &RedisServer, rounds: usize) -> Duration {
-    let script = Script::new(concat!(
-        include_str!("../../src/store/redis/scripts/record.lua"),
-        "\n",
-        include_str!("../../src/store/redis/scripts/claim.lua"),
-    ));
-    const KEYS: [&str; 4] = ["{raw}", "{raw}:record", "{raw}:candidates", "{raw}:history"];
-    let mut connection = connect(server, None).await;
-    let mut times = Vec::with_capacity(rounds);
-    for _ in 0..rounds {
-        // The last claim, of this measurement or of one before.
-        let _deleted: i64 = redis::cmd("DEL")
-            .arg(&KEYS)
-            .query_async(&mut connection)
-            .await
-            .expect("an answer");
-        let mut claim = script.prepare_invoke();
-        for key in KEYS {
-            claim.key(key);
-        }
-        for argument in [
-            "id|host|1|0",
-            "id",
-            "1",
-            "1",
+/// A connection that a thread of its own reads and writes, as that of the elections is.
+pub(crate) fn connect_on_another_thread(server: &RedisServer) -> MultiplexedConnection {
+    let (made, connection) = std::sync::mpsc::channel();
+    let (url, runtime) = (server.url(), crate::runtime());
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            made.send(connect_to(&url, None).await)
+                .expect("it is waited for");
+            std::future::pending::<()>().await;
+        });
+    });
+    connection.recv().expect("a connection")
+}
+
+/// The scripts of the store, as it puts them together.
+macro_rules! script {
+    ($file:literal) => {
+        Script::new(concat!(
+            include_str!("../../src/store/redis/scripts/record.lua"),
+            "\n",
+            include_str!("../../src/store/redis/scripts/changes.lua"),
+            "\n",
+            include_str!(concat!("../../src/store/redis/scripts/", $file)),
+        ))
+    };
+}
+
+/// What bare `EVALSHA`s of the store's own claim and release take, with the arguments of an election that
+/// is won and given up again and again: what the server needs for each, and a round trip.
+pub(crate) async fn claim_and_release(
+    mut connection: MultiplexedConnection,
+    rounds: u64,
+    times: &mut Pair,
+) {
+    const KEYS: [&str; 4] = ["raw", "{raw}:record", "{raw}:candidates", "{raw}:history"];
+    const ID: &str = "host:12345:0123456789abcdef";
+    const WHO: &str = "host:12345:0123456789abcdef|host|12345|0.1.0|\
+                       1000000000/5/1000000000/1000000000/5000000000";
+    const FIRST: u64 = 1_763_715_600_000;
+    let (claim, release) = (script!("claim.lua"), script!("release.lua"));
+    let _deleted: i64 = redis::cmd("DEL")
+        .arg(&KEYS)
+        .query_async(&mut connection)
+        .await
+        .expect("an answer");
+    let mut expected = ["absent".to_owned(), "0".to_owned(), "0".to_owned()];
+    for term in FIRST..=FIRST + rounds {
+        let number = term.to_string();
+        let [shape, before, beat] = &expected;
+        let claimed = [
+            WHO,
+            ID,
+            &number,
+            &number,
             "5000000000",
             "0",
-            "absent",
-            "0",
-            "0",
+            shape,
+            before,
+            beat,
             "",
-        ] {
-            claim.arg(argument);
+        ];
+        let released = [WHO, ID, &number, "{raw}:events"];
+        let mut took = Vec::new();
+        for (script, arguments) in [(&claim, &claimed[..]), (&release, &released[..])] {
+            let mut call = script.prepare_invoke();
+            KEYS.iter().for_each(|key| {
+                call.key(key);
+            });
+            arguments.iter().for_each(|argument| {
+                call.arg(argument);
+            });
+            let begin = clock::now();
+            let answer: redis::Value = call.invoke_async(&mut connection).await.expect("an answer");
+            took.push(clock::now().since(begin));
+            let granted =
+                matches!(&answer, redis::Value::Array(items) if items[0] == redis::Value::Int(1));
+            assert!(granted, "{answer:?}");
         }
-        let begin = clock::now();
-        let answer: redis::Value = claim
-            .invoke_async(&mut connection)
-            .await
-            .expect("an answer");
-        times.push(clock::now().since(begin));
-        let granted =
-            matches!(&answer, redis::Value::Array(items) if items[0] == redis::Value::Int(1));
-        assert!(granted, "{answer:?}");
+        // The first claim is of an absent record, and teaches the server its script.
+        if term > FIRST {
+            times.wins.push(took[0]);
+            times.ends.push(took[1]);
+        }
+        expected = ["vacant".to_owned(), number.clone(), number];
     }
-    median(times)
+}
+
+/// How long winning took, and giving up.
+#[derive(Default)]
+pub(crate) struct Pair {
+    pub(crate) wins: Vec<Duration>,
+    pub(crate) ends: Vec<Duration>,
+}
+
+impl Pair {
+    pub(crate) fn medians(self) -> [Duration; 2] {
+        [median(self.wins), median(self.ends)]
+    }
 }

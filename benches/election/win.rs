@@ -1,48 +1,89 @@
 //! Winning a vacant election, and resigning: one round trip each.
 
+use std::time::Duration;
+
 use incumbent::Election;
 use incumbent::election::clock;
 use incumbent::protocol::{Beat, CandidateId, Claim, Identity, Request, Verdict};
 use incumbent::store::{self, Store, StoreOptions};
 
-use crate::raw;
+use crate::raw::{self, Pair};
 use crate::report::{heading, median, ratio, time};
 use crate::support::redis::RedisServer;
 
-const ROUNDS: usize = 3000;
+/// The floors and what is measured take turns, so many times, so many rounds each.
+const TURNS: usize = 30;
+const ROUNDS: u64 = 100;
 
 pub(crate) fn run() {
     heading("winning a vacant election on Redis, and resigning");
     let server = RedisServer::start();
-    let runtime = crate::runtime();
-    let least = runtime.block_on(raw::evalsha(&server, ROUNDS));
-    time("an EVALSHA that does next to nothing", least);
-    let floor = runtime.block_on(raw::claim(&server, ROUNDS));
-    time("floor: EVALSHA of the claim through the same client", floor);
-    runtime.block_on(async {
-        let options = StoreOptions::default();
-        let address = server.address();
-        let store = store::open(&address, &options).expect("a store");
-        let (claim, release) = operations(store.as_ref()).await;
-        ratio("the store alone: claim", claim, floor, 1.3);
-        ratio("the store alone: release", release, floor, 1.3);
+    let mut nothing = Vec::new();
+    let (mut bare, mut handed_over) = (Pair::default(), Pair::default());
+    let (mut store, mut library) = (Pair::default(), Pair::default());
+    crate::runtime().block_on(async {
+        let elsewhere = raw::connect_on_another_thread(&server);
+        // Options that differ keep its connection apart from that of the elections, on this thread.
+        let options = StoreOptions {
+            username: Some("default".to_owned()),
+            password: Some("unused".into()),
+            ..StoreOptions::default()
+        };
+        let opened = store::open(&server.address(), &options).expect("a store");
+        let election = Election::builder("win")
+            .store(&server.url())
+            .build()
+            .expect("a configuration");
+        // The first leadership on a new Redis waits out a window.
+        let first = election.campaign().await.expect("a leadership");
+        first.resign().await;
+        for _ in 0..TURNS {
+            nothing.extend(raw::evalsha(&server, ROUNDS).await);
+            let here = raw::connect(&server, None).await;
+            raw::claim_and_release(here, ROUNDS, &mut bare).await;
+            operations(opened.as_ref(), &mut store).await;
+            raw::claim_and_release(elsewhere.clone(), ROUNDS, &mut handed_over).await;
+            elections(&election, &mut library).await;
+        }
     });
-    let (win, resign) = runtime.block_on(elections(&server));
-    ratio("campaign() beside that EVALSHA", win, least, 1.3);
-    ratio("resign() beside that EVALSHA", resign, least, 1.3);
-    ratio("campaign() to the leadership", win, floor, 1.3);
-    ratio("resign() to its end", resign, floor, 1.3);
-    let floor = runtime.block_on(raw::claim(&server, ROUNDS));
-    time("floor, measured again", floor);
+    time("an EVALSHA that does next to nothing", median(nothing));
+    let [claim, release] = bare.medians();
+    time("floor: a bare EVALSHA of the claim", claim);
+    time("floor: a bare EVALSHA of the release", release);
+    let [claimed, released] = store.medians();
+    ratio(
+        "the store's claim, on the thread of the caller",
+        claimed,
+        claim,
+        1.3,
+    );
+    ratio(
+        "the store's release, on the thread of the caller",
+        released,
+        release,
+        1.3,
+    );
+    // What leads beats on a thread of its own, and whoever asks it for something is on another.
+    let [claim, release] = handed_over.medians();
+    time(
+        "floor: the claim over a connection of another thread",
+        claim,
+    );
+    time(
+        "floor: the release over a connection of another thread",
+        release,
+    );
+    let [won, resigned] = library.medians();
+    ratio("campaign() to the leadership", won, claim, 1.3);
+    ratio("resign() to its end", resigned, release, 1.3);
 }
 
-async fn operations(store: &dyn Store) -> (std::time::Duration, std::time::Duration) {
+async fn operations(store: &dyn Store, times: &mut Pair) {
     let election = "store".parse().expect("a name");
     let id = CandidateId::new("bench").expect("an id");
     let who = Identity::new(id.clone(), "host", 1, "0").expect("an identity");
     let observed = store.execute(&election, &who, &Request::Observe).await;
     let mut record = observed.expect("an answer").record;
-    let (mut claims, mut releases) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let term = incumbent::protocol::Term::new(record.floor.get() + 1).expect("a term");
         let claim = Request::Claim(Claim {
@@ -51,13 +92,13 @@ async fn operations(store: &dyn Store) -> (std::time::Duration, std::time::Durat
             expected: record.mark(),
             join: false,
             after: Beat::default(),
-            window: std::time::Duration::from_secs(5),
+            window: Duration::from_secs(5),
         });
         let release = Request::Release {
             holder: id.clone(),
             term,
         };
-        for (request, times) in [(claim, &mut claims), (release, &mut releases)] {
+        for (request, times) in [(claim, &mut times.wins), (release, &mut times.ends)] {
             let begin = clock::now();
             let reply = store
                 .execute(&election, &who, &request)
@@ -68,25 +109,15 @@ async fn operations(store: &dyn Store) -> (std::time::Duration, std::time::Durat
             record = reply.record;
         }
     }
-    (median(claims), median(releases))
 }
 
-async fn elections(server: &RedisServer) -> (std::time::Duration, std::time::Duration) {
-    let election = Election::builder("win")
-        .store(&server.url())
-        .build()
-        .expect("a configuration");
-    // The first leadership on a new Redis waits out a window.
-    let first = election.campaign().await.expect("a leadership");
-    first.resign().await;
-    let (mut wins, mut resignations) = (Vec::new(), Vec::new());
+async fn elections(election: &Election, times: &mut Pair) {
     for _ in 0..ROUNDS {
         let begin = clock::now();
         let leadership = election.campaign().await.expect("a leadership");
-        wins.push(clock::now().since(begin));
+        times.wins.push(clock::now().since(begin));
         let begin = clock::now();
         leadership.resign().await;
-        resignations.push(clock::now().since(begin));
+        times.ends.push(clock::now().since(begin));
     }
-    (median(wins), median(resignations))
 }
