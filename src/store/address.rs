@@ -152,6 +152,7 @@ pub(super) enum Deployment {
     Sentinel {
         sentinels: Vec<Endpoint>,
         service: String,
+        login: SentinelLogin,
     },
     Cluster(Vec<Endpoint>),
 }
@@ -170,6 +171,13 @@ pub(super) struct TlsFiles {
     pub(super) ca: Option<PathBuf>,
     /// The client's certificate and its key.
     pub(super) client: Option<(PathBuf, PathBuf)>,
+}
+
+/// As whom the sentinels are spoken to, which is apart from the servers they watch.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) struct SentinelLogin {
+    pub(super) username: Option<String>,
+    pub(super) password_file: Option<PathBuf>,
 }
 
 /// As whom a server is spoken to.
@@ -196,7 +204,7 @@ pub(super) fn same_secret(one: &Option<SecretString>, other: &Option<SecretStrin
 /// The characters that end a user name or a service in an address.
 const SPECIAL: &[char] = &['/', '?', '#', '@', ':', '%'];
 
-/// Writes the address without its password and its TLS files. What it writes parses again.
+/// Writes the address without its password, its TLS files and the login of its sentinels. What it writes parses again.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -229,7 +237,9 @@ impl fmt::Display for RedisPlace {
             Deployment::Unix(path) => {
                 f.write_str(&parse::encoded(&path.to_string_lossy(), &['?', '%']))?;
             }
-            Deployment::Sentinel { sentinels, service } => {
+            Deployment::Sentinel {
+                sentinels, service, ..
+            } => {
                 list(f, sentinels)?;
                 write!(f, "/{}", parse::encoded(service, SPECIAL))?;
             }

@@ -104,6 +104,74 @@ async fn a_sentinel_deployment_is_followed_to_its_new_master() {
     assert!(error.to_string().contains("other"), "{error}");
 }
 
+/// Sentinels that ask for a password are asked, and listened to, with theirs: the servers have another.
+#[tokio::test]
+async fn sentinels_with_a_password_of_their_own_are_asked_and_listened_to() {
+    let master = RedisServer::settings().password("of-the-servers").start();
+    let sentinel = RedisServer::settings()
+        .sentinel("main", &master)
+        .set("sentinel", &["auth-pass", "main", "of-the-servers"])
+        .password("of-the-sentinels")
+        .start();
+    until("the sentinel knows the master", async || {
+        sentinel.info("master0").contains("status=ok")
+    })
+    .await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let address = |query: &str| -> StoreAddress {
+        let port = sentinel.port();
+        format!("redis+sentinel://:of-the-servers@127.0.0.1:{port}/main{query}")
+            .parse()
+            .unwrap()
+    };
+
+    let right = file("right", "of-the-sentinels\n");
+    for username in ["", "sentinel-username=default&"] {
+        let query = format!("?{username}sentinel-password-file={}", right.display());
+        let address = address(&query);
+        let label = format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port());
+        assert_eq!(address.to_string(), label);
+        let a = Election::new(&address, username.get(..1).unwrap_or("a"));
+        let _wake_ups = a.store.wake_ups(&a.name);
+        a.observe().await.unwrap();
+    }
+    until("the sentinel is listened to", async || {
+        sentinel
+            .text(&["CLIENT", "LIST", "TYPE", "pubsub"])
+            .contains(" sub=1 ")
+    })
+    .await;
+
+    let wrong = file("wrong", "of-the-servers");
+    for query in [
+        String::new(),
+        format!("?sentinel-password-file={}", wrong.display()),
+    ] {
+        let error = Election::new(&address(&query), "a").observe().await;
+        let error = error.unwrap_err();
+        assert!(matches!(error, StoreError::Denied { .. }), "{error:?}");
+        assert!(error.to_string().contains("a sentinel"), "{error}");
+        assert!(!error.to_string().contains("of-the"), "{error}");
+    }
+
+    for (path, reason) in [
+        (file("empty", "\n"), "it is empty"),
+        (file("long", &"x".repeat(5000)), "more than 4096 bytes"),
+        (directory.path().join("missing"), "No such file"),
+    ] {
+        let query = format!("?sentinel-password-file={}", path.display());
+        let error = store::open(&address(&query), &options());
+        let error = error.err().expect("it is refused").to_string();
+        assert!(error.contains("password file of the sentinels"), "{error}");
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_cluster_keeps_each_election_on_one_of_its_nodes() {
     let nodes = cluster().await;
@@ -283,10 +351,7 @@ async fn tls_is_spoken_with_a_private_authority_and_a_client_certificate() {
     ] {
         let address: StoreAddress = format!("rediss://localhost?{query}").parse().unwrap();
         let error = store::open(&address, &options()).err().unwrap();
-        assert!(
-            matches!(error, InvalidAddress::Certificate { .. }),
-            "{error}"
-        );
+        assert!(matches!(error, InvalidAddress::File { .. }), "{error}");
         assert!(error.to_string().contains(what), "{error}");
     }
 }

@@ -100,9 +100,9 @@ pub enum InvalidAddress {
         /// Which part.
         part: &'static str,
     },
-    /// A certificate or key cannot be used.
+    /// A file that the address names cannot be used.
     #[error("the {what} {path:?} cannot be used: {reason}")]
-    Certificate {
+    File {
         /// Which one.
         what: &'static str,
         /// The file.

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
-use super::{Credentials, Deployment, Endpoint, InvalidAddress, Place, RedisPlace, TlsFiles};
+use super::{
+    Credentials, Deployment, Endpoint, InvalidAddress, Place, RedisPlace, SentinelLogin, TlsFiles,
+};
 
 const REDIS_PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
@@ -99,7 +101,17 @@ fn unix(rest: &str) -> Result<RedisPlace, InvalidAddress> {
 fn sentinel(rest: &str) -> Result<RedisPlace, InvalidAddress> {
     built("redis+sentinel://", "sentinel", cfg!(feature = "sentinel"))?;
     let parts = Parts::of("redis+sentinel", rest)?;
-    no_parameters("redis+sentinel", parts.query)?;
+    let known = "sentinel-username=NAME and sentinel-password-file=FILE";
+    let names = ["sentinel-username", "sentinel-password-file"];
+    let [username, password_file] = parameters("redis+sentinel", known, names, parts.query)?;
+    if username.is_some() && password_file.is_none() {
+        return Err(InvalidAddress::Parameter {
+            name: "sentinel-username".to_owned(),
+            problem: "needs sentinel-password-file beside it",
+            scheme: "redis+sentinel",
+            known,
+        });
+    }
     let sentinels = endpoints("redis+sentinel", parts.hosts, SENTINEL_PORT)?;
     let path = parts.path.strip_prefix('/').unwrap_or_default();
     let (service, rest) = match path.find('/') {
@@ -113,6 +125,10 @@ fn sentinel(rest: &str) -> Result<RedisPlace, InvalidAddress> {
         deployment: Deployment::Sentinel {
             sentinels,
             service: decoded("service", service)?,
+            login: SentinelLogin {
+                username,
+                password_file: password_file.map(PathBuf::from),
+            },
         },
         database: database(rest)?,
         credentials: parts.credentials,

@@ -64,6 +64,11 @@ fn what_is_shown_is_the_whole_address_but_the_password_and_parses_again() {
             "redis+sentinel://app:secret@s1,s2:7,[::1]/main/2",
             "redis+sentinel://app@s1:26379,s2:7,[::1]:26379/main/2",
         ),
+        #[cfg(feature = "sentinel")]
+        (
+            "redis+sentinel://s1/main?sentinel-username=me&sentinel-password-file=/run/p",
+            "redis+sentinel://s1:26379/main",
+        ),
         #[cfg(feature = "cluster")]
         (
             "redis+cluster://:secret@n1,n2:7",
@@ -158,6 +163,16 @@ fn the_part_that_is_wrong_is_named() {
         ("redis+sentinel://s1,/main", "host is missing"),
         #[cfg(feature = "sentinel")]
         ("redis+sentinel://s1:x/main", "port of s1"),
+        #[cfg(feature = "sentinel")]
+        (
+            "redis+sentinel://s1/main?sentinel-username=me",
+            "\"sentinel-username\" needs sentinel-password-file beside it",
+        ),
+        #[cfg(feature = "sentinel")]
+        (
+            "redis+sentinel://s1/main?sentinel-password=x",
+            "redis+sentinel takes sentinel-username=NAME and sentinel-password-file=FILE",
+        ),
         #[cfg(feature = "cluster")]
         ("redis+cluster://n1/1", "only one that a cluster has"),
     ] {

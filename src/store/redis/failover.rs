@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::join_all;
-use redis::{Client, ConnectionAddr, IntoConnectionInfo, Msg, RedisResult};
+use redis::{Client, ConnectionAddr, Msg, RedisResult};
 
 use super::pause::Pauses;
-use super::topology::tcp_settings;
+use super::sentinel::Sentinels;
 
 /// How long connecting to a sentinel may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -19,36 +19,34 @@ const CHANNEL: &str = "+switch-master";
 
 /// Calls `switched` whenever a sentinel names a new master for `service`. Every sentinel counts, for one
 /// that has not heard yet still leads to the old master.
-pub(super) async fn watch(
-    sentinels: Vec<ConnectionAddr>,
-    service: String,
-    switched: impl Fn() + Send + Sync,
-) {
+pub(super) async fn watch(sentinels: Sentinels, switched: impl Fn() + Send + Sync) {
     let hear = |message: &[u8]| {
-        if is_about(message, &service) {
-            tracing::debug!(%service, "a sentinel names a new master");
+        if is_about(message, &sentinels.service) {
+            tracing::debug!(service = sentinels.service, "a sentinel names a new master");
             switched();
         }
     };
-    join_all(sentinels.iter().map(|sentinel| listen(sentinel, &hear))).await;
+    let each = sentinels.addresses.iter();
+    join_all(each.map(|sentinel| listen(&sentinels, sentinel, &hear))).await;
 }
 
-async fn listen(sentinel: &ConnectionAddr, hear: &(impl Fn(&[u8]) + Sync)) {
+async fn listen(sentinels: &Sentinels, sentinel: &ConnectionAddr, hear: &(impl Fn(&[u8]) + Sync)) {
     let mut pauses = Pauses::new();
     loop {
         let heard = |message: Msg| hear(message.get_payload_bytes());
-        if let Err(error) = listen_once(sentinel, heard).await {
+        if let Err(error) = listen_once(sentinels, sentinel, heard).await {
             tracing::debug!(%sentinel, %error, "a sentinel is not listened to for now");
         }
         pauses.wait().await;
     }
 }
 
-async fn listen_once(sentinel: &ConnectionAddr, heard: impl Fn(Msg)) -> RedisResult<()> {
-    let info = sentinel
-        .clone()
-        .into_connection_info()?
-        .set_tcp_settings(tcp_settings());
+async fn listen_once(
+    sentinels: &Sentinels,
+    sentinel: &ConnectionAddr,
+    heard: impl Fn(Msg),
+) -> RedisResult<()> {
+    let info = sentinels.connection_info(sentinel)?;
     let connecting = async {
         let mut connection = Client::open(info)?.get_async_pubsub().await?;
         connection.subscribe(CHANNEL).await?;

@@ -28,6 +28,8 @@ mod people;
 mod reply;
 mod scan;
 mod script;
+#[cfg(feature = "sentinel")]
+mod sentinel;
 mod subscription;
 mod task;
 #[cfg(feature = "tls")]
@@ -105,9 +107,9 @@ impl Server {
         self.subscription.keep_running();
         #[cfg(feature = "sentinel")]
         self.failovers.keep_running(|| {
-            let (sentinels, service) = self.topology.sentinels()?;
+            let sentinels = self.topology.sentinels()?.clone();
             let (link, subscription) = (Arc::clone(&self.link), Arc::clone(&self.subscription));
-            Some(failover::watch(sentinels, service, move || {
+            Some(failover::watch(sentinels, move || {
                 link.move_on();
                 subscription.move_on();
             }))

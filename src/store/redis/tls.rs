@@ -37,7 +37,7 @@ pub(super) fn address(
     };
     match Client::build_with_tls(address, certificates) {
         Ok(client) => Ok(client.get_connection_info().addr().clone()),
-        Err(error) => Err(InvalidAddress::Certificate {
+        Err(error) => Err(InvalidAddress::File {
             what: "certificate",
             path: named(files),
             reason: error.to_string(),
@@ -50,7 +50,7 @@ fn chain(what: &'static str, path: &Path) -> Result<Vec<u8>, InvalidAddress> {
     let bytes = read(what, path)?;
     match CertificateDer::pem_slice_iter(&bytes).next() {
         Some(Ok(_)) => Ok(bytes),
-        Some(Err(_)) | None => Err(InvalidAddress::Certificate {
+        Some(Err(_)) | None => Err(InvalidAddress::File {
             what,
             path: path.display().to_string(),
             reason: "it holds no certificate in PEM form".to_owned(),
@@ -59,7 +59,7 @@ fn chain(what: &'static str, path: &Path) -> Result<Vec<u8>, InvalidAddress> {
 }
 
 fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, InvalidAddress> {
-    std::fs::read(path).map_err(|error| InvalidAddress::Certificate {
+    std::fs::read(path).map_err(|error| InvalidAddress::File {
         what,
         path: path.display().to_string(),
         reason: error.to_string(),

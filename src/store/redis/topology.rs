@@ -10,6 +10,8 @@ use secrecy::ExposeSecret;
 
 use super::connection::{Connection, PushSender};
 use super::script;
+#[cfg(feature = "sentinel")]
+use super::sentinel::{self, Sentinels};
 use crate::store::address::{Deployment, Endpoint, InvalidAddress, RedisPlace};
 
 /// Where the server of a store is, and how it wants to be spoken to.
@@ -21,10 +23,7 @@ pub(super) struct Topology {
 enum Route {
     Server(ConnectionAddr),
     #[cfg(feature = "sentinel")]
-    Sentinel {
-        sentinels: Vec<ConnectionAddr>,
-        service: String,
-    },
+    Sentinel(Sentinels),
     #[cfg(feature = "cluster")]
     Cluster(Vec<ConnectionAddr>),
 }
@@ -54,19 +53,20 @@ impl Topology {
             settings = settings.set_password(password.expose_secret());
         }
         let route = match &place.deployment {
-            Deployment::Direct(endpoint) => Route::Server(tcp(endpoint)),
+            Deployment::Direct(endpoint) => Route::Server(address(endpoint)),
             Deployment::Unix(path) => Route::Server(ConnectionAddr::Unix(path.clone())),
             #[cfg(feature = "tls")]
             Deployment::Tls(endpoint, files) => {
                 Route::Server(super::tls::address(endpoint, files)?)
             }
             #[cfg(feature = "sentinel")]
-            Deployment::Sentinel { sentinels, service } => Route::Sentinel {
-                sentinels: sentinels.iter().map(tcp).collect(),
-                service: service.clone(),
-            },
+            Deployment::Sentinel {
+                sentinels,
+                service,
+                login,
+            } => Route::Sentinel(Sentinels::open(sentinels, service, login)?),
             #[cfg(feature = "cluster")]
-            Deployment::Cluster(nodes) => Route::Cluster(nodes.iter().map(tcp).collect()),
+            Deployment::Cluster(nodes) => Route::Cluster(nodes.iter().map(address).collect()),
             #[cfg(not(feature = "tls"))]
             Deployment::Tls(..) => return Err(lacking("rediss://", "tls")),
             #[cfg(not(feature = "sentinel"))]
@@ -77,11 +77,11 @@ impl Topology {
         Ok(Self { route, settings })
     }
 
-    /// The sentinels that know the master, and the service they know it by.
+    /// The sentinels that know the master.
     #[cfg(feature = "sentinel")]
-    pub(super) fn sentinels(&self) -> Option<(Vec<ConnectionAddr>, String)> {
+    pub(super) const fn sentinels(&self) -> Option<&Sentinels> {
         match &self.route {
-            Route::Sentinel { sentinels, service } => Some((sentinels.clone(), service.clone())),
+            Route::Sentinel(sentinels) => Some(sentinels),
             Route::Server(_) => None,
             #[cfg(feature = "cluster")]
             Route::Cluster(_) => None,
@@ -104,10 +104,7 @@ impl Topology {
         match &self.route {
             Route::Server(address) => self.server(address, PushSender::new(|_| {})).await,
             #[cfg(feature = "sentinel")]
-            Route::Sentinel { sentinels, service } => {
-                let push = PushSender::new(|_| {});
-                self.master(sentinels, service, push).await
-            }
+            Route::Sentinel(sentinels) => self.master(sentinels, PushSender::new(|_| {})).await,
             #[cfg(feature = "cluster")]
             Route::Cluster(nodes) => self.cluster(nodes).await,
         }
@@ -124,7 +121,7 @@ impl Topology {
         match &self.route {
             Route::Server(address) => self.server(address, push).await,
             #[cfg(feature = "sentinel")]
-            Route::Sentinel { sentinels, service } => self.master(sentinels, service, push).await,
+            Route::Sentinel(sentinels) => self.master(sentinels, push).await,
             #[cfg(feature = "cluster")]
             Route::Cluster(nodes) => {
                 let next = usize::try_from(attempt).unwrap_or_default() % nodes.len();
@@ -147,34 +144,14 @@ impl Topology {
     }
 
     #[cfg(feature = "sentinel")]
-    async fn master(
-        &self,
-        sentinels: &[ConnectionAddr],
-        service: &str,
-        push: PushSender,
-    ) -> RedisResult<Connection> {
-        use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
-
-        let mut builder = SentinelClientBuilder::new(
-            sentinels.iter().cloned(),
-            service,
-            SentinelServerType::Master,
-        )?
-        .set_client_to_redis_protocol(ProtocolVersion::RESP3)
-        .set_client_to_redis_db(self.settings.db())
-        .set_client_to_redis_tcp_settings(tcp_settings())
-        .set_client_to_sentinel_tcp_settings(tcp_settings());
-        if let Some(username) = self.settings.username() {
-            builder = builder.set_client_to_redis_username(username);
-        }
-        if let Some(password) = self.settings.password() {
-            builder = builder.set_client_to_redis_password(password);
-        }
+    async fn master(&self, sentinels: &Sentinels, push: PushSender) -> RedisResult<Connection> {
         let alive = push.alive();
-        let wire = builder
+        let wire = sentinels
+            .builder(&self.settings, tcp_settings())?
             .build()?
             .get_async_connection_with_config(&push.into_config(PIPELINE))
-            .await?;
+            .await
+            .map_err(sentinel::named)?;
         Ok(Connection::to_server(wire, alive))
     }
 
@@ -218,7 +195,7 @@ const fn lacking(scheme: &'static str, feature: &'static str) -> InvalidAddress 
     InvalidAddress::Feature { scheme, feature }
 }
 
-fn tcp(endpoint: &Endpoint) -> ConnectionAddr {
+pub(super) fn address(endpoint: &Endpoint) -> ConnectionAddr {
     ConnectionAddr::Tcp(endpoint.host.clone(), endpoint.port)
 }
 
