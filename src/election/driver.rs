@@ -77,6 +77,8 @@ struct Answer {
     result: Result<Reply, StoreError>,
     /// How long it took, of a heartbeat.
     beat: Option<Duration>,
+    /// Whether it was asked to release.
+    releases: bool,
 }
 
 type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -206,7 +208,9 @@ impl Driver {
         timer.set(step.wake_at.min(look_at));
     }
 
-    fn ask(&self, outgoing: Outgoing) {
+    fn ask(&mut self, outgoing: Outgoing) {
+        let notes_us = matches!(outgoing.request, Request::Observe | Request::Beat { .. });
+        self.links[outgoing.store.get()].lists_us |= notes_us;
         let shared = Arc::clone(&self.shared);
         let identity = Arc::clone(&self.identity);
         self.answers.push(Box::pin(async move {
@@ -222,6 +226,7 @@ impl Driver {
                 changes: !matches!(outgoing.request, Request::Observe),
                 result,
                 beat: sent.map(|sent| clock::now().since(sent)),
+                releases: matches!(outgoing.request, Request::Release { .. }),
             }
         }));
     }
@@ -233,11 +238,18 @@ impl Driver {
             id,
             changes,
             result,
+            releases,
             ..
         } = answer;
         let now = clock::now();
         let label: Arc<str> = self.shared.stores[store.get()].label().into();
-        let told = self.links[store.get()].heard(now, changes, &result);
+        let link = &mut self.links[store.get()];
+        // A release takes us out of the list by itself.
+        let released = result
+            .as_ref()
+            .is_ok_and(|reply| reply.verdict == Verdict::Granted);
+        link.lists_us &= !(releases && released);
+        let told = link.heard(now, changes, &result);
         let told = told.map(|news| match news {
             News::Down(error) => Happening::StoreDown {
                 store: label,
@@ -524,17 +536,25 @@ impl Driver {
         self.shared.counters.campaign_over();
         self.standing.send_replace(Standing::Over);
         let Self {
-            shared, identity, ..
+            shared,
+            identity,
+            links,
+            ..
         } = self;
-        withdraw(&shared, &identity).await;
+        withdraw(&shared, &identity, &links).await;
         shared.candidacies.send_modify(|count| *count -= 1);
     }
 }
 
-/// Has the stores not list a candidate any more. That is for people, so nobody waits for it for long: a
+/// Has the stores that still list a candidate do so no more. That is for people, so nobody waits for it for long: a
 /// store forgets by itself who is not seen.
-async fn withdraw(shared: &Shared, identity: &Identity) {
-    let told = shared.stores.iter().map(async |store| {
+async fn withdraw(shared: &Shared, identity: &Identity, links: &[Link]) {
+    let stores = shared.stores.iter().zip(links);
+    let listing: Vec<_> = stores.filter(|(_, link)| link.lists_us).collect();
+    if listing.is_empty() {
+        return;
+    }
+    let told = listing.into_iter().map(async |(store, _)| {
         if let Err(error) = store.withdraw(&shared.name, identity).await {
             tracing::debug!(%error, "a candidate that is gone stays listed for a while");
         }

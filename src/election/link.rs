@@ -17,6 +17,8 @@ pub(super) struct Link {
     error: Option<Arc<StoreError>>,
     /// Why it refused the last change. A look that succeeds tells nothing of that.
     unwritable: Option<Arc<StoreError>>,
+    /// Whether it may list us among the candidates.
+    pub(super) lists_us: bool,
 }
 
 /// A change of what is known.
