@@ -77,6 +77,10 @@ fn text(view: &ElectionView, election: &document::Status) -> String {
         }
         text.push('\n');
         text.push_str(&indented(&stores(election)));
+        let troubles = troubles(election);
+        if !troubles.is_empty() {
+            text.push_str(&format!("\n{troubles}"));
+        }
     }
     text
 }
@@ -130,7 +134,6 @@ fn candidates(election: &document::Status) -> String {
 
 fn stores(election: &document::Status) -> String {
     let rows = election.stores.iter().map(|store| {
-        let said = store.error.clone().or_else(|| store.holder.clone());
         let row = [
             store.store.clone(),
             store.state.to_owned(),
@@ -140,7 +143,7 @@ fn stores(election: &document::Status) -> String {
                 .changed_ago_ms
                 .map(|ago| format!("{} ago", ms(ago)))
                 .unwrap_or_default(),
-            said.unwrap_or_default(),
+            store.holder.clone().unwrap_or_default(),
         ];
         (report::store_tone(store), row)
     });
@@ -148,6 +151,16 @@ fn stores(election: &document::Status) -> String {
         ["STORE", "STATE", "TERM", "BEAT", "CHANGED", "HOLDER"],
         rows.collect(),
     )
+}
+
+/// Why stores did not tell, for which a table has no room.
+fn troubles(election: &document::Status) -> String {
+    let stores = election.stores.iter();
+    let lines = stores.filter_map(|store| {
+        let line = format!("{}: {}", store.state, one_line(store.error.as_deref()?));
+        Some(format!("{}\n", Tone::Bad.paint(&line)))
+    });
+    lines.collect()
 }
 
 fn since(at_ms: Option<u64>, ago_ms: Option<u64>) -> Option<String> {

@@ -192,6 +192,9 @@ fn of_three_stores_one_may_be_down_and_is_named() {
         .find(|line| line.contains(&urls[1]))
         .unwrap();
     assert!(down.contains("unreachable"), "{down}");
+    assert!(!down.contains("not reachable"), "{down}");
+    let why = format!("unreachable: {} is not reachable", urls[1]);
+    assert!(ended.stdout.contains(&why), "{ended:#?}");
     let json = home.run(&[&status[..], &["-o", "json"]].concat()).json();
     let states: Vec<&Value> = (0..3).map(|n| &json["stores"][n]["state"]).collect();
     assert_eq!(states, ["held", "unreachable", "held"]);
