@@ -143,7 +143,7 @@ fn probation_is_counted_from_the_arrival_of_the_last_grant() {
     stage.tick(0);
     stage.answer_all(0);
     let claims = std::mem::take(&mut stage.sent);
-    for (sent, arrives) in claims.iter().zip([100, 700]) {
+    for (sent, arrives) in claims.iter().zip([100, 400, 700]) {
         stage.answer(arrives, sent);
     }
     let until = at(700) + Duration::from_secs(5);
@@ -175,11 +175,7 @@ fn probation_ends_with_heartbeats_that_were_sent_after_it_by_a_majority() {
         "none was sent after the end"
     );
     let after = std::mem::take(&mut stage.sent);
-    assert_eq!(
-        after.len(),
-        2,
-        "two stores were a majority, and were claimed"
-    );
+    assert_eq!(after.len(), 3, "all three were claimed");
     stage.answer(5_310, &after[0]);
     assert_eq!(
         stage.candidate.role(),
@@ -335,12 +331,56 @@ fn a_release_that_is_heard_late_does_not_set_the_clock_back() {
     assert_eq!(term.get(), EPOCH_MS + 900);
 }
 
+/// A successor hears of the releases one after the other. If two of them are not proof enough, it waits for
+/// the third, which spares everybody a probation, but not for long.
+#[test]
+fn it_waits_a_moment_for_the_store_that_spares_a_probation_and_no_longer() {
+    for told in [true, false] {
+        let mut stage = Stage::new(3);
+        for store in 0..3 {
+            stage.held_by_another(store);
+            // It was joined later than the others, and is not proven yet.
+            stage.records[store].unproven = store == 2;
+        }
+        stage.pass(0, 0);
+        let mut wake = |stage: &mut Stage, ms, store: usize| {
+            stage.records[store].occupancy = Occupancy::Vacant;
+            let woken = Input::Woken {
+                store: StoreIndex(u8::try_from(store).expect("three stores")),
+                record: stage.records[store].clone(),
+                clock: WallMillis::new(EPOCH_MS).expect("a clock"),
+                called: None,
+            };
+            stage.input(ms, woken);
+        };
+        wake(&mut stage, 10, 0);
+        wake(&mut stage, 11, 2);
+        assert!(stage.sent.is_empty(), "{:?}", stage.sent);
+        if told {
+            wake(&mut stage, 12, 1);
+            assert_eq!(stage.sent.len(), 3);
+            stage.answer_all(13);
+            assert_eq!(stage.candidate.role(), Role::Leading);
+        } else {
+            stage.tick(60);
+            assert!(stage.sent.is_empty(), "{:?}", stage.sent);
+            stage.tick(61);
+            assert_eq!(stage.sent.len(), 2);
+            stage.answer_all(62);
+            assert_eq!(stage.candidate.role(), Role::Probation);
+        }
+    }
+}
+
 /// Stores that call different standbys, as none of them knows of the others.
 #[test]
 fn it_claims_at_once_what_a_majority_of_the_stores_calls_it_for() {
     for mine in 0..=3 {
         let mut stage = Stage::new(3);
-        (0..3).for_each(|store| stage.held_by_another(store));
+        for store in 0..3 {
+            stage.held_by_another(store);
+            stage.records[store].unproven = false;
+        }
         stage.pass(0, 0);
         assert_eq!(stage.candidate.role(), Role::Standby);
         for store in 0..3 {

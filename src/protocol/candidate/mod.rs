@@ -313,6 +313,8 @@ pub struct Candidate {
     last_claimed: Term,
     /// How many claims in a row have failed with a grant in hand.
     split_claims: u32,
+    /// Until when a standby that could claim a majority waits for a further store.
+    lingers_until: Option<Timestamp>,
     stale_replies: u64,
     now: Timestamp,
     planned: Timestamp,
@@ -454,6 +456,7 @@ impl Candidate {
             jitter: config.seed,
             last_claimed: Term::ZERO,
             split_claims: 0,
+            lingers_until: None,
             stale_replies: 0,
             now: Timestamp::ZERO,
             planned: Timestamp::NEVER,

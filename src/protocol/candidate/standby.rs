@@ -95,8 +95,13 @@ impl Candidate {
             })
             .collect();
         if claimable.len() < self.electorate.majority() {
+            self.lingers_until = None;
             return false;
         }
+        if self.lingers(now, &claimable) {
+            return false;
+        }
+        self.lingers_until = None;
         let Some(term) = self.next_term(now) else {
             return false;
         };
@@ -110,6 +115,23 @@ impl Candidate {
             self.claim(now, store, term, expected, false, step);
         }
         true
+    }
+
+    /// Whether it waits a moment for a further store. Who holds a majority of which not enough is proven
+    /// waits out a probation, and what would spare it that may be one message away: three new stores do not
+    /// answer at the same instant, nor are three releases heard at once.
+    fn lingers(&mut self, now: Timestamp, claimable: &[(StoreIndex, Mark)]) -> bool {
+        let is_proven = |(store, _): &&(StoreIndex, Mark)| {
+            let record = self.stores[store.get()].watch.record();
+            record.is_some_and(|record| !record.unproven && record.occupancy != Occupancy::Absent)
+        };
+        let proven = claimable.iter().filter(is_proven).count();
+        let answering = self.stores.iter().filter(|view| !view.failing).count();
+        if proven >= self.electorate.majority() || claimable.len() >= answering {
+            return false;
+        }
+        let moment = self.timing.interval() / 20;
+        now < *self.lingers_until.get_or_insert(now + moment)
     }
 
     /// R3: above every floor seen, and not behind any clock seen, as far as it must have come since: a
@@ -157,6 +179,7 @@ impl Candidate {
             .filter_map(|view| view.watch.ripe_at(&self.timing));
         // What is ripe already waits for other stores, whose own wake-ups are set.
         std::iter::once(not_before)
+            .chain(self.lingers_until)
             .chain(ripe)
             .filter(|at| *at > now)
             .fold(Timestamp::NEVER, Timestamp::min)
