@@ -343,7 +343,7 @@ fn it_waits_a_moment_for_the_store_that_spares_a_probation_and_no_longer() {
             stage.records[store].unproven = store == 2;
         }
         stage.pass(0, 0);
-        let mut wake = |stage: &mut Stage, ms, store: usize| {
+        let wake = |stage: &mut Stage, ms, store: usize| {
             stage.records[store].occupancy = Occupancy::Vacant;
             let woken = Input::Woken {
                 store: StoreIndex(u8::try_from(store).expect("three stores")),
