@@ -110,6 +110,7 @@ impl Reason {
     /// # Errors
     ///
     /// As [`Reason::new`]; what is no UTF-8 counts as a control character.
+    #[cfg(feature = "http")]
     pub(crate) fn from_encoded(text: &str) -> Result<Self, InvalidOrder> {
         let decoded = String::from_utf8(percent_decoded(text));
         let character = '\u{fffd}';
