@@ -432,6 +432,47 @@ fn no_two_claims_of_a_candidate_share_a_term() {
     assert!(terms.is_sorted_by(|one, next| one < next), "{terms:?}");
 }
 
+/// A claim was granted, and neither that nor its release got through: when the store shows it, it is given
+/// up at once, or everybody would have to outwait a holder that does not lead.
+#[test]
+fn a_claim_that_was_granted_unnoticed_is_given_up_when_it_is_seen() {
+    let mut stage = Stage::new(1);
+    stage.records[0] = Stage::leading(1).records[0].clone();
+    stage.records[0].occupancy = Occupancy::Vacant;
+    stage.tick(0);
+    stage.answer_all(0);
+    let claim = stage.sent.pop().expect("a claim");
+    assert!(matches!(claim.request, Request::Claim(_)));
+    let clock = WallMillis::new(EPOCH_MS).expect("a clock");
+    let (granted, verdict) = apply(
+        &stage.records[0],
+        &claim.request,
+        Durability::Forgetful,
+        clock,
+    );
+    assert_eq!(verdict, Verdict::Granted);
+    stage.records[0] = granted;
+    stage.hear(10, &claim, Err(Failure::Unknown));
+    let release = stage
+        .sent
+        .pop()
+        .expect("what may have been granted is released");
+    assert!(is_release(&release));
+    stage.hear(20, &release, Err(Failure::Unknown));
+    assert_eq!(stage.candidate.role(), Role::Standby);
+    // It may try again first: that is refused, and shows whose the record is.
+    let mut shown = 20;
+    while !stage.sent.iter().any(is_release) {
+        shown += 50;
+        assert!(shown < 2500, "its own record is left to stand still");
+        stage.answer_all(shown);
+        stage.tick(shown);
+    }
+    stage.answer_all(shown);
+    let another = stage.records[0].term > term_of(&claim);
+    assert!(another || stage.records[0].occupancy == Occupancy::Vacant);
+}
+
 /// S4: an outage is no evidence.
 #[test]
 fn polls_that_fail_never_lead_to_a_claim() {

@@ -5,6 +5,7 @@ mod support;
 
 mod candidate;
 mod counters;
+mod depositions;
 mod names;
 mod orders;
 mod record;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use incumbent::protocol::{
     Durability, Event, Handover, HostName, Input, LossReason, Occupancy, Order, Pause, Prospect,
-    Reason, Record, Request, Role, StoreIndex, Successor, Timestamp, Verdict, apply,
+    Reason, Record, Request, Role, StoreIndex, Successor, Term, Timestamp, Verdict, WallMillis,
+    apply,
 };
 use proptest::prelude::*;
 
@@ -87,6 +88,57 @@ fn a_leader_that_is_asked_to_resign_stops_at_its_next_heartbeat() {
     assert!(stage.players[first].candidate.may_act(stage.now));
     stage.hand_in(first, Input::WorkEnded);
     assert_eq!(stage.record.occupancy, Occupancy::Vacant);
+    // It stands until the next claim.
+    assert!(stage.record.orders.handover.is_some());
+    stage.pass(SECOND * 2);
+    assert!(stage.record.holder().is_some());
+    assert_eq!(stage.record.orders.handover, None);
+}
+
+#[test]
+fn an_order_that_an_earlier_leader_left_behind_asks_nobody() {
+    let mut stage = Stage::new(Durability::Durable);
+    stage.clock = WallMillis::new(5000).unwrap();
+    let leader = stage.enter("leader");
+    stage.pass(SECOND);
+    let term = Term::new(4999).unwrap();
+    stage.record.orders.handover = Some(Handover { term, to: None });
+    stage.pass(SECOND * 3);
+    assert_eq!(stage.role(leader), Role::Leading);
+}
+
+#[test]
+fn who_is_asked_to_resign_before_it_leads_sits_out_a_window() {
+    let mut stage = Stage::new(Durability::Forgetful);
+    let candidate = stage.enter("candidate");
+    stage.pass(SECOND);
+    assert_eq!(stage.role(candidate), Role::Probation);
+    stage.resign(None);
+    stage.pass(SECOND * 2);
+    assert_eq!(stage.role(candidate), Role::Standby);
+    stage.pass(window() - SECOND * 2);
+    assert_eq!(stage.role(candidate), Role::Standby);
+    stage.pass(SECOND * 3);
+    assert_eq!(stage.role(candidate), Role::Probation);
+}
+
+#[test]
+fn an_order_to_resign_is_for_the_holder_of_its_term_and_for_nobody_else() {
+    let mut stage = Stage::new(Durability::Durable);
+    stage.clock = WallMillis::new(5000).unwrap();
+    let leader = stage.enter("leader");
+    stage.pass(SECOND);
+    let held = stage.record.clone();
+    assert_eq!(held.term.get(), 5000);
+    for other in [4999, 5001] {
+        let term = Term::new(other).unwrap();
+        let verdict = stage.order(Order::Resign { term, to: None });
+        assert_eq!((verdict, &stage.record), (Verdict::Refused, &held));
+    }
+    stage.hand_in(leader, Input::WorkEnded);
+    let (vacant, term) = (stage.record.clone(), held.term);
+    let verdict = stage.order(Order::Resign { term, to: None });
+    assert_eq!((verdict, &stage.record), (Verdict::Refused, &vacant));
 }
 
 #[test]
@@ -171,6 +223,24 @@ fn while_paused_nobody_is_elected_and_a_leader_goes_on() {
             .iter()
             .any(|one| stage.role(*one) == Role::Leading)
     );
+}
+
+#[test]
+fn a_pause_for_a_time_is_over_by_the_clock_of_the_store() {
+    let mut stage = Stage::new(Durability::Durable);
+    let verdict = stage.order(Order::Pause {
+        lasts: Some(SECOND * 60),
+        by: "op".parse().unwrap(),
+        reason: None,
+    });
+    assert_eq!(verdict, Verdict::Granted);
+    let candidate = stage.enter("candidate");
+    stage.clock = WallMillis::new(59_999).unwrap();
+    stage.pass(SECOND * 3);
+    assert_eq!(stage.elected(candidate), None);
+    stage.clock = WallMillis::new(60_000).unwrap();
+    stage.pass(SECOND * 3);
+    assert!(stage.elected(candidate).is_some(), "the pause is over");
 }
 
 #[test]

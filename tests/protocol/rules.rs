@@ -252,6 +252,32 @@ fn a_leader_that_dies_is_replaced_within_a_window_and_two_intervals() {
     }
 }
 
+/// `R2`, for `S2`: who stood still for long knows a store's clock only as its own clock carries it on, which
+/// may run behind by the margin. If the store has lost all its data meanwhile, nothing else is left to
+/// number terms by, so it must look again before it claims.
+#[test]
+fn who_stood_still_for_long_numbers_no_term_by_its_own_clock() {
+    let mut stage = Stage::new(Durability::Forgetful);
+    stage.clock = WallMillis::new(1_000_000).unwrap();
+    let sleeper = stage.enter_after("sleeper", SECOND * 5);
+    stage.pass(SECOND);
+    assert_eq!(stage.role(sleeper), Role::Standby);
+    stage.players[sleeper].alive = false;
+    stage.pass(SECOND * 1000);
+    // The server's clock has run faster, by the margin.
+    stage.clock = WallMillis::new(1_000_000 + 1_021_000).unwrap();
+    let leader = stage.enter("leader");
+    stage.pass(SECOND * 7);
+    let (_, first) = stage.elected(leader).expect("it has waited");
+    stage.players[leader].alive = false;
+    stage.record = Record::ABSENT;
+    stage.clock = WallMillis::new(1_000_000 + 1_028_140).unwrap();
+    stage.players[sleeper].alive = true;
+    stage.pass(SECOND * 10);
+    let (_, second) = stage.elected(sleeper).expect("nobody else is there");
+    assert!(second > first, "{second} after {first}");
+}
+
 /// `R3`: the term rises above the floor, and does not fall behind the store's clock.
 #[test]
 fn a_term_is_above_the_floor_and_not_behind_the_clock() {

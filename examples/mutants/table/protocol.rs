@@ -1,143 +1,127 @@
-//! The mutants: one deliberate break of one rule each.
+//! Breaks of the candidate's rules, of the timing, and of the record function.
 
-/// A break: in `file`, the text `old`, which occurs there once, becomes `new`.
-pub(crate) struct Mutant {
-    /// The rule that is broken.
-    pub(crate) rule: &'static str,
-    /// What the code does then.
-    pub(crate) name: &'static str,
-    /// Below `src/protocol/`.
-    pub(crate) file: &'static str,
-    pub(crate) old: &'static str,
-    pub(crate) new: &'static str,
-}
+use super::{Mutant, mutants};
 
-macro_rules! mutants {
-    ($($rule:literal, $name:literal, $file:literal, $old:literal => $new:literal;)*) => {
-        &[$(Mutant { rule: $rule, name: $name, file: $file, old: $old, new: $new }),*]
-    };
-}
-
-pub(crate) const MUTANTS: &[Mutant] = mutants! {
-    "R1", "takes over without counting polls", "watch.rs",
+pub(super) const MUTANTS: &[Mutant] = mutants! {
+    "R1", "takes over without counting polls", "protocol/watch.rs",
         "self.polls >= timing.stall_polls() && now.since(self.since) >= self.stall(timing)"
         => "now.since(self.since) >= self.stall(timing)";
-    "R1", "takes over without waiting for the window", "watch.rs",
+    "R1", "takes over without waiting for the window", "protocol/watch.rs",
         "self.polls >= timing.stall_polls() && now.since(self.since) >= self.stall(timing)"
         => "self.polls >= timing.stall_polls()";
-    "R1", "waits for its own window only", "watch.rs",
+    "R1", "waits for its own window only", "protocol/watch.rs",
         "self.record.window().max(timing.window())" => "timing.window()";
-    "R1", "waits for the window of the holder only", "watch.rs",
+    "R1", "waits for the window of the holder only", "protocol/watch.rs",
         "self.record.window().max(timing.window())" => "self.record.window()";
-    "R2", "claims on evidence of any age", "watch.rs",
+    "R2", "claims on evidence of any age", "protocol/watch.rs",
         "let fresh = now.since(seen.until) <= freshness(timing);" => "let fresh = timing.interval() > Duration::ZERO;";
-    "R3", "numbers terms without the clocks", "term.rs",
+    "R3", "numbers terms without the clocks", "protocol/term.rs",
         "Self::new(floor.0.checked_add(1)?.max(clock.get()))" => "Self::new(floor.0.checked_add(1)? + clock.get() * 0)";
-    "R3", "numbers terms without the floors", "candidate/standby.rs",
+    "R3", "numbers terms without the floors", "protocol/candidate/standby.rs",
         "(floor.max(seen), clock" => "(floor.max(Term::ZERO.max(seen.min(Term::ZERO))), clock";
-    "R3", "numbers terms by clocks as they were read", "candidate/mod.rs",
+    "R3", "numbers terms by clocks as they were read", "protocol/candidate/mod.rs",
         "let passed = now.since(self.clock_read).as_millis();" => "let passed = now.since(now.max(self.clock_read)).as_millis();";
-    "R3", "claims twice with one term", "candidate/standby.rs",
+    "R3", "claims twice with one term", "protocol/candidate/standby.rs",
         "self.last_claimed = term;" => "self.last_claimed = Term::ZERO;";
-    "R4", "counts grants that arrive late", "timing.rs",
+    "R4", "counts grants that arrive late", "protocol/timing.rs",
         "pub const fn op_timeout(&self) -> Duration {\n        self.op_timeout\n" => "pub const fn op_timeout(&self) -> Duration {\n        self.op_timeout.saturating_mul(40)\n";
-    "R5", "counts probation from the sending of the claims", "candidate/claiming.rs",
+    "R5", "counts probation from the sending of the claims", "protocol/candidate/claiming.rs",
         "let until = now + self.timing.probation();"
         => "let until = self.majority_acknowledged().unwrap_or(now) + self.timing.probation();";
-    "R5", "skips probation", "candidate/claiming.rs",
+    "R5", "skips probation", "protocol/candidate/claiming.rs",
         "let is_proven = |hold: &Hold| !hold.unproven;" => "let is_proven = |hold: &Hold| !hold.unproven || hold.unproven;";
-    "R5", "waits one interval for probation", "candidate/claiming.rs",
+    "R5", "waits one interval for probation", "protocol/candidate/claiming.rs",
         "let until = now + self.timing.probation();" => "let until = now + self.timing.interval();";
-    "R6", "goes on with probation after a refusal", "candidate/leading.rs",
+    "R6", "goes on with probation after a refusal", "protocol/candidate/leading.rs",
         "Phase::Probation { term, .. } => self.fail(now, term, step)," => "Phase::Probation { .. } => {}";
-    "R7", "ends probation with heartbeats sent before its end", "candidate/leading.rs",
+    "R7", "ends probation with heartbeats sent before its end", "protocol/candidate/leading.rs",
         "view.acknowledged.is_some_and(|sent| sent >= until)" => "view.acknowledged.is_some() && now >= until";
-    "R7", "ends probation with a single heartbeat", "candidate/leading.rs",
+    "R7", "ends probation with a single heartbeat", "protocol/candidate/leading.rs",
         "if self.stores.iter().filter(outwaited).count() >= self.electorate.majority() {"
         => "if self.stores.iter().filter(outwaited).count() >= 1 {";
-    "R8", "a join proves a store that has forgotten", "operation.rs",
+    "R8", "a join proves a store that has forgotten", "protocol/operation.rs",
         "unproven: record.unproven || forgotten," => "unproven: record.unproven || (forgotten && !claim.join),";
-    "R8", "a second claim proves a store that has forgotten", "operation.rs",
+    "R8", "a second claim proves a store that has forgotten", "protocol/operation.rs",
         "unproven: record.unproven || forgotten," => "unproven: forgotten,";
-    "R8", "a forgotten record counts as one that has never been", "operation.rs",
+    "R8", "a forgotten record counts as one that has never been", "protocol/operation.rs",
         "unproven: record.unproven || forgotten," => "unproven: record.unproven,";
-    "R8", "a leader proves a store without outwaiting it", "candidate/leading.rs",
+    "R8", "a leader proves a store without outwaiting it", "protocol/candidate/leading.rs",
         "let proven = hold.unproven && now >= hold.granted + self.timing.probation();"
         => "let proven = hold.unproven;";
-    "R8", "a heartbeat proves a store", "operation.rs",
+    "R8", "a heartbeat proves a store", "protocol/operation.rs",
         "unproven: record.unproven && !proven," => "unproven: record.unproven && !proven && record.unproven == *proven,";
-    "timing", "the lease has no margin", "timing.rs",
+    "timing", "the lease has no margin", "protocol/timing.rs",
         "self.window().saturating_sub(self.margin)" => "self.window()";
-    "timing", "the lease outlasts the window", "timing.rs",
+    "timing", "the lease outlasts the window", "protocol/timing.rs",
         "self.window().saturating_sub(self.margin)" => "self.window().saturating_add(self.margin)";
-    "timing", "the sum may exceed the window", "timing.rs",
+    "timing", "the sum may exceed the window", "protocol/timing.rs",
         "needed.is_none_or(|needed| needed >= window)" => "needed.is_none()";
-    "timing", "the sum leaves out the margin", "timing.rs",
+    "timing", "the sum leaves out the margin", "protocol/timing.rs",
         "let needed = [op_timeout, stop_grace, margin]" => "let needed = [op_timeout, stop_grace]";
-    "timing", "the sum leaves out the time to stop", "timing.rs",
+    "timing", "the sum leaves out the time to stop", "protocol/timing.rs",
         "let needed = [op_timeout, stop_grace, margin]" => "let needed = [op_timeout, margin]";
-    "timing", "the sum leaves out the time of a request", "timing.rs",
+    "timing", "the sum leaves out the time of a request", "protocol/timing.rs",
         "let needed = [op_timeout, stop_grace, margin]" => "let needed = [stop_grace, margin]";
-    "timing", "a request may take longer than an interval", "timing.rs",
+    "timing", "a request may take longer than an interval", "protocol/timing.rs",
         "if op_timeout > interval {" => "if op_timeout > interval * 1000 {";
-    "timing", "the work is told to stop at its deadline", "candidate/leading.rs",
+    "timing", "the work is told to stop at its deadline", "protocol/candidate/leading.rs",
         "if ending.is_none() && now + self.timing.stop_grace() >= deadline {" => "if ending.is_none() && now >= deadline {";
-    "send", "a lease runs from the receipt of a heartbeat's reply", "candidate/mod.rs",
+    "send", "a lease runs from the receipt of a heartbeat's reply", "protocol/candidate/mod.rs",
         "view.acknowledged = view.acknowledged.max(Some(pending.sent));" => "view.acknowledged = view.acknowledged.max(Some(now));";
-    "send", "a lease runs from the receipt of a grant", "candidate/claiming.rs",
+    "send", "a lease runs from the receipt of a grant", "protocol/candidate/claiming.rs",
         "view.acknowledged = view.acknowledged.max(Some(pending.sent));"
         => "view.acknowledged = view.acknowledged.max(Some(now.max(pending.sent)));";
-    "receive", "a stall runs from the sending of a poll", "watch.rs",
+    "receive", "a stall runs from the sending of a poll", "protocol/watch.rs",
         "since: received," => "since: sent.min(received),";
-    "receive", "evidence is as fresh as its receipt", "watch.rs",
+    "receive", "evidence is as fresh as its receipt", "protocol/watch.rs",
         "seen.until = sent;" => "seen.until = received;";
-    "majority", "a lease runs from the newest heartbeat of any store", "candidate/mod.rs",
+    "majority", "a lease runs from the newest heartbeat of any store", "protocol/candidate/mod.rs",
         "sent.get(self.electorate.majority() - 1).copied()" => "sent.first().copied()";
-    "majority", "fewer than a majority elect", "quorum.rs",
+    "majority", "fewer than a majority elect", "protocol/quorum.rs",
         "self.size() / 2 + 1" => "self.size().div_ceil(3)";
-    "claim", "is granted whatever the record has become", "operation.rs",
+    "claim", "is granted whatever the record has become", "protocol/operation.rs",
         "let as_expected = record.mark() == claim.expected;" => "let as_expected = record.mark() == claim.expected || record.term > Term::ZERO;";
-    "claim", "is granted though the counter has moved on", "operation.rs",
+    "claim", "is granted though the counter has moved on", "protocol/operation.rs",
         "let as_expected = record.mark() == claim.expected;"
         => "let as_expected = record.mark().shape == claim.expected.shape && record.term == claim.expected.term;";
-    "claim", "is granted with a term that does not rise", "operation.rs",
+    "claim", "is granted with a term that does not rise", "protocol/operation.rs",
         "let rises = claim.term > record.floor || claim.join;" => "let rises = claim.term > Term::ZERO || claim.join;";
-    "claim", "lowers the floor", "operation.rs",
+    "claim", "lowers the floor", "protocol/operation.rs",
         "floor: record.floor.max(claim.term)," => "floor: claim.term,";
-    "claim", "begins its counter at one", "term.rs",
+    "claim", "begins its counter at one", "protocol/term.rs",
         "Self(start.max(last.0.saturating_add(1)))" => "Self((start + last.0) * 0 + 1)";
-    "claim", "begins its counter anew when it joins again", "candidate/standby.rs",
+    "claim", "begins its counter anew when it joins again", "protocol/candidate/standby.rs",
         "after: self.stores[store.get()].written," => "after: crate::protocol::Beat::new(0),";
-    "S3", "anybody's heartbeat is granted", "operation.rs",
+    "S3", "anybody's heartbeat is granted", "protocol/operation.rs",
         "} => record.is_held_by(holder, *term).then(|| Record {\n            beat" => "} => (record.is_held_by(holder, *term) || record.holder().is_some()).then(|| Record {\n            beat";
-    "S3", "anybody's release is granted", "operation.rs",
+    "S3", "anybody's release is granted", "protocol/operation.rs",
         "Request::Release { holder, term } => record.is_held_by(holder, *term).then(|| Record {"
         => "Request::Release { holder, term } => (record.is_held_by(holder, *term) || record.holder().is_some()).then(|| Record {";
-    "S3", "a holder's release of an older term is granted", "record.rs",
+    "S3", "a holder's release of an older term is granted", "protocol/record.rs",
         "self.term == term && self.holder() == Some(candidate)" => "self.term >= term && self.holder() == Some(candidate)";
-    "release", "comes before the work has ended", "candidate/leading.rs",
+    "release", "comes before the work has ended", "protocol/candidate/leading.rs",
         "Phase::Tenure { .. } => self.stop(now, reason, step)," => "Phase::Tenure { term, .. } => { self.stop(now, reason, step); self.give_up(now, term, step) }";
-    "release", "comes when the tenure has ended, not the work", "candidate/leading.rs",
+    "release", "comes when the tenure has ended, not the work", "protocol/candidate/leading.rs",
         "step.events.push(Event::Expired { term });" => "step.events.push(Event::Expired { term }); self.give_up(now, term, step);";
-    "lost is final", "a lease is renewed after its end", "candidate/leading.rs",
+    "lost is final", "a lease is renewed after its end", "protocol/candidate/leading.rs",
         "if let Some(sent) = renewed\n            && !*expired\n            && !final_loss\n            && now < *deadline\n        {"
         => "if let Some(sent) = renewed {\n            let _ = (*expired, final_loss, now);\n";
-    "lost is final", "a leader goes on after a store forgot it", "candidate/leading.rs",
+    "lost is final", "a leader goes on after a store forgot it", "protocol/candidate/leading.rs",
         "&& !final_loss" => "&& (!final_loss || final_loss)";
-    "R4", "time passes after the input, not before", "candidate/mod.rs",
+    "R4", "time passes after the input, not before", "protocol/candidate/mod.rs",
         "        self.pass_time(now, &mut step);\n        match input {" => "        match input {";
-    "S4", "an outage counts as a poll that found no change", "candidate/mod.rs",
+    "S4", "an outage counts as a poll that found no change", "protocol/candidate/mod.rs",
         "        view.failing = true;\n"
         => "        view.failing = true;\n        if let Some(record) = view.watch.record().cloned() {\n            view.watch.observe(&record, pending.sent, now);\n        }\n";
-    "S4", "a store that does not answer counts as vacant", "candidate/standby.rs",
+    "S4", "a store that does not answer counts as vacant", "protocol/candidate/standby.rs",
         "let mark = view.watch.claimable(now, &self.timing)?;"
         => "let mark = if view.failing { view.watch.record()?.mark() } else { view.watch.claimable(now, &self.timing)? };";
-    "liveness", "a store that is full is claimed without a pause", "candidate/claiming.rs",
+    "liveness", "a store that is full is claimed without a pause", "protocol/candidate/claiming.rs",
         "let not_before = if claimed.is_empty() && !failing {" => "let not_before = if claimed.is_empty() && (!failing || failing) {";
-    "liveness", "a free store is polled without a pause after the tenure", "candidate/standby.rs",
+    "liveness", "a free store is polled without a pause after the tenure", "protocol/candidate/standby.rs",
         "if self.joinable(now, store).is_some() {" => "if self.joinable(now, store).is_some() || self.stores[store.get()].watch.claimable(now, &self.timing).is_some() {";
-    "liveness", "who is split waits no random time", "candidate/claiming.rs",
+    "liveness", "who is split waits no random time", "protocol/candidate/claiming.rs",
         "now + self.random(interval / 16, longest)" => "now + (longest * 0 + interval / 16)";
-    "liveness", "a claim of unknown outcome is not given up", "candidate/standby.rs",
+    "liveness", "a claim of unknown outcome is not given up", "protocol/candidate/standby.rs",
         "Phase::Standby { .. } if ours => self.release(now, store, reply.record.term, step)," => "Phase::Standby { .. } if ours => {}";
 };

@@ -1,0 +1,60 @@
+//! The mutants: one deliberate break of one rule each.
+
+mod orders;
+mod protocol;
+mod scripts;
+mod wrapper;
+
+/// A break: in `file`, the text `old`, which occurs there once, becomes `new`.
+pub(crate) struct Mutant {
+    /// The rule that is broken.
+    pub(crate) rule: &'static str,
+    /// What the code does then.
+    pub(crate) name: &'static str,
+    /// Below `src/`.
+    pub(crate) file: &'static str,
+    pub(crate) old: &'static str,
+    pub(crate) new: &'static str,
+}
+
+impl Mutant {
+    /// What `cargo test` is given to find the witnesses of a mutant outside the protocol.
+    pub(crate) fn witnesses(&self) -> &'static [&'static str] {
+        if self.file.starts_with("protocol/") {
+            &[]
+        } else if self.file.starts_with("store/") {
+            &["--no-default-features --features sqlite --test store_conformance redis::"]
+        } else {
+            &["--lib supervise::plan", "--test keeper"]
+        }
+    }
+}
+
+/// All of them, in the order of the page.
+pub(crate) fn all() -> impl Iterator<Item = &'static Mutant> {
+    let parts = [
+        protocol::MUTANTS,
+        orders::MUTANTS,
+        scripts::MUTANTS,
+        wrapper::MUTANTS,
+    ];
+    parts.into_iter().flatten()
+}
+
+/// The rule and the name of each mutant that a page tells of: which test was the first to notice may depend
+/// on the machine.
+pub(crate) fn told_in(page: &str) -> Vec<(&str, &str)> {
+    let rows = page.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| ")?.split(" | ");
+        Some((cells.next()?, cells.next()?))
+    });
+    rows.filter(|(rule, _)| *rule != "rule" && *rule != "---")
+        .collect()
+}
+
+macro_rules! mutants {
+    ($($rule:literal, $name:literal, $file:literal, $old:literal => $new:literal;)*) => {
+        &[$(Mutant { rule: $rule, name: $name, file: $file, old: $old, new: $new }),*]
+    };
+}
+use mutants;

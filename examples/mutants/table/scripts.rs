@@ -1,0 +1,81 @@
+//! Breaks of the guards of the scripts that a Redis runs.
+
+use super::{Mutant, mutants};
+
+pub(super) const MUTANTS: &[Mutant] = mutants! {
+    "claim.lua", "is granted whatever the record has become", "store/redis/scripts/claim.lua",
+        "if shape ~= ARGV[7] or record[TERM] ~= ARGV[8] or record[BEAT] ~= ARGV[9] then return refused() end" => "";
+    "claim.lua", "is granted whatever the shape", "store/redis/scripts/claim.lua",
+        "if shape ~= ARGV[7] or record[TERM] ~= ARGV[8] or record[BEAT] ~= ARGV[9] then"
+        => "if record[TERM] ~= ARGV[8] or record[BEAT] ~= ARGV[9] then";
+    "claim.lua", "is granted whatever the term", "store/redis/scripts/claim.lua",
+        "if shape ~= ARGV[7] or record[TERM] ~= ARGV[8] or record[BEAT] ~= ARGV[9] then"
+        => "if shape ~= ARGV[7] or record[BEAT] ~= ARGV[9] then";
+    "claim.lua", "is granted though the counter has moved on", "store/redis/scripts/claim.lua",
+        "if shape ~= ARGV[7] or record[TERM] ~= ARGV[8] or record[BEAT] ~= ARGV[9] then"
+        => "if shape ~= ARGV[7] or record[TERM] ~= ARGV[8] then";
+    "claim.lua", "is granted though a stranger's counter has moved on", "store/redis/scripts/claim.lua",
+        "if shape == 'foreign' and (counter or '') ~= ARGV[10] then return refused() end" => "";
+    "claim.lua", "is granted with a term that does not rise", "store/redis/scripts/claim.lua",
+        "if not (joins or rises) then return refused() end" => "";
+    "claim.lua", "is granted while the election is paused", "store/redis/scripts/claim.lua",
+        "if record[PAUSED] and not joins then return refused() end" => "";
+    "claim.lua", "a leader may not join while the election is paused", "store/redis/scripts/claim.lua",
+        "if record[PAUSED] and not joins then return refused() end" => "if record[PAUSED] then return refused() end";
+    "claim.lua", "a forgotten record counts as one that has never been (R8)", "store/redis/scripts/claim.lua",
+        "if record[TERM] == '0' then record[UNPROVEN] = '1' end" => "";
+    "claim.lua", "a join proves a store that has forgotten (R8)", "store/redis/scripts/claim.lua",
+        "if record[TERM] == '0' then record[UNPROVEN] = '1' end" => "if record[TERM] == '0' and not joins then record[UNPROVEN] = '1' end";
+    "claim.lua", "a join lowers the floor", "store/redis/scripts/claim.lua",
+        "if rises then record[FLOOR] = ARGV[3] end" => "record[FLOOR] = ARGV[3]";
+    "claim.lua", "the order to resign outlives the claim", "store/redis/scripts/claim.lua",
+        "redis.call('HDEL', KEYS[2], 'handover')" => "";
+    "beat.lua", "anybody's is granted", "store/redis/scripts/beat.lua",
+        "if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then"
+        => "if shape ~= 'held' or record[TERM] ~= ARGV[3] then";
+    "beat.lua", "one of another term is granted", "store/redis/scripts/beat.lua",
+        "if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then"
+        => "if shape ~= 'held' or record[HOLDER] ~= ARGV[2] then";
+    "beat.lua", "is granted though a stranger touched the counter", "store/redis/scripts/beat.lua",
+        "if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then"
+        => "if record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then";
+    "beat.lua", "proves a store that nobody has outwaited (R8)", "store/redis/scripts/beat.lua",
+        "if ARGV[4] == '1' then record[UNPROVEN] = '0' end" => "record[UNPROVEN] = '0'";
+    "beat.lua", "proves nothing", "store/redis/scripts/beat.lua",
+        "if ARGV[4] == '1' then record[UNPROVEN] = '0' end" => "";
+    "release.lua", "anybody's is granted", "store/redis/scripts/release.lua",
+        "if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then"
+        => "if shape ~= 'held' or record[TERM] ~= ARGV[3] then";
+    "release.lua", "one of another term is granted", "store/redis/scripts/release.lua",
+        "if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then"
+        => "if shape ~= 'held' or record[HOLDER] ~= ARGV[2] then";
+    "release.lua", "takes the counter of a stranger away", "store/redis/scripts/release.lua",
+        "if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then"
+        => "if record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then";
+    "release.lua", "wakes nobody", "store/redis/scripts/release.lua",
+        "wake(ARGV[4], ARGV[2])" => "";
+    "order.lua", "resume lifts nothing", "store/redis/scripts/order.lua",
+        "  redis.call('HDEL', KEYS[2], 'paused')" => "";
+    "order.lua", "resume wakes nobody", "store/redis/scripts/order.lua",
+        "    wake(ARGV[2], '')" => "";
+    "order.lua", "resign is asked of another term", "store/redis/scripts/order.lua",
+        "if shape ~= 'held' or record[TERM] ~= ARGV[4] then return refuse() end" => "if shape ~= 'held' then return refuse() end";
+    "order.lua", "resign is asked of nobody", "store/redis/scripts/order.lua",
+        "if shape ~= 'held' or record[TERM] ~= ARGV[4] then return refuse() end" => "if record[TERM] ~= ARGV[4] then return refuse() end";
+    "order.lua", "depose is granted of what nobody holds", "store/redis/scripts/order.lua",
+        "  if shape ~= 'held' and shape ~= 'foreign' then return refuse() end\n" => "";
+    "order.lua", "depose is granted of another term", "store/redis/scripts/order.lua",
+        "if shape ~= ARGV[4] or (record[TERM] or '0') ~= ARGV[5] or (record[BEAT] or '0') ~= ARGV[6] then"
+        => "if shape ~= ARGV[4] or (record[BEAT] or '0') ~= ARGV[6] then";
+    "order.lua", "depose is granted of a leader that has beaten since", "store/redis/scripts/order.lua",
+        "if shape ~= ARGV[4] or (record[TERM] or '0') ~= ARGV[5] or (record[BEAT] or '0') ~= ARGV[6] then"
+        => "if shape ~= ARGV[4] or (record[TERM] or '0') ~= ARGV[5] then";
+    "order.lua", "depose is granted though a stranger's counter has moved on", "store/redis/scripts/order.lua",
+        "  if shape == 'foreign' and (counter or '') ~= ARGV[7] then return refuse() end\n" => "";
+    "order.lua", "depose lets the counter of a stranger come again", "store/redis/scripts/order.lua",
+        "  if is_natural(counter, LAST_EXACT) and not at_most(counter, record[BEAT]) then record[BEAT] = counter end\n" => "";
+    "record.lua", "a pause never ends by the clock", "store/redis/scripts/record.lua",
+        "if ends ~= '-' and at_most(ends, clock) then record[PAUSED] = false end" => "";
+    "record.lua", "a counter that a stranger touched counts as the holder's", "store/redis/scripts/record.lua",
+        "shape = counter == record[BEAT] and 'held' or 'foreign'" => "shape = 'held'";
+};

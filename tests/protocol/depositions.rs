@@ -1,0 +1,80 @@
+//! What may be deposed, and what is left of it.
+
+use incumbent::protocol::{
+    Beat, Durability, Electorate, Occupancy, Order, Record, Request, Standstill, StoreIndex, Term,
+    Timestamp, Timing, Verdict, WallMillis, Watch, apply,
+};
+
+use super::rules::{SECOND, window};
+
+fn record(occupancy: Occupancy) -> Record {
+    Record {
+        floor: Term::new(7).unwrap(),
+        term: Term::new(7).unwrap(),
+        beat: Beat::new(30),
+        occupancy,
+        ..Record::ABSENT
+    }
+}
+
+fn held() -> Record {
+    record(Occupancy::Held {
+        holder: "leader".parse().unwrap(),
+        window: window(),
+    })
+}
+
+#[test]
+fn the_counter_of_a_stranger_that_is_deposed_does_not_come_again() {
+    let counter = Beat::new(77);
+    let foreign = record(Occupancy::Foreign {
+        counter: Some(counter),
+        window: window(),
+    });
+    let expected = foreign.mark();
+    let order = Request::Order(Order::Depose { expected });
+    let clock = WallMillis::default();
+    let (after, verdict) = apply(&foreign, &order, Durability::Durable, clock);
+    assert_eq!(verdict, Verdict::Granted);
+    assert_eq!(after.occupancy, Occupancy::Vacant);
+    assert!(after.beat >= counter, "{:?}", after.beat);
+}
+
+#[test]
+fn a_holder_counts_as_gone_when_a_majority_of_the_stores_has_stood_still() {
+    let electorate = Electorate::new(3).unwrap();
+    let mut standstill = Standstill::new(electorate, Timing::default());
+    let start = Timestamp::from_nanos(1);
+    for second in 0..=6 {
+        let now = start + SECOND * second;
+        standstill.observe(StoreIndex(0), &held(), now, now);
+    }
+    let now = start + SECOND * 6;
+    assert_eq!(standstill.abandoned(now), None, "one of three");
+    for second in 7..=13 {
+        let now = start + SECOND * second;
+        standstill.observe(StoreIndex(0), &held(), now, now);
+        standstill.observe(StoreIndex(2), &held(), now, now);
+    }
+    let now = start + SECOND * 13;
+    assert_eq!(
+        standstill.abandoned(now).map(|stores| stores.len()),
+        Some(2)
+    );
+}
+
+#[test]
+fn what_nobody_holds_is_not_abandoned() {
+    let timing = Timing::default();
+    for (record, abandoned) in [(held(), true), (record(Occupancy::Vacant), false)] {
+        let mut watch = Watch::NEW;
+        let start = Timestamp::from_nanos(1);
+        for second in 0..=6 {
+            let now = start + SECOND * second;
+            watch.observe(&record, now, now);
+        }
+        let now = start + SECOND * 6;
+        assert!(watch.claimable(now, &timing).is_some());
+        assert_eq!(watch.abandoned(now, &timing).is_some(), abandoned);
+    }
+}
