@@ -36,7 +36,16 @@ pub(crate) fn candidates(look: &Look) -> Result<Exit, Failure> {
 }
 
 fn text(view: &ElectionView, exit: Exit) -> String {
-    const HEADER: [&str; 7] = ["ROLE", "HOST", "PID", "VERSION", "TIMING", "SEEN", "ID"];
+    const HEADER: [&str; 8] = [
+        "ROLE",
+        "HOST",
+        "PID",
+        "VERSION",
+        "TIMING",
+        "CONTAINED",
+        "SEEN",
+        "ID",
+    ];
     let mut text = String::new();
     if !view.candidates.is_empty() {
         text.push_str(&table(HEADER, view.candidates.iter().map(row).collect()));
@@ -55,7 +64,7 @@ pub(super) fn rhythm(timing: &Timing) -> String {
     format!("{} × {}", duration(timing.interval()), timing.stall_polls())
 }
 
-fn row(one: &Contender) -> (Tone, [String; 7]) {
+fn row(one: &Contender) -> (Tone, [String; 8]) {
     let (tone, role) = match one.leads {
         true => (Tone::Good, "leader"),
         false => (Tone::Plain, "standby"),
@@ -67,6 +76,7 @@ fn row(one: &Contender) -> (Tone, [String; 7]) {
         identity.pid().to_string(),
         identity.version().to_owned(),
         identity.timing().map(rhythm).unwrap_or_default(),
+        identity.containment().unwrap_or_default().to_owned(),
         format!("{} ago", duration(one.age)),
         identity.id().as_str().to_owned(),
     ];

@@ -86,6 +86,7 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
             vitals: Vitals::new(&settings, &counters)?,
             estate: &estate,
             counters: &counters,
+            ready: false,
         };
         let outcome = runner.run(program).await;
         runner.vitals.close().await;
@@ -143,6 +144,9 @@ fn builder(name: &ElectionName, settings: &Settings) -> Result<ElectionBuilder, 
     Ok(builder)
 }
 
+/// How long a candidate waits for its keeper before it campaigns.
+const FINDING_OUT: Duration = Duration::from_millis(500);
+
 struct Runner<'a> {
     election: &'a Election,
     settings: &'a Settings,
@@ -153,6 +157,8 @@ struct Runner<'a> {
     vitals: Vitals<'a>,
     estate: &'a Estate,
     counters: &'a ProgramCounters,
+    /// Whether a keeper has told how the program is contained.
+    ready: bool,
 }
 
 impl Runner<'_> {
@@ -221,9 +227,16 @@ impl Runner<'_> {
     /// Campaigns, after a pause, until elected or told to end. Meanwhile the keeper is there, so that no
     /// time is lost later; one that dies is replaced.
     async fn stand_by(&mut self, pause: Duration, wait: Wait) -> Result<Standby, Failure> {
+        let (ready, mut is_ready) = watch::channel(self.ready);
         let campaign = async {
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
+            }
+            // A candidate tells how its program is contained, which its keeper finds out. That is for
+            // people, so nobody waits for it for long.
+            let told = is_ready.wait_for(|ready| *ready);
+            if tokio::time::timeout(FINDING_OUT, told).await.is_err() {
+                tracing::debug!("the keeper has not told how the program is contained");
             }
             campaign(self.election, wait).await
         };
@@ -236,6 +249,11 @@ impl Runner<'_> {
                     Event::Ready { containment, memory_locked } => {
                         let pid = self.keeper.pid();
                         tracing::info!(pid, %containment, memory_locked, "the keeper is ready");
+                        if let Err(error) = self.election.tell_containment(containment.level()) {
+                            tracing::debug!(%error, "nobody is told how the program is contained");
+                        }
+                        self.ready = true;
+                        ready.send_replace(true);
                     }
                     Event::KeeperLost => {
                         tracing::warn!("the keeper has died while there was nothing to keep: starting another");

@@ -125,11 +125,15 @@ fn candidates(election: &document::Status) -> String {
             person.host.clone().unwrap_or_default(),
             person.pid.map(|pid| pid.to_string()).unwrap_or_default(),
             role.to_owned(),
+            candidate.containment.clone().unwrap_or_default(),
             format!("{} ago", ms(candidate.seen_ago_ms)),
         ];
         (tone, row)
     });
-    table(["ID", "HOST", "PID", "ROLE", "SEEN"], rows.collect())
+    table(
+        ["ID", "HOST", "PID", "ROLE", "CONTAINED", "SEEN"],
+        rows.collect(),
+    )
 }
 
 fn stores(election: &document::Status) -> String {

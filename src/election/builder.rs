@@ -1,7 +1,7 @@
 //! Configuring an election: everything is checked here, once.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{broadcast, watch};
@@ -165,6 +165,7 @@ impl ElectionBuilder {
                 counters,
                 turns: watch::Sender::new(Timestamp::ZERO),
                 lease: Mutex::default(),
+                containment: OnceLock::new(),
                 candidacies: watch::Sender::new(0),
             }),
         })

@@ -103,7 +103,11 @@ impl Election {
                 Identity::new(id, &self.shared.host, std::process::id(), version)
             })
             .map(|identity| identity.with_timing(self.shared.timing))
-            .expect("the label and the host were checked when the election was built")
+            .and_then(|identity| match self.shared.containment.get() {
+                Some(containment) => identity.with_containment(containment),
+                None => Ok(identity),
+            })
+            .expect("all of it was checked when it was given")
     }
 }
 

@@ -27,7 +27,7 @@ mod run;
 mod runtime;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures_util::stream::Stream;
 
@@ -37,7 +37,7 @@ use crate::observe::{
     self, Contender, Counters, ElectionEvent, ElectionView, Happening, HistoryView, Metrics,
 };
 use crate::protocol::{
-    CandidateId, ElectionName, Electorate, LossReason, Opening, Timestamp, Timing,
+    CandidateId, ElectionName, Electorate, InvalidIdentity, LossReason, Opening, Timestamp, Timing,
 };
 use crate::store::Store;
 use driver::Command;
@@ -98,6 +98,8 @@ struct Shared {
     turns: watch::Sender<Timestamp>,
     /// The last leadership of this process, and the way to its driver.
     lease: Mutex<Option<(Lease, mpsc::WeakSender<Command>)>>,
+    /// What holds the processes of the supervised program together.
+    containment: OnceLock<Arc<str>>,
     /// How many candidacies of this process have not left the stores yet.
     candidacies: watch::Sender<usize>,
 }
@@ -109,6 +111,18 @@ impl Election {
     /// Begins the configuration of an election.
     pub fn builder(name: &str) -> ElectionBuilder {
         ElectionBuilder::new(name)
+    }
+
+    /// Has the campaigns to come tell, in a word, what holds the processes of the supervised program
+    /// together, so that whoever looks at the election sees it. Only the first call counts.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidIdentity`] when it is not such a word: see [`Identity::with_containment`].
+    pub fn tell_containment(&self, containment: &str) -> Result<(), InvalidIdentity> {
+        self.operator_identity().with_containment(containment)?;
+        self.shared.containment.get_or_init(|| containment.into());
+        Ok(())
     }
 
     /// The name of the election.

@@ -93,6 +93,8 @@ pub struct Candidate {
     pub seen_ago_ms: u64,
     /// By which timing it campaigns, when it tells.
     pub timing: Option<Timing>,
+    /// What holds the processes of its program together, when it tells.
+    pub containment: Option<String>,
 }
 
 /// By which timing a candidate campaigns, with fractions where there are any.
@@ -293,6 +295,7 @@ impl Candidate {
             leads: contender.leads,
             seen_ago_ms: millis(contender.age),
             timing: identity.timing().map(Timing::new),
+            containment: identity.containment().map(str::to_owned),
         }
     }
 }

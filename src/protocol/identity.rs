@@ -89,7 +89,8 @@ impl fmt::Display for HostName {
 /// A candidate as people look for it: which process on which host.
 ///
 /// Its fields obey the same character rule as [`CandidateId`], so the text form
-/// `id|host|pid|version`, with `|timing` behind it when that is known, can always be taken apart again.
+/// `id|host|pid|version`, with `|timing` and `|containment` behind it when they are known, can always be
+/// taken apart again.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity {
     id: CandidateId,
@@ -97,11 +98,15 @@ pub struct Identity {
     pid: u32,
     version: Arc<str>,
     timing: Option<Arc<Timing>>,
+    containment: Option<Arc<str>>,
 }
 
 impl Identity {
     /// The longest host name or version, in bytes.
     pub const MAX_BYTES: usize = 253;
+
+    /// The longest word for how a program is contained, in bytes.
+    pub const MAX_CONTAINMENT_BYTES: usize = 40;
 
     /// Checks and assembles an identity.
     ///
@@ -122,6 +127,7 @@ impl Identity {
             pid,
             version: version.into(),
             timing: None,
+            containment: None,
         })
     }
 
@@ -132,6 +138,19 @@ impl Identity {
             timing: Some(Arc::new(timing)),
             ..self
         }
+    }
+
+    /// The same candidate, which tells in a word what holds the processes of its program together.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidIdentity`] when `containment` breaks the character rule.
+    pub fn with_containment(self, containment: &str) -> Result<Self, InvalidIdentity> {
+        check("containment", containment, Self::MAX_CONTAINMENT_BYTES)?;
+        Ok(Self {
+            containment: Some(containment.into()),
+            ..self
+        })
     }
 
     /// The id of the candidacy.
@@ -163,25 +182,36 @@ impl Identity {
     pub fn timing(&self) -> Option<&Timing> {
         self.timing.as_deref()
     }
+
+    /// What holds the processes of its program together, if it has a program and tells.
+    #[must_use]
+    pub fn containment(&self) -> Option<&str> {
+        self.containment.as_deref()
+    }
 }
 
 /// Writes `id|host|pid|version`, and behind it `|interval/stall_polls/op_timeout/stop_grace/probation`,
-/// in nanoseconds, when the timing is known.
+/// in nanoseconds, when the timing is known, and `|containment` when that is; a timing that is not known is
+/// empty before it.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}|{}|{}|{}", self.id, self.host, self.pid, self.version)?;
-        let Some(timing) = &self.timing else {
-            return Ok(());
-        };
-        write!(
-            f,
-            "|{}/{}/{}/{}/{}",
-            timing.interval().as_nanos(),
-            timing.stall_polls(),
-            timing.op_timeout().as_nanos(),
-            timing.stop_grace().as_nanos(),
-            timing.probation().as_nanos()
-        )
+        if let Some(timing) = &self.timing {
+            write!(
+                f,
+                "|{}/{}/{}/{}/{}",
+                timing.interval().as_nanos(),
+                timing.stall_polls(),
+                timing.op_timeout().as_nanos(),
+                timing.stop_grace().as_nanos(),
+                timing.probation().as_nanos()
+            )?;
+        }
+        match (&self.containment, &self.timing) {
+            (None, _) => Ok(()),
+            (Some(containment), Some(_)) => write!(f, "|{containment}"),
+            (Some(containment), None) => write!(f, "||{containment}"),
+        }
     }
 }
 
@@ -190,16 +220,21 @@ impl FromStr for Identity {
     type Err = InvalidIdentity;
 
     fn from_str(text: &str) -> Result<Self, InvalidIdentity> {
-        let mut parts = text.splitn(5, '|');
+        let mut parts = text.splitn(6, '|');
         let mut next = || parts.next().ok_or(InvalidIdentity::Incomplete);
         let (id, host, pid, version) = (next()?, next()?, next()?, next()?);
         let pid = pid.parse().map_err(|_| InvalidIdentity::Pid {
             text: pid.chars().take(20).collect(),
         })?;
         let identity = Self::new(CandidateId::new(id)?, host, pid, version)?;
-        match parts.next() {
+        let (timing, containment) = (parts.next(), parts.next());
+        let identity = match (timing, containment) {
+            (None, _) | (Some(""), Some(_)) => identity,
+            (Some(timing), _) => identity.with_timing(timing_of(timing)?),
+        };
+        match containment {
             None => Ok(identity),
-            Some(timing) => Ok(identity.with_timing(timing_of(timing)?)),
+            Some(containment) => identity.with_containment(containment),
         }
     }
 }

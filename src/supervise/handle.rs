@@ -65,6 +65,17 @@ pub enum Containment {
     Subreaper,
 }
 
+impl Containment {
+    /// The level in a word, without the place.
+    #[must_use]
+    pub const fn level(&self) -> &'static str {
+        match self {
+            Self::Cgroup(_) => "cgroup",
+            Self::Subreaper => "subreaper",
+        }
+    }
+}
+
 impl std::fmt::Display for Containment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -110,6 +110,10 @@ impl Transcript {
         ) {
             return heading.to_uppercase();
         }
+        // A machine may or may not let a program have a cgroup of its own.
+        if heading == "CONTAINED" {
+            return "LEVEL".to_owned();
+        }
         if is_number && word.len() == 13 {
             let next = self.tokens.len() + 1;
             let known = self.tokens.entry(word.to_owned());

@@ -131,11 +131,28 @@ fn every_timing_of_a_candidate_can_be_read_as_it_is_written() {
                 .parse()
                 .map_err(|error: InvalidIdentity| TestCaseError::fail(error.to_string()))?;
             prop_assert_eq!(plain.timing(), None);
-            let identity = plain.with_timing(timing);
-            prop_assert_eq!(identity.to_string().parse::<Identity>(), Ok(identity));
+            let contained = |identity: &Identity| {
+                let contained = identity.clone().with_containment("cgroup");
+                contained.map_err(|error| TestCaseError::fail(error.to_string()))
+            };
+            let identity = plain.clone().with_timing(timing);
+            for identity in [contained(&plain)?, contained(&identity)?, identity] {
+                prop_assert_eq!(identity.to_string().parse::<Identity>(), Ok(identity));
+            }
             Ok(())
         },
     );
+}
+
+#[test]
+fn a_containment_is_a_word() {
+    let refused = |containment: &str| {
+        let text = format!("a|host|1|0.1.0||{containment}");
+        text.parse::<Identity>().unwrap_err().to_string()
+    };
+    for text in ["", "a b", "a|b", &"c".repeat(41)] {
+        assert!(refused(text).contains("containment"), "{text}");
+    }
 }
 
 #[test]
