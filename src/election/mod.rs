@@ -118,7 +118,7 @@ impl Election {
     ///
     /// # Errors
     ///
-    /// [`InvalidIdentity`] when it is not such a word: see [`Identity::with_containment`].
+    /// [`InvalidIdentity`] when it is not such a word: see [`Identity::with_containment`](crate::protocol::Identity::with_containment).
     pub fn tell_containment(&self, containment: &str) -> Result<(), InvalidIdentity> {
         self.operator_identity().with_containment(containment)?;
         self.shared.containment.get_or_init(|| containment.into());
