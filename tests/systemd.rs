@@ -323,7 +323,7 @@ fn a_printed_unit_runs_and_releases_where_it_was_told_to() {
     host.sh(&format!(
         "incumbent unit made --store redis://{REDIS}:6379/ -- report > /etc/systemd/system/made.service"
     ));
-    let verified = host.sh("systemd-analyze verify --man=no made.service 2>&1");
+    let verified = host.sh("systemd-analyze verify made.service 2>&1");
     assert_eq!(verified, "");
     host.sh("systemctl daemon-reload && systemctl start made.service");
     let first = witness.wait_active(SLACK);
@@ -482,7 +482,7 @@ fn the_units_verify_and_keep_their_exposure_low() {
         println!("exposure with {drop_ins}: {number}");
         number.parse::<f64>().unwrap()
     };
-    assert_eq!(analyze(&["verify", "--man=no"]), (true, String::new()));
+    assert_eq!(analyze(&["verify"]), (true, String::new()));
     assert!(exposure("10-hardening.conf") <= 4.0);
     put(
         &format!("{drop_ins}/20-strict.conf"),
@@ -492,6 +492,6 @@ fn the_units_verify_and_keep_their_exposure_low() {
         &format!("{drop_ins}/30-password.conf"),
         &shipped("30-password.conf"),
     );
-    assert_eq!(analyze(&["verify", "--man=no"]), (true, String::new()));
+    assert_eq!(analyze(&["verify"]), (true, String::new()));
     assert!(exposure("20-strict.conf as well") <= 1.5);
 }
