@@ -24,7 +24,7 @@ pub(crate) enum Exit {
     NotHeld,
     /// What was typed cannot be understood.
     Usage,
-    /// Too few stores can be used.
+    /// Too few stores can be used, or the address to listen at cannot: it may be mended by trying again.
     Unreachable,
     /// The candidate was not elected, and was told what to end with then.
     NotElected(u8),

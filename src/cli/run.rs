@@ -5,7 +5,7 @@ mod reload;
 mod restarting;
 mod vitals;
 
-use std::io::{IsTerminal, stdin};
+use std::io::{ErrorKind, IsTerminal, stdin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,9 +121,15 @@ fn serve(
         ..options
     };
     let server = Server::start(election.clone(), options).map_err(|error| {
-        Failure::configuration(format!(
-            "the HTTP server cannot listen at {listen}: {error}"
-        ))
+        let exit = match error.kind() {
+            // Whoever has the address may give it up, and an address may come up later.
+            ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable => Exit::Unreachable,
+            _ => Exit::Configuration,
+        };
+        Failure::new(
+            exit,
+            format_args!("the HTTP server cannot listen at {listen}: {error}"),
+        )
     })?;
     tracing::info!("HTTP is served at http://{}/", server.address());
     Ok(Some(server))

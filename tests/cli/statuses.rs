@@ -96,6 +96,23 @@ fn a_program_that_cannot_be_executed_gives_126_and_the_election_is_released_firs
     );
 }
 
+/// A service manager tries this again, and nobody has led meanwhile.
+#[test]
+fn an_address_that_is_in_use_or_not_of_this_host_gives_69() {
+    let home = Home::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    for (listen, why) in [
+        (taken.as_str(), "Address already in use"),
+        ("192.0.2.1:9000", "Cannot assign requested address"),
+    ] {
+        let run = ["run", "job", "--listen", listen, "--", "true"];
+        let ended = home.run(&run);
+        ended.assert(69, why);
+        ended.assert(69, listen);
+    }
+}
+
 #[test]
 fn who_does_not_wait_gets_75_while_somebody_leads() {
     let home = Home::new();

@@ -9,7 +9,7 @@ pub(super) const RUN_AFTER_HELP: &str = "\
 The program gets INCUMBENT_ELECTION, INCUMBENT_FENCING_TOKEN and INCUMBENT_CANDIDATE_ID.
 
 Exit status: the program's own, or 128 + the signal that killed it; 64 wrong usage, 69 store unreachable \
-(--no-wait), 75 not elected (--no-wait, --wait-timeout), 77 refused by the store, 78 wrong configuration, \
+(--no-wait) or the HTTP address in use, 75 not elected (--no-wait, --wait-timeout), 77 refused by the store, 78 wrong configuration, \
 124 leadership lost, or the program unhealthy, and the program stopped, 125 incumbent itself failed, 126 the program cannot be \
 executed, 127 the program was not found.
 
