@@ -41,5 +41,7 @@ mod sources;
 mod statuses;
 #[path = "cli/transcript.rs"]
 mod transcript;
+#[path = "cli/unit.rs"]
+mod unit;
 #[path = "cli/watch.rs"]
 mod watch;

@@ -446,7 +446,22 @@ fn the_units_verify_and_keep_their_exposure_low() {
         &format!("{drop_ins}/10-hardening.conf"),
         &shipped("10-hardening.conf"),
     );
-    for program in ["/usr/bin/incumbent", "/bin/kill"] {
+    // A printed unit names the command where it was when it printed.
+    let me = env!("CARGO_BIN_EXE_incumbent");
+    let printed = Command::new(me)
+        .args([
+            "unit",
+            "made",
+            "--store",
+            "redis://10.0.0.5/",
+            "--",
+            "/bin/true",
+        ])
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    put("/etc/systemd/system/made.service", &printed);
+    for program in ["/usr/bin/incumbent", "/bin/kill", me] {
         put(program, "");
         std::fs::copy("/bin/true", at(program)).unwrap();
     }
@@ -461,29 +476,32 @@ fn the_units_verify_and_keep_their_exposure_low() {
     ] {
         put(&format!("/usr/lib/systemd/system/{unit}"), "[Unit]\n");
     }
-    let analyze = |words: &[&str]| {
+    let analyze = |words: &[&str], unit: &str| {
         let output = Command::new("systemd-analyze")
             .args(words)
             .arg(format!("--root={}", root.path().display()))
-            .arg("incumbent@demo.service")
+            .arg(unit)
             .output()
             .unwrap();
         let text = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8(text).unwrap())
     };
-    let exposure = |drop_ins: &str| {
-        let (ok, text) = analyze(&["security", "--offline=true", "--no-pager"]);
+    let exposure = |unit: &str, what: &str| {
+        let (ok, text) = analyze(&["security", "--offline=true", "--no-pager"], unit);
         assert!(ok, "{text}");
         let line = text
             .lines()
             .find(|line| line.contains("Overall exposure"))
             .unwrap();
         let number = line.split(": ").nth(1).unwrap().split(' ').next().unwrap();
-        println!("exposure with {drop_ins}: {number}");
+        println!("exposure of {unit} {what}: {number}");
         number.parse::<f64>().unwrap()
     };
-    assert_eq!(analyze(&["verify"]), (true, String::new()));
-    assert!(exposure("10-hardening.conf") <= 4.0);
+    let clean = (true, String::new());
+    assert_eq!(analyze(&["verify"], UNIT), clean);
+    assert!(exposure(UNIT, "with 10-hardening.conf") <= 4.0);
+    assert_eq!(analyze(&["verify"], "made.service"), clean);
+    assert!(exposure("made.service", "as it is printed") <= 4.0);
     put(
         &format!("{drop_ins}/20-strict.conf"),
         &shipped("20-strict.conf"),
@@ -492,6 +510,6 @@ fn the_units_verify_and_keep_their_exposure_low() {
         &format!("{drop_ins}/30-password.conf"),
         &shipped("30-password.conf"),
     );
-    assert_eq!(analyze(&["verify"]), (true, String::new()));
-    assert!(exposure("20-strict.conf as well") <= 1.5);
+    assert_eq!(analyze(&["verify"], UNIT), clean);
+    assert!(exposure(UNIT, "with 20-strict.conf as well") <= 1.5);
 }

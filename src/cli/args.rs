@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use after_help::{
     AFTER_HELP, CANDIDATES_AFTER_HELP, DEPOSE_AFTER_HELP, DOCTOR_AFTER_HELP, LIST_AFTER_HELP,
     ORDER_AFTER_HELP, RELEASE_AFTER_HELP, RESIGN_AFTER_HELP, RUN_AFTER_HELP, STATUS_AFTER_HELP,
-    WATCH_AFTER_HELP,
+    UNIT_AFTER_HELP, WATCH_AFTER_HELP,
 };
 pub(crate) use options::{
     Format, GeneralOptions, Options, OutputOptions, RunOptions, StoreOptions, TimingOptions,
@@ -81,8 +81,9 @@ pub(crate) enum Command {
     /// Release the term of an elector that died, once its processes are gone
     #[command(after_help = RELEASE_AFTER_HELP)]
     Release(Release),
-    /// Print a ready systemd unit that runs a program while elected
-    Unit(Unit),
+    /// Print a ready systemd unit that runs a program while elected, with the settings of now in it
+    #[command(after_help = UNIT_AFTER_HELP)]
+    Unit(Box<Unit>),
 }
 
 #[derive(Debug, Args)]
@@ -120,9 +121,8 @@ pub(crate) struct Unit {
     /// The program to run while elected, and its arguments
     #[arg(last = true, required = true, num_args = 1.., value_name = "PROGRAM")]
     pub(crate) program: Vec<OsString>,
-    /// A store, as for `run`; without any the unit elects among the processes of its host
-    #[arg(long = "store", value_name = "URL")]
-    pub(crate) stores: Vec<String>,
+    #[command(flatten)]
+    pub(crate) options: Options,
 }
 
 #[derive(Debug, Args)]

@@ -1,35 +1,84 @@
-//! `incumbent unit NAME -- PROGRAM…`: a ready unit, with the paths filled in.
+//! `incumbent unit NAME -- PROGRAM…`: a ready unit, with the settings and the paths filled in.
 
-use std::ffi::{OsStr, OsString};
+mod program;
+
+use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
+use incumbent::election::{ConfigError, Observer};
 use incumbent::protocol::ElectionName;
+use incumbent::store::StoreAddress;
 
 use super::args::Unit;
 use super::exit::{Exit, Failure};
+use super::keys::{KEYS, Kind};
+use super::layer::Origin;
+use super::settings::{Settings, Typed};
+use super::{electorate, warn, warn_of};
+
+const TEMPLATE: &str = include_str!("unit.service.in");
+/// The drop-in that the shipped unit is installed with.
+const HARDENING: &str = include_str!("../../systemd/10-hardening.conf");
+/// Where a unit of root's keeps the embedded store: in its `StateDirectory=`.
+const EMBEDDED: &str = "sqlite:/var/lib/incumbent/elections.db";
+/// The settings that `release` takes too.
+const OF_STORES: [&str; 7] = [
+    "key_prefix",
+    "username",
+    "password_file",
+    "op_timeout",
+    "log_format",
+    "log_level",
+    "store",
+];
 
 /// Prints the unit.
 ///
 /// # Errors
 ///
-/// A name that is none, and a program that cannot be written in a unit.
+/// What `run` would refuse, a password that would stand in the unit, and a program that is not there or
+/// cannot be written in a unit.
 pub(crate) fn unit(arguments: &Unit) -> Result<Exit, Failure> {
     let name =
         ElectionName::new(&arguments.name).map_err(|error| Failure::new(Exit::Usage, error))?;
+    let settings = Settings::load(Typed::all(&arguments.options)?, Some(&name))?;
+    warn(&settings);
+    settings.timing()?;
+    settings.health()?;
+    settings.http()?;
+    Observer::new(electorate::open(&settings)?).map_err(ConfigError::from)?;
+    let stores = stores(&settings)?;
     let me = std::env::current_exe()
         .map_err(|error| Failure::new(Exit::Failed, format!("where am I installed? {error}")))?;
     let me = quoted(me.as_os_str())?;
-    let mut election = quoted(OsStr::new(name.as_str()))?;
-    for store in &arguments.stores {
-        write!(election, " --store {}", quoted(OsStr::new(store))?).map_err(Failure::internal)?;
-    }
-    let mut line = format!("{me} run {election} --");
-    for (position, word) in arguments.program.iter().enumerate() {
+    let election = quoted(OsStr::new(name.as_str()))?;
+    let mut line = format!(
+        "{me} run {election}{}",
+        flags(&settings, &stores, |_| true)?
+    );
+    let of_stores = |key: &str| OF_STORES.contains(&key);
+    let release = format!(
+        "{me} release {election} --after-unit{}",
+        flags(&settings, &stores, of_stores)?
+    );
+    line.push_str(" --");
+    let (first, rest) = arguments
+        .program
+        .split_first()
+        .ok_or_else(|| Failure::new(Exit::Usage, "there is no program to run"))?;
+    let first = program::found(first)?;
+    for word in std::iter::once(first.as_os_str()).chain(rest.iter().map(AsRef::as_ref)) {
         line.push(' ');
-        line.push_str(&quoted(&absolute(word, position == 0))?);
+        line.push_str(&quoted(word)?);
     }
-    let release = format!("{me} release {election} --after-unit");
+    let hardening = HARDENING
+        .split_once("[Service]\n")
+        .map_or("", |(_, lines)| lines);
     let text = TEMPLATE
+        .replace("@SCOPE@", scope(&settings)?)
+        .replace("@HARDENING@\n", hardening)
+        .replace("@WRITABLE@\n", &writable(&settings)?)
         .replace("@NAME@", &name.as_str().replace('%', "%%"))
         .replace("@RUN@", &line)
         .replace("@RELEASE@", &release);
@@ -37,19 +86,123 @@ pub(crate) fn unit(arguments: &Unit) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-const TEMPLATE: &str = include_str!("unit.service.in");
-
-/// The program with its full path, as a unit wants it; other words as they are.
-fn absolute(word: &OsString, is_program: bool) -> OsString {
-    let has_slash = word.as_encoded_bytes().contains(&b'/');
-    if !is_program || has_slash {
-        return word.clone();
+/// Says in the unit, and on standard error, when hosts would each elect a leader of their own.
+fn scope(settings: &Settings) -> Result<&'static str, Failure> {
+    if settings.addresses()?.iter().all(|it| it.file().is_none()) {
+        return Ok("");
     }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(word))
-        .find(|candidate| candidate.is_file())
-        .map_or_else(|| word.clone(), OsString::from)
+    warn_of(
+        "the store is a file: this unit elects among the processes of its host only, and on several hosts \
+         each has a leader of its own; give --store redis://HOST/ to elect among hosts",
+    );
+    Ok("# The store is a file of this host: elects among the processes of this host only.\n")
+}
+
+/// Lets the unit write to the folders of its stores, wherever they are. Its own folder is not in need of it.
+fn writable(settings: &Settings) -> Result<String, Failure> {
+    if settings.embedded_store()?.is_some() {
+        return Ok(String::new());
+    }
+    let mut text = String::new();
+    for address in settings.addresses()? {
+        let file = address.file().map(absolute).transpose()?;
+        if let Some(folder) = file.as_deref().and_then(Path::parent) {
+            let folder = quoted(folder.as_os_str())?;
+            writeln!(text, "ReadWritePaths={folder}").map_err(Failure::internal)?;
+        }
+    }
+    Ok(text)
+}
+
+/// The addresses as they are written into the unit, which is read by everybody, and by a process that is
+/// started in another folder.
+fn stores(settings: &Settings) -> Result<Vec<String>, Failure> {
+    let from = |key| {
+        settings
+            .origin(key)
+            .map(ToString::to_string)
+            .unwrap_or_default()
+    };
+    let secret = |origin: String| {
+        Failure::configuration(format!(
+            "{origin}: a password would stand in the unit, which everybody may read: write it to a file and \
+             give --password-file, or LoadCredential= as in 30-password.conf"
+        ))
+    };
+    if settings.origin("password") > settings.origin("password_file") {
+        return Err(secret(from("password")));
+    }
+    if settings.embedded_store()?.is_some() {
+        return Ok(vec![EMBEDDED.to_owned()]);
+    }
+    let texts = settings.value("store").and_then(|it| it.into_array().ok());
+    let texts = texts
+        .unwrap_or_default()
+        .into_iter()
+        .map(|it| it.to_string());
+    let mut stores = Vec::new();
+    for (text, address) in texts.zip(settings.addresses()?) {
+        if address.has_password() {
+            return Err(secret(from("store")));
+        }
+        stores.push(match address.file() {
+            Some(path) => StoreAddress::sqlite(absolute(path)?).label().to_owned(),
+            None => text,
+        });
+    }
+    Ok(stores)
+}
+
+/// The settings that are not the default, and that `wanted` takes, as flags.
+fn flags(
+    settings: &Settings,
+    stores: &[String],
+    wanted: impl Fn(&str) -> bool,
+) -> Result<String, Failure> {
+    let mut words = Vec::new();
+    for key in KEYS.iter().filter(|key| wanted(key.name)) {
+        if key.kind == Kind::Stores {
+            for store in stores {
+                words.extend([key.flag(), store.clone()]);
+            }
+            continue;
+        }
+        let set = settings
+            .origin(key.name)
+            .is_some_and(|it| *it != Origin::Default);
+        let Some(value) = settings.value(key.name).filter(|_| set) else {
+            continue;
+        };
+        match key.kind {
+            // The password is not written, and the program is on the command line.
+            Kind::Secret | Kind::Words => {}
+            Kind::Switch => {
+                if value.into_bool().map_err(Failure::internal)? {
+                    words.push(key.flag());
+                }
+            }
+            Kind::Path => {
+                let path = value.into_string().map_err(Failure::internal)?;
+                let path = absolute(Path::new(&path))?;
+                words.extend([key.flag(), path.display().to_string()]);
+            }
+            _ => {
+                let value = value.into_string().map_err(Failure::internal)?;
+                words.extend([key.flag(), value]);
+            }
+        }
+    }
+    let mut text = String::new();
+    for word in words {
+        text.push(' ');
+        text.push_str(&quoted(OsStr::new(&word))?);
+    }
+    Ok(text)
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path)
+        .map_err(|error| Failure::internal(format!("where is {}? {error}", path.display())))
 }
 
 /// A word as `systemd.service(5)` reads it back: quoted, with its specifiers and variables disarmed.

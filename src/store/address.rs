@@ -92,6 +92,25 @@ impl StoreAddress {
         }
     }
 
+    /// Whether a password stands in the address.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use incumbent::store::StoreAddress;
+    ///
+    /// let address: StoreAddress = "redis://app:secret@db.example/2".parse()?;
+    /// assert!(address.has_password());
+    /// # Ok::<(), incumbent::store::InvalidAddress>(())
+    /// ```
+    #[must_use]
+    pub const fn has_password(&self) -> bool {
+        match &self.place {
+            Place::Redis(place) => place.credentials.password.is_some(),
+            Place::Sqlite(_) => false,
+        }
+    }
+
     pub(super) const fn place(&self) -> &Place {
         &self.place
     }

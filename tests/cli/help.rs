@@ -2,7 +2,7 @@
 
 use super::home::Home;
 
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 19] = [
     &["run"],
     &["status"],
     &["list"],
@@ -20,6 +20,7 @@ const COMMANDS: [&[&str]; 18] = [
     &["config", "show"],
     &["completions"],
     &["man"],
+    &["unit"],
     &[],
 ];
 

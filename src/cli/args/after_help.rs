@@ -63,3 +63,8 @@ On a Redis it tries the four operations for real, on a scratch election that it 
 
 Exit status: 0 nothing found, 1 something to look at, 2 something that endangers the election, 64 wrong \
 usage, 78 wrong configuration.";
+
+pub(super) const UNIT_AFTER_HELP: &str = "\
+The options, the environment and the configuration file count as for run, and are written into the unit. A \
+password is not: give --password-file. Exit status: 0 printed, 64 wrong usage, 78 wrong configuration, or \
+a password that would stand in the unit; 126 the program cannot be executed, 127 the program was not found.";

@@ -1,0 +1,136 @@
+//! The unit that `incumbent unit` prints: the settings of now are in it, and what would not run is refused.
+
+use super::home::Home;
+
+const STORE: &str = "redis://10.0.0.5/";
+
+/// The line of the unit that begins like this.
+fn line(unit: &str, beginning: &str) -> String {
+    let found = unit.lines().find_map(|line| line.strip_prefix(beginning));
+    found
+        .unwrap_or_else(|| panic!("no {beginning} in {unit}"))
+        .to_owned()
+}
+
+#[test]
+fn a_printed_unit_has_the_settings_of_the_environment_and_the_file() {
+    let home = Home::new();
+    let file = home.write(
+        "c.toml",
+        "key_prefix = \"app:\"\nstop_timeout = \"7s\"\nrestart = true\n",
+    );
+    let password = home.write("pw", "hush-hush\n");
+    let ended = home.run_with(
+        &[("INCUMBENT_STORE", STORE), ("INCUMBENT_USERNAME", "app")],
+        &[
+            "unit",
+            "job",
+            "--config",
+            &file,
+            "--password-file",
+            "pw",
+            "--",
+            "echo",
+            "echo",
+            "./x",
+        ],
+    );
+    ended.assert(0, "");
+    assert_eq!(ended.stderr, "");
+    let run = line(&ended.stdout, "ExecStart=");
+    let release = line(&ended.stdout, "ExecStopPost=");
+    for both in [
+        format!("--store {STORE}"),
+        "--key-prefix app:".to_owned(),
+        "--username app".to_owned(),
+        format!("--password-file {password}"),
+    ] {
+        assert!(
+            run.contains(&both) && release.contains(&both),
+            "{both}: {}",
+            ended.stdout
+        );
+    }
+    for word in ["--stop-timeout 7s", "--restart"] {
+        assert!(
+            run.contains(word) && !release.contains(word),
+            "{}",
+            ended.stdout
+        );
+    }
+    // Only the first word is the program.
+    let program = run.split_once(" -- ").unwrap().1;
+    assert!(
+        program.starts_with('/') && program.ends_with("/echo echo ./x"),
+        "{program}"
+    );
+    assert!(!ended.stdout.contains("hush") && !ended.stdout.contains("this host only"));
+}
+
+#[test]
+fn a_printed_unit_that_elects_on_its_host_only_says_so() {
+    let home = Home::new();
+    let inside = home.text_path("my.db");
+    for (store, written) in [
+        (
+            &[][..],
+            "--store sqlite:/var/lib/incumbent/elections.db".to_owned(),
+        ),
+        (
+            &["--store", "sqlite:my.db"],
+            format!("--store sqlite:{inside} "),
+        ),
+    ] {
+        let ended = home.run(&[&["unit", "job"], store, &["--", "true"]].concat());
+        ended.assert(0, "on several hosts each has a leader of its own");
+        assert!(ended.stdout.contains("this host only"), "{ended:#?}");
+        assert!(
+            line(&ended.stdout, "ExecStart=").contains(&written),
+            "{ended:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_unit_that_would_not_run_is_not_printed() {
+    let home = Home::new();
+    let refused = |stores: &[&str], program: &str, status, why: &str| {
+        let ended = home.run(&[&["unit", "job"], stores, &["--", program]].concat());
+        ended.assert(status, why);
+        assert_eq!(ended.stdout, "");
+    };
+    refused(&["--store", "foo://h/"], "true", 64, "--store");
+    let two = ["--store", STORE, "--store", "redis://10.0.0.6/"];
+    refused(&two, "true", 78, "2 stores");
+    refused(
+        &["--store", STORE],
+        "no-such-program",
+        127,
+        "was not found in any folder of PATH",
+    );
+    refused(&["--store", STORE], "./missing", 127, "was not found");
+    home.write("text", "no program\n");
+    refused(&["--store", STORE], "./text", 126, "can be executed");
+    let secret = ["--store", "redis://app:hush-hush@10.0.0.5/"];
+    refused(&secret, "true", 78, "--password-file");
+    let ended = home.run(&[&["unit", "job"], &secret[..], &["--", "true"]].concat());
+    assert!(!ended.stderr.contains("hush"), "{ended:#?}");
+    let variables = [
+        ("INCUMBENT_PASSWORD", "hush-hush"),
+        ("INCUMBENT_STORE", STORE),
+    ];
+    home.run_with(&variables, &["unit", "job", "--", "true"])
+        .assert(
+            78,
+            "environment INCUMBENT_PASSWORD: a password would stand in the unit",
+        );
+    // A relative path is that of the folder where the unit is printed.
+    std::fs::copy("/bin/true", home.path("prog")).unwrap();
+    let ended = home.run(&["unit", "job", "--store", STORE, "--", "./prog"]);
+    ended.assert(0, "");
+    let program = home.text_path("prog");
+    assert!(
+        line(&ended.stdout, "ExecStart=").ends_with(&format!(" -- {program}")),
+        "{ended:#?}"
+    );
+}
