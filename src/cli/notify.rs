@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use incumbent::election::{Alarm, clock};
 use incumbent::observe::pause_in_words;
+use incumbent::protocol::Timestamp;
 use incumbent::{Election, ElectionEvent, Happening, Lease};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sd_notify::NotifyState;
@@ -35,6 +36,8 @@ pub(crate) struct Activity {
     pub(crate) unhealthy: bool,
     /// Whether the program was asked to stop, and may take so long.
     pub(crate) draining: Option<Duration>,
+    /// Whether the process ends, once all that it holds is given up.
+    pub(crate) ending: bool,
 }
 
 /// Who started us as a service, if somebody did.
@@ -105,6 +108,7 @@ impl Manager {
             leader: "campaigning".to_owned(),
             told: String::new(),
             stopping: false,
+            extended: None,
         }
         .keep_telling()
         .await;
@@ -137,6 +141,8 @@ struct Companion {
     leader: String,
     told: String,
     stopping: bool,
+    /// When the manager was last asked for time.
+    extended: Option<Timestamp>,
 }
 
 impl Companion {
@@ -259,6 +265,7 @@ impl Companion {
                     left % 10,
                 )
             }
+            None if now.ending => "ending".to_owned(),
             None => self.leader.clone(),
         };
         if status != self.told && self.manager.tell(&[NotifyState::Status(&status)]) {
@@ -268,15 +275,24 @@ impl Companion {
 
     fn tell_draining(&mut self, now: &Activity, interval: Duration) {
         let Some(timeout) = now.draining else { return };
+        let at = clock::now();
         if !self.stopping {
             self.stopping = self.manager.tell(&[
                 NotifyState::Stopping,
                 NotifyState::ExtendTimeoutUsec(micros(timeout)),
             ]);
+            self.extended = self.stopping.then_some(at);
+        }
+        // Much happens at once while a program stops, and none of it is a reason to ask again.
+        let fresh = |asked: Timestamp| at.since(asked) < interval / 2;
+        if self.extended.is_some_and(fresh) {
+            return;
         }
         // The next turn comes within two intervals, and tells again.
         let more = micros(interval * 4 + self.election.timing().tenure());
-        self.manager.tell(&[NotifyState::ExtendTimeoutUsec(more)]);
+        if self.manager.tell(&[NotifyState::ExtendTimeoutUsec(more)]) {
+            self.extended = Some(at);
+        }
     }
 }
 

@@ -89,6 +89,7 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
             ready: false,
         };
         let outcome = runner.run(program).await;
+        activity.send_modify(|activity| activity.ending = true);
         runner.vitals.close().await;
         runner.keeper.close().await;
         election.finished().await;
@@ -222,7 +223,8 @@ impl Runner<'_> {
         };
         let conclusion = leading.run(program, restarts).await;
         self.activity.send_modify(|activity| {
-            (activity.lease, activity.program, activity.unhealthy) = (None, None, false)
+            (activity.lease, activity.program, activity.unhealthy) = (None, None, false);
+            activity.ending = matches!(conclusion, Ok(Conclusion::Ended(_)) | Err(_));
         });
         leadership.resign().await;
         self.keeper.released();

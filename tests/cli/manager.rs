@@ -5,6 +5,7 @@ use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use incumbent::election::clock;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::home::{Home, Running, leader, wait_until};
@@ -116,6 +117,7 @@ fn the_manager_hears_of_a_drain_and_gives_it_time() {
     ];
     let mut run = start(&home, "a", &run);
     home.wait_for_lines("led", 1);
+    let begun = clock::now();
     run.signal(Signal::TERM);
     manager.hear("STATUS=stopping: term ");
     let stopping = manager.next();
@@ -123,7 +125,45 @@ fn the_manager_hears_of_a_drain_and_gives_it_time() {
     // Heartbeats go on meanwhile, and so do the signs of life and the requests for time.
     manager.hear("EXTEND_TIMEOUT_USEC=");
     manager.hear("WATCHDOG=1");
+    manager.hear("STATUS=ending");
+    // Once for the program's own time, and then once in half an interval.
+    let turns = clock::now().since(begun).as_millis() / 500;
+    let asked = |line: &&String| line.starts_with("EXTEND_TIMEOUT_USEC=");
+    let asked = manager.heard.iter().filter(asked).count();
+    assert!(asked as u128 <= turns + 1, "{:#?}", manager.heard);
     assert_eq!(run.wait(), 0);
+}
+
+#[test]
+fn the_manager_hears_that_a_standby_ends_and_that_a_loss_does() {
+    let home = Home::new();
+    let (mut first, mut second) = (Manager::listen(&home, "a"), Manager::listen(&home, "b"));
+    let program = leader(&home.path("led"));
+    let check = [
+        "--health-cmd",
+        "test ! -e sick",
+        "--health-interval",
+        "100ms",
+    ];
+    let words = ["--", "sh", "-c", &program];
+    let mut leading = start(&home, "a", &[&["run", "job"], &check[..], &words].concat());
+    first.hear("STATUS=leading: term ");
+    let mut standby = start(&home, "b", &[&["run", "job"], &words[..]].concat());
+    second.hear("STATUS=standing by: ");
+    standby.signal(Signal::TERM);
+    second.hear("STATUS=ending");
+    assert_eq!(standby.wait(), 143);
+    home.write("sick", "");
+    first.hear("STATUS=unhealthy, stopping: term ");
+    let stopped = first.heard.len();
+    first.hear("STATUS=ending");
+    let wrong = |line: &String| line.contains("=campaigning") || line.contains("=standing");
+    assert!(
+        !first.heard[stopped..].iter().any(wrong),
+        "{:#?}",
+        first.heard
+    );
+    assert_eq!(leading.wait(), 124);
 }
 
 #[test]
