@@ -32,6 +32,7 @@ mod operator;
 mod output;
 mod pause;
 mod places;
+mod program;
 mod release;
 mod report;
 mod resign;

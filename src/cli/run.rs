@@ -60,6 +60,10 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
+    // It may be there by the time we are elected, as on a mount that comes up late.
+    if let Err(missing) = super::program::found(program.name()) {
+        tracing::error!("the program cannot be started as things are: {missing}");
+    }
     if let Some(path) = settings.embedded_store()? {
         tracing::info!(
             "no store is given: electing among the processes of this host only, in {}",

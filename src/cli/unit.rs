@@ -1,10 +1,8 @@
 //! `incumbent unit NAME -- PROGRAM…`: a ready unit, with the settings and the paths filled in.
 
-mod program;
-
 use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use incumbent::election::{ConfigError, Observer};
 use incumbent::protocol::ElectionName;
@@ -14,8 +12,9 @@ use super::args::Unit;
 use super::exit::{Exit, Failure};
 use super::keys::{KEYS, Kind};
 use super::layer::Origin;
+use super::program::absolute;
 use super::settings::{Settings, Typed};
-use super::{electorate, warn, warn_of};
+use super::{electorate, program, warn, warn_of};
 
 const TEMPLATE: &str = include_str!("unit.service.in");
 /// The drop-in that the shipped unit is installed with.
@@ -198,11 +197,6 @@ fn flags(
         text.push_str(&quoted(OsStr::new(&word))?);
     }
     Ok(text)
-}
-
-fn absolute(path: &Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(path)
-        .map_err(|error| Failure::internal(format!("where is {}? {error}", path.display())))
 }
 
 /// A word as `systemd.service(5)` reads it back: quoted, with its specifiers and variables disarmed.

@@ -82,6 +82,23 @@ fn a_program_that_is_missing_gives_127_and_the_election_is_released_first() {
     );
 }
 
+/// It may be there by the time it is needed; until then a standby looks as if all were well.
+#[test]
+fn a_standby_whose_program_is_missing_says_so_at_once() {
+    let home = Home::new();
+    let _leader = home.start(&["run", "job", "--", "sh", "-c", &leader(&home.path("led"))]);
+    home.wait_for_lines("led", 1);
+    for program in ["./missing", "no-such-program"] {
+        let run = ["run", "job", "--wait-timeout", "100ms", "--", program];
+        let ended = home.run(&run);
+        ended.assert(75, "the program cannot be started as things are");
+        ended.assert(75, &format!("\"{program}\" was not found"));
+    }
+    let run = ["run", "job", "--wait-timeout", "100ms", "--", "true"];
+    let ended = home.run(&run);
+    assert!(!ended.stderr.contains("as things are"), "{ended:#?}");
+}
+
 #[test]
 fn a_program_that_cannot_be_executed_gives_126_and_the_election_is_released_first() {
     let home = Home::new();

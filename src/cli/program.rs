@@ -1,20 +1,20 @@
-//! The program of a unit, with its full path: systemd's PATH is not that of a shell.
+//! Where a program is, found as the keeper finds it when it is started.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
-use crate::cli::exit::{Exit, Failure};
+use super::exit::{Exit, Failure};
 
-/// The program as a shell finds it.
+/// The full path of a program: as it is given when it has a slash, or else the first of its name along `PATH`.
 ///
 /// # Errors
 ///
 /// When it is not there, and when it cannot be executed.
-pub(super) fn found(word: &OsStr) -> Result<PathBuf, Failure> {
+pub(crate) fn found(word: &OsStr) -> Result<PathBuf, Failure> {
     if word.as_encoded_bytes().contains(&b'/') {
-        let path = super::absolute(Path::new(word))?;
+        let path = absolute(Path::new(word))?;
         return match (path.exists(), executable(&path)) {
             (_, true) => Ok(path),
             (true, false) => Err(Failure::new(
@@ -27,7 +27,7 @@ pub(super) fn found(word: &OsStr) -> Result<PathBuf, Failure> {
             )),
         };
     }
-    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
     let mut places = std::env::split_paths(&folders).map(|folder| folder.join(word));
     let Some(path) = places.find(|path| executable(path)) else {
         return Err(Failure::new(
@@ -38,9 +38,19 @@ pub(super) fn found(word: &OsStr) -> Result<PathBuf, Failure> {
             ),
         ));
     };
-    super::absolute(&path)
+    absolute(&path)
 }
 
 fn executable(path: &Path) -> bool {
     path.is_file() && access(path, Access::EXEC_OK).is_ok()
+}
+
+/// A path that means the same in every folder.
+///
+/// # Errors
+///
+/// When the folder of this process is gone.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path)
+        .map_err(|error| Failure::internal(format_args!("where is {}? {error}", path.display())))
 }
