@@ -14,8 +14,8 @@ pub struct Examination {
     pub facts: BTreeMap<String, String>,
     /// Why the server did not tell.
     pub withheld: Option<StoreError>,
-    /// How the four operations went on a scratch election, removed since; `None` when that was not
-    /// tried.
+    /// How the four operations went on a scratch election, removed since; of a file, whether it can be
+    /// used and read. `None` when that was not tried.
     pub trial: Option<Result<(), StoreError>>,
     /// The commands that the server refuses us. Some of them an election can do without.
     pub refused: Vec<(&'static str, StoreError)>,

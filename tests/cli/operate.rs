@@ -146,6 +146,25 @@ fn looking_at_a_file_that_is_not_there_makes_none_and_says_so() {
 }
 
 #[test]
+fn a_file_that_cannot_elect_is_a_danger_to_the_doctor() {
+    let home = Home::new();
+    std::fs::write(home.path("notadb"), "xyz, and nothing that is a database\n").unwrap();
+    std::fs::create_dir(home.path("directory")).unwrap();
+    for (file, said) in [
+        ("notadb", "file is not a database"),
+        ("directory", "an election cannot be held"),
+    ] {
+        let store = format!("--store=sqlite:{}", home.text_path(file));
+        for command in [&["doctor"][..], &["doctor", "job"]] {
+            let ended = home.run(&[command, &[&store]].concat());
+            assert_eq!(ended.status, 2, "{ended:#?}");
+            assert!(ended.stdout.contains("1 dangerous"), "{ended:#?}");
+            assert!(ended.stdout.contains(said), "{ended:#?}");
+        }
+    }
+}
+
+#[test]
 fn what_never_was_reads_differently_from_what_cannot_be_reached() {
     let (home, mut server) = (Home::new(), RedisServer::start());
     let url = server.url();

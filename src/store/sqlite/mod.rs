@@ -194,8 +194,18 @@ impl Store for SqliteStore {
 
     fn examine(&self) -> StoreFuture<'_, Examination> {
         Box::pin(async {
+            // Nothing is written for a trial: candidates are waiting for the same file.
+            let trial = if self.is_missing() {
+                None
+            } else if let Some(trouble) = self.place.diagnose() {
+                Some(Err(trouble.tell(&self.place)))
+            } else {
+                let read = self.ask(|database| database.elections()).await;
+                Some(read.map(drop))
+            };
             Ok(Examination {
                 kind: "sqlite",
+                trial,
                 ..Examination::default()
             })
         })

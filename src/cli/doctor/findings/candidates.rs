@@ -15,7 +15,7 @@ pub(super) fn judge(evidence: &Evidence, about: &mut About<'_>) {
     let Some(view) = &evidence.view else {
         return;
     };
-    records(view, about);
+    records(evidence, view, about);
     presence(view, about);
     paused(view, about);
     timings(view, evidence.chosen.as_ref(), about);
@@ -27,9 +27,18 @@ pub(super) fn judge(evidence: &Evidence, about: &mut About<'_>) {
 }
 
 /// A store that answers may still hold what nobody can read. What else is wrong with it is told of the store.
-fn records(view: &ElectionView, about: &mut About<'_>) {
+fn records(evidence: &Evidence, view: &ElectionView, about: &mut About<'_>) {
+    // Of a file whose whole content cannot be read it has been told.
+    let is_told = |error: &StoreError| {
+        let trials = evidence.stores.iter().filter(|store| store.is_file());
+        let mut trials = trials.filter_map(|store| store.examination.as_ref().ok()?.trial.as_ref());
+        trials.any(|trial| {
+            let refused = trial.as_ref().err();
+            refused.is_some_and(|refused| refused.to_string() == error.to_string())
+        })
+    };
     for error in view.errors() {
-        if matches!(error, StoreError::Garbled { .. }) {
+        if matches!(error, StoreError::Garbled { .. }) && !is_told(error) {
             about.say(
                 Severity::Danger,
                 error.to_string(),

@@ -29,7 +29,10 @@ fn access(store: &StoreEvidence, about: &mut About<'_>) {
         }
     };
     if let Some(Err(error)) = &examination.trial {
-        let fix = if error.is_denied() {
+        let fix = if store.is_file() {
+            "repair what it names, or choose another path; move a file that is no database of incumbent \
+             away while nobody uses it"
+        } else if error.is_denied() {
             "correct the user and the password, or give the user the rights that docs/redis.md lists"
         } else {
             "see what the server says"
