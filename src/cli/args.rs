@@ -196,6 +196,9 @@ pub(crate) struct Resign {
     /// timeout]
     #[arg(long, value_name = "DURATION")]
     pub(crate) wait_timeout: Option<String>,
+    /// Ask it even while the election is paused: nobody is elected after it until it is resumed
+    #[arg(long)]
+    pub(crate) anyway: bool,
     #[command(flatten)]
     pub(crate) order: Order,
 }

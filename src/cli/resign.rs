@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use incumbent::election::{Operator, clock};
-use incumbent::observe::ElectionView;
 use incumbent::observe::document::Followed;
+use incumbent::observe::{ElectionView, pause_in_words};
 use incumbent::protocol::Term;
 
 use super::args::Resign;
@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// # Errors
 ///
 /// A configuration that cannot be used, nobody to resign, nobody of the name of `--to`, an order that no
-/// majority of the stores took, and a handover that is not over in time.
+/// majority of the stores took, a pause, and a handover that is not over in time.
 pub(crate) fn resign(arguments: &Resign) -> Result<Exit, Failure> {
     let given = super::operator::duration("--wait-timeout", arguments.wait_timeout.as_deref())?;
     let (operator, settings) = operator(&arguments.order)?;
@@ -30,6 +30,7 @@ pub(crate) fn resign(arguments: &Resign) -> Result<Exit, Failure> {
     let usual = timing.window() * 2 + timing.interval() * 4 + settings.stop_timeout();
     let patience = given.unwrap_or(usual);
     runtime()?.block_on(async {
+        forewarn(&operator.view().await, arguments)?;
         let asked = match &arguments.to {
             Some(name) => operator.resign_leader_to(name).await?,
             None => operator.resign_leader(None).await?,
@@ -65,6 +66,38 @@ pub(crate) fn resign(arguments: &Resign) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
+/// Refuses what would have the program run nowhere, and tells what else the leader may not expect.
+fn forewarn(view: &ElectionView, arguments: &Resign) -> Result<(), Failure> {
+    // A leader that stands still has no program to stop: its successor may be named before a `resume`.
+    let Some(leader) = view.leader().filter(|leader| !leader.is_stalled()) else {
+        return Ok(());
+    };
+    if let Some(pause) = &view.paused {
+        let paused = format!(
+            "election {:?} is paused {}: nobody is elected after its leader until it is resumed",
+            view.election.as_str(),
+            pause_in_words(pause)
+        );
+        if !arguments.anyway {
+            let message = format!(
+                "{paused}; incumbent resume {} first, or say --anyway",
+                view.election
+            );
+            return Err(Failure::new(Exit::NotElected(75), message));
+        }
+        super::warn_of(&paused);
+    }
+    let named = arguments.to.as_deref();
+    let itself = leader.identity.as_ref();
+    if view.candidates.iter().all(|one| one.leads) {
+        super::warn_of("nobody stands by: the same candidate leads again after a window");
+    } else if let Some(itself) = itself.filter(|one| named == Some(one.id().as_str())) {
+        let message = format!("{} leads already", itself.id());
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    Ok(())
+}
+
 /// Waits until somebody leads under another term.
 async fn wait(
     operator: &Operator,
@@ -81,9 +114,14 @@ async fn wait(
         if clock::now() >= until {
             let still = leader.is_some_and(|leader| leader.term == before);
             let why = if still {
-                "its work has not ended yet"
+                "its work has not ended yet".to_owned()
+            } else if let Some(pause) = &view.paused {
+                let paused = pause_in_words(pause);
+                format!("nobody leads: the election is paused {paused}")
+            } else if view.candidates.is_empty() {
+                "nobody leads, and nobody campaigns".to_owned()
             } else {
-                "nobody else leads yet"
+                "nobody else leads yet".to_owned()
             };
             let message = format!(
                 "the leader of term {before} was asked to resign, and after {} {why}",

@@ -146,7 +146,7 @@ fn who_cannot_lead_next_is_refused_with_the_names_of_those_who_can() {
     assert!(refused.stderr.contains(&fleet.id_of("b")), "{refused:#?}");
     fleet
         .order(&["resign", "--to", &fleet.id_of("a")])
-        .assert(64, "no standby");
+        .assert(64, "leads already");
     assert!(is_led_by(&fleet.status(), "a"));
     let alive = fleet.order(&["depose", "--yes"]);
     alive.assert(75, "its holder is alive");
@@ -227,6 +227,25 @@ fn a_campaign_that_does_not_wait_says_that_the_election_is_paused() {
 }
 
 #[test]
+fn a_resignation_that_nobody_would_follow_is_refused_or_told() {
+    let fleet = Fleet::start(&["a"]);
+    assert_eq!(fleet.order(&["pause", "--reason", "new disks"]).status, 0);
+    let refused = fleet.order(&["resign"]);
+    refused.assert(75, "is paused by ");
+    refused.assert(75, "incumbent resume job first");
+    assert!(fleet.status()["handover"].is_null(), "nobody was asked");
+    let late = fleet.order(&["resign", "--anyway", "--wait-timeout", "6s"]);
+    late.assert(75, "nobody leads: the election is paused by ");
+    late.assert(
+        75,
+        "warning: nobody stands by: the same candidate leads again",
+    );
+    assert_eq!(fleet.order(&["resume"]).status, 0);
+    fleet.home.wait_for_lines("led", 2);
+    assert!(is_led_by(&fleet.status(), "a"));
+}
+
+#[test]
 fn a_holder_that_stands_still_is_deposed_after_its_window() {
     let mut fleet = Fleet::start(&["a"]);
     fleet.lose_the_host_of_the_first();
@@ -266,7 +285,7 @@ fn a_gap_that_nobody_lived_to_tell_is_null_and_not_nothing() {
     assert_eq!(fleet.order(&["pause"]).status, 0);
     fleet.lose_the_host_of_the_first();
     let moved = std::thread::scope(|scope| {
-        let asked = scope.spawn(|| fleet.order(&["resign", "--wait", "-o", "json"]));
+        let asked = scope.spawn(|| fleet.order(&["resign", "--wait", "--anyway", "-o", "json"]));
         wait_until("the leader was asked", || {
             !fleet.status()["handover"].is_null()
         });

@@ -132,7 +132,8 @@ fn every_command_prints_json_of_a_documented_schema_that_keeps_its_members() {
     home.write("stubborn", "");
     let listed = ask(&["candidates", "job"])["candidates"].clone();
     for to in ["id", "host"] {
-        ask(&["resign", "job", "--to", listed[1][to].as_str().unwrap()]);
+        let to = listed[1][to].as_str().unwrap();
+        ask(&["resign", "job", "--anyway", "--to", to]);
         ask(&["status", "job"]);
     }
     running.clear();
