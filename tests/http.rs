@@ -139,6 +139,9 @@ fn resigning_needs_the_token_and_a_leader() {
     assert_eq!(post(&on, ""), 401);
     assert_eq!(post(&on, "Authorization: Bearer wrong!\r\n"), 401);
     assert_eq!(post(&on, "Authorization: Bearer secret\r\n"), 409);
+    // The name of the scheme has no case, and the token has.
+    assert_eq!(post(&on, "Authorization: bearer secret\r\n"), 409);
+    assert_eq!(post(&on, "Authorization: Bearer SECRET\r\n"), 401);
     assert_eq!(ask(&on, "GET", "/resign", "").status, 405);
 
     let leadership = leading.blocking().campaign().unwrap();

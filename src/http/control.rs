@@ -20,7 +20,8 @@ pub(super) fn refusal(token: Option<&SecretString>, given: Option<&HeaderValue>)
     };
     let given = given
         .map(HeaderValue::as_bytes)
-        .and_then(|value| value.strip_prefix(b"Bearer "));
+        .and_then(|value| value.split_at_checked(b"Bearer ".len()))
+        .and_then(|(scheme, given)| scheme.eq_ignore_ascii_case(b"Bearer ").then_some(given));
     if given.is_some_and(|given| same(given, token.expose_secret().as_bytes())) {
         return None;
     }
