@@ -10,6 +10,7 @@ use incumbent::election::{Observer, clock};
 use incumbent::observe::document::{Document, Status};
 use incumbent::observe::{ElectionView, State, pause_in_words};
 use incumbent::protocol::{ElectionName, Handover, Pause, Term};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_tokio::Signals;
 
@@ -90,20 +91,27 @@ impl Watcher {
     async fn run(&self) -> Result<Exit, Failure> {
         let mut shown: BTreeMap<ElectionName, Shape> = BTreeMap::new();
         let mut screen = Screen::default();
-        let mut names = Vec::new();
+        let (mut names, mut away) = (Vec::new(), Vec::new());
         let mut round: u32 = 0;
         loop {
             if round.is_multiple_of(ROUNDS_PER_LISTING) {
-                names = self.names().await;
+                let before = std::mem::take(&mut away);
+                away = self.list(&mut names).await;
+                if !self.in_place && away != before {
+                    self.tell_away(&away)?;
+                }
             }
             round = round.wrapping_add(1);
             let views = self.observer.views(&names).await;
             if self.in_place {
                 let height = Screen::height();
-                let text = output::colored(&page(views.clone(), height));
+                let text = output::colored(&page(views.clone(), &away, height));
                 output::print_raw(screen.draw(&text, height).as_bytes())?;
             } else {
                 self.tell_changes(&views, &mut shown)?;
+            }
+            if is_unread() {
+                return Ok(Exit::Success);
             }
             let rounds = views.len().div_ceil(PER_SECOND).max(1);
             let rounds = u32::try_from(rounds).unwrap_or(u32::MAX);
@@ -111,11 +119,38 @@ impl Watcher {
         }
     }
 
-    async fn names(&self) -> Vec<ElectionName> {
-        match &self.name {
-            Some(name) => vec![name.clone()],
-            None => self.observer.elections().await.elections,
+    /// Brings the names up to date, and returns why stores did not tell theirs.
+    async fn list(&self, names: &mut Vec<ElectionName>) -> Vec<String> {
+        if let Some(name) = &self.name {
+            *names = vec![name.clone()];
+            return Vec::new();
         }
+        let listing = self.observer.elections().await;
+        let errors = listing.stores.iter().filter_map(|(_, told)| {
+            let error = told.as_ref().err()?;
+            Some(output::one_line(&error.to_string()))
+        });
+        let errors: Vec<String> = errors.collect();
+        // What a store that is away knew is still there.
+        if errors.is_empty() {
+            names.clear();
+        }
+        names.extend(listing.elections);
+        names.sort_unstable();
+        names.dedup();
+        errors
+    }
+
+    /// What stores said instead of names. The lines of JSON are of elections, so it goes beside them.
+    fn tell_away(&self, errors: &[String]) -> Result<(), Failure> {
+        let at = output::moment(clock::wall());
+        for error in errors {
+            match self.format {
+                Format::Json => super::warn_of(error),
+                Format::Text => output::print(&format!("{at}  {error}\n"))?,
+            }
+        }
+        Ok(())
     }
 
     /// One line for each election that is not as it was last told.
@@ -140,17 +175,33 @@ impl Watcher {
     }
 }
 
+/// Whether nobody reads standard output any more: nothing is written while nothing changes, so no write
+/// would tell.
+fn is_unread() -> bool {
+    let output = stdout();
+    let mut watched = [PollFd::new(&output, PollFlags::empty())];
+    let polled = poll(&mut watched, Some(&Timespec::default()));
+    let gone = PollFlags::ERR | PollFlags::HUP;
+    polled.is_ok() && watched[0].revents().intersects(gone)
+}
+
 /// The moment, and as much of the table as fits. What is not as it should be comes first when not all of
 /// it does.
-fn page(mut views: Vec<ElectionView>, height: usize) -> String {
+fn page(mut views: Vec<ElectionView>, away: &[String], height: usize) -> String {
     /// The moment, a blank line, the header, and how many there are besides.
     const AROUND: usize = 4;
     let mut text = format!("{}\n\n", output::moment(clock::wall()));
+    for error in away {
+        text.push_str(&Tone::Bad.paint(error));
+        text.push('\n');
+    }
     if views.is_empty() {
-        text.push_str("there is no election yet\n");
+        if away.is_empty() {
+            text.push_str("there is no election yet\n");
+        }
         return text;
     }
-    let room = height.saturating_sub(AROUND).max(1);
+    let room = height.saturating_sub(AROUND + away.len()).max(1);
     if views.len() > room {
         views.sort_by_key(|view| report::tone(&view.state) == Tone::Good);
     }

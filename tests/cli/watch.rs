@@ -4,6 +4,7 @@
     reason = "a share of a core is measured by the machine's clock"
 )]
 
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -110,6 +111,37 @@ fn an_interval_of_nothing_is_refused() {
     let home = Home::new();
     let ended = home.run(&["watch", "--interval", "0s"]);
     ended.assert(78, "--interval: the interval must be positive");
+}
+
+#[test]
+fn a_store_that_is_away_is_told_also_when_no_election_is_named() {
+    let (home, mut server) = (Home::new(), RedisServer::start());
+    let url = server.url();
+    server.kill();
+    let watching = home.start_printing("watched", &["watch", "--store", &url]);
+    home.wait_for_lines("watched", 1);
+    let told = home.lines("watched");
+    assert!(told[0].contains("is not reachable"), "{told:?}");
+    drop(watching);
+}
+
+#[test]
+fn it_ends_when_nobody_reads_it_although_nothing_changes() {
+    let (home, server) = (Home::new(), RedisServer::start());
+    put(&server);
+    let mut watching = home
+        .command(&["watch", "election-0001", "--store", &server.url()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(watching.stdout.take().unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    assert!(line.contains("election-0001"), "{line:?}");
+    assert!(watching.try_wait().unwrap().is_none(), "it goes on");
+    drop(output);
+    wait_until("it ends", || watching.try_wait().unwrap().is_some());
+    assert!(watching.wait().unwrap().success());
 }
 
 /// What the terminal was told to show: the row and the text of each line that was written, in order.
