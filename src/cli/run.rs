@@ -90,7 +90,7 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
             vitals: Vitals::new(&settings, &counters)?,
             estate: &estate,
             counters: &counters,
-            ready: false,
+            ready: watch::Sender::new(false),
         };
         let outcome = runner.run(program).await;
         activity.send_modify(|activity| activity.ending = true);
@@ -169,7 +169,7 @@ struct Runner<'a> {
     estate: &'a Estate,
     counters: &'a ProgramCounters,
     /// Whether a keeper has told how the program is contained.
-    ready: bool,
+    ready: watch::Sender<bool>,
 }
 
 impl Runner<'_> {
@@ -186,22 +186,26 @@ impl Runner<'_> {
             };
             let conclusion = self.lead(leadership, &program, restarts.as_mut()).await?;
             wait = Wait::Endless;
+            // Where there is no pause, the election itself keeps us from claiming before we may.
             pause = match conclusion {
                 Conclusion::Ended(exit) => return Ok(exit),
-                // The election itself keeps us from claiming before we may.
-                Conclusion::Resigned | Conclusion::Lost => Duration::ZERO,
-                Conclusion::GivenUp => self.settings.sit_out(),
-            };
-            match conclusion {
-                Conclusion::Resigned => tracing::info!(
-                    "resigned as an operator asked: standing by, and claiming nothing for {:?}",
-                    self.election.timing().window()
-                ),
-                Conclusion::Lost => tracing::info!("the leadership was lost: standing by again"),
-                Conclusion::Ended(_) | Conclusion::GivenUp => {
-                    tracing::info!("sitting out for {pause:?}");
+                Conclusion::Resigned => {
+                    tracing::info!(
+                        "resigned as an operator asked: standing by, and claiming nothing for {:?}",
+                        self.election.timing().window()
+                    );
+                    Duration::ZERO
                 }
-            }
+                Conclusion::Lost => {
+                    tracing::info!("the leadership was lost: standing by again");
+                    Duration::ZERO
+                }
+                Conclusion::GivenUp => {
+                    let sit_out = self.settings.sit_out();
+                    tracing::info!("sitting out for {sit_out:?}");
+                    sit_out
+                }
+            };
         }
     }
 
@@ -239,7 +243,7 @@ impl Runner<'_> {
     /// Campaigns, after a pause, until elected or told to end. Meanwhile the keeper is there, so that no
     /// time is lost later; one that dies is replaced.
     async fn stand_by(&mut self, pause: Duration, wait: Wait) -> Result<Standby, Failure> {
-        let (ready, mut is_ready) = watch::channel(self.ready);
+        let mut is_ready = self.ready.subscribe();
         let campaign = async {
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
@@ -264,8 +268,7 @@ impl Runner<'_> {
                         if let Err(error) = self.election.tell_containment(containment.level()) {
                             tracing::debug!(%error, "nobody is told how the program is contained");
                         }
-                        self.ready = true;
-                        ready.send_replace(true);
+                        self.ready.send_replace(true);
                     }
                     Event::KeeperLost => {
                         tracing::warn!("the keeper has died while there was nothing to keep: starting another");

@@ -164,9 +164,6 @@ impl Driver {
                     None => {
                         owner_gone = true;
                         // Whoever could stop the work, or would have begun it, is gone.
-                        if let Some(lease) = &self.lease {
-                            lease.end_work();
-                        }
                         self.handle(Input::Resign(LossReason::Resigned), &mut timer);
                         Input::WorkEnded
                     }
@@ -476,9 +473,7 @@ impl Driver {
         if self.candidate.role() != Role::Standby {
             return;
         }
-        let mut refusals = self.links.iter().filter_map(Link::refusal);
-        let spare = self.links.len() - self.shared.electorate.majority();
-        let standing = match refusals.nth(spare) {
+        let standing = match self.no_majority(Link::refusal) {
             Some(error) => Standing::Refused(error.clone()),
             None => self.campaigning(),
         };
@@ -491,10 +486,15 @@ impl Driver {
         });
     }
 
+    /// One of the errors of this kind, if so many stores have one that no majority is left.
+    fn no_majority(&self, kind: fn(&Link) -> Option<&StoreError>) -> Option<&StoreError> {
+        let spare = self.links.len() - self.shared.electorate.majority();
+        self.links.iter().filter_map(kind).nth(spare)
+    }
+
     fn campaigning(&self) -> Standing {
         let leader = self.leader.clone();
-        let spare = self.links.len() - self.shared.electorate.majority();
-        let unwritable = self.links.iter().filter_map(Link::unwritable).nth(spare);
+        let unwritable = self.no_majority(Link::unwritable);
         let prospect = match self.candidate.prospect() {
             // Who leads needs no more than the changes that it was granted.
             Prospect::Open if unwritable.is_some() => Prospect::Unreachable,

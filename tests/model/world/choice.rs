@@ -45,6 +45,28 @@ pub(crate) enum Action {
     },
 }
 
+impl Action {
+    /// The place of the letter that it happens to.
+    pub(crate) const fn letter(self) -> Option<usize> {
+        match self {
+            Self::Deliver(place)
+            | Self::Lose(place)
+            | Self::LoseReply(place)
+            | Self::Delay(place)
+            | Self::DelayReply(place)
+            | Self::Double(place) => Some(place),
+            Self::Pause(_)
+            | Self::Crash(_)
+            | Self::Resign(_)
+            | Self::EndWork(_)
+            | Self::Forget(_)
+            | Self::Cut(_)
+            | Self::Part { .. }
+            | Self::Advance { .. } => None,
+        }
+    }
+}
+
 impl World {
     pub(crate) fn choices(&self, state: &State, actions: &mut Vec<Action>) {
         if state.broken.is_some() {

@@ -117,13 +117,7 @@ impl World {
 
     /// Counts the letters of the candidate whose turn it is.
     fn take_turns(&self, state: &mut State, action: Action) {
-        let (Action::Deliver(place)
-        | Action::Lose(place)
-        | Action::LoseReply(place)
-        | Action::Delay(place)
-        | Action::DelayReply(place)
-        | Action::Double(place)) = action
-        else {
+        let Some(place) = action.letter() else {
             return;
         };
         let letter = &state.letters[place];

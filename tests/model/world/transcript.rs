@@ -19,13 +19,7 @@ pub(crate) fn of(property: &str, path: Vec<(State, Option<Action>)>) -> String {
 
 /// One step: what happened, and what came of it.
 fn tell(before: &State, action: Action, after: &State) -> String {
-    let (Action::Deliver(place)
-    | Action::Lose(place)
-    | Action::LoseReply(place)
-    | Action::Delay(place)
-    | Action::DelayReply(place)
-    | Action::Double(place)) = action
-    else {
+    let Some(place) = action.letter() else {
         return format!("{:>4} {action:?}{}", before.time, news(before, after));
     };
     let letter = &before.letters[place];
