@@ -162,7 +162,7 @@ fn pausing_and_resuming_need_the_token_and_tell_what_they_did() {
     let long = format!("reason={}", "x".repeat(201));
     for (query, said) in [
         ("seconds=0", "above 0"),
-        ("seconds=x", "above 0"),
+        ("seconds=x", "above 0, not \"x\""),
         ("seconds=18446744073709551616", "above 0"),
         ("until=1", "no part of a pause"),
         ("until", "no part of a pause"),
@@ -171,7 +171,14 @@ fn pausing_and_resuming_need_the_token_and_tell_what_they_did() {
         ("reason=a&reason=b", "given twice"),
         ("reason=", "0 bytes"),
         ("reason=a%0Ab", "control characters"),
-        ("reason=%FF", "control characters"),
+        (
+            "reason=%FF",
+            "reason=%FF: the bytes that it spells are no UTF-8",
+        ),
+        ("reason=a%zz", "reason=a%zz: \"%zz\" is no byte"),
+        ("reason=a%+5", "\"%+5\" is no byte"),
+        ("reason=50%", "\"%\" is no byte: write % and two"),
+        ("reason=%E2%8", "\"%8\" is no byte"),
         (&long, "201 bytes"),
     ] {
         let path = format!("/pause?{query}");
@@ -212,7 +219,14 @@ fn documents_name_their_schema_and_metrics_their_samples() {
     assert_eq!(document["schema"], "incumbent.history.v1");
     assert_eq!(document["terms"][0]["term"], token);
 
-    let metrics = ask(&server, "GET", "/metrics", "");
+    let refused = ask(&server, "GET", "/history?terms=many", "");
+    assert_eq!(
+        refused.body,
+        "?terms=many: write ?terms=N, N from 1 to 300\n"
+    );
+
+    let open = "Accept: application/openmetrics-text; version=1.0.0\r\n";
+    let metrics = ask(&server, "GET", "/metrics", open);
     assert!(
         metrics.head.contains("openmetrics-text"),
         "{}",
@@ -235,6 +249,15 @@ fn documents_name_their_schema_and_metrics_their_samples() {
         );
     }
     assert!(metrics.body.ends_with("# EOF\n"));
+    // Who does not ask for OpenMetrics gets what every scraper reads.
+    for accept in ["", "Accept: */*\r\n", "Accept: text/plain\r\n"] {
+        let metrics = ask(&server, "GET", "/metrics", accept);
+        let kind = "content-type: text/plain; version=0.0.4";
+        assert!(metrics.head.contains(kind), "{accept}{}", metrics.head);
+        let counter = "# TYPE incumbent_elected_total counter\nincumbent_elected_total{";
+        assert!(metrics.body.contains(counter), "{accept}{}", metrics.body);
+        assert!(!metrics.body.contains("# EOF"), "{accept}{}", metrics.body);
+    }
     leadership.resign();
 }
 

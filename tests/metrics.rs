@@ -31,12 +31,16 @@ fn serve() -> (Election, Server) {
 }
 
 fn get(address: SocketAddr, path: &str) -> Option<String> {
+    ask(address, path, "")
+}
+
+fn ask(address: SocketAddr, path: &str, headers: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
     let patience = Some(Duration::from_secs(20));
     stream.set_read_timeout(patience).ok()?;
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\r\n"
     )
     .ok()?;
     let mut text = String::new();
@@ -125,6 +129,58 @@ fn every_alert_has_its_place_in_the_runbook() {
             "{name} is no alert"
         );
     }
+}
+
+/// `promtool check metrics` reads the older format, and finds fault with names and help.
+#[test]
+fn the_older_format_has_nothing_that_promtool_finds_fault_with() {
+    let (election, server) = serve();
+    let leadership = election.blocking().campaign().unwrap();
+    let text = get(server.address(), "/metrics").unwrap();
+    leadership.resign();
+    let mut check = Command::new("promtool")
+        .args(["check", "metrics", "--extended"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool runs: it is in the package prometheus");
+    let mut input = check.stdin.take().unwrap();
+    input.write_all(text.as_bytes()).unwrap();
+    drop(input);
+    let checked = check.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&checked.stderr);
+    assert!(
+        checked.status.success() && told.is_empty(),
+        "{told}\n{text}"
+    );
+    // It has read all of them.
+    let read = String::from_utf8_lossy(&checked.stdout);
+    for name in named(&text) {
+        assert!(read.contains(&name), "{name} is not in\n{read}");
+    }
+}
+
+/// `promtool tsdb create-blocks-from openmetrics` reads the newer one, and wants a time for each sample.
+#[test]
+fn open_metrics_are_read_by_promtool() {
+    let (election, server) = serve();
+    let leadership = election.blocking().campaign().unwrap();
+    let accept = "Accept: application/openmetrics-text\r\n";
+    let text = ask(server.address(), "/metrics", accept).unwrap();
+    leadership.resign();
+    let timed: String = text
+        .lines()
+        .map(|line| match line.starts_with('#') {
+            true => format!("{line}\n"),
+            false => format!("{line} 1800000000\n"),
+        })
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    let (file, data) = (folder.path().join("metrics"), folder.path().join("data"));
+    fs::write(&file, timed).unwrap();
+    let (file, data) = (file.to_str().unwrap(), data.to_str().unwrap());
+    promtool(&["tsdb", "create-blocks-from", "openmetrics", file, data]);
 }
 
 struct Prometheus(Child);

@@ -103,11 +103,12 @@ fn pause_of(query: &str) -> Result<(Option<Duration>, Option<Reason>), String> {
         match name {
             "seconds" if lasts.is_none() => {
                 let seconds = value.parse::<u64>().ok().filter(|seconds| *seconds > 0);
-                let wrong = "seconds must be a whole number above 0";
-                lasts = Some(Duration::from_secs(seconds.ok_or(wrong)?));
+                let wrong = || format!("seconds must be a whole number above 0, not {value:.40?}");
+                lasts = Some(Duration::from_secs(seconds.ok_or_else(wrong)?));
             }
             "reason" if reason.is_none() => {
-                reason = Some(Reason::from_encoded(value).map_err(|error| error.to_string())?);
+                let text = decoded(value).map_err(|why| format!("reason={value:.40}: {why}"))?;
+                reason = Some(Reason::new(&text).map_err(|error| error.to_string())?);
             }
             "seconds" | "reason" => return Err(format!("{name} is given twice")),
             other => {
@@ -118,6 +119,28 @@ fn pause_of(query: &str) -> Result<(Option<Duration>, Option<Reason>), String> {
         }
     }
     Ok((lasts, reason))
+}
+
+/// The text that a percent-encoded value spells. What is written by hand is refused when it is wrong, and
+/// not guessed at.
+fn decoded(value: &str) -> Result<String, String> {
+    let mut parts = value.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let digits = part
+            .get(..2)
+            .filter(|two| two.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let coded = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let Some(byte) = coded else {
+            let shown: String = part.chars().take(2).collect();
+            return Err(format!(
+                "\"%{shown}\" is no byte: write % and two hexadecimal digits, and a percent sign as %25"
+            ));
+        };
+        bytes.push(byte);
+        bytes.extend_from_slice(&part.as_bytes()[2..]);
+    }
+    String::from_utf8(bytes).map_err(|_| "the bytes that it spells are no UTF-8".to_owned())
 }
 
 #[cfg(test)]

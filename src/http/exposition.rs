@@ -11,6 +11,7 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
+use super::negotiation::TextFormat;
 use super::response::{self, Answer};
 use crate::election::Election;
 use crate::observe::{
@@ -18,9 +19,11 @@ use crate::observe::{
     reason_word,
 };
 
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-pub(super) fn answer(election: &Election, program: Option<&ProgramCounters>) -> Answer {
+pub(super) fn answer(
+    election: &Election,
+    program: Option<&ProgramCounters>,
+    format: TextFormat,
+) -> Answer {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Exposition {
         election: election.name().as_str().to_owned(),
@@ -30,7 +33,7 @@ pub(super) fn answer(election: &Election, program: Option<&ProgramCounters>) -> 
     }));
     let mut text = String::new();
     match encode(&mut text, &registry) {
-        Ok(()) => response::with(StatusCode::OK, OPEN_METRICS, text),
+        Ok(()) => response::with(StatusCode::OK, format.content_type(), format.written(text)),
         Err(error) => response::line(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
 }

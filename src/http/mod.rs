@@ -17,6 +17,7 @@ mod control;
 mod exposition;
 mod health;
 mod live;
+mod negotiation;
 mod page;
 mod response;
 mod route;

@@ -5,6 +5,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 
 use super::live::Live;
+use super::negotiation::TextFormat;
 use super::response::{self, Answer};
 use super::{ServerOptions, control, exposition, health, page};
 use crate::election::Election;
@@ -47,7 +48,7 @@ impl Router {
         if head && path == "/events" {
             return response::with(StatusCode::OK, super::live::EVENTS, "");
         }
-        let answer = self.read(path, request.uri.query()).await;
+        let answer = self.read(path, request).await;
         if head {
             response::headless(answer)
         } else {
@@ -55,18 +56,21 @@ impl Router {
         }
     }
 
-    async fn read(&self, path: &str, query: Option<&str>) -> Answer {
+    async fn read(&self, path: &str, request: &Parts) -> Answer {
         match path {
             "/livez" => health::alive(&self.election),
             "/readyz" => health::ready(&self.election),
             "/leader" => health::leader(&self.election),
             "/standby" => health::standby(&self.election),
-            "/metrics" => exposition::answer(&self.election, self.options.program.as_deref()),
+            "/metrics" => {
+                let format = TextFormat::wanted(&request.headers);
+                exposition::answer(&self.election, self.options.program.as_deref(), format)
+            }
             "/status" => {
                 let view = self.election.status().await;
                 response::json(&Document::<Status>::from(&view))
             }
-            "/history" => self.history(query).await,
+            "/history" => self.history(request.uri.query()).await,
             "/" => {
                 let overview = self.live.overview().await;
                 page::page(&self.election, &overview)
@@ -82,7 +86,8 @@ impl Router {
 
     async fn history(&self, query: Option<&str>) -> Answer {
         let Some(terms) = terms(query) else {
-            let problem = format!("terms must be a number from 1 to {MOST_TERMS}");
+            let given = query.unwrap_or_default();
+            let problem = format!("?{given:.40}: write ?terms=N, N from 1 to {MOST_TERMS}");
             return response::line(StatusCode::BAD_REQUEST, &problem);
         };
         let history = self.election.history(terms).await;

@@ -105,18 +105,6 @@ impl Reason {
         &self.0
     }
 
-    /// Checks and wraps the reason that a percent-encoded text spells.
-    ///
-    /// # Errors
-    ///
-    /// As [`Reason::new`]; what is no UTF-8 counts as a control character.
-    #[cfg(feature = "http")]
-    pub(crate) fn from_encoded(text: &str) -> Result<Self, InvalidOrder> {
-        let decoded = String::from_utf8(percent_decoded(text));
-        let character = '\u{fffd}';
-        Self::new(&decoded.map_err(|_| InvalidOrder::ReasonCharacter { character })?)
-    }
-
     /// The reason that a percent-encoded text spells, shown as well as it can be; `None` of none.
     fn decode(text: &str) -> Option<Self> {
         let bytes = percent_decoded(text);
