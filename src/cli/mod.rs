@@ -42,6 +42,7 @@ mod screen;
 mod settings;
 mod status;
 mod unit;
+mod user;
 mod watch;
 
 use std::process::ExitCode;

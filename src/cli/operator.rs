@@ -5,13 +5,14 @@ use std::time::Duration;
 use incumbent::election::{Given, Operator, OrderError};
 use incumbent::observe::document::{Followed, Ordered};
 use incumbent::observe::{ElectionView, Told};
-use incumbent::protocol::{CandidateId, Identity, Term, Verdict};
+use incumbent::protocol::{Term, Verdict};
 
 use super::args::{Format, Order};
 use super::electorate;
 use super::exit::{Exit, Failure};
 use super::output::{self, Tone, one_line};
 use super::settings::{Settings, Typed};
+use super::user;
 
 /// An order that was given.
 pub(super) struct Report<'a> {
@@ -48,7 +49,7 @@ pub(super) fn operator(order: &Order) -> Result<(Operator, Settings), Failure> {
     let settings = Settings::load(typed, Some(&name))?;
     super::warn(&settings);
     let observer = electorate::observe(&settings)?;
-    let operator = Operator::new(observer, name, who(), settings.timing()?);
+    let operator = Operator::new(observer, name, user::identity(), settings.timing()?);
     Ok((operator, settings))
 }
 
@@ -107,35 +108,10 @@ impl From<OrderError> for Failure {
             OrderError::Alive { .. } => Exit::NotElected(75),
             _ => Exit::Unreachable,
         };
+        if exit == Exit::Refused {
+            let rights = "incumbent doctor tries each right for real, and tells which is missing";
+            return Self::new(exit, format_args!("{error}; {rights}"));
+        }
         Self::new(exit, error)
-    }
-}
-
-/// The user of this command, as the history names it: `user@host`.
-fn who() -> Identity {
-    let user = ["SUDO_USER", "LOGNAME", "USER"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok())
-        .unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()));
-    let uname = rustix::system::uname();
-    let host = plain(&uname.nodename().to_string_lossy());
-    let id = CandidateId::new(&format!("{}@{host}", plain(&user)));
-    let version = env!("CARGO_PKG_VERSION");
-    id.and_then(|id| Identity::new(id, &host, std::process::id(), version))
-        .expect("letters, digits and dots fit an id")
-}
-
-/// A name with what cannot stand in an id replaced.
-fn plain(name: &str) -> String {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    let plain: String = name
-        .chars()
-        .take(90)
-        .map(|c| if fits(c) { c } else { '-' })
-        .collect();
-    if plain.is_empty() {
-        "unknown".to_owned()
-    } else {
-        plain
     }
 }

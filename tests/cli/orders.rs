@@ -411,14 +411,45 @@ fn who_may_not_write_cannot_order() {
         "ACL", "SETUSER", "reader", "on", ">pw", "~*", "&*", "+@all", "-hset", "-hdel",
     ]);
     let url = format!("redis://reader:pw@127.0.0.1:{}", server.port());
-    home.run(&["pause", "job", "--store", &url])
-        .assert(77, "refuses access");
+    let refused = home.run(&["pause", "job", "--store", &url]);
+    refused.assert(77, "refuses access");
+    refused.assert(77, "incumbent doctor tries each right for real");
     let wrong = format!("redis://reader:no@127.0.0.1:{}", server.port());
     for order in ["pause", "resume", "resign"] {
         let refused = home.run(&[order, "job", "--store", &wrong]);
         assert_eq!(refused.status, 77, "{order}: {refused:#?}");
         assert_eq!(refused.stdout, "");
         assert!(!refused.stderr.contains("reader:no"), "{refused:#?}");
+        refused.assert(77, "incumbent doctor tries each right for real");
+    }
+}
+
+#[test]
+fn an_order_is_given_by_a_user_with_a_name() {
+    let (home, server) = (Home::new(), RedisServer::start());
+    let url = server.url();
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap();
+    let uid = format!(":{}:", rustix::process::getuid().as_raw());
+    let line = passwd.lines().find(|line| {
+        let rest = line.splitn(3, ':').nth(2).unwrap_or_default();
+        format!(":{rest}").starts_with(&uid)
+    });
+    let login = line.and_then(|line| line.split(':').next());
+    let login = login.map_or(format!("uid-{}", uid.trim_matches(':')), str::to_owned);
+    // The most telling name counts, and one that is empty is none.
+    for (variables, expected) in [
+        (&[][..], login.as_str()),
+        (&[("USER", ""), ("SUDO_USER", "")], &login),
+        (&[("USER", "bob")], "bob"),
+        (&[("USER", "root"), ("SUDO_USER", "alice")], "alice"),
+    ] {
+        let pause = ["pause", "job", "--store", &url];
+        assert_eq!(home.run_with(variables, &pause).status, 0);
+        let status = home.run(&["status", "job", "--store", &url, "-o", "json"]);
+        let by = status.json()["paused"]["by"].as_str().unwrap().to_owned();
+        let (user, host) = by.split_once('@').unwrap();
+        assert_eq!(user, expected, "{variables:?}");
+        assert!(!host.is_empty(), "{by}");
     }
 }
 
