@@ -1,6 +1,7 @@
 //! `incumbent config check` and `incumbent config show`.
 
 use config::{Value, ValueKind};
+use incumbent::protocol::ElectionName;
 use incumbent::store::StoreAddress;
 use serde::Serialize;
 
@@ -9,6 +10,7 @@ use super::electorate;
 use super::exit::{Exit, Failure};
 use super::keys::{KEYS, Key, Kind};
 use super::output::{self, Tone, duration, table};
+use super::places;
 use super::settings::{Settings, Typed};
 
 #[derive(Serialize)]
@@ -34,15 +36,18 @@ struct Shown {
 pub(crate) fn configuration(arguments: &Config) -> Result<Exit, Failure> {
     match arguments {
         Config::Check { name, options } => {
-            check(&load(name.as_deref(), options)?)?;
-            output::print("the configuration can be used\n")?;
+            let name = super::optional_name(name.as_deref())?;
+            let settings = load(name.as_ref(), options)?;
+            check(name.as_ref(), &settings)?;
+            output::print(&checked(name.as_ref(), &settings)?)?;
         }
         Config::Show {
             name,
             options,
             output,
         } => {
-            let settings = load(name.as_deref(), options)?;
+            let name = super::optional_name(name.as_deref())?;
+            let settings = load(name.as_ref(), options)?;
             let shown = show(&settings)?;
             match output.output {
                 Format::Json => output::print_json(&Document {
@@ -52,24 +57,51 @@ pub(crate) fn configuration(arguments: &Config) -> Result<Exit, Failure> {
                 Format::Text => output::print(&text(shown))?,
             }
             // What cannot be used is shown all the same: this tells where it comes from.
-            check(&settings)?;
+            check(name.as_ref(), &settings)?;
         }
     }
     Ok(Exit::Success)
 }
 
-fn load(name: Option<&str>, options: &Options) -> Result<Settings, Failure> {
-    let name = super::optional_name(name)?;
-    let settings = Settings::load(Typed::all(options)?, name.as_ref())?;
+fn load(name: Option<&ElectionName>, options: &Options) -> Result<Settings, Failure> {
+    let settings = Settings::load(Typed::all(options)?, name)?;
     super::warn(&settings);
     Ok(settings)
 }
 
 /// Everything that `run` would find wrong before it campaigns, except whether the stores answer.
-fn check(settings: &Settings) -> Result<(), Failure> {
-    settings.timing()?;
+fn check(name: Option<&ElectionName>, settings: &Settings) -> Result<(), Failure> {
+    settings.health()?;
+    settings.http()?;
+    let any = || ElectionName::new("any").map_err(Failure::internal);
+    super::run::election(&name.cloned().map_or_else(any, Ok)?, settings)?;
+    // It warns of a file that is not there.
     electorate::observe(settings)?;
     Ok(())
+}
+
+/// What was checked: a file that is read by mistake, or not at all, looks as good as the right one.
+fn checked(name: Option<&ElectionName>, settings: &Settings) -> Result<String, Failure> {
+    let file = match &settings.file {
+        Some(path) => path.display().to_string(),
+        None => {
+            let looked = places::usual_files(name);
+            let looked: Vec<String> = looked
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            format!("none: there is no {}", looked.join(", and no "))
+        }
+    };
+    let source = match settings.origin("store") {
+        Some(origin) if settings.embedded_store()?.is_none() => format!("from {origin}"),
+        Some(_) | None => "the embedded one, for no store is given".to_owned(),
+    };
+    let mut text = format!("the configuration can be used\n  file   {file}\n");
+    for address in settings.addresses()? {
+        text.push_str(&format!("  store  {address} ({source})\n"));
+    }
+    Ok(text)
 }
 
 fn show(settings: &Settings) -> Result<Vec<Shown>, Failure> {

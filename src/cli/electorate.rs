@@ -1,9 +1,10 @@
 //! The stores that the settings name, opened.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use incumbent::election::{ConfigError, Observer};
-use incumbent::store::{self, Store};
+use incumbent::store::{self, InvalidAddress, Store};
 
 use super::exit::Failure;
 use super::settings::Settings;
@@ -13,15 +14,43 @@ use super::warn_of;
 ///
 /// # Errors
 ///
-/// Addresses that cannot be used.
+/// Addresses that cannot be used, and two that are the same.
 pub(crate) fn open(settings: &Settings) -> Result<Vec<Arc<dyn Store>>, Failure> {
     let addresses = settings.addresses()?;
     let options = settings.store_options();
-    let opened = addresses
-        .iter()
-        .map(|address| store::open(address, &options));
-    let all: Result<Vec<_>, _> = opened.collect();
-    Ok(all.map_err(ConfigError::from)?)
+    let mut opened: Vec<Arc<dyn Store>> = Vec::with_capacity(addresses.len());
+    for address in &addresses {
+        let store = store::open(address, &options);
+        opened.push(store.map_err(|error| refused(settings, error.into()))?);
+    }
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = opened.iter().find(|store| !seen.insert(store.label())) {
+        let store = twice.label().to_owned();
+        return Err(refused(settings, ConfigError::SameStore { store }));
+    }
+    Ok(opened)
+}
+
+/// What is wrong with an election, with where it was set: stores may be wrong together although each of
+/// them is an address, and a name of its own may leave no room for what is added to it.
+pub(crate) fn refused(settings: &Settings, error: ConfigError) -> Failure {
+    let (key, named) = match &error {
+        ConfigError::Electorate(_) => {
+            let addresses = settings.addresses().unwrap_or_default();
+            let labels: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            ("store", format!("; they are {}", labels.join(", ")))
+        }
+        ConfigError::SameStore { .. } => ("store", String::new()),
+        ConfigError::Address(
+            InvalidAddress::KeyPrefix { .. } | InvalidAddress::KeyPrefixTooLong { .. },
+        ) => ("key_prefix", String::new()),
+        ConfigError::Label { .. } => ("id", String::new()),
+        _ => return error.into(),
+    };
+    match settings.origin(key) {
+        Some(origin) => Failure::configuration(format_args!("{origin}: {error}{named}")),
+        None => error.into(),
+    }
 }
 
 /// Opens the stores to look at them only, and tells of a file that is not there: what is read of it is
@@ -43,5 +72,14 @@ pub(crate) fn observe(settings: &Settings) -> Result<Observer, Failure> {
             ));
         }
     }
-    Ok(Observer::new(open(settings)?).map_err(ConfigError::from)?)
+    check(settings)
+}
+
+/// Opens the stores to find out whether they can be used together.
+///
+/// # Errors
+///
+/// As [`observe`].
+pub(crate) fn check(settings: &Settings) -> Result<Observer, Failure> {
+    Observer::new(open(settings)?).map_err(|error| refused(settings, error.into()))
 }

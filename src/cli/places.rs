@@ -11,21 +11,22 @@ use super::exit::Failure;
 /// The most that is read of a configuration or password file.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// The configuration file: the one that is given, or the first that exists of the election's own in
-/// `/etc/incumbent` and the user's.
+/// The configuration file: the one that is given, or the first that exists of [`usual_files`].
 pub(crate) fn configuration_file(
     given: Option<PathBuf>,
     election: Option<&ElectionName>,
 ) -> Option<PathBuf> {
-    given.or_else(|| variable("INCUMBENT_CONFIG")).or_else(|| {
-        let system = election.and_then(system_file);
-        let user = directory("XDG_CONFIG_HOME", ".config");
-        let user = user.map(|directory| directory.join("incumbent/config.toml"));
-        [system, user]
-            .into_iter()
-            .flatten()
-            .find(|path| path.exists())
-    })
+    let given = given.or_else(|| variable("INCUMBENT_CONFIG"));
+    given.or_else(|| usual_files(election).into_iter().find(|path| path.exists()))
+}
+
+/// Where a configuration file is looked for when none is given: the election's own in `/etc/incumbent`,
+/// and the user's.
+pub(crate) fn usual_files(election: Option<&ElectionName>) -> Vec<PathBuf> {
+    let system = election.and_then(system_file);
+    let user = directory("XDG_CONFIG_HOME", ".config");
+    let user = user.map(|directory| directory.join("incumbent/config.toml"));
+    [system, user].into_iter().flatten().collect()
 }
 
 /// A name with a slash is the name of no file.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use incumbent::election::{ElectionBuilder, Overrun};
+use incumbent::election::Overrun;
 use incumbent::http::{Server, ServerOptions};
 use incumbent::observe::ProgramCounters;
 use incumbent::protocol::ElectionName;
@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
     // While this process is small, has one thread, and has opened nothing.
     let keeper = keeping::launch(&settings)?;
     let estate = settings.estate(&name)?;
-    let election = builder(&name, &settings)?.build()?;
+    let election = election(&name, &settings)?;
     logs::start(&settings);
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
@@ -140,7 +140,12 @@ fn serve(
     Ok(Some(server))
 }
 
-fn builder(name: &ElectionName, settings: &Settings) -> Result<ElectionBuilder, Failure> {
+/// The election that the settings describe. Nothing is connected yet.
+///
+/// # Errors
+///
+/// What cannot be used of them, with where it was set.
+pub(super) fn election(name: &ElectionName, settings: &Settings) -> Result<Election, Failure> {
     settings.timing()?;
     let mut builder = Election::builder(name.as_str())
         .timing(settings.timing_config())
@@ -152,7 +157,9 @@ fn builder(name: &ElectionName, settings: &Settings) -> Result<ElectionBuilder, 
     for store in electorate::open(settings)? {
         builder = builder.store_object(store);
     }
-    Ok(builder)
+    builder
+        .build()
+        .map_err(|error| electorate::refused(settings, error))
 }
 
 /// How long a candidate waits for its keeper before it campaigns.

@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     /// From the weakest to the strongest.
     layers: Vec<Layer>,
     password: Option<SecretString>,
+    /// The configuration file that was read, if there is one.
+    pub(crate) file: Option<PathBuf>,
     /// What was found odd on the way, for the log.
     pub(crate) warnings: Vec<String>,
 }
@@ -131,8 +133,9 @@ impl Settings {
         let defaults = Layer::from_toml(DEFAULTS, |_| Origin::Default)?;
         let (environment, mut warnings) = Layer::from_environment(std::env::vars_os())?;
         let mut layers = vec![defaults];
-        if let Some(path) = places::configuration_file(typed.file, election) {
-            layers.push(read_file(&path)?);
+        let file = places::configuration_file(typed.file, election);
+        if let Some(path) = &file {
+            layers.push(read_file(path)?);
         }
         layers.push(environment);
         layers.push(typed.layer);
@@ -151,6 +154,7 @@ impl Settings {
             merged,
             layers,
             password: None,
+            file,
             warnings: Vec::new(),
         };
         settings.password = settings.read_password()?;

@@ -4,7 +4,6 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use incumbent::election::{ConfigError, Observer};
 use incumbent::protocol::ElectionName;
 use incumbent::store::StoreAddress;
 
@@ -46,7 +45,7 @@ pub(crate) fn unit(arguments: &Unit) -> Result<Exit, Failure> {
     settings.timing()?;
     settings.health()?;
     settings.http()?;
-    Observer::new(electorate::open(&settings)?).map_err(ConfigError::from)?;
+    electorate::check(&settings)?;
     let stores = stores(&settings)?;
     let me = std::env::current_exe()
         .map_err(|error| Failure::new(Exit::Failed, format!("where am I installed? {error}")))?;

@@ -180,21 +180,80 @@ fn an_electorate_has_1_3_or_5_different_stores() {
             .map(|n| format!("sqlite:{}", home.text_path(&format!("{n}.db"))))
             .collect();
         let variables = [("INCUMBENT_STORE", &*stores.join(" "))];
-        let expected = format!("{count} stores cannot form an electorate");
+        let expected =
+            format!("environment INCUMBENT_STORE: {count} stores cannot form an electorate");
+        let named = format!("; they are {}", stores.join(", "));
         for command in [
             &["run", "job", "--", "true"][..],
             &["status", "job"],
             &["list"],
             &["config", "check"],
         ] {
-            home.run_with(&variables, command).assert(78, &expected);
+            let ended = home.run_with(&variables, command);
+            ended.assert(78, &expected);
+            ended.assert(78, &named);
         }
     }
-    let same = [
-        "run", "job", "--store", "sqlite:a", "--store", "sqlite:b", "--store", "sqlite:a", "--",
-        "true",
+    let file = home.write("two.toml", "\n\nstore = [\"sqlite:a\",\n  \"sqlite:b\"]\n");
+    let expected = format!("{file}:3: 2 stores cannot form an electorate");
+    home.run(&["config", "check", "--config", &file])
+        .assert(78, &expected);
+    let two = ["list", "--store", "sqlite:a", "--store", "sqlite:b"];
+    home.run(&two).assert(78, "--store: 2 stores cannot");
+    let twice = [
+        "--store", "sqlite:a", "--store", "sqlite:b", "--store", "sqlite:a",
     ];
-    home.run(&same).assert(78, "is given twice");
+    for command in [
+        &["run", "job", "--", "true"][..],
+        &["status", "job"],
+        &["config", "check"],
+        &["doctor"],
+    ] {
+        let (head, tail) = command.split_at(command.len().min(2));
+        let ended = home.run(&[head, &twice, tail].concat());
+        ended.assert(78, "--store: the store sqlite:");
+        ended.assert(78, "is given twice");
+    }
+}
+
+#[test]
+fn what_only_an_election_as_a_whole_refuses_is_named_by_where_it_stands_too() {
+    let home = Home::new();
+    let long = "x".repeat(190);
+    let file = home.write("id.toml", &format!("id = \"{long}\"\n"));
+    let check = ["config", "check", "--config", &file];
+    home.run(&check)
+        .assert(78, &format!("{file}:1: the candidate label"));
+    let prefixed = ["list", "--store", "redis://host", "--key-prefix", "a{"];
+    home.run(&prefixed).assert(78, "--key-prefix: ");
+    let health = [
+        ("INCUMBENT_HEALTH_RISE", "0"),
+        ("INCUMBENT_HEALTH_CMD", "true"),
+    ];
+    home.run_with(&health, &["config", "check"])
+        .assert(78, "health_rise");
+}
+
+#[test]
+fn what_was_checked_is_told() {
+    let home = Home::new();
+    let none = home.run(&["config", "check", "job"]);
+    none.assert(0, "");
+    let users = home.text_path(".config/incumbent/config.toml");
+    let expected = format!("none: there is no /etc/incumbent/job.toml, and no {users}");
+    assert!(none.stdout.contains(&expected), "{none:#?}");
+    let embedded = home.text_path(".local/state/incumbent/elections.db");
+    let expected =
+        format!("  store  sqlite:{embedded} (the embedded one, for no store is given)\n");
+    assert!(none.stdout.contains(&expected), "{none:#?}");
+
+    let file = home.write("c.toml", "store = [\"redis://user:secret@host\"]\n");
+    let checked = home.run(&["config", "check", "job", "--config", &file]);
+    checked.assert(0, "");
+    let expected = format!(
+        "the configuration can be used\n  file   {file}\n  store  redis://user@host:6379 (from {file}:1)\n"
+    );
+    assert_eq!(checked.stdout, expected);
 }
 
 /// Files that cannot be used, and the line and reason that are told.

@@ -61,7 +61,7 @@ impl<'a> Reload<'a> {
     fn load(&self) -> Result<Settings, Failure> {
         let settings = Settings::load(Typed::all(self.options)?, Some(self.name))?;
         settings.health()?;
-        super::builder(self.name, &settings)?.build()?;
+        super::election(self.name, &settings)?;
         Ok(settings)
     }
 }
