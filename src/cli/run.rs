@@ -79,7 +79,7 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
         let manager = Manager::detect();
         let activity = watch::Sender::new(Activity::default());
         let told = manager.accompany(election.clone(), election.events(), activity.subscribe());
-        tokio::spawn(told);
+        let telling = tokio::spawn(told);
         let mut runner = Runner {
             election: &election,
             settings: &settings,
@@ -97,6 +97,11 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
         runner.vitals.close().await;
         runner.keeper.close().await;
         election.finished().await;
+        // The end of the process would cut it short, and the manager would not hear of the end.
+        drop(activity);
+        if tokio::time::timeout(LAST_WORDS, telling).await.is_err() {
+            tracing::debug!("the service manager may not have heard that this is the end");
+        }
         outcome
     });
     drop(server);
@@ -161,6 +166,9 @@ pub(super) fn election(name: &ElectionName, settings: &Settings) -> Result<Elect
         .build()
         .map_err(|error| electorate::refused(settings, error))
 }
+
+/// How long the end of the process may take for what the service manager is told last.
+const LAST_WORDS: Duration = Duration::from_millis(50);
 
 /// How long a candidate waits for its keeper before it campaigns.
 const FINDING_OUT: Duration = Duration::from_millis(500);
