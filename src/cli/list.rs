@@ -1,11 +1,12 @@
 //! `incumbent list`: every election that the stores know.
 
 use incumbent::observe::ElectionView;
-use incumbent::observe::document::{Asked, Document, List as Listed, Status};
+use incumbent::observe::document::{self, Asked, Document, List as Listed, Status};
 
 use super::args::{Format, List};
 use super::electorate;
 use super::exit::{Exit, Failure};
+use super::history::troubles;
 use super::output::{self, Tone, one_line, table};
 use super::report;
 use super::runtime;
@@ -51,7 +52,19 @@ fn text(views: &[ElectionView], stores: &[Asked], exit: Exit) -> String {
             text.push('\n');
         }
     }
-    text
+    let unreadable = unreadable(views);
+    if !unreadable.is_empty() && !views.is_empty() {
+        text.push('\n');
+    }
+    text + &unreadable
+}
+
+/// What of the records cannot be read, by key and field: the table has no room for it, and shows nothing of
+/// a store that is outvoted.
+fn unreadable(views: &[ElectionView]) -> String {
+    let errors = views.iter().flat_map(ElectionView::errors);
+    let garbled = errors.filter(|error| error.is_garbled());
+    troubles(garbled.map(|error| (document::trouble(error), error.to_string())))
 }
 
 /// The table of elections.

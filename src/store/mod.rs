@@ -108,7 +108,9 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`] as for [`Store::execute`].
     fn inspect<'a>(&'a self, election: &'a ElectionName) -> StoreFuture<'a, Inspection>;
 
-    /// The names of all elections that the store has a record of, or a pause, sorted.
+    /// The names of all elections that the store has a record of, or a pause, sorted. An election of which
+    /// nothing is left but what a stranger wrote, or what cannot be read, is one of them where the store can
+    /// tell it from other data.
     ///
     /// A large server is asked in many steps, a bounded number, each of which ends within `op_timeout`.
     ///

@@ -183,3 +183,40 @@ async fn every_election_is_listed_whatever_its_name_and_prefix() {
         assert_eq!(a.store.elections().await.unwrap(), expected, "{prefix:?}");
     }
 }
+
+#[tokio::test]
+async fn a_counter_without_a_record_is_listed_when_a_candidate_would_take_it_for_an_election() {
+    let server = RedisServer::start();
+    let listed = async |prefix: &str| {
+        let options = StoreOptions {
+            key_prefix: prefix.to_owned(),
+            ..options()
+        };
+        let a = Election::with(&server.address(), &options, "a", "a");
+        let names = a.store.elections().await.unwrap();
+        names.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let held = Election::with(&server.address(), &options(), "held", "a");
+    held.win(1).await;
+    server.command(&["SET", "incumbent:garbled", "what"]);
+    server.command(&["SET", "incumbent:foreign", "7"]);
+    // None of these is the counter of an election of this prefix.
+    server.command(&["HSET", "incumbent:other", "a", "b"]);
+    server.command(&["SET", "incumbent:a{b", "7"]);
+    server.command(&["SET", &format!("incumbent:{}", "x".repeat(201)), "7"]);
+    let long = format!("incumbent:{}", "x".repeat(200));
+    server.command(&["RPUSH", &long, "7"]);
+    server.command(&["SET", "xincumbent:foreign", "7"]);
+    server.command(&["SET", "incumbent:", "7"]);
+    server.command(&["SET", "foreign", "7"]);
+    assert_eq!(listed("incumbent:").await, ["foreign", "garbled", "held"]);
+    // Under no prefix every key might be one: what has a record is.
+    assert_eq!(listed("").await, ["incumbent:held"]);
+    // Where there are more than a hundred without a record, the prefix is not ours alone.
+    for n in 0..96 {
+        server.command(&["SET", &format!("incumbent:cache:{n}"), "{}"]);
+    }
+    assert_eq!(listed("incumbent:").await.len(), 3 + 96);
+    server.command(&["SET", "incumbent:cache:96", "{}"]);
+    assert_eq!(listed("incumbent:").await, ["held"]);
+}

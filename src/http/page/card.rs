@@ -4,6 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::super::live::Entry;
 use super::{escaped, moment, put, terms, timeline};
+use crate::observe::document::trouble;
 use crate::observe::{Contender, ElectionView, Holding, State, StoreView, pause_in_words};
 use crate::protocol::{ElectionName, Timing, WallMillis};
 
@@ -34,7 +35,8 @@ pub(in crate::http) fn digest(entry: &Entry, now: WallMillis) -> u64 {
         (&candidate.identity, candidate.leads).hash(&mut hasher);
     }
     for store in &view.stores {
-        store.inspection.is_ok().hash(&mut hasher);
+        let said = store.inspection.as_ref().err().map(trouble);
+        said.hash(&mut hasher);
     }
     for term in &entry.history.terms {
         (term.term, term.to, term.ended).hash(&mut hasher);
@@ -261,20 +263,56 @@ fn stores(html: &mut String, stores: &[StoreView]) {
         ),
     );
     for store in stores {
-        let (class, said) = match &store.inspection {
+        let (class, said, why) = match &store.inspection {
             Ok(inspection) => match inspection.record.holder() {
-                Some(_) => ("up", format!("term {}", inspection.record.term)),
-                None => ("odd", "not held".to_owned()),
+                Some(_) => (
+                    "up",
+                    format!("term {}", inspection.record.term),
+                    String::new(),
+                ),
+                None => ("odd", "not held".to_owned(), String::new()),
             },
-            Err(_) => ("down", "no answer".to_owned()),
+            Err(error) => (
+                "down",
+                trouble(error).to_owned(),
+                format!(" title=\"{}\"", escaped(&error.to_string())),
+            ),
         };
         put(
             html,
             format_args!(
-                "<li class=\"{class}\"><span class=\"dot\"></span><code>{}</code> <span class=\"muted\">{said}</span></li>",
+                "<li class=\"{class}\"{why}><span class=\"dot\"></span><code>{}</code> <span class=\"muted\">{said}</span></li>",
                 escaped(&store.store)
             ),
         );
     }
     html.push_str("</ul>");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreError;
+
+    #[test]
+    fn a_store_that_does_not_tell_is_shown_with_what_is_wrong_with_it() {
+        let garbled = StoreError::Garbled {
+            store: "s".into(),
+            key: "incumbent:billing".to_owned(),
+            field: "the value".to_owned(),
+            value: "<what>".to_owned(),
+            expected: "where a number should stand".to_owned(),
+        };
+        let mut html = String::new();
+        let view = StoreView {
+            store: "s".into(),
+            inspection: Err(garbled),
+        };
+        stores(&mut html, &[view]);
+        assert!(html.contains(">garbled</span>"), "{html}");
+        assert!(
+            html.contains("the value of incumbent:billing is &quot;&lt;what&gt;"),
+            "{html}"
+        );
+    }
 }

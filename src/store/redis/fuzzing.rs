@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::keys::{Keys, election_of};
+use super::keys::{Found, Keys};
 use super::reply::{self, Reader};
 use crate::protocol::ElectionName;
 use crate::store::{Inspection, StoreError};
@@ -43,14 +43,19 @@ pub fn is_release(message: &[u8]) -> bool {
     reply::release(message).is_some()
 }
 
-/// The election that a key found by a walk is taken for the record of.
+/// The election that a key found by a walk is taken for the record or the counter of.
 #[must_use]
 pub fn election_of_key(key: &[u8], prefix: &str) -> Option<ElectionName> {
-    election_of(key, prefix)
+    match Found::new(key, prefix)? {
+        Found::Record(name) | Found::Counter(name) => Some(name),
+    }
 }
 
-/// The key of the record of an election.
+/// The keys of the record and the counter of an election.
 #[must_use]
-pub fn key_of_election(election: &ElectionName, prefix: &str) -> String {
-    Keys::new(prefix, election).record
+pub fn keys_of_election(election: &ElectionName, prefix: &str) -> [String; 2] {
+    let Keys {
+        record, counter, ..
+    } = Keys::new(prefix, election);
+    [record, counter]
 }

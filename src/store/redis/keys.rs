@@ -32,27 +32,45 @@ impl Keys {
     }
 }
 
-/// The pattern of `SCAN` that every record under `prefix` matches, whatever characters it holds.
-pub(super) fn record_pattern(prefix: &str) -> String {
-    let mut pattern = String::from("{");
+/// The pattern of `SCAN` that the keys which [`Found`] knows under `prefix` match, whatever characters it
+/// holds. Under no prefix at all every key of the server might be a counter: only records are.
+pub(super) fn pattern(prefix: &str) -> String {
+    let mut pattern = String::from(if prefix.is_empty() { "{" } else { "*" });
     for c in prefix.chars() {
         if matches!(c, '*' | '?' | '[' | ']' | '^' | '-' | '\\') {
             pattern.push('\\');
         }
         pattern.push(c);
     }
-    pattern.push_str("*}");
-    pattern.push_str(RECORD);
+    pattern.push('*');
+    if prefix.is_empty() {
+        pattern.push('}');
+        pattern.push_str(RECORD);
+    }
     pattern
 }
 
-/// The election whose record a key is, if it is one under `prefix`.
-pub(super) fn election_of(key: &[u8], prefix: &str) -> Option<ElectionName> {
-    let name = std::str::from_utf8(key)
-        .ok()?
-        .strip_prefix('{')?
-        .strip_prefix(prefix)?
-        .strip_suffix(RECORD)?
-        .strip_suffix('}')?;
-    ElectionName::new(name).ok()
+/// What a key found on a server is to an election.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Its record: there is such an election.
+    Record(ElectionName),
+    /// Its counter, or a key of somebody else's that looks like one.
+    Counter(ElectionName),
+}
+
+impl Found {
+    /// What a key is under `prefix`, if it is anything.
+    pub(super) fn new(key: &[u8], prefix: &str) -> Option<Self> {
+        let key = std::str::from_utf8(key).ok()?;
+        let Some(companion) = key.strip_prefix('{') else {
+            let name = key.strip_prefix(prefix).filter(|_| !prefix.is_empty())?;
+            return Some(Self::Counter(ElectionName::new(name).ok()?));
+        };
+        let name = companion
+            .strip_prefix(prefix)?
+            .strip_suffix(RECORD)?
+            .strip_suffix('}')?;
+        Some(Self::Record(ElectionName::new(name).ok()?))
+    }
 }

@@ -20,6 +20,9 @@ use crate::store::{StoreError, WakeUp};
 /// below the largest integer for `INCR`.
 const MAX_BEAT: i64 = 1 << 62;
 
+/// What is wrong with a key of another type, in the place of a field.
+pub(super) const TYPE_OF_KEY: &str = "the type";
+
 /// Reads the replies of one store about one election.
 pub(super) struct Reader<'a> {
     pub(super) store: &'a Arc<str>,
@@ -144,7 +147,7 @@ impl Reader<'_> {
                 } else {
                     "a hash"
                 };
-                Err(self.garbled(&key, "the type", &kind, expected))
+                Err(self.garbled(&key, TYPE_OF_KEY, &kind, expected))
             }
             _ => Err(self.unexpected("a script's reply has no verdict")),
         }
@@ -164,7 +167,7 @@ impl Reader<'_> {
                 &self.keys.counter,
                 "the value",
                 text,
-                "a 64-bit integer, the heartbeat counter",
+                "a 64-bit integer (the heartbeat counter)",
             )
         })
     }
@@ -317,7 +320,7 @@ pub(super) fn release(message: &[u8]) -> Option<WakeUp> {
     fields.next().is_none().then_some(wake_up)
 }
 
-fn excerpt(text: &str) -> String {
+pub(super) fn excerpt(text: &str) -> String {
     const SHOWN: usize = 80;
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),

@@ -1,22 +1,29 @@
-//! Which elections a deployment has a record of: a walk over its keys, step by step.
+//! Which elections a deployment knows: a walk over its keys, step by step.
 
 use std::collections::BTreeSet;
 
+use futures_util::future::try_join_all;
 #[cfg(feature = "cluster")]
 use redis::RedisError;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, FromRedisValue, RedisResult, Value};
 
 use super::connection::Connection;
-use super::keys::{election_of, record_pattern};
+use super::keys::{Found, Keys, pattern};
+use super::reply::{TYPE_OF_KEY, excerpt};
 use super::{RedisStore, script};
-use crate::protocol::ElectionName;
-use crate::store::StoreError;
+use crate::protocol::{ElectionName, Record};
+use crate::store::{Store, StoreError};
 
 /// How many keys the server looks at in one step.
 const STEP: usize = 1000;
 /// The most steps of one walk, on one server: fifty million keys.
 const MAX_STEPS: usize = 50_000;
+/// How many counters without a record are looked at. Where there are more, the prefix is that of other
+/// programs as well, and theirs are no elections.
+const MAX_BARE: usize = 100;
+/// How many counters may wait for the walk to come upon their records.
+const MAX_WAITING: usize = 100_000;
 
 /// The server of a walk: the only one, or one master of a cluster.
 #[derive(Clone)]
@@ -29,28 +36,75 @@ enum Node {
     },
 }
 
+/// What a walk has found. It may come upon a key twice, and upon a counter before its record.
+#[derive(Default)]
+struct Walk {
+    recorded: BTreeSet<ElectionName>,
+    /// The counters whose record has not been found.
+    bare: BTreeSet<ElectionName>,
+}
+
+impl Walk {
+    fn add(&mut self, found: Found) {
+        match found {
+            Found::Record(name) => {
+                self.bare.remove(&name);
+                self.recorded.insert(name);
+            }
+            Found::Counter(name) => {
+                if self.bare.len() < MAX_WAITING && !self.recorded.contains(&name) {
+                    self.bare.insert(name);
+                }
+            }
+        }
+    }
+}
+
 impl RedisStore {
     /// Walks over all keys. Each step is a request of its own, and ends in the time of one.
     pub(super) async fn scan(&self) -> Result<Vec<ElectionName>, StoreError> {
         let nodes = self.request(nodes).await?;
-        // A walk may come upon a key twice.
-        let mut found = BTreeSet::new();
+        let mut walk = Walk::default();
         for node in nodes {
-            self.scan_node(&node, &mut found).await?;
+            self.scan_node(&node, &mut walk).await?;
         }
-        Ok(found.into_iter().collect())
+        let Walk { mut recorded, bare } = walk;
+        if bare.len() <= MAX_BARE {
+            let judged = bare
+                .into_iter()
+                .map(|name| self.elected_without_record(name));
+            let judged = try_join_all(judged).await?;
+            recorded.extend(judged.into_iter().flatten());
+        }
+        Ok(recorded.into_iter().collect())
     }
 
-    async fn scan_node(
+    /// The name of a counter without a record, when a candidate would take it for an election: that of a
+    /// program that speaks only the bare protocol, or one that somebody has written something else into.
+    /// A key of another type is somebody else's data.
+    async fn elected_without_record(
         &self,
-        node: &Node,
-        found: &mut BTreeSet<ElectionName>,
-    ) -> Result<(), StoreError> {
-        let pattern = record_pattern(&self.prefix);
+        name: ElectionName,
+    ) -> Result<Option<ElectionName>, StoreError> {
+        let is_election = match self.inspect(&name).await {
+            Ok(seen) => seen.record != Record::ABSENT,
+            Err(StoreError::Garbled { key, field, .. }) => {
+                let counter = Keys::new(&self.prefix, &name).counter;
+                key != excerpt(&counter) || field != TYPE_OF_KEY
+            }
+            Err(StoreError::Denied { .. }) => false,
+            Err(error) => return Err(error),
+        };
+        Ok(is_election.then_some(name))
+    }
+
+    async fn scan_node(&self, node: &Node, walk: &mut Walk) -> Result<(), StoreError> {
+        let pattern = pattern(&self.prefix);
         let mut cursor = String::from("0");
         for _ in 0..MAX_STEPS {
             let (next, keys) = self.scan_step(node, &cursor, &pattern).await?;
-            found.extend(keys.iter().filter_map(|key| election_of(key, &self.prefix)));
+            let found = keys.iter().filter_map(|key| Found::new(key, &self.prefix));
+            found.for_each(|found| walk.add(found));
             if next == "0" {
                 return Ok(());
             }
@@ -66,7 +120,7 @@ impl RedisStore {
 
     /// Whether a walk can begin.
     pub(super) async fn try_scan(&self) -> Result<(), StoreError> {
-        let pattern = record_pattern(&self.prefix);
+        let pattern = pattern(&self.prefix);
         for node in self.request(nodes).await? {
             self.scan_step(&node, "0", &pattern).await?;
         }
