@@ -20,7 +20,7 @@ pub(crate) enum Exit {
     Questionable,
     /// `doctor`: something endangers the election.
     Endangered,
-    /// `status`: nobody holds the election.
+    /// `status`: nobody leads.
     NotHeld,
     /// What was typed cannot be understood.
     Usage,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use incumbent::observe::document::{self, Document};
 use incumbent::observe::{Ending, HistoryView, PastOrder, PastTerm, order_word};
+use incumbent::protocol::Term;
 
 use super::args::{Format, History};
 use super::electorate;
@@ -45,7 +46,10 @@ fn text(history: &HistoryView, exit: Exit) -> String {
     if !history.terms.is_empty() {
         text.push_str(&table(HEADER, history.terms.iter().map(row).collect()));
     } else if exit == Exit::Success {
-        text.push_str(&format!("{}: nobody has ever led it\n", history.election));
+        text.push_str(&format!(
+            "{}: nobody has led it, as far as its history tells\n",
+            history.election
+        ));
     }
     if !history.orders.is_empty() {
         const HEADER: [&str; 4] = ["AT", "ORDER", "BY", "TERM"];
@@ -71,7 +75,10 @@ fn order(order: &PastOrder) -> (Tone, [String; 4]) {
         moment(order.at),
         order_word(order.change).unwrap_or_default().to_owned(),
         order.by.id().to_string(),
-        order.term.to_string(),
+        match order.term {
+            Term::ZERO => String::new(),
+            term => term.to_string(),
+        },
     ];
     (Tone::Plain, row)
 }

@@ -12,6 +12,7 @@
 //!   exit        what each outcome ends with
 //! ```
 
+mod advice;
 mod args;
 mod candidates;
 mod configuration;

@@ -6,9 +6,11 @@ use incumbent::observe::{State, Told, document};
 use super::exit::Exit;
 use super::output::Tone;
 
-/// What `status` ends with.
+/// What `status` ends with. Whoever holds a record that stands still for its window may not act any more:
+/// nobody leads, and a script that asks must not read it as if somebody did.
 pub(crate) fn exit(state: &State) -> Exit {
     match state {
+        State::Held(holding) if holding.is_stalled() => Exit::NotHeld,
         State::Held(_) | State::Foreign { .. } => Exit::Success,
         State::Vacant { .. } | State::Absent | State::Divided => Exit::NotHeld,
         State::Forbidden => Exit::Refused,

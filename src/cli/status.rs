@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use incumbent::observe::document::{self, Document};
-use incumbent::observe::{ElectionView, State, pause_in_words};
-use incumbent::protocol::{Handover, WallMillis};
+use incumbent::observe::{ElectionView, Holding, State, pause_in_words};
+use incumbent::protocol::{Handover, Timing, WallMillis};
 
+use super::advice;
 use super::args::{Format, Look};
 use super::electorate;
 use super::exit::{Exit, Failure};
@@ -52,6 +53,7 @@ fn text(view: &ElectionView, election: &document::Status) -> String {
     line(term, election.term.map(|term| term.to_string()));
     line("beat", election.beat.map(|beat| beat.to_string()));
     line("window", election.window_ms.map(ms));
+    line("tenure", view.leader().and_then(tenure));
     line("since", since(election.since_ms, election.held_for_ms));
     line(
         "changed",
@@ -66,6 +68,7 @@ fn text(view: &ElectionView, election: &document::Status) -> String {
             .map(|pause| one_line(&pause_in_words(pause))),
     );
     line("handover", view.handover.as_ref().map(handover));
+    line("fix", advice::on(view));
     if !election.candidates.is_empty() {
         text.push_str("\ncandidates\n");
         text.push_str(&indented(&candidates(election)));
@@ -88,7 +91,7 @@ fn text(view: &ElectionView, election: &document::Status) -> String {
 fn sentence(view: &ElectionView) -> String {
     let text = match &view.state {
         State::Held(holding) if holding.is_stalled() => {
-            "held, but the counter has stood still for longer than the window"
+            "held, but nobody leads: the counter has stood still for longer than the window"
         }
         State::Held(holding) if holding.unproven => {
             "held, without acting until the probation of its store is over"
@@ -104,6 +107,19 @@ fn sentence(view: &ElectionView) -> String {
         other => other.word(),
     };
     text.to_owned()
+}
+
+/// What is left of a tenure, as far as it can be told from outside: the leader counts from when it sent its
+/// last heartbeat, and a store knows when that came.
+fn tenure(leader: &Holding) -> Option<String> {
+    let tenure = duration(Timing::tenure_of(leader.window));
+    Some(match leader.tenure_left()? {
+        Duration::ZERO => format!("{tenure}, and over: the leader may not act any more"),
+        left => format!(
+            "{tenure}, of which {} are left at the most unless it beats again",
+            duration(left)
+        ),
+    })
 }
 
 fn handover(handover: &Handover) -> String {

@@ -46,7 +46,8 @@ pub struct Status {
     pub beat: Option<i64>,
     /// How long the counter must stand still before a takeover.
     pub window_ms: Option<u64>,
-    /// How long the leader may still act if no further heartbeat comes, give or take a round trip.
+    /// How long the leader may still act at the most if no further heartbeat comes: it counts from when it
+    /// sent the last one, which its stores do not know, and they from when that came.
     pub tenure_left_ms: Option<u64>,
     /// When the holder was granted it, since the epoch.
     pub since_ms: Option<u64>,
@@ -242,7 +243,10 @@ impl Status {
             majority: view.electorate.majority(),
             state: view.state.word(),
             holder: leader.map(|leader| person(&leader.holder, leader.identity.as_ref())),
-            term: shown.map(|one| one.record.term.get()),
+            // What nobody has held by a record has no term.
+            term: shown
+                .map(|one| one.record.term.get())
+                .filter(|term| *term > 0),
             beat: leader
                 .map(|leader| leader.beat.get())
                 .or_else(|| shown.map(|one| counter(&one.record))),

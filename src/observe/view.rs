@@ -128,8 +128,8 @@ impl Holding {
         self.beat_age.is_some_and(|age| age > self.window)
     }
 
-    /// How long the leader may still act if no further heartbeat comes, give or take a round trip: it
-    /// knows when it sent the last one, its stores know when that came.
+    /// How long the leader may still act at the most if no further heartbeat comes: it counts from when it
+    /// sent the last one, its stores from when that came.
     #[must_use]
     pub fn tenure_left(&self) -> Option<Duration> {
         Some(Timing::tenure_of(self.window).saturating_sub(self.beat_age?))

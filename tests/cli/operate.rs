@@ -134,7 +134,11 @@ fn looking_at_a_file_that_is_not_there_makes_none_and_says_so() {
     for (command, status, said) in [
         (&["status", "job"][..], 3, "not held"),
         (&["list"], 0, "there is no election yet"),
-        (&["history", "job"], 0, "nobody has ever led it"),
+        (
+            &["history", "job"],
+            0,
+            "nobody has led it, as far as its history tells",
+        ),
         (&["candidates", "job"], 3, "nobody campaigns"),
         (&["doctor", "job"], 0, "0 dangerous"),
     ] {
@@ -171,7 +175,7 @@ fn what_never_was_reads_differently_from_what_cannot_be_reached() {
     let never = home.run(&["history", "job", "--store", &url]);
     assert_eq!(
         (never.status, never.stdout.as_str()),
-        (0, "job: nobody has ever led it\n")
+        (0, "job: nobody has led it, as far as its history tells\n")
     );
     let nobody = home.run(&["candidates", "job", "--store", &url]);
     assert_eq!(

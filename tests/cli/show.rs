@@ -1,5 +1,7 @@
 //! `status`, `list` and `explain`: what a person reads, and what a program reads.
 
+use std::io::{BufRead, BufReader};
+
 use serde_json::{Value, json};
 
 use super::home::{Home, leader, wait_until};
@@ -38,7 +40,8 @@ fn an_election_that_never_was_reads_differently_from_one_that_is_released() {
     assert_eq!(absent.status, 3);
     assert_eq!(
         absent.stdout,
-        "job: not held: it has never been, as far as the stores know\n"
+        "job: not held: it has never been, as far as the stores know\n  fix        nobody campaigns: start a \
+         candidate, or look in the stores and under the key prefix that the candidates use\n"
     );
     assert!(!home.path(".local").exists(), "looking made a store");
     home.run(&["run", "job", "--", "true"]);
@@ -84,11 +87,16 @@ fn a_held_election_is_shown_with_its_holder() {
     );
     assert_eq!(lines[5], format!("  term       {token}"));
     assert_eq!(lines[7], "  window     5s");
+    // The leader counts from when it sent its last heartbeat, so that no more is left than this.
+    assert_eq!(
+        lines[8],
+        "  tenure     4.9s, of which TIME are left at the most unless it beats again"
+    );
     assert!(
-        lines[8].starts_with("  since      20") && lines[8].ends_with("Z TIME ago)"),
+        lines[9].starts_with("  since      20") && lines[9].ends_with("Z TIME ago)"),
         "{text}"
     );
-    assert_eq!(lines[9], "  changed    TIME ago");
+    assert_eq!(lines[10], "  changed    TIME ago");
     assert!(lines.iter().any(|line| line.contains("leader")), "{text}");
     assert!(
         !ended.stdout.contains('\u{1b}'),
@@ -233,6 +241,7 @@ fn a_foreign_holder_and_a_garbled_record_are_told_apart() {
         (&json["state"], &json["beat"]),
         (&json!("foreign"), &json!(41))
     );
+    assert_eq!(json["term"], Value::Null, "nobody holds it by a record");
 
     server.command(&["SET", "incumbent:bad", "\u{1b}[31mred"]);
     let garbled = home.run(&["status", "bad", "--store", &url]);
@@ -247,6 +256,45 @@ fn a_foreign_holder_and_a_garbled_record_are_told_apart() {
         !garbled.stdout.contains('\u{1b}'),
         "what a store says reaches the terminal"
     );
+    // Neither has a record, and the list has both, with what is wrong.
+    let list = home.run(&["list", "--store", &url]);
+    assert_eq!(list.status, 0, "{list:#?}");
+    let lines: Vec<&str> = list.stdout.lines().collect();
+    assert!(lines[1].starts_with("bad       garbled"), "{list:#?}");
+    assert!(lines[2].starts_with("other     foreign"), "{list:#?}");
+    assert_eq!(lines[3], "");
+    let trouble = "the value of incumbent:bad is \"\\u{1b}[31mred\", where a 64-bit integer";
+    assert!(
+        lines[4].starts_with("garbled: ") && lines[4].contains(trouble),
+        "{list:#?}"
+    );
+    let json = home.run(&["list", "--store", &url, "-o", "json"]).json();
+    let bad = &json["elections"][0];
+    assert_eq!(
+        (&bad["election"], &bad["state"]),
+        (&json!("bad"), &json!("garbled"))
+    );
+    assert!(
+        bad["stores"][0]["error"]
+            .as_str()
+            .unwrap()
+            .contains("incumbent:bad")
+    );
+    let watch = home.command(&["watch", "--store", &url, "-o", "json"]);
+    assert!(first_lines(watch, 2).contains("the value of incumbent:bad"));
+}
+
+/// The first lines that a command writes which goes on.
+fn first_lines(mut command: std::process::Command, count: usize) -> String {
+    let mut child = command
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let lines: Vec<String> = lines.take(count).map(Result::unwrap).collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    lines.join("\n")
 }
 
 #[test]

@@ -119,8 +119,10 @@ impl Transcript {
             let known = self.tokens.entry(word.to_owned());
             return known.or_insert_with(|| format!("TOKEN-{next}")).clone();
         }
-        if rustix::system::uname().nodename().to_bytes() == word.as_bytes() {
-            return "HERE".to_owned();
+        // A host, or a user of it.
+        let host = word.rsplit('@').next().unwrap();
+        if rustix::system::uname().nodename().to_bytes() == host.as_bytes() {
+            return word.replace(host, "HERE");
         }
         if is_number && heading == "GAP AFTER" {
             return "GAP".to_owned();

@@ -17,8 +17,9 @@ Every option --some-name is also the environment variable INCUMBENT_SOME_NAME an
 the configuration file; the first of these that is given counts.";
 
 pub(super) const STATUS_AFTER_HELP: &str = "\
-Exit status: 0 held, 3 not held, 64 wrong usage, 69 too few stores answered, 77 refused by the stores, 78 \
-wrong configuration.";
+Exit status: 0 held, 3 nobody leads: it is not held, or its holder has stood still for longer than its window; \
+64 wrong usage, 69 too few stores answered, or their records cannot be read, 77 refused by the stores, 78 wrong \
+configuration.";
 
 pub(super) const LIST_AFTER_HELP: &str = "\
 Exit status: 0 (also when there is no election), 64 wrong usage, 69 too few stores answered, 77 refused \

@@ -1,0 +1,47 @@
+//! What to do about an election that is not led, for who looks at it at night.
+
+use incumbent::observe::{ElectionView, State};
+
+/// What to do, if there is anything: an election that is led, or about to be, needs nobody.
+pub(super) fn on(view: &ElectionView) -> Option<String> {
+    let name = word(view.election.as_str());
+    let standbys = view.candidates.iter().any(|one| !one.leads);
+    let resume = format!("nobody is elected while it is paused: incumbent resume {name}");
+    let otherwise = format!("if it does not, incumbent doctor {name} may tell why");
+    Some(match &view.state {
+        State::Held(holding) if !holding.is_stalled() => return None,
+        State::Foreign { .. } => return None,
+        State::Held(_) | State::Vacant { .. } | State::Absent if view.paused.is_some() => resume,
+        State::Held(_) if standbys => format!("a standby takes over by itself; {otherwise}"),
+        State::Held(_) => format!(
+            "nobody stands by to take over: start a candidate, or vacate the record with incumbent depose {name} --yes"
+        ),
+        State::Vacant { .. } | State::Absent if standbys => {
+            format!("a candidate claims it by itself; {otherwise}")
+        }
+        State::Vacant { .. } => "nobody campaigns: start a candidate".to_owned(),
+        State::Absent => {
+            "nobody campaigns: start a candidate, or look in the stores and under the key prefix that the \
+             candidates use"
+                .to_owned()
+        }
+        State::Divided => format!("an election is under way; if that lasts, incumbent doctor {name} may tell why"),
+        State::Forbidden => format!(
+            "correct the user and the password; incumbent doctor {name} tells which right is missing"
+        ),
+        State::Garbled => "docs/redis.md tells how to repair or to delete a record".to_owned(),
+        _ => "start the stores, or correct their addresses and the network between; a leader stops at its \
+              deadline meanwhile"
+            .to_owned(),
+    })
+}
+
+/// A name as a word of a shell.
+fn word(name: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:@%+=,".contains(c);
+    if name.chars().all(plain) {
+        name.to_owned()
+    } else {
+        format!("'{}'", name.replace('\'', "'\\''"))
+    }
+}
