@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use incumbent::election::clock;
-use incumbent::protocol::{Beat, Occupancy, Record, TimingConfig};
+use incumbent::protocol::{Beat, LossReason, Occupancy, Record, TimingConfig};
 use incumbent::store::MemoryStore;
 use incumbent::{Election, ElectionEvent, Happening, RunError};
 use tokio::sync::broadcast::Receiver;
@@ -168,7 +168,7 @@ async fn status_history_and_metrics_tell_of_a_leadership_and_its_end() {
         leadership.resign().await;
         let metrics = election.metrics();
         assert_eq!((metrics.leading, metrics.campaigns), (None, 0));
-        assert_eq!(metrics.ended, [1, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(metrics.ended, [1, 0, 0, 0, 0, 0, 0, 0, 0]);
         assert!(matches!(
             election.status().await.state,
             State::Vacant { .. }
@@ -176,9 +176,71 @@ async fn status_history_and_metrics_tell_of_a_leadership_and_its_end() {
         let history = election.history(10).await;
         assert_eq!(history.terms[0].term.get(), token);
         assert_eq!(history.terms[0].ended, Some(Ending::Released));
+        assert_eq!(history.terms[0].reason, Some(LossReason::Resigned));
         let listing = election.observer().elections().await;
         assert_eq!(listing.elections, [election.name().clone()]);
     }
+}
+
+/// One word for it, in events, metrics and history.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leadership_that_is_given_up_tells_why_everywhere() {
+    use incumbent::observe::LOSS_REASONS;
+
+    let stores = stores(3);
+    let election = election(&stores);
+    let mut events = election.events();
+    let panics = || {
+        let blocking = election.blocking();
+        let work = std::thread::spawn(move || {
+            let _leadership = blocking.campaign().unwrap();
+            panic!("past a leadership that is held");
+        });
+        assert!(work.join().is_err());
+    };
+
+    election.run_as_leader(async |_| ()).await.unwrap();
+    let blocking = election.blocking();
+    let work = tokio::task::spawn_blocking(move || blocking.run_as_leader(|_| ()));
+    work.await.unwrap().unwrap();
+    let again = election.clone();
+    let work = tokio::spawn(async move { again.run_as_leader(async |_| panic!("it fails")).await });
+    assert!(work.await.unwrap_err().is_panic());
+    tokio::task::block_in_place(panics);
+    drop(election.campaign().await.unwrap());
+    let leadership = election.campaign().await.unwrap();
+    leadership.stop(LossReason::Unhealthy);
+    leadership.lost().await;
+    leadership.resign().await;
+    let leadership = election.campaign().await.unwrap();
+    let status = Some(3);
+    leadership.conclude(LossReason::WorkEnded { status }).await;
+
+    let ended = LossReason::WorkEnded { status: None };
+    let expected = [
+        ended,
+        ended,
+        LossReason::Panicked,
+        LossReason::Panicked,
+        LossReason::Resigned,
+        LossReason::Unhealthy,
+        LossReason::WorkEnded { status },
+    ];
+    let history = election.history(10).await;
+    let told: Vec<_> = history.terms.iter().rev().map(|term| term.reason).collect();
+    assert_eq!(told, expected.map(Some));
+    let counted = LOSS_REASONS.map(|one| {
+        let same = expected.iter().filter(|reason| reason.word() == one.word());
+        u64::try_from(same.count()).unwrap()
+    });
+    assert_eq!(election.metrics().ended, counted);
+    let mut told = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        if let Happening::Stopping { reason, .. } = event.happening {
+            told.push(reason);
+        }
+    }
+    assert_eq!(told, expected);
 }
 
 #[tokio::test]

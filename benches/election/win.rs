@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use incumbent::Election;
 use incumbent::election::clock;
-use incumbent::protocol::{Beat, CandidateId, Claim, Identity, Request, Verdict};
+use incumbent::protocol::{Beat, CandidateId, Claim, Identity, LossReason, Request, Verdict};
 use incumbent::store::{self, Store, StoreOptions};
 
 use crate::raw::{self, Pair};
@@ -97,6 +97,7 @@ async fn operations(store: &dyn Store, times: &mut Pair) {
         let release = Request::Release {
             holder: id.clone(),
             term,
+            reason: LossReason::Resigned,
         };
         for (request, times) in [(claim, &mut times.wins), (release, &mut times.ends)] {
             let begin = clock::now();

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use incumbent::observe::document::{self, Document};
-use incumbent::observe::{Ending, HistoryView, PastOrder, PastTerm, order_word};
+use incumbent::observe::{HistoryView, PastOrder, PastTerm, order_word, until_in_words};
 use incumbent::protocol::Term;
+use incumbent::store::Note;
 
 use super::args::{Format, History};
 use super::electorate;
@@ -52,7 +53,7 @@ fn text(history: &HistoryView, exit: Exit) -> String {
         ));
     }
     if !history.orders.is_empty() {
-        const HEADER: [&str; 4] = ["AT", "ORDER", "BY", "TERM"];
+        const HEADER: [&str; 5] = ["AT", "ORDER", "BY", "TERM", "DETAILS"];
         text.push('\n');
         text.push_str(&table(HEADER, history.orders.iter().map(order).collect()));
     }
@@ -70,7 +71,30 @@ pub(super) fn troubles(troubles: impl Iterator<Item = (&'static str, String)>) -
         .collect()
 }
 
-fn order(order: &PastOrder) -> (Tone, [String; 4]) {
+/// How long nobody led after a term. Where its end is known by its last heartbeat only, somebody may have
+/// acted for a part of that.
+fn gap_in_words(term: &PastTerm, gap: Duration) -> String {
+    let most = if term.last_heartbeat.is_some() {
+        "up to "
+    } else {
+        ""
+    };
+    format!("{most}{} ms", gap.as_millis())
+}
+
+/// What an order says besides what it is.
+fn details(order: &PastOrder) -> String {
+    match &order.note {
+        Some(Note::Pause(pause)) => until_in_words(pause),
+        Some(Note::Handover(handover)) => {
+            let to = handover.to.as_ref();
+            to.map_or_else(String::new, |to| format!("in favour of {to}"))
+        }
+        Some(_) | None => String::new(),
+    }
+}
+
+fn order(order: &PastOrder) -> (Tone, [String; 5]) {
     let row = [
         moment(order.at),
         order_word(order.change).unwrap_or_default().to_owned(),
@@ -79,15 +103,16 @@ fn order(order: &PastOrder) -> (Tone, [String; 4]) {
             Term::ZERO => String::new(),
             term => term.to_string(),
         },
+        details(order),
     ];
     (Tone::Plain, row)
 }
 
 fn row(term: &PastTerm) -> (Tone, [String; 8]) {
-    let (tone, why) = match term.ended {
-        None => (Tone::Good, "leads, as far as the stores know"),
-        Some(ending @ (Ending::Released | Ending::Requested)) => (Tone::Plain, ending.reason()),
-        Some(ending) => (Tone::Odd, ending.reason()),
+    let (tone, why) = match term.why() {
+        None => (Tone::Good, "leads, as far as the stores know".to_owned()),
+        Some(why) if term.ended_as_planned() => (Tone::Plain, why),
+        Some(why) => (Tone::Odd, why),
     };
     let held_for = term.to.map(|to| {
         let millis = to.get().saturating_sub(term.from.get());
@@ -101,9 +126,9 @@ fn row(term: &PastTerm) -> (Tone, [String; 8]) {
         term.holder.pid().to_string(),
         term.term.to_string(),
         term.gap
-            .map(|gap| format!("{} ms", gap.as_millis()))
+            .map(|gap| gap_in_words(term, gap))
             .unwrap_or_default(),
-        why.to_owned(),
+        why,
     ];
     (tone, row)
 }

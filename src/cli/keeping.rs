@@ -3,6 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
+use incumbent::protocol::LossReason;
 use incumbent::supervise::{self, Entry, Estate, Keeper, Launch, Launched};
 
 use super::exit::{Exit, Failure};
@@ -20,7 +21,9 @@ pub(crate) fn keep(entry: io::Result<Entry>) -> ExitCode {
     };
     logs::start_as(LogLevel::Warn, format);
     match entry {
-        Ok(entry) => supervise::keep(entry, |orphan| supervise::release(&orphan)),
+        Ok(entry) => supervise::keep(entry, |orphan| {
+            supervise::release(&orphan, LossReason::ElectorDied);
+        }),
         Err(error) => {
             tracing::error!("{error}");
             Exit::Usage.into()

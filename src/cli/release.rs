@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use incumbent::protocol::{ElectionName, Identity, Term};
+use incumbent::protocol::{ElectionName, Identity, LossReason, Term};
 use incumbent::supervise::{Orphan, Unit};
 
 use super::args::Release;
@@ -106,7 +106,7 @@ pub(crate) fn release(arguments: &Release) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::NotElected(75), why));
     }
     let context = settings.estate(&name)?.to_context();
-    incumbent::supervise::release(&Orphan { context, who, term });
+    incumbent::supervise::release(&Orphan { context, who, term }, LossReason::UnitDied);
     let mut note = Note { path: Some(path) };
     note.remove();
     Ok(Exit::Success)

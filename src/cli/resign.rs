@@ -43,14 +43,15 @@ pub(crate) fn resign(arguments: &Resign) -> Result<Exit, Failure> {
         let (mut view, mut followed) = (operator.view().await, None);
         if arguments.wait || given.is_some() {
             view = wait(&operator, asked.term, patience).await?;
-            let gap = gap(&operator, asked.term).await;
-            followed = Some(Followed { gap });
+            let told = gap(&operator, asked.term).await;
+            followed = Some(told);
             let leader = view.leader().and_then(|leader| leader.identity.as_ref());
             let leader = leader.map_or("somebody else".to_owned(), |identity| {
                 format!("{} on {}", identity.id(), identity.host())
             });
-            let gap = gap.map_or(String::new(), |gap| {
-                format!(", after {} without a leader", duration(gap))
+            let most = if told.at_most { "up to " } else { "" };
+            let gap = told.gap.map_or(String::new(), |gap| {
+                format!(", after {most}{} without a leader", duration(gap))
             });
             said = format!("{leader} leads{gap}");
         }
@@ -134,8 +135,11 @@ async fn wait(
 }
 
 /// How long nobody led after a term.
-async fn gap(operator: &Operator, term: Term) -> Option<Duration> {
+async fn gap(operator: &Operator, term: Term) -> Followed {
     let history = operator.history(4).await;
-    let past = history.terms.into_iter().find(|past| past.term == term)?;
-    past.gap
+    let past = history.terms.iter().find(|past| past.term == term);
+    Followed {
+        gap: past.and_then(|past| past.gap),
+        at_most: past.is_some_and(|past| past.last_heartbeat.is_some()),
+    }
 }

@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use incumbent::election::Overrun;
 use incumbent::http::{Server, ServerOptions};
 use incumbent::observe::ProgramCounters;
-use incumbent::protocol::ElectionName;
+use incumbent::protocol::{ElectionName, LossReason};
 use incumbent::supervise::{Estate, Event, Keeper, Program, Restarts};
 use incumbent::{CampaignError, Election, Leadership};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
@@ -203,7 +203,7 @@ impl Runner<'_> {
             wait = Wait::Endless;
             // Where there is no pause, the election itself keeps us from claiming before we may.
             pause = match conclusion {
-                Conclusion::Ended(exit) => return Ok(exit),
+                Conclusion::Ended(exit) | Conclusion::Asked(exit) => return Ok(exit),
                 Conclusion::Resigned => {
                     tracing::info!(
                         "resigned as an operator asked: standing by, and claiming nothing for {:?}",
@@ -215,7 +215,7 @@ impl Runner<'_> {
                     tracing::info!("the leadership was lost: standing by again");
                     Duration::ZERO
                 }
-                Conclusion::GivenUp => {
+                Conclusion::GivenUp(_) => {
                     let sit_out = self.settings.sit_out();
                     tracing::info!("sitting out for {sit_out:?}");
                     sit_out
@@ -247,9 +247,18 @@ impl Runner<'_> {
         let conclusion = leading.run(program, restarts).await;
         self.activity.send_modify(|activity| {
             (activity.lease, activity.program, activity.unhealthy) = (None, None, false);
-            activity.ending = matches!(conclusion, Ok(Conclusion::Ended(_)) | Err(_));
+            activity.ending = matches!(
+                conclusion,
+                Ok(Conclusion::Ended(_) | Conclusion::Asked(_)) | Err(_)
+            );
         });
-        leadership.resign().await;
+        let reason = match &conclusion {
+            Ok(conclusion) => conclusion.reason(),
+            Err(failure) => LossReason::WorkEnded {
+                status: Some(failure.exit.status()),
+            },
+        };
+        leadership.conclude(reason).await;
         self.keeper.released();
         note.remove();
         conclusion

@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
+use super::leadership::unless_panicking;
 use super::{CampaignError, Election, Leadership, Lease, Lost, RunError, runtime};
 use crate::protocol::LossReason;
 
@@ -87,7 +88,10 @@ impl BlockingElection {
         let outcome = catch_unwind(AssertUnwindSafe(|| work(&lease)));
         let reason = lease.loss();
         let held = lease.check();
-        leadership.resign();
+        leadership.conclude(match outcome {
+            Ok(_) => LossReason::WorkEnded { status: None },
+            Err(_) => LossReason::Panicked,
+        });
         match (outcome, reason) {
             (Err(panic), _) => resume_unwind(panic),
             (Ok(_), Some(reason)) => Err(Lost {
@@ -111,12 +115,15 @@ impl BlockingElection {
 #[must_use = "dropping a leadership gives it up at once"]
 pub struct BlockingLeadership {
     leadership: Option<Leadership>,
+    /// What ends it when it is dropped.
+    reason: LossReason,
 }
 
 impl BlockingLeadership {
     const fn new(leadership: Leadership) -> Self {
         Self {
             leadership: Some(leadership),
+            reason: LossReason::Resigned,
         }
     }
 
@@ -124,6 +131,11 @@ impl BlockingLeadership {
     /// twice `op_timeout` to confirm it.
     pub fn resign(self) {
         drop(self);
+    }
+
+    /// As [`Leadership::conclude`].
+    pub fn conclude(mut self, reason: LossReason) {
+        self.reason = reason;
     }
 
     /// Waits until the work is told to stop, and tells why.
@@ -151,7 +163,7 @@ impl Deref for BlockingLeadership {
 impl Drop for BlockingLeadership {
     fn drop(&mut self) {
         if let Some(leadership) = self.leadership.take() {
-            runtime::block_on(leadership.resign());
+            runtime::block_on(leadership.conclude(unless_panicking(self.reason)));
         }
     }
 }

@@ -40,8 +40,8 @@ const FAREWELL: Duration = Duration::from_millis(80);
 pub(super) enum Command {
     /// Leave the election; a leader's work is told to stop.
     Resign(LossReason),
-    /// The work has provably ended.
-    WorkEnded,
+    /// The work has provably ended, for this reason unless it was told to stop for another.
+    WorkEnded(LossReason),
 }
 
 /// How a candidacy stands, for who waits for it.
@@ -160,12 +160,12 @@ impl Driver {
                 biased;
                 command = self.commands.recv(), if !owner_gone => match command {
                     Some(Command::Resign(reason)) => Input::Resign(reason),
-                    Some(Command::WorkEnded) => Input::WorkEnded,
+                    Some(Command::WorkEnded(reason)) => Input::WorkEnded(reason),
                     None => {
                         owner_gone = true;
                         // Whoever could stop the work, or would have begun it, is gone.
                         self.handle(Input::Resign(LossReason::Resigned), &mut timer);
-                        Input::WorkEnded
+                        Input::WorkEnded(LossReason::Resigned)
                     }
                 },
                 Some(answer) = self.answers.next() => self.answer(answer),
@@ -451,7 +451,7 @@ impl Driver {
                 }
             }
             // A candidate lets go of nothing but what has ended.
-            None => lease.end_work(),
+            None => lease.end_work(LossReason::Resigned),
         }
     }
 

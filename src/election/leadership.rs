@@ -21,6 +21,8 @@ pub struct Leadership {
     lease: Lease,
     commands: mpsc::Sender<Command>,
     standing: watch::Receiver<Standing>,
+    /// What ends it when it is dropped.
+    reason: LossReason,
     _guarded: Option<Guarded>,
 }
 
@@ -37,6 +39,7 @@ impl Leadership {
             lease,
             commands,
             standing,
+            reason: LossReason::Resigned,
             _guarded: guarded,
         }
     }
@@ -70,7 +73,13 @@ impl Leadership {
     /// Says that the work has ended, and waits until the records are released, or the stores have had
     /// twice `op_timeout` to confirm it.
     pub async fn resign(self) {
-        self.lease.end_work();
+        self.conclude(LossReason::Resigned).await;
+    }
+
+    /// As [`Leadership::resign`], and tells events, metrics and the history why the leadership ends: say
+    /// [`LossReason::WorkEnded`] of work that was done. Where it was told to stop before, that reason stands.
+    pub async fn conclude(mut self, reason: LossReason) {
+        self.reason = reason;
         let mut standing = self.standing.clone();
         drop(self);
         if standing
@@ -93,10 +102,19 @@ impl Deref for Leadership {
 
 impl Drop for Leadership {
     fn drop(&mut self) {
-        self.lease.end_work();
+        let reason = unless_panicking(self.reason);
+        self.lease.end_work(reason);
         // Should the queue be full, the driver still sees that it was closed.
-        if self.commands.try_send(Command::WorkEnded).is_err() {
+        if self.commands.try_send(Command::WorkEnded(reason)).is_err() {
             tracing::trace!("the candidacy ends with its last command");
         }
+    }
+}
+
+/// Why a leadership ends that is dropped: a panic of the work that unwinds past it is the reason then.
+pub(super) fn unless_panicking(reason: LossReason) -> LossReason {
+    match reason {
+        LossReason::Resigned if std::thread::panicking() => LossReason::Panicked,
+        reason => reason,
     }
 }

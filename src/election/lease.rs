@@ -141,12 +141,12 @@ impl Lease {
         self.shared.loss.send_replace(Some(reason));
     }
 
-    /// Nothing acts under this lease any more.
-    pub(super) fn end_work(&self) {
+    /// Nothing acts under this lease any more, for this reason unless it was lost for another.
+    pub(super) fn end_work(&self, reason: LossReason) {
         self.shared.until.store(Shared::ENDED, Ordering::Release);
         self.shared.loss.send_if_modified(|loss| {
             let open = loss.is_none();
-            loss.get_or_insert(LossReason::Resigned);
+            loss.get_or_insert(reason);
             open
         });
     }
@@ -169,7 +169,7 @@ mod tests {
     fn a_heartbeat_that_arrives_late_does_not_give_back_what_the_end_of_the_work_took() {
         let (lease, deadline) = lease();
         lease.check().unwrap();
-        lease.end_work();
+        lease.end_work(LossReason::Resigned);
         let later = deadline + Duration::from_secs(1);
         assert!(!lease.renew(later, true));
         assert!(lease.check().is_err());

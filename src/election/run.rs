@@ -68,7 +68,13 @@ impl Election {
         };
         let reason = lease.loss();
         let held = lease.check();
-        leadership.resign().await;
+        leadership
+            .conclude(match outcome {
+                Some(Ok(_)) => LossReason::WorkEnded { status: None },
+                Some(Err(_)) => LossReason::Panicked,
+                None => LossReason::TenureEnded,
+            })
+            .await;
         match outcome {
             Some(Err(panic)) => resume_unwind(panic),
             Some(Ok(value)) => match (reason, held) {

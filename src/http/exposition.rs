@@ -16,7 +16,6 @@ use super::response::{self, Answer};
 use crate::election::Election;
 use crate::observe::{
     HeartbeatResult, Histogram, KillCause, LOSS_REASONS, Metrics, ProgramCounters, ProgramMetrics,
-    reason_word,
 };
 
 pub(super) fn answer(
@@ -178,7 +177,7 @@ impl Exposition {
             "Leaderships of this process that ended, by reason.",
         )?;
         for (reason, count) in LOSS_REASONS.into_iter().zip(metrics.ended) {
-            ended.counter_of(Some(("reason", reason_word(reason))), count)?;
+            ended.counter_of(Some(("reason", reason.word())), count)?;
         }
         self.family(
             to,

@@ -4,9 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod ending;
+mod traces;
+
+use self::traces::{Traces, trace};
 use super::view::between;
-use crate::protocol::{ElectionName, Electorate, Identity, Term, WallMillis};
-use crate::store::{Change, HistoryEntry, StoreError};
+use crate::protocol::{ElectionName, Electorate, Identity, LossReason, Term, WallMillis};
+use crate::store::{Change, HistoryEntry, Note, StoreError};
+
+pub use self::ending::Ending;
 
 /// What each store told, by its label, in the order of configuration.
 pub type Told<T> = Vec<(Arc<str>, Result<T, StoreError>)>;
@@ -35,6 +41,8 @@ pub struct PastOrder {
     pub by: Identity,
     /// What was ordered.
     pub change: Change,
+    /// Until when and why, or who is to lead next, as the order says.
+    pub note: Option<Note>,
     /// How many stores told of it.
     pub stores: usize,
 }
@@ -48,72 +56,53 @@ pub struct PastTerm {
     pub holder: Identity,
     /// When a majority was claimed, by the clocks of the stores.
     pub from: WallMillis,
-    /// When it was released; `None` when it was not, or not yet.
+    /// When it was released, or else the last heartbeat of it that a majority of the stores knows of;
+    /// `None` while neither is known.
     pub to: Option<WallMillis>,
+    /// The same, when it is a heartbeat: from then on its leader acted for its tenure at the most, and what it
+    /// did is not known.
+    pub last_heartbeat: Option<WallMillis>,
     /// How it began.
     pub began: Change,
     /// Why it ended; `None` when no later term is known, so that it may still go on.
     pub ended: Option<Ending>,
-    /// How long nobody led before the next term, when that can be told: after a release. A leader that
-    /// stalled last beat at least a window before its successor.
+    /// Why it was released, as whoever released it says; `None` when it was not, and of an earlier version.
+    pub reason: Option<LossReason>,
+    /// How long nobody led before the next term in which somebody did. After a release that is known; after a
+    /// [`last_heartbeat`](Self::last_heartbeat) it is the most that it can have been, for the leader may have
+    /// acted until the end of its tenure.
     pub gap: Option<Duration>,
     /// How many stores told of it.
     pub stores: usize,
 }
 
-/// Why a term ended, as the stores tell it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Ending {
-    /// Its holder released it, after its work had ended.
-    Released,
-    /// Its counter stood still for a window, and another candidate took over.
-    Stalled,
-    /// A program that speaks only the bare protocol took it.
-    Displaced,
-    /// The stores lost their data.
-    Forgotten,
-    /// An operator asked its holder to resign, and it released it after its work had ended.
-    Requested,
-    /// An operator took its holder for gone.
-    Deposed,
-}
-
-impl Ending {
-    /// The ending in one word, as `-o json` calls it.
+impl PastTerm {
+    /// Why it ended, in a few words for people; `None` while no later term is known.
     #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Released => "released",
-            Self::Stalled => "stalled",
-            Self::Displaced => "displaced",
-            Self::Forgotten => "forgotten",
-            Self::Requested => "requested",
-            Self::Deposed => "deposed",
-        }
+    pub fn why(&self) -> Option<String> {
+        Some(match (self.ended?, self.reason) {
+            (Ending::Released | Ending::Requested, Some(reason)) => reason.to_string(),
+            (ending, Some(reason)) => format!("{}; {reason}", ending.reason()),
+            (ending, None) => ending.reason().to_owned(),
+        })
     }
 
-    /// Why, in a few words for people.
+    /// Whether it ended as somebody meant it to: nothing to look into.
     #[must_use]
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Self::Released => "released by its leader",
-            Self::Stalled => "its heartbeat stood still for a window",
-            Self::Displaced => "a program of the bare protocol took it",
-            Self::Forgotten => "the stores lost their data",
-            Self::Requested => "an operator asked its leader to resign",
-            Self::Deposed => "an operator deposed its leader",
-        }
+    pub fn ended_as_planned(&self) -> bool {
+        let released = matches!(self.ended, Some(Ending::Released | Ending::Requested));
+        released
+            && self
+                .reason
+                .is_none_or(|reason| reason.is_planned() || reason == LossReason::Withdrawn)
     }
-}
 
-/// What the stores said of one term.
-#[derive(Debug, Default)]
-struct Traces<'a> {
-    claims: Vec<&'a HistoryEntry>,
-    releases: Vec<WallMillis>,
-    asked: usize,
-    deposed: usize,
+    /// Whether anybody led in it: a claim that was given up in its probation is a term, with a token, in
+    /// which nobody acted.
+    #[must_use]
+    pub fn led(&self) -> bool {
+        self.reason != Some(LossReason::Withdrawn)
+    }
 }
 
 impl HistoryView {
@@ -149,8 +138,8 @@ impl HistoryView {
         let mut answered = 0;
         for history in histories {
             answered += 1;
+            trace(history, &mut traces);
             for (rank, entry) in ranked(history) {
-                let of_term = traces.entry(entry.term).or_default();
                 if let Some(word) = order_word(entry.change) {
                     let order = orders.entry((&entry.holder, word, rank));
                     let order = order.or_insert_with(|| PastOrder {
@@ -158,50 +147,22 @@ impl HistoryView {
                         term: entry.term,
                         by: entry.holder.clone(),
                         change: entry.change,
+                        note: None,
                         stores: 0,
                     });
                     order.at = order.at.min(entry.at);
+                    order.note = order.note.take().or_else(|| entry.note.clone());
                     order.stores += 1;
-                }
-                match entry.change {
-                    Change::Released => of_term.releases.push(entry.at),
-                    Change::Deposed => {
-                        of_term.releases.push(entry.at);
-                        of_term.deposed += 1;
-                    }
-                    Change::AskedToResign => of_term.asked += 1,
-                    Change::Paused | Change::Resumed => {}
-                    Change::ClaimedAbsent
-                    | Change::ClaimedVacant
-                    | Change::ClaimedStalled
-                    | Change::ClaimedForeign
-                    | Change::Joined => of_term.claims.push(entry),
                 }
             }
         }
         let needed = (answered / 2 + 1).min(electorate.majority());
         let mut merged: Vec<PastTerm> = traces
             .into_iter()
-            .filter(|(_, traces)| traces.claims.len() >= needed)
-            .filter_map(|(term, traces)| past_term(term, traces, needed))
+            .filter_map(|(term, traces)| traces.into_term(term, needed))
             .collect();
-        for next in 1..merged.len() {
-            let (began, from) = (merged[next].began, merged[next].from);
-            let ended = &mut merged[next - 1];
-            // In the time before a foreign holder was replaced, it led.
-            let after_ours = began != Change::ClaimedForeign;
-            ended.gap = ended.to.filter(|_| after_ours).map(|to| between(to, from));
-            ended.ended.get_or_insert(match began {
-                Change::ClaimedAbsent => Ending::Forgotten,
-                Change::ClaimedForeign => Ending::Displaced,
-                Change::ClaimedStalled | Change::Joined => Ending::Stalled,
-                Change::ClaimedVacant
-                | Change::Released
-                | Change::Paused
-                | Change::Resumed
-                | Change::AskedToResign
-                | Change::Deposed => Ending::Released,
-            });
+        for at in 0..merged.len() {
+            conclude(&mut merged[at..]);
         }
         merged.reverse();
         merged.truncate(terms);
@@ -248,27 +209,35 @@ pub const fn order_word(change: Change) -> Option<&'static str> {
     }
 }
 
-fn past_term(term: Term, mut traces: Traces<'_>, needed: usize) -> Option<PastTerm> {
-    traces.claims.sort_by_key(|entry| entry.at);
-    traces.releases.sort_unstable();
-    let decisive = traces.claims.get(needed.checked_sub(1)?)?;
-    let first = traces.claims.first()?;
-    // A majority let it go: from then on anybody could be elected.
-    let to = traces.releases.get(needed - 1).copied();
-    Some(PastTerm {
-        term,
-        holder: decisive.holder.clone(),
-        from: decisive.at,
-        to,
-        began: first.change,
-        ended: to.map(|_| match traces {
-            Traces { deposed: 1.., .. } => Ending::Deposed,
-            Traces { asked, .. } if asked >= needed => Ending::Requested,
-            Traces { .. } => Ending::Released,
-        }),
-        gap: None,
-        stores: traces.claims.len(),
-    })
+/// Works out what the terms that came after the first of these tell of it.
+fn conclude(terms: &mut [PastTerm]) {
+    let [term, later @ ..] = terms else {
+        return;
+    };
+    let Some(next) = later.first() else {
+        return;
+    };
+    term.ended.get_or_insert(match next.began {
+        Change::ClaimedAbsent => Ending::Forgotten,
+        Change::ClaimedForeign => Ending::Displaced,
+        Change::ClaimedStalled | Change::Joined => Ending::Stalled,
+        Change::ClaimedVacant
+        | Change::Released
+        | Change::Paused
+        | Change::Resumed
+        | Change::AskedToResign
+        | Change::Deposed => Ending::Released,
+    });
+    // Nobody led in a claim that was given up, and in the time before a foreign holder was replaced, it led.
+    let until = later.iter().position(PastTerm::led);
+    let since = term.to.filter(|_| term.led());
+    if let (Some(until), Some(since)) = (until, since)
+        && later[..=until]
+            .iter()
+            .all(|term| term.began != Change::ClaimedForeign)
+    {
+        term.gap = Some(between(since, later[until].from));
+    }
 }
 
 #[cfg(test)]

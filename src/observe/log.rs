@@ -95,8 +95,10 @@ pub(crate) fn log(event: &ElectionEvent) {
         } => {
             let term = term.get();
             let within_ms = millis(*within);
-            if matches!(reason, LossReason::Resigned | LossReason::Requested) {
+            if reason.is_planned() {
                 info!(election, candidate, term, %reason, within_ms, "stopping: {reason}");
+            } else if matches!(reason, LossReason::WorkEnded { .. } | LossReason::Panicked) {
+                warn!(election, candidate, term, %reason, within_ms, "stopping: {reason}");
             } else {
                 warn!(election, candidate, term, %reason, within_ms, "leadership lost: {reason}; the work must end within {}", short(*within));
             }

@@ -36,30 +36,18 @@ impl HeartbeatResult {
     }
 }
 
-/// Every reason, in the order of [`Metrics::ended`].
-pub const LOSS_REASONS: [LossReason; 7] = [
+/// Every reason that a leader lives to count, in the order of [`Metrics::ended`].
+pub const LOSS_REASONS: [LossReason; 9] = [
     LossReason::Resigned,
     LossReason::Requested,
+    LossReason::WorkEnded { status: None },
+    LossReason::Panicked,
     LossReason::Deposed,
     LossReason::TenureEnded,
     LossReason::Suspended,
     LossReason::Unhealthy,
     LossReason::StoreForgot,
 ];
-
-/// A reason in one word, as the metrics and `-o json` call it.
-#[must_use]
-pub const fn reason_word(reason: LossReason) -> &'static str {
-    match reason {
-        LossReason::Deposed => "deposed",
-        LossReason::TenureEnded => "tenure-ended",
-        LossReason::Suspended => "suspended",
-        LossReason::Unhealthy => "unhealthy",
-        LossReason::Resigned => "resigned",
-        LossReason::Requested => "requested",
-        LossReason::StoreForgot => "store-forgot",
-    }
-}
 
 /// What one election of this process has counted, at one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -163,7 +151,8 @@ impl Counters {
             Happening::Elected { .. } => add(&self.elected, 1),
             Happening::ClaimFailed { .. } => add(&self.claims_failed, 1),
             Happening::Stopping { reason, .. } => {
-                if let Some(at) = LOSS_REASONS.iter().position(|one| one == reason) {
+                let same = |one: &LossReason| one.word() == reason.word();
+                if let Some(at) = LOSS_REASONS.iter().position(same) {
                     add(&self.ended[at], 1);
                 }
             }

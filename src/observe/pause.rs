@@ -22,14 +22,20 @@ use crate::protocol::Pause;
 /// ```
 #[must_use]
 pub fn pause_in_words(pause: &Pause) -> String {
+    format!("by {} {}", pause.by, until_in_words(pause))
+}
+
+/// Until when an election is paused, and why.
+#[must_use]
+pub fn until_in_words(pause: &Pause) -> String {
     let until = pause.until.map_or_else(
-        || " until it is resumed".to_owned(),
+        || "until it is resumed".to_owned(),
         |until| {
             let (date, time) = date_and_time(until);
-            format!(" until {date}T{time}Z")
+            format!("until {date}T{time}Z")
         },
     );
     let reason = pause.reason.as_ref();
     let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
-    format!("by {}{until}{reason}", pause.by)
+    format!("{until}{reason}")
 }

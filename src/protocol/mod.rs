@@ -20,6 +20,7 @@ mod candidate;
 mod decimal;
 mod handover;
 mod identity;
+mod loss_reason;
 mod name;
 mod operation;
 mod order;
@@ -33,12 +34,13 @@ mod timing;
 mod watch;
 
 pub use candidate::{
-    Candidate, CandidateConfig, Event, Failure, Input, LossReason, Opening, Outgoing, Prospect,
-    RequestId, Role, Step,
+    Candidate, CandidateConfig, Event, Failure, Input, Opening, Outgoing, Prospect, RequestId,
+    Role, Step,
 };
 pub(crate) use decimal::canonical;
 pub use handover::{Handover, Successor};
 pub use identity::{CandidateId, HostName, Identity, InvalidIdentity};
+pub use loss_reason::LossReason;
 pub use name::{ElectionName, InvalidName};
 pub use operation::{Claim, Durability, Reply, Request, Verdict, apply};
 pub use order::{InvalidOrder, Order, Orders};

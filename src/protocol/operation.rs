@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Beat, CandidateId, Mark, Occupancy, Order, Orders, Record, Term, WallMillis};
+use super::{
+    Beat, CandidateId, LossReason, Mark, Occupancy, Order, Orders, Record, Term, WallMillis,
+};
 
 /// What a candidate asks of one store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +28,8 @@ pub enum Request {
         holder: CandidateId,
         /// Its term.
         term: Term,
+        /// Why, for the history: it decides nothing.
+        reason: LossReason,
     },
     /// Carry out what an operator orders.
     Order(Order),
@@ -133,7 +137,7 @@ pub fn apply(
             unproven: record.unproven && !proven,
             ..record.clone()
         }),
-        Request::Release { holder, term } => record.is_held_by(holder, *term).then(|| Record {
+        Request::Release { holder, term, .. } => record.is_held_by(holder, *term).then(|| Record {
             occupancy: Occupancy::Vacant,
             ..record.clone()
         }),

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 
 use super::{
-    Change, HistoryEntry, Inspection, Presence, Store, StoreFuture, WakeUp, WakeUps, is_free,
+    Change, HistoryEntry, Inspection, Note, Presence, Store, StoreFuture, WakeUp, WakeUps, is_free,
 };
 use crate::protocol::{
     CandidateId, Durability, ElectionName, Identity, Record, Reply, Request, Verdict, WallMillis,
@@ -127,6 +127,7 @@ impl MemoryStore {
 impl Entry {
     fn note(&mut self, who: &Identity, request: &Request, before: &Record, clock: WallMillis) {
         let change = Change::made_by(request, before);
+        let note = Note::made_by(request, before, self.changed, &self.record);
         match request {
             Request::Observe | Request::Beat { .. } => {
                 self.candidates.insert(who.clone(), clock);
@@ -173,6 +174,7 @@ impl Entry {
             term: self.record.term,
             holder: who.clone(),
             change,
+            note,
         });
         self.history.truncate(Self::HISTORY);
     }

@@ -14,6 +14,7 @@ mod address;
 mod error;
 mod examination;
 mod memory;
+mod note;
 mod redis;
 mod registry;
 #[cfg(feature = "sqlite")]
@@ -40,6 +41,7 @@ pub use address::{InvalidAddress, StoreAddress};
 pub use error::StoreError;
 pub use examination::Examination;
 pub use memory::MemoryStore;
+pub use note::Note;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 
@@ -216,6 +218,8 @@ pub struct HistoryEntry {
     pub holder: Identity,
     /// What happened.
     pub change: Change,
+    /// What else is told of it; `None` when nothing is, as by an earlier version.
+    pub note: Option<Note>,
 }
 
 /// What happened to a record.

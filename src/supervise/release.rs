@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::keeper::Orphan;
 use super::message::{Malformed, Reader, Writer};
-use crate::protocol::{ElectionName, Identity, Request};
+use crate::protocol::{ElectionName, Identity, LossReason, Request};
 use crate::store::{self, Store, StoreOptions};
 
 /// The election and its stores, as the elector leaves them to its keeper.
@@ -79,7 +79,7 @@ impl Estate {
     /// Opens the stores and releases the orphan's term on each, all at once. It ends after a few
     /// `op_timeout`s at the latest, and tells in the log what it could not do: the record then stalls,
     /// and a standby takes over after the window.
-    async fn release(&self, orphan: &Orphan) {
+    async fn release(&self, orphan: &Orphan, reason: LossReason) {
         let stores = self.addresses.iter().filter_map(|address| {
             let opened = address
                 .expose_secret()
@@ -89,15 +89,16 @@ impl Estate {
                 .inspect_err(|error| tracing::error!(%error, "a store cannot be released"))
                 .ok()
         });
-        let releases = stores.map(|store| self.release_on(store, orphan));
+        let releases = stores.map(|store| self.release_on(store, orphan, reason));
         join_all(releases).await;
     }
 
-    async fn release_on(&self, store: Arc<dyn Store>, orphan: &Orphan) {
+    async fn release_on(&self, store: Arc<dyn Store>, orphan: &Orphan, reason: LossReason) {
         let who: &Identity = &orphan.who;
         let request = Request::Release {
             holder: who.id().clone(),
             term: orphan.term,
+            reason,
         };
         let (election, term, label) = (&self.election, orphan.term, store.label());
         for attempt in 1..=Self::ATTEMPTS {
@@ -132,8 +133,9 @@ impl std::fmt::Debug for Estate {
 }
 
 /// Releases the term of an elector that left an [`Estate`] as its context: the hook for
-/// [`keep`](super::keep). It makes the runtime that the stores need, which a keeper has not had before.
-pub fn release(orphan: &Orphan) {
+/// [`keep`](super::keep). It makes the runtime that the stores need, which a keeper has not had before. The
+/// history tells the `reason`.
+pub fn release(orphan: &Orphan, reason: LossReason) {
     let estate = match Estate::from_context(&orphan.context) {
         Ok(estate) => estate,
         Err(error) => {
@@ -145,7 +147,7 @@ pub fn release(orphan: &Orphan) {
         .enable_all()
         .build();
     match runtime {
-        Ok(runtime) => runtime.block_on(estate.release(orphan)),
+        Ok(runtime) => runtime.block_on(estate.release(orphan, reason)),
         Err(error) => {
             tracing::error!(term = %orphan.term, %error, "the term cannot be released");
         }

@@ -81,7 +81,7 @@ fn a_handover_is_seen_in_history_candidates_and_watch() {
         "{told:#?}"
     );
     assert!(
-        lines[2].contains(&tokens[0]) && lines[2].contains("released"),
+        lines[2].contains(&tokens[0]) && lines[2].contains("resigned"),
         "{told:#?}"
     );
     let json = home

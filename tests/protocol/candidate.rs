@@ -508,7 +508,7 @@ fn nothing_is_released_before_the_work_has_ended() {
             }
         }
         assert!(resigns || stage.has(|event| matches!(event, Event::Expired { .. })));
-        stage.input(until, Input::WorkEnded);
+        stage.input(until, Input::WorkEnded(LossReason::Resigned));
         assert!(stage.sent.iter().any(is_release));
     }
 }

@@ -86,7 +86,7 @@ fn a_leader_that_is_asked_to_resign_stops_at_its_next_heartbeat() {
     stage.pass(SECOND * 7);
     assert_eq!(stage.role(first), Role::Draining);
     assert!(stage.players[first].candidate.may_act(stage.now));
-    stage.hand_in(first, Input::WorkEnded);
+    stage.hand_in(first, Input::WorkEnded(LossReason::Resigned));
     assert_eq!(stage.record.occupancy, Occupancy::Vacant);
     // It stands until the next claim.
     assert!(stage.record.orders.handover.is_some());
@@ -135,7 +135,7 @@ fn an_order_to_resign_is_for_the_holder_of_its_term_and_for_nobody_else() {
         let verdict = stage.order(Order::Resign { term, to: None });
         assert_eq!((verdict, &stage.record), (Verdict::Refused, &held));
     }
-    stage.hand_in(leader, Input::WorkEnded);
+    stage.hand_in(leader, Input::WorkEnded(LossReason::Resigned));
     let (vacant, term) = (stage.record.clone(), held.term);
     let verdict = stage.order(Order::Resign { term, to: None });
     assert_eq!((verdict, &stage.record), (Verdict::Refused, &vacant));
@@ -161,7 +161,7 @@ fn a_preferred_successor_claims_at_once_and_everybody_else_after_a_window() {
         stage.resign(host("third"));
         stage.pass(SECOND);
         stage.players[third].alive = !dead;
-        stage.hand_in(first, Input::WorkEnded);
+        stage.hand_in(first, Input::WorkEnded(LossReason::Resigned));
         let released = stage.now;
         stage.wake(second);
         stage.wake(third);
@@ -189,7 +189,7 @@ fn whoever_was_asked_to_resign_sits_out() {
     }
     stage.resign(None);
     stage.pass(SECOND);
-    stage.hand_in(first, Input::WorkEnded);
+    stage.hand_in(first, Input::WorkEnded(LossReason::Resigned));
     let again = stage.enter_after("again", window());
     stage.pass(window() - SECOND / 10);
     assert_eq!(stage.role(again), Role::Standby);
@@ -247,7 +247,7 @@ fn a_pause_for_a_time_is_over_by_the_clock_of_the_store() {
 fn a_pause_of_a_vacant_election_is_told_as_the_prospect_and_lifted_by_a_wake_up() {
     let (mut stage, [first, second, _]) = Stage::with_a_leader();
     stage.pause();
-    stage.hand_in(first, Input::WorkEnded);
+    stage.hand_in(first, Input::WorkEnded(LossReason::Resigned));
     stage.pass(SECOND * 2);
     let candidate = &stage.players[second].candidate;
     assert_eq!(candidate.prospect(), Prospect::Paused);

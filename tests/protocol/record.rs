@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Beat, CandidateId, Claim, Durability, Mark, Occupancy, Order, Record, Request, Shape, Term,
-    Verdict, WallMillis, apply,
+    Beat, CandidateId, Claim, Durability, LossReason, Mark, Occupancy, Order, Record, Request,
+    Shape, Term, Verdict, WallMillis, apply,
 };
 use proptest::prelude::*;
 
@@ -83,6 +83,7 @@ fn request(by: u8, attempt: &Attempt, record: &Record) -> Request {
         Attempt::Release { other_term } => Request::Release {
             holder: id(by),
             term: own(other_term),
+            reason: LossReason::Resigned,
         },
         Attempt::Pause => Request::Order(Order::Pause {
             lasts: None,
@@ -149,7 +150,7 @@ fn nobody_but_its_holder_beats_or_releases_a_record() {
         "nobody_but_its_holder",
         |before, request, after, verdict, _| {
             match request {
-                Request::Beat { holder, term, .. } | Request::Release { holder, term } => {
+                Request::Beat { holder, term, .. } | Request::Release { holder, term, .. } => {
                     let holds = before.is_held_by(holder, *term);
                     prop_assert_eq!(verdict == Verdict::Granted, holds);
                 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Candidate, CandidateConfig, Durability, Electorate, Event, HostName, Input, Occupancy,
-    Outgoing, Record, Reply, Request, Role, Term, Timestamp, Timing, Verdict, WallMillis, apply,
+    Candidate, CandidateConfig, Durability, Electorate, Event, HostName, Input, LossReason,
+    Occupancy, Outgoing, Record, Reply, Request, Role, Term, Timestamp, Timing, Verdict,
+    WallMillis, apply,
 };
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -169,7 +170,7 @@ fn a_standby_that_is_woken_leads_after_one_round_trip() {
         (stage.role(first), stage.role(second)),
         (Role::Leading, Role::Standby)
     );
-    stage.hand_in(first, Input::WorkEnded);
+    stage.hand_in(first, Input::WorkEnded(LossReason::Resigned));
     let (record, clock) = (stage.record.clone(), stage.clock);
     assert_eq!(record.occupancy, Occupancy::Vacant);
     let store = Electorate::new(1).unwrap().stores().next().unwrap();
@@ -197,7 +198,7 @@ fn a_standby_that_is_not_called_looks_a_little_later_and_claims_what_is_still_va
         let (second, third) = (stage.enter("second"), stage.enter("third"));
         stage.pass(SECOND * 2);
         stage.players[second].alive = !dead;
-        stage.hand_in(first, Input::WorkEnded);
+        stage.hand_in(first, Input::WorkEnded(LossReason::Resigned));
         stage.pass(Duration::ZERO);
         let released = stage.now;
         let (record, clock) = (stage.record.clone(), stage.clock);
@@ -385,7 +386,11 @@ fn a_stranger_neither_beats_nor_releases() {
             term,
             proven: true,
         };
-        let release = Request::Release { holder, term };
+        let release = Request::Release {
+            holder,
+            term,
+            reason: LossReason::Resigned,
+        };
         for request in [beat, release] {
             let (after, verdict) = apply(&stage.record, &request, Durability::Durable, stage.clock);
             assert_eq!((after, verdict), (stage.record.clone(), Verdict::Refused));

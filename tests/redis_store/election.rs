@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Beat, Claim, ElectionName, Identity, Mark, Record, Reply, Request, Term, Verdict,
+    Beat, Claim, ElectionName, Identity, LossReason, Mark, Record, Reply, Request, Term, Verdict,
 };
 use incumbent::store::{self, Inspection, Store, StoreAddress, StoreError, StoreOptions};
 
@@ -79,6 +79,7 @@ impl Election {
         self.execute(&Request::Release {
             holder: self.who.id().clone(),
             term: Term::new(term).unwrap(),
+            reason: LossReason::Resigned,
         })
         .await
     }

@@ -1,7 +1,7 @@
 //! What people see of an election: who campaigns, what happened, which elections there are.
 
-use incumbent::protocol::{ElectionName, Verdict};
-use incumbent::store::{Change, StoreOptions};
+use incumbent::protocol::{ElectionName, LossReason, Verdict};
+use incumbent::store::{Change, Note, StoreOptions};
 
 use crate::election::{Election, identity, options};
 use crate::support::redis::RedisServer;
@@ -102,6 +102,57 @@ async fn the_history_tells_what_happened_newest_first_and_is_capped() {
     let history = a.store.history(&a.name, usize::MAX).await.unwrap();
     assert_eq!(history.len(), 1000);
     assert_eq!(history[0].term.get(), 1099);
+}
+
+#[tokio::test]
+async fn what_an_entry_tells_besides_is_never_trusted_and_never_an_error() {
+    let server = RedisServer::start();
+    let a = Election::new(&server.address(), "a");
+    let holder = identity("a").to_string();
+    let long = "9".repeat(100_000);
+    let notes: [&[&str]; 6] = [
+        &[],
+        &["note", "abdicated"],
+        &["note", &long],
+        &["note", "\u{1}\u{fffd}|\n"],
+        &["later", "unknown"],
+        &["note", "resigned", "later", "unknown"],
+    ];
+    for change in ["released", "claimed-stalled", "paused", "asked-to-resign"] {
+        server.command(&["DEL", "{incumbent:billing}:history"]);
+        for note in notes {
+            let entry = ["at", "1", "term", "1", "holder", &holder, "change", change];
+            let add = ["XADD", "{incumbent:billing}:history", "*"];
+            server.command(&[&add, &entry[..], note].concat());
+        }
+        let history = a.store.history(&a.name, 100).await.unwrap();
+        let told: Vec<_> = history
+            .iter()
+            .rev()
+            .map(|entry| entry.note.clone())
+            .collect();
+        let resigned = (change == "released").then_some(Note::Reason(LossReason::Resigned));
+        assert_eq!(told, [None, None, None, None, None, resigned], "{change}");
+    }
+}
+
+#[tokio::test]
+async fn a_takeover_of_a_record_without_a_readable_time_tells_no_heartbeat() {
+    let server = RedisServer::start();
+    let a = Election::new(&server.address(), "a");
+    for (term, change) in [(1, "HDEL"), (2, "HSET")] {
+        a.win(term).await;
+        let mut command = vec![change, "{incumbent:billing}:record", "changed"];
+        command.extend((change == "HSET").then_some("yesterday"));
+        server.command(&command);
+    }
+    a.win(3).await;
+    let history = a.store.history(&a.name, 100).await.unwrap();
+    assert_eq!(history.len(), 3);
+    assert!(
+        history.iter().all(|entry| entry.note.is_none()),
+        "{history:?}"
+    );
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Beat, CandidateId, Claim, Durability, Mark, Occupancy, Record, Request, Term, WallMillis, apply,
+    Beat, CandidateId, Claim, Durability, LossReason, Mark, Occupancy, Record, Request, Term,
+    WallMillis, apply,
 };
 use proptest::prelude::*;
 
@@ -174,7 +175,7 @@ fn the_scripts_do_what_the_record_function_does() {
                 }
                 Step::Release { who, term } => {
                     let holder = candidates[who].who.id().clone();
-                    (who, Request::Release { holder, term: Term::new(term).unwrap() })
+                    (who, Request::Release { holder, term: Term::new(term).unwrap(), reason: LossReason::Resigned })
                 }
             };
             let reply = runtime.block_on(candidates[who].execute(&request)).unwrap();

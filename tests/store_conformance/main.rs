@@ -31,6 +31,7 @@ macro_rules! conformance {
                 shows_the_holder_and_who_campaigns,
                 lists_nobody_who_has_withdrawn,
                 keeps_a_history_newest_first,
+                tells_of_each_release_why_and_of_each_takeover_when_the_holder_last_beat,
                 wakes_standbys_on_release,
                 wakes_who_has_only_begun_to_listen,
                 a_record_outlives_the_instance_that_wrote_it,
@@ -47,6 +48,7 @@ macro_rules! conformance {
                 a_foreign_holder_can_be_deposed,
                 lifting_a_pause_wakes_the_standbys,
                 orders_stand_in_the_history_by_whose_they_are,
+                the_history_tells_what_an_order_said,
             );
         }
     };

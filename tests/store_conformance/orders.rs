@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Durability, HostName, Identity, Mark, Occupancy, Order, Reason, Record, Request, Shape,
-    Successor, Verdict,
+    Durability, Handover, HostName, Identity, Mark, Occupancy, Order, Reason, Record, Request,
+    Shape, Successor, Verdict,
 };
-use incumbent::store::{Change, WakeUps};
+use incumbent::store::{Change, Note, WakeUps};
 
 use super::Fixture;
 use super::suite::{ask, beat, claim, join, name, release, term, who};
@@ -310,4 +310,45 @@ pub(crate) async fn orders_stand_in_the_history_by_whose_they_are(fixture: impl 
         (3, a, Change::ClaimedAbsent),
     ];
     assert_eq!(told, expected, "lifting no pause is not worth an entry");
+}
+
+pub(crate) async fn the_history_tells_what_an_order_said(fixture: impl Fixture, _: &str) {
+    let store = fixture.user();
+    let (a, by, election) = (who("a"), operator(), name("said"));
+    let paused = expect!(Granted, store, &election, &by, pause(None));
+    expect!(Granted, store, &election, &by, RESUME);
+    let hour = Some(Duration::from_secs(3600));
+    let for_an_hour = expect!(Granted, store, &election, &by, pause(hour));
+    expect!(Granted, store, &election, &by, RESUME);
+    expect!(
+        Granted,
+        store,
+        &election,
+        &a,
+        claim(&a, 1, Record::ABSENT.mark())
+    );
+    let host = Successor::Host(HostName::new("web-2").expect("a host name"));
+    let asked = expect!(Granted, store, &election, &by, resign(1, Some(host)));
+    expect!(Granted, store, &election, &by, resign(1, None));
+    let history = store.history(&election, 100).await.expect("it reads");
+    let told: Vec<_> = history
+        .iter()
+        .rev()
+        .map(|entry| entry.note.clone())
+        .collect();
+    let anyone = Handover {
+        term: term(1),
+        to: None,
+    };
+    let expected = [
+        paused.orders.paused.map(Note::Pause),
+        None,
+        for_an_hour.orders.paused.map(Note::Pause),
+        None,
+        None,
+        asked.orders.handover.map(Note::Handover),
+        Some(Note::Handover(anyone)),
+    ];
+    assert!(expected[0].is_some() && expected[2].is_some() && expected[5].is_some());
+    assert_eq!(told, expected);
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Beat, CandidateId, Claim, Durability, ElectionName, HostName, Identity, Mark, Occupancy, Order,
-    Reason, Record, Reply, Request, Shape, Successor, Term, Verdict, WallMillis,
+    Beat, CandidateId, Claim, Durability, ElectionName, HostName, Identity, LossReason, Mark,
+    Occupancy, Order, Reason, Record, Reply, Request, Shape, Successor, Term, Verdict, WallMillis,
 };
-use incumbent::store::{Change, Store};
+use incumbent::store::{Change, Note, Store};
 use proptest::prelude::*;
 
 use super::Fixture;
@@ -61,6 +61,7 @@ pub(crate) fn release(who: &Identity, number: u64) -> Request {
     Request::Release {
         holder: who.id().clone(),
         term: term(number),
+        reason: LossReason::Resigned,
     }
 }
 
@@ -300,6 +301,7 @@ fn request(
         Happening::Release { own_term } => Request::Release {
             holder: who.id().clone(),
             term: number(*own_term),
+            reason: LossReason::Resigned,
         },
         Happening::Pause { lasts_ms, reason } => Request::Order(Order::Pause {
             lasts: lasts_ms.map(Duration::from_millis),
@@ -627,6 +629,52 @@ pub(crate) async fn keeps_a_history_newest_first(fixture: impl Fixture, _: &str)
     assert_eq!(history[0].holder, b);
     let latest = other.history(&election, 2).await.expect("it reads");
     assert_eq!(latest, history[..2]);
+}
+
+pub(crate) async fn tells_of_each_release_why_and_of_each_takeover_when_the_holder_last_beat(
+    fixture: impl Fixture,
+    _: &str,
+) {
+    let store = fixture.user();
+    let store = store.as_ref();
+    let (a, b, election) = (who("a"), who("b"), name("why"));
+    let statuses = [0, 255].map(|status| LossReason::WorkEnded {
+        status: Some(status),
+    });
+    let mut mark = Record::ABSENT.mark();
+    let mut expected = Vec::new();
+    for (number, reason) in (1..).zip(LossReason::ALL.into_iter().chain(statuses)) {
+        granted(store, &election, &a, &claim(&a, number, mark)).await;
+        let leave = Request::Release {
+            holder: a.id().clone(),
+            term: term(number),
+            reason,
+        };
+        mark = granted(store, &election, &a, &leave).await.mark();
+        expected.extend([None, Some(Note::Reason(reason))]);
+    }
+    // By the clock of the store: of a heartbeat, of a claim that none followed, and of what a join found.
+    granted(store, &election, &a, &claim(&a, 50, mark)).await;
+    let beaten = ask(store, &election, &a, &beat(&a, 50)).await;
+    let stalled = claim(&b, 51, beaten.record.mark());
+    let taken = ask(store, &election, &b, &stalled).await;
+    let joined = join(&a, 50, taken.record.mark());
+    let joined = ask(store, &election, &a, &joined).await;
+    let depose = Request::Order(Order::Depose {
+        expected: joined.record.mark(),
+    });
+    granted(store, &election, &who("op"), &depose).await;
+    let last_beats = [beaten, taken, joined].map(|reply| Some(Note::LastBeat(reply.clock)));
+    expected.push(None);
+    expected.extend(last_beats);
+
+    let history = store.history(&election, 100).await.expect("it reads");
+    let told: Vec<_> = history
+        .iter()
+        .rev()
+        .map(|entry| entry.note.clone())
+        .collect();
+    assert_eq!(told, expected);
 }
 
 /// `L1`: nothing polls here, so what arrives was pushed.

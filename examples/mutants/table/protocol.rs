@@ -95,14 +95,14 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "S3", "anybody's heartbeat is granted", "protocol/operation.rs",
         "} => record.is_held_by(holder, *term).then(|| Record {\n            beat" => "} => (record.is_held_by(holder, *term) || record.holder().is_some()).then(|| Record {\n            beat";
     "S3", "anybody's release is granted", "protocol/operation.rs",
-        "Request::Release { holder, term } => record.is_held_by(holder, *term).then(|| Record {"
-        => "Request::Release { holder, term } => (record.is_held_by(holder, *term) || record.holder().is_some()).then(|| Record {";
+        "Request::Release { holder, term, .. } => record.is_held_by(holder, *term).then(|| Record {"
+        => "Request::Release { holder, term, .. } => (record.is_held_by(holder, *term) || record.holder().is_some()).then(|| Record {";
     "S3", "a holder's release of an older term is granted", "protocol/record.rs",
         "self.term == term && self.holder() == Some(candidate)" => "self.term >= term && self.holder() == Some(candidate)";
     "release", "comes before the work has ended", "protocol/candidate/leading.rs",
-        "Phase::Tenure { .. } => self.stop(now, reason, step)," => "Phase::Tenure { term, .. } => { self.stop(now, reason, step); self.give_up(now, term, step) }";
+        "Phase::Tenure { .. } => self.stop(now, reason, step)," => "Phase::Tenure { term, .. } => { self.stop(now, reason, step); self.give_up(now, term, reason, step) }";
     "release", "comes when the tenure has ended, not the work", "protocol/candidate/leading.rs",
-        "step.events.push(Event::Expired { term });" => "step.events.push(Event::Expired { term }); self.give_up(now, term, step);";
+        "step.events.push(Event::Expired { term });" => "step.events.push(Event::Expired { term }); self.give_up(now, term, LossReason::TenureEnded, step);";
     "lost is final", "a lease is renewed after its end", "protocol/candidate/leading.rs",
         "if let Some(sent) = renewed\n            && !*expired\n            && !final_loss\n            && now < *deadline\n        {"
         => "if let Some(sent) = renewed {\n            let _ = (*expired, final_loss, now);\n";
@@ -123,5 +123,5 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "liveness", "who is split waits no random time", "protocol/candidate/claiming.rs",
         "now + self.random(interval / 16, longest)" => "now + (longest * 0 + interval / 16)";
     "liveness", "a claim of unknown outcome is not given up", "protocol/candidate/standby.rs",
-        "Phase::Standby { .. } if ours => self.release(now, store, reply.record.term, step)," => "Phase::Standby { .. } if ours => {}";
+        "                self.release(now, store, reply.record.term, LossReason::Withdrawn, step);" => "";
 };

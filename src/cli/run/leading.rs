@@ -60,6 +60,8 @@ pub(super) enum Once {
     Lost,
     /// In a way that ends the leadership as well.
     Final(Exit),
+    /// For a signal that asked to stop.
+    Asked(Exit),
     /// For an operator who asked the leader to resign.
     Resigned,
 }
@@ -107,7 +109,7 @@ impl Leading<'_, '_> {
                 exit: Some(exit),
                 asked: true,
                 ..
-            } => Ok(Once::Final(Exit::Program(exit))),
+            } => Ok(Once::Asked(Exit::Program(exit))),
             Course { resigns: true, .. } => Ok(Once::Resigned),
             Course {
                 exit: Some(exit), ..

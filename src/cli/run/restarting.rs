@@ -16,12 +16,28 @@ use crate::cli::keeping;
 pub(super) enum Conclusion {
     /// With this, which is also the end of `incumbent`.
     Ended(Exit),
-    /// The program ended too often, or was unhealthy: another host should have a try.
-    GivenUp,
+    /// Somebody sent a signal that asks to stop; `incumbent` ends with this.
+    Asked(Exit),
+    /// The program ended too often, at last with this, or was unhealthy: another host should have a try.
+    GivenUp(Exit),
     /// An operator asked the leader to resign: it stands by again.
     Resigned,
     /// The leadership was lost: it stands by again.
     Lost,
+}
+
+impl Conclusion {
+    /// Why the leadership ends, unless it was told to stop for another reason before.
+    pub(super) fn reason(&self) -> LossReason {
+        match self {
+            Self::Ended(exit) | Self::GivenUp(exit) => LossReason::WorkEnded {
+                status: Some(exit.status()),
+            },
+            Self::Asked(_) => LossReason::Resigned,
+            Self::Resigned => LossReason::Requested,
+            Self::Lost => LossReason::TenureEnded,
+        }
+    }
 }
 
 impl Leading<'_, '_> {
@@ -35,6 +51,7 @@ impl Leading<'_, '_> {
         loop {
             let (exit, restarts) = match (self.run_once(program).await?, &mut restarts) {
                 (Once::Resigned, _) => return Ok(Conclusion::Resigned),
+                (Once::Asked(exit), _) => return Ok(Conclusion::Asked(exit)),
                 (Once::Final(exit), _) | (Once::Ended(exit), None) => {
                     return Ok(Conclusion::Ended(exit));
                 }
@@ -44,7 +61,7 @@ impl Leading<'_, '_> {
                 (Once::Lost, Some(_)) => return Ok(Conclusion::Lost),
                 (Once::Unhealthy, Some(_)) => {
                     tracing::error!("the program was unhealthy: leaving it to others");
-                    return Ok(Conclusion::GivenUp);
+                    return Ok(Conclusion::GivenUp(Exit::Lost));
                 }
                 (Once::Ended(exit), Some(restarts)) => (exit, restarts),
             };
@@ -54,7 +71,7 @@ impl Leading<'_, '_> {
                     Restarts::MOST + 1,
                     Restarts::WITHIN
                 );
-                return Ok(Conclusion::GivenUp);
+                return Ok(Conclusion::GivenUp(exit));
             };
             tracing::warn!("starting the program again in {pause:?}");
             if let Some(end) = self.pause(pause, exit).await? {
@@ -80,7 +97,7 @@ impl Leading<'_, '_> {
                 Some(signal) = self.signals.next() => match signal {
                     SIGTERM | SIGINT | SIGQUIT => {
                         tracing::info!(signal, "asked to stop: the program is not started again");
-                        return Ok(Some(Conclusion::Ended(exit)));
+                        return Ok(Some(Conclusion::Asked(exit)));
                     }
                     SIGCHLD => keeping::reap(),
                     SIGHUP => self.reload.read_again(),

@@ -39,7 +39,7 @@ pub(in crate::http) fn digest(entry: &Entry, now: WallMillis) -> u64 {
         said.hash(&mut hasher);
     }
     for term in &entry.history.terms {
-        (term.term, term.to, term.ended).hash(&mut hasher);
+        (term.term, term.to, term.ended, term.reason).hash(&mut hasher);
     }
     hasher.finish()
 }

@@ -24,7 +24,7 @@ pub(super) fn table(overview: &Overview) -> String {
         });
         let last = entry.history.terms.iter().find_map(|term| {
             let (date, time) = moment::date_and_time(term.to?);
-            let why = term.ended?.reason();
+            let why = term.why()?;
             Some(format!("{date} {time} UTC: {why}"))
         });
         put(

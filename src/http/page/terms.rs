@@ -29,12 +29,18 @@ pub(super) fn terms(history: &HistoryView, id: &str) -> String {
 }
 
 fn row(html: &mut String, term: &PastTerm) {
-    let (class, why) = match term.ended {
-        Some(ending) => (ending.word(), ending.reason()),
-        None => ("leads", "not ended"),
+    let class = term.ended.map_or("leads", Ending::word);
+    let why = term.why().unwrap_or_else(|| "not ended".to_owned());
+    let fault = if term.ended.is_none() || term.ended_as_planned() {
+        ""
+    } else {
+        " fault"
     };
     let until = term.to.map(moment::time);
     let gap = match (term.gap, term.ended) {
+        (Some(gap), _) if term.last_heartbeat.is_some() => {
+            format!("up to {}", moment::duration(gap))
+        }
         (Some(gap), _) => moment::duration(gap),
         (None, Some(Ending::Stalled)) => "a window or more".to_owned(),
         (None, _) => String::new(),
@@ -42,7 +48,7 @@ fn row(html: &mut String, term: &PastTerm) {
     put(
         html,
         format_args!(
-            "<tr class=\"{class}\"><td>{}</td><td>{} <span class=\"muted\">{}</span></td>\
+            "<tr class=\"{class}{fault}\"><td>{}</td><td>{} <span class=\"muted\">{}</span></td>\
              <td class=\"why\">{why}</td><td class=\"number\">{gap}</td><td>{}</td><td><code>{}</code></td></tr>",
             moment::time(term.from),
             escaped(term.holder.host()),

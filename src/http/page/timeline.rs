@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{escaped, moment, put};
-use crate::observe::{Ending, HistoryView, PastTerm};
+use crate::observe::{HistoryView, PastTerm};
 use crate::protocol::WallMillis;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -67,7 +67,8 @@ fn stretches(history: &HistoryView, now: WallMillis) -> Vec<Stretch<'_>> {
         // A term that was not released is drawn up to the next one: nobody knows when it stopped.
         let end = term.to.or(next).unwrap_or(now);
         next = Some(term.from);
-        if !is_recent(term, now) && place(end, now) == 0 {
+        // Nobody acted in a claim that was given up: it is a part of the gap.
+        if !term.led() || (!is_recent(term, now) && place(end, now) == 0) {
             continue;
         }
         stretches.push(Stretch {
@@ -97,16 +98,15 @@ fn draw(html: &mut String, stretch: &Stretch<'_>, other: bool) {
     let term = stretch.term;
     let (date, time) = moment::date_and_time(term.from);
     let ended = term
-        .ended
-        .map_or("leads now".to_owned(), |ending| match term.to {
+        .why()
+        .map_or("leads now".to_owned(), |why| match term.to {
             Some(to) => format!(
-                "{} after {}",
-                ending.reason(),
+                "{why}, after {}",
                 moment::duration(Duration::from_millis(
                     to.get().saturating_sub(term.from.get())
                 ))
             ),
-            None => ending.reason().to_owned(),
+            None => why,
         });
     let width = (stretch.end.saturating_sub(stretch.start)).max(NARROWEST);
     let start = stretch.start.min(WIDTH - width.min(WIDTH));
@@ -121,10 +121,8 @@ fn draw(html: &mut String, stretch: &Stretch<'_>, other: bool) {
         ),
     );
     let mark = match term.ended {
-        Some(Ending::Stalled | Ending::Displaced | Ending::Forgotten | Ending::Deposed) => {
-            Some("lost")
-        }
-        Some(Ending::Released | Ending::Requested) => Some("handover"),
+        Some(_) if term.ended_as_planned() => Some("handover"),
+        Some(_) => Some("lost"),
         None => None,
     };
     if let Some(class) = mark {
@@ -153,6 +151,7 @@ mod tests {
             term: Term::new(term).unwrap(),
             holder: Identity::new("a".parse().unwrap(), "<b>", 1, "0.1.0").unwrap(),
             change,
+            note: None,
         };
         let history = HistoryView::merge(
             "billing".parse().unwrap(),

@@ -47,13 +47,18 @@ pub struct Ordered {
     pub leader: Option<Person>,
     /// How long nobody led in between, when that was waited for; `null` also when nobody knows.
     pub gap_ms: Option<u64>,
+    /// Whether that is the most it can have been, counted from the last heartbeat of a leader that did not
+    /// release.
+    pub gap_at_most: Option<bool>,
 }
 
 /// Somebody else leads after an order, and that was waited for.
 #[derive(Clone, Copy, Debug)]
 pub struct Followed {
-    /// How long nobody led in between; `None` when the one before did not live to tell.
+    /// How long nobody led in between; `None` when the stores do not tell.
     pub gap: Option<Duration>,
+    /// Whether that is the most it can have been, for the one before did not live to tell.
+    pub at_most: bool,
 }
 
 impl Ordered {
@@ -76,6 +81,7 @@ impl Ordered {
                 Ok(Verdict::Granted) | Err(_) => asked,
             }
         });
+        let gap = followed.filter(|followed| followed.gap.is_some());
         let leader = view.leader().filter(|_| followed.is_some());
         Document {
             schema: "incumbent.order.v1",
@@ -86,7 +92,8 @@ impl Ordered {
                 majority: view.electorate.majority(),
                 stores: asked.collect(),
                 leader: leader.map(|leader| person(&leader.holder, leader.identity.as_ref())),
-                gap_ms: followed.and_then(|followed| followed.gap).map(millis),
+                gap_ms: gap.and_then(|followed| followed.gap).map(millis),
+                gap_at_most: gap.map(|followed| followed.at_most),
             },
         }
     }

@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
+use super::order::{Handover, Paused};
 use super::{Asked, Document, Person, asked, millis, person};
 use crate::observe::{self, HistoryView, PastTerm};
-use crate::protocol::WallMillis;
-use crate::store::Change;
+use crate::protocol::{LossReason, WallMillis};
+use crate::store::{Change, Note};
 
 /// `incumbent.history.v1`: the last terms of one election.
 #[derive(Debug, Serialize)]
@@ -31,6 +32,14 @@ pub struct PastOrder {
     pub by: Person,
     /// What: `paused`, `resumed`, `asked-to-resign` or `deposed`.
     pub order: &'static str,
+    /// Until when, of a pause; `null` until it is lifted.
+    pub until_ms: Option<u64>,
+    /// Why, as far as the one who ordered it told.
+    pub reason: Option<String>,
+    /// The candidate that is to lead next, if one was named.
+    pub to_candidate: Option<String>,
+    /// The host that is to lead next, if one was named.
+    pub to_host: Option<String>,
     /// How many stores told of it.
     pub stores: usize,
 }
@@ -44,13 +53,19 @@ pub struct Term {
     pub holder: Person,
     /// When it began.
     pub from_ms: u64,
-    /// When it was released.
+    /// When it was released, or else its last heartbeat.
     pub to_ms: Option<u64>,
+    /// The same, when it is a heartbeat.
+    pub last_heartbeat_ms: Option<u64>,
     /// How it began: `absent`, `vacant`, `stalled`, `foreign` or `joined`, which is what its record was.
     pub began: &'static str,
     /// Why it ended: [`Ending::word`](observe::Ending::word).
     pub ended: Option<&'static str>,
-    /// How long nobody led before the next term.
+    /// Why it was released: [`LossReason::word`](crate::protocol::LossReason::word).
+    pub reason: Option<&'static str>,
+    /// The exit status of the work, when its end was the reason.
+    pub status: Option<u8>,
+    /// How long nobody led before the next term; after a heartbeat, at the most.
     pub gap_ms: Option<u64>,
     /// How many stores told of it.
     pub stores: usize,
@@ -72,11 +87,24 @@ impl From<&HistoryView> for Document<History> {
 
 impl PastOrder {
     pub(super) fn new(past: &observe::PastOrder) -> Option<Self> {
+        let (pause, handover) = match &past.note {
+            Some(Note::Pause(pause)) => (Some(Paused::new(pause)), None),
+            Some(Note::Handover(handover)) => (None, Some(Handover::new(handover))),
+            Some(_) | None => (None, None),
+        };
+        let (until_ms, reason) = pause.map_or((None, None), |pause| (pause.until_ms, pause.reason));
+        let (to_candidate, to_host) = handover.map_or((None, None), |handover| {
+            (handover.to_candidate, handover.to_host)
+        });
         Some(Self {
             at_ms: past.at.get(),
             term: past.term.get(),
             by: person(past.by.id(), Some(&past.by)),
             order: observe::order_word(past.change)?,
+            until_ms,
+            reason,
+            to_candidate,
+            to_host,
             stores: past.stores,
         })
     }
@@ -89,6 +117,7 @@ impl Term {
             holder: person(past.holder.id(), Some(&past.holder)),
             from_ms: past.from.get(),
             to_ms: past.to.map(WallMillis::get),
+            last_heartbeat_ms: past.last_heartbeat.map(WallMillis::get),
             began: match past.began {
                 Change::ClaimedAbsent => "absent",
                 Change::ClaimedVacant
@@ -102,6 +131,8 @@ impl Term {
                 Change::Joined => "joined",
             },
             ended: past.ended.map(observe::Ending::word),
+            reason: past.reason.map(LossReason::word),
+            status: past.reason.and_then(LossReason::status),
             gap_ms: past.gap.map(millis),
             stores: past.stores,
         }

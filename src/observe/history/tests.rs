@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// Reads one store's history, oldest first: `10 a7 vacant` is a claim at 10 s, `20 a7 released`.
+/// Reads one store's history, oldest first: `10 a7 vacant` is a claim at 10 s, `20 a7 released resigned` a
+/// release that tells why, and `30 b8 stalled 24` a takeover of what last beat at 24 s.
 fn entries(text: &str) -> Vec<HistoryEntry> {
     let mut entries: Vec<HistoryEntry> = text
         .split(',')
@@ -13,9 +14,13 @@ fn entries(text: &str) -> Vec<HistoryEntry> {
             let seconds: u64 = words[0].parse().unwrap();
             let (name, term) = words[1].split_at(1);
             HistoryEntry {
-                at: WallMillis::new(seconds * 1000).unwrap(),
+                at: at(seconds),
                 term: Term::new(term.parse().unwrap()).unwrap(),
                 holder: Identity::new(name.parse().unwrap(), "host", 1, "0.1.0").unwrap(),
+                note: words.get(3).map(|word| match word.parse() {
+                    Ok(seconds) => Note::LastBeat(at(seconds)),
+                    Err(_) => Note::Reason(LossReason::of_word(word).unwrap()),
+                }),
                 change: match words[2] {
                     "absent" => Change::ClaimedAbsent,
                     "vacant" => Change::ClaimedVacant,
@@ -34,6 +39,10 @@ fn entries(text: &str) -> Vec<HistoryEntry> {
         .collect();
     entries.reverse();
     entries
+}
+
+fn at(seconds: u64) -> WallMillis {
+    WallMillis::new(seconds * 1000).unwrap()
 }
 
 fn merged(terms: usize, stores: &[Option<&str>]) -> HistoryView {
@@ -65,11 +74,18 @@ fn check(stores: &[Option<&str>], expected: &[&str]) {
                 .to
                 .map_or("…".to_owned(), |to| (to.get() / 1000).to_string());
             let ended = term.ended.map_or("leads", Ending::word);
+            let reason = term
+                .reason
+                .map_or(String::new(), |reason| format!(" ({})", reason.word()));
+            let most = term.last_heartbeat.map_or("", |last| {
+                assert_eq!(Some(last), term.to);
+                " up to"
+            });
             let gap = term
                 .gap
-                .map_or(String::new(), |gap| format!(" gap {gap:?}"));
+                .map_or(String::new(), |gap| format!(" gap{most} {gap:?}"));
             let (who, from) = (term.holder.id(), term.from.get() / 1000);
-            format!("{who}{} {from}-{to} {ended}{gap}", term.term)
+            format!("{who}{} {from}-{to} {ended}{reason}{gap}", term.term)
         })
         .collect();
     assert_eq!(found, expected);
@@ -180,6 +196,151 @@ fn orders_end_terms_for_their_own_reasons_and_are_told_once_however_many_stores_
             "9 o resumed on 2",
             "8 o paused on 2",
             "4 o asked-to-resign on 2",
+        ]
+    );
+}
+
+#[test]
+fn a_release_tells_why_and_one_that_does_not_is_a_release_all_the_same() {
+    check(
+        &[Some(
+            "1 a1 absent, 5 a1 released work-ended, 6 b2 vacant, 7 b2 released, 8 c3 vacant, \
+             9 c3 released requested, 10 d4 vacant, 11 d4 released elector-died",
+        )],
+        &[
+            "d4 10-11 released (elector-died)",
+            "c3 8-9 requested (requested) gap 1s",
+            "b2 6-7 released gap 1s",
+            "a1 1-5 released (work-ended) gap 1s",
+        ],
+    );
+}
+
+#[test]
+fn an_order_that_was_not_what_ended_a_term_is_not_told_as_its_end() {
+    check(
+        &[Some("1 a1 absent, 4 o1 asked, 5 a1 released panicked")],
+        &["a1 1-5 released (panicked)"],
+    );
+}
+
+#[test]
+fn what_the_holder_said_first_is_told_not_what_its_keeper_had_to_add() {
+    check(
+        &[
+            Some("1 a1 absent, 6 a1 released elector-died"),
+            Some("1 a1 absent, 5 a1 released resigned"),
+            Some("1 a1 absent, 6 a1 released elector-died"),
+        ],
+        &["a1 1-6 released (resigned)"],
+    );
+}
+
+#[test]
+fn a_term_that_was_taken_over_lasted_until_its_last_heartbeat_and_the_gap_runs_from_it() {
+    check(
+        &[Some(
+            "1 a1 absent, 20 b2 stalled 14, 30 c3 stalled 24, 31 o3 deposed 29, 33 d4 vacant",
+        )],
+        &[
+            "d4 33-… leads",
+            "c3 30-29 deposed gap up to 4s",
+            "b2 20-24 stalled gap up to 6s",
+            "a1 1-14 stalled gap up to 6s",
+        ],
+    );
+}
+
+#[test]
+fn the_last_heartbeat_is_the_one_that_a_majority_knows() {
+    // The third store had lost sight of its leader long before.
+    check(
+        &[
+            Some("1 a1 absent, 20 b2 stalled 14"),
+            Some("1 a1 absent, 21 b2 stalled 15"),
+            Some("1 a1 absent, 20 b2 stalled 3"),
+        ],
+        &["b2 20-… leads", "a1 1-14 stalled gap up to 6s"],
+    );
+    // A claim that failed took one store first, and gave it back: that is no release of the term before.
+    check(
+        &[
+            Some("1 a1 absent, 19 x2 stalled 15, 19 x2 released withdrawn, 20 b3 vacant"),
+            Some("1 a1 absent, 20 b3 stalled 14"),
+            Some("1 a1 absent, 20 b3 stalled 14"),
+        ],
+        &["b3 20-… leads", "a1 1-14 stalled gap up to 6s"],
+    );
+}
+
+#[test]
+fn a_minority_that_was_taken_over_ends_no_term() {
+    let joined_again = "1 a1 absent, 9 x2 stalled 3, 10 x2 released withdrawn, 11 a1 joined";
+    check(
+        &[Some(joined_again), Some("1 a1 absent"), Some("1 a1 absent")],
+        &["a1 1-… leads"],
+    );
+    // Twice the same store is one store.
+    let twice = "1 a1 absent, 9 x2 stalled 3, 11 a1 joined 9, 19 y3 stalled 13";
+    check(
+        &[Some(twice), Some("1 a1 absent"), Some("1 a1 absent")],
+        &["a1 1-… leads"],
+    );
+}
+
+#[test]
+fn a_leader_that_could_release_at_a_minority_only_still_tells_why() {
+    check(
+        &[
+            Some("1 a1 absent, 10 a1 released tenure-ended, 20 b2 vacant"),
+            Some("1 a1 absent, 20 b2 stalled 5"),
+            Some("1 a1 absent, 20 b2 stalled 5"),
+        ],
+        &[
+            "b2 20-… leads",
+            "a1 1-5 stalled (tenure-ended) gap up to 15s",
+        ],
+    );
+}
+
+#[test]
+fn nobody_led_in_a_claim_that_was_given_up_so_it_is_a_part_of_the_gap() {
+    check(
+        &[Some(
+            "1 a1 absent, 5 a1 released resigned, 6 x2 vacant, 9 x2 released withdrawn, 10 b3 vacant",
+        )],
+        &[
+            "b3 10-… leads",
+            "x2 6-9 released (withdrawn)",
+            "a1 1-5 released (resigned) gap 5s",
+        ],
+    );
+}
+
+#[test]
+fn what_is_said_to_people_of_an_end_tells_the_reason_where_it_is_known() {
+    let stores = [Some(
+        "1 a1 absent, 5 a1 released work-ended, 6 b2 vacant, 7 b2 released, 20 c3 vacant, \
+         30 d4 stalled 24, 31 d4 released unhealthy, 32 e5 vacant",
+    )];
+    let view = merged(100, &stores);
+    let said: Vec<_> = view
+        .terms
+        .iter()
+        .map(|term| (term.why(), term.ended_as_planned()))
+        .collect();
+    let said: Vec<_> = said
+        .iter()
+        .map(|(why, planned)| (why.as_deref(), *planned))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            (None, false),
+            (Some("the work is not healthy"), false),
+            (Some("its heartbeat stood still for a window"), false),
+            (Some("released by its leader"), true),
+            (Some("the work has ended"), true),
         ]
     );
 }

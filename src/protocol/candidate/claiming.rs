@@ -1,7 +1,7 @@
 //! From the claims to the election: counting grants, and the probation of those that prove nothing.
 
 use super::{Candidate, Event, Hold, Kind, Pending, Phase, Step};
-use crate::protocol::{Reply, StoreIndex, Term, Timestamp};
+use crate::protocol::{LossReason, Reply, StoreIndex, Term, Timestamp};
 
 impl Candidate {
     pub(super) fn granted(
@@ -157,7 +157,7 @@ impl Candidate {
         };
         self.phase = Phase::Standby { not_before };
         for store in claimed {
-            self.release(now, store, term, step);
+            self.release(now, store, term, LossReason::Withdrawn, step);
         }
         for view in &mut self.stores {
             view.hold = None;

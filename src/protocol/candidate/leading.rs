@@ -1,7 +1,9 @@
 //! Leading, being told to stop, and giving the records up.
 
-use super::{Candidate, Event, Hold, Kind, LossReason, Phase, Step, StoreView};
-use crate::protocol::{Mark, Occupancy, Record, Shape, StoreIndex, Term, Timestamp, Verdict};
+use super::{Candidate, Event, Hold, Kind, Phase, Step, StoreView};
+use crate::protocol::{
+    LossReason, Mark, Occupancy, Record, Shape, StoreIndex, Term, Timestamp, Verdict,
+};
 
 impl Candidate {
     /// Sends what is due: heartbeats to the stores held, polls to the others, claims where it can join.
@@ -201,23 +203,25 @@ impl Candidate {
     pub(super) fn resign(&mut self, now: Timestamp, reason: LossReason, step: &mut Step) {
         match self.phase {
             Phase::Tenure { .. } => self.stop(now, reason, step),
-            Phase::Standby { .. } => self.give_up(now, Term::ZERO, step),
+            Phase::Standby { .. } => {
+                self.give_up(now, Term::ZERO, LossReason::Withdrawn, step);
+            }
             Phase::Claiming { term } | Phase::Probation { term, .. } => {
-                self.give_up(now, term, step);
+                self.give_up(now, term, LossReason::Withdrawn, step);
             }
             Phase::Releasing { .. } | Phase::Done => {}
         }
     }
 
-    pub(super) fn work_ended(&mut self, now: Timestamp, step: &mut Step) {
-        if let Phase::Tenure { term, .. } = self.phase {
-            self.stop(now, LossReason::Resigned, step);
-            self.give_up(now, term, step);
+    pub(super) fn work_ended(&mut self, now: Timestamp, reason: LossReason, step: &mut Step) {
+        if let Phase::Tenure { term, ending, .. } = self.phase {
+            self.stop(now, reason, step);
+            self.give_up(now, term, ending.unwrap_or(reason), step);
         }
     }
 
     /// Starts to release. Only here, after the work has ended, does a leader let go of its records.
-    fn give_up(&mut self, now: Timestamp, term: Term, step: &mut Step) {
+    fn give_up(&mut self, now: Timestamp, term: Term, reason: LossReason, step: &mut Step) {
         let timeout = self.timing.op_timeout();
         let releasing_already = matches!(self.phase, Phase::Standby { .. });
         for view in &mut self.stores {
@@ -231,6 +235,7 @@ impl Candidate {
         }
         self.phase = Phase::Releasing {
             term,
+            reason,
             until: now + timeout + timeout,
             confirmed: 0,
         };
@@ -239,10 +244,16 @@ impl Candidate {
         }
     }
 
-    pub(super) fn release_rest(&mut self, now: Timestamp, term: Term, step: &mut Step) {
+    pub(super) fn release_rest(
+        &mut self,
+        now: Timestamp,
+        term: Term,
+        reason: LossReason,
+        step: &mut Step,
+    ) {
         for store in self.due(now) {
             if self.stores[store.get()].claimed {
-                self.release(now, store, term, step);
+                self.release(now, store, term, reason, step);
             }
         }
     }

@@ -21,8 +21,8 @@ mod standby;
 use std::time::Duration;
 
 use super::{
-    Beat, CandidateId, Electorate, HostName, Orders, Record, Reply, Request, StoreIndex, Term,
-    Timestamp, Timing, Verdict, WallMillis, Watch,
+    Beat, CandidateId, Electorate, HostName, LossReason, Orders, Record, Reply, Request,
+    StoreIndex, Term, Timestamp, Timing, Verdict, WallMillis, Watch,
 };
 
 /// What a candidate is made of.
@@ -92,8 +92,8 @@ pub enum Input {
     },
     /// Leave the election: a leader stops its work first.
     Resign(LossReason),
-    /// The work has provably ended.
-    WorkEnded,
+    /// The work has provably ended, for this reason unless it was told to stop for another.
+    WorkEnded(LossReason),
 }
 
 /// Why a request brought no reply.
@@ -103,40 +103,6 @@ pub enum Failure {
     NotExecuted,
     /// It may have been executed.
     Unknown,
-}
-
-/// Why a leadership ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum LossReason {
-    /// The record is held by somebody else.
-    Deposed,
-    /// No majority of the stores acknowledged a heartbeat in time.
-    TenureEnded,
-    /// The process, or the machine, stood still past its tenure.
-    Suspended,
-    /// The work is not healthy.
-    Unhealthy,
-    /// The leader left on its own account.
-    Resigned,
-    /// An operator asked the leader to resign.
-    Requested,
-    /// The store lost its data, and another candidate came first.
-    StoreForgot,
-}
-
-impl std::fmt::Display for LossReason {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Deposed => "deposed: the record is in other hands",
-            Self::TenureEnded => "no majority of the stores acknowledged a heartbeat in time",
-            Self::Suspended => "the process stood still past its tenure",
-            Self::Unhealthy => "the work is not healthy",
-            Self::Resigned => "resigned",
-            Self::Requested => "an operator asked the leader to resign",
-            Self::StoreForgot => "the store lost its data, and another candidate came first",
-        })
-    }
 }
 
 /// What a candidate wants done after an input.
@@ -340,6 +306,7 @@ enum Phase {
     },
     Releasing {
         term: Term,
+        reason: LossReason,
         until: Timestamp,
         confirmed: usize,
     },
@@ -483,7 +450,7 @@ impl Candidate {
                 called,
             } => self.woken(now, store, &record, clock, called.as_ref()),
             Input::Resign(reason) => self.resign(now, reason, &mut step),
-            Input::WorkEnded => self.work_ended(now, &mut step),
+            Input::WorkEnded(reason) => self.work_ended(now, reason, &mut step),
         }
         self.proceed(now, &mut step);
         step.wake_at = self.wake_at(now);
@@ -731,7 +698,7 @@ impl Candidate {
             Phase::Claiming { .. } => {}
             Phase::Probation { term, until } => self.wait_out(now, term, until, step),
             Phase::Tenure { .. } => self.lead(now, step),
-            Phase::Releasing { term, .. } => self.release_rest(now, term, step),
+            Phase::Releasing { term, reason, .. } => self.release_rest(now, term, reason, step),
             Phase::Done => {}
         }
     }
@@ -811,10 +778,18 @@ impl Candidate {
         self.send(now, store, Kind::Beat { proven }, request, step);
     }
 
-    fn release(&mut self, now: Timestamp, store: StoreIndex, term: Term, step: &mut Step) {
+    fn release(
+        &mut self,
+        now: Timestamp,
+        store: StoreIndex,
+        term: Term,
+        reason: LossReason,
+        step: &mut Step,
+    ) {
         let request = Request::Release {
             holder: self.id.clone(),
             term,
+            reason,
         };
         self.send(now, store, Kind::Release, request, step);
     }

@@ -1,7 +1,7 @@
 //! What operators have ordered, and what else a standby has to expect.
 
-use super::{Candidate, LossReason, Phase, Prospect, Step, StoreView};
-use crate::protocol::{HostName, Pause, Record, Timestamp};
+use super::{Candidate, Phase, Prospect, Step, StoreView};
+use crate::protocol::{HostName, LossReason, Pause, Record, Timestamp};
 
 impl StoreView {
     /// The pause that its record showed last.

@@ -2,8 +2,8 @@
 
 use super::{Candidate, Event, Kind, Phase, Step};
 use crate::protocol::{
-    CandidateId, Claim, Mark, Occupancy, Record, Reply, Request, StoreIndex, Term, Timestamp,
-    WallMillis,
+    CandidateId, Claim, LossReason, Mark, Occupancy, Record, Reply, Request, StoreIndex, Term,
+    Timestamp, WallMillis,
 };
 
 impl Candidate {
@@ -26,7 +26,9 @@ impl Candidate {
         let ours = reply.record.holder() == Some(&self.id);
         match self.phase {
             // A claim of ours whose outcome we never learnt was granted after all: give it up.
-            Phase::Standby { .. } if ours => self.release(now, store, reply.record.term, step),
+            Phase::Standby { .. } if ours => {
+                self.release(now, store, reply.record.term, LossReason::Withdrawn, step);
+            }
             Phase::Tenure { term, .. } if ours && reply.record.term == term => {
                 self.adopt(now, store, reply.record.unproven, step);
             }

@@ -55,8 +55,8 @@ use self::topology::Topology;
 use super::address::{InvalidAddress, RedisPlace};
 use super::registry::Registry;
 use super::{
-    Examination, HistoryEntry, Inspection, Store, StoreError, StoreFuture, StoreOptions, WakeUp,
-    WakeUps, is_free,
+    Examination, HistoryEntry, Inspection, Note, Store, StoreError, StoreFuture, StoreOptions,
+    WakeUp, WakeUps, is_free,
 };
 use crate::protocol::{
     Claim, Durability, ElectionName, Handover, Identity, Mark, Order, Pause, Reply, Request, Shape,
@@ -194,8 +194,13 @@ impl RedisStore {
                 let arguments = [&who, holder.as_str(), &term.to_string(), flag(*proven)];
                 self.call(&script::BEAT, &record, &arguments).await?
             }
-            Request::Release { holder, term } => {
-                let arguments = [&who, holder.as_str(), &term.to_string(), &keys.events];
+            Request::Release {
+                holder,
+                term,
+                reason,
+            } => {
+                let (term, note) = (term.to_string(), Note::Reason(*reason).to_string());
+                let arguments = [&who, holder.as_str(), &term, &keys.events, &note];
                 self.call(&script::RELEASE, &with_history, &arguments)
                     .await?
             }

@@ -6,7 +6,7 @@ use redis::Value;
 
 use super::reply::Reader;
 use crate::protocol::{CandidateId, Identity, Term, WallMillis, canonical};
-use crate::store::{Change, HistoryEntry, Inspection, Presence, StoreError};
+use crate::store::{Change, HistoryEntry, Inspection, Note, Presence, StoreError};
 
 const IDENTITY: &str = "id|host|pid|version";
 
@@ -57,7 +57,7 @@ impl Reader<'_> {
     fn history_entry(&self, id: &str, fields: Option<Value>) -> Result<HistoryEntry, StoreError> {
         let key = &self.keys.history;
         let mut fields = self.items(fields.unwrap_or(Value::Nil))?;
-        let (mut at, mut term, mut holder, mut change) = (None, None, None, None);
+        let (mut at, mut term, mut holder, mut change, mut note) = (None, None, None, None, None);
         while let Some(name) = self.text(fields.next())? {
             let value = self.text(fields.next())?;
             match name.as_str() {
@@ -65,21 +65,23 @@ impl Reader<'_> {
                 "term" => term = value,
                 "holder" => holder = value,
                 "change" => change = value,
+                "note" => note = value,
                 _ => {}
             }
         }
         let field = |name: &str| format!("{name} of entry {id}");
         let holder = holder.unwrap_or_default();
         let change = change.unwrap_or_default();
+        let change = change_of(&change)
+            .ok_or_else(|| self.garbled(key, &field("change"), &change, "the name of a change"))?;
         Ok(HistoryEntry {
             at: self.millis(key, &field("at"), at)?,
             term: self.term(key, &field("term"), term)?,
             holder: holder
                 .parse()
                 .map_err(|_| self.garbled(key, &field("holder"), &holder, IDENTITY))?,
-            change: change_of(&change).ok_or_else(|| {
-                self.garbled(key, &field("change"), &change, "the name of a change")
-            })?,
+            change,
+            note: note.and_then(|note| Note::read(change, &note)),
         })
     }
 

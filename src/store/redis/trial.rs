@@ -12,7 +12,7 @@ use redis::Cmd;
 use super::RedisStore;
 use super::keys::Keys;
 use crate::protocol::{
-    Beat, CandidateId, Claim, ElectionName, Identity, Record, Request, Term, Verdict,
+    Beat, CandidateId, Claim, ElectionName, Identity, LossReason, Record, Request, Term, Verdict,
 };
 use crate::store::{StoreError, WakeUps};
 
@@ -82,6 +82,7 @@ impl RedisStore {
         let release = Request::Release {
             holder: holder.clone(),
             term: second,
+            reason: LossReason::Resigned,
         };
         let mut record = Record::ABSENT;
         // A takeover too, for it needs another command than a first claim.

@@ -15,7 +15,7 @@ use crate::protocol::{
     WallMillis, apply,
 };
 use crate::store::memory::wall_clock;
-use crate::store::{Change, HistoryEntry, Inspection, Presence, is_free};
+use crate::store::{Change, HistoryEntry, Inspection, Note, Presence, is_free};
 
 /// A connection to the database, and which files it has open.
 #[derive(Debug)]
@@ -261,7 +261,7 @@ impl Database {
         limit: usize,
     ) -> Result<Vec<HistoryEntry>, Trouble> {
         let mut select = self.connection.prepare_cached(
-            "SELECT at_ms, term, holder, change FROM history WHERE election = ?1 ORDER BY id DESC \
+            "SELECT at_ms, term, holder, change, note FROM history WHERE election = ?1 ORDER BY id DESC \
              LIMIT ?2",
         )?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -273,12 +273,16 @@ impl Database {
                 key: election.as_str(),
                 row,
             };
+            let change = fields.required_text("change", "a known change", change_from)?;
             entries.push(HistoryEntry {
                 at: fields.required("at_ms", "milliseconds since the epoch", WallMillis::new)?,
                 term: fields.required("term", "a term from 0 to 2^53 - 1", Term::new)?,
                 holder: fields
                     .required_text("holder", "id|host|pid|version", |text| text.parse().ok())?,
-                change: fields.required_text("change", "a known change", change_from)?,
+                change,
+                note: fields
+                    .told("note")
+                    .and_then(|note| Note::read(change, note)),
             });
         }
         Ok(entries)

@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::record_row::{ElectionRow, change_word, signed};
 use super::trouble::Trouble;
-use crate::protocol::{ElectionName, Identity, Record, Request, Term, WallMillis};
-use crate::store::Change;
+use crate::protocol::{ElectionName, Identity, Record, Request, WallMillis};
+use crate::store::{Change, HistoryEntry, Note};
 
 /// How many changes of an election are kept.
 const HISTORY: i64 = 1000;
@@ -64,6 +64,7 @@ pub(super) fn write(
     clock: WallMillis,
 ) -> Result<Option<Change>, Trouble> {
     let change = Change::made_by(request, before);
+    let note = Note::made_by(request, before, row.changed, &row.record);
     match request {
         Request::Observe => return Ok(None),
         Request::Beat { .. } => {
@@ -87,7 +88,14 @@ pub(super) fn write(
     }
     row.write(connection, election)?;
     if let Some(change) = change {
-        note_change(connection, election, row.record.term, who, change, clock)?;
+        let entry = HistoryEntry {
+            at: clock,
+            term: row.record.term,
+            holder: who.clone(),
+            change,
+            note,
+        };
+        note_change(connection, election, &entry)?;
     }
     Ok(change)
 }
@@ -154,21 +162,20 @@ fn note_candidate(
 fn note_change(
     connection: &Connection,
     election: &ElectionName,
-    term: Term,
-    who: &Identity,
-    change: Change,
-    clock: WallMillis,
+    entry: &HistoryEntry,
 ) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO history (election, at_ms, term, holder, change) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO history (election, at_ms, term, holder, change, note) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
         .execute(params![
             election.as_str(),
-            signed(clock.get()),
-            signed(term.get()),
-            who.to_string(),
-            change_word(change)
+            signed(entry.at.get()),
+            signed(entry.term.get()),
+            entry.holder.to_string(),
+            change_word(entry.change),
+            entry.note.as_ref().map(ToString::to_string),
         ])?;
     connection
         .prepare_cached(

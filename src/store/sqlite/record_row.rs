@@ -198,6 +198,11 @@ impl Fields<'_> {
         }
     }
 
+    /// A text, or nothing where anything else stands: of what decides nothing.
+    pub(super) fn told(&self, field: &str) -> Option<&str> {
+        self.row.get_ref(field).ok()?.as_str().ok()
+    }
+
     /// A text that must be there.
     pub(super) fn required_text<T>(
         &self,

@@ -7,13 +7,16 @@ use super::wake;
 
 /// "incu", in the header of each database of ours.
 const APPLICATION_ID: i64 = 0x696e_6375;
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 
 /// What makes a database of the given version one of the next.
-const MIGRATIONS: [(i64, &str); 1] = [(
-    1,
-    "ALTER TABLE election ADD COLUMN paused TEXT; ALTER TABLE election ADD COLUMN handover TEXT;",
-)];
+const MIGRATIONS: [(i64, &str); 2] = [
+    (
+        1,
+        "ALTER TABLE election ADD COLUMN paused TEXT; ALTER TABLE election ADD COLUMN handover TEXT;",
+    ),
+    (2, "ALTER TABLE history ADD COLUMN note TEXT;"),
+];
 
 /// Makes the directory and an empty file if they are missing, so that what forbids it is told in the
 /// words of the operating system.

@@ -1,4 +1,4 @@
--- Version 2. Times are milliseconds since the epoch by this host's clock; they decide nothing.
+-- Version 3. Times are milliseconds since the epoch by this host's clock; they decide nothing.
 
 CREATE TABLE election (
     name       TEXT PRIMARY KEY NOT NULL,
@@ -29,7 +29,8 @@ CREATE TABLE history (
     at_ms    INTEGER NOT NULL,
     term     INTEGER NOT NULL,
     holder   TEXT NOT NULL,
-    change   TEXT NOT NULL
+    change   TEXT NOT NULL,
+    note     TEXT -- what else is told of it; NULL when nothing is
 ) STRICT;
 
 CREATE INDEX history_of_election ON history (election, id);

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use super::*;
 use crate::protocol::{Beat, CandidateId, Claim, Record, Term, Verdict};
+use crate::store::Note;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const WINDOW: Duration = Duration::from_secs(3);
@@ -156,7 +157,7 @@ async fn a_database_of_another_program_or_a_newer_version_is_refused() {
         .pragma_update(None, "user_version", 7)
         .expect("a newer version");
     let error = message(observe(&SqliteStore::open(path, TIMEOUT)).await);
-    assert_says(&error, &["schema version 7", "knows version 2", "upgrade"]);
+    assert_says(&error, &["schema version 7", "knows version 3", "upgrade"]);
     connection
         .pragma_update(None, "application_id", 5)
         .expect("another program");
@@ -494,33 +495,53 @@ async fn a_crowd_of_candidates_and_a_long_history_are_capped() {
     assert_eq!(history[0].change, crate::store::Change::ClaimedAbsent);
 }
 
-/// What version 1 of the schema held is kept, and takes orders.
+/// What earlier versions of the schema held is kept, and takes orders.
 #[tokio::test]
-async fn a_database_of_the_first_version_is_brought_up_to_date() {
+async fn a_database_of_an_earlier_version_is_brought_up_to_date() {
+    const OLDER: [&str; 2] = [
+        "ALTER TABLE history DROP COLUMN note; PRAGMA user_version = 2",
+        "ALTER TABLE history DROP COLUMN note; ALTER TABLE election DROP COLUMN paused; \
+         ALTER TABLE election DROP COLUMN handover; PRAGMA user_version = 1",
+    ];
+    for older in OLDER {
+        let Scratch { path, .. } = &scratch();
+        elect(&SqliteStore::open(path, TIMEOUT)).await;
+        let connection = rusqlite::Connection::open(path).expect("it opens");
+        connection.execute_batch(older).expect("it had less");
+        let store = SqliteStore::open(path, TIMEOUT);
+        let seen = observe(&store).await.expect("it reads").record;
+        assert_eq!(seen.holder(), Some(who("a").id()));
+        let pause = Request::Order(crate::protocol::Order::Pause {
+            lasts: None,
+            by: who("op").id().clone(),
+            reason: None,
+        });
+        let reply = store.execute(&billing(), &who("op"), &pause).await;
+        let paused = reply.expect("an order is answered").record;
+        assert!(paused.orders.paused.is_some());
+        let again = SqliteStore::open(path, TIMEOUT);
+        assert_eq!(observe(&again).await.expect("it reads").record, paused);
+        let history = again.history(&billing(), 10).await.expect("it reads");
+        let notes: Vec<_> = history.iter().map(|entry| entry.note.clone()).collect();
+        assert_eq!(notes, [paused.orders.paused.map(Note::Pause), None]);
+        let version: i64 = connection
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .expect("a version");
+        assert_eq!(version, 3);
+    }
+}
+
+/// What stands beside a change is for people: nothing that somebody wrote there is an error.
+#[tokio::test]
+async fn a_note_that_cannot_be_read_is_not_told() {
     let Scratch { path, .. } = &scratch();
-    elect(&SqliteStore::open(path, TIMEOUT)).await;
-    let connection = rusqlite::Connection::open(path).expect("it opens");
-    connection
-        .execute_batch(
-            "ALTER TABLE election DROP COLUMN paused; ALTER TABLE election DROP COLUMN handover; \
-             PRAGMA user_version = 1",
-        )
-        .expect("version 1 had neither");
     let store = SqliteStore::open(path, TIMEOUT);
-    let seen = observe(&store).await.expect("it reads").record;
-    assert_eq!(seen.holder(), Some(who("a").id()));
-    let pause = Request::Order(crate::protocol::Order::Pause {
-        lasts: None,
-        by: who("op").id().clone(),
-        reason: None,
-    });
-    let reply = store.execute(&billing(), &who("op"), &pause).await;
-    let paused = reply.expect("an order is answered").record;
-    assert!(paused.orders.paused.is_some());
-    let again = SqliteStore::open(path, TIMEOUT);
-    assert_eq!(observe(&again).await.expect("it reads").record, paused);
-    let version: i64 = connection
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .expect("a version");
-    assert_eq!(version, 2);
+    elect(&store).await;
+    let connection = rusqlite::Connection::open(path).expect("it opens");
+    for note in ["'yesterday'", "CAST(x'31ff' AS TEXT)", "''", "'-1'"] {
+        let update = format!("UPDATE history SET note = {note}");
+        connection.execute_batch(&update).expect("it is written");
+        let history = store.history(&billing(), 10).await.expect("it reads");
+        assert_eq!((history.len(), &history[0].note), (1, &None), "{note}");
+    }
 }

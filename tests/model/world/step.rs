@@ -239,7 +239,7 @@ impl World {
                 }
                 Request::Claim(_) => {}
                 Request::Beat { holder, term, .. } => self.owned(state, &before, holder, *term),
-                Request::Release { holder, term } => {
+                Request::Release { holder, term, .. } => {
                     self.owned(state, &before, holder, *term);
                     self.push(state, letter, &reply);
                 }
@@ -333,7 +333,7 @@ impl World {
     }
 
     pub(crate) fn end_work(&self, state: &mut State, place: usize) {
-        self.input(state, place, Input::WorkEnded);
+        self.input(state, place, Input::WorkEnded(LossReason::Resigned));
     }
 
     /// `S4`: who claims was shown, by a majority, records that are free or stood still for a window.

@@ -149,7 +149,7 @@ impl Party for Contender {
                 called: called.map(|name| name.parse().expect("a valid id")),
             },
             Stimulus::Resign => Input::Resign(LossReason::Resigned),
-            Stimulus::WorkEnded => Input::WorkEnded,
+            Stimulus::WorkEnded => Input::WorkEnded(LossReason::Resigned),
         };
         self.last = now;
         let step = self.candidate.handle(now, input);
@@ -198,7 +198,14 @@ impl Party for Contender {
         };
         let release = |store| {
             let holder = self.candidate.id().clone();
-            (store, Request::Release { holder, term })
+            (
+                store,
+                Request::Release {
+                    holder,
+                    term,
+                    reason: LossReason::ElectorDied,
+                },
+            )
         };
         (0..self.stores).map(release).collect()
     }

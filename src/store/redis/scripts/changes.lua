@@ -3,9 +3,19 @@
 -- KEYS[4]  {K}:history  stream
 
 -- The history is for people: an election goes on without it. It is cut when a whole node of it can go.
-local function note_change(change)
-  redis.pcall('XADD', KEYS[4], 'MAXLEN', '~', 1000, '*', 'at', clock, 'term', record[TERM] or '0',
-    'holder', ARGV[1], 'change', change)
+-- An entry may have a note besides, of what the change was made for: the names are those of `note.rs`.
+local function note_change(change, note)
+  local entry = { 'at', clock, 'term', record[TERM] or '0', 'holder', ARGV[1], 'change', change }
+  if note then entry[9], entry[10] = 'note', note end
+  redis.pcall('XADD', KEYS[4], 'MAXLEN', '~', 1000, '*', unpack(entry))
+end
+
+-- The last sign of life of whoever holds the record, to be read before the record changes: when it last
+-- beat, or was granted the record. Nothing where nobody holds it.
+local function last_beat()
+  if record[HOLDER] == '' or not record[HOLDER] then return nil end
+  local changed = redis.pcall('HMGET', KEYS[2], 'changed')[1]
+  return is_natural(changed, MAX_CLOCK) and changed
 end
 
 -- The id of the standby that is called to claim the record: the one seen last, but never who leaves it,

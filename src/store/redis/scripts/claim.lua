@@ -25,6 +25,9 @@ local rises = not at_most(ARGV[3], record[FLOOR])
 if not (joins or rises) then return refused() end
 if record[PAUSED] and not joins then return refused() end
 
+-- For the history, and for takeovers only: a vacant record is claimed with no call more than it needs.
+local beaten = last_beat()
+
 -- The counter comes first: a server that cannot take it refuses the whole script before anything is
 -- written.
 if counter then
@@ -54,5 +57,5 @@ if record[HANDOVER] then
 end
 
 local change = 'claimed-' .. (shape == 'held' and 'stalled' or shape)
-note_change(joins and 'joined' or change)
+note_change(joins and 'joined' or change, beaten)
 return reply(GRANTED)

@@ -22,7 +22,7 @@ if order == 'pause' then
   end
   record[PAUSED] = until_ms .. '|' .. ARGV[5]
   redis.call('HSET', KEYS[2], 'paused', record[PAUSED])
-  note_change('paused')
+  note_change('paused', record[PAUSED])
 
 elseif order == 'resume' then
   redis.call('HDEL', KEYS[2], 'paused')
@@ -36,7 +36,7 @@ elseif order == 'resign' then
   if shape ~= 'held' or record[TERM] ~= ARGV[4] then return refuse() end
   record[HANDOVER] = ARGV[5]
   redis.call('HSET', KEYS[2], 'handover', record[HANDOVER])
-  note_change('asked-to-resign')
+  note_change('asked-to-resign', record[HANDOVER])
 
 elseif order == 'depose' then
   if shape ~= 'held' and shape ~= 'foreign' then return refuse() end
@@ -47,6 +47,7 @@ elseif order == 'depose' then
   if absent then
     record = { '0', '0', '0', '0', '', '0', record[PAUSED], record[HANDOVER] }
   end
+  local beaten = last_beat()
   -- The counter that a stranger leaves behind counts as written, so that it does not come again.
   if is_natural(counter, LAST_EXACT) and not at_most(counter, record[BEAT]) then record[BEAT] = counter end
   redis.call('DEL', KEYS[1])
@@ -55,7 +56,7 @@ elseif order == 'depose' then
   redis.call('HDEL', KEYS[2], 'identity', 'since', 'handover')
   local deposed = record[HOLDER]
   counter, record[HOLDER], record[WINDOW], record[HANDOVER] = false, '', '0', false
-  note_change('deposed')
+  note_change('deposed', beaten)
   wake(ARGV[2], deposed)
 
 else

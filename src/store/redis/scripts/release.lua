@@ -4,6 +4,7 @@
 -- KEYS[4]  {K}:history
 -- ARGV[1]  the identity of the holder    ARGV[2]  its id
 -- ARGV[3]  its term                      ARGV[4]  the channel {K}:events
+-- ARGV[5]  why it is released, for the history
 -- reply    that of record.lua
 -- guard    the record is held, by this id, under this term
 
@@ -17,7 +18,7 @@ redis.call('HSET', KEYS[2], 'holder', '', 'window_ns', '0', 'changed', clock)
 redis.call('HDEL', KEYS[2], 'identity', 'since')
 counter, record[HOLDER], record[WINDOW] = false, '', '0'
 
-note_change('released')
+note_change('released', ARGV[5])
 -- Who goes on campaigning is noted again by its next observation.
 redis.pcall('ZREM', KEYS[3], ARGV[1])
 wake(ARGV[4], ARGV[2])
