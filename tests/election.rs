@@ -4,12 +4,19 @@ use std::future::{Future, poll_fn};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
 use incumbent::election::clock;
-use incumbent::protocol::{Beat, LossReason, Occupancy, Record, TimingConfig};
-use incumbent::store::MemoryStore;
+use incumbent::observe::State;
+use incumbent::protocol::{
+    Beat, Durability, ElectionName, Identity, LossReason, Occupancy, Record, Reply, Request,
+    TimingConfig,
+};
+use incumbent::store::{
+    HistoryEntry, Inspection, MemoryStore, Store, StoreError, StoreFuture, WakeUps,
+};
 use incumbent::{Election, ElectionEvent, Happening, RunError};
 use tokio::sync::broadcast::Receiver;
 
@@ -333,4 +340,177 @@ fn block_when_deposed() {
         }
     });
     unreachable!("the work never ends: {outcome:?}");
+}
+
+#[tokio::test]
+async fn the_time_without_a_leader_goes_on_from_one_campaign_to_the_next() {
+    const PAUSE: Duration = Duration::from_millis(300);
+    let stores = stores(1);
+    let one = election(&stores);
+    let mut events = one.events();
+    let first = one.campaign().await.unwrap();
+    elected(&mut events).await;
+    let ending = clock::now();
+    first.resign().await;
+    let ended = clock::now();
+    tokio::time::sleep(PAUSE).await;
+    let waited = clock::now().since(ended);
+    let second = one.campaign().await.unwrap();
+    let at_most = clock::now().since(ending);
+    let gap = one.metrics().leaderless;
+    assert!(
+        gap >= waited && gap <= at_most,
+        "{waited:?} {gap:?} {at_most:?}"
+    );
+    let told = loop {
+        if let Happening::Elected { leaderless, .. } = events.recv().await.unwrap().happening {
+            break leaderless;
+        }
+    };
+    assert_eq!(told, Some(gap), "the log tells it too");
+
+    // While somebody else led it did not go on, however long that was.
+    second.resign().await;
+    let other = election(&stores);
+    let elsewhere = other.campaign().await.unwrap();
+    let led = clock::now();
+    tokio::time::sleep(PAUSE).await;
+    let waiting = tokio::spawn(async move {
+        let third = one.campaign().await.unwrap();
+        (one, third)
+    });
+    let standby = |view: incumbent::observe::ElectionView| view.candidates.len() == 2;
+    while !standby(other.status().await) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let led = clock::now().since(led);
+    elsewhere.resign().await;
+    let (one, third) = waiting.await.unwrap();
+    let gap = one.metrics().leaderless - gap;
+    assert!(gap < led, "{gap:?} of {led:?}");
+    third.resign().await;
+}
+
+#[tokio::test]
+async fn a_campaign_that_ends_before_anybody_leads_leaves_its_gap_to_the_next() {
+    let stores = stores(1);
+    let (leading, waiting) = (election(&stores), election(&stores));
+    let leadership = leading.campaign().await.unwrap();
+    let mut events = waiting.events();
+    let mut happens = async |wanted: fn(&Happening) -> bool| {
+        while !wanted(&events.recv().await.unwrap().happening) {}
+    };
+    let campaigning = waiting.clone();
+    let campaign = tokio::spawn(async move { campaigning.campaign().await });
+    happens(|it| matches!(it, Happening::Following { .. })).await;
+    // So that nobody can be elected when the leader has gone.
+    leading.operator().pause(None, None).await.unwrap();
+    leadership.resign().await;
+    happens(|it| matches!(it, Happening::Leaderless { .. })).await;
+    let seen = clock::now();
+    campaign.abort();
+    assert!(campaign.await.unwrap_err().is_cancelled());
+    waiting.finished().await;
+    assert_eq!(
+        waiting.metrics().leaderless,
+        Duration::ZERO,
+        "it is not over"
+    );
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let unled = clock::now().since(seen);
+    leading.operator().resume().await.unwrap();
+    let leadership = waiting.campaign().await.unwrap();
+    let gap = waiting.metrics().leaderless;
+    assert!(gap >= unled, "{gap:?}, and nobody led for {unled:?}");
+    leadership.resign().await;
+}
+
+/// A store that can be taken away.
+struct Failing {
+    store: Arc<MemoryStore>,
+    down: AtomicBool,
+}
+
+impl Store for Failing {
+    fn label(&self) -> &str {
+        self.store.label()
+    }
+
+    fn durability(&self) -> Durability {
+        self.store.durability()
+    }
+
+    fn execute<'a>(
+        &'a self,
+        election: &'a ElectionName,
+        who: &'a Identity,
+        request: &'a Request,
+    ) -> StoreFuture<'a, Reply> {
+        if self.down.load(Ordering::Acquire) {
+            let store = self.label().into();
+            let source = Arc::new(std::io::Error::other("taken away"));
+            return Box::pin(async { Err(StoreError::Unreachable { store, source }) });
+        }
+        self.store.execute(election, who, request)
+    }
+
+    fn wake_ups(&self, election: &ElectionName) -> WakeUps {
+        self.store.wake_ups(election)
+    }
+
+    fn inspect<'a>(&'a self, election: &'a ElectionName) -> StoreFuture<'a, Inspection> {
+        self.store.inspect(election)
+    }
+
+    fn elections(&self) -> StoreFuture<'_, Vec<ElectionName>> {
+        self.store.elections()
+    }
+
+    fn history<'a>(
+        &'a self,
+        election: &'a ElectionName,
+        limit: usize,
+    ) -> StoreFuture<'a, Vec<HistoryEntry>> {
+        self.store.history(election, limit)
+    }
+}
+
+#[tokio::test]
+async fn a_release_that_no_store_took_is_sent_again_when_they_are_back() {
+    for n in [1, 3] {
+        let failing: Vec<Arc<Failing>> = stores(n)
+            .into_iter()
+            .map(|store| {
+                let down = AtomicBool::new(false);
+                Arc::new(Failing { store, down })
+            })
+            .collect();
+        let over = |timing: TimingConfig| {
+            let builder = Election::builder("billing").timing(timing);
+            let builder = failing.iter().fold(builder, |builder, store| {
+                builder.store_object(store.clone())
+            });
+            builder.build().unwrap()
+        };
+        // Nobody waits for this window to pass.
+        let patient = over(TimingConfig {
+            stall_polls: 36_000,
+            ..fast()
+        });
+        let all = |down| {
+            let each = failing.iter();
+            each.for_each(|store| store.down.store(down, Ordering::Release));
+        };
+        let leadership = patient.campaign().await.unwrap();
+        let token = leadership.fencing_token();
+        all(true);
+        leadership.resign().await;
+        let state = patient.status().await.state;
+        assert!(matches!(state, State::Held(_)), "{state:?}");
+        all(false);
+        let next = patient.campaign_timeout(Duration::from_secs(60)).await;
+        let next = next.expect("the record of who is gone stands in the way");
+        assert!(next.fencing_token() > token);
+        next.resign().await;
+    }
 }

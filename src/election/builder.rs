@@ -161,6 +161,7 @@ impl ElectionBuilder {
                 overrun: self.overrun,
                 openings: Mutex::default(),
                 sits_out_until: Mutex::default(),
+                gap: Mutex::default(),
                 events: broadcast::Sender::new(Election::EVENTS_KEPT),
                 counters,
                 turns: watch::Sender::new(Timestamp::ZERO),

@@ -20,9 +20,12 @@ use tokio::sync::{mpsc, watch};
 use super::Alarm;
 use super::Shared;
 use super::clock;
+use super::gap::Gap;
 use super::guard;
+use super::late;
 use super::lease::Lease;
 use super::link::{Link, News};
+use super::runtime;
 use crate::observe::{Happening, HeartbeatResult};
 use crate::protocol::{
     Candidate, CandidateConfig, CandidateId, Event, HostName, Identity, Input, LossReason,
@@ -98,12 +101,18 @@ pub(super) struct Driver {
     leader: Option<Following>,
     /// Since when nobody leads, as far as the records seen tell.
     leaderless: Option<Timestamp>,
+    /// What the campaign before left of that, until the records tell whether it goes on.
+    before: Option<Gap>,
+    /// The leadership of this process that it began with.
+    ended: Option<Following>,
     /// When we heard that the leader we follow has released, unless another leads since.
     released: Option<Timestamp>,
     /// The term whose work had not ended when its deadline passed, and when to look at it again.
     overdue: Option<(Term, Timestamp)>,
     /// The pause that was told of last.
     paused: Option<Pause>,
+    /// The release that each store has not confirmed.
+    unconfirmed: Vec<Option<Request>>,
 }
 
 /// Who leads in the eyes of a standby.
@@ -126,6 +135,7 @@ impl Driver {
             openings: shared.take_openings(),
         });
         let stores = shared.stores.len();
+        let before = shared.take_gap();
         Self {
             shared,
             identity: Arc::new(identity),
@@ -139,9 +149,12 @@ impl Driver {
             lease: None,
             leader: None,
             leaderless: None,
+            before,
+            ended: None,
             released: None,
             overdue: None,
             paused: None,
+            unconfirmed: vec![None; stores],
         }
     }
 
@@ -208,6 +221,9 @@ impl Driver {
     fn ask(&mut self, outgoing: Outgoing) {
         let notes_us = matches!(outgoing.request, Request::Observe | Request::Beat { .. });
         self.links[outgoing.store.get()].lists_us |= notes_us;
+        if matches!(outgoing.request, Request::Release { .. }) {
+            self.unconfirmed[outgoing.store.get()] = Some(outgoing.request.clone());
+        }
         let shared = Arc::clone(&self.shared);
         let identity = Arc::clone(&self.identity);
         self.answers.push(Box::pin(async move {
@@ -241,6 +257,9 @@ impl Driver {
         let now = clock::now();
         let label: Arc<str> = self.shared.stores[store.get()].label().into();
         let link = &mut self.links[store.get()];
+        if releases && result.is_ok() {
+            self.unconfirmed[store.get()] = None;
+        }
         // A release takes us out of the list by itself.
         let released = result
             .as_ref()
@@ -305,10 +324,31 @@ impl Driver {
         Some(gap)
     }
 
+    /// The gap that the campaign before has seen goes on, if nobody has led since. When somebody has, as
+    /// much of it counts as was watched.
+    fn resume_gap(&mut self) {
+        let records = self.records();
+        let majority = self.shared.electorate.majority();
+        if records.len() < majority {
+            return;
+        }
+        let goes_on = |gap: &Gap| gap.goes_on(&records, majority);
+        let goes_on = self.before.as_ref().is_some_and(goes_on);
+        match self.before.take() {
+            Some(gap) if goes_on => {
+                self.leaderless = Some(gap.since);
+                self.ended = gap.of.map(|id| (Some(id), gap.term));
+            }
+            Some(gap) => self.shared.counters.leaderless(gap.watched()),
+            None => {}
+        }
+    }
+
     fn happened(&mut self, now: Timestamp, event: Event) {
         match event {
             Event::Saw { .. } => self.saw(now),
             Event::Claimed { term, stores } => {
+                self.resume_gap();
                 self.note_stall();
                 self.tell(Happening::Claiming { term, stores });
             }
@@ -362,6 +402,7 @@ impl Driver {
         if self.candidate.role() != Role::Standby {
             return;
         }
+        self.resume_gap();
         let records = self.records();
         let holders = records.iter().filter_map(|record| match &record.occupancy {
             Occupancy::Held { holder, .. } if holder != self.candidate.id() => {
@@ -377,7 +418,10 @@ impl Driver {
             .find(|leader| holders.iter().filter(|other| other == leader).count() >= majority)
             .cloned();
         if let Some((leader, term)) = &leading {
-            self.end_gap(now);
+            // Nobody leads who is named by nothing but the record that this process has left.
+            if leading != self.ended {
+                self.end_gap(now);
+            }
             if self.leader != leading {
                 self.tell(Happening::Following {
                     leader: leader.clone(),
@@ -451,7 +495,14 @@ impl Driver {
                 }
             }
             // A candidate lets go of nothing but what has ended.
-            None => lease.end_work(LossReason::Resigned),
+            None => {
+                lease.end_work(LossReason::Resigned);
+                // Whoever has taken the record may lead already.
+                let taken = [LossReason::Deposed, LossReason::StoreForgot];
+                if !lease.loss().is_some_and(|loss| taken.contains(&loss)) {
+                    self.leaderless.get_or_insert(now);
+                }
+            }
         }
     }
 
@@ -509,6 +560,24 @@ impl Driver {
         }
     }
 
+    /// What the next campaign is to know of the time without a leader that goes on.
+    fn open_gap(&self, since: Timestamp, until: Timestamp) -> Gap {
+        let seen = self.records().into_iter().map(|record| record.term).max();
+        let (term, of) = match &self.lease {
+            Some(lease) => (lease.term(), Some(self.candidate.id().clone())),
+            None => match self.ended.clone() {
+                Some((of, term)) => (term, of),
+                None => (seen.unwrap_or_default(), None),
+            },
+        };
+        Gap {
+            since,
+            until,
+            term,
+            of,
+        }
+    }
+
     fn label(&self, store: StoreIndex) -> Arc<str> {
         self.shared.stores[store.get()].label().into()
     }
@@ -533,14 +602,28 @@ impl Driver {
                 self.shared.sit_out_until(now + window);
             }
         }
+        let open = self.leaderless.map(|since| self.open_gap(since, now));
+        if let Some(gap) = open.or(self.before) {
+            self.shared.keep_gap(gap);
+        }
         self.shared.counters.campaign_over();
         self.standing.send_replace(Standing::Over);
         let Self {
             shared,
             identity,
             links,
+            unconfirmed,
             ..
         } = self;
+        let stores = shared.electorate.stores().zip(unconfirmed);
+        let releases: Vec<_> = stores
+            .filter_map(|(store, release)| Some((store, release?)))
+            .collect();
+        if !releases.is_empty() {
+            let (kept, interval) = (Arc::downgrade(&shared), shared.timing.interval());
+            let late = late::release(kept, Arc::clone(&identity), interval, releases);
+            runtime::handle().spawn(late);
+        }
         withdraw(&shared, &identity, &links).await;
         shared.candidacies.send_modify(|count| *count -= 1);
     }

@@ -17,7 +17,9 @@ mod campaign;
 pub mod clock;
 mod driver;
 mod error;
+mod gap;
 mod guard;
+mod late;
 mod leadership;
 mod lease;
 mod link;
@@ -41,6 +43,7 @@ use crate::protocol::{
 };
 use crate::store::Store;
 use driver::Command;
+use gap::Gap;
 
 pub use alarm::Alarm;
 #[cfg(feature = "cli")]
@@ -94,6 +97,8 @@ struct Shared {
     counters: Counters,
     /// Before when a campaign of this process claims nothing, for it was asked to resign.
     sits_out_until: Mutex<Timestamp>,
+    /// The time without a leader that goes on since the last campaign of this process.
+    gap: Mutex<Option<Gap>>,
     /// When the timer of a campaign of this process last rang.
     turns: watch::Sender<Timestamp>,
     /// The last leadership of this process, and the way to its driver.
@@ -404,6 +409,16 @@ impl Shared {
 
     fn keep_openings(&self, seen: Vec<Option<Opening>>) {
         *self.openings.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+    }
+
+    fn take_gap(&self) -> Option<Gap> {
+        let mut gap = self.gap.lock().unwrap_or_else(PoisonError::into_inner);
+        gap.take()
+    }
+
+    fn keep_gap(&self, open: Gap) {
+        let gap = self.gap.lock();
+        *gap.unwrap_or_else(PoisonError::into_inner) = Some(open);
     }
 
     fn sits_out_until(&self) -> Timestamp {

@@ -73,7 +73,8 @@ pub struct Metrics {
     pub heartbeats: [u64; HeartbeatResult::ALL.len()],
     /// How long heartbeats took, from the request to the answer or the failure.
     pub heartbeat_seconds: Histogram,
-    /// How long nobody led while a campaign of this process watched, of the gaps that are over.
+    /// How long nobody led while a campaign of this process watched, of the gaps that are over. A gap goes
+    /// on from one campaign to the next when nobody has led in between.
     pub leaderless: Duration,
     /// Whether an operator has paused the election, as far as a campaign of this process has seen.
     pub paused: bool,
