@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use ask::ask;
 use incumbent::Election;
+use incumbent::election::clock;
 use incumbent::http::{Server, ServerOptions};
 use incumbent::protocol::{Beat, LossReason, Occupancy, Orders, Record, Term, TimingConfig};
 use incumbent::store::MemoryStore;
@@ -259,6 +260,48 @@ fn documents_name_their_schema_and_metrics_their_samples() {
         assert!(!metrics.body.contains("# EOF"), "{accept}{}", metrics.body);
     }
     leadership.resign();
+}
+
+/// What the metrics of a process tell of the last term that ended for a reason, in seconds.
+fn last_ended(server: &Server, reason: &str) -> Option<f64> {
+    let metrics = ask(server, "GET", "/metrics", "").body;
+    let name = "incumbent_term_ended_timestamp_seconds";
+    let sample = format!("{name}{{election=\"billing\",reason=\"{reason}\"}} ");
+    let line = metrics.lines().find_map(|line| line.strip_prefix(&sample));
+    line.map(|seconds| seconds.parse().unwrap())
+}
+
+/// The process that lost may be gone before anybody asks it.
+#[test]
+fn a_loss_is_told_by_who_remains_and_by_who_comes_after_it() {
+    let store = Arc::new(MemoryStore::new("s"));
+    let (first, second) = (election("billing", &store), election("billing", &store));
+    let of_second = serve(&second, None);
+    let leadership = first.blocking().campaign().unwrap();
+    let waiting = std::thread::spawn(move || second.blocking().campaign().unwrap());
+    becomes(&of_second, "/standby", 200);
+    assert_eq!(last_ended(&of_second, "unhealthy"), None);
+    let before = clock::wall().get();
+    leadership.stop(LossReason::Unhealthy);
+    leadership.resign();
+    let second = waiting.join().unwrap();
+    let after = clock::wall().get();
+    let tells = |server: &Server| {
+        let told = (0..400).find_map(|_| {
+            std::thread::sleep(Duration::from_millis(25));
+            last_ended(server, "unhealthy")
+        });
+        let millis = 1000.0 * told.expect("it is never told");
+        assert!(
+            millis >= before as f64 - 1.0 && millis <= after as f64 + 1.0,
+            "{millis}"
+        );
+        assert_eq!(last_ended(server, "resigned"), None);
+    };
+    tells(&of_second);
+    // One that takes no part yet, as after a restart.
+    tells(&serve(&election("billing", &store), None));
+    second.resign();
 }
 
 #[test]

@@ -154,9 +154,10 @@ fn the_older_format_has_nothing_that_promtool_finds_fault_with() {
         checked.status.success() && told.is_empty(),
         "{told}\n{text}"
     );
-    // It has read all of them.
+    // It has read all of them that there is a sample of.
     let read = String::from_utf8_lossy(&checked.stdout);
-    for name in named(&text) {
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    for name in named(&samples.collect::<Vec<_>>().join("\n")) {
         assert!(read.contains(&name), "{name} is not in\n{read}");
     }
 }

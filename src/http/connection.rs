@@ -41,6 +41,8 @@ pub(super) async fn serve(
     let router = Arc::new(Router::new(election, options));
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     tokio::spawn(router.live().keep_current());
+    let telling = Arc::clone(&router);
+    tokio::spawn(async move { telling.keep_endings().await });
     loop {
         let place = Arc::clone(&places).acquire_owned().await;
         let place = place.map_err(io::Error::other)?;

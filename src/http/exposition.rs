@@ -1,6 +1,8 @@
 //! The metrics in the text format of Prometheus. The one place where they get their names.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use hyper::StatusCode;
 use prometheus_client::collector::Collector;
@@ -11,16 +13,19 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
+use super::endings::Endings;
 use super::negotiation::TextFormat;
 use super::response::{self, Answer};
 use crate::election::Election;
 use crate::observe::{
     HeartbeatResult, Histogram, KillCause, LOSS_REASONS, Metrics, ProgramCounters, ProgramMetrics,
 };
+use crate::protocol::WallMillis;
 
 pub(super) fn answer(
     election: &Election,
     program: Option<&ProgramCounters>,
+    endings: &Endings,
     format: TextFormat,
 ) -> Answer {
     let mut registry = Registry::default();
@@ -29,6 +34,7 @@ pub(super) fn answer(
         window: election.timing().window().as_secs_f64(),
         metrics: election.metrics(),
         program: program.map(ProgramCounters::metrics),
+        ended: endings.latest(),
     }));
     let mut text = String::new();
     match encode(&mut text, &registry) {
@@ -43,6 +49,8 @@ struct Exposition {
     window: f64,
     metrics: Metrics,
     program: Option<ProgramMetrics>,
+    /// When a term last ended, by why.
+    ended: BTreeMap<&'static str, WallMillis>,
 }
 
 /// One metric of the election: every sample carries the label `election`, and perhaps one more.
@@ -178,6 +186,16 @@ impl Exposition {
         )?;
         for (reason, count) in LOSS_REASONS.into_iter().zip(metrics.ended) {
             ended.counter_of(Some(("reason", reason.word())), count)?;
+        }
+        let mut last_ended = self.family(
+            to,
+            MetricType::Gauge,
+            "incumbent_term_ended_timestamp_seconds",
+            "When a term last ended, of any leader, by reason, as the history of the stores tells.",
+        )?;
+        for (reason, at) in &self.ended {
+            let seconds = Duration::from_millis(at.get()).as_secs_f64();
+            last_ended.gauge_of(Some(("reason", reason)), seconds)?;
         }
         self.family(
             to,

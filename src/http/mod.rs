@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   Server::start ──▶ a thread of its own ──▶ connection ──▶ route ──┬─▶ health   lease, counters: no store
-//!                                               bounded              ├─▶ exposition
+//!                                               bounded              ├─▶ exposition ◀── endings   one look at
+//!                                                                    │        the history per change of leader
 //!                                                                    ├─▶ documents   stores, on request
 //!                                                                    └─▶ page ◀── live   stores, while
 //!                                                                                        somebody looks
@@ -14,6 +15,7 @@
 mod address;
 mod connection;
 mod control;
+mod endings;
 mod exposition;
 mod health;
 mod live;

@@ -4,6 +4,7 @@ use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 
+use super::endings::Endings;
 use super::live::Live;
 use super::negotiation::TextFormat;
 use super::response::{self, Answer};
@@ -19,6 +20,7 @@ pub(super) struct Router {
     election: Election,
     options: ServerOptions,
     live: Live,
+    endings: Endings,
 }
 
 impl Router {
@@ -28,11 +30,17 @@ impl Router {
             election,
             options,
             live,
+            endings: Endings::default(),
         }
     }
 
     pub(super) const fn live(&self) -> &Live {
         &self.live
+    }
+
+    /// Keeps current what the metrics tell of the history.
+    pub(super) async fn keep_endings(&self) {
+        self.endings.keep_current(&self.election).await;
     }
 
     pub(super) async fn answer(&self, request: &Parts) -> Answer {
@@ -64,7 +72,8 @@ impl Router {
             "/standby" => health::standby(&self.election),
             "/metrics" => {
                 let format = TextFormat::wanted(&request.headers);
-                exposition::answer(&self.election, self.options.program.as_deref(), format)
+                let program = self.options.program.as_deref();
+                exposition::answer(&self.election, program, &self.endings, format)
             }
             "/status" => {
                 let view = self.election.status().await;
