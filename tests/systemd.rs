@@ -138,6 +138,17 @@ fn told_to_stop(host: &Host) -> u64 {
     figures::now_micros() - since_then
 }
 
+/// Why each of the last terms that have ended was released, as the history tells it.
+fn endings(host: &Host, terms: usize) -> Vec<String> {
+    let told = host.sh(&format!("incumbent history demo -o json -n {}", terms + 1));
+    let told: serde_json::Value = serde_json::from_str(&told).expect(&told);
+    let terms = told["terms"].as_array().expect("terms").iter();
+    let ended = terms.filter(|term| !term["ended"].is_null());
+    ended
+        .map(|term| term["reason"].as_str().unwrap_or("none").to_owned())
+        .collect()
+}
+
 /// The process that the elector has started first: the keeper.
 const KEEPER: &str = "keeper=$(cut -d' ' -f1 /proc/$main/task/$main/children)";
 /// The time, in microseconds, before what follows.
@@ -149,36 +160,47 @@ fn every_way_to_end_a_leader_moves_it_and_no_two_overlap() {
     witness.wait_active(SLACK);
     let mut figures = Figures::new();
     let program = format!("{KEEPER}; program=$(cut -d' ' -f1 /proc/$keeper/task/$keeper/children)");
-    let ways: [(&str, usize, String); 6] = [
+    let ways: [(&str, &[&str], usize, String); 6] = [
         (
             "program killed",
+            &["work-ended"],
             50,
             format!("{program}; {NOW}; kill -9 $program"),
         ),
-        ("elector killed -9", 50, format!("{NOW}; kill -9 $main")),
+        (
+            "elector killed -9",
+            &["elector-died"],
+            50,
+            format!("{NOW}; kill -9 $main"),
+        ),
         (
             STOP,
+            &["resigned"],
             50,
             format!("{NOW}; systemctl stop {UNIT}; systemctl start --no-block {UNIT}"),
         ),
         (
             "systemctl restart",
+            &["resigned"],
             5,
             format!("{NOW}; systemctl restart --no-block {UNIT}"),
         ),
         (
             "keeper killed -9",
+            &["keeper-died"],
             20,
             format!("{KEEPER}; {NOW}; kill -9 $keeper"),
         ),
         (
             "whole unit killed -9",
+            // Whichever half is killed last may come to release.
+            &["unit-died", "elector-died", "keeper-died"],
             5,
             // Some of the processes are gone before systemd comes to them, which it reports.
             format!("{NOW}; systemctl kill -s KILL {UNIT} || true"),
         ),
     ];
-    for (what, times, line) in ways {
+    for (what, reasons, times, line) in ways {
         for _ in 0..times {
             let old = witness.wait_active(SLACK);
             let (new, gap) = provoke(&bed, &witness, &line);
@@ -193,6 +215,9 @@ fn every_way_to_end_a_leader_moves_it_and_no_two_overlap() {
                 );
             }
         }
+        let told = endings(bed.host(1), times);
+        let expected = told.iter().all(|reason| reasons.contains(&reason.as_str()));
+        assert!(expected && told.len() == times, "{what}: {told:?}");
     }
     let (_, gap) = provoke(&bed, &witness, &format!("{NOW}; kill -STOP $main"));
     figures.add("elector stopped (SIGSTOP)", gap);

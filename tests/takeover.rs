@@ -25,8 +25,8 @@ const ROUNDS: usize = 5;
 const BRISK: [&str; 4] = ["--interval", "600ms", "--stop-grace", "600ms"];
 
 /// Brings an event about again and again, each time to the leader of the moment, and prints how long the
-/// next program took to report.
-fn takeovers(event: &str, rounds: usize, strike: impl Fn(&Elector)) -> Vec<Duration> {
+/// next program took to report. The history must tell of each why.
+fn takeovers(event: &str, why: &str, rounds: usize, strike: impl Fn(&Elector)) -> Vec<Duration> {
     let field = Field::new(&[]);
     let mut leader = field.elector();
     leader.wait_until_leading();
@@ -43,6 +43,7 @@ fn takeovers(event: &str, rounds: usize, strike: impl Fn(&Elector)) -> Vec<Durat
         leader = standby;
     }
     field.witness().assert_no_overlap();
+    assert_eq!(field.endings(), vec![why; rounds]);
     times.sort();
     let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
     print_row(&format!(
@@ -62,35 +63,43 @@ fn print_row(row: &str) {
 
 #[test]
 fn a_program_that_ends_is_followed_at_once() {
-    takeovers("the program exits", ROUNDS, |leader| {
+    takeovers("the program exits", "work-ended 0", ROUNDS, |leader| {
         leader.signal_program(Signal::USR1)
     });
 }
 
 #[test]
 fn a_program_that_is_killed_is_followed_at_once() {
-    takeovers("the program is killed -9", ROUNDS, |leader| {
-        leader.signal_program(Signal::KILL);
-    });
+    takeovers(
+        "the program is killed -9",
+        "work-ended 137",
+        ROUNDS,
+        |leader| {
+            leader.signal_program(Signal::KILL);
+        },
+    );
 }
 
 #[test]
 fn an_elector_that_is_stopped_is_followed_at_once() {
-    takeovers("the elector is stopped", ROUNDS, |leader| {
+    takeovers("the elector is stopped", "resigned", ROUNDS, |leader| {
         leader.signal(Signal::TERM)
     });
 }
 
 #[test]
 fn an_elector_that_is_killed_is_followed_at_once() {
-    takeovers("the elector is killed -9", ROUNDS, |leader| {
-        leader.signal(Signal::KILL)
-    });
+    takeovers(
+        "the elector is killed -9",
+        "elector-died",
+        ROUNDS,
+        |leader| leader.signal(Signal::KILL),
+    );
 }
 
 #[test]
 fn a_keeper_that_is_killed_is_followed_at_once() {
-    takeovers("the keeper is killed -9", ROUNDS, |leader| {
+    takeovers("the keeper is killed -9", "keeper-died", ROUNDS, |leader| {
         leader.signal_keeper(Signal::KILL);
     });
 }
@@ -127,5 +136,6 @@ fn a_frozen_keeper_is_replaced_while_heartbeats_go_on() {
     field.wait_for_term(2);
     assert!(!leader.is_program_alive());
     assert_eq!(leader.status(), Some(125), "a half of incumbent failed");
+    assert_eq!(field.endings(), ["keeper-died"]);
     field.witness().assert_no_overlap();
 }

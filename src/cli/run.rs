@@ -254,6 +254,7 @@ impl Runner<'_> {
         });
         let reason = match &conclusion {
             Ok(conclusion) => conclusion.reason(),
+            Err(_) if self.keeper.is_lost() => LossReason::KeeperDied,
             Err(failure) => LossReason::WorkEnded {
                 status: Some(failure.exit.status()),
             },

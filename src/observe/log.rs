@@ -97,7 +97,10 @@ pub(crate) fn log(event: &ElectionEvent) {
             let within_ms = millis(*within);
             if reason.is_planned() {
                 info!(election, candidate, term, %reason, within_ms, "stopping: {reason}");
-            } else if matches!(reason, LossReason::WorkEnded { .. } | LossReason::Panicked) {
+            } else if matches!(
+                reason,
+                LossReason::WorkEnded { .. } | LossReason::Panicked | LossReason::KeeperDied
+            ) {
                 warn!(election, candidate, term, %reason, within_ms, "stopping: {reason}");
             } else {
                 warn!(election, candidate, term, %reason, within_ms, "leadership lost: {reason}; the work must end within {}", short(*within));

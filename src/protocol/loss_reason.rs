@@ -23,11 +23,13 @@ pub enum LossReason {
     /// The work has ended by itself.
     WorkEnded {
         /// With which exit status, where the work is a program: its own, 128 + n after signal n, or that
-        /// of `incumbent run` when it could not be started or kept.
+        /// of `incumbent run` when it could not be started.
         status: Option<u8>,
     },
     /// The work panicked.
     Panicked,
+    /// The keeper of the program died, and the program with it.
+    KeeperDied,
     /// The process that held it died, and its keeper released it when nothing of the program was left. A
     /// release only: nobody is left to lose it.
     ElectorDied,
@@ -41,7 +43,7 @@ pub enum LossReason {
 
 impl LossReason {
     /// Every reason, of those that carry something the one that carries nothing.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Resigned,
         Self::Requested,
         Self::WorkEnded { status: None },
@@ -51,6 +53,7 @@ impl LossReason {
         Self::Suspended,
         Self::Deposed,
         Self::StoreForgot,
+        Self::KeeperDied,
         Self::ElectorDied,
         Self::UnitDied,
         Self::Withdrawn,
@@ -69,6 +72,7 @@ impl LossReason {
             Self::StoreForgot => "store-forgot",
             Self::WorkEnded { .. } => "work-ended",
             Self::Panicked => "panicked",
+            Self::KeeperDied => "keeper-died",
             Self::ElectorDied => "elector-died",
             Self::UnitDied => "unit-died",
             Self::Withdrawn => "withdrawn",
@@ -94,6 +98,7 @@ impl LossReason {
             | Self::Requested
             | Self::StoreForgot
             | Self::Panicked
+            | Self::KeeperDied
             | Self::ElectorDied
             | Self::UnitDied
             | Self::Withdrawn => None,
@@ -129,6 +134,7 @@ impl fmt::Display for LossReason {
                 status: Some(status),
             } => return write!(f, "the work has ended with status {status}"),
             Self::Panicked => "the work panicked",
+            Self::KeeperDied => "the keeper died, and the program with it",
             Self::ElectorDied => "the elector died, and its keeper released",
             Self::UnitDied => "elector and keeper died, and the service manager released",
             Self::Withdrawn => "given up before anybody acted",

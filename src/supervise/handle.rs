@@ -174,6 +174,12 @@ impl Keeper {
         self.run.is_some()
     }
 
+    /// Whether the keeper has died, or was killed because it did not act.
+    #[must_use]
+    pub const fn is_lost(&self) -> bool {
+        self.lost.is_some()
+    }
+
     /// The cgroup of the program, once the keeper has told that it made one.
     #[must_use]
     pub fn cgroup(&self) -> Option<&Path> {

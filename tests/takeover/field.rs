@@ -10,6 +10,7 @@ use std::time::Duration;
 use incumbent::election::clock;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::time::{ClockId, clock_gettime};
+use serde_json::Value;
 
 use crate::support::redis::RedisServer;
 
@@ -101,6 +102,24 @@ impl Field {
             child: command.spawn().unwrap(),
             log,
         }
+    }
+
+    /// What the history tells of each term that has ended, the newest first: why, and the exit status.
+    pub(crate) fn endings(&self) -> Vec<String> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_incumbent"));
+        let asked = ["history", "job", "-o", "json", "--store", &self.store];
+        let told = command.args(asked).output().unwrap();
+        let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+        let terms = told["terms"].as_array().unwrap().iter();
+        let ended = terms.filter(|term| !term["ended"].is_null());
+        let ending = |term: &Value| match term["reason"].as_str() {
+            Some(reason) => match term["status"].as_u64() {
+                Some(status) => format!("{reason} {status}"),
+                None => reason.to_owned(),
+            },
+            None => term["ended"].as_str().unwrap().to_owned(),
+        };
+        ended.map(ending).collect()
     }
 
     /// What the programs have reported so far.
