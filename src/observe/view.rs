@@ -105,7 +105,8 @@ pub struct Holding {
     pub identity: Option<Identity>,
     /// Its term, which is its fencing token.
     pub term: Term,
-    /// When it was granted the record, by the store's clock.
+    /// When it was claimed, by the store's clock. A leader acts from then on, unless it waits out a probation
+    /// first.
     pub since: Option<WallMillis>,
     /// How long ago that is, by the same clock.
     pub held_for: Option<Duration>,
@@ -269,14 +270,21 @@ fn held(majority: usize, answers: &[&Inspection]) -> Option<Holding> {
         .into_iter()
         .find(|(_, held)| held.len() >= majority)?;
     let proven = held.iter().filter(|one| !one.record.unproven).count();
+    // Where the leader has joined a store again that had lost its data, that store knows no more than when it
+    // did, and the term tells when it was claimed.
+    let claimed = term.claimed_at();
+    let since = |one: &Inspection| {
+        one.since
+            .map(|at| claimed.map_or(at, |claimed| at.min(claimed)))
+    };
     Some(Holding {
         holder: holder.clone(),
         identity: held.iter().find_map(|one| one.holder.clone()),
         term,
-        since: held.iter().filter_map(|one| one.since).min(),
+        since: held.iter().filter_map(|one| since(one)).min(),
         held_for: held
             .iter()
-            .filter_map(|one| Some(between(one.since?, one.clock)))
+            .filter_map(|one| Some(between(since(one)?, one.clock)))
             .max(),
         beat: held.iter().map(|one| one.record.beat).max()?,
         window: held.iter().map(|one| one.record.window()).max()?,

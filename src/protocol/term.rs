@@ -36,6 +36,19 @@ impl Term {
         self.0
     }
 
+    /// When it was claimed, as far as the term itself tells: it is numbered by the highest clock of the stores
+    /// (`R3`), and lies ahead of it where that clock was set back. `None` of a number that no clock of this
+    /// century has shown.
+    #[must_use]
+    pub const fn claimed_at(self) -> Option<WallMillis> {
+        const YEAR_2001: u64 = 978_307_200_000;
+        if self.0 >= YEAR_2001 {
+            WallMillis::new(self.0)
+        } else {
+            None
+        }
+    }
+
     /// The term of the next leadership: above the highest one seen, and not behind the clock of any
     /// store (`R3`). `None` when the numbers are used up, which only a forged record can bring about.
     pub(crate) fn next(floor: Self, clock: WallMillis) -> Option<Self> {

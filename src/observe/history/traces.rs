@@ -10,7 +10,7 @@ use crate::store::{Change, HistoryEntry, Note};
 #[derive(Debug, Default)]
 pub(super) struct Traces<'a> {
     /// One claim, or join, of each store that granted it.
-    pub(super) claims: Vec<&'a HistoryEntry>,
+    claims: Vec<&'a HistoryEntry>,
     releases: Vec<WallMillis>,
     depositions: Vec<WallMillis>,
     /// When its heartbeat was last seen by each store that somebody else took over, or an operator vacated.
@@ -80,7 +80,7 @@ pub(super) fn trace<'a>(history: &'a [HistoryEntry], traces: &mut BTreeMap<Term,
 impl Traces<'_> {
     /// The term, when a majority of the stores tells of it: `needed` of them.
     pub(super) fn into_term(mut self, term: Term, needed: usize) -> Option<PastTerm> {
-        self.claims.sort_by_key(|entry| entry.at);
+        self.claims.sort_by_key(|entry| claimed_at(entry));
         let decisive = self.claims.get(needed.checked_sub(1)?)?;
         let first = self.claims.first()?;
         let reason = self.reason.map(|(_, reason)| reason);
@@ -88,7 +88,7 @@ impl Traces<'_> {
         Some(PastTerm {
             term,
             holder: decisive.holder.clone(),
-            from: decisive.at,
+            from: claimed_at(decisive),
             to: ending.map(|(_, to, _)| to),
             last_heartbeat: ending.and_then(|(_, _, last)| last),
             began: first.change,
@@ -130,4 +130,14 @@ impl Traces<'_> {
             (None, None) => None,
         }
     }
+}
+
+/// When the term of a claim began. A leader joins a store later, and again when that has lost its data: the term
+/// tells when it was claimed.
+fn claimed_at(entry: &HistoryEntry) -> WallMillis {
+    let claimed = entry
+        .term
+        .claimed_at()
+        .filter(|_| entry.change == Change::Joined);
+    claimed.map_or(entry.at, |claimed| claimed.min(entry.at))
 }

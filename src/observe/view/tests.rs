@@ -254,3 +254,16 @@ fn without_a_leader_too_a_candidate_that_was_not_seen_for_two_of_its_windows_is_
         assert_eq!(listed, expected, "{record}");
     }
 }
+
+/// A store that lost its data knows of a leader since that joined it again.
+#[test]
+fn a_leader_that_joined_a_store_again_leads_since_it_was_elected() {
+    let elected = 1_000_000_000_000;
+    let mut one = store(0, &format!("a{elected}"));
+    let inspection = one.inspection.as_mut().unwrap();
+    inspection.since = WallMillis::new(elected + 60_000);
+    inspection.clock = WallMillis::new(elected + 90_000).unwrap();
+    let held = held(1, &[inspection]).unwrap();
+    assert_eq!(held.since, WallMillis::new(elected));
+    assert_eq!(held.held_for, Some(Duration::from_secs(90)));
+}
