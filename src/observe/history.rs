@@ -7,7 +7,7 @@ use std::time::Duration;
 mod ending;
 mod traces;
 
-use self::traces::{Traces, trace};
+use self::traces::{Held, Traces, trace};
 use super::view::between;
 use crate::protocol::{ElectionName, Electorate, Identity, LossReason, Term, WallMillis};
 use crate::store::{Change, HistoryEntry, Note, StoreError};
@@ -132,7 +132,7 @@ impl HistoryView {
         terms: usize,
         told: Told<Vec<HistoryEntry>>,
     ) -> Self {
-        let mut traces: BTreeMap<Term, Traces<'_>> = BTreeMap::new();
+        let mut traces: BTreeMap<Held<'_>, Traces<'_>> = BTreeMap::new();
         let histories = told.iter().filter_map(|(_, history)| history.as_ref().ok());
         let mut orders: BTreeMap<(&Identity, &'static str, usize), PastOrder> = BTreeMap::new();
         let mut answered = 0;
@@ -159,7 +159,7 @@ impl HistoryView {
         let needed = (answered / 2 + 1).min(electorate.majority());
         let mut merged: Vec<PastTerm> = traces
             .into_iter()
-            .filter_map(|(term, traces)| traces.into_term(term, needed))
+            .filter_map(|((term, _), traces)| traces.into_term(term, needed))
             .collect();
         for at in 0..merged.len() {
             conclude(&mut merged[at..]);

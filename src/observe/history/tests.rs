@@ -289,21 +289,6 @@ fn a_minority_that_was_taken_over_ends_no_term() {
 }
 
 #[test]
-fn a_leader_that_could_release_at_a_minority_only_still_tells_why() {
-    check(
-        &[
-            Some("1 a1 absent, 10 a1 released tenure-ended, 20 b2 vacant"),
-            Some("1 a1 absent, 20 b2 stalled 5"),
-            Some("1 a1 absent, 20 b2 stalled 5"),
-        ],
-        &[
-            "b2 20-… leads",
-            "a1 1-5 stalled (tenure-ended) gap up to 15s",
-        ],
-    );
-}
-
-#[test]
 fn nobody_led_in_a_claim_that_was_given_up_so_it_is_a_part_of_the_gap() {
     check(
         &[Some(
@@ -358,4 +343,45 @@ fn a_leader_that_joined_its_stores_again_leads_since_it_was_elected() {
         assert_eq!(view.terms[0].from, at(first));
     }
     check(&[Some(&wiped)], &[&format!("a{term} {first}-… leads")]);
+}
+
+#[test]
+fn a_release_that_one_store_was_told_ends_the_term_whatever_the_others_tell() {
+    check(
+        &[
+            Some("1 a1 absent, 10 a1 released elector-died"),
+            Some("1 a1 absent"),
+            Some("1 a1 absent"),
+        ],
+        &["a1 1-10 released (elector-died)"],
+    );
+    // A server that stood still took a heartbeat when the leader was long gone.
+    check(
+        &[
+            Some("1 a1 absent, 10 a1 released tenure-ended, 20 b2 vacant"),
+            Some("1 a1 absent, 20 b2 stalled 5"),
+            Some("1 a1 absent, 20 b2 stalled 18"),
+        ],
+        &["b2 20-… leads", "a1 1-10 released (tenure-ended) gap 10s"],
+    );
+}
+
+#[test]
+fn a_claim_that_failed_under_the_number_of_a_term_is_not_taken_for_it() {
+    check(
+        &[
+            Some("1 a1 absent"),
+            Some("1 a1 absent"),
+            Some("1 b1 absent, 2 b1 released withdrawn, 3 a1 joined"),
+        ],
+        &["a1 1-… leads"],
+    );
+    check(
+        &[
+            Some("1 a1 absent, 2 a1 released withdrawn"),
+            Some("1 b1 absent, 2 b1 released withdrawn"),
+            None,
+        ],
+        &[],
+    );
 }

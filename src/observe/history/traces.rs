@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{Ending, PastTerm};
-use crate::protocol::{LossReason, Term, WallMillis};
+use crate::protocol::{CandidateId, LossReason, Term, WallMillis};
 use crate::store::{Change, HistoryEntry, Note};
+
+/// One term of one holder: claims that fail may share the number of a term with one that did not.
+pub(super) type Held<'a> = (Term, &'a CandidateId);
 
 /// What the stores said of one term.
 #[derive(Debug, Default)]
@@ -29,30 +32,40 @@ struct LastBeat {
 }
 
 /// Takes in the history of one store, the newest entry first.
-pub(super) fn trace<'a>(history: &'a [HistoryEntry], traces: &mut BTreeMap<Term, Traces<'a>>) {
-    // The term that this store's record holds, and the last sign of those that it held before, each until
-    // its leader joins the store again.
-    let mut held: Option<Term> = None;
-    let mut gone: BTreeMap<Term, LastBeat> = BTreeMap::new();
+pub(super) fn trace<'a>(history: &'a [HistoryEntry], traces: &mut BTreeMap<Held<'a>, Traces<'a>>) {
+    // What this store's record holds, and the last sign of what it held before, until its leader joins the
+    // store again.
+    let mut held: Option<Held<'a>> = None;
+    let mut gone: BTreeMap<Held<'a>, LastBeat> = BTreeMap::new();
     for entry in history.iter().rev() {
-        let of_term = traces.entry(entry.term).or_default();
+        let own = (entry.term, entry.holder.id());
         match (entry.change, &entry.note) {
             (Change::Released, note) => {
-                of_term.releases.push(entry.at);
+                let released = traces.entry(own).or_default();
+                released.releases.push(entry.at);
                 if let Some(Note::Reason(reason)) = note
-                    && of_term.reason.is_none_or(|(at, _)| entry.at < at)
+                    && released.reason.is_none_or(|(at, _)| entry.at < at)
                 {
-                    of_term.reason = Some((entry.at, *reason));
+                    released.reason = Some((entry.at, *reason));
                 }
             }
             (Change::Deposed, note) => {
-                of_term.depositions.push(entry.at);
+                let Some(deposed) = held else { continue };
+                traces
+                    .entry(deposed)
+                    .or_default()
+                    .depositions
+                    .push(entry.at);
                 if let Some(Note::LastBeat(at)) = note {
                     let displaced = false;
-                    gone.insert(entry.term, LastBeat { at: *at, displaced });
+                    gone.insert(deposed, LastBeat { at: *at, displaced });
                 }
             }
-            (Change::AskedToResign, _) => of_term.asked += 1,
+            (Change::AskedToResign, _) => {
+                if let Some(asked) = held {
+                    traces.entry(asked).or_default().asked += 1;
+                }
+            }
             (Change::Paused | Change::Resumed, _) => {}
             (
                 Change::ClaimedAbsent
@@ -62,13 +75,13 @@ pub(super) fn trace<'a>(history: &'a [HistoryEntry], traces: &mut BTreeMap<Term,
                 | Change::Joined,
                 note,
             ) => {
-                of_term.claims.push(entry);
-                let before = held.replace(entry.term);
-                if let (Some(before), Some(Note::LastBeat(at))) = (before, note) {
+                traces.entry(own).or_default().claims.push(entry);
+                if let (Some(before), Some(Note::LastBeat(at))) = (held, note) {
                     let displaced = entry.change == Change::ClaimedForeign;
                     gone.insert(before, LastBeat { at: *at, displaced });
                 }
-                gone.remove(&entry.term);
+                gone.remove(&own);
+                held = Some(own);
             }
         }
     }
@@ -83,7 +96,6 @@ impl Traces<'_> {
         self.claims.sort_by_key(|entry| claimed_at(entry));
         let decisive = self.claims.get(needed.checked_sub(1)?)?;
         let first = self.claims.first()?;
-        let reason = self.reason.map(|(_, reason)| reason);
         let ending = self.ending(needed);
         Some(PastTerm {
             term,
@@ -93,40 +105,43 @@ impl Traces<'_> {
             last_heartbeat: ending.and_then(|(_, _, last)| last),
             began: first.change,
             ended: ending.map(|(ended, ..)| ended),
-            reason,
+            reason: self.reason.map(|(_, reason)| reason),
             gap: None,
             stores: self.claims.len(),
         })
     }
 
-    /// Why it ended, until when it is known to have lasted, and whether that is a heartbeat; `None` while a
-    /// majority of the stores does not tell that it has.
+    /// Why it ended, until when it is known to have lasted, and whether that is a heartbeat; `None` while the
+    /// stores do not tell that it has.
     fn ending(&self, needed: usize) -> Option<(Ending, WallMillis, Option<WallMillis>)> {
-        // What a majority knew of it last: a leader acts on no less.
-        let beats = self.last_beats.iter().map(|last| last.at);
-        let mut signs: Vec<WallMillis> = beats.chain(self.releases.iter().copied()).collect();
-        signs.sort_unstable_by(|a, b| b.cmp(a));
-        let last = signs.get(needed - 1).copied();
-        let displaced = self.last_beats.iter().any(|last| last.displaced);
         // A majority let it go: from then on anybody could be elected.
         let mut let_go = [self.releases.as_slice(), &self.depositions].concat();
         let_go.sort_unstable();
-        match (let_go.get(needed - 1), last) {
-            (Some(&at), _) if self.depositions.is_empty() => {
-                let requested = match self.reason {
-                    Some((_, reason)) => reason == LossReason::Requested,
-                    None => self.asked >= needed,
-                };
-                let ending = if requested {
-                    Ending::Requested
-                } else {
-                    Ending::Released
-                };
-                Some((ending, at, None))
+        let free = let_go.get(needed - 1).copied();
+        // Nothing is released before the work has ended, so one store that was told is proof of it.
+        if let Some(first) = self.releases.iter().min().copied() {
+            let requested = match self.reason {
+                Some((_, reason)) => reason == LossReason::Requested,
+                None => self.asked >= needed,
+            };
+            let ending = if requested {
+                Ending::Requested
+            } else {
+                Ending::Released
+            };
+            let released = free.filter(|_| self.depositions.is_empty());
+            return Some((ending, released.unwrap_or(first), None));
+        }
+        // What a majority knew of it last: a leader acts on no less.
+        let mut beats: Vec<WallMillis> = self.last_beats.iter().map(|last| last.at).collect();
+        beats.sort_unstable_by(|a, b| b.cmp(a));
+        let last = beats.get(needed - 1).copied();
+        match (free, last) {
+            (Some(at), last) => Some((Ending::Deposed, last.unwrap_or(at), last)),
+            (None, Some(at)) if self.last_beats.iter().any(|last| last.displaced) => {
+                Some((Ending::Displaced, at, last))
             }
-            (Some(&at), last) => Some((Ending::Deposed, last.unwrap_or(at), last)),
-            (None, Some(last)) if displaced => Some((Ending::Displaced, last, Some(last))),
-            (None, Some(last)) => Some((Ending::Stalled, last, Some(last))),
+            (None, Some(at)) => Some((Ending::Stalled, at, last)),
             (None, None) => None,
         }
     }
@@ -135,9 +150,7 @@ impl Traces<'_> {
 /// When the term of a claim began. A leader joins a store later, and again when that has lost its data: the term
 /// tells when it was claimed.
 fn claimed_at(entry: &HistoryEntry) -> WallMillis {
-    let claimed = entry
-        .term
-        .claimed_at()
-        .filter(|_| entry.change == Change::Joined);
+    let joined = entry.change == Change::Joined;
+    let claimed = entry.term.claimed_at().filter(|_| joined);
     claimed.map_or(entry.at, |claimed| claimed.min(entry.at))
 }
