@@ -262,6 +262,7 @@ impl Election {
     /// let history = election.history(10).await;
     /// let before = &history.terms[1];
     /// assert_eq!(before.ended, Some(Ending::Released));
+    /// assert_eq!(before.why().as_deref(), Some("resigned"));
     /// println!("nobody led for {:?}", before.gap);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;

@@ -140,10 +140,11 @@ async fn what_an_entry_tells_besides_is_never_trusted_and_never_an_error() {
 async fn a_takeover_of_a_record_without_a_readable_time_tells_no_heartbeat() {
     let server = RedisServer::start();
     let a = Election::new(&server.address(), "a");
+    let long = "9".repeat(100_000);
     for (term, change) in [(1, "HDEL"), (2, "HSET")] {
         a.win(term).await;
         let mut command = vec![change, "{incumbent:billing}:record", "changed"];
-        command.extend((change == "HSET").then_some("yesterday"));
+        command.extend((change == "HSET").then_some(long.as_str()));
         server.command(&command);
     }
     a.win(3).await;
@@ -152,6 +153,11 @@ async fn a_takeover_of_a_record_without_a_readable_time_tells_no_heartbeat() {
     assert!(
         history.iter().all(|entry| entry.note.is_none()),
         "{history:?}"
+    );
+    let kept = server.command(&["XRANGE", "{incumbent:billing}:history", "-", "+"]);
+    assert!(
+        format!("{kept:?}").len() < 10_000,
+        "what cannot be read is kept"
     );
 }
 

@@ -631,6 +631,11 @@ pub(crate) async fn keeps_a_history_newest_first(fixture: impl Fixture, _: &str)
     assert_eq!(latest, history[..2]);
 }
 
+/// Waits until the clock of a store shows another millisecond.
+async fn later() {
+    tokio::time::sleep(Duration::from_millis(3)).await;
+}
+
 pub(crate) async fn tells_of_each_release_why_and_of_each_takeover_when_the_holder_last_beat(
     fixture: impl Fixture,
     _: &str,
@@ -656,10 +661,13 @@ pub(crate) async fn tells_of_each_release_why_and_of_each_takeover_when_the_hold
     // By the clock of the store: of a heartbeat, of a claim that none followed, and of what a join found.
     granted(store, &election, &a, &claim(&a, 50, mark)).await;
     let beaten = ask(store, &election, &a, &beat(&a, 50)).await;
+    later().await;
     let stalled = claim(&b, 51, beaten.record.mark());
     let taken = ask(store, &election, &b, &stalled).await;
+    later().await;
     let joined = join(&a, 50, taken.record.mark());
     let joined = ask(store, &election, &a, &joined).await;
+    later().await;
     let depose = Request::Order(Order::Depose {
         expected: joined.record.mark(),
     });

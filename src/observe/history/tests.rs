@@ -262,6 +262,14 @@ fn the_last_heartbeat_is_the_one_that_a_majority_knows() {
         ],
         &["b2 20-… leads", "a1 1-14 stalled gap up to 6s"],
     );
+    check(
+        &[
+            Some("1 a1 absent, 20 b2 stalled 14"),
+            Some("1 a1 absent, 20 b2 stalled 10"),
+            None,
+        ],
+        &["b2 20-… leads", "a1 1-10 stalled gap up to 10s"],
+    );
     // A claim that failed took one store first, and gave it back: that is no release of the term before.
     check(
         &[
@@ -278,6 +286,11 @@ fn a_minority_that_was_taken_over_ends_no_term() {
     let joined_again = "1 a1 absent, 9 x2 stalled 3, 10 x2 released withdrawn, 11 a1 joined";
     check(
         &[Some(joined_again), Some("1 a1 absent"), Some("1 a1 absent")],
+        &["a1 1-… leads"],
+    );
+    let joined_later = "1 a1 absent, 19 x5 stalled 3, 20 x5 released withdrawn, 21 a1 joined";
+    check(
+        &[Some(joined_again), Some(joined_later), Some("1 a1 absent")],
         &["a1 1-… leads"],
     );
     // Twice the same store is one store.
