@@ -17,6 +17,16 @@ pub(crate) fn figure(name: &str, value: &str) {
     println!("  {name:<58} {value:>12}");
 }
 
+/// The least, the middle and the most of many sizes.
+pub(crate) fn spread(name: &str, mut all: Vec<u64>) {
+    all.sort_unstable();
+    let (Some(least), Some(most)) = (all.first(), all.last()) else {
+        panic!("nothing was measured");
+    };
+    let middle = all[all.len() / 2];
+    println!("  {name:<58} {middle:>12}   {least} to {most}");
+}
+
 pub(crate) fn time(name: &str, value: Duration) {
     figure(name, &shown(value));
 }
