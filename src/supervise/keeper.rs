@@ -135,8 +135,6 @@ impl Keeper {
             deaf: false,
             over: false,
         };
-        // Killing is rehearsed, so that its code is in memory, and locked there, when it matters.
-        tree::kill_descendants(None, &[])?;
         let memory_locked =
             mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT)
                 .is_ok();
@@ -148,6 +146,9 @@ impl Keeper {
             cgroup,
             memory_locked,
         });
+        // Killing is rehearsed before there is anything to kill, so that its code is in memory when it
+        // matters: whatever comes there from now on is locked. Meanwhile the elector campaigns.
+        tree::kill_descendants(None, &[])?;
         Ok(keeper)
     }
 
