@@ -1,5 +1,6 @@
 //! `incumbent run NAME -- PROGRAM`: campaigns, and runs the program while elected.
 
+mod ballast;
 mod leading;
 mod reload;
 mod restarting;
@@ -69,6 +70,11 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
             "no store is given: electing among the processes of this host only, in {}",
             path.display()
         );
+    }
+    // The last moment at which this process has one thread.
+    match ballast::shed() {
+        Ok(kib) => tracing::debug!(kib, "the memory that only the start needed is let go of"),
+        Err(error) => tracing::debug!(%error, "the memory that only the start needed is kept"),
     }
     let counters = Arc::new(ProgramCounters::default());
     let server = serve(&election, &settings, &counters)?;
