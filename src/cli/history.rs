@@ -66,9 +66,19 @@ fn text(history: &HistoryView, exit: Exit) -> String {
 
 /// One line for each store that did not answer.
 pub(super) fn troubles(troubles: impl Iterator<Item = (&'static str, String)>) -> String {
-    troubles
-        .map(|(state, error)| Tone::Bad.paint(&format!("{state}: {}", one_line(&error))) + "\n")
-        .collect()
+    let mut forbidden = false;
+    let mut text: String = troubles
+        .map(|(state, error)| {
+            forbidden |= state == "forbidden";
+            Tone::Bad.paint(&format!("{state}: {}", one_line(&error))) + "\n"
+        })
+        .collect();
+    if forbidden {
+        text.push_str(
+            "correct the user and the password; incumbent doctor tells which right is missing\n",
+        );
+    }
+    text
 }
 
 /// How long nobody led after a term. Where its end is known by its last heartbeat only, somebody may have

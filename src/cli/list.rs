@@ -1,5 +1,7 @@
 //! `incumbent list`: every election that the stores know.
 
+use std::collections::BTreeSet;
+
 use incumbent::observe::ElectionView;
 use incumbent::observe::document::{self, Asked, Document, List as Listed, Status};
 
@@ -7,7 +9,7 @@ use super::args::{Format, List};
 use super::electorate;
 use super::exit::{Exit, Failure};
 use super::history::troubles;
-use super::output::{self, Tone, one_line, table};
+use super::output::{self, Tone, table};
 use super::report;
 use super::runtime;
 use super::settings::{Settings, Typed};
@@ -45,26 +47,26 @@ fn text(views: &[ElectionView], stores: &[Asked], exit: Exit) -> String {
     } else if exit == Exit::Success {
         text.push_str("there is no election yet\n");
     }
-    for store in stores {
-        if let Some(error) = &store.error {
-            let line = format!("{}: {}", store.state, one_line(error));
-            text.push_str(&Tone::Bad.paint(&line));
-            text.push('\n');
-        }
-    }
-    let unreadable = unreadable(views);
-    if !unreadable.is_empty() && !views.is_empty() {
+    let away = stores.iter().filter_map(|store| {
+        let error = store.error.clone()?;
+        Some((store.state, error))
+    });
+    let told = troubles(away.chain(untold(views)));
+    if !told.is_empty() && !views.is_empty() {
         text.push('\n');
     }
-    text + &unreadable
+    text + &told
 }
 
-/// What of the records cannot be read, by key and field: the table has no room for it, and shows nothing of
-/// a store that is outvoted.
-fn unreadable(views: &[ElectionView]) -> String {
+/// What of the records cannot be read, by key and field, or must not be: the table has no room for it, and
+/// shows nothing of a store that is outvoted. What all of them say is said once.
+fn untold(views: &[ElectionView]) -> impl Iterator<Item = (&'static str, String)> {
     let errors = views.iter().flat_map(ElectionView::errors);
-    let garbled = errors.filter(|error| error.is_garbled());
-    troubles(garbled.map(|error| (document::trouble(error), error.to_string())))
+    let told = errors.filter(|error| error.is_garbled() || error.is_denied());
+    let told: BTreeSet<_> = told
+        .map(|error| (document::trouble(error), error.to_string()))
+        .collect();
+    told.into_iter()
 }
 
 /// The table of elections.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use incumbent::election::{Operator, clock};
 use incumbent::observe::document::Followed;
-use incumbent::observe::{ElectionView, pause_in_words};
+use incumbent::observe::{ElectionView, Holding, pause_in_words};
 use incumbent::protocol::Term;
 
 use super::args::Resign;
@@ -69,10 +69,18 @@ pub(crate) fn resign(arguments: &Resign) -> Result<Exit, Failure> {
 
 /// Refuses what would have the program run nowhere, and tells what else the leader may not expect.
 fn forewarn(view: &ElectionView, arguments: &Resign) -> Result<(), Failure> {
-    // A leader that stands still has no program to stop: its successor may be named before a `resume`.
-    let Some(leader) = view.leader().filter(|leader| !leader.is_stalled()) else {
+    let Some(leader) = view.leader() else {
         return Ok(());
     };
+    // It has no program to stop: its successor may be named before a `resume`.
+    if leader.is_stalled() {
+        super::warn_of(&format!(
+            "the leader has stood still for longer than its window, and may never hear of it: incumbent depose {} \
+             --yes vacates what it has left",
+            view.election
+        ));
+        return Ok(());
+    }
     if let Some(pause) = &view.paused {
         let paused = format!(
             "election {:?} is paused {}: nobody is elected after its leader until it is resumed",
@@ -90,7 +98,7 @@ fn forewarn(view: &ElectionView, arguments: &Resign) -> Result<(), Failure> {
     }
     let named = arguments.to.as_deref();
     let itself = leader.identity.as_ref();
-    if view.candidates.iter().all(|one| one.leads) {
+    if named.is_none() && view.candidates.iter().all(|one| one.leads) {
         super::warn_of("nobody stands by: the same candidate leads again after a window");
     } else if let Some(itself) = itself.filter(|one| named == Some(one.id().as_str())) {
         let message = format!("{} leads already", itself.id());
@@ -114,7 +122,10 @@ async fn wait(
         }
         if clock::now() >= until {
             let still = leader.is_some_and(|leader| leader.term == before);
-            let why = if still {
+            let stalled = leader.is_some_and(Holding::is_stalled);
+            let why = if still && stalled {
+                "it still has not heard of it: its counter stands still".to_owned()
+            } else if still {
                 "its work has not ended yet".to_owned()
             } else if let Some(pause) = &view.paused {
                 let paused = pause_in_words(pause);

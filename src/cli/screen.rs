@@ -48,7 +48,8 @@ impl Screen {
         }
         self.shown = lines;
         self.height = height;
-        drawn
+        // A line that is wider than the terminal is cut, and does not go on in the place of the next.
+        format!("\u{1b}[?7l{drawn}\u{1b}[?7h")
     }
 }
 
@@ -56,23 +57,33 @@ impl Screen {
 mod tests {
     use super::*;
 
+    /// What is drawn, which no line of it leaves.
+    fn unwrapped(drawn: &str) -> &str {
+        let inner = drawn.strip_prefix("\u{1b}[?7l");
+        let inner = inner.and_then(|inner| inner.strip_suffix("\u{1b}[?7h"));
+        inner.expect("lines do not go on in the next")
+    }
+
     #[test]
     fn only_what_has_changed_is_drawn_again() {
         let mut screen = Screen::default();
         let first = screen.draw("a\nb\nc\n", 4);
         assert_eq!(
             first,
-            "\u{1b}[1;1H\u{1b}[J\u{1b}[1;1Ha\u{1b}[K\u{1b}[2;1Hb\u{1b}[K\u{1b}[3;1Hc\u{1b}[K\u{1b}[3;1H"
+            "\u{1b}[?7l\u{1b}[1;1H\u{1b}[J\u{1b}[1;1Ha\u{1b}[K\u{1b}[2;1Hb\u{1b}[K\u{1b}[3;1Hc\u{1b}[K\u{1b}[3;1H\u{1b}[?7h"
         );
-        assert_eq!(screen.draw("a\nb\nc\n", 4), "\u{1b}[3;1H");
+        assert_eq!(unwrapped(&screen.draw("a\nb\nc\n", 4)), "\u{1b}[3;1H");
         assert_eq!(
-            screen.draw("a\nB\nc\n", 4),
+            unwrapped(&screen.draw("a\nB\nc\n", 4)),
             "\u{1b}[2;1HB\u{1b}[K\u{1b}[3;1H"
         );
-        assert_eq!(screen.draw("a\n", 4), "\u{1b}[2;1H\u{1b}[J");
+        assert_eq!(unwrapped(&screen.draw("a\n", 4)), "\u{1b}[2;1H\u{1b}[J");
         // What does not fit is left out, and a terminal of another size is drawn anew.
         let small = screen.draw("a\nb\nc\n", 2);
-        assert!(small.starts_with("\u{1b}[1;1H\u{1b}[J"), "{small:?}");
+        assert!(
+            unwrapped(&small).starts_with("\u{1b}[1;1H\u{1b}[J"),
+            "{small:?}"
+        );
         assert!(!small.contains('c'), "{small:?}");
     }
 }

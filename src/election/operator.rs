@@ -347,7 +347,7 @@ fn granted(stores: &Told<Verdict>) -> usize {
 #[non_exhaustive]
 pub enum OrderError {
     /// Nobody holds a majority of the stores, so there is nobody to resign or to depose.
-    #[error("nobody leads election {election:?}: it is {state}")]
+    #[error("nobody leads election {election:?}: it is {state}{}", beyond_orders(.state))]
     NotHeld {
         /// The election.
         election: String,
@@ -435,6 +435,17 @@ fn standbys(candidates: &[Identity]) -> String {
         .iter()
         .map(|one| format!("{} on {}", one.id(), one.host()));
     format!("name one of {}", named.collect::<Vec<_>>().join(", "))
+}
+
+/// What else there is to say of a state in which there is a holder, and nobody who would obey.
+fn beyond_orders(state: &str) -> &'static str {
+    if state == (State::Foreign { idle: None }).word() {
+        ", held by a program that speaks only the bare protocol and takes no orders"
+    } else if state == State::Divided.word() {
+        ", an election is under way"
+    } else {
+        ""
+    }
 }
 
 fn of(holder: &Option<CandidateId>) -> String {

@@ -427,6 +427,30 @@ fn who_may_not_write_cannot_order() {
 }
 
 #[test]
+fn a_resignation_that_nobody_would_hear_of_says_so() {
+    let (home, server) = (Home::new(), RedisServer::start());
+    let url = server.url();
+    super::readings::leave_a_leader_that_stands_still(&server);
+    let resign = ["resign", "job", "--store", &url];
+    let asked = home.run(&resign);
+    asked.assert(0, "the leader has stood still for longer than its window");
+    asked.assert(0, "incumbent depose job --yes vacates what it has left");
+    let waits = home.run(&[&resign[..], &["--wait-timeout", "100ms"]].concat());
+    waits.assert(75, "it still has not heard of it: its counter stands still");
+    server.command(&["SET", "incumbent:job", "7"]);
+    let foreign = home.run(&resign);
+    foreign.assert(
+        3,
+        "it is foreign, held by a program that speaks only the bare protocol",
+    );
+    // Where nobody stands by there is nobody to name, and that is all there is to say.
+    let fleet = Fleet::start(&["a"]);
+    let named = fleet.order(&["resign", "--to", "web-2"]);
+    named.assert(64, "\"web-2\": nobody stands by");
+    assert!(!named.stderr.contains("warning"), "{named:#?}");
+}
+
+#[test]
 fn an_order_is_given_by_a_user_with_a_name() {
     let (home, server) = (Home::new(), RedisServer::start());
     let url = server.url();

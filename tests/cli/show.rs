@@ -280,6 +280,21 @@ fn a_foreign_holder_and_a_garbled_record_are_told_apart() {
             .unwrap()
             .contains("incumbent:bad")
     );
+    // Who may walk over the keys and not look at them is told so.
+    let user = [
+        "ACL", "SETUSER", "walker", "on", ">pw", "~*", "&*", "+@all", "-evalsha",
+    ];
+    server.command(&user);
+    let walker = format!("redis://walker:pw@127.0.0.1:{}", server.port());
+    let list = home.run(&["list", "--store", &walker]);
+    let lines: Vec<&str> = list.stdout.lines().collect();
+    assert!(lines[1].starts_with("bad       forbidden"), "{list:#?}");
+    assert!(lines[4].starts_with("forbidden: "), "{list:#?}");
+    assert_eq!(
+        lines[5],
+        "correct the user and the password; incumbent doctor tells which right is missing"
+    );
+    assert_eq!(lines.len(), 6, "{list:#?}");
     let watch = home.command(&["watch", "--store", &url, "-o", "json"]);
     assert!(first_lines(watch, 2).contains("the value of incumbent:bad"));
 }

@@ -239,7 +239,7 @@ fn on_a_terminal_it_is_redrawn_in_place_and_no_line_is_written_twice() {
     put(&server);
     let url = server.url();
     let watch = format!(
-        "stty rows 10 cols 120; exec {} watch --interval 100ms --store {url}",
+        "stty rows 10 cols 40; exec {} watch --interval 100ms --store {url}",
         env!("CARGO_BIN_EXE_incumbent")
     );
     let log = std::fs::File::create(home.path("screen")).unwrap();
@@ -268,6 +268,11 @@ fn on_a_terminal_it_is_redrawn_in_place_and_no_line_is_written_twice() {
     assert!(shown[3].starts_with("ELECTION "), "{screen}");
     assert!(shown[4].starts_with("election-"), "{screen}");
     assert!(shown[10].starts_with("and 994 more"), "{screen}");
+    // The terminal is narrower than the table: no line goes on in the place of the next, and it is left as
+    // it was.
+    let (off, on) = (screen.matches("\u{1b}[?7l"), screen.matches("\u{1b}[?7h"));
+    let (off, on) = (off.count(), on.count());
+    assert!(off >= 3 && (off == on || off == on + 1), "{off} {on}");
     assert!(
         !screen.contains("\u{1b}[32m") && !screen.contains("\u{1b}[33m"),
         "coloured: {screen}"
