@@ -46,6 +46,14 @@ fn section(command: &clap::Command, page: &mut Vec<u8>) -> Result<(), Failure> {
         let part = String::from_utf8_lossy(&part).replace(".SH ", ".SS ");
         page.extend_from_slice(part.as_bytes());
     }
+    // What stands below the options in the help: the exit statuses, above all.
+    if command.get_after_help().is_some() {
+        let mut part = Vec::new();
+        man.render_extra_section(&mut part)
+            .map_err(Failure::internal)?;
+        let part = String::from_utf8_lossy(&part).replace(".SH EXTRA", ".SS NOTES");
+        page.extend_from_slice(part.as_bytes());
+    }
     for sub in command
         .get_subcommands()
         .filter(|sub| sub.get_name() != "help")

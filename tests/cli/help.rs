@@ -144,6 +144,17 @@ fn the_manual_and_completions_are_made_from_the_command_itself() {
             "{part} is not in {man}"
         );
     }
+    // What the help of a command says of its exit statuses, the manual says too.
+    let told = COMMANDS.iter().filter(|command| {
+        let help = home.run(&[command, &["--help"][..]].concat()).stdout;
+        help.contains("Exit status: ")
+    });
+    let told = told.count();
+    assert!(told > 10, "{told}");
+    // `release` is for units, and not among the commands above.
+    let sections = man.matches("Exit status: ").count();
+    assert_eq!(sections, told + 1, "{man}");
+    assert!(man.contains("0 held, 3 nobody leads"), "{man}");
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let ended = home.run(&["completions", shell]);
         assert_eq!(ended.status, 0);
