@@ -1,5 +1,7 @@
 //! `incumbent depose NAME --yes`: takes the holder of an election for gone.
 
+use std::io::{IsTerminal, stderr};
+
 use super::args::Depose;
 use super::exit::{Exit, Failure};
 use super::operator::{Report, operator, report};
@@ -16,6 +18,13 @@ pub(crate) fn depose(arguments: &Depose) -> Result<Exit, Failure> {
     let (operator, settings) = operator(&arguments.order)?;
     if !arguments.yes {
         return Err(Failure::new(Exit::Usage, would(arguments, &settings)?));
+    }
+    if !arguments.unsafe_now && stderr().is_terminal() {
+        anstream::eprintln!(
+            "incumbent: watching {:?} for {} or the holder's own window",
+            arguments.order.look.name,
+            duration(settings.timing()?.window())
+        );
     }
     let (view, given) = runtime()?.block_on(async {
         let given = if arguments.unsafe_now {

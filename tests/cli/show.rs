@@ -316,8 +316,8 @@ fn first_lines(mut command: std::process::Command, count: usize) -> String {
 fn text_is_coloured_only_on_a_terminal() {
     let home = Home::new();
     // `script` gives the command a terminal.
-    let command = format!("{} status job", env!("CARGO_BIN_EXE_incumbent"));
-    let on_terminal = |variables: &[(&str, &str)]| {
+    let on_terminal_of = |words: &str, variables: &[(&str, &str)]| {
+        let command = format!("{} {words}", env!("CARGO_BIN_EXE_incumbent"));
         let mut script = home.command::<&str>(&[]);
         let mut script_command = std::process::Command::new("script");
         script_command
@@ -333,6 +333,13 @@ fn text_is_coloured_only_on_a_terminal() {
         script = script_command;
         String::from_utf8(script.output().unwrap().stdout).unwrap()
     };
+    // Who has to wait for a window is told so where somebody looks.
+    let depose = on_terminal_of("depose job --yes", &[]);
+    let watching = "watching \"job\" for 5s or the holder's own window";
+    assert!(depose.contains(watching), "{depose}");
+    let quiet = home.run(&["depose", "job", "--yes"]);
+    assert!(!quiet.stderr.contains("watching"), "{quiet:#?}");
+    let on_terminal = |variables: &[(&str, &str)]| on_terminal_of("status job", variables);
     assert!(on_terminal(&[]).contains("\u{1b}[33mnot held"));
     assert!(on_terminal(&[("NO_COLOR", "1")]).contains("job: not held"));
 }
