@@ -39,6 +39,8 @@ mod show;
 mod sources;
 #[path = "cli/statuses.rs"]
 mod statuses;
+#[path = "cli/stuck_log.rs"]
+mod stuck_log;
 #[path = "cli/transcript.rs"]
 mod transcript;
 #[path = "cli/unit.rs"]

@@ -308,7 +308,7 @@ fn a_deposed_leader_whose_work_blocks_ends_the_process_long_before_its_tenure_wo
     let printed = String::from_utf8_lossy(&output.stdout);
     assert_eq!(
         output.status.signal(),
-        Some(rustix::process::Signal::ABORT.as_raw()),
+        Some(rustix::process::Signal::KILL.as_raw()),
         "{printed}"
     );
     let last = printed.lines().filter_map(|line| line.parse::<u128>().ok());
@@ -336,6 +336,71 @@ fn block_when_deposed() {
         let lost = clock::now();
         loop {
             println!("{}", clock::now().since(lost).as_millis());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    unreachable!("the work never ends: {outcome:?}");
+}
+
+/// Set in the process whose log and whose handler of SIGABRT stand still.
+const STUCK: &str = "INCUMBENT_TEST_STUCK";
+
+#[test]
+fn a_log_and_a_handler_that_stand_still_do_not_keep_work_alive_that_blocks() {
+    if std::env::var_os(STUCK).is_some() {
+        return block_beside_a_stuck_log();
+    }
+    let name = "a_log_and_a_handler_that_stand_still_do_not_keep_work_alive_that_blocks";
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(STUCK, "1")
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(
+        output.status.signal(),
+        Some(rustix::process::Signal::KILL.as_raw()),
+        "{printed}"
+    );
+}
+
+/// A log that takes no error, ever.
+struct StandsStill;
+
+impl tracing::Subscriber for StandsStill {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::ERROR
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {
+        loop {
+            std::thread::park();
+        }
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+fn block_beside_a_stuck_log() {
+    tracing::subscriber::set_global_default(StandsStill).unwrap();
+    let store = Arc::new(MemoryStore::new("taken"));
+    let election = election(std::slice::from_ref(&store));
+    let name = election.name().clone();
+    let outcome = election.blocking().run_as_leader(|lease| {
+        let mut deadlines = lease.deadlines();
+        store.put(&name, taken_by_a_stranger());
+        while lease.check().is_ok() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // A moment that was asked for belongs to who asked.
+        println!("{:?}", deadlines.current());
+        let lost = clock::now();
+        // Whoever is not killed by then never will be.
+        while clock::now().since(lost) < Duration::from_secs(20) {
             std::thread::sleep(Duration::from_millis(20));
         }
     });

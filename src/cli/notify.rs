@@ -161,11 +161,10 @@ impl Companion {
             let woken = match &now.lease {
                 Some(lease) => {
                     let mut deadlines = lease.deadlines();
-                    deadlines.mark_unchanged();
                     tokio::select! {
                         changed = self.activity.changed() => changed.map(|()| None),
                         // The deadline moves on an acknowledged heartbeat, and on nothing else.
-                        Ok(()) = deadlines.changed() => Ok((!ending).then(|| self.by_tenure(lease))),
+                        Some(_) = deadlines.changed() => Ok((!ending).then(|| self.by_tenure(lease))),
                         _ = lease.lost(), if !ending => {
                             ending = true;
                             // The program is being stopped, and has until the very end of the tenure.
@@ -182,7 +181,7 @@ impl Companion {
                             self.learn(event);
                             Ok(None)
                         }
-                        Ok(()) = turns.changed() => Ok(Some(self.election.timing().tenure())),
+                        Some(_) = turns.changed() => Ok(Some(self.election.timing().tenure())),
                         () = std::future::ready(()), if over => {
                             Ok(Some(self.election.timing().tenure()))
                         }

@@ -117,6 +117,18 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
     }))
 }
 
+/// Ends this process at once when it panics, and leaves the program to its keeper, which releases the election
+/// when the program is dead.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
 /// Every signal that is taken before it can end this process behind its own back.
 const SIGNALS: [i32; 8] = [
     SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH,
@@ -237,6 +249,8 @@ impl Runner<'_> {
         program: &Program,
         restarts: Option<&mut Restarts>,
     ) -> Result<Conclusion, Failure> {
+        // Dropped before the leadership, which would else be given up while the program runs.
+        let _unwinding = AbortOnPanic;
         self.activity
             .send_modify(|activity| activity.lease = Some(leadership.lease().clone()));
         let mut note = Note::leave(leadership.identity(), leadership.term());

@@ -72,7 +72,7 @@ impl BlockingElection {
     /// Campaigns, runs `work` on this thread while leading, and resigns when it returns or panics.
     ///
     /// Nothing can end a thread from outside: the work must ask [`Lease::check`] or [`Lease::loss`]
-    /// often enough to return by itself. If it has not returned by its deadline the process aborts,
+    /// often enough to return by itself. If it has not returned by its deadline the process is killed,
     /// unless [`Overrun::Report`](super::Overrun::Report) was chosen.
     ///
     /// # Errors

@@ -15,10 +15,11 @@ use crate::store::{self, Store, StoreAddress, StoreOptions};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overrun {
-    /// The process aborts: nothing else ends a thread that does not return. This is the default, and the
-    /// only choice with which no two act however the work behaves.
+    /// The process kills itself, by SIGKILL: nothing else ends a thread that does not return, and a handler
+    /// of SIGABRT would let it go on. This is the default, and the only choice with which no two act however
+    /// the work behaves.
     #[default]
-    Abort,
+    Kill,
     /// It is only reported, as an event and in the log. For callers whose work ends by other means, and
     /// for those that let the resource check the fencing token.
     Report,

@@ -128,7 +128,7 @@ impl Candidacy {
                     let commands = self.commands.take();
                     let commands = commands.expect("a candidacy is elected once");
                     let overrun = self.election.shared.overrun;
-                    let guarded = (overrun == Overrun::Abort).then(|| guard::watch(lease.clone()));
+                    let guarded = (overrun == Overrun::Kill).then(|| guard::watch(lease.clone()));
                     return Ok(Leadership::new(
                         self.identity.clone(),
                         lease,

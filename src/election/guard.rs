@@ -12,6 +12,7 @@ use rustix::time::TimerfdFlags;
 
 use super::alarm;
 use super::clock;
+use super::end::end_process;
 use super::lease::Lease;
 use crate::protocol::Timestamp;
 
@@ -110,7 +111,15 @@ impl Guard {
                     continue;
                 }
                 if lease.deadline() <= now {
-                    end_process(lease);
+                    let term = lease.fencing_token();
+                    // Work that goes on would act beside the next leader.
+                    end_process(move || {
+                        tracing::error!(
+                            term,
+                            "the work has outlived the tenure of its leadership: killing the process, so \
+                             that no two act"
+                        );
+                    });
                 }
                 next = next.min(lease.deadline());
             }
@@ -120,13 +129,4 @@ impl Guard {
             }
         }
     }
-}
-
-/// Ends the process: work that goes on would act beside the next leader.
-fn end_process(lease: &Lease) -> ! {
-    tracing::error!(
-        term = lease.fencing_token(),
-        "the work has outlived the tenure of its leadership: aborting the process, so that no two act"
-    );
-    std::process::abort();
 }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::clock;
 use super::error::Lost;
+use super::moments::Moments;
 use crate::protocol::{LossReason, Term, Timestamp};
 
 /// A leadership as its work sees it: cheap to clone, and safe to ask from any thread.
@@ -25,8 +26,11 @@ pub(super) struct Shared {
     /// Nanoseconds of boot time until which the work may act: [`Shared::PAST`] while it may not, and
     /// [`Shared::ENDED`] for good once it has ended.
     until: AtomicU64,
-    /// When the work must be over: it outlives the right to act by the moment a deposed leader gets.
-    deadline: watch::Sender<Timestamp>,
+    /// Nanoseconds of boot time until which the work must be over: it outlives the right to act by the
+    /// moment a deposed leader gets. The guard reads it without taking a lock that anybody could hold.
+    deadline: AtomicU64,
+    /// The same, for who follows it.
+    deadlines: watch::Sender<Timestamp>,
     loss: watch::Sender<Option<LossReason>>,
 }
 
@@ -41,7 +45,8 @@ impl Lease {
             shared: Arc::new(Shared {
                 term,
                 until: AtomicU64::new(deadline.as_nanos()),
-                deadline: watch::Sender::new(deadline),
+                deadline: AtomicU64::new(deadline.as_nanos()),
+                deadlines: watch::Sender::new(deadline),
                 loss: watch::Sender::new(None),
             }),
         }
@@ -103,12 +108,12 @@ impl Lease {
     /// When the work must be over, and every change of it. Heartbeats move it on; who supervises
     /// something that this process cannot stop by itself enforces it.
     #[must_use]
-    pub fn deadlines(&self) -> watch::Receiver<Timestamp> {
-        self.shared.deadline.subscribe()
+    pub fn deadlines(&self) -> Moments {
+        Moments::new(self.shared.deadlines.subscribe())
     }
 
     pub(super) fn deadline(&self) -> Timestamp {
-        *self.shared.deadline.borrow()
+        Timestamp::from_nanos(self.shared.deadline.load(Ordering::Acquire))
     }
 
     /// Moves the deadline, and tells whether it has come closer.
@@ -127,14 +132,14 @@ impl Lease {
         if renewed.is_err() {
             return false;
         }
-        let mut closer = false;
-        self.shared.deadline.send_if_modified(|current| {
-            let changed = *current != deadline;
-            closer = deadline < *current;
-            *current = deadline;
-            changed
-        });
-        closer
+        let before = self
+            .shared
+            .deadline
+            .swap(deadline.as_nanos(), Ordering::AcqRel);
+        if before != deadline.as_nanos() {
+            self.shared.deadlines.send_replace(deadline);
+        }
+        deadline.as_nanos() < before
     }
 
     pub(super) fn lose(&self, reason: LossReason) {

@@ -16,6 +16,7 @@ mod builder;
 mod campaign;
 pub mod clock;
 mod driver;
+mod end;
 mod error;
 mod gap;
 mod guard;
@@ -23,6 +24,7 @@ mod late;
 mod leadership;
 mod lease;
 mod link;
+mod moments;
 mod observer;
 mod operator;
 mod run;
@@ -53,6 +55,7 @@ pub use builder::{ElectionBuilder, Overrun};
 pub use error::{CampaignError, ConfigError, Lost, RunError};
 pub use leadership::Leadership;
 pub use lease::Lease;
+pub use moments::Moments;
 pub use observer::{Listing, Observer};
 pub use operator::{Asked, Given, Operator, OrderError};
 pub use run::run_as_leader;
@@ -380,8 +383,8 @@ impl Election {
     /// per interval, for as long as the loop that heartbeats and polls depend on turns. It is
     /// [`Timestamp::ZERO`] before the first campaign.
     #[must_use]
-    pub fn turns(&self) -> watch::Receiver<Timestamp> {
-        self.shared.turns.subscribe()
+    pub fn turns(&self) -> Moments {
+        Moments::new(self.shared.turns.subscribe())
     }
 
     /// The same election for programs without an async runtime.

@@ -13,7 +13,7 @@ impl Election {
     ///
     /// When the leadership ends first, [`Lease::lost`] tells the work so. It then has until
     /// [`Lease::remaining`] runs out to end by itself; right before that moment its future is dropped.
-    /// Work that blocks its thread cannot be dropped: the process aborts, unless
+    /// Work that blocks its thread cannot be dropped: the process is killed, unless
     /// [`Overrun::Report`](super::Overrun::Report) was chosen. Tasks and threads that the work has
     /// started elsewhere are its own to stop.
     ///
@@ -97,14 +97,14 @@ async fn close_to_deadline(lease: Lease, ahead: Duration) {
     let waiting = runtime::handle().spawn(async move {
         let mut deadlines = lease.deadlines();
         loop {
-            let end = deadlines.borrow_and_update().before(ahead);
+            let end = deadlines.current().before(ahead);
             let left = end.since(clock::now());
             if left.is_zero() {
                 return;
             }
             // A changed deadline, the timer, or the end of the lease: in each case look again.
             let moved = tokio::time::timeout(left, deadlines.changed()).await;
-            if matches!(moved, Ok(Err(_))) {
+            if matches!(moved, Ok(None)) {
                 return;
             }
         }

@@ -7,6 +7,8 @@ use std::sync::mpsc;
 
 use tokio::runtime::{Builder, Handle};
 
+use super::end::end_process;
+
 static HANDLE: OnceLock<Handle> = OnceLock::new();
 
 /// The runtime of the elections, started on first use.
@@ -37,8 +39,9 @@ pub(super) fn spawn_vital(future: impl Future<Output = ()> + Send + 'static) {
     impl Drop for Vital {
         fn drop(&mut self) {
             if std::thread::panicking() {
-                tracing::error!("a candidacy has contradicted itself: aborting the process");
-                std::process::abort();
+                end_process(|| {
+                    tracing::error!("a candidacy has contradicted itself: killing the process");
+                });
             }
         }
     }

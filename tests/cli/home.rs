@@ -103,6 +103,17 @@ impl Home {
         Running { child, log }
     }
 
+    /// As [`Home::start`], with a standard error of which nothing is known.
+    pub(crate) fn start_unheard(&self, arguments: &[&str], stderr: Stdio) -> Running {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::null()).stderr(stderr);
+        let log = PathBuf::new();
+        Running {
+            child: command.spawn().unwrap(),
+            log,
+        }
+    }
+
     /// Waits until a file has as many lines, and returns them.
     pub(crate) fn wait_for_lines(&self, name: &str, count: usize) -> Vec<String> {
         wait_until(&format!("{name} has {count} lines"), || {

@@ -75,7 +75,7 @@ impl Leading<'_, '_> {
             .clone()
             .elected(self.election.name(), term, leadership.candidate());
         let name = program.name().to_owned();
-        let deadline = *leadership.deadlines().borrow();
+        let deadline = leadership.deadlines().current();
         self.keeper.hold(identity, term);
         let grace = self.election.timing().stop_grace();
         let introduced = self.vitals.introduce(program.clone());
@@ -124,6 +124,8 @@ impl Leading<'_, '_> {
     async fn watch(&mut self, program: &Program) -> Course {
         let mut course = Course::default();
         let mut deadlines = self.leadership.deadlines();
+        // It may have moved since the program was started with it, and closer.
+        self.keeper.set_deadline(deadlines.current());
         let mut told_lost = false;
         let keeper = self.keeper.pid();
         loop {
@@ -143,8 +145,8 @@ impl Leading<'_, '_> {
                     self.count(&event, &mut course);
                     self.note(event, &mut course);
                 }
-                Ok(()) = deadlines.changed() => {
-                    self.keeper.set_deadline(*deadlines.borrow_and_update());
+                Some(deadline) = deadlines.changed() => {
+                    self.keeper.set_deadline(deadline);
                 }
                 reason = self.leadership.lost(), if !told_lost => {
                     told_lost = true;
