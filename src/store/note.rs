@@ -75,7 +75,7 @@ impl Note {
     }
 }
 
-/// Writes what [`Note::read`] reads: a reason as its word, and behind a colon the exit status of the work.
+/// Writes what `Note::read` reads: a reason as its word, and behind a colon the exit status of the work.
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -136,6 +136,15 @@ impl Bench {
         (self.keeper, Mark(self.mark))
     }
 
+    /// Waits until as many of its processes have come up.
+    pub(crate) async fn until_alive(&self, processes: usize) {
+        let until = clock::now() + PATIENCE;
+        while self.alive().len() < processes {
+            assert!(clock::now() < until, "alive: {:?}", self.alive());
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
     /// Waits until none is alive.
     pub(crate) async fn until_gone(&self) {
         let until = clock::now() + PATIENCE;

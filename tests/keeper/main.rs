@@ -230,7 +230,7 @@ async fn children_that_detach_themselves_are_killed_as_well() {
              (sh -c 'sleep 1000' &) ; wait; sleep 1000",
         );
         bench.start_and_wait(program).await;
-        assert!(bench.alive().len() >= 5, "{:?}", bench.alive());
+        bench.until_alive(5).await;
         bench.keeper.kill();
         bench.events().await;
         assert_eq!(bench.alive(), [].into());
