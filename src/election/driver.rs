@@ -7,12 +7,13 @@
 //!   the timer ────┘                      └──▶ events
 //! ```
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, watch};
@@ -32,7 +33,7 @@ use crate::protocol::{
     Occupancy, Opening, Outgoing, Pause, Prospect, Record, Reply, Request, RequestId, Role, Step,
     StoreIndex, Term, Timestamp, Verdict,
 };
-use crate::store::{StoreError, WakeUp, WakeUps};
+use crate::store::{StoreError, WakeUp, WakeUps, let_others_go_first};
 
 /// How long the end of a candidacy may take for what only people read. A standby that is told to stop is
 /// gone within 100 ms, also when its store hangs.
@@ -95,6 +96,8 @@ pub(super) struct Driver {
     owner: mpsc::WeakSender<Command>,
     standing: watch::Sender<Standing>,
     answers: FuturesUnordered<Answering>,
+    /// An answer that came while its request was sent.
+    answered: Option<Answer>,
     wake_ups: Vec<Option<WakeUps>>,
     links: Vec<Link>,
     lease: Option<Lease>,
@@ -144,6 +147,7 @@ impl Driver {
             owner,
             standing,
             answers: FuturesUnordered::new(),
+            answered: None,
             wake_ups: (0..stores).map(|_| None).collect(),
             links: vec![Link::default(); stores],
             lease: None,
@@ -165,7 +169,7 @@ impl Driver {
         let mut input = Input::Tick;
         let mut owner_gone = false;
         loop {
-            self.handle(input, &mut timer);
+            self.handle(input, &mut timer).await;
             if self.candidate.role() == Role::Done {
                 break;
             }
@@ -177,11 +181,12 @@ impl Driver {
                     None => {
                         owner_gone = true;
                         // Whoever could stop the work, or would have begun it, is gone.
-                        self.handle(Input::Resign(LossReason::Resigned), &mut timer);
+                        self.handle(Input::Resign(LossReason::Resigned), &mut timer)
+                            .await;
                         Input::WorkEnded(LossReason::Resigned)
                     }
                 },
-                Some(answer) = self.answers.next() => self.answer(answer),
+                answer = next_answer(&mut self.answered, &mut self.answers) => self.answer(answer),
                 (store, wake_up) = next_release(&mut self.wake_ups) => self.woken(store, wake_up),
                 () = timer.ring() => Input::Tick,
             };
@@ -189,24 +194,26 @@ impl Driver {
         self.finish().await;
     }
 
-    fn handle(&mut self, input: Input, timer: &mut Alarm) {
+    async fn handle(&mut self, input: Input, timer: &mut Alarm) {
         let now = clock::now();
         self.shared.counters.turned(now);
         if matches!(input, Input::Tick) {
             self.shared.turns.send_replace(now);
         }
         let step = self.candidate.handle(now, input);
-        self.carry_out(now, step, timer);
+        self.carry_out(now, step, timer).await;
     }
 
-    fn carry_out(&mut self, now: Timestamp, step: Step, timer: &mut Alarm) {
+    async fn carry_out(&mut self, now: Timestamp, step: Step, timer: &mut Alarm) {
+        let urgent = is_urgent(&step);
         for outgoing in step.sends {
             self.ask(outgoing);
         }
-        // Before anybody on another thread is woken, who may want to set an alarm too.
-        timer.set(step.wake_at);
         // First the right to act, then the word of it: who hears that it lost finds that it may not act.
         self.renew_lease(now);
+        if urgent {
+            self.send_at_once().await;
+        }
         for event in step.events {
             self.happened(now, event);
         }
@@ -216,6 +223,15 @@ impl Driver {
         self.show_standing();
         let look_at = self.overdue.map_or(step.wake_at, |(_, look_at)| look_at);
         timer.set(step.wake_at.min(look_at));
+    }
+
+    /// Lets the connections write what was just asked, before anything is told and any timer set: that can
+    /// be done while the answer is under way.
+    async fn send_at_once(&mut self) {
+        if let Some(Some(answer)) = self.answers.next().now_or_never() {
+            self.answered = Some(answer);
+        }
+        let_others_go_first().await;
     }
 
     fn ask(&mut self, outgoing: Outgoing) {
@@ -364,9 +380,9 @@ impl Driver {
                 self.lease = Some(lease.clone());
                 self.shared.keep_lease(lease.clone(), self.owner.clone());
                 let leaderless = self.end_gap(now);
-                self.wake_ups.iter_mut().for_each(|slot| *slot = None);
-                // The work starts here; what is told about it can wait.
+                // The work starts here; everything else can wait.
                 self.standing.send_replace(Standing::Elected(lease));
+                self.wake_ups.iter_mut().for_each(|slot| *slot = None);
                 (self.leader, self.released) = (None, None);
                 self.tell(Happening::Elected { term, leaderless });
             }
@@ -679,6 +695,31 @@ fn same(a: &Standing, b: &Standing) -> bool {
             | Standing::Over,
             _,
         ) => false,
+    }
+}
+
+/// Whether somebody waits for what a step sends: the standbys for a release, whoever campaigns for a claim.
+/// What work is to hear comes before any claim of the same step. A release is of work that has ended.
+fn is_urgent(step: &Step) -> bool {
+    let sends = |is: fn(&Request) -> bool| step.sends.iter().any(|sent| is(&sent.request));
+    let for_the_work =
+        |event: &Event| matches!(event, Event::Elected { .. } | Event::Stopping { .. });
+    let releases = sends(|request| matches!(request, Request::Release { .. }));
+    let claims = sends(|request| matches!(request, Request::Claim(_)));
+    releases || (claims && !step.events.iter().any(for_the_work))
+}
+
+/// The next answer to a request; pending forever when there will be none.
+async fn next_answer(
+    answered: &mut Option<Answer>,
+    answers: &mut FuturesUnordered<Answering>,
+) -> Answer {
+    if let Some(answer) = answered.take() {
+        return answer;
+    }
+    match answers.next().await {
+        Some(answer) => answer,
+        None => pending().await,
     }
 }
 

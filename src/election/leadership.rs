@@ -81,6 +81,8 @@ impl Leadership {
     pub async fn conclude(mut self, reason: LossReason) {
         self.reason = reason;
         let mut standing = self.standing.clone();
+        // Kept for now: a queue that closes would wake the driver once more, amid the release.
+        let _commands = self.commands.clone();
         drop(self);
         if standing
             .wait_for(|standing| matches!(standing, Standing::Over))

@@ -11,7 +11,7 @@
 //! the request, and whoever runs into it drops the connection for all.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,11 +19,12 @@ use futures_util::FutureExt;
 use futures_util::future::Shared;
 use redis::{RedisError, RedisResult};
 use tokio::time::Instant;
+use tokio::time::error::Elapsed;
 
 use super::connection::Connection;
 use super::failure::{Stage, spoils_connection, store_error, timed_out};
 use super::topology::Topology;
-use crate::store::StoreError;
+use crate::store::{StoreError, let_others_go_first};
 
 /// How long everyone is told of a failed attempt before the next one is made.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -62,7 +63,7 @@ impl Link {
         F: Future<Output = RedisResult<T>>,
     {
         let mut used = None;
-        let outcome = tokio::time::timeout(timeout, async {
+        let outcome = in_time(timeout, async {
             let connection = self.connection().await?;
             request(used.insert(connection).clone()).await
         })
@@ -145,4 +146,16 @@ impl Link {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What comes of a request within `timeout`. The connection writes it before a timer is set, which may take
+/// a look at all others.
+async fn in_time<T>(timeout: Duration, request: impl Future<Output = T>) -> Result<T, Elapsed> {
+    let until = Instant::now() + timeout;
+    let mut request = pin!(request);
+    if let Some(outcome) = request.as_mut().now_or_never() {
+        return Ok(outcome);
+    }
+    let_others_go_first().await;
+    tokio::time::timeout_at(until, request).await
 }

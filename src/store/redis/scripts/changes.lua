@@ -4,10 +4,15 @@
 
 -- The history is for people: an election goes on without it. It is cut when a whole node of it can go.
 -- An entry may have a note besides, of what the change was made for: the names are those of `note.rs`.
+-- Numbers for commands are written as text here: a server formats each number of a script anew.
 local function note_change(change, note)
-  local entry = { 'at', clock, 'term', record[TERM] or '0', 'holder', ARGV[1], 'change', change }
-  if note then entry[9], entry[10] = 'note', note end
-  redis.pcall('XADD', KEYS[4], 'MAXLEN', '~', 1000, '*', unpack(entry))
+  if note then
+    redis.pcall('XADD', KEYS[4], 'MAXLEN', '~', '1000', '*', 'at', clock, 'term', record[TERM] or '0',
+      'holder', ARGV[1], 'change', change, 'note', note)
+  else
+    redis.pcall('XADD', KEYS[4], 'MAXLEN', '~', '1000', '*', 'at', clock, 'term', record[TERM] or '0',
+      'holder', ARGV[1], 'change', change)
+  end
 end
 
 -- The last sign of life of whoever holds the record, to be read before the record changes: when it last
@@ -22,7 +27,7 @@ end
 -- and nobody where an operator has named a successor.
 local function called(leaver)
   if record[HANDOVER] and not find(record[HANDOVER], '|anyone|', 1, true) then return nil end
-  local seen = redis.pcall('ZREVRANGE', KEYS[3], 0, 1)
+  local seen = redis.pcall('ZREVRANGE', KEYS[3], '0', '1')
   for i = 1, #seen do
     local id = string.match(seen[i], '^[^|]+')
     if id and id ~= leaver and is_holder(id) then return id end

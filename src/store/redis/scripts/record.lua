@@ -120,7 +120,7 @@ end
 -- Answers that the guard does not hold. What a replica shows may be old, and a leader must not take it
 -- for its deposition: a write that changes nothing tells whether this is one.
 local function refuse()
-  local tried = redis.pcall('ZREMRANGEBYRANK', KEYS[3], 1, 0)
+  local tried = redis.pcall('ZREMRANGEBYRANK', KEYS[3], '1', '0')
   if type(tried) == 'table' and find(tried.err, 'READONLY', 1, true) then return tried end
   return reply(REFUSED)
 end
