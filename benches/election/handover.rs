@@ -1,169 +1,135 @@
 //! A clean handover: from the resign call to the work of a standby. No poll is in its path.
 //!
-//! The floor is the same by hand: a script deletes a key and publishes, and each of the waiting
-//! connections answers the message with `SETNX`, until one has the key. Both take turns on one server
-//! with as many subscribers each, so that whatever else the machine does meets both.
+//! The floor is the same by hand: a script deletes a key and publishes, and each of the waiting clients
+//! answers the message with `SETNX`, until one has the key. Every candidate and every client is a process of
+//! its own. They take turns on one server with as many subscribers each, so that whatever else the machine
+//! does meets all. A second floor has a thread of its own for the connections, as the elections have for
+//! their heartbeats: what is done there is asked for and told across threads.
 
+use std::io::{BufRead, BufReader, PipeReader, Write, pipe};
+use std::process::{Child, ChildStdin};
+use std::thread::sleep;
 use std::time::Duration;
 
-use incumbent::election::clock;
-use incumbent::protocol::Timestamp;
-use incumbent::store::StoreOptions;
-use incumbent::{Election, Leadership};
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncTypedCommands, PushKind, Script};
-use tokio::sync::mpsc;
-
-use crate::raw;
-use crate::report::{heading, median, ratio, time};
+use crate::candidate::{self, CAMPAIGN, Kind, RESIGN};
+use crate::report::{heading, median};
+use crate::setups::{self, Setups};
 use crate::support::redis::RedisServer;
 
-const ROUNDS: usize = 300;
+const SETUPS: usize = 12;
+/// How often each hands over in a setup.
+const ROUNDS: usize = 30;
 /// How long a new leader works, so that all others stand by again.
 const TURN: Duration = Duration::from_millis(20);
+/// How long it takes until all stand by for the first time.
+const BEGINNING: Duration = Duration::from_secs(1);
+
+const FLOOR: &str = "floor: PUBLISH to SETNX";
+const ASKED: &str = "floor: the same by a thread that is asked";
+const HANDOVER: &str = "resign() to the work of the next";
 
 pub(crate) fn run() {
-    for standbys in [1, 50] {
+    for standbys in ["1", "50"] {
         heading(&format!("clean handover on Redis, {standbys} standing by"));
-        let server = RedisServer::start();
-        let (floor, handover) = crate::runtime().block_on(in_turns(&server, standbys));
-        time("floor: PUBLISH to SETNX", floor);
-        ratio("resign() to the work of the next", handover, floor, 2.0);
+        let setups = Setups::run(standbys, SETUPS);
+        setups.time(FLOOR);
+        setups.ratio(HANDOVER, FLOOR, 2.0);
+        setups.time(ASKED);
+        setups.ratio(HANDOVER, ASKED, 2.0);
     }
 }
 
-async fn in_turns(server: &RedisServer, standbys: usize) -> (Duration, Duration) {
-    let mut by_hand = ByHand::start(server, standbys).await;
-    let mut elected = Elected::start(server, standbys).await;
-    let (mut floors, mut handovers) = (Vec::new(), Vec::new());
+/// Measures with so many standing by.
+pub(crate) fn measure(standbys: &str) {
+    let standbys = standbys.parse().expect("a number");
+    let server = RedisServer::start();
+    crate::runtime().block_on(crate::prove("handover", &server.url()));
+    let kinds = [Kind::ByHand, Kind::ByThread, Kind::Elected];
+    let mut companies = kinds.map(|kind| Company::start(kind, standbys, &server));
+    sleep(BEGINNING);
+    let mut times = [const { Vec::new() }; 3];
     for _ in 0..ROUNDS {
-        floors.push(by_hand.hand_over().await);
-        tokio::time::sleep(TURN).await;
-        handovers.push(elected.hand_over().await);
-        tokio::time::sleep(TURN).await;
+        for (company, times) in companies.iter_mut().zip(&mut times) {
+            times.push(company.hand_over());
+            sleep(TURN);
+        }
     }
-    (median(floors), median(handovers))
+    let [floor, asked, handover] = times.map(median);
+    setups::hand_back(&[(FLOOR, floor), (ASKED, asked), (HANDOVER, handover)]);
 }
 
-/// Candidates, each with a connection of its own, as if it were a process of its own.
-struct Elected {
-    turns: Vec<mpsc::UnboundedSender<()>>,
-    wins: mpsc::UnboundedReceiver<Win>,
-    leader: Option<(usize, Leadership)>,
+/// The processes among which something is handed over.
+struct Company {
+    members: Vec<Member>,
+    said: BufReader<PipeReader>,
+    leader: usize,
 }
 
-/// Which candidate won, and when its work began.
-type Win = (usize, Timestamp, Leadership);
+struct Member {
+    process: Child,
+    orders: ChildStdin,
+}
 
-impl Elected {
-    async fn start(server: &RedisServer, standbys: usize) -> Self {
-        let (won, mut wins) = mpsc::unbounded_channel::<Win>();
-        let mut turns = Vec::new();
+impl Company {
+    fn start(kind: Kind, standbys: usize, server: &RedisServer) -> Self {
+        let (said, says) = pipe().expect("a pipe");
+        let member = |number| {
+            let says = says.try_clone().expect("a pipe");
+            let mut command = candidate::command(kind, number, &server.url());
+            let mut process = command.stdout(says).spawn().expect("it starts");
+            let orders = process.stdin.take().expect("its input");
+            Member { process, orders }
+        };
+        let mut company = Self {
+            members: (0..=standbys).map(member).collect(),
+            said: BufReader::new(said),
+            leader: 0,
+        };
         for number in 0..=standbys {
-            // Options that differ keep the connections apart.
-            let options = StoreOptions {
-                username: Some("default".to_owned()),
-                password: Some(format!("unused-{number}").into()),
-                ..StoreOptions::default()
-            };
-            let election = Election::builder("handover")
-                .store(&server.url())
-                .store_options(options)
-                .build()
-                .expect("a configuration");
-            let (go, mut turn) = mpsc::unbounded_channel::<()>();
-            let won = won.clone();
-            turns.push(go);
-            tokio::spawn(async move {
-                while turn.recv().await.is_some() {
-                    let leadership = election.campaign().await.expect("a leadership");
-                    if won.send((number, clock::now(), leadership)).is_err() {
-                        return;
-                    }
-                }
-            });
+            company.order(number, CAMPAIGN);
         }
-        for turn in &turns {
-            turn.send(()).expect("it waits for its turn");
-        }
-        let (first, _, leadership) = wins.recv().await.expect("a first leader");
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        Self {
-            turns,
-            wins,
-            leader: Some((first, leadership)),
-        }
+        (_, company.leader, _) = company.next();
+        company
     }
 
-    async fn hand_over(&mut self) -> Duration {
-        let (last, leadership) = self.leader.take().expect("somebody leads");
-        let begin = clock::now();
-        let resigned = tokio::spawn(leadership.resign());
-        let (number, began, next) = self.wins.recv().await.expect("a next leader");
-        resigned.await.expect("no panic");
+    fn hand_over(&mut self) -> Duration {
+        let last = self.leader;
+        self.order(last, RESIGN);
+        let mut said = [self.next(), self.next()];
+        said.sort_unstable();
+        let [(gave, _, begin), (won, next, began)] = said;
+        assert_eq!([gave.as_str(), won.as_str()], ["gave", "won"]);
+        self.leader = next;
         // Who resigned stands by again only now, for it would win its own election.
-        self.turns[last].send(()).expect("it waits for its turn");
-        self.leader = Some((number, next));
-        began.since(begin)
+        self.order(last, CAMPAIGN);
+        Duration::from_nanos(began - begin)
+    }
+
+    fn order(&mut self, number: usize, order: u8) {
+        let told = self.members[number].orders.write_all(&[order]);
+        told.expect("it runs");
+    }
+
+    /// What one of them says next, which one, and the moment that it tells.
+    fn next(&mut self) -> (String, usize, u64) {
+        let mut line = String::new();
+        self.said.read_line(&mut line).expect("a line of text");
+        let mut words = line.split_whitespace();
+        let mut next = || words.next().expect("what, who and when");
+        let (what, number, when) = (next(), next(), next());
+        (
+            what.to_owned(),
+            number.parse().expect("a number"),
+            when.parse().expect("nanoseconds"),
+        )
     }
 }
 
-/// The same without an election.
-struct ByHand {
-    release: Script,
-    connection: MultiplexedConnection,
-    wins: mpsc::UnboundedReceiver<Timestamp>,
-}
-
-impl ByHand {
-    const CHANNEL: &str = "raw:events";
-
-    async fn start(server: &RedisServer, standbys: usize) -> Self {
-        let (won, wins) = mpsc::unbounded_channel();
-        for number in 0..=standbys {
-            let won = won.clone();
-            let (pushes, mut pushed) = mpsc::unbounded_channel();
-            let mut subscription = raw::connect(server, Some(pushes)).await;
-            let mut connection = raw::connect(server, None).await;
-            subscription
-                .subscribe(Self::CHANNEL)
-                .await
-                .expect("a subscription");
-            tokio::spawn(async move {
-                while let Some(push) = pushed.recv().await {
-                    let released = push.kind == PushKind::Message;
-                    if released
-                        && connection
-                            .set_nx("raw:lock", number)
-                            .await
-                            .expect("an answer")
-                    {
-                        let told = won.send(clock::now());
-                        told.expect("the measurement goes on");
-                    }
-                }
-                drop(subscription);
-            });
+impl Drop for Company {
+    fn drop(&mut self) {
+        for Member { process, .. } in &mut self.members {
+            process.kill().expect("it was started");
+            process.wait().expect("it ends");
         }
-        Self {
-            release: Script::new(
-                "redis.call('DEL', KEYS[1]) redis.call('PUBLISH', ARGV[1], 'released') return 1",
-            ),
-            connection: raw::connect(server, None).await,
-            wins,
-        }
-    }
-
-    async fn hand_over(&mut self) -> Duration {
-        let begin = clock::now();
-        let _one: i64 = self
-            .release
-            .key("raw:lock")
-            .arg(Self::CHANNEL)
-            .invoke_async(&mut self.connection)
-            .await
-            .expect("an answer");
-        let taken = self.wins.recv().await.expect("somebody takes it");
-        taken.since(begin)
     }
 }

@@ -1,20 +1,26 @@
 //! What an election costs, beside the floor that it stands on: the raw operation measured in the same run.
 //!
 //! `cargo bench` runs all of it, `cargo bench -- handover check` what is named. Medians are printed, and
-//! nothing is asserted: how fast a machine is says nothing about the code. It starts a redis-server of
-//! its own.
+//! nothing is asserted: how fast a machine is says nothing about the code. It starts redis-servers of
+//! its own, and binds no thread to a core, but for the crowd's.
 
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
+mod candidate;
 mod check;
 mod crowd;
 mod handover;
 mod raw;
 mod report;
+mod setups;
 mod start;
 mod win;
 
+use std::time::Duration;
+
+use incumbent::Election;
+use incumbent::protocol::TimingConfig;
 use tokio::runtime::{Builder, Runtime};
 
 fn main() {
@@ -23,6 +29,14 @@ fn main() {
     }
     if let Some(server) = crowd::is_crowd() {
         return crowd::hold(&server);
+    }
+    if let Some(role) = candidate::role() {
+        return candidate::play(&role);
+    }
+    match setups::part() {
+        Some(part) if part == win::PART => return win::measure(),
+        Some(standbys) => return handover::measure(&standbys),
+        None => {}
     }
     let wanted: Vec<String> = std::env::args()
         .skip(1)
@@ -48,4 +62,19 @@ fn runtime() -> Runtime {
         .enable_all()
         .build()
         .expect("a runtime")
+}
+
+/// Has an election won and given up, so that its record proves on a new Redis that nobody leads: the next
+/// to win it waits for nothing. A short window makes it quick.
+async fn prove(name: &str, server: &str) {
+    let timing = TimingConfig {
+        interval: Duration::from_millis(50),
+        stall_polls: 6,
+        stop_grace: Duration::from_millis(50),
+        ..TimingConfig::default()
+    };
+    let election = Election::builder(name).store(server).timing(timing).build();
+    let election = election.expect("a configuration");
+    let leadership = election.campaign().await.expect("a leadership");
+    leadership.resign().await;
 }

@@ -12,13 +12,6 @@ use crate::support::redis::RedisServer;
 
 /// A connection as the store makes it: without delay, and with pushes if they are wanted.
 pub(crate) async fn connect(
-    server: &RedisServer,
-    pushes: Option<mpsc::UnboundedSender<PushInfo>>,
-) -> MultiplexedConnection {
-    connect_to(&server.url(), pushes).await
-}
-
-async fn connect_to(
     url: &str,
     pushes: Option<mpsc::UnboundedSender<PushInfo>>,
 ) -> MultiplexedConnection {
@@ -40,11 +33,10 @@ async fn connect_to(
 }
 
 /// What a bare `EVALSHA` takes that sets a key if it is absent and deletes it the next time.
-pub(crate) async fn evalsha(server: &RedisServer, rounds: u64) -> Vec<Duration> {
+pub(crate) async fn evalsha(mut connection: MultiplexedConnection, rounds: u64) -> Vec<Duration> {
     let script = Script::new(
         "if redis.call('SETNX', KEYS[1], ARGV[1]) == 0 then redis.call('DEL', KEYS[1]) end return 1",
     );
-    let mut connection = connect(server, None).await;
     let mut times = Vec::new();
     for _ in 0..rounds {
         let begin = clock::now();
@@ -65,7 +57,7 @@ pub(crate) fn connect_on_another_thread(server: &RedisServer) -> MultiplexedConn
     let (url, runtime) = (server.url(), crate::runtime());
     std::thread::spawn(move || {
         runtime.block_on(async {
-            made.send(connect_to(&url, None).await)
+            made.send(connect(&url, None).await)
                 .expect("it is waited for");
             std::future::pending::<()>().await;
         });
@@ -120,7 +112,7 @@ pub(crate) async fn claim_and_release(
             beat,
             "",
         ];
-        let released = [WHO, ID, &number, "{raw}:events"];
+        let released = [WHO, ID, &number, "{raw}:events", "resigned"];
         let mut took = Vec::new();
         for (script, arguments) in [(&claim, &claimed[..]), (&release, &released[..])] {
             let mut call = script.prepare_invoke();

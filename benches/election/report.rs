@@ -9,6 +9,24 @@ pub(crate) fn median(mut all: Vec<Duration>) -> Duration {
     all[all.len() / 2]
 }
 
+/// The middle of many ratios, and between which two the middle half of them is.
+pub(crate) struct Spread {
+    median: f64,
+    quartiles: (f64, f64),
+}
+
+impl Spread {
+    pub(crate) fn of(mut all: Vec<f64>) -> Self {
+        assert!(!all.is_empty(), "nothing was measured");
+        all.sort_unstable_by(f64::total_cmp);
+        let last = all.len() - 1;
+        Self {
+            median: all[all.len() / 2],
+            quartiles: (all[last / 4], all[last - last / 4]),
+        }
+    }
+}
+
 pub(crate) fn heading(text: &str) {
     println!("\n{text}");
 }
@@ -31,12 +49,14 @@ pub(crate) fn time(name: &str, value: Duration) {
     figure(name, &shown(value));
 }
 
-/// A duration as a multiple of its floor.
-pub(crate) fn ratio(name: &str, value: Duration, floor: Duration, aim: f64) {
-    let times = value.as_secs_f64() / floor.as_secs_f64();
+/// A duration, and as which multiples of its floor it was measured.
+pub(crate) fn ratio(name: &str, value: Duration, times: &Spread, aim: f64) {
+    let Spread { median, quartiles } = times;
     println!(
-        "  {name:<58} {:>12}   {times:.2} × the floor, aim ≤ {aim:.1}",
-        shown(value)
+        "  {name:<58} {:>12}   {median:.2} × the floor ({:.2} to {:.2}), aim ≤ {aim:.1}",
+        shown(value),
+        quartiles.0,
+        quartiles.1,
     );
 }
 

@@ -8,21 +8,55 @@ use incumbent::protocol::{Beat, CandidateId, Claim, Identity, LossReason, Reques
 use incumbent::store::{self, Store, StoreOptions};
 
 use crate::raw::{self, Pair};
-use crate::report::{heading, median, ratio, time};
+use crate::report::{heading, median};
+use crate::setups::{self, Setups};
 use crate::support::redis::RedisServer;
 
-/// The floors and what is measured take turns, so many times, so many rounds each.
-const TURNS: usize = 30;
-const ROUNDS: u64 = 100;
+/// What a setup is told to measure this.
+pub(crate) const PART: &str = "win";
+const SETUPS: usize = 15;
+/// In a setup the floors and what is measured take turns, so many times, so many rounds each.
+const TURNS: usize = 10;
+const ROUNDS: u64 = 50;
+
+const NOTHING: &str = "an EVALSHA that does next to nothing";
+const BARE: [&str; 2] = [
+    "floor: a bare EVALSHA of the claim",
+    "floor: a bare EVALSHA of the release",
+];
+const STORE: [&str; 2] = [
+    "the store's claim, on the thread of the caller",
+    "the store's release, on the thread of the caller",
+];
+const ELSEWHERE: [&str; 2] = [
+    "floor: the claim over a connection of another thread",
+    "floor: the release over a connection of another thread",
+];
+const LIBRARY: [&str; 2] = ["campaign() to the leadership", "resign() to its end"];
 
 pub(crate) fn run() {
     heading("winning a vacant election on Redis, and resigning");
+    let setups = Setups::run(PART, SETUPS);
+    setups.time(NOTHING);
+    BARE.into_iter().for_each(|name| setups.time(name));
+    for (name, floor) in STORE.into_iter().zip(BARE) {
+        setups.ratio(name, floor, 1.3);
+    }
+    // What leads beats on a thread of its own, and whoever asks it for something is on another.
+    ELSEWHERE.into_iter().for_each(|name| setups.time(name));
+    for (name, floor) in LIBRARY.into_iter().zip(ELSEWHERE) {
+        setups.ratio(name, floor, 1.3);
+    }
+}
+
+pub(crate) fn measure() {
     let server = RedisServer::start();
     let mut nothing = Vec::new();
-    let (mut bare, mut handed_over) = (Pair::default(), Pair::default());
+    let (mut bare, mut elsewhere) = (Pair::default(), Pair::default());
     let (mut store, mut library) = (Pair::default(), Pair::default());
     crate::runtime().block_on(async {
-        let elsewhere = raw::connect_on_another_thread(&server);
+        let here = raw::connect(&server.url(), None).await;
+        let there = raw::connect_on_another_thread(&server);
         // Options that differ keep its connection apart from that of the elections, on this thread.
         let options = StoreOptions {
             username: Some("default".to_owned()),
@@ -30,52 +64,27 @@ pub(crate) fn run() {
             ..StoreOptions::default()
         };
         let opened = store::open(&server.address(), &options).expect("a store");
-        let election = Election::builder("win")
-            .store(&server.url())
-            .build()
-            .expect("a configuration");
-        // The first leadership on a new Redis waits out a window.
-        let first = election.campaign().await.expect("a leadership");
-        first.resign().await;
+        crate::prove("win", &server.url()).await;
+        let election = Election::builder("win").store(&server.url()).build();
+        let election = election.expect("a configuration");
         for _ in 0..TURNS {
-            nothing.extend(raw::evalsha(&server, ROUNDS).await);
-            let here = raw::connect(&server, None).await;
-            raw::claim_and_release(here, ROUNDS, &mut bare).await;
+            nothing.extend(raw::evalsha(here.clone(), ROUNDS).await);
+            raw::claim_and_release(here.clone(), ROUNDS, &mut bare).await;
             operations(opened.as_ref(), &mut store).await;
-            raw::claim_and_release(elsewhere.clone(), ROUNDS, &mut handed_over).await;
+            raw::claim_and_release(there.clone(), ROUNDS, &mut elsewhere).await;
             elections(&election, &mut library).await;
         }
     });
-    time("an EVALSHA that does next to nothing", median(nothing));
-    let [claim, release] = bare.medians();
-    time("floor: a bare EVALSHA of the claim", claim);
-    time("floor: a bare EVALSHA of the release", release);
-    let [claimed, released] = store.medians();
-    ratio(
-        "the store's claim, on the thread of the caller",
-        claimed,
-        claim,
-        1.3,
-    );
-    ratio(
-        "the store's release, on the thread of the caller",
-        released,
-        release,
-        1.3,
-    );
-    // What leads beats on a thread of its own, and whoever asks it for something is on another.
-    let [claim, release] = handed_over.medians();
-    time(
-        "floor: the claim over a connection of another thread",
-        claim,
-    );
-    time(
-        "floor: the release over a connection of another thread",
-        release,
-    );
-    let [won, resigned] = library.medians();
-    ratio("campaign() to the leadership", won, claim, 1.3);
-    ratio("resign() to its end", resigned, release, 1.3);
+    let mut measured = vec![(NOTHING, median(nothing))];
+    for (names, pair) in [
+        (BARE, bare),
+        (STORE, store),
+        (ELSEWHERE, elsewhere),
+        (LIBRARY, library),
+    ] {
+        measured.extend(names.into_iter().zip(pair.medians()));
+    }
+    setups::hand_back(&measured);
 }
 
 async fn operations(store: &dyn Store, times: &mut Pair) {
