@@ -171,8 +171,9 @@ impl Topology {
         let mut builder = redis::cluster::ClusterClientBuilder::new(nodes)
             .use_protocol(ProtocolVersion::RESP3)
             .tcp_settings(tcp_settings())
-            // One, to follow a slot that has moved. A second sending after a broken connection could
-            // execute a claim twice, and tell its claimant that it lost to itself.
+            // One, to follow a slot that has moved. The client may use it after a broken connection too, once
+            // it has read its slots anew: a claim that is carried out twice then tells its claimant that it
+            // lost to itself, which costs an interval. None would leave moved slots unfollowed.
             .retries(1)
             // The caller's timeout is the one that counts.
             .overall_response_timeout(None)

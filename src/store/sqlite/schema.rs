@@ -7,15 +7,21 @@ use super::wake;
 
 /// "incu", in the header of each database of ours.
 const APPLICATION_ID: i64 = 0x696e_6375;
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 
 /// What makes a database of the given version one of the next.
-const MIGRATIONS: [(i64, &str); 2] = [
+const MIGRATIONS: [(i64, &str); 3] = [
     (
         1,
         "ALTER TABLE election ADD COLUMN paused TEXT; ALTER TABLE election ADD COLUMN handover TEXT;",
     ),
     (2, "ALTER TABLE history ADD COLUMN note TEXT;"),
+    (
+        3,
+        "CREATE TRIGGER election_is_remembered BEFORE DELETE ON election WHEN OLD.floor > 0 BEGIN \
+         SELECT RAISE(ABORT, 'an election that was held is not deleted: its leader may still act, and \
+         tokens would fall'); END;",
+    ),
 ];
 
 /// Makes the directory and an empty file if they are missing, so that what forbids it is told in the

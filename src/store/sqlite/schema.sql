@@ -1,4 +1,4 @@
--- Version 3. Times are milliseconds since the epoch by this host's clock; they decide nothing.
+-- Version 4. Times are milliseconds since the epoch by this host's clock; they decide nothing.
 
 CREATE TABLE election (
     name       TEXT PRIMARY KEY NOT NULL,
@@ -14,6 +14,12 @@ CREATE TABLE election (
     paused     TEXT,    -- until|by|reason; a row without a floor holds nothing else
     handover   TEXT     -- term|kind|successor
 ) STRICT, WITHOUT ROWID;
+
+-- A file that forgets who leads would let the next claim act at once. Nobody outwaits a file.
+CREATE TRIGGER election_is_remembered BEFORE DELETE ON election WHEN OLD.floor > 0
+BEGIN
+    SELECT RAISE(ABORT, 'an election that was held is not deleted: its leader may still act, and tokens would fall');
+END;
 
 CREATE TABLE candidate (
     election     TEXT NOT NULL,

@@ -157,7 +157,7 @@ async fn a_database_of_another_program_or_a_newer_version_is_refused() {
         .pragma_update(None, "user_version", 7)
         .expect("a newer version");
     let error = message(observe(&SqliteStore::open(path, TIMEOUT)).await);
-    assert_says(&error, &["schema version 7", "knows version 3", "upgrade"]);
+    assert_says(&error, &["schema version 7", "knows version 4", "upgrade"]);
     connection
         .pragma_update(None, "application_id", 5)
         .expect("another program");
@@ -498,9 +498,11 @@ async fn a_crowd_of_candidates_and_a_long_history_are_capped() {
 /// What earlier versions of the schema held is kept, and takes orders.
 #[tokio::test]
 async fn a_database_of_an_earlier_version_is_brought_up_to_date() {
-    const OLDER: [&str; 2] = [
-        "ALTER TABLE history DROP COLUMN note; PRAGMA user_version = 2",
-        "ALTER TABLE history DROP COLUMN note; ALTER TABLE election DROP COLUMN paused; \
+    const OLDER: [&str; 3] = [
+        "DROP TRIGGER election_is_remembered; PRAGMA user_version = 3",
+        "DROP TRIGGER election_is_remembered; ALTER TABLE history DROP COLUMN note; \
+         PRAGMA user_version = 2",
+        "DROP TRIGGER election_is_remembered; ALTER TABLE history DROP COLUMN note; ALTER TABLE election DROP COLUMN paused; \
          ALTER TABLE election DROP COLUMN handover; PRAGMA user_version = 1",
     ];
     for older in OLDER {
@@ -527,8 +529,26 @@ async fn a_database_of_an_earlier_version_is_brought_up_to_date() {
         let version: i64 = connection
             .pragma_query_value(None, "user_version", |row| row.get(0))
             .expect("a version");
-        assert_eq!(version, 3);
+        assert_eq!(version, 4);
+        assert_remembered(&connection);
     }
+}
+
+/// Nobody deletes an election that was held, by hand either: it is not outwaited as one on a Redis is.
+#[tokio::test]
+async fn an_election_that_was_held_is_not_deleted_by_hand() {
+    let Scratch { path, .. } = &scratch();
+    let store = SqliteStore::open(path, TIMEOUT);
+    elect(&store).await;
+    assert_remembered(&rusqlite::Connection::open(path).expect("it opens"));
+    let seen = observe(&store).await.expect("it reads").record;
+    assert_eq!(seen.holder(), Some(who("a").id()));
+}
+
+fn assert_remembered(connection: &rusqlite::Connection) {
+    let refused = connection.execute_batch("DELETE FROM election");
+    let refused = refused.expect_err("it was held").to_string();
+    assert!(refused.contains("its leader may still act"), "{refused}");
 }
 
 /// What stands beside a change is for people: nothing that somebody wrote there is an error.
