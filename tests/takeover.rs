@@ -16,7 +16,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use field::{Elector, Field};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// How often each event is brought about.
 const ROUNDS: usize = 5;
@@ -102,6 +102,27 @@ fn a_keeper_that_is_killed_is_followed_at_once() {
     takeovers("the keeper is killed -9", "keeper-died", ROUNDS, |leader| {
         leader.signal_keeper(Signal::KILL);
     });
+}
+
+/// A shell may have started others before it became `incumbent`.
+#[test]
+fn a_keeper_that_is_killed_takes_nothing_with_it_that_was_there_before() {
+    let field = Field::new(&BRISK);
+    let note = field.file("earlier");
+    let script = "sleep 1000 & echo $! > $0.new && mv $0.new $0 && exec \"$@\"";
+    let words = ["bash", "-c", script, note.to_str().unwrap()];
+    let mut leader = field.elector_by(&words, &["bash", "-c"]);
+    leader.wait_until_leading();
+    let earlier = std::fs::read_to_string(&note).unwrap();
+    let earlier = Pid::from_raw(earlier.trim().parse().unwrap()).unwrap();
+    leader.signal_keeper(Signal::KILL);
+    assert_eq!(leader.status(), Some(125), "a half of incumbent failed");
+    assert!(!leader.is_program_alive());
+    // It is ours to end, and it must be there for that.
+    kill_process(earlier, Signal::KILL).unwrap();
+    let standby = field.elector();
+    standby.wait_until_leading();
+    field.witness().assert_no_overlap();
 }
 
 #[test]

@@ -1,37 +1,75 @@
-//! The children that this process started itself. All others are orphans that came to it because it is
-//! a subreaper, or PID 1.
+//! The children of this process that are none of the program's: those that it started itself, and those
+//! that it was started with. All others are orphans that came to it because it is a subreaper, or PID 1.
 
 use std::io;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::process::Pid;
+use rustix::process::{Pid, WaitOptions, waitpid};
 
-use super::tree;
+use super::kin::own_children;
+use super::tree::{self, Reaped};
 
-static OWN: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+static KNOWN: Mutex<Known> = Mutex::new(Known {
+    own: Vec::new(),
+    earlier: None,
+});
+
+/// Held by who reaps orphans: what is found out about the children holds while nobody else reaps.
+static REAPING: Mutex<()> = Mutex::new(());
+
+struct Known {
+    /// Those that were started here and are not reaped yet.
+    own: Vec<Pid>,
+    /// Those that were there before the first of them, and are not reaped yet: a shell may have started
+    /// others, and have become this program then.
+    earlier: Option<Vec<Pid>>,
+}
 
 /// Starts a child that is not taken for an orphan until it is forgotten. It is reaped through its pid.
 pub(super) fn spawn(command: &mut Command) -> io::Result<Pid> {
     // Held from before the spawn: orphans may be looked for meanwhile.
-    let mut own = lock();
+    let mut known = lock(&KNOWN);
+    if known.earlier.is_none() {
+        known.earlier = Some(own_children()?);
+    }
     let pid = Pid::from_child(&command.spawn()?);
-    own.push(pid);
+    known.own.push(pid);
     Ok(pid)
 }
 
 /// The children that were started here and are not reaped yet.
 pub(super) fn own() -> Vec<Pid> {
-    lock().clone()
+    lock(&KNOWN).own.clone()
+}
+
+/// All children that are none of a program's.
+pub(super) fn spared() -> Vec<Pid> {
+    let known = lock(&KNOWN);
+    let earlier = known.earlier.iter().flatten();
+    known.own.iter().chain(earlier).copied().collect()
 }
 
 /// Takes note that a child was reaped, so that its number may belong to anybody.
 pub(super) fn forget(child: Pid) {
-    lock().retain(|pid| *pid != child);
+    lock(&KNOWN).own.retain(|pid| *pid != child);
 }
 
-fn lock() -> MutexGuard<'static, Vec<Pid>> {
-    OWN.lock().unwrap_or_else(PoisonError::into_inner)
+/// Kills the orphans and reaps the dead ones among them.
+///
+/// # Errors
+///
+/// When the children of this process cannot be told, so that it is not known what is left.
+pub(super) fn bury(leader: Option<Pid>) -> io::Result<Reaped> {
+    let _alone = lock(&REAPING);
+    let spared = spared();
+    let killed = tree::kill_descendants(None, &spared);
+    let reaped = tree::reap_except(leader, &spared)?;
+    // Where there is none, none needed to be found.
+    if reaped.childless {
+        return Ok(reaped);
+    }
+    killed.map(|()| reaped)
 }
 
 /// Reaps dead orphans. A process that is PID 1 of a container, or a subreaper, calls it on SIGCHLD, or
@@ -41,5 +79,14 @@ fn lock() -> MutexGuard<'static, Vec<Pid>> {
 ///
 /// When `/proc` cannot be read.
 pub fn reap_orphans() -> io::Result<()> {
-    tree::reap_except(None, &own()).map(|_| ())
+    let _alone = lock(&REAPING);
+    if let Some(earlier) = &mut lock(&KNOWN).earlier {
+        // An error means that somebody else has reaped it.
+        earlier.retain(|pid| matches!(waitpid(Some(*pid), WaitOptions::NOHANG), Ok(None)));
+    }
+    tree::reap_except(None, &spared()).map(|_| ())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

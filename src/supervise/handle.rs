@@ -63,6 +63,9 @@ pub enum Containment {
     Cgroup(PathBuf),
     /// Below the keeper, which is their subreaper, and kills them one by one until none is left.
     Subreaper,
+    /// The same, where `/proc` hides processes (`hidepid`): what does not show is killed once its parent
+    /// is dead, generation by generation.
+    Hidden,
 }
 
 impl Containment {
@@ -72,6 +75,7 @@ impl Containment {
         match self {
             Self::Cgroup(_) => "cgroup",
             Self::Subreaper => "subreaper",
+            Self::Hidden => "subreaper-hidepid",
         }
     }
 }
@@ -80,7 +84,7 @@ impl std::fmt::Display for Containment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Cgroup(path) => write!(f, "cgroup {}", path.display()),
-            Self::Subreaper => f.write_str("subreaper"),
+            Self::Subreaper | Self::Hidden => f.write_str(self.level()),
         }
     }
 }
@@ -130,6 +134,16 @@ struct Loss {
     loud: Timestamp,
 }
 
+/// What one step towards that end has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Nothing of the program is left.
+    Dead,
+    /// Some of it was reaped.
+    Progress,
+    Nothing,
+}
+
 impl Keeper {
     /// How long after the deadline the keeper may take to say that it has killed, before the elector
     /// kills it, and the program with it: half of the smallest margin.
@@ -141,6 +155,7 @@ impl Keeper {
     /// earlier one, so that is safe.
     const MOST_UNSENT: usize = 64 << 10;
     const LOUD_EVERY: Duration = Duration::from_secs(1);
+    const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
     const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
     /// Connects a keeper with the runtime that this is called in.
@@ -419,10 +434,16 @@ impl Keeper {
             FromKeeper::Ready {
                 cgroup,
                 memory_locked,
+                hidden,
             } => {
                 self.cgroup.clone_from(&cgroup);
+                let containment = match cgroup {
+                    Some(path) => Containment::Cgroup(path),
+                    None if hidden => Containment::Hidden,
+                    None => Containment::Subreaper,
+                };
                 Event::Ready {
-                    containment: cgroup.map_or(Containment::Subreaper, Containment::Cgroup),
+                    containment,
                     memory_locked,
                 }
             }
@@ -473,7 +494,7 @@ impl Keeper {
         let Some(run) = &self.run else {
             // Nothing depends on it; it must only not stay a zombie.
             kill_keeper(self.pid);
-            let mut pause = Duration::from_millis(1);
+            let mut pause = Self::SHORTEST_PAUSE;
             while !self.is_keeper_reaped() {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Self::LONGEST_PAUSE);
@@ -485,22 +506,38 @@ impl Keeper {
             return;
         };
         tokio::time::sleep(pause).await;
-        if self.bury_now(leader) {
+        let step = self.bury_now(leader);
+        if matches!(step, Ok(Step::Dead)) {
             self.run = None;
             self.news.push_back(Event::Dead);
         } else if let Some(loss) = &mut self.lost {
-            loss.pause = (loss.pause * 2).clamp(Duration::from_millis(1), Self::LONGEST_PAUSE);
+            loss.pause = match step {
+                // What died may have left its children to us.
+                Ok(Step::Progress) => Self::SHORTEST_PAUSE,
+                _ => (loss.pause * 2).clamp(Self::SHORTEST_PAUSE, Self::LONGEST_PAUSE),
+            };
             let now = clock::now();
             if now >= loss.loud {
                 loss.loud = now + Self::LOUD_EVERY;
-                let pids = tree::survivors(&children::own()).unwrap_or_default();
+                if let Err(error) = step {
+                    tracing::error!(
+                        %error,
+                        "it cannot be told whether the program of the lost keeper is dead, and the \
+                         election stays held: end what is left of it, and then this process"
+                    );
+                }
+                let pids = tree::survivors(&children::spared()).unwrap_or_default();
                 self.news.push_back(surviving(&pids));
             }
         }
     }
 
     /// Kills what is left of a lost keeper's program, and tells whether it is proven dead.
-    fn bury_now(&mut self, leader: Option<Pid>) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// When nothing can be told about it.
+    fn bury_now(&mut self, leader: Option<Pid>) -> io::Result<Step> {
         let cgroup = self.cgroup.clone().map(Cgroup::existing);
         if let Some(cgroup) = &cgroup
             && let Err(error) = cgroup.kill()
@@ -512,19 +549,10 @@ impl Keeper {
         if !self.is_keeper_reaped() {
             kill_keeper(self.pid);
             if !self.is_keeper_reaped() {
-                return false;
+                return Ok(Step::Nothing);
             }
         }
-        let spared = children::own();
-        let swept =
-            tree::kill_descendants(None, &spared).and_then(|()| tree::reap_except(leader, &spared));
-        let reaped = match swept {
-            Ok(reaped) => reaped,
-            Err(error) => {
-                tracing::error!(%error, "the processes of the program cannot be found");
-                return false;
-            }
-        };
+        let reaped = children::bury(leader)?;
         if let Some(exit) = reaped.leader {
             if let Some(run) = &mut self.run {
                 run.leader = None;
@@ -532,12 +560,16 @@ impl Keeper {
             self.news.push_back(Event::Exited(exit));
         }
         if !reaped.childless || cgroup.as_ref().is_some_and(Cgroup::is_populated) {
-            return false;
+            return Ok(if reaped.any {
+                Step::Progress
+            } else {
+                Step::Nothing
+            });
         }
         if let Some(cgroup) = cgroup {
             cgroup.remove();
         }
-        true
+        Ok(Step::Dead)
     }
 
     fn is_keeper_reaped(&mut self) -> bool {

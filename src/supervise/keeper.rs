@@ -22,8 +22,9 @@ use super::launch::Entry;
 use super::message::{Frames, FromKeeper, Message, ToKeeper};
 use super::plan::{Action, Happening, Plan};
 use super::program::{Program, StartFailure};
+use super::sight;
 use super::spawn::{Standing, spawn};
-use super::tree;
+use super::tree::{self, Chase};
 use crate::election::{arm, clock, create_timer};
 use crate::protocol::{Identity, Term, Timestamp};
 
@@ -90,6 +91,8 @@ struct Keeper {
     inside: bool,
     /// The program, until it is reaped.
     leader: Option<Pid>,
+    /// Those of the program that are being killed.
+    chase: Chase,
     /// What to start, between the message and the plan's consent.
     program: Option<Program>,
     context: Vec<u8>,
@@ -129,6 +132,7 @@ impl Keeper {
             inside: cgroup.as_ref().is_some_and(|cgroup| cgroup.enter().is_ok()),
             cgroup,
             leader: None,
+            chase: Chase::default(),
             program: None,
             context: Vec::new(),
             held: None,
@@ -145,10 +149,11 @@ impl Keeper {
         keeper.tell(&FromKeeper::Ready {
             cgroup,
             memory_locked,
+            hidden: sight::hides_processes(),
         });
         // Killing is rehearsed before there is anything to kill, so that its code is in memory when it
         // matters: whatever comes there from now on is locked. Meanwhile the elector campaigns.
-        tree::kill_descendants(None, &[])?;
+        tree::rehearse()?;
         Ok(keeper)
     }
 
@@ -222,6 +227,11 @@ impl Keeper {
                 self.kill();
                 self.reap();
             }
+            Action::Chase => {
+                if let Err(error) = self.chase.go_on() {
+                    tracing::error!(%error, "the processes of the program cannot be found");
+                }
+            }
             Action::ReportSurvivors => {
                 let survivors = tree::survivors(&[]).unwrap_or_default();
                 if self.deaf {
@@ -276,7 +286,8 @@ impl Keeper {
         }
     }
 
-    fn kill(&self) {
+    fn kill(&mut self) {
+        self.chase.start_over();
         // First what takes no lock: on a machine that moves many processes between cgroups, killing one
         // takes some tens of milliseconds.
         if let Some(leader) = self.leader {
@@ -304,8 +315,13 @@ impl Keeper {
         // to kill them.
         if reaped.childless {
             self.happen(Happening::TreeEmpty);
-        } else if reaped.leader.is_some() {
+            return;
+        }
+        if reaped.leader.is_some() {
             self.happen(Happening::ProgramEnded);
+        }
+        if reaped.any {
+            self.happen(Happening::SomeEnded);
         }
     }
 

@@ -61,6 +61,8 @@ pub(super) enum FromKeeper {
         cgroup: Option<PathBuf>,
         /// Whether its memory is locked.
         memory_locked: bool,
+        /// Whether `/proc` may hide processes of the program from it.
+        hidden: bool,
     },
     /// The program runs.
     Started(Pid),
@@ -234,11 +236,13 @@ impl Message for FromKeeper {
             Self::Ready {
                 cgroup,
                 memory_locked,
+                hidden,
             } => {
                 frame.kind(1);
                 let path = cgroup.as_deref().unwrap_or(Path::new(""));
                 frame.bytes(path.as_os_str().as_bytes());
                 frame.number(u64::from(*memory_locked));
+                frame.number(u64::from(*hidden));
             }
             Self::Started(pid) => {
                 frame.kind(2);
@@ -292,6 +296,7 @@ impl Message for FromKeeper {
                 Self::Ready {
                     cgroup: (!path.is_empty()).then(|| OsString::from_vec(path).into()),
                     memory_locked: fields.flag()?,
+                    hidden: fields.flag()?,
                 }
             }
             2 => Self::Started(fields.pid()?),

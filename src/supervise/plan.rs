@@ -73,6 +73,8 @@ pub(super) enum Happening {
     Orphaned,
     /// The program itself has ended, and something of its tree may be left.
     ProgramEnded,
+    /// Some process of the tree has ended, and left its children to us.
+    SomeEnded,
     /// Nothing of the tree is left, or the program was not started in the first place.
     TreeEmpty,
     /// Time has passed.
@@ -96,6 +98,8 @@ pub(super) enum Action {
     KillTree(Cause),
     /// Kill what is still there.
     Sweep,
+    /// Kill what has come to us because its parent has died.
+    Chase,
     /// Tell who survives SIGKILL.
     ReportSurvivors,
     /// Tell that the tree is dead.
@@ -172,6 +176,11 @@ impl Plan {
             Happening::Kill => self.kill(now, Cause::Asked, actions),
             Happening::Orphaned => self.lose_elector(now, actions),
             Happening::ProgramEnded => self.linger(now, actions),
+            Happening::SomeEnded => {
+                if let Phase::Killing { .. } = self.phase {
+                    actions.push(Action::Chase);
+                }
+            }
             Happening::TreeEmpty => self.prove_dead(actions),
             Happening::Woken => {}
         }

@@ -3,102 +3,218 @@
 //! Both the keeper and the elector are subreapers, so whatever a program does, double forks and
 //! `setsid` included, its processes stay below one of them. A process cannot be proven dead by looking
 //! for it; but a subreaper without children has no descendants, and `wait` tells that for certain.
+//!
+//! What is killed starts nothing any more, and leaves its children to us when it is dead. So to kill our
+//! own children again and again reaches everything at last, whatever `/proc` hides. To go down the tree
+//! and kill what is deeper spares the wait for what dies slowly.
 
-use std::collections::HashSet;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::collections::{HashSet, VecDeque};
+use std::io;
 
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, getpid, kill_process, kill_process_group,
-    pidfd_open, pidfd_send_signal, wait, waitpid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus, getpid, kill_process,
+    kill_process_group, pidfd_open, pidfd_send_signal, wait, waitid, waitpid,
 };
 
+use super::kin::{Kin, own_children};
+use super::process::Process;
 use super::program::ProgramExit;
 
-/// A process, as `/proc/PID/stat` shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Process {
-    pid: Pid,
-    /// The pid of its parent; 0 when the parent is outside of our pid namespace.
-    parent: i32,
-    /// Whether it still runs; what is dead and not yet reaped does not.
-    alive: bool,
-    /// When it was started, in clock ticks since boot: with the pid it names one process for ever.
-    started: u64,
-}
-
-/// Sends `signal` to everything below this process, except `spare` and what is below those, and
-/// returns the pids it was sent to.
-///
-/// Children are signalled by pid: nobody but us reaps them, so the number cannot have been given to
-/// another process. What is further down is signalled through a pidfd, checked to be the process that
-/// was seen.
+/// Sends `signal` to everything below this process, except `spare` and what is below those.
 ///
 /// # Errors
 ///
-/// When `/proc` cannot be read.
-pub(super) fn signal_descendants(signal: Signal, spare: &[Pid]) -> io::Result<HashSet<Pid>> {
-    let me = getpid().as_raw_nonzero().get();
-    let mut signalled = HashSet::new();
-    let mut others = Vec::new();
-    each_process(|process| {
-        if spare.contains(&process.pid) {
-            return;
-        }
-        if process.parent != me {
-            others.push(process);
-        } else if process.alive {
-            // At once, while reading on: a chain of forks moves ahead of the reader.
-            report_failure(process.pid, kill_process(process.pid, signal));
-            signalled.insert(process.pid);
-        } else {
-            // A dead leader of threads may have live children all the same.
-            signalled.insert(process.pid);
-        }
-    })?;
-    let mut grown = true;
-    while grown {
-        grown = false;
-        others.retain(|process| {
-            let ours = Pid::from_raw(process.parent).is_some_and(|pid| signalled.contains(&pid));
-            if ours {
-                signalled.insert(process.pid);
-                grown = true;
-                if process.alive {
-                    report_failure(process.pid, signal_exactly(process, signal));
-                }
-            }
-            !ours
-        });
-    }
-    Ok(signalled)
+/// When the children of this process cannot be told.
+pub(super) fn signal_descendants(signal: Signal, spare: &[Pid]) -> io::Result<()> {
+    Sweep::new(signal, spare)?.run(None)
 }
 
-/// Kills everything below this process, except `spare`, until a look around finds nothing new to kill.
-/// What it killed may take a moment to die.
+/// Kills everything below this process, except `spare`, until there is nothing new to kill. What it
+/// killed may take a moment to die.
 ///
 /// `group` is the process group of a leader that has not been reaped yet: the kernel kills a group in
 /// one go, so that nothing in it can fork its way out.
 ///
 /// # Errors
 ///
-/// When `/proc` cannot be read.
+/// When the children of this process cannot be told.
 pub(super) fn kill_descendants(group: Option<Pid>, spare: &[Pid]) -> io::Result<()> {
-    /// Looks around per call. A tree that outruns them is met again by the next sweep.
-    const LOOKS: usize = 64;
-    let mut killed = HashSet::new();
-    for _ in 0..LOOKS {
-        if let Some(group) = group {
-            kill_group(group);
-        }
-        let found = signal_descendants(Signal::KILL, spare)?;
-        if found.is_subset(&killed) {
-            break;
-        }
-        killed.extend(found);
+    Sweep::new(Signal::KILL, spare)?.run(group)
+}
+
+/// Does what killing does, while there is nothing to kill.
+///
+/// # Errors
+///
+/// When the children of this process cannot be told.
+pub(super) fn rehearse() -> io::Result<()> {
+    let me = getpid();
+    let mut sweep = Sweep::new(Signal::KILL, &[])?;
+    sweep.run(None)?;
+    // A process without children: the walk ends with the look.
+    sweep.go_below(
+        &Parent {
+            pid: me,
+            started: None,
+        },
+        Sweep::STRETCH,
+    );
+    drop((pidfd_open(me, PidfdFlags::empty()), Process::read(me)));
+    Chase::default().go_on()
+}
+
+/// One sweep over the tree.
+struct Sweep<'a> {
+    signal: Signal,
+    spare: &'a [Pid],
+    kin: Kin,
+    /// Those that were sent the signal.
+    met: HashSet<Pid>,
+    /// Those of them whose children were not looked for yet.
+    parents: VecDeque<Parent>,
+}
+
+/// A process below us whose children are to be looked for.
+struct Parent {
+    pid: Pid,
+    /// When it was started, which tells whether the number is still its own. That of our own child is:
+    /// nobody but us reaps it.
+    started: Option<u64>,
+}
+
+impl Parent {
+    fn is_still(&self) -> bool {
+        self.started
+            .is_none_or(|started| Process::read(self.pid).is_some_and(|now| now.started == started))
     }
-    Ok(())
+}
+
+impl<'a> Sweep<'a> {
+    /// How many processes are dealt with between two looks at our own children: to kill these costs a
+    /// tenth of it, and what was deeper is among them as soon as its parent is dead.
+    const STRETCH: usize = 64;
+    /// How often our own children are looked at. A tree that outruns that is met again by the next sweep.
+    const LOOKS: usize = 4096;
+
+    fn new(signal: Signal, spare: &'a [Pid]) -> io::Result<Self> {
+        Ok(Self {
+            signal,
+            spare,
+            kin: Kin::look()?,
+            met: HashSet::new(),
+            parents: VecDeque::new(),
+        })
+    }
+
+    fn run(&mut self, group: Option<Pid>) -> io::Result<()> {
+        for _ in 0..Self::LOOKS {
+            if let Some(group) = group {
+                kill_group(group);
+            }
+            self.signal_children()?;
+            if self.parents.is_empty() {
+                break;
+            }
+            let mut stretch = match self.kin {
+                Kin::Listed => Self::STRETCH,
+                // A look is as dear as all the rest.
+                Kin::Scanned(_) => usize::MAX,
+            };
+            while stretch > 0
+                && let Some(parent) = self.parents.pop_front()
+            {
+                stretch = stretch.saturating_sub(1 + self.go_below(&parent, stretch));
+            }
+        }
+        Ok(())
+    }
+
+    /// Signals our own children, by their numbers.
+    fn signal_children(&mut self) -> io::Result<()> {
+        for pid in own_children()? {
+            if !self.spare.contains(&pid) && self.met.insert(pid) {
+                report_failure(pid, kill_process(pid, self.signal));
+                self.parents.push_back(Parent { pid, started: None });
+            }
+        }
+        Ok(())
+    }
+
+    /// Signals so many of the children of a process at the most, and returns how many it were.
+    ///
+    /// Their numbers may be given to others at any time, so they are signalled through pidfds. Each
+    /// refers to the process that was meant when the number is still that of a child afterwards.
+    fn go_below(&mut self, parent: &Parent, most: usize) -> usize {
+        let mut children = self.kin.children_of(parent.pid);
+        children.retain(|pid| !self.met.contains(pid));
+        let is_more = children.len() > most;
+        children.truncate(most);
+        let held = children.iter().filter_map(|pid| {
+            let pidfd = pidfd_open(*pid, PidfdFlags::empty()).ok()?;
+            Some((*pid, pidfd, Process::read(*pid)))
+        });
+        let held: Vec<_> = held.collect();
+        let confirmed: HashSet<Pid> = match held.len() {
+            0 => return 0,
+            _ => self
+                .kin
+                .confirm(parent.pid, &children)
+                .into_iter()
+                .collect(),
+        };
+        if !parent.is_still() {
+            return held.len();
+        }
+        for (pid, pidfd, process) in &held {
+            if !confirmed.contains(pid) {
+                continue;
+            }
+            report_failure(*pid, pidfd_send_signal(pidfd, self.signal));
+            self.met.insert(*pid);
+            // What `/proc` does not show is not looked below: its children are ours once it is dead.
+            if let Some(process) = process {
+                self.parents.push_back(Parent {
+                    pid: *pid,
+                    started: Some(process.started),
+                });
+            }
+        }
+        if is_more {
+            self.parents.push_front(Parent { ..*parent });
+        }
+        held.len()
+    }
+}
+
+/// The children of this process that were killed, from sweep to sweep.
+#[derive(Debug, Default)]
+pub(super) struct Chase {
+    killed: HashSet<Pid>,
+}
+
+impl Chase {
+    /// Kills those children that have come to this process since it was last called: what was below a
+    /// process that is now dead.
+    ///
+    /// # Errors
+    ///
+    /// When the children of this process cannot be told.
+    pub(super) fn go_on(&mut self) -> io::Result<()> {
+        let children: HashSet<Pid> = own_children()?.into_iter().collect();
+        self.killed.retain(|pid| children.contains(pid));
+        for pid in children {
+            if self.killed.insert(pid) {
+                report_failure(pid, kill_process(pid, Signal::KILL));
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins anew, with nothing killed.
+    pub(super) fn start_over(&mut self) {
+        self.killed.clear();
+    }
 }
 
 /// Kills the process group of a leader that has not been reaped yet.
@@ -106,52 +222,25 @@ pub(super) fn kill_group(group: Pid) {
     report_failure(group, kill_process_group(group, Signal::KILL));
 }
 
-/// The processes below this one that are not dead, except `spare`.
+/// The processes below this one that are not dead, except `spare`, as far as `/proc` shows them.
 ///
 /// # Errors
 ///
-/// When `/proc` cannot be read.
+/// When the children of this process cannot be told.
 pub(super) fn survivors(spare: &[Pid]) -> io::Result<Vec<Pid>> {
-    let me = getpid().as_raw_nonzero().get();
-    let mut all = Vec::new();
-    each_process(|process| all.push(process))?;
-    let mut ours = HashSet::from([me]);
+    let kin = Kin::look()?;
+    let mut parents = VecDeque::from(own_children()?);
+    let mut met: HashSet<Pid> = spare.iter().copied().chain([getpid()]).collect();
     let mut alive = Vec::new();
-    let mut grown = true;
-    while grown {
-        grown = false;
-        all.retain(|process| {
-            let below = ours.contains(&process.parent) && !spare.contains(&process.pid);
-            if below {
-                grown = true;
-                ours.insert(process.pid.as_raw_nonzero().get());
-                if process.alive {
-                    alive.push(process.pid);
-                }
+    while let Some(pid) = parents.pop_front() {
+        if met.insert(pid) {
+            parents.extend(kin.children_of(pid));
+            if Process::read(pid).is_none_or(|process| process.alive) {
+                alive.push(pid);
             }
-            !below
-        });
+        }
     }
     Ok(alive)
-}
-
-/// Whether the process `pid` descends from the process `ancestor`. One that has ended descends from
-/// nobody.
-#[must_use]
-pub fn descends(pid: i32, ancestor: i32) -> bool {
-    /// More than any program nests its processes; it bounds a walk that races with new parents.
-    const DEEPEST: usize = 256;
-    let mut next = Pid::from_raw(pid.max(0));
-    for _ in 0..DEEPEST {
-        let Some(process) = next.and_then(read_process) else {
-            return false;
-        };
-        if process.parent == ancestor {
-            return true;
-        }
-        next = Pid::from_raw(process.parent);
-    }
-    false
 }
 
 /// What reaping found.
@@ -159,29 +248,33 @@ pub fn descends(pid: i32, ancestor: i32) -> bool {
 pub(super) struct Reaped {
     /// How the leader of the tree ended, when it was among the dead.
     pub(super) leader: Option<ProgramExit>,
+    /// Whether anything was dead.
+    pub(super) any: bool,
     /// Whether this process has no child left, dead or alive.
     pub(super) childless: bool,
 }
 
 /// Reaps every dead child.
 pub(super) fn reap(leader: Option<Pid>) -> Reaped {
-    let mut found = None;
+    let mut reaped = Reaped {
+        leader: None,
+        any: false,
+        childless: false,
+    };
     loop {
         match wait(WaitOptions::NOHANG) {
-            Ok(Some((pid, status))) if Some(pid) == leader => found = exit_of(status).or(found),
-            Ok(Some(_)) | Err(Errno::INTR) => {}
-            Ok(None) => {
-                return Reaped {
-                    leader: found,
-                    childless: false,
-                };
+            Ok(Some((pid, status))) => {
+                reaped.any = true;
+                if Some(pid) == leader {
+                    reaped.leader = exit_of(status).or(reaped.leader);
+                }
             }
+            Err(Errno::INTR) => {}
+            Ok(None) => return reaped,
             // The only other error is that there is no child.
             Err(_) => {
-                return Reaped {
-                    leader: found,
-                    childless: true,
-                };
+                reaped.childless = true;
+                return reaped;
             }
         }
     }
@@ -191,29 +284,69 @@ pub(super) fn reap(leader: Option<Pid>) -> Reaped {
 ///
 /// # Errors
 ///
-/// When `/proc` cannot be read.
+/// When the children of this process cannot be told, and it has some.
 pub(super) fn reap_except(leader: Option<Pid>, spare: &[Pid]) -> io::Result<Reaped> {
-    let me = getpid().as_raw_nonzero().get();
-    let mut children = Vec::new();
-    each_process(|process| {
-        if process.parent == me && !spare.contains(&process.pid) {
-            children.push(process.pid);
+    let mut found = None;
+    let look = || match own_children() {
+        Ok(mut children) => {
+            children.retain(|pid| !spare.contains(pid));
+            Ok(children)
         }
-    })?;
-    let mut reaped = Reaped {
-        leader: None,
-        childless: true,
+        Err(_) if has_no_child() => Ok(Vec::new()),
+        Err(error) => Err(error),
     };
-    for pid in children {
-        match waitpid(Some(pid), WaitOptions::NOHANG) {
-            Ok(Some((_, status))) if Some(pid) == leader => {
-                reaped.leader = exit_of(status).or(reaped.leader);
+    let take = |pid| match waitpid(Some(pid), WaitOptions::NOHANG) {
+        Ok(Some((_, status))) => {
+            if Some(pid) == leader {
+                found = exit_of(status).or(found);
             }
-            Ok(Some(_)) | Err(Errno::CHILD) => {}
-            Ok(None) | Err(_) => reaped.childless = false,
+            true
+        }
+        // Somebody else has reaped it.
+        Err(Errno::CHILD) => true,
+        Ok(None) | Err(_) => false,
+    };
+    let (any, childless) = empty(look, take)?;
+    Ok(Reaped {
+        leader: found,
+        any,
+        childless,
+    })
+}
+
+/// Takes away all children that can be taken, and tells whether any was, and whether none is left.
+///
+/// Who has died since the look has left its children to us, and they are not among those that were seen:
+/// none is left only when there was none to see, twice, and nothing was taken meanwhile.
+fn empty(
+    mut look: impl FnMut() -> io::Result<Vec<Pid>>,
+    mut take: impl FnMut(Pid) -> bool,
+) -> io::Result<(bool, bool)> {
+    /// A tree that forks faster than that is looked at again later.
+    const LOOKS: usize = 64;
+    let (mut any, mut empty_before) = (false, false);
+    for _ in 0..LOOKS {
+        let children = look()?;
+        if children.is_empty() {
+            if empty_before {
+                return Ok((any, true));
+            }
+            empty_before = true;
+            continue;
+        }
+        empty_before = false;
+        let taken = children.into_iter().filter(|pid| take(*pid)).count();
+        any |= taken > 0;
+        if taken == 0 {
+            break;
         }
     }
-    Ok(reaped)
+    Ok((any, false))
+}
+
+fn has_no_child() -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    matches!(waitid(WaitId::All, options), Err(Errno::CHILD))
 }
 
 fn exit_of(status: WaitStatus) -> Option<ProgramExit> {
@@ -227,16 +360,6 @@ fn exit_of(status: WaitStatus) -> Option<ProgramExit> {
         .or(signal.map(ProgramExit::Signal))
 }
 
-fn signal_exactly(process: &Process, signal: Signal) -> rustix::io::Result<()> {
-    let pidfd = pidfd_open(process.pid, PidfdFlags::empty())?;
-    // The pidfd holds whatever has this pid now. It is the process that was seen if it was started at
-    // the same moment.
-    match read_process(process.pid) {
-        Some(now) if now.started == process.started => pidfd_send_signal(pidfd, signal),
-        Some(_) | None => Ok(()),
-    }
-}
-
 fn report_failure(pid: Pid, sent: rustix::io::Result<()>) {
     match sent {
         // It is gone, which is all we want.
@@ -245,108 +368,50 @@ fn report_failure(pid: Pid, sent: rustix::io::Result<()>) {
     }
 }
 
-fn each_process(mut visit: impl FnMut(Process)) -> io::Result<()> {
-    for entry in fs::read_dir("/proc")? {
-        // A process may vanish between being listed and being read.
-        let Ok(entry) = entry else { continue };
-        let pid = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-            .and_then(Pid::from_raw);
-        if let Some(process) = pid.and_then(read_process) {
-            visit(process);
-        }
-    }
-    Ok(())
-}
-
-fn read_process(pid: Pid) -> Option<Process> {
-    /// More than 52 numbers and a name take. The kernel hands all of it out in one read, and all
-    /// processes of the host are read while a program dies.
-    const LONGEST: usize = 2048;
-    let mut stat = [0; LONGEST];
-    let length = File::open(format!("/proc/{pid}/stat"))
-        .and_then(|mut file| file.read(&mut stat))
-        .ok()?;
-    parse_stat(pid, &stat[..length])
-}
-
-/// Takes `/proc/PID/stat` apart. The name stands in parentheses and may itself hold any byte, so the
-/// fields are counted from the last closing one.
-fn parse_stat(pid: Pid, stat: &[u8]) -> Option<Process> {
-    let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
-    let mut fields = std::str::from_utf8(stat.get(after_name..)?)
-        .ok()?
-        .split_ascii_whitespace();
-    let state = fields.next()?;
-    let parent = fields.next()?.parse().ok()?;
-    // The start time is field 22; the parent was field 4.
-    let started = fields.nth(17)?.parse().ok()?;
-    Some(Process {
-        pid,
-        parent,
-        alive: !matches!(state, "Z" | "X"),
-        started,
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
-    const STAT: &str = "4242 (%) S 17 4242 4242 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2 3";
-
-    #[test]
-    fn a_name_with_parentheses_does_not_confuse() {
-        let pid = Pid::from_raw(4242).unwrap();
-        for name in ["sh", ") Z 1 (", "a b", "\u{fffd}))"] {
-            let process = parse_stat(pid, STAT.replace('%', name).as_bytes());
-            let expected = Process {
-                pid,
-                parent: 17,
-                alive: true,
-                started: 987_654,
-            };
-            assert_eq!(process, Some(expected), "{name:?}");
-        }
-    }
-
-    #[test]
-    fn this_process_is_found_below_its_parent() {
-        let me = getpid();
-        let mut found = None;
-        each_process(|process| {
-            if process.pid == me {
-                found = Some(process);
+    /// A world in which some processes are dead, and leave a child each when they are reaped.
+    fn reap_in(mut listed: Vec<i32>, dead: &[i32], orphans: &[(i32, i32)]) -> (bool, bool) {
+        let listed = std::cell::RefCell::new(&mut listed);
+        let pid = |number| Pid::from_raw(number).unwrap();
+        let look = || Ok(listed.borrow().iter().copied().map(pid).collect());
+        let take = |taken: Pid| {
+            let number = taken.as_raw_nonzero().get();
+            let is_dead = dead.contains(&number);
+            if is_dead {
+                let mut listed = listed.borrow_mut();
+                listed.retain(|other| *other != number);
+                let left = orphans.iter().filter(|(parent, _)| *parent == number);
+                listed.extend(left.map(|(_, child)| *child));
             }
-        })
-        .unwrap();
-        let found = found.unwrap();
-        assert!(found.alive);
-        assert_eq!(
-            Pid::from_raw(found.parent),
-            rustix::process::getppid(),
-            "{found:?}"
-        );
+            is_dead
+        };
+        empty(look, take).unwrap()
     }
 
     #[test]
-    fn this_process_is_below_its_parent_and_not_below_itself() {
-        let [me, parent] =
-            [getpid(), rustix::process::getppid().unwrap()].map(|pid| pid.as_raw_nonzero().get());
-        assert!(descends(me, parent));
-        for (pid, ancestor) in [(me, me), (parent, me), (0, me), (-1, me), (i32::MIN, me)] {
-            assert!(!descends(pid, ancestor), "{pid} {ancestor}");
-        }
+    fn who_dies_after_the_look_leaves_children_that_were_not_seen() {
+        assert_eq!(reap_in(vec![], &[], &[]), (false, true));
+        assert_eq!(reap_in(vec![2], &[2], &[]), (true, true));
+        assert_eq!(reap_in(vec![2, 3], &[2], &[]), (true, false));
+        assert_eq!(reap_in(vec![2], &[2], &[(2, 3)]), (true, false));
+        assert_eq!(reap_in(vec![2], &[2, 3], &[(2, 3)]), (true, true));
+        assert_eq!(reap_in(vec![2], &[2, 3], &[(2, 3), (3, 4)]), (true, false));
     }
 
-    proptest! {
-        #[test]
-        fn noise_is_no_process(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _: Option<Process> = parse_stat(Pid::INIT, &bytes);
-        }
+    #[test]
+    fn children_that_come_between_two_looks_are_not_overlooked() {
+        let mut looks = [vec![], vec![2], vec![2]].into_iter();
+        let look = || {
+            Ok(looks
+                .next()
+                .unwrap()
+                .into_iter()
+                .filter_map(Pid::from_raw)
+                .collect())
+        };
+        assert_eq!(empty(look, |_| false).unwrap(), (false, false));
     }
 }

@@ -84,11 +84,21 @@ impl Field {
 
     /// Starts one more elector.
     pub(crate) fn elector(&self) -> Elector {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_incumbent"));
+        self.elector_by(&[], &["bash", "-c"])
+    }
+
+    /// Starts one that `words` become, with a program of the words `by` and, behind them, what a shell
+    /// has to run to report.
+    pub(crate) fn elector_by(&self, words: &[&str], by: &[&str]) -> Elector {
+        let line = [words, &[env!("CARGO_BIN_EXE_incumbent")]].concat();
+        let mut command = Command::new(line[0]);
         command
+            .args(&line[1..])
             .args(["run", "job", "--store", &self.store])
             .args(&self.options)
-            .args(["--", "bash", "-c", REPORTER])
+            .arg("--")
+            .args(by)
+            .arg(REPORTER)
             .envs(self.environment());
         let log = self
             .directory
@@ -163,6 +173,11 @@ impl Field {
     pub(crate) fn terms_once_there_are(&self, count: usize) -> usize {
         self.wait_for_term(count);
         self.witness().terms.len()
+    }
+
+    /// A file beside that of the witnesses.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
     }
 
     fn log(&self) -> PathBuf {

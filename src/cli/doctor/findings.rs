@@ -204,9 +204,20 @@ fn keeping(evidence: &Evidence, timing: &Timing, about: &mut About<'_>) {
         about.say(
             Severity::Note,
             "a program that is started from here gets no control group of its own",
-            "its processes are found and killed one by one: one that forks all the time keeps the \
-             election held until the last is dead",
+            "its processes are found and killed one by one, from the end of the tenure on: with thousands \
+             of them the last may act beyond it, and one that forks all the time keeps the election held \
+             until the last is dead",
             "run it as a systemd unit with Delegate=yes (incumbent unit prints one), or as root",
+        );
+    }
+    if kept.containment == Containment::Hidden {
+        about.say(
+            Severity::Note,
+            "a program that is started from here gets no control group of its own, and /proc hides processes (hidepid)",
+            "what does not show is killed only once its parent is dead: processes that are nested deeply, or \
+             die slowly, may act for some moments past the deadline",
+            "run it as a systemd unit with Delegate=yes (incumbent unit prints one), or mount /proc with \
+             hidepid=0 for it, or with gid= and a group of its user",
         );
     }
     if !kept.memory_locked {

@@ -71,12 +71,16 @@ fn to_keeper() -> impl Strategy<Value = ToKeeper> {
 
 fn from_keeper() -> impl Strategy<Value = FromKeeper> {
     prop_oneof![
-        (prop::option::of("/[a-z/]{1,40}"), any::<bool>()).prop_map(|(path, memory_locked)| {
-            FromKeeper::Ready {
+        (
+            prop::option::of("/[a-z/]{1,40}"),
+            any::<bool>(),
+            any::<bool>()
+        )
+            .prop_map(|(path, memory_locked, hidden)| FromKeeper::Ready {
                 cgroup: path.map(PathBuf::from),
                 memory_locked,
-            }
-        }),
+                hidden,
+            }),
         pids().prop_map(FromKeeper::Started),
         prop_oneof![
             Just(StartFailure::NotFound),

@@ -113,6 +113,16 @@ fn what_the_program_leaves_behind_is_told_once_and_then_killed() {
 }
 
 #[test]
+fn what_a_killed_process_leaves_behind_is_killed_at_once() {
+    let mut plan = running_until(5000);
+    assert_eq!(plan.step(at(100), Happening::SomeEnded), []);
+    plan.step(at(200), Happening::Kill);
+    assert_eq!(plan.step(at(200), Happening::SomeEnded), [Action::Chase]);
+    plan.step(at(200), Happening::TreeEmpty);
+    assert_eq!(plan.step(at(200), Happening::SomeEnded), []);
+}
+
+#[test]
 fn an_orphaned_keeper_kills_proves_releases_and_ends_in_this_order() {
     let mut plan = running_until(5000);
     assert_eq!(
@@ -191,6 +201,7 @@ fn happenings() -> impl Strategy<Value = Happening> {
         (0..20_000_u64).prop_map(|by| Happening::Stop { by: at(by) }),
         Just(Happening::Kill),
         Just(Happening::ProgramEnded),
+        Just(Happening::SomeEnded),
         Just(Happening::TreeEmpty),
         Just(Happening::Woken),
         Just(Happening::Orphaned),
@@ -227,7 +238,7 @@ impl World {
             Action::Terminate(_) => self.told += 1,
             Action::TerminateRest => self.told_rest += 1,
             Action::KillTree(_) => self.killed = true,
-            Action::Sweep | Action::ReportSurvivors => {
+            Action::Sweep | Action::Chase | Action::ReportSurvivors => {
                 assert!(self.alive && self.killed, "{now:?}")
             }
             Action::ReportDead => {
@@ -255,7 +266,11 @@ proptest! {
         for (happening, pause) in events {
             // The world offers only what can be: no death without life.
             let happening = match happening {
-                Happening::ProgramEnded | Happening::TreeEmpty if !world.alive => Happening::Woken,
+                Happening::ProgramEnded | Happening::SomeEnded | Happening::TreeEmpty
+                    if !world.alive =>
+                {
+                    Happening::Woken
+                }
                 Happening::TreeEmpty => { world.alive = false; Happening::TreeEmpty }
                 other => other,
             };

@@ -357,6 +357,12 @@ fn how_a_program_would_be_kept_here_is_told() {
             .iter()
             .any(|one| one.contains("cannot lock its memory"))
     );
+    evidence.keeping = Ok(Keeping {
+        containment: Containment::Hidden,
+        memory_locked: true,
+    });
+    let found: Vec<Finding> = judge(&evidence).into_iter().collect();
+    assert!(found.iter().any(|one| one.found.contains("hidepid")));
     evidence.keeping = Err("EAGAIN".to_owned());
     assert_eq!(judge(&evidence)[0].severity, Severity::Danger);
 }
