@@ -11,7 +11,7 @@ use std::time::Duration;
 use incumbent::election::clock;
 use incumbent::observe::State;
 use incumbent::protocol::{
-    Beat, Durability, ElectionName, Identity, LossReason, Occupancy, Record, Reply, Request,
+    Beat, Durability, ElectionName, Identity, LossReason, Occupancy, Record, Reply, Request, Term,
     TimingConfig,
 };
 use incumbent::store::{
@@ -289,6 +289,30 @@ async fn a_campaign_that_is_dropped_when_it_was_won_leaves_no_lease_that_may_act
     assert_eq!(lease.remaining(), Duration::ZERO);
     assert_eq!(mine.metrics().leading, None);
     next.resign().await;
+}
+
+/// As after a leader that an order has put in the place of a live one, and that was gone again before the
+/// live one heard of it.
+#[tokio::test]
+async fn who_finds_that_another_has_led_meanwhile_does_not_lead_on() {
+    for number in [1, 3] {
+        let stores = stores(number);
+        let election = election(&stores);
+        let leadership = election.campaign().await.unwrap();
+        let mut later = Record::ABSENT;
+        later.term = Term::new(leadership.fencing_token() + 10).unwrap();
+        later.floor = later.term;
+        later.occupancy = Occupancy::Vacant;
+        for store in &stores {
+            store.put(election.name(), later.clone());
+        }
+        assert_eq!(leadership.lost().await, LossReason::Deposed, "{number}");
+        let token = leadership.fencing_token();
+        leadership.resign().await;
+        let next = election.campaign().await.unwrap();
+        assert!(next.fencing_token() > token + 10, "{number}");
+        next.resign().await;
+    }
 }
 
 /// Set in the process whose work blocks.

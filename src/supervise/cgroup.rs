@@ -7,19 +7,6 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::process;
-use std::time::UNIX_EPOCH;
-
-use crate::election::clock;
-use crate::protocol::WallMillis;
-
-/// What the name of a group begins with; the process that made it follows, and a random number.
-const PREFIX: &str = "incumbent-";
-
-/// How long a group must have been there before it can be taken for one that was left behind.
-const SETTLED_MS: u64 = 60_000;
-
-/// The most groups that are looked at when one is made.
-const LOOKED_AT: usize = 1000;
 
 /// A control group of the second version, made for one program.
 #[derive(Debug)]
@@ -37,13 +24,10 @@ impl Cgroup {
         if !is_delegated(&own) {
             return None;
         }
-        remove_abandoned(&own, clock::wall(), |pid| {
-            Path::new("/proc").join(pid.to_string()).exists()
-        });
         let cgroup = Self {
             // Containers that share a hierarchy may have the same process ids.
             path: own.join(format!(
-                "{PREFIX}{}-{:08x}",
+                "incumbent-{}-{:08x}",
                 process::id(),
                 fastrand::u32(..)
             )),
@@ -109,33 +93,6 @@ impl Cgroup {
             tracing::warn!(path = %self.path.display(), %error, "the program's cgroup stays behind");
         }
     }
-}
-
-/// Removes the empty groups of makers that are gone: whoever was killed with its elector could not do so. The
-/// kernel keeps a group that has a process in it, as that of a maker that lives has.
-fn remove_abandoned(own: &Path, now: WallMillis, is_alive: impl Fn(u32) -> bool) {
-    let Ok(entries) = fs::read_dir(own) else {
-        return;
-    };
-    for entry in entries.flatten().take(LOOKED_AT) {
-        let Some(maker) = entry.file_name().to_str().and_then(maker) else {
-            continue;
-        };
-        let made = entry.metadata().and_then(|metadata| metadata.modified());
-        let made = made.ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-        let settled = made
-            .is_some_and(|made| made.as_millis() + u128::from(SETTLED_MS) < u128::from(now.get()));
-        if settled && !is_alive(maker) && fs::remove_dir(entry.path()).is_ok() {
-            tracing::debug!(path = %entry.path().display(), "removed a cgroup that was left behind");
-        }
-    }
-}
-
-/// The process that made the group of this name.
-fn maker(name: &str) -> Option<u32> {
-    let (maker, random) = name.strip_prefix(PREFIX)?.split_once('-')?;
-    let is_random = random.len() == 8 && random.bytes().all(|digit| digit.is_ascii_hexdigit());
-    maker.parse().ok().filter(|_| is_random)
 }
 
 /// Whether the one who manages the hierarchy has left this part of it to us. Where no systemd runs,
@@ -230,42 +187,6 @@ mod tests {
             expected.map(PathBuf::from),
             "{mounts} {membership}"
         );
-    }
-
-    #[test]
-    fn an_empty_group_whose_maker_is_gone_is_removed_and_no_other_is() {
-        let own = tempfile::tempdir().unwrap();
-        let names = [
-            "incumbent-7-0123abcd",
-            "incumbent-8-0123abcd",
-            "incumbent-9-0123abcd",
-            "incumbent-7-0123abc",
-            "incumbent-x-0123abcd",
-            "incumbent.slice",
-            "other-7-0123abcd",
-        ];
-        for name in names {
-            fs::create_dir(own.path().join(name)).unwrap();
-        }
-        // As the kernel, the file system keeps what is not empty.
-        fs::create_dir(own.path().join("incumbent-9-0123abcd/x")).unwrap();
-        let left = |now: u64| {
-            let now = WallMillis::new(now).unwrap();
-            remove_abandoned(own.path(), now, |pid| pid == 8);
-            let entries = fs::read_dir(own.path()).unwrap().flatten();
-            let mut left: Vec<_> = entries.map(|entry| entry.file_name()).collect();
-            left.sort();
-            left
-        };
-        let now = clock::wall().get();
-        assert_eq!(
-            left(now).len(),
-            names.len(),
-            "they may be about to be entered"
-        );
-        let mut expected = names[1..].to_vec();
-        expected.sort_unstable();
-        assert_eq!(left(now + SETTLED_MS + 2000), expected);
     }
 
     #[test]

@@ -128,6 +128,11 @@ impl Candidate {
         let Some(record) = view.watch.record() else {
             return false;
         };
+        // Somebody was granted a later term there. On a single store it is that of a failed claim, of which we
+        // know nothing; a majority of them may have had a leader, whoever holds them by now.
+        if record.floor > term {
+            return true;
+        }
         if view.hold.is_some() || record.is_held_by(&self.id, term) {
             return false;
         }
