@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use incumbent::election::{Operator, clock};
 use incumbent::observe::document::Followed;
-use incumbent::observe::{ElectionView, Holding, pause_in_words};
+use incumbent::observe::{ElectionView, Holding, PastTerm, pause_in_words};
 use incumbent::protocol::Term;
 
 use super::args::Resign;
@@ -43,7 +43,8 @@ pub(crate) fn resign(arguments: &Resign) -> Result<Exit, Failure> {
         let (mut view, mut followed) = (operator.view().await, None);
         if arguments.wait || given.is_some() {
             view = wait(&operator, asked.term, patience).await?;
-            let told = gap(&operator, asked.term).await;
+            let now = view.leader().map_or(asked.term, |leader| leader.term);
+            let (told, others) = gap(&operator, asked.term, now).await;
             followed = Some(told);
             let leader = view.leader().and_then(|leader| leader.identity.as_ref());
             let leader = leader.map_or("somebody else".to_owned(), |identity| {
@@ -53,7 +54,13 @@ pub(crate) fn resign(arguments: &Resign) -> Result<Exit, Failure> {
             let gap = told.gap.map_or(String::new(), |gap| {
                 format!(", after {most}{} without a leader", duration(gap))
             });
-            said = format!("{leader} leads{gap}");
+            said = match others {
+                0 => format!("{leader} leads{gap}"),
+                _ => format!(
+                    "{leader} leads, and {others} that led before it did not last: incumbent history {} tells why",
+                    view.election
+                ),
+            };
         }
         let done = Report {
             order: "resign",
@@ -145,12 +152,17 @@ async fn wait(
     }
 }
 
-/// How long nobody led after a term.
-async fn gap(operator: &Operator, term: Term) -> Followed {
-    let history = operator.history(4).await;
-    let past = history.terms.iter().find(|past| past.term == term);
-    Followed {
+/// How long nobody led between a term and the one that goes on now, and how many others led in between: then
+/// the first is not known, for there was more than one gap.
+async fn gap(operator: &Operator, before: Term, now: Term) -> (Followed, usize) {
+    let history = operator.history(16).await;
+    let between = |past: &&PastTerm| past.term > before && past.term < now;
+    let others = history.terms.iter().filter(between).count();
+    let past = history.terms.iter().find(|past| past.term == before);
+    let past = past.filter(|_| others == 0);
+    let followed = Followed {
         gap: past.and_then(|past| past.gap),
         at_most: past.is_some_and(|past| past.last_heartbeat.is_some()),
-    }
+    };
+    (followed, others)
 }

@@ -98,7 +98,7 @@ fn sentence(view: &ElectionView) -> String {
         }
         State::Held(_) => "held",
         State::Foreign { .. } => "held by a program that speaks only the bare protocol",
-        State::Vacant { .. } => "not held: the last holder has released it",
+        State::Vacant { .. } => "not held: the last holder has released it, or was deposed",
         State::Absent => "not held: it has never been, as far as the stores know",
         State::Divided => "not held by a majority: the stores do not agree",
         State::Unreachable => "not known: too few stores answer",

@@ -406,6 +406,38 @@ fn orders_go_to_three_stores_and_count_with_two_of_them() {
     );
 }
 
+/// Whoever follows may fail at once: then there was more than one gap, and the one asked may lead again.
+#[test]
+fn a_successor_that_does_not_last_is_told_and_its_gap_is_none() {
+    let home = Home::new();
+    let brisk = ["--interval", "200ms", "--stop-grace", "100ms"];
+    let run = |options: &[&str], program: &[&str]| {
+        let run = [&["run", "job"], &brisk[..], options, &["--"], program].concat();
+        home.start(&run)
+    };
+    let first = run(&["--id", "first", "--restart"], &["sleep", "1000"]);
+    first.wait_said("elected");
+    let second = run(&["--id", "second"], &["false"]);
+    second.wait_said("standing by");
+    let moved = home.run(&["resign", "job", "--wait"]);
+    assert_eq!(moved.status, 0, "{moved:#?}");
+    if moved.stdout.contains("second:") {
+        // It was seen in the moment in which it led.
+        return;
+    }
+    assert!(
+        moved
+            .stdout
+            .contains("and 1 that led before it did not last"),
+        "{moved:#?}"
+    );
+    let leads = moved.stdout.contains("first:");
+    assert!(
+        leads && !moved.stdout.contains("without a leader"),
+        "{moved:#?}"
+    );
+}
+
 #[test]
 fn who_may_not_write_cannot_order() {
     let (home, server) = (Home::new(), RedisServer::start());

@@ -48,7 +48,10 @@ fn an_election_that_never_was_reads_differently_from_one_that_is_released() {
     let vacant = home.run(&["status", "job"]);
     assert_eq!(vacant.status, 3);
     let first = vacant.stdout.lines().next().unwrap();
-    assert_eq!(first, "job: not held: the last holder has released it");
+    assert_eq!(
+        first,
+        "job: not held: the last holder has released it, or was deposed"
+    );
     let json = home.run(&["status", "job", "-o", "json"]).json();
     assert_eq!(
         (&json["state"], &json["holder"]),
