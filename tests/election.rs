@@ -306,7 +306,8 @@ async fn who_finds_that_another_has_led_meanwhile_does_not_lead_on() {
         for store in &stores {
             store.put(election.name(), later.clone());
         }
-        assert_eq!(leadership.lost().await, LossReason::Deposed, "{number}");
+        let lost = tokio::time::timeout(Duration::from_secs(10), leadership.lost()).await;
+        assert_eq!(lost, Ok(LossReason::Deposed), "{number}");
         let token = leadership.fencing_token();
         leadership.resign().await;
         let next = election.campaign().await.unwrap();
