@@ -42,7 +42,7 @@ fn records(evidence: &Evidence, view: &ElectionView, about: &mut About<'_>) {
             about.say(
                 Severity::Danger,
                 error.to_string(),
-                "it has no vote: with one store nobody can be elected",
+                "it has no vote: a majority of the others is needed, and if it is the only store nobody is elected",
                 "docs/redis.md tells what its keys hold, and how to repair or to delete them",
             );
         }

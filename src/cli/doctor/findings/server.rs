@@ -23,7 +23,7 @@ fn access(store: &StoreEvidence, about: &mut About<'_>) {
             return about.say(
                 Severity::Danger,
                 said(error),
-                "it has no vote: with one store nobody can be elected",
+                "it has no vote: a majority of the others is needed, and if it is the only store nobody is elected",
                 "start it, or correct its address and the network between",
             );
         }
