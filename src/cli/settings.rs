@@ -159,6 +159,10 @@ impl Settings {
         };
         settings.password = settings.read_password()?;
         settings.wait_of_one_mind()?;
+        // Who only looks needs no timing that could elect, but time for an answer.
+        if settings.values.op_timeout.is_some_and(|it| it.is_zero()) {
+            settings.timing()?;
+        }
         settings.warnings.append(&mut warnings);
         Ok(settings)
     }
