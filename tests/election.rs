@@ -316,6 +316,22 @@ async fn who_finds_that_another_has_led_meanwhile_does_not_lead_on() {
     }
 }
 
+/// What a test prints in a process of its own, which has to end by SIGKILL.
+fn killed_as(test: &str, variable: &str) -> String {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(variable, "1")
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(
+        output.status.signal(),
+        Some(rustix::process::Signal::KILL.as_raw()),
+        "{printed}"
+    );
+    printed
+}
+
 /// Set in the process whose work blocks.
 const BLOCKING: &str = "INCUMBENT_TEST_BLOCKING";
 
@@ -324,17 +340,9 @@ fn a_deposed_leader_whose_work_blocks_ends_the_process_long_before_its_tenure_wo
     if std::env::var_os(BLOCKING).is_some() {
         return block_when_deposed();
     }
-    let name = "a_deposed_leader_whose_work_blocks_ends_the_process_long_before_its_tenure_would";
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
-        .env(BLOCKING, "1")
-        .output()
-        .unwrap();
-    let printed = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(
-        output.status.signal(),
-        Some(rustix::process::Signal::KILL.as_raw()),
-        "{printed}"
+    let printed = killed_as(
+        "a_deposed_leader_whose_work_blocks_ends_the_process_long_before_its_tenure_would",
+        BLOCKING,
     );
     let last = printed.lines().filter_map(|line| line.parse::<u128>().ok());
     let went_on = Duration::from_millis(u64::try_from(last.max().unwrap()).unwrap());
@@ -375,17 +383,9 @@ fn a_log_and_a_handler_that_stand_still_do_not_keep_work_alive_that_blocks() {
     if std::env::var_os(STUCK).is_some() {
         return block_beside_a_stuck_log();
     }
-    let name = "a_log_and_a_handler_that_stand_still_do_not_keep_work_alive_that_blocks";
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
-        .env(STUCK, "1")
-        .output()
-        .unwrap();
-    let printed = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(
-        output.status.signal(),
-        Some(rustix::process::Signal::KILL.as_raw()),
-        "{printed}"
+    killed_as(
+        "a_log_and_a_handler_that_stand_still_do_not_keep_work_alive_that_blocks",
+        STUCK,
     );
 }
 
