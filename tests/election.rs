@@ -1,5 +1,8 @@
 //! The election as a program uses it, over memory stores.
 
+#[path = "support/hooked.rs"]
+mod hooked;
+
 use std::future::{Future, poll_fn};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
@@ -8,15 +11,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use hooked::{Hook, Hooked};
 use incumbent::election::clock;
 use incumbent::observe::State;
-use incumbent::protocol::{
-    Beat, Durability, ElectionName, Identity, LossReason, Occupancy, Record, Reply, Request, Term,
-    TimingConfig,
-};
-use incumbent::store::{
-    HistoryEntry, Inspection, MemoryStore, Store, StoreError, StoreFuture, WakeUps,
-};
+use incumbent::protocol::{Beat, LossReason, Occupancy, Record, Term, TimingConfig};
+use incumbent::store::{MemoryStore, StoreError};
 use incumbent::{Election, ElectionEvent, Happening, RunError};
 use tokio::sync::broadcast::Receiver;
 
@@ -515,64 +514,28 @@ async fn a_campaign_that_ends_before_anybody_leads_leaves_its_gap_to_the_next() 
     leadership.resign().await;
 }
 
-/// A store that can be taken away.
-struct Failing {
-    store: Arc<MemoryStore>,
-    down: AtomicBool,
-}
+/// Whether a store is taken away.
+struct Down(AtomicBool);
 
-impl Store for Failing {
-    fn label(&self) -> &str {
-        self.store.label()
-    }
-
-    fn durability(&self) -> Durability {
-        self.store.durability()
-    }
-
-    fn execute<'a>(
-        &'a self,
-        election: &'a ElectionName,
-        who: &'a Identity,
-        request: &'a Request,
-    ) -> StoreFuture<'a, Reply> {
-        if self.down.load(Ordering::Acquire) {
-            let store = self.label().into();
-            let source = Arc::new(std::io::Error::other("taken away"));
-            return Box::pin(async { Err(StoreError::Unreachable { store, source }) });
+impl Hook for Down {
+    fn before(&self, label: &str) -> Result<(), StoreError> {
+        if !self.0.load(Ordering::Acquire) {
+            return Ok(());
         }
-        self.store.execute(election, who, request)
-    }
-
-    fn wake_ups(&self, election: &ElectionName) -> WakeUps {
-        self.store.wake_ups(election)
-    }
-
-    fn inspect<'a>(&'a self, election: &'a ElectionName) -> StoreFuture<'a, Inspection> {
-        self.store.inspect(election)
-    }
-
-    fn elections(&self) -> StoreFuture<'_, Vec<ElectionName>> {
-        self.store.elections()
-    }
-
-    fn history<'a>(
-        &'a self,
-        election: &'a ElectionName,
-        limit: usize,
-    ) -> StoreFuture<'a, Vec<HistoryEntry>> {
-        self.store.history(election, limit)
+        let source = Arc::new(std::io::Error::other("taken away"));
+        let store = label.into();
+        Err(StoreError::Unreachable { store, source })
     }
 }
 
 #[tokio::test]
 async fn a_release_that_no_store_took_is_sent_again_when_they_are_back() {
     for n in [1, 3] {
-        let failing: Vec<Arc<Failing>> = stores(n)
+        let failing: Vec<Arc<Hooked<Down>>> = stores(n)
             .into_iter()
             .map(|store| {
-                let down = AtomicBool::new(false);
-                Arc::new(Failing { store, down })
+                let hook = Down(AtomicBool::new(false));
+                Arc::new(Hooked { store, hook })
             })
             .collect();
         let over = |timing: TimingConfig| {
@@ -589,7 +552,7 @@ async fn a_release_that_no_store_took_is_sent_again_when_they_are_back() {
         });
         let all = |down| {
             let each = failing.iter();
-            each.for_each(|store| store.down.store(down, Ordering::Release));
+            each.for_each(|store| store.hook.0.store(down, Ordering::Release));
         };
         let leadership = patient.campaign().await.unwrap();
         let token = leadership.fencing_token();

@@ -5,21 +5,23 @@
 
 #[path = "http/ask.rs"]
 mod ask;
+#[path = "support/hooked.rs"]
+mod hooked;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use ask::ask;
+use hooked::{Hook, Hooked};
 use incumbent::Election;
 use incumbent::election::Overrun;
 use incumbent::http::{Server, ServerOptions};
-use incumbent::protocol::{Durability, ElectionName, Identity, Reply, Request, TimingConfig};
-use incumbent::store::{HistoryEntry, Inspection, MemoryStore, Store, StoreFuture, WakeUps};
+use incumbent::protocol::TimingConfig;
+use incumbent::store::{MemoryStore, StoreError};
 
-/// A store whose requests can be made to block the thread that all campaigns run on.
+/// Has the requests of a store block the thread that all campaigns run on.
 struct Freezing {
-    store: MemoryStore,
     frozen: Mutex<bool>,
     thawed: Condvar,
     /// Whether the thread stands still.
@@ -29,7 +31,6 @@ struct Freezing {
 impl Freezing {
     fn new() -> Self {
         Self {
-            store: MemoryStore::new("freezing"),
             frozen: Mutex::new(false),
             thawed: Condvar::new(),
             stands: AtomicBool::new(false),
@@ -47,53 +48,14 @@ impl Freezing {
         *self.frozen.lock().unwrap() = false;
         self.thawed.notify_all();
     }
+}
 
-    fn stand_still(&self) {
+impl Hook for Freezing {
+    fn before(&self, _: &str) -> Result<(), StoreError> {
         let frozen = self.frozen.lock().unwrap();
         self.stands.store(*frozen, Ordering::Release);
         drop(self.thawed.wait_while(frozen, |frozen| *frozen).unwrap());
-    }
-}
-
-impl Store for Freezing {
-    fn label(&self) -> &str {
-        self.store.label()
-    }
-
-    fn durability(&self) -> Durability {
-        self.store.durability()
-    }
-
-    fn execute<'a>(
-        &'a self,
-        election: &'a ElectionName,
-        who: &'a Identity,
-        request: &'a Request,
-    ) -> StoreFuture<'a, Reply> {
-        Box::pin(async move {
-            self.stand_still();
-            self.store.execute(election, who, request).await
-        })
-    }
-
-    fn wake_ups(&self, election: &ElectionName) -> WakeUps {
-        self.store.wake_ups(election)
-    }
-
-    fn inspect<'a>(&'a self, election: &'a ElectionName) -> StoreFuture<'a, Inspection> {
-        self.store.inspect(election)
-    }
-
-    fn elections(&self) -> StoreFuture<'_, Vec<ElectionName>> {
-        self.store.elections()
-    }
-
-    fn history<'a>(
-        &'a self,
-        election: &'a ElectionName,
-        limit: usize,
-    ) -> StoreFuture<'a, Vec<HistoryEntry>> {
-        self.store.history(election, limit)
+        Ok(())
     }
 }
 
@@ -103,7 +65,10 @@ fn status(server: &Server, method: &str, path: &str) -> u16 {
 
 #[test]
 fn a_leader_whose_campaign_stands_still_is_none_from_its_deadline_on() {
-    let store = Arc::new(Freezing::new());
+    let store = Arc::new(Hooked {
+        store: Arc::new(MemoryStore::new("freezing")),
+        hook: Freezing::new(),
+    });
     let election = Election::builder("billing")
         .store_object(store.clone())
         .timing(TimingConfig {
@@ -119,7 +84,7 @@ fn a_leader_whose_campaign_stands_still_is_none_from_its_deadline_on() {
     assert_eq!(status(&server, "GET", "/leader"), 200);
     assert_eq!(status(&server, "GET", "/standby"), 503);
 
-    store.freeze();
+    store.hook.freeze();
     // Nothing of the campaign runs from here on: no flag can be cleared, no event told.
     let lease = leadership.lease().clone();
     std::thread::sleep(lease.remaining());
@@ -140,7 +105,7 @@ fn a_leader_whose_campaign_stands_still_is_none_from_its_deadline_on() {
         metrics.body
     );
 
-    store.thaw();
+    store.hook.thaw();
     leadership.resign();
     assert_eq!(status(&server, "GET", "/livez"), 200);
 }
