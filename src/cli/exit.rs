@@ -130,10 +130,10 @@ impl From<ConfigError> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        let exit = if error.is_denied() {
-            Exit::Refused
-        } else {
-            Exit::Unreachable
+        let exit = match &error {
+            StoreError::Denied { .. } => Exit::Refused,
+            StoreError::Misconfigured { .. } => Exit::Configuration,
+            _ => Exit::Unreachable,
         };
         Self::new(exit, error)
     }
@@ -164,6 +164,7 @@ pub(crate) fn campaign_failed(error: CampaignError, not_elected: u8) -> Failure 
         | CampaignError::Paused { .. } => Exit::NotElected(not_elected),
         CampaignError::Unreachable { .. } => Exit::Unreachable,
         CampaignError::Denied { .. } => Exit::Refused,
+        CampaignError::Misconfigured { .. } => Exit::Configuration,
         _ => Exit::Failed,
     };
     Failure::new(exit, error)

@@ -48,12 +48,13 @@ pub(crate) const LOG_FORMATS: [&str; 2] = ["text", "json"];
 pub(crate) const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// All settings, in the order in which they are shown.
-pub(crate) const KEYS: [Key; 30] = [
+pub(crate) const KEYS: [Key; 31] = [
     key("store", Kind::Stores),
     key("key_prefix", Kind::Text),
     key("username", Kind::Text),
     key("password", Kind::Secret),
     key("password_file", Kind::Path),
+    key("password_cmd", Kind::Text),
     key("interval", Kind::Duration),
     key("stall_polls", Kind::Number(u32::MAX)),
     key("op_timeout", Kind::Duration),

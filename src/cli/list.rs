@@ -62,7 +62,7 @@ fn text(views: &[ElectionView], stores: &[Asked], exit: Exit) -> String {
 /// shows nothing of a store that is outvoted. What all of them say is said once.
 fn untold(views: &[ElectionView]) -> impl Iterator<Item = (&'static str, String)> {
     let errors = views.iter().flat_map(ElectionView::errors);
-    let told = errors.filter(|error| error.is_garbled() || error.is_denied());
+    let told = errors.filter(|error| error.is_garbled() || error.is_hopeless());
     let told: BTreeSet<_> = told
         .map(|error| (document::trouble(error), error.to_string()))
         .collect();

@@ -103,6 +103,7 @@ impl From<OrderError> for Failure {
     fn from(error: OrderError) -> Self {
         let exit = match &error {
             _ if error.is_denied() => Exit::Refused,
+            _ if error.is_misconfigured() => Exit::Configuration,
             OrderError::NotHeld { .. } => Exit::NotHeld,
             OrderError::UnknownSuccessor { .. } => Exit::Usage,
             OrderError::Alive { .. } => Exit::NotElected(75),

@@ -2,6 +2,7 @@
 
 use incumbent::election::Observer;
 use incumbent::observe::{State, Told, document};
+use incumbent::store::StoreError;
 
 use super::exit::Exit;
 use super::output::Tone;
@@ -14,6 +15,7 @@ pub(crate) fn exit(state: &State) -> Exit {
         State::Held(_) | State::Foreign { .. } => Exit::Success,
         State::Vacant { .. } | State::Absent | State::Divided => Exit::NotHeld,
         State::Forbidden => Exit::Refused,
+        State::Misconfigured => Exit::Configuration,
         _ => Exit::Unreachable,
     }
 }
@@ -34,14 +36,21 @@ pub(crate) fn tone(state: &State) -> Tone {
 /// What a command ends with that asked each store for something.
 pub(crate) fn answered<T>(observer: &Observer, told: &Told<T>) -> Exit {
     let electorate = observer.electorate();
-    let errors = told.iter().filter_map(|(_, told)| told.as_ref().err());
-    let (refused, other): (Vec<_>, Vec<_>) = errors.partition(|error| error.is_denied());
-    if electorate.size() - refused.len() - other.len() >= electorate.majority() {
+    let count = |is: fn(&StoreError) -> bool| {
+        let errors = told.iter().filter_map(|(_, told)| told.as_ref().err());
+        errors.filter(|error| is(error)).count()
+    };
+    let refused = count(StoreError::is_denied);
+    let misconfigured = count(StoreError::is_misconfigured);
+    let other = count(|error| !error.is_hopeless());
+    if electorate.size() - refused - misconfigured - other >= electorate.majority() {
         Exit::Success
-    } else if refused.len() > other.len() {
+    } else if other >= refused.max(misconfigured) {
+        Exit::Unreachable
+    } else if refused >= misconfigured {
         Exit::Refused
     } else {
-        Exit::Unreachable
+        Exit::Configuration
     }
 }
 

@@ -13,9 +13,8 @@ use config::{Config, Value};
 use incumbent::election::ConfigError;
 use incumbent::http::{InvalidListenAddress, ServerOptions};
 use incumbent::protocol::{ElectionName, Timing, TimingConfig};
-use incumbent::store::{StoreAddress, StoreOptions};
+use incumbent::store::{Password, StoreAddress, StoreOptions};
 use incumbent::supervise::Estate;
-use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::exit::{Exit, Failure};
@@ -36,7 +35,7 @@ pub(crate) struct Settings {
     merged: Config,
     /// From the weakest to the strongest.
     layers: Vec<Layer>,
-    password: Option<SecretString>,
+    password: Option<Password>,
     /// The configuration file that was read, if there is one.
     pub(crate) file: Option<PathBuf>,
     /// What was found odd on the way, for the log.
@@ -52,6 +51,7 @@ struct Values {
     username: Option<String>,
     password: Option<SecretText>,
     password_file: Option<PathBuf>,
+    password_cmd: Option<String>,
     #[serde(with = "humantime_serde")]
     interval: Duration,
     stall_polls: u32,

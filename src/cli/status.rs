@@ -103,6 +103,7 @@ fn sentence(view: &ElectionView) -> String {
         State::Divided => "not held by a majority: the stores do not agree",
         State::Unreachable => "not known: too few stores answer",
         State::Forbidden => "not known: the stores refuse access",
+        State::Misconfigured => "not known: the stores cannot be reached as they are configured",
         State::Garbled => "not known: the record cannot be read",
         other => other.word(),
     };

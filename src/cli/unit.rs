@@ -21,10 +21,11 @@ const HARDENING: &str = include_str!("../../systemd/10-hardening.conf");
 /// Where a unit of root's keeps the embedded store: in its `StateDirectory=`.
 const EMBEDDED: &str = "sqlite:/var/lib/incumbent/elections.db";
 /// The settings that `release` takes too.
-const OF_STORES: [&str; 7] = [
+const OF_STORES: [&str; 8] = [
     "key_prefix",
     "username",
     "password_file",
+    "password_cmd",
     "op_timeout",
     "log_format",
     "log_level",
@@ -127,7 +128,10 @@ fn stores(settings: &Settings) -> Result<Vec<String>, Failure> {
              give --password-file, or LoadCredential= as in 30-password.conf"
         ))
     };
-    if settings.origin("password") > settings.origin("password_file") {
+    let elsewhere = settings
+        .origin("password_file")
+        .max(settings.origin("password_cmd"));
+    if settings.origin("password") > elsewhere {
         return Err(secret(from("password")));
     }
     if settings.embedded_store()?.is_some() {

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 use super::driver::{Command, Driver, Standing};
 use super::{CampaignError, Election, Leadership, Overrun, guard, runtime};
 use crate::protocol::{CandidateId, Identity, Prospect, Term};
+use crate::store::StoreError;
 
 /// How many commands a candidacy may have waiting: there are only two to give.
 const COMMANDS: usize = 4;
@@ -120,6 +121,15 @@ struct Candidacy {
 }
 
 impl Candidacy {
+    fn refused(&self, source: StoreError) -> CampaignError {
+        let (election, source) = (self.name(), Box::new(source));
+        if source.is_misconfigured() {
+            CampaignError::Misconfigured { election, source }
+        } else {
+            CampaignError::Denied { election, source }
+        }
+    }
+
     async fn elected(&mut self, patience: Patience) -> Result<Leadership, CampaignError> {
         loop {
             let standing = self.standing.borrow_and_update().clone();
@@ -138,10 +148,7 @@ impl Candidacy {
                     ));
                 }
                 (Standing::Refused(source), _) => {
-                    return Err(CampaignError::Denied {
-                        election: self.name(),
-                        source: Box::new(source),
-                    });
+                    return Err(self.refused(source));
                 }
                 (
                     Standing::Campaigning {
@@ -204,10 +211,7 @@ impl Candidacy {
             };
         }
         if let Standing::Refused(source) = standing {
-            return CampaignError::Denied {
-                election: self.name(),
-                source: Box::new(source),
-            };
+            return self.refused(source);
         }
         let (leader, error): (Option<(CandidateId, Term)>, _) = match standing {
             Standing::Campaigning {

@@ -79,6 +79,14 @@ pub enum CampaignError {
         /// What the last of them failed with.
         source: Box<StoreError>,
     },
+    /// The stores cannot be reached as they are configured, and never could.
+    #[error("election {election:?} cannot be entered: {source}")]
+    Misconfigured {
+        /// The election.
+        election: String,
+        /// What is wrong.
+        source: Box<StoreError>,
+    },
     /// The stores refuse us, and have never done otherwise.
     #[error(
         "election {election:?} cannot be entered: {source}; check the user name, the password and the permissions, which `incumbent doctor` tries one by one"

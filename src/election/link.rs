@@ -87,7 +87,7 @@ impl Link {
     pub(super) fn refusal(&self) -> Option<&StoreError> {
         let looks = self.error().filter(|_| !self.answered);
         let changes = self.unwritable().filter(|_| !self.obeyed);
-        looks.or(changes).filter(|error| error.is_denied())
+        looks.or(changes).filter(|error| error.is_hopeless())
     }
 }
 

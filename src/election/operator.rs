@@ -222,12 +222,13 @@ impl Operator {
     fn not_held(&self, view: &ElectionView) -> OrderError {
         let election = self.election.to_string();
         match (&view.state, view.errors().next()) {
-            (State::Unreachable | State::Forbidden | State::Garbled, Some(error)) => {
-                OrderError::Unread {
-                    election,
-                    source: Box::new(error.clone()),
-                }
-            }
+            (
+                State::Unreachable | State::Forbidden | State::Misconfigured | State::Garbled,
+                Some(error),
+            ) => OrderError::Unread {
+                election,
+                source: Box::new(error.clone()),
+            },
             (state, _) => OrderError::NotHeld {
                 election,
                 state: state.word(),
@@ -400,11 +401,21 @@ impl OrderError {
     /// Whether the stores refuse access.
     #[must_use]
     pub fn is_denied(&self) -> bool {
+        self.failed_with(StoreError::is_denied)
+    }
+
+    /// Whether the stores cannot be reached as they are configured.
+    #[must_use]
+    pub fn is_misconfigured(&self) -> bool {
+        self.failed_with(StoreError::is_misconfigured)
+    }
+
+    fn failed_with(&self, is: fn(&StoreError) -> bool) -> bool {
         match self {
-            Self::Unread { source, .. } => source.is_denied(),
-            Self::NoMajority { stores, .. } => stores
-                .iter()
-                .any(|(_, told)| told.as_ref().is_err_and(StoreError::is_denied)),
+            Self::Unread { source, .. } => is(source),
+            Self::NoMajority { stores, .. } => {
+                stores.iter().any(|(_, told)| told.as_ref().is_err_and(is))
+            }
             Self::NotHeld { .. } | Self::UnknownSuccessor { .. } | Self::Alive { .. } => false,
         }
     }

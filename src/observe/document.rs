@@ -35,7 +35,7 @@ pub struct Status {
     pub election: String,
     /// How many stores have to agree.
     pub majority: usize,
-    /// How it stands: `held`, `foreign`, `vacant`, `absent`, `divided`, `unreachable`, `forbidden` or
+    /// How it stands: `held`, `foreign`, `vacant`, `absent`, `divided`, `unreachable`, `forbidden`, `misconfigured` or
     /// `garbled`.
     pub state: &'static str,
     /// Who holds it.
@@ -121,7 +121,7 @@ pub struct Store {
     /// Its address, without secrets.
     pub store: String,
     /// How its record stands: `held`, `foreign`, `vacant` or `absent`; or why it did not tell:
-    /// `unreachable`, `forbidden`, `garbled` or `unusable`.
+    /// `unreachable`, `forbidden`, `misconfigured`, `garbled` or `unusable`.
     pub state: &'static str,
     /// Who holds its record.
     pub holder: Option<String>,
@@ -353,6 +353,7 @@ pub fn trouble(error: &StoreError) -> &'static str {
     match error {
         StoreError::Unreachable { .. } | StoreError::Unknown { .. } => "unreachable",
         StoreError::Denied { .. } => "forbidden",
+        StoreError::Misconfigured { .. } => "misconfigured",
         StoreError::Garbled { .. } => "garbled",
         _ => "unusable",
     }

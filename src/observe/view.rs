@@ -60,6 +60,8 @@ pub enum State {
     Unreachable,
     /// No majority of the stores lets us in.
     Forbidden,
+    /// No majority of the stores can be reached as it is configured.
+    Misconfigured,
     /// No majority of the records can be read.
     Garbled,
 }
@@ -76,6 +78,7 @@ impl State {
             Self::Divided => "divided",
             Self::Unreachable => "unreachable",
             Self::Forbidden => "forbidden",
+            Self::Misconfigured => "misconfigured",
             Self::Garbled => "garbled",
         }
     }
@@ -91,6 +94,7 @@ impl State {
             | Self::Divided
             | Self::Unreachable
             | Self::Forbidden
+            | Self::Misconfigured
             | Self::Garbled => None,
         }
     }
@@ -247,12 +251,16 @@ fn silence(stores: &[StoreView]) -> State {
             .filter_map(|store| store.inspection.as_ref().err());
         errors.filter(|error| is(error)).count()
     };
-    let (denied, garbled) = (count(StoreError::is_denied), count(StoreError::is_garbled));
-    let silent = count(|error| !error.is_denied() && !error.is_garbled());
-    if silent >= denied.max(garbled) {
+    let denied = count(StoreError::is_denied);
+    let misconfigured = count(StoreError::is_misconfigured);
+    let garbled = count(StoreError::is_garbled);
+    let silent = count(|error| !error.is_hopeless() && !error.is_garbled());
+    if silent >= denied.max(misconfigured).max(garbled) {
         State::Unreachable
-    } else if denied >= garbled {
+    } else if denied >= misconfigured.max(garbled) {
         State::Forbidden
+    } else if misconfigured >= garbled {
+        State::Misconfigured
     } else {
         State::Garbled
     }

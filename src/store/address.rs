@@ -8,30 +8,38 @@
 
 mod invalid;
 mod parse;
+mod password;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use secrecy::{ExposeSecret, SecretString};
-
 pub use invalid::InvalidAddress;
+pub use password::Password;
+pub(super) use password::PasswordError;
 
 /// The address of a store.
 ///
 /// | text | store |
 /// | --- | --- |
 /// | `redis://[user[:password]@]host[:port][/db]` | one Redis |
-/// | `rediss://…[?ca=FILE][&cert=FILE&key=FILE]` | the same over TLS, with the system's authorities or the given one, and a client certificate |
-/// | `redis+unix://[user:password@]/path[?db=N]` | one Redis by its unix socket |
+/// | `redis+unix://[user:password@]/path[?db=N]` | one Redis by its Unix socket |
 /// | `redis+sentinel://[user:password@]host[:port],…/service[/db]` | the current master of a service |
 /// | `redis+cluster://[user:password@]host[:port],…` | a Redis Cluster |
+/// | `rediss://`, `rediss+sentinel://`, `rediss+cluster://` | the same over TLS |
 /// | `sqlite:PATH` | a file of this host |
 ///
-/// A user name, a password or a path that holds `/`, `?`, `#`, `@`, `:` or `%` writes it as `%2F` and so
-/// on. A password need not stand here: [`StoreOptions`](super::StoreOptions) takes one as well. It
-/// never shows in what this type displays. The sentinels themselves are asked without a password.
+/// `valkey` in place of `redis` means the same.
+///
+/// An address over TLS takes `?ca=FILE` (trust these certificates and no others), `&cert=FILE&key=FILE` (a
+/// client certificate) and `&server-name=NAME` (the name that the server's certificate must have, instead of
+/// the host). A Sentinel address takes `?sentinel-password-file=FILE` and `&sentinel-username=NAME`; without
+/// them the sentinels are asked without a password.
+///
+/// A user name, a password or a path that contains `/`, `?`, `#`, `@`, `:` or `%` writes it as `%2F` and so
+/// on. The password can be given in [`StoreOptions`](super::StoreOptions) instead. It is never part of
+/// what this type displays. A user without a password logs in with an empty one.
 ///
 /// # Examples
 ///
@@ -154,76 +162,59 @@ pub(super) enum Place {
     Sqlite(PathBuf),
 }
 
-/// A Redis deployment, which database of it, and as whom.
+/// A Redis deployment: which database to use, and how to log in.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct RedisPlace {
     pub(super) deployment: Deployment,
     pub(super) database: u16,
     pub(super) credentials: Credentials,
+    /// Present when the servers, and the sentinels, are spoken to over TLS.
+    pub(super) tls: Option<TlsSettings>,
 }
 
 /// How the servers of a Redis deployment are found.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Deployment {
     Direct(Endpoint),
-    Tls(Endpoint, TlsFiles),
     Unix(PathBuf),
     Sentinel {
         sentinels: Vec<Endpoint>,
         service: String,
-        login: SentinelLogin,
+        /// The sentinels have credentials of their own.
+        credentials: Credentials,
     },
     Cluster(Vec<Endpoint>),
 }
 
 /// One server.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Endpoint {
     pub(super) host: String,
     pub(super) port: u16,
 }
 
-/// The files of a TLS connection that are not the system's.
+/// Where a TLS connection differs from the system's defaults.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(super) struct TlsFiles {
-    /// The authority that signed the server's certificate.
+pub(super) struct TlsSettings {
+    /// The certificates to trust.
     pub(super) ca: Option<PathBuf>,
     /// The client's certificate and its key.
     pub(super) client: Option<(PathBuf, PathBuf)>,
+    /// The name that the server's certificate must have.
+    pub(super) server_name: Option<String>,
 }
 
-/// As whom the sentinels are spoken to, which is apart from the servers they watch.
+/// The user that a server is asked as.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(super) struct SentinelLogin {
-    pub(super) username: Option<String>,
-    pub(super) password_file: Option<PathBuf>,
-}
-
-/// As whom a server is spoken to.
-#[derive(Clone, Default)]
 pub(super) struct Credentials {
     pub(super) username: Option<String>,
-    pub(super) password: Option<SecretString>,
-}
-
-impl PartialEq for Credentials {
-    fn eq(&self, other: &Self) -> bool {
-        self.username == other.username && same_secret(&self.password, &other.password)
-    }
-}
-
-impl Eq for Credentials {}
-
-/// Whether two secrets are the same. It decides only which connection is shared within this process, so
-/// nobody can measure how long it takes.
-pub(super) fn same_secret(one: &Option<SecretString>, other: &Option<SecretString>) -> bool {
-    one.as_ref().map(ExposeSecret::expose_secret) == other.as_ref().map(ExposeSecret::expose_secret)
+    pub(super) password: Option<Password>,
 }
 
 /// The characters that end a user name or a service in an address.
 const SPECIAL: &[char] = &['/', '?', '#', '@', ':', '%'];
 
-/// Writes the address without its password, its TLS files and the login of its sentinels. What it writes parses again.
+/// Writes the address without its password, its TLS settings and the sentinels' credentials. The result parses again.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -239,20 +230,19 @@ impl fmt::Display for Place {
 
 impl fmt::Display for RedisPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.deployment {
-            Deployment::Direct(_) => "redis",
-            Deployment::Tls(..) => "rediss",
-            Deployment::Unix(_) => "redis+unix",
-            Deployment::Sentinel { .. } => "redis+sentinel",
-            Deployment::Cluster(_) => "redis+cluster",
+        let kind = match self.deployment {
+            Deployment::Direct(_) => "",
+            Deployment::Unix(_) => "+unix",
+            Deployment::Sentinel { .. } => "+sentinel",
+            Deployment::Cluster(_) => "+cluster",
         };
-        write!(f, "{scheme}://")?;
+        let tls = if self.tls.is_some() { "s" } else { "" };
+        write!(f, "redis{tls}{kind}://")?;
         if let Some(username) = &self.credentials.username {
             write!(f, "{}@", parse::encoded(username, SPECIAL))?;
         }
         match &self.deployment {
             Deployment::Direct(endpoint) => endpoint.fmt(f)?,
-            Deployment::Tls(endpoint, _) => endpoint.fmt(f)?,
             Deployment::Unix(path) => {
                 f.write_str(&parse::encoded(&path.to_string_lossy(), &['?', '%']))?;
             }

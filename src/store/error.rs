@@ -34,6 +34,15 @@ pub enum StoreError {
         /// What the store said.
         message: String,
     },
+    /// The store cannot be reached as it is configured: a certificate that cannot be trusted, a file that cannot
+    /// be read, a name that leads to several servers.
+    #[error("{store} cannot be used as it is configured: {message}")]
+    Misconfigured {
+        /// The store's label.
+        store: Arc<str>,
+        /// What is wrong, and what to do about it.
+        message: String,
+    },
     /// The store cannot write now: read-only, out of memory, disk full, still loading.
     #[error("{store} cannot take the request: {message}")]
     Unwritable {
@@ -74,19 +83,33 @@ impl StoreError {
     #[must_use]
     pub const fn failure(&self) -> Failure {
         match self {
-            Self::Unreachable { .. } | Self::Denied { .. } | Self::Unwritable { .. } => {
-                Failure::NotExecuted
-            }
+            Self::Unreachable { .. }
+            | Self::Denied { .. }
+            | Self::Misconfigured { .. }
+            | Self::Unwritable { .. } => Failure::NotExecuted,
             Self::Unknown { .. } | Self::Garbled { .. } | Self::Unexpected { .. } => {
                 Failure::Unknown
             }
         }
     }
 
-    /// Whether the store refuses us, so that trying again without a change of configuration is in vain.
+    /// Whether the store refuses us.
     #[must_use]
     pub const fn is_denied(&self) -> bool {
         matches!(self, Self::Denied { .. })
+    }
+
+    /// Whether the store cannot be reached as it is configured.
+    #[must_use]
+    pub const fn is_misconfigured(&self) -> bool {
+        matches!(self, Self::Misconfigured { .. })
+    }
+
+    /// Whether trying again is in vain until somebody changes something: the password, a permission, the
+    /// configuration.
+    #[must_use]
+    pub const fn is_hopeless(&self) -> bool {
+        self.is_denied() || self.is_misconfigured()
     }
 
     /// Whether the record itself is unreadable.
@@ -102,6 +125,7 @@ impl StoreError {
             Self::Unreachable { store, .. }
             | Self::Unknown { store, .. }
             | Self::Denied { store, .. }
+            | Self::Misconfigured { store, .. }
             | Self::Unwritable { store, .. }
             | Self::Garbled { store, .. }
             | Self::Unexpected { store, .. } => store,

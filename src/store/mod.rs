@@ -26,7 +26,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
 use tokio::sync::mpsc;
 
 use crate::protocol::{
@@ -34,11 +33,11 @@ use crate::protocol::{
     Request, Shape, Term, WallMillis,
 };
 
-use self::address::{Place, same_secret};
+use self::address::Place;
 use self::redis::RedisStore;
 use self::registry::Registry;
 
-pub use address::{InvalidAddress, StoreAddress};
+pub use address::{InvalidAddress, Password, StoreAddress};
 pub use error::StoreError;
 pub use examination::Examination;
 pub use memory::MemoryStore;
@@ -284,7 +283,7 @@ fn is_free(record: &Record) -> bool {
 }
 
 /// What a store is opened with, besides its address.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreOptions {
     /// What the keys of a Redis begin with. Default `incumbent:`.
     pub key_prefix: String,
@@ -292,25 +291,14 @@ pub struct StoreOptions {
     pub op_timeout: Duration,
     /// The user name, when the address has none.
     pub username: Option<String>,
-    /// The password, when the address has none.
-    pub password: Option<SecretString>,
+    /// Where the password comes from, when the address has none.
+    pub password: Option<Password>,
 }
 
 impl StoreOptions {
     /// The default of [`StoreOptions::key_prefix`].
     pub const KEY_PREFIX: &'static str = "incumbent:";
 }
-
-impl PartialEq for StoreOptions {
-    fn eq(&self, other: &Self) -> bool {
-        self.key_prefix == other.key_prefix
-            && self.op_timeout == other.op_timeout
-            && self.username == other.username
-            && same_secret(&self.password, &other.password)
-    }
-}
-
-impl Eq for StoreOptions {}
 
 impl Default for StoreOptions {
     fn default() -> Self {

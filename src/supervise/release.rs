@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::keeper::Orphan;
 use super::message::{Malformed, Reader, Writer};
 use crate::protocol::{ElectionName, Identity, LossReason, Request};
-use crate::store::{self, Store, StoreOptions};
+use crate::store::{self, Password, Store, StoreOptions};
 
 /// The election and its stores, as the elector leaves them to its keeper.
 ///
@@ -43,8 +43,14 @@ impl Estate {
         fields.number(u64::try_from(op_timeout).unwrap_or(u64::MAX));
         fields.bytes(self.options.key_prefix.as_bytes());
         fields.optional(self.options.username.as_deref());
-        let password = self.options.password.as_ref();
-        fields.optional(password.map(ExposeSecret::expose_secret));
+        let (kind, password) = match &self.options.password {
+            None => (None, None),
+            Some(Password::Text(text)) => (Some("text"), Some(text.expose_secret())),
+            Some(Password::File(path)) => (Some("file"), path.to_str()),
+            Some(Password::Command(command)) => (Some("command"), Some(command.as_str())),
+        };
+        fields.optional(kind);
+        fields.optional(password);
         fields.number(self.addresses.len() as u64);
         for address in &self.addresses {
             fields.bytes(address.expose_secret().as_bytes());
@@ -58,11 +64,21 @@ impl Estate {
         let election = fields.text("election")?;
         let election = ElectionName::new(&election).map_err(|_| Malformed::Field("election"))?;
         let op_timeout = Duration::from_nanos(fields.number("timeout")?);
+        let key_prefix = fields.text("key prefix")?;
+        let username = fields.optional("user name")?;
+        let kind = fields.optional("kind of password")?;
+        let password = match (kind.as_deref(), fields.optional("password")?) {
+            (Some("text"), Some(text)) => Some(Password::from(text)),
+            (Some("file"), Some(path)) => Some(Password::File(path.into())),
+            (Some("command"), Some(command)) => Some(Password::Command(command)),
+            (None, None) => None,
+            _ => return Err(Malformed::Field("password")),
+        };
         let options = StoreOptions {
-            key_prefix: fields.text("key prefix")?,
+            key_prefix,
             op_timeout,
-            username: fields.optional("user name")?,
-            password: fields.optional("password")?.map(SecretString::from),
+            username,
+            password,
         };
         let stores = fields.count("number of stores", Self::MOST_STORES)?;
         let addresses = (0..stores)

@@ -3,7 +3,7 @@
 pub(super) const AFTER_HELP: &str = "\
 Every option --some-name is also the environment variable INCUMBENT_SOME_NAME and the key some_name of \
 the configuration file; the first of these that is given counts. The password of a store is read from \
---password-file, from INCUMBENT_PASSWORD, or from the file.";
+--password-file or --password-cmd, from INCUMBENT_PASSWORD, or from the file.";
 
 pub(super) const RUN_AFTER_HELP: &str = "\
 The program gets INCUMBENT_ELECTION, INCUMBENT_FENCING_TOKEN and INCUMBENT_CANDIDATE_ID.

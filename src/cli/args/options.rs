@@ -36,6 +36,9 @@ pub(crate) struct StoreOptions {
     /// A file with the password for stores whose URL has none
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<String>,
+    /// A shell command that prints the password for stores whose URL has none; it runs for each connection
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) password_cmd: Option<String>,
     /// How long one request may take [default: one interval, at most 1s]
     #[arg(long, value_name = "DURATION")]
     pub(crate) op_timeout: Option<String>,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use incumbent::store::Password;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -21,28 +22,39 @@ impl std::fmt::Debug for SecretText {
 }
 
 impl Settings {
-    /// The stronger of the password itself and the file with it.
-    pub(super) fn read_password(&self) -> Result<Option<SecretString>, Failure> {
-        let text = self
-            .values
-            .password
-            .as_ref()
-            .map(|text| SecretString::from(text.0.as_str()));
-        let Some(path) = &self.values.password_file else {
-            return Ok(text);
-        };
+    /// The strongest of the password itself, the file with it and the command that prints it. A file is read
+    /// once, to find out early what is wrong with it.
+    pub(super) fn read_password(&self) -> Result<Option<Password>, Failure> {
         let layer = |key| {
-            self.layers
-                .iter()
-                .rposition(|layer| layer.origin(key).is_some())
+            let mut layers = self.layers.iter();
+            layers.rposition(|layer| layer.origin(key).is_some())
         };
-        match layer("password").cmp(&layer("password_file")) {
-            std::cmp::Ordering::Greater => Ok(text),
-            std::cmp::Ordering::Less => self
-                .secret_from("password_file", "password", path)
-                .map(Some),
-            std::cmp::Ordering::Equal => Err(self.both_set("password", "password_file")),
+        let [text, file, command] = ["password", "password_file", "password_cmd"];
+        let strongest = layer(text).max(layer(file)).max(layer(command));
+        let set: Vec<&str> = [text, file, command]
+            .into_iter()
+            .filter(|key| strongest.is_some() && layer(key) == strongest)
+            .collect();
+        if let [one, other, ..] = set.as_slice() {
+            return Err(self.both_set(one, other));
         }
+        let values = &self.values;
+        match set.first() {
+            Some(key) if *key == file => values.password_file.as_deref().map(|path| {
+                self.secret_from(file, "password", path)?;
+                let path = std::path::absolute(path).map_err(Failure::internal)?;
+                Ok(Password::File(path))
+            }),
+            Some(key) if *key == command => values
+                .password_cmd
+                .clone()
+                .map(|command| Ok(Password::Command(command))),
+            Some(_) | None => {
+                let text = values.password.as_ref();
+                text.map(|text| Ok(Password::from(text.0.as_str())))
+            }
+        }
+        .transpose()
     }
 
     pub(super) fn secret_from(

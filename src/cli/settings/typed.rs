@@ -50,6 +50,7 @@ impl Typed {
         layer.flag("key_prefix", options.key_prefix.as_deref())?;
         layer.flag("username", options.username.as_deref())?;
         layer.flag("password_file", options.password_file.as_deref())?;
+        layer.flag("password_cmd", options.password_cmd.as_deref())?;
         layer.flag("op_timeout", options.op_timeout.as_deref())
     }
 

@@ -119,6 +119,11 @@ pub(super) fn standing(view: &ElectionView) -> (&'static str, &'static str, &'st
         State::Divided => ("odd", "divided", "the stores do not agree"),
         State::Unreachable => ("bad", "unknown", "no majority of the stores answers"),
         State::Forbidden => ("bad", "forbidden", "the stores refuse access"),
+        State::Misconfigured => (
+            "bad",
+            "misconfigured",
+            "the stores cannot be reached as configured",
+        ),
         State::Garbled => ("bad", "garbled", "no majority of the records can be read"),
     }
 }

@@ -58,10 +58,13 @@ pub enum InvalidAddress {
     },
     /// A Sentinel address names no service.
     #[error(
-        "the service is missing: write redis+sentinel://host:port/service, with the name that the \
+        "the service is missing: write {scheme}://host:port/service, with the name that the \
          sentinels monitor"
     )]
-    NoService,
+    NoService {
+        /// The scheme given.
+        scheme: &'static str,
+    },
     /// A path is missing, or does not begin with a slash where it must.
     #[error("the path is missing: write {example}")]
     Path {
@@ -74,7 +77,7 @@ pub enum InvalidAddress {
         /// The last part that was understood.
         part: &'static str,
     },
-    /// A parameter is not known, stands twice, or has no value.
+    /// A parameter is not known, is given twice, or has no value.
     #[error("the parameter {name:?} {problem}: {scheme} takes {known}")]
     Parameter {
         /// Its name.
@@ -84,7 +87,7 @@ pub enum InvalidAddress {
         /// The scheme given.
         scheme: &'static str,
         /// The parameters of that scheme.
-        known: &'static str,
+        known: String,
     },
     /// An `@` stands after the first `/`, `?` or `#`, so a password is most likely not encoded.
     #[error(
@@ -127,5 +130,5 @@ pub enum InvalidAddress {
     },
 }
 
-const SCHEMES: &str =
-    "redis://, rediss://, redis+unix://, redis+sentinel://, redis+cluster://, sqlite:";
+const SCHEMES: &str = "redis://, rediss://, redis+unix://, redis+sentinel://, rediss+sentinel://, redis+cluster://, \
+     rediss+cluster:// (or valkey in place of redis), sqlite:";

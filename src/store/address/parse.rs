@@ -3,10 +3,8 @@
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
-use secrecy::SecretString;
-
 use super::{
-    Credentials, Deployment, Endpoint, InvalidAddress, Place, RedisPlace, SentinelLogin, TlsFiles,
+    Credentials, Deployment, Endpoint, InvalidAddress, Password, Place, RedisPlace, TlsSettings,
 };
 
 const REDIS_PORT: u16 = 6379;
@@ -19,14 +17,21 @@ pub(super) fn place(text: &str) -> Result<Place, InvalidAddress> {
         .filter(|(scheme, _)| is_scheme(scheme))
         .ok_or(InvalidAddress::NoScheme)?;
     let scheme = scheme.to_ascii_lowercase();
-    match scheme.as_str() {
-        "redis" => direct(rest),
-        "rediss" => tls(rest),
-        "redis+unix" => unix(rest),
-        "redis+sentinel" => sentinel(rest),
-        "redis+cluster" => cluster(rest),
-        "sqlite" => return sqlite(rest),
-        _ => return Err(InvalidAddress::Scheme { scheme }),
+    if scheme == "sqlite" {
+        return sqlite(rest);
+    }
+    let kind = scheme
+        .strip_prefix("redis")
+        .or_else(|| scheme.strip_prefix("valkey"));
+    match kind {
+        Some("") => direct("redis", rest),
+        Some("s") => direct("rediss", rest),
+        Some("+unix") => unix(rest),
+        Some("+sentinel") => sentinel("redis+sentinel", rest),
+        Some("s+sentinel") => sentinel("rediss+sentinel", rest),
+        Some("+cluster") => cluster("redis+cluster", rest),
+        Some("s+cluster") => cluster("rediss+cluster", rest),
+        _ => Err(InvalidAddress::Scheme { scheme }),
     }
     .map(Place::Redis)
 }
@@ -38,41 +43,15 @@ fn is_scheme(text: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
 }
 
-fn direct(rest: &str) -> Result<RedisPlace, InvalidAddress> {
-    let parts = Parts::of("redis", rest)?;
-    no_parameters("redis", parts.query)?;
+fn direct(scheme: &'static str, rest: &str) -> Result<RedisPlace, InvalidAddress> {
+    let parts = Parts::of(scheme, rest)?;
+    let mut parameters = Parameters::read(scheme, parts.query)?;
+    let tls = parameters.tls()?;
     Ok(RedisPlace {
-        deployment: Deployment::Direct(endpoint("redis", parts.hosts, REDIS_PORT)?),
+        deployment: Deployment::Direct(endpoint(scheme, parts.hosts, REDIS_PORT)?),
         database: database(parts.path)?,
         credentials: parts.credentials,
-    })
-}
-
-fn tls(rest: &str) -> Result<RedisPlace, InvalidAddress> {
-    built("rediss://", "tls", cfg!(feature = "tls"))?;
-    let parts = Parts::of("rediss", rest)?;
-    let known = "ca=FILE, cert=FILE and key=FILE";
-    let [ca, cert, key] = parameters("rediss", known, ["ca", "cert", "key"], parts.query)?;
-    let client = match (cert, key) {
-        (Some(cert), Some(key)) => Some((cert.into(), key.into())),
-        (None, None) => None,
-        (Some(_), None) | (None, Some(_)) => {
-            return Err(InvalidAddress::Parameter {
-                name: "cert".to_owned(),
-                problem: "needs key beside it, and key needs cert",
-                scheme: "rediss",
-                known,
-            });
-        }
-    };
-    let files = TlsFiles {
-        ca: ca.map(PathBuf::from),
-        client,
-    };
-    Ok(RedisPlace {
-        deployment: Deployment::Tls(endpoint("rediss", parts.hosts, REDIS_PORT)?, files),
-        database: database(parts.path)?,
-        credentials: parts.credentials,
+        tls,
     })
 }
 
@@ -90,60 +69,60 @@ fn unix(rest: &str) -> Result<RedisPlace, InvalidAddress> {
             example: "redis+unix:///path/to/redis.sock",
         });
     }
-    let [db] = parameters("redis+unix", "db=N", ["db"], query)?;
+    let mut parameters = Parameters::read("redis+unix", query)?;
+    let db = parameters.take("db");
     Ok(RedisPlace {
         deployment: Deployment::Unix(decoded("path", path)?.into()),
         database: db.as_deref().map_or(Ok(0), database_number)?,
         credentials: credentials(userinfo)?,
+        tls: None,
     })
 }
 
-fn sentinel(rest: &str) -> Result<RedisPlace, InvalidAddress> {
-    built("redis+sentinel://", "sentinel", cfg!(feature = "sentinel"))?;
-    let parts = Parts::of("redis+sentinel", rest)?;
-    let known = "sentinel-username=NAME and sentinel-password-file=FILE";
-    let names = ["sentinel-username", "sentinel-password-file"];
-    let [username, password_file] = parameters("redis+sentinel", known, names, parts.query)?;
-    if username.is_some() && password_file.is_none() {
-        return Err(InvalidAddress::Parameter {
-            name: "sentinel-username".to_owned(),
-            problem: "needs sentinel-password-file beside it",
-            scheme: "redis+sentinel",
-            known,
-        });
+fn sentinel(scheme: &'static str, rest: &str) -> Result<RedisPlace, InvalidAddress> {
+    let parts = Parts::of(scheme, rest)?;
+    let mut parameters = Parameters::read(scheme, parts.query)?;
+    let tls = parameters.tls()?;
+    let username = parameters.take("sentinel-username");
+    let password = parameters.take("sentinel-password-file");
+    if username.is_some() && password.is_none() {
+        let problem = "needs sentinel-password-file beside it";
+        return Err(parameters.wrong("sentinel-username", problem));
     }
-    let sentinels = endpoints("redis+sentinel", parts.hosts, SENTINEL_PORT)?;
+    let sentinels = endpoints(scheme, parts.hosts, SENTINEL_PORT)?;
     let path = parts.path.strip_prefix('/').unwrap_or_default();
     let (service, rest) = match path.find('/') {
         Some(at) => path.split_at(at),
         None => (path, ""),
     };
     if service.is_empty() {
-        return Err(InvalidAddress::NoService);
+        return Err(InvalidAddress::NoService { scheme });
     }
     Ok(RedisPlace {
         deployment: Deployment::Sentinel {
             sentinels,
             service: decoded("service", service)?,
-            login: SentinelLogin {
+            credentials: Credentials {
                 username,
-                password_file: password_file.map(PathBuf::from),
+                password: password.map(|path| Password::File(path.into())),
             },
         },
         database: database(rest)?,
         credentials: parts.credentials,
+        tls,
     })
 }
 
-fn cluster(rest: &str) -> Result<RedisPlace, InvalidAddress> {
-    built("redis+cluster://", "cluster", cfg!(feature = "cluster"))?;
-    let parts = Parts::of("redis+cluster", rest)?;
-    no_parameters("redis+cluster", parts.query)?;
+fn cluster(scheme: &'static str, rest: &str) -> Result<RedisPlace, InvalidAddress> {
+    let parts = Parts::of(scheme, rest)?;
+    let mut parameters = Parameters::read(scheme, parts.query)?;
+    let tls = parameters.tls()?;
     match database(parts.path)? {
         0 => Ok(RedisPlace {
-            deployment: Deployment::Cluster(endpoints("redis+cluster", parts.hosts, REDIS_PORT)?),
+            deployment: Deployment::Cluster(endpoints(scheme, parts.hosts, REDIS_PORT)?),
             database: 0,
             credentials: parts.credentials,
+            tls,
         }),
         database => Err(InvalidAddress::Database {
             text: database.to_string(),
@@ -160,12 +139,6 @@ fn sqlite(rest: &str) -> Result<Place, InvalidAddress> {
         });
     }
     Ok(Place::Sqlite(path.into()))
-}
-
-fn built(scheme: &'static str, feature: &'static str, enabled: bool) -> Result<(), InvalidAddress> {
-    enabled
-        .then_some(())
-        .ok_or(InvalidAddress::Feature { scheme, feature })
 }
 
 /// What stands after `scheme:` of a Redis over TCP.
@@ -229,7 +202,7 @@ fn credentials(userinfo: Option<&str>) -> Result<Credentials, InvalidAddress> {
     };
     let password = match password {
         None | Some("") => None,
-        Some(password) => Some(SecretString::from(decoded("password", password)?)),
+        Some(password) => Some(Password::from(decoded("password", password)?)),
     };
     Ok(Credentials { username, password })
 }
@@ -330,44 +303,96 @@ fn database_number(text: &str) -> Result<u16, InvalidAddress> {
     })
 }
 
-fn no_parameters(scheme: &'static str, query: Option<&str>) -> Result<(), InvalidAddress> {
-    let [] = parameters(scheme, "no parameter", [], query)?;
-    Ok(())
+/// The parameters of an address, each at most once. Whoever knows one takes it; what is left is unknown.
+struct Parameters {
+    scheme: &'static str,
+    values: Vec<(String, String)>,
 }
 
-/// The values of the parameters `names`, each at most once, and no other.
-fn parameters<const N: usize>(
-    scheme: &'static str,
-    known: &'static str,
-    names: [&str; N],
-    query: Option<&str>,
-) -> Result<[Option<String>; N], InvalidAddress> {
-    let mut values = [const { None }; N];
-    for pair in query
-        .unwrap_or_default()
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-    {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let wrong = |problem| InvalidAddress::Parameter {
+impl Parameters {
+    fn read(scheme: &'static str, query: Option<&str>) -> Result<Self, InvalidAddress> {
+        let mut read = Self {
+            scheme,
+            values: Vec::new(),
+        };
+        let pairs = query.unwrap_or_default().split('&');
+        for pair in pairs.filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let knows = |known: &&str| {
+                known
+                    .split_once('=')
+                    .is_some_and(|(known, _)| known == name)
+            };
+            if !read.known().iter().any(knows) {
+                return Err(read.wrong(name, "is not known"));
+            }
+            if value.is_empty() {
+                return Err(read.wrong(name, "has no value"));
+            }
+            if read.values.iter().any(|(known, _)| known == name) {
+                return Err(read.wrong(name, "is given twice"));
+            }
+            read.values
+                .push((name.to_owned(), decoded("parameter", value)?));
+        }
+        Ok(read)
+    }
+
+    /// How those that the scheme takes are written.
+    fn known(&self) -> Vec<&'static str> {
+        let mut known = Vec::new();
+        if self.scheme.starts_with("rediss") {
+            known.extend(["ca=FILE", "cert=FILE", "key=FILE", "server-name=NAME"]);
+        }
+        if self.scheme.ends_with("+sentinel") {
+            known.extend(["sentinel-username=NAME", "sentinel-password-file=FILE"]);
+        }
+        if self.scheme.ends_with("+unix") {
+            known.push("db=N");
+        }
+        known
+    }
+
+    fn take(&mut self, name: &str) -> Option<String> {
+        let at = self.values.iter().position(|(known, _)| known == name)?;
+        Some(self.values.swap_remove(at).1)
+    }
+
+    /// The settings of TLS, where the scheme asks for it.
+    fn tls(&mut self) -> Result<Option<TlsSettings>, InvalidAddress> {
+        if !self.scheme.starts_with("rediss") {
+            return Ok(None);
+        }
+        if cfg!(not(feature = "tls")) {
+            return Err(InvalidAddress::Feature {
+                scheme: self.scheme,
+                feature: "tls",
+            });
+        }
+        let client = match (self.take("cert"), self.take("key")) {
+            (Some(cert), Some(key)) => Some((cert.into(), key.into())),
+            (None, None) => None,
+            (Some(_), None) => return Err(self.wrong("cert", "needs key beside it")),
+            (None, Some(_)) => return Err(self.wrong("key", "needs cert beside it")),
+        };
+        Ok(Some(TlsSettings {
+            ca: self.take("ca").map(PathBuf::from),
+            client,
+            server_name: self.take("server-name"),
+        }))
+    }
+
+    fn wrong(&self, name: &str, problem: &'static str) -> InvalidAddress {
+        InvalidAddress::Parameter {
             name: name.to_owned(),
             problem,
-            scheme,
-            known,
-        };
-        let slot = names
-            .iter()
-            .position(|known| *known == name)
-            .and_then(|at| values.get_mut(at))
-            .ok_or_else(|| wrong("is not known"))?;
-        if value.is_empty() {
-            return Err(wrong("has no value"));
-        }
-        if slot.replace(decoded("parameter", value)?).is_some() {
-            return Err(wrong("stands there twice"));
+            scheme: self.scheme,
+            known: match self.known().join(", ") {
+                known if known.is_empty() => "no parameters".to_owned(),
+                known => known,
+            },
         }
     }
-    Ok(values)
 }
 
 fn decoded(part: &'static str, text: &str) -> Result<String, InvalidAddress> {

@@ -1,5 +1,7 @@
 //! What an address may look like, what it says when it is wrong, and that it keeps its secrets.
 
+use secrecy::ExposeSecret;
+
 use super::*;
 
 fn parsed(text: &str) -> StoreAddress {
@@ -23,7 +25,7 @@ fn redis(text: &str) -> RedisPlace {
 
 fn password(text: &str) -> Option<String> {
     let password = redis(text).credentials.password?;
-    Some(password.expose_secret().to_owned())
+    Some(password.read().unwrap().expose_secret().to_owned())
 }
 
 #[test]
@@ -57,19 +59,32 @@ fn what_is_shown_is_the_whole_address_but_the_password_and_parses_again() {
         ("sqlite:elections.db", "sqlite:elections.db"),
         ("sqlite:///var/lib/e.db", "sqlite:/var/lib/e.db"),
         ("sqlite:////srv/e.db", "sqlite:////srv/e.db"),
+        ("valkey://db", "redis://db:6379"),
+        ("valkey+unix:///s", "redis+unix:///s"),
+        (
+            "valkey+sentinel://s1/main",
+            "redis+sentinel://s1:26379/main",
+        ),
+        ("valkey+cluster://n1", "redis+cluster://n1:6379"),
         #[cfg(feature = "tls")]
         ("rediss://app:secret@db:7/1", "rediss://app@db:7/1"),
-        #[cfg(feature = "sentinel")]
+        #[cfg(feature = "tls")]
+        ("valkeys://db?server-name=other", "rediss://db:6379"),
+        #[cfg(feature = "tls")]
+        (
+            "rediss+sentinel://s1/main?ca=/c",
+            "rediss+sentinel://s1:26379/main",
+        ),
+        #[cfg(feature = "tls")]
+        ("valkeys+cluster://n1", "rediss+cluster://n1:6379"),
         (
             "redis+sentinel://app:secret@s1,s2:7,[::1]/main/2",
             "redis+sentinel://app@s1:26379,s2:7,[::1]:26379/main/2",
         ),
-        #[cfg(feature = "sentinel")]
         (
             "redis+sentinel://s1/main?sentinel-username=me&sentinel-password-file=/run/p",
             "redis+sentinel://s1:26379/main",
         ),
-        #[cfg(feature = "cluster")]
         (
             "redis+cluster://:secret@n1,n2:7",
             "redis+cluster://n1:6379,n2:7",
@@ -133,7 +148,7 @@ fn the_part_that_is_wrong_is_named() {
         ("redis://db/1#x", "goes on after its path"),
         (
             "redis://db?db=1",
-            "parameter \"db\" is not known: redis takes no parameter",
+            "parameter \"db\" is not known: redis takes no parameters",
         ),
         ("redis://%zz@db", "user name is not properly encoded"),
         ("redis://a:%f@db", "password is not properly encoded"),
@@ -144,36 +159,36 @@ fn the_part_that_is_wrong_is_named() {
         ("redis+unix:///s?db=x", "database \"x\""),
         (
             "redis+unix:///s?db=1&db=2",
-            "parameter \"db\" stands there twice",
+            "parameter \"db\" is given twice",
         ),
         ("redis+unix:///s?db=", "parameter \"db\" has no value"),
         ("sqlite:", "sqlite:/path"),
         #[cfg(feature = "tls")]
         ("rediss://db?cert=a", "needs key"),
         #[cfg(feature = "tls")]
+        ("rediss+cluster://db?key=a", "needs cert"),
+        (
+            "redis+cluster://db?ca=a",
+            "redis+cluster takes no parameters",
+        ),
+        ("valkeyss://db", "\"valkeyss\" is not known"),
+        #[cfg(feature = "tls")]
         (
             "rediss://db?tls=no",
-            "rediss takes ca=FILE, cert=FILE and key=FILE",
+            "rediss takes ca=FILE, cert=FILE, key=FILE, server-name=NAME",
         ),
-        #[cfg(feature = "sentinel")]
         ("redis+sentinel://s1,s2", "service is missing"),
-        #[cfg(feature = "sentinel")]
         ("redis+sentinel://s1//2", "service is missing"),
-        #[cfg(feature = "sentinel")]
         ("redis+sentinel://s1,/main", "host is missing"),
-        #[cfg(feature = "sentinel")]
         ("redis+sentinel://s1:x/main", "port of s1"),
-        #[cfg(feature = "sentinel")]
         (
             "redis+sentinel://s1/main?sentinel-username=me",
             "\"sentinel-username\" needs sentinel-password-file beside it",
         ),
-        #[cfg(feature = "sentinel")]
         (
             "redis+sentinel://s1/main?sentinel-password=x",
-            "redis+sentinel takes sentinel-username=NAME and sentinel-password-file=FILE",
+            "redis+sentinel takes sentinel-username=NAME, sentinel-password-file=FILE",
         ),
-        #[cfg(feature = "cluster")]
         ("redis+cluster://n1/1", "only one that a cluster has"),
     ] {
         let error = refused(text).to_string();
@@ -185,6 +200,8 @@ fn the_part_that_is_wrong_is_named() {
         "rediss://",
         "redis+unix://",
         "redis+sentinel://",
+        "rediss+cluster://",
+        "valkey",
         "sqlite:",
     ] {
         assert!(known.contains(scheme), "{known}");

@@ -1,85 +1,106 @@
-//! One connection that many requests share at once, and that tells when it has ended.
+//! One connection that many requests share at once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use redis::aio::{ConnectionLike, MultiplexedConnection, SendError};
-use redis::{AsyncConnectionConfig, Cmd, Pipeline, PushInfo, PushKind, RedisFuture, Value};
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::{
+    AsyncConnectionConfig, Cmd, Pipeline, ProtocolVersion, RedisConnectionInfo, RedisFuture,
+    RedisResult, Value,
+};
+use tokio::task::AbortHandle;
 
-/// A connection to a server, or to the servers of a cluster.
+use super::dial::{ConnectError, Dialed, ServerInfo};
+use super::stream::Alive;
+
+/// How many requests may wait to be written before callers wait.
+const PIPELINE: usize = 1024;
+
+/// A connection to a server, which ends with the last clone of it.
 #[derive(Clone)]
 pub(super) struct Connection {
-    wire: Wire,
-    alive: Alive,
+    wire: MultiplexedConnection,
+    driver: Arc<Driver>,
+    /// Whether each command follows a redirection to a node that is about to own the slot.
+    asking: bool,
 }
 
-#[derive(Clone)]
-enum Wire {
-    Server(MultiplexedConnection),
-    #[cfg(feature = "cluster")]
-    Cluster(redis::cluster_async::ClusterConnection),
+/// The task that moves the bytes.
+struct Driver {
+    task: AbortHandle,
+    alive: Alive,
+    server: ServerInfo,
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The settings of a connection that is logged in already.
+pub(super) fn logged_in() -> RedisConnectionInfo {
+    RedisConnectionInfo::default()
+        .set_protocol(ProtocolVersion::RESP2)
+        .set_skip_set_lib_name()
 }
 
 impl Connection {
-    pub(super) const fn to_server(wire: MultiplexedConnection, alive: Alive) -> Self {
-        Self {
-            wire: Wire::Server(wire),
-            alive,
-        }
-    }
-
-    #[cfg(feature = "cluster")]
-    pub(super) const fn to_cluster(
-        wire: redis::cluster_async::ClusterConnection,
-        alive: Alive,
-    ) -> Self {
-        Self {
-            wire: Wire::Cluster(wire),
-            alive,
-        }
+    pub(super) async fn new(dialed: Dialed) -> Result<Self, ConnectError> {
+        let Dialed { stream, server } = dialed;
+        let alive = stream.alive();
+        // Time is kept by whoever makes a request.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None)
+            .set_pipeline_buffer_size(PIPELINE);
+        let (wire, driver) = MultiplexedConnection::new_with_config(&logged_in(), stream, config)
+            .await
+            .map_err(ConnectError::Answered)?;
+        let task = tokio::spawn(driver).abort_handle();
+        Ok(Self {
+            wire,
+            driver: Arc::new(Driver {
+                task,
+                alive,
+                server,
+            }),
+            asking: false,
+        })
     }
 
     /// Whether it has not ended, as far as is known.
     pub(super) fn is_alive(&self) -> bool {
-        self.alive.0.load(Ordering::Acquire)
+        self.driver.alive.get()
     }
 
     /// Whether two are the same connection.
     pub(super) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.alive.0, &other.alive.0)
+        Arc::ptr_eq(&self.driver, &other.driver)
     }
 
-    /// Whether a cluster is behind it.
-    pub(super) const fn is_cluster(&self) -> bool {
-        !matches!(self.wire, Wire::Server(_))
+    /// The server at the other end.
+    pub(super) fn server(&self) -> &ServerInfo {
+        &self.driver.server
     }
 
-    /// The cluster behind it, when there is one.
-    #[cfg(feature = "cluster")]
-    pub(super) const fn cluster(&mut self) -> Option<&mut redis::cluster_async::ClusterConnection> {
-        match &mut self.wire {
-            Wire::Server(_) => None,
-            Wire::Cluster(cluster) => Some(cluster),
-        }
-    }
-
-    /// The single server behind it, when there is one.
-    pub(super) const fn server(&mut self) -> Option<&mut MultiplexedConnection> {
-        match &mut self.wire {
-            Wire::Server(server) => Some(server),
-            #[cfg(feature = "cluster")]
-            Wire::Cluster(_) => None,
-        }
+    /// The same connection, for a slot that is about to move to this node.
+    pub(super) fn asking(mut self) -> Self {
+        self.asking = true;
+        self
     }
 }
 
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        match &mut self.wire {
-            Wire::Server(server) => server.req_packed_command(cmd),
-            #[cfg(feature = "cluster")]
-            Wire::Cluster(cluster) => cluster.req_packed_command(cmd),
+        if !self.asking {
+            return self.wire.req_packed_command(cmd);
         }
+        Box::pin(async move {
+            let mut both = Pipeline::with_capacity(2);
+            both.cmd("ASKING").add_command(cmd.clone());
+            let answers: RedisResult<Vec<Value>> = self.wire.req_packed_commands(&both, 1, 1).await;
+            Ok(answers?.pop().unwrap_or(Value::Nil))
+        })
     }
 
     fn req_packed_commands<'a>(
@@ -88,78 +109,10 @@ impl ConnectionLike for Connection {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        match &mut self.wire {
-            Wire::Server(server) => server.req_packed_commands(pipeline, offset, count),
-            #[cfg(feature = "cluster")]
-            Wire::Cluster(cluster) => cluster.req_packed_commands(pipeline, offset, count),
-        }
+        self.wire.req_packed_commands(pipeline, offset, count)
     }
 
     fn get_db(&self) -> i64 {
-        match &self.wire {
-            Wire::Server(server) => server.get_db(),
-            #[cfg(feature = "cluster")]
-            Wire::Cluster(cluster) => cluster.get_db(),
-        }
-    }
-}
-
-/// Whether a connection has not ended.
-#[derive(Clone)]
-pub(super) struct Alive(Arc<AtomicBool>);
-
-/// Receives what a server sends unasked, and the end of the connection.
-pub(super) struct PushSender {
-    receive: Box<dyn Fn(PushInfo) + Send + Sync>,
-    end: End,
-}
-
-/// The connection owns it, so it is dropped when the connection ends, however that comes about: even
-/// when the runtime that drives it goes away.
-struct End(Alive);
-
-impl Drop for End {
-    fn drop(&mut self) {
-        self.0.0.store(false, Ordering::Release);
-    }
-}
-
-impl PushSender {
-    pub(super) fn new(receive: impl Fn(PushInfo) + Send + Sync + 'static) -> Self {
-        Self {
-            receive: Box::new(receive),
-            end: End(Alive(Arc::new(AtomicBool::new(true)))),
-        }
-    }
-
-    pub(super) fn alive(&self) -> Alive {
-        self.end.0.clone()
-    }
-
-    /// The settings of a connection to one server. Time is kept by whoever uses it.
-    pub(super) fn into_config(self, pipeline: usize) -> AsyncConnectionConfig {
-        AsyncConnectionConfig::new()
-            .set_connection_timeout(None)
-            .set_response_timeout(None)
-            .set_pipeline_buffer_size(pipeline)
-            .set_push_sender(move |info: PushInfo| {
-                // Named whole, so that the closure owns it whole.
-                let push: &Self = &self;
-                if info.kind == PushKind::Disconnection {
-                    push.end.0.0.store(false, Ordering::Release);
-                }
-                (push.receive)(info);
-                Ok::<(), SendError>(())
-            })
-    }
-
-    /// The same for a cluster, which replaces the connection to a single node by itself.
-    #[cfg(feature = "cluster")]
-    pub(super) fn into_sender(self) -> impl redis::aio::AsyncPushSender {
-        move |info: PushInfo| {
-            let push: &Self = &self;
-            (push.receive)(info);
-            Ok::<(), SendError>(())
-        }
+        self.wire.get_db()
     }
 }

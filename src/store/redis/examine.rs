@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use redis::aio::ConnectionLike;
-use redis::{FromRedisValue, RedisResult, Value};
+use redis::{FromRedisValue, Value};
 
-use super::{RedisStore, script};
+use super::RedisStore;
 use crate::store::{Examination, StoreError};
 
 /// The facts that an operator is told of, out of the hundreds of `INFO`.
@@ -64,7 +63,7 @@ impl RedisStore {
     async fn configuration(&self) -> Result<BTreeMap<String, String>, StoreError> {
         let mut command = redis::cmd("CONFIG");
         command.arg("GET").arg(&SETTINGS);
-        let pairs = BTreeMap::<String, String>::from_redis_value(self.ask(command).await?);
+        let pairs = BTreeMap::<String, String>::from_redis_value(self.command("", &command).await?);
         let pairs = pairs.unwrap_or_default().into_iter();
         Ok(pairs
             .filter(|(name, _)| SETTINGS.contains(&name.as_str()))
@@ -73,11 +72,14 @@ impl RedisStore {
     }
 
     async fn info(&self) -> Result<BTreeMap<String, String>, StoreError> {
-        let value = self.ask(redis::cmd("INFO")).await?;
+        // A cluster answers node by node: no one answer stands for it.
+        if self.shared.servers.is_cluster() {
+            return Ok(BTreeMap::new());
+        }
+        let value = self.command("", &redis::cmd("INFO")).await?;
         let text = match value {
             Value::BulkString(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Value::VerbatimString { text, .. } | Value::SimpleString(text) => text,
-            // A cluster answers node by node: no one answer stands for it.
             _ => String::new(),
         };
         let facts = text.lines().filter_map(|line| line.split_once(':'));
@@ -88,13 +90,5 @@ impl RedisStore {
                 (name.to_owned(), value)
             })
             .collect())
-    }
-
-    pub(super) async fn ask(&self, command: redis::Cmd) -> Result<Value, StoreError> {
-        self.request(|mut connection| async move {
-            let reply: RedisResult<Value> = connection.req_packed_command(&command).await;
-            script::value(reply)
-        })
-        .await
     }
 }

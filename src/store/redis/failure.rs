@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use redis::{ErrorKind, RedisError};
 
+use super::dial::ConnectError;
 use crate::store::StoreError;
 
 /// How far a request had come when it failed.
@@ -14,8 +15,27 @@ pub(super) enum Stage {
     Connecting,
     /// It was handed to a connection, so it may have been executed.
     Sent,
-    /// It was handed to the client of a cluster, which may have sent it to more than one server.
-    SentToCluster,
+}
+
+/// The error of a request for which there was no connection.
+pub(super) fn not_connected(store: &Arc<str>, error: ConnectError) -> StoreError {
+    let store = Arc::clone(store);
+    match error {
+        ConnectError::Unreachable(source) => StoreError::Unreachable { store, source },
+        ConnectError::Denied(message) => StoreError::Denied { store, message },
+        ConnectError::Misconfigured(message) => StoreError::Misconfigured { store, message },
+        ConnectError::Answered(error) => store_error(&store, error, Stage::Connecting),
+    }
+}
+
+/// Whether a server refuses access, so that waiting will not help.
+pub(super) fn is_refusal(error: &RedisError) -> bool {
+    matches!(class(error), Class::Denied)
+}
+
+/// Whether a node of a cluster names another one in place of an answer. It has executed nothing.
+pub(super) fn is_redirection(error: &RedisError) -> bool {
+    matches!(class(error), Class::OtherTopology)
 }
 
 /// The error of a request that failed with an answer, or with a broken connection.
@@ -33,13 +53,7 @@ pub(super) fn store_error(store: &Arc<str>, error: RedisError, stage: Stage) -> 
             store,
             message: error.to_string(),
         },
-        // The client follows redirections. One that it hands on, it gave up following, after a
-        // connection broke and may have carried the request.
-        (Class::OtherTopology, Stage::SentToCluster) => StoreError::Unknown {
-            store,
-            source: Arc::new(error),
-        },
-        (Class::OtherTopology, Stage::Connecting | Stage::Sent) => StoreError::Denied {
+        (Class::OtherTopology, _) => StoreError::Denied {
             store,
             message: format!("{error}; this server is part of a cluster: use redis+cluster://"),
         },
@@ -47,11 +61,11 @@ pub(super) fn store_error(store: &Arc<str>, error: RedisError, stage: Stage) -> 
             store,
             source: Arc::new(error),
         },
-        (Class::Trouble, Stage::Sent | Stage::SentToCluster) => StoreError::Unknown {
+        (Class::Trouble, Stage::Sent) => StoreError::Unknown {
             store,
             source: Arc::new(error),
         },
-        (Class::Other, Stage::Sent | Stage::SentToCluster) => StoreError::Unexpected {
+        (Class::Other, Stage::Sent) => StoreError::Unexpected {
             store,
             message: error.to_string(),
         },
@@ -67,7 +81,7 @@ pub(super) fn timed_out(store: &Arc<str>, stage: Stage) -> StoreError {
             store,
             source: source("no connection within the time of one request"),
         },
-        Stage::Sent | Stage::SentToCluster => StoreError::Unknown {
+        Stage::Sent => StoreError::Unknown {
             store,
             source: source("no answer within the time of one request"),
         },
@@ -111,18 +125,14 @@ fn class(error: &RedisError) -> Class {
         Some(_) | None => {}
     }
     match error.kind() {
-        ErrorKind::AuthenticationFailed | ErrorKind::RESP3NotSupported => Class::Denied,
-        ErrorKind::Io | ErrorKind::Parse | ErrorKind::ClusterConnectionNotFound => Class::Trouble,
+        ErrorKind::AuthenticationFailed => Class::Denied,
+        ErrorKind::Io | ErrorKind::Parse => Class::Trouble,
         // How a script is told of a missing permission: version 7.0 has no code for it.
         ErrorKind::Server(_)
             if error
                 .to_string()
                 .contains("user executing the script can't") =>
         {
-            Class::Denied
-        }
-        // The database that the address names does not exist.
-        ErrorKind::Server(_) if error.to_string().contains("refused to switch database") => {
             Class::Denied
         }
         _ => Class::Other,
@@ -151,27 +161,4 @@ fn code_of(error: &RedisError) -> Option<&str> {
         .into_iter()
         .find(|code| detail.contains(&format!("-{code} ")))
         .or(Some("ERR"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn said(answer: &str) -> RedisError {
-        let value = redis::parse_redis_value(format!("-{answer}\r\n").as_bytes());
-        value
-            .and_then(redis::Value::extract_error)
-            .expect_err("the answer is an error")
-    }
-
-    #[test]
-    fn a_redirection_that_a_cluster_client_hands_on_leaves_the_outcome_open() {
-        let store: Arc<str> = "one".into();
-        for answer in ["MOVED 100 127.0.0.1:1", "ASK 100 127.0.0.1:1"] {
-            let error = store_error(&store, said(answer), Stage::SentToCluster);
-            assert!(matches!(error, StoreError::Unknown { .. }), "{error}");
-            let error = store_error(&store, said(answer), Stage::Sent);
-            assert!(matches!(error, StoreError::Denied { .. }), "{error}");
-        }
-    }
 }

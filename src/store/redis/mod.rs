@@ -4,37 +4,44 @@
 //!   RedisStore { prefix, op_timeout }        one per address and options
 //!      │ Keys, arguments                         ▲ Reply, Inspection
 //!      ▼                                         │
-//!   Script ──EVALSHA, EVAL when unknown──▶ Link  │   one connection per process and server
+//!   Script ──EVALSHA, EVAL when unknown──▶ Servers │
 //!                                           │   reply::Reader ◀── untrusted values
-//!                                           ▼        ▲
-//!                              Topology ─▶ Connection ─▶ server: scripts/*.lua, atomically
+//!                     Cluster: which node? ─┤        ▲
+//!                                           ▼        │
+//!                                          Link ─▶ Connection ─▶ server: scripts/*.lua, atomically
+//!                                           │            one per process and server
+//!                  Sentinels: who is master?┤
+//!                  names: is it one server? ▼
+//!                                         Dialer: TCP, TLS, log-in
 //!                                           ▲
-//!   WakeUps ◀── Subscription ───────────────┘        one connection per process and server
+//!   WakeUps ◀── Subscription ───────────────┘            one more connection per process and server
 //! ```
 //!
 //! What the keys hold is described in `scripts/record.lua`. A user who may run the scripts needs the
 //! commands that they call, on the keys `PREFIX*` and `{PREFIX*`, and the channels `{PREFIX*`.
 
+mod cluster;
 mod connection;
+mod dial;
 mod examine;
-#[cfg(feature = "sentinel")]
-mod failover;
 mod failure;
 pub mod fuzzing;
 mod keys;
 mod link;
+mod names;
 mod pause;
 mod people;
 mod reply;
 mod scan;
 mod script;
-#[cfg(feature = "sentinel")]
 mod sentinel;
+mod servers;
+mod stream;
 mod subscription;
 mod task;
+mod thread;
 #[cfg(feature = "tls")]
 mod tls;
-mod topology;
 mod trial;
 
 use std::future::Future;
@@ -43,15 +50,14 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use redis::aio::ConnectionLike;
-use redis::{RedisResult, Value};
+use redis::{Cmd, RedisResult, Value};
 
 use self::connection::Connection;
 use self::keys::Keys;
-use self::link::Link;
 use self::reply::Reader;
 use self::script::Script;
+use self::servers::{Servers, To};
 use self::subscription::Subscription;
-use self::topology::Topology;
 use super::address::{InvalidAddress, RedisPlace};
 use super::registry::Registry;
 use super::{
@@ -60,7 +66,7 @@ use super::{
 };
 use crate::protocol::{
     Claim, Durability, ElectionName, Handover, Identity, Mark, Order, Pause, Reply, Request, Shape,
-    WallMillis,
+    Verdict, WallMillis,
 };
 
 /// The longest key prefix, in bytes.
@@ -69,50 +75,39 @@ const MAX_PREFIX: usize = 200;
 /// How many entries a history holds, as `scripts/record.lua` caps it.
 const HISTORY: usize = 1000;
 
-static SERVERS: Registry<RedisPlace, Server> = Registry::new();
+static SHARED: Registry<RedisPlace, Shared> = Registry::new();
 
 /// The elections under one prefix on one Redis deployment.
 pub(super) struct RedisStore {
     label: Arc<str>,
     prefix: String,
     op_timeout: Duration,
-    server: Arc<Server>,
+    shared: Arc<Shared>,
 }
 
-/// One deployment, to which all stores of this process that are on it share the connections.
-struct Server {
-    #[cfg(feature = "sentinel")]
-    topology: Arc<Topology>,
-    link: Arc<Link>,
+/// What all stores of this process that are on one deployment share.
+struct Shared {
+    servers: Arc<Servers>,
     subscription: Arc<Subscription>,
-    #[cfg(feature = "sentinel")]
-    failovers: task::Task,
+    sentinels: task::Task,
 }
 
-impl Server {
-    fn open(place: &RedisPlace) -> Result<Self, InvalidAddress> {
-        let topology = Arc::new(Topology::open(place)?);
+impl Shared {
+    fn open(label: Arc<str>, place: &RedisPlace) -> Result<Self, InvalidAddress> {
+        let servers = Arc::new(Servers::open(label, place)?);
         Ok(Self {
-            link: Arc::new(Link::new(Arc::clone(&topology))),
-            subscription: Arc::new(Subscription::new(Arc::clone(&topology))),
-            #[cfg(feature = "sentinel")]
-            failovers: task::Task::default(),
-            #[cfg(feature = "sentinel")]
-            topology,
+            subscription: Arc::new(Subscription::new(Arc::clone(&servers))),
+            sentinels: task::Task::default(),
+            servers,
         })
     }
 
     /// Sees to it that the tasks run that go on between requests.
     fn keep_running(&self) {
         self.subscription.keep_running();
-        #[cfg(feature = "sentinel")]
-        self.failovers.keep_running(|| {
-            let sentinels = self.topology.sentinels()?.clone();
-            let (link, subscription) = (Arc::clone(&self.link), Arc::clone(&self.subscription));
-            Some(failover::watch(sentinels, move || {
-                link.move_on();
-                subscription.move_on();
-            }))
+        self.sentinels.keep_running(|| {
+            let subscription = Arc::clone(&self.subscription);
+            self.servers.watch_sentinels(move || subscription.move_on())
         });
     }
 }
@@ -137,23 +132,39 @@ impl RedisStore {
         let credentials = &mut place.credentials;
         credentials.username = credentials.username.take().or(options.username.clone());
         credentials.password = credentials.password.take().or(options.password.clone());
-        let server = SERVERS.get_or_open(place, |place| Ok(Arc::new(Server::open(place)?)))?;
+        let open = |place: &RedisPlace| Ok(Arc::new(Shared::open(Arc::clone(&label), place)?));
+        let shared = SHARED.get_or_open(place, open)?;
         Ok(Self {
             label,
             prefix,
             op_timeout: options.op_timeout,
-            server,
+            shared,
         })
     }
 
-    /// Carries out one request within the time of one.
-    async fn request<T, F>(&self, request: impl FnOnce(Connection) -> F) -> Result<T, StoreError>
+    /// Carries out one request within the time of one. A node of a cluster that
+    /// sends it elsewhere has not executed it, so it may be sent more than once.
+    async fn request<T, F>(
+        &self,
+        to: To<'_>,
+        request: impl Fn(Connection) -> F,
+    ) -> Result<T, StoreError>
     where
         F: Future<Output = RedisResult<T>>,
     {
-        self.server.keep_running();
-        let link = &self.server.link;
-        link.request(&self.label, self.op_timeout, request).await
+        self.shared.keep_running();
+        let servers = &self.shared.servers;
+        servers
+            .request(&self.label, self.op_timeout, to, request)
+            .await
+    }
+
+    /// Carries out one command on the server that has `key`.
+    async fn command(&self, key: &str, command: &Cmd) -> Result<Value, StoreError> {
+        self.request(To::Key(key), |mut connection| async move {
+            script::value(connection.req_packed_command(command).await)
+        })
+        .await
     }
 
     async fn call(
@@ -162,9 +173,9 @@ impl RedisStore {
         keys: &[&str],
         arguments: &[&str],
     ) -> Result<Value, StoreError> {
-        self.request(
-            |mut connection| async move { script.call(&mut connection, keys, arguments).await },
-        )
+        self.request(To::Key(keys[0]), |mut connection| async move {
+            script.call(&mut connection, keys, arguments).await
+        })
         .await
     }
 
@@ -210,7 +221,19 @@ impl RedisStore {
                 self.call(&script::ORDER, &with_history, &arguments).await?
             }
         };
-        self.reader(&keys).reply(value)
+        let mut reply = self.reader(&keys).reply(value)?;
+        // A server that this process did not know a window ago may not know of a leader that still acts.
+        if let Request::Claim(claim) = request
+            && reply.verdict == Verdict::Granted
+            && self
+                .shared
+                .servers
+                .have_changed(&keys.counter, claim.window)
+                .await
+        {
+            reply.record.unproven = true;
+        }
+        Ok(reply)
     }
 
     const fn reader<'a>(&'a self, keys: &'a Keys) -> Reader<'a> {
@@ -248,25 +271,28 @@ impl Store for RedisStore {
             let keys = Keys::new(&self.prefix, election);
             let mut command = redis::cmd("ZREM");
             command.arg(&keys.candidates).arg(who.to_string());
-            let told = self.request(|mut connection| async move {
-                script::value(connection.req_packed_command(&command).await)
-            });
-            told.await.map(drop)
+            self.command(&keys.counter, &command).await.map(drop)
         })
     }
 
     fn wake_ups(&self, election: &ElectionName) -> WakeUps {
         let keys = Keys::new(&self.prefix, election);
         let channel = keys.events.clone();
-        let (label, link) = (Arc::clone(&self.label), Arc::clone(&self.server.link));
+        let (label, servers) = (Arc::clone(&self.label), Arc::clone(&self.shared.servers));
         let op_timeout = self.op_timeout;
         let look = move || {
-            let (label, link, keys) = (Arc::clone(&label), Arc::clone(&link), keys.clone());
+            let (label, servers, keys) = (Arc::clone(&label), Arc::clone(&servers), keys.clone());
             let look: BoxFuture<'static, _> = Box::pin(async move {
                 let names: [&str; 3] = [&keys.counter, &keys.record, &keys.candidates];
-                let asked = link.request(&label, op_timeout, |mut connection| async move {
-                    script::INSPECT.call(&mut connection, &names, &[]).await
-                });
+                let names = &names;
+                let asked = servers.request(
+                    &label,
+                    op_timeout,
+                    To::Key(names[0]),
+                    |mut connection| async move {
+                        script::INSPECT.call(&mut connection, names, &[]).await
+                    },
+                );
                 let (store, keys) = (&label, &keys);
                 // Whatever is wrong, the polls find it too, and tell.
                 let found = Reader { store, keys }.inspection(asked.await.ok()?).ok()?;
@@ -278,7 +304,7 @@ impl Store for RedisStore {
             });
             look
         };
-        self.server
+        self.shared
             .subscription
             .listen(channel, Some(Arc::new(look)))
     }
@@ -314,8 +340,9 @@ impl Store for RedisStore {
                 .arg("-")
                 .arg("COUNT")
                 .arg(limit.min(HISTORY));
-            let entries = self.request(|mut connection| async move {
-                match script::value(connection.req_packed_command(&command).await) {
+            let command = &command;
+            let entries = self.request(To::Key(&keys.counter), |mut connection| async move {
+                match script::value(connection.req_packed_command(command).await) {
                     Err(error) if error.code() == Some("WRONGTYPE") => Ok(None),
                     reply => reply.map(Some),
                 }

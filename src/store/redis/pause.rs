@@ -24,10 +24,6 @@ impl Pauses {
         }
     }
 
-    pub(super) const fn failures(&self) -> u32 {
-        self.failures
-    }
-
     /// Waits after an attempt has ended, and notes that the next one begins.
     pub(super) async fn wait(&mut self) {
         if self.begun.elapsed() > LONGEST * 2 {

@@ -1,16 +1,16 @@
 //! Which elections a deployment knows: a walk over its keys, step by step.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use futures_util::future::try_join_all;
-#[cfg(feature = "cluster")]
-use redis::RedisError;
+use redis::FromRedisValue;
 use redis::aio::ConnectionLike;
-use redis::{Cmd, FromRedisValue, RedisResult, Value};
 
-use super::connection::Connection;
 use super::keys::{Found, Keys, pattern};
+use super::link::Link;
 use super::reply::{TYPE_OF_KEY, excerpt};
+use super::servers::To;
 use super::{RedisStore, script};
 use crate::protocol::{ElectionName, Record};
 use crate::store::{Store, StoreError};
@@ -24,17 +24,6 @@ const MAX_STEPS: usize = 50_000;
 const MAX_BARE: usize = 100;
 /// How many counters may wait for the walk to come upon their records.
 const MAX_WAITING: usize = 100_000;
-
-/// The server of a walk: the only one, or one master of a cluster.
-#[derive(Clone)]
-enum Node {
-    Only,
-    #[cfg(feature = "cluster")]
-    Master {
-        host: String,
-        port: u16,
-    },
-}
 
 /// What a walk has found. It may come upon a key twice, and upon a counter before its record.
 #[derive(Default)]
@@ -63,9 +52,8 @@ impl Walk {
 impl RedisStore {
     /// Walks over all keys. Each step is a request of its own, and ends in the time of one.
     pub(super) async fn scan(&self) -> Result<Vec<ElectionName>, StoreError> {
-        let nodes = self.request(nodes).await?;
         let mut walk = Walk::default();
-        for node in nodes {
+        for node in self.masters().await? {
             self.scan_node(&node, &mut walk).await?;
         }
         let Walk { mut recorded, bare } = walk;
@@ -99,7 +87,7 @@ impl RedisStore {
         Ok(is_election.then_some(name))
     }
 
-    async fn scan_node(&self, node: &Node, walk: &mut Walk) -> Result<(), StoreError> {
+    async fn scan_node(&self, node: &Arc<Link>, walk: &mut Walk) -> Result<(), StoreError> {
         let pattern = pattern(&self.prefix);
         let mut cursor = String::from("0");
         for _ in 0..MAX_STEPS {
@@ -122,7 +110,7 @@ impl RedisStore {
     /// Whether a walk can begin.
     pub(super) async fn try_scan(&self) -> Result<(), StoreError> {
         let pattern = pattern(&self.prefix);
-        for node in self.request(nodes).await? {
+        for node in self.masters().await? {
             self.scan_step(&node, "0", &pattern).await?;
         }
         Ok(())
@@ -131,7 +119,7 @@ impl RedisStore {
     /// One step: where the next one begins, and the keys that it found.
     async fn scan_step(
         &self,
-        node: &Node,
+        node: &Arc<Link>,
         cursor: &str,
         pattern: &str,
     ) -> Result<(String, Vec<Vec<u8>>), StoreError> {
@@ -141,67 +129,17 @@ impl RedisStore {
             .arg(pattern)
             .arg("COUNT")
             .arg(STEP);
-        let node = node.clone();
-        self.request(|connection| async move {
-            let reply = ask(connection, step, node).await?;
+        let step = &step;
+        self.request(To::Node(node), |mut connection| async move {
+            let reply = script::value(connection.req_packed_command(step).await)?;
             Ok(<(String, Vec<Vec<u8>>)>::from_redis_value(reply)?)
         })
         .await
     }
-}
 
-#[cfg_attr(not(feature = "cluster"), expect(unused_mut))]
-async fn nodes(mut connection: Connection) -> RedisResult<Vec<Node>> {
-    #[cfg(feature = "cluster")]
-    if connection.cluster().is_some() {
-        let slots = connection
-            .req_packed_command(redis::cmd("CLUSTER").arg("SLOTS"))
-            .await?;
-        return masters(slots);
+    /// The only server, or the masters of a cluster.
+    async fn masters(&self) -> Result<Vec<Arc<Link>>, StoreError> {
+        let servers = &self.shared.servers;
+        servers.masters(&self.label, self.op_timeout).await
     }
-    drop(connection);
-    Ok(vec![Node::Only])
-}
-
-/// The masters in the reply to `CLUSTER SLOTS`: the first node of each range.
-#[cfg(feature = "cluster")]
-fn masters(slots: Value) -> RedisResult<Vec<Node>> {
-    let malformed = || {
-        RedisError::from((
-            redis::ErrorKind::UnexpectedReturnType,
-            "CLUSTER SLOTS lists a range without a master",
-        ))
-    };
-    let ranges = Vec::<Vec<Value>>::from_redis_value(slots)?;
-    let mut masters = BTreeSet::new();
-    for range in ranges {
-        let master = range.into_iter().nth(2).ok_or_else(malformed)?;
-        let mut master = Vec::<Value>::from_redis_value(master)?.into_iter();
-        let (host, port) = master.next().zip(master.next()).ok_or_else(malformed)?;
-        masters.insert((
-            String::from_redis_value(host)?,
-            u16::from_redis_value(port)?,
-        ));
-    }
-    let node = |(host, port)| Node::Master { host, port };
-    Ok(masters.into_iter().map(node).collect())
-}
-
-async fn ask(mut connection: Connection, command: Cmd, node: Node) -> RedisResult<Value> {
-    let reply = match node {
-        Node::Only => connection.req_packed_command(&command).await,
-        #[cfg(feature = "cluster")]
-        Node::Master { host, port } => {
-            use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
-
-            let address = SingleNodeRoutingInfo::ByAddress { host, port };
-            let cluster = connection.cluster().ok_or_else(|| {
-                RedisError::from((redis::ErrorKind::Io, "the cluster became a single server"))
-            })?;
-            cluster
-                .route_command(command, RoutingInfo::SingleNode(address))
-                .await
-        }
-    };
-    script::value(reply)
 }

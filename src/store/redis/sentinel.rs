@@ -1,122 +1,148 @@
-//! The sentinels of a deployment: where they are, as whom they are asked, and for which service.
+//! The sentinels of a deployment: who the master is, and when there is another.
+//!
+//! All of them are asked at once, and the first answer that leads to a master counts: one that hangs costs
+//! nothing.
 
-use std::io::Read;
-use std::path::Path;
+use std::time::Duration;
 
-use redis::io::tcp::TcpSettings;
-use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
-use redis::{
-    ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisConnectionInfo, RedisError,
-    RedisResult,
-};
-use secrecy::{ExposeSecret, SecretString};
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
+use redis::aio::{ConnectionLike, PubSub};
+use redis::{FromRedisValue, RedisResult};
 
-use super::topology::{address, tcp_settings};
-use crate::store::address::{Endpoint, InvalidAddress, SentinelLogin};
+use super::connection::{Connection, logged_in};
+use super::dial::{ConnectError, Dialed, Dialer};
+use super::pause::Pauses;
+use super::{names, script};
+use crate::store::address::Endpoint;
 
-/// The longest password, in bytes.
-const MAX_PASSWORD: u64 = 4096;
+/// How long connecting to a sentinel to listen to it may take.
+const TIMEOUT: Duration = Duration::from_secs(2);
+const CHANNEL: &str = "+switch-master";
 
 /// The sentinels that know the master of a service.
-#[derive(Clone)]
 pub(super) struct Sentinels {
-    pub(super) addresses: Vec<ConnectionAddr>,
+    pub(super) endpoints: Vec<Endpoint>,
     pub(super) service: String,
-    username: Option<String>,
-    password: Option<SecretString>,
+    /// How they are logged in to, which is apart from how the servers are.
+    pub(super) dialer: Dialer,
 }
 
 impl Sentinels {
-    /// Reads the password; nothing is connected.
-    pub(super) fn open(
-        sentinels: &[Endpoint],
-        service: &str,
-        login: &SentinelLogin,
-    ) -> Result<Self, InvalidAddress> {
-        Ok(Self {
-            addresses: sentinels.iter().map(address).collect(),
-            service: service.to_owned(),
-            username: login.username.clone(),
-            password: login.password_file.as_deref().map(password).transpose()?,
-        })
+    /// Connects to the master, which is logged in to by `servers`.
+    pub(super) async fn master(&self, servers: &Dialer) -> Result<Dialed, ConnectError> {
+        let mut asking: FuturesUnordered<_> = self
+            .endpoints
+            .iter()
+            .map(|sentinel| self.master_known_to(sentinel, servers))
+            .collect();
+        let mut failed = Vec::new();
+        while let Some(answer) = asking.next().await {
+            match answer {
+                Ok(dialed) => return Ok(dialed),
+                Err(error) => failed.push(error),
+            }
+        }
+        // A refusal says more than a silence.
+        let says_more = |error: &ConnectError| !matches!(error, ConnectError::Unreachable(_));
+        let at = failed.iter().position(says_more).unwrap_or(0);
+        Err(failed.swap_remove(at))
     }
 
-    /// How one of them is connected to.
-    pub(super) fn connection_info(&self, sentinel: &ConnectionAddr) -> RedisResult<ConnectionInfo> {
-        let mut settings = RedisConnectionInfo::default();
-        if let Some(username) = &self.username {
-            settings = settings.set_username(username);
-        }
-        if let Some(password) = &self.password {
-            settings = settings.set_password(password.expose_secret());
-        }
-        let info = sentinel.clone().into_connection_info()?;
-        Ok(info
-            .set_tcp_settings(tcp_settings())
-            .set_redis_settings(settings))
-    }
-
-    /// Asks for the master, which is spoken to by `settings`.
-    pub(super) fn builder(
+    async fn master_known_to(
         &self,
-        settings: &RedisConnectionInfo,
-        tcp: TcpSettings,
-    ) -> RedisResult<SentinelClientBuilder> {
-        let mut builder = SentinelClientBuilder::new(
-            self.addresses.iter().cloned(),
-            &self.service,
-            SentinelServerType::Master,
-        )?
-        .set_client_to_redis_protocol(settings.protocol())
-        .set_client_to_redis_db(settings.db())
-        .set_client_to_redis_tcp_settings(tcp.clone())
-        .set_client_to_sentinel_tcp_settings(tcp);
-        if let Some(username) = settings.username() {
-            builder = builder.set_client_to_redis_username(username);
+        sentinel: &Endpoint,
+        servers: &Dialer,
+    ) -> Result<Dialed, ConnectError> {
+        let by = |error| by_way_of("a sentinel", sentinel, error);
+        let master = self.ask(sentinel).await.map_err(by)?;
+        let by = |error| by_way_of("the master", &master, error);
+        let dialed = names::any(servers, &master).await.map_err(by)?;
+        if dialed.server.is_replica {
+            return Err(ConnectError::unreachable(format!(
+                "{master}, which the sentinel {sentinel} names as the master, is a replica"
+            )));
         }
-        if let Some(password) = settings.password() {
-            builder = builder.set_client_to_redis_password(password);
-        }
-        if let Some(username) = &self.username {
-            builder = builder.set_client_to_sentinel_username(username);
-        }
-        if let Some(password) = &self.password {
-            builder = builder.set_client_to_sentinel_password(password.expose_secret());
-        }
-        Ok(builder)
+        Ok(dialed)
+    }
+
+    async fn ask(&self, sentinel: &Endpoint) -> Result<Endpoint, ConnectError> {
+        let mut connection = Connection::new(names::any(&self.dialer, sentinel).await?).await?;
+        let mut question = redis::cmd("SENTINEL");
+        question.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.service);
+        let answer = script::value(connection.req_packed_command(&question).await);
+        let answer = answer.map_err(ConnectError::Answered)?;
+        let master = Option::<(String, u16)>::from_redis_value(answer)
+            .map_err(|error| ConnectError::Answered(error.into()))?;
+        let (host, port) = master.ok_or_else(|| {
+            ConnectError::unreachable(format!("it knows no master of {:?}", self.service))
+        })?;
+        Ok(Endpoint { host, port })
     }
 }
 
-/// The error of a connection that was asked for by way of the sentinels. The client library does not say
-/// whether a sentinel refused the login, or the master, so the message names both.
-pub(super) fn named(error: RedisError) -> RedisError {
-    let code = matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"));
-    if !code && error.kind() != ErrorKind::AuthenticationFailed {
-        return error;
+/// The same error, with whom it comes from.
+fn by_way_of(what: &str, endpoint: &Endpoint, error: ConnectError) -> ConnectError {
+    let message = format!("{what} ({endpoint}): {error}");
+    match error {
+        ConnectError::Unreachable(_) => ConnectError::unreachable(message),
+        ConnectError::Denied(_) => ConnectError::Denied(message),
+        ConnectError::Misconfigured(_) => ConnectError::Misconfigured(message),
+        ConnectError::Answered(error) => match super::failure::is_refusal(&error) {
+            true => ConnectError::Denied(message),
+            false => ConnectError::unreachable(message),
+        },
     }
-    let both = "a sentinel, which takes the password of sentinel-password-file, or the master, which takes \
-                the one of the address";
-    RedisError::from((ErrorKind::AuthenticationFailed, both, error.to_string()))
 }
 
-/// The password in a file: all of it but the end of its line.
-fn password(path: &Path) -> Result<SecretString, InvalidAddress> {
-    let cannot = |reason: String| InvalidAddress::File {
-        what: "password file of the sentinels",
-        path: path.display().to_string(),
-        reason,
+/// Calls `switched` whenever a sentinel names a new master. Every sentinel counts, for one that has not heard
+/// yet still leads to the old master.
+///
+/// After a failover the old master may go on answering for ten seconds and more, and what it acknowledges then
+/// is lost. A leader that stayed with it would not see its successor on the new one.
+pub(super) async fn watch(sentinels: &Sentinels, switched: impl Fn() + Send + Sync) {
+    let hear = |message: &[u8]| {
+        if is_about(message, &sentinels.service) {
+            tracing::debug!(service = sentinels.service, "a sentinel names a new master");
+            switched();
+        }
     };
-    let mut text = String::new();
-    let read = std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_PASSWORD + 1).read_to_string(&mut text));
-    let bytes = read.map_err(|error| cannot(error.to_string()))?;
-    let text = text.strip_suffix('\n').unwrap_or(&text);
-    let text = text.strip_suffix('\r').unwrap_or(text);
-    if text.is_empty() {
-        return Err(cannot("it is empty".to_owned()));
+    let each = sentinels.endpoints.iter();
+    join_all(each.map(|sentinel| listen(sentinels, sentinel, &hear))).await;
+}
+
+async fn listen(sentinels: &Sentinels, sentinel: &Endpoint, hear: &(impl Fn(&[u8]) + Sync)) {
+    let mut pauses = Pauses::new();
+    loop {
+        let connecting = tokio::time::timeout(TIMEOUT, subscribe(sentinels, sentinel));
+        match connecting.await {
+            Ok(Ok(connection)) => {
+                let mut messages = connection.into_on_message();
+                while let Some(message) = messages.next().await {
+                    hear(message.get_payload_bytes());
+                }
+            }
+            Ok(Err(error)) => tracing::debug!(%sentinel, %error, "cannot listen to a sentinel"),
+            Err(_elapsed) => tracing::debug!(%sentinel, "a sentinel does not answer"),
+        }
+        pauses.wait().await;
     }
-    if bytes as u64 > MAX_PASSWORD {
-        return Err(cannot(format!("it has more than {MAX_PASSWORD} bytes")));
+}
+
+async fn subscribe(sentinels: &Sentinels, sentinel: &Endpoint) -> Result<PubSub, ConnectError> {
+    let dialed = names::any(&sentinels.dialer, sentinel).await?;
+    let subscribing: RedisResult<PubSub> = async {
+        let mut connection = PubSub::new(&logged_in(), dialed.stream).await?;
+        connection.subscribe(CHANNEL).await?;
+        Ok(connection)
     }
-    Ok(SecretString::from(text))
+    .await;
+    subscribing.map_err(ConnectError::Answered)
+}
+
+/// Whether a message, `service old-host old-port new-host new-port`, is about this service.
+fn is_about(message: &[u8], service: &str) -> bool {
+    let after = message.strip_prefix(service.as_bytes());
+    after.is_some_and(|after| after.starts_with(b" "))
 }

@@ -11,6 +11,7 @@
 //! without that, whoever began to stand by moments ago would find it by its next poll only.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
 use std::future::{Future, pending};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,15 +19,15 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, FuturesUnordered, StreamExt};
-use redis::{PushInfo, PushKind, RedisResult, Value};
+use redis::Msg;
+use redis::aio::{PubSub, PubSubSink};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-use super::connection::{Connection, PushSender};
 use super::pause::Pauses;
 use super::reply;
+use super::servers::Servers;
 use super::task::Task;
-use super::topology::Topology;
 use crate::store::{WakeUp, WakeUps};
 
 /// How long connecting and subscribing may take.
@@ -44,15 +45,15 @@ pub(super) type Look = Arc<dyn Fn() -> BoxFuture<'static, Option<WakeUp>> + Send
 
 /// Where the standbys of this process wait for releases on one server.
 pub(super) struct Subscription {
-    topology: Arc<Topology>,
+    servers: Arc<Servers>,
     listeners: Arc<Listeners>,
     task: Task,
 }
 
 impl Subscription {
-    pub(super) fn new(topology: Arc<Topology>) -> Self {
+    pub(super) fn new(servers: Arc<Servers>) -> Self {
         Self {
-            topology,
+            servers,
             listeners: Arc::default(),
             task: Task::default(),
         }
@@ -69,13 +70,12 @@ impl Subscription {
     /// Sees to it that a task listens while somebody waits.
     pub(super) fn keep_running(&self) {
         self.task.keep_running(|| {
-            let (topology, listeners) = (Arc::clone(&self.topology), Arc::clone(&self.listeners));
-            (!listeners.is_empty()).then(|| run(topology, listeners))
+            let (servers, listeners) = (Arc::clone(&self.servers), Arc::clone(&self.listeners));
+            (!listeners.is_empty()).then(|| run(servers, listeners))
         });
     }
 
     /// Listens to another server from now on, for the one listened to is not the right one any more.
-    #[cfg(feature = "sentinel")]
     pub(super) fn move_on(&self) {
         self.listeners.moved.store(true, Ordering::Release);
         self.listeners.changed.notify_one();
@@ -88,7 +88,7 @@ struct Listeners {
     table: Mutex<Table>,
     /// Whether the connection leads to a server that is not the right one any more.
     moved: AtomicBool,
-    /// Told of each change of the table, and of the end of the connection.
+    /// Notified of each change of the table.
     changed: Notify,
 }
 
@@ -213,22 +213,10 @@ impl Listeners {
         }
     }
 
-    fn receive(&self, push: &PushInfo) {
-        if push.kind == PushKind::Disconnection {
-            self.changed.notify_one();
-            return;
-        }
-        let (PushKind::Message, [Value::BulkString(channel), Value::BulkString(message)]) =
-            (&push.kind, push.data.as_slice())
-        else {
-            return;
-        };
-        let Some(release) = reply::release(message) else {
-            let channel = String::from_utf8_lossy(channel);
+    fn receive(&self, message: &Msg) {
+        let channel = message.get_channel_name();
+        let Some(release) = reply::release(message.get_payload_bytes()) else {
             tracing::debug!(%channel, "ignored a message that is not a release");
-            return;
-        };
-        let Ok(channel) = std::str::from_utf8(channel) else {
             return;
         };
         if let Some(waiting) = self.lock().waiting.get_mut(channel) {
@@ -242,12 +230,16 @@ impl Listeners {
 }
 
 /// Listens until nobody waits for anything.
-async fn run(topology: Arc<Topology>, listeners: Arc<Listeners>) {
+async fn run(servers: Arc<Servers>, listeners: Arc<Listeners>) {
     let mut pauses = Pauses::new();
     while !listeners.is_empty() {
         listeners.moved.store(false, Ordering::Release);
-        if let Some(mut connection) = connect(&topology, &listeners, pauses.failures()).await
-            && serve(&mut connection, &listeners).await.is_none()
+        let connection = in_time(async {
+            let connection = servers.subscriber().await;
+            connection.map_err(|error| error.to_string())
+        });
+        if let Some(connection) = connection.await
+            && serve(connection, &listeners).await.is_none()
         {
             return;
         }
@@ -256,21 +248,15 @@ async fn run(topology: Arc<Topology>, listeners: Arc<Listeners>) {
     }
 }
 
-async fn connect(
-    topology: &Topology,
-    listeners: &Arc<Listeners>,
-    attempt: u32,
-) -> Option<Connection> {
-    let receiver = Arc::clone(listeners);
-    let push = PushSender::new(move |info| receiver.receive(&info));
-    let connection = in_time(topology.connect_subscriber(push, attempt)).await;
-    let mut connection = connection?;
-    follow(&mut connection, listeners, listeners.all()).await?;
-    Some(connection)
-}
-
 /// Follows the table until the connection ends, or `None` when nobody waits any more.
-async fn serve(connection: &mut Connection, listeners: &Listeners) -> Option<()> {
+async fn serve(connection: PubSub, listeners: &Listeners) -> Option<()> {
+    let (mut sink, mut messages) = connection.split();
+    if follow(&mut sink, listeners, listeners.all())
+        .await
+        .is_none()
+    {
+        return Some(());
+    }
     let left = async |sender: mpsc::Sender<WakeUp>| sender.closed().await;
     let mut leaving: FuturesUnordered<_> = listeners
         .take_unwatched(true)
@@ -278,11 +264,14 @@ async fn serve(connection: &mut Connection, listeners: &Listeners) -> Option<()>
         .map(left)
         .collect();
     let mut housekeeping = None;
-    while connection.is_alive() && !listeners.moved.load(Ordering::Acquire) {
+    while !listeners.moved.load(Ordering::Acquire) {
         let done = tokio::select! {
+            message = messages.next() => {
+                message.map(|message| listeners.receive(&message))
+            }
             () = listeners.changed.notified() => {
                 leaving.extend(listeners.take_unwatched(false).into_iter().map(left));
-                follow(connection, listeners, listeners.take_added()).await
+                follow(&mut sink, listeners, listeners.take_added()).await
             }
             Some(()) = leaving.next() => {
                 housekeeping.get_or_insert_with(|| Instant::now() + HOUSEKEEPING);
@@ -294,7 +283,7 @@ async fn serve(connection: &mut Connection, listeners: &Listeners) -> Option<()>
                 if listeners.is_empty() {
                     return None;
                 }
-                unsubscribe(connection, &deserted).await
+                unsubscribe(&mut sink, &deserted).await
             }
         };
         if done.is_none() {
@@ -311,30 +300,24 @@ async fn until(moment: Option<Instant>) {
     }
 }
 
-async fn follow(
-    connection: &mut Connection,
-    listeners: &Listeners,
-    channels: Vec<String>,
-) -> Option<()> {
-    let server = connection.server()?;
+async fn follow(sink: &mut PubSubSink, listeners: &Listeners, channels: Vec<String>) -> Option<()> {
     for batch in channels.chunks(BATCH) {
-        in_time(server.subscribe(batch)).await?;
+        in_time(sink.subscribe(batch)).await?;
     }
     listeners.look_at(channels).await;
     Some(())
 }
 
-async fn unsubscribe(connection: &mut Connection, channels: &[String]) -> Option<()> {
-    let server = connection.server()?;
+async fn unsubscribe(sink: &mut PubSubSink, channels: &[String]) -> Option<()> {
     for batch in channels.chunks(BATCH) {
-        in_time(server.unsubscribe(batch)).await?;
+        in_time(sink.unsubscribe(batch)).await?;
     }
     Some(())
 }
 
-/// What came of a step, or `None`. Its error is worth a word to whoever looks for one: polling goes on
-/// without wake-ups, and tells what is wrong with the server.
-async fn in_time<T>(step: impl Future<Output = RedisResult<T>>) -> Option<T> {
+/// What came of a step, or `None`. Its error is worth a line for debugging only: polling goes on without
+/// wake-ups, and reports what is wrong with the server.
+async fn in_time<T, E: Display>(step: impl Future<Output = Result<T, E>>) -> Option<T> {
     match tokio::time::timeout(TIMEOUT, step).await {
         Ok(Ok(value)) => Some(value),
         Ok(Err(error)) => {

@@ -37,7 +37,7 @@ impl RedisStore {
             (Err(error), _) | (_, Err(error)) => return (Err(error), Vec::new()),
         };
         let keys = Keys::new(&self.prefix, &election);
-        let wake_ups = self.server.subscription.listen(keys.events.clone(), None);
+        let wake_ups = self.shared.subscription.listen(keys.events.clone(), None);
         let tried = self.campaign_once(&election, &who).await;
         let refused = match &tried {
             // A server that is away refuses nothing.
@@ -45,10 +45,11 @@ impl RedisStore {
             Ok(()) | Err(_) => self.try_commands(&keys, wake_ups).await,
         };
         // What is left of it goes away, whatever came out.
+        let election_key = keys.counter.clone();
         for key in [keys.counter, keys.record, keys.candidates, keys.history] {
             let mut delete = redis::cmd("DEL");
-            delete.arg(key);
-            if let Err(error) = self.ask(delete).await {
+            delete.arg(&key);
+            if let Err(error) = self.command(&election_key, &delete).await {
                 tracing::debug!(%error, "a key of the scratch election could not be removed");
             }
         }
@@ -142,7 +143,7 @@ impl RedisStore {
                 .arg(name.split('|').collect::<Vec<_>>())
                 .arg(arguments);
             // Any other error is the answer of a server that lets us in.
-            if let Err(error) = self.ask(command).await
+            if let Err(error) = self.command(counter, &command).await
                 && error.is_denied()
             {
                 refused.push((name, error));
@@ -165,7 +166,7 @@ impl RedisStore {
         for _ in 0..ANNOUNCEMENTS {
             let mut publish = redis::cmd("PUBLISH");
             publish.arg(&keys.events).arg("1 1 1 0 1 -");
-            if let Err(error) = self.ask(publish).await {
+            if let Err(error) = self.command(&keys.counter, &publish).await {
                 return Some(("publish", error));
             }
             let heard = tokio::time::timeout(HEARD_WITHIN, wake_ups.next()).await;

@@ -1,0 +1,243 @@
+//! Where a password comes from.
+//!
+//! It is read for each connection, so that one that is changed on disk, or that expires, needs no restart.
+
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, Signal, kill_process_group};
+use secrecy::{ExposeSecret, SecretString};
+
+/// The longest password, in bytes.
+const LONGEST: u64 = 4096;
+/// How long a password command may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where the password of a store comes from. It is read again for each connection.
+///
+/// # Examples
+///
+/// ```
+/// use incumbent::store::{Password, StoreOptions};
+///
+/// let options = StoreOptions {
+///     password: Some(Password::File("/run/secrets/redis".into())),
+///     ..StoreOptions::default()
+/// };
+/// assert_ne!(options.password, Some(Password::from("hunter2")));
+/// assert!(!format!("{:?}", Password::from("hunter2")).contains("hunter2"));
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Password {
+    /// The password itself.
+    Text(SecretString),
+    /// A file that contains it. A line end at the end of the file is not part of it.
+    File(PathBuf),
+    /// A shell command that prints it, such as one that fetches a token. A line end at the end of the
+    /// output is not part of it. The command may run for ten seconds.
+    Command(String),
+}
+
+impl Password {
+    /// The password as it is now. It blocks while a file is read or a command runs.
+    pub(in crate::store) fn read(&self) -> Result<SecretString, PasswordError> {
+        match self {
+            Self::Text(text) => Ok(text.clone()),
+            Self::File(path) => file(path).map_err(|reason| PasswordError::File {
+                name: path.display().to_string(),
+                reason,
+            }),
+            Self::Command(command) => output(command).map_err(|reason| PasswordError::Command {
+                name: command
+                    .split_whitespace()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
+                reason,
+            }),
+        }
+    }
+}
+
+impl From<&str> for Password {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<String> for Password {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<SecretString> for Password {
+    fn from(text: SecretString) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(_) => f.write_str("Text(hidden)"),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Command(_) => f.write_str("Command(hidden)"),
+        }
+    }
+}
+
+/// It decides only which connections are shared within this process, so its timing reveals nothing to others.
+impl PartialEq for Password {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Text(one), Self::Text(other)) => one.expose_secret() == other.expose_secret(),
+            (Self::File(one), Self::File(other)) => one == other,
+            (Self::Command(one), Self::Command(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Password {}
+
+/// Why there is no password. Only the first word of a command is shown: the others may be secret.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::store) enum PasswordError {
+    #[error("the password file {name} cannot be used: {reason}")]
+    File { name: String, reason: String },
+    #[error("the password command {name:?} failed: {reason}")]
+    Command { name: String, reason: String },
+}
+
+fn file(path: &Path) -> Result<SecretString, String> {
+    let mut bytes = Vec::new();
+    let read =
+        std::fs::File::open(path).and_then(|file| file.take(LONGEST + 2).read_to_end(&mut bytes));
+    read.map_err(|error| error.to_string())?;
+    password(bytes)
+}
+
+/// All of the text but the end of its line.
+fn password(bytes: Vec<u8>) -> Result<SecretString, String> {
+    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    if text.is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    if text.len() as u64 > LONGEST {
+        return Err(format!("it has more than {LONGEST} bytes"));
+    }
+    Ok(SecretString::from(text))
+}
+
+/// What a command prints. Whatever it started is killed when its time is up.
+fn output(command: &str) -> Result<SecretString, String> {
+    let mut child = Command::new("/bin/sh")
+        .args(["-c", command])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .process_group(0)
+        .spawn()
+        .map_err(|error| format!("/bin/sh cannot be started: {error}"))?;
+    let printed = printed(&mut child);
+    if printed.is_err()
+        && let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw)
+    {
+        // It may have ended by itself meanwhile.
+        let _ended = kill_process_group(group, Signal::KILL);
+    }
+    let status = child.wait();
+    let printed = printed.map_err(|error| error.to_string())?;
+    match status {
+        Ok(status) if !status.success() => Err(format!("it ended with {status}")),
+        // Whoever reaps orphans in this process may have been first to learn the status. Then the
+        // output decides alone: what is no password is refused by the server.
+        Ok(_) | Err(_) if printed.is_empty() => Err("it printed nothing".to_owned()),
+        Ok(_) | Err(_) => password(printed).map_err(|reason| format!("its output: {reason}")),
+    }
+}
+
+fn printed(child: &mut Child) -> io::Result<Vec<u8>> {
+    let Some(mut pipe) = child.stdout.take() else {
+        return Ok(Vec::new());
+    };
+    let clock = || rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let since = |from: rustix::time::Timespec| {
+        let passed = clock() - from;
+        Duration::try_from(passed).unwrap_or_default()
+    };
+    let begun = clock();
+    let mut bytes = Vec::new();
+    loop {
+        let left = TIMEOUT
+            .checked_sub(since(begun))
+            .ok_or_else(|| io::Error::other(format!("it did not end within {TIMEOUT:?}")))?;
+        let left = rustix::time::Timespec::try_from(left).unwrap_or_default();
+        let mut readable = [PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN)];
+        if poll(&mut readable, Some(&left))? == 0 {
+            continue;
+        }
+        let mut chunk = [0; 512];
+        match pipe.read(&mut chunk)? {
+            0 => return Ok(bytes),
+            read => bytes.extend_from_slice(&chunk[..read]),
+        }
+        if bytes.len() as u64 > LONGEST + 2 {
+            return Err(io::Error::other(format!(
+                "it printed more than {LONGEST} bytes"
+            )));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(password: Password) -> Result<String, String> {
+        let read = password.read().map_err(|error| error.to_string());
+        read.map(|secret| secret.expose_secret().to_owned())
+    }
+
+    #[test]
+    fn a_password_is_what_a_file_holds_or_a_command_prints_without_the_end_of_its_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("password");
+        for (text, expected) in [("one\r\n", "one"), ("two", "two"), ("three\n\n", "three\n")] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(read(Password::File(path.clone())).unwrap(), expected);
+            let command = format!("cat {}", path.display());
+            assert_eq!(read(Password::Command(command)).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_no_password_is_refused_with_the_reason_and_without_the_secrets_of_the_command() {
+        for (command, reason) in [
+            ("exit 3 s3cret", "it ended with exit status: 3"),
+            ("true s3cret", "it printed nothing"),
+            ("echo; : s3cret", "its output: it is empty"),
+            (
+                "head -c 9999 /dev/zero #s3cret",
+                "it printed more than 4096 bytes",
+            ),
+            ("/no/such/program s3cret", "it ended with exit status: 127"),
+            ("kill -9 $$ s3cret", "it ended with signal: 9"),
+        ] {
+            let error = read(Password::Command(command.to_owned())).unwrap_err();
+            assert!(error.contains(reason), "{command}: {error}");
+            assert!(!error.contains("s3cret"), "{command}: {error}");
+        }
+        let error = read(Password::File("/no/such/file".into())).unwrap_err();
+        assert!(error.contains("/no/such/file cannot be used"), "{error}");
+    }
+}

@@ -1,0 +1,321 @@
+//! From an address to a connection that is logged in.
+//!
+//! ```text
+//!   Endpoint ─▶ names: every address of the name ─▶ TCP ─▶ TLS ─▶ log in, ask INFO ─▶ Dialed
+//!   path     ─────────────────────────────────────▶ Unix socket ───────▲
+//! ```
+//!
+//! The log-in is read here, not by the client library: a server that turns a client away says why and hangs up
+//! at once, so writing to it fails before its words are read. Version 2 of the protocol is spoken, which every
+//! server and proxy understands.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::RedisError;
+use rustix::net::sockopt;
+use secrecy::ExposeSecret;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+
+use super::stream::{Io, Stream};
+use super::thread::on_thread;
+use crate::store::address::{Credentials, Password, PasswordError, TlsSettings};
+
+/// How long sent data may stay unacknowledged before the kernel breaks the connection.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(1);
+/// How often a silent connection is probed, so that one whose other end has vanished is noticed.
+const PROBE: Duration = Duration::from_secs(5);
+/// The longest answer to a command of the log-in, in bytes. `INFO` has about 6,000.
+const LONGEST: usize = 1 << 18;
+
+/// How the servers of one deployment are logged in to.
+pub(super) struct Dialer {
+    pub(super) credentials: Credentials,
+    pub(super) database: u16,
+    pub(super) tls: Option<TlsSettings>,
+}
+
+/// A connection that is logged in, and what the server says of itself.
+pub(super) struct Dialed {
+    pub(super) stream: Stream,
+    pub(super) server: ServerInfo,
+}
+
+/// What `INFO` says of a server; nothing where it may not be asked.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ServerInfo {
+    /// Drawn anew whenever a server starts: two that differ are two servers, or a restart lies between.
+    pub(super) run_id: Option<String>,
+    /// Whether it is a replica of another server.
+    pub(super) is_replica: bool,
+}
+
+/// Why a server was not connected to. Nothing has been executed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(super) enum ConnectError {
+    /// It is not there, or does not answer.
+    #[error("{0}")]
+    Unreachable(Arc<dyn std::error::Error + Send + Sync>),
+    /// It, or this system, refuses us.
+    #[error("{0}")]
+    Denied(String),
+    /// What was configured cannot work.
+    #[error("{0}")]
+    Misconfigured(String),
+    /// It answered with an error.
+    #[error("{0}")]
+    Answered(RedisError),
+}
+
+impl ConnectError {
+    pub(super) fn unreachable(message: impl Into<String>) -> Self {
+        Self::Unreachable(Arc::new(io::Error::other(message.into())))
+    }
+}
+
+impl From<io::Error> for ConnectError {
+    fn from(error: io::Error) -> Self {
+        #[cfg(feature = "tls")]
+        if let Some(fault) = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref())
+            .and_then(super::tls::fault)
+        {
+            return Self::Misconfigured(fault);
+        }
+        Self::Unreachable(Arc::new(error))
+    }
+}
+
+impl From<PasswordError> for ConnectError {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::File { .. } => Self::Misconfigured(error.to_string()),
+            // The service that hands out the tokens may be away.
+            PasswordError::Command { .. } => Self::Unreachable(Arc::new(io::Error::other(error))),
+        }
+    }
+}
+
+impl Dialer {
+    /// Connects to one address of `host` over TCP.
+    pub(super) async fn tcp(
+        &self,
+        host: &str,
+        address: SocketAddr,
+    ) -> Result<Dialed, ConnectError> {
+        let stream = TcpStream::connect(address).await?;
+        configure(&stream)?;
+        let io = match &self.tls {
+            None => Io::Tcp(stream),
+            #[cfg(feature = "tls")]
+            Some(settings) => Io::Tls(Box::new(super::tls::connect(settings, host, stream).await?)),
+            #[cfg(not(feature = "tls"))]
+            Some(_) => {
+                return Err(ConnectError::Misconfigured(format!(
+                    "{host} is to be spoken to over TLS, which this build cannot"
+                )));
+            }
+        };
+        self.log_in(Stream::new(io)).await
+    }
+
+    pub(super) async fn unix(&self, path: &Path) -> Result<Dialed, ConnectError> {
+        let stream = UnixStream::connect(path).await.map_err(|error| {
+            let message = format!("the socket {}: {error}", path.display());
+            match error.kind() {
+                io::ErrorKind::PermissionDenied => ConnectError::Denied(message),
+                _ => ConnectError::unreachable(message),
+            }
+        })?;
+        self.log_in(Stream::new(Io::Unix(stream))).await
+    }
+
+    async fn log_in(&self, mut stream: Stream) -> Result<Dialed, ConnectError> {
+        let password = match &self.credentials.password {
+            None => None,
+            Some(Password::Text(text)) => Some(text.clone()),
+            Some(password) => {
+                let password = password.clone();
+                Some(on_thread("password", move || password.read()).await??)
+            }
+        };
+        let mut commands = Vec::new();
+        match (&self.credentials.username, &password) {
+            (None, None) => {}
+            (None, Some(password)) => {
+                commands.push(vec!["AUTH", password.expose_secret()]);
+            }
+            (Some(user), password) => {
+                let password = password.as_ref().map_or("", |text| text.expose_secret());
+                commands.push(vec!["AUTH", user, password]);
+            }
+        }
+        let authenticates = !commands.is_empty();
+        let database = self.database.to_string();
+        if self.database != 0 {
+            commands.push(vec!["SELECT", &database]);
+        }
+        commands.push(vec!["CLIENT", "SETINFO", "LIB-NAME", "incumbent"]);
+        commands.push(vec![
+            "CLIENT",
+            "SETINFO",
+            "LIB-VER",
+            env!("CARGO_PKG_VERSION"),
+        ]);
+        commands.push(vec!["INFO"]);
+        let answers = converse(&mut stream, &commands).await?;
+        let answer_to = |name: &str| {
+            let at = commands.iter().position(|command| command[0] == name);
+            at.map(|at| &answers[at])
+        };
+        let info = answer_to("INFO");
+        let locked_out = matches!(info, Some(Err(error)) if error.code() == Some("NOAUTH"));
+        if authenticates
+            && let Some(Err(error)) = answer_to("AUTH")
+            // A server without any password says so with a general error, and lets everybody in.
+            && (self.credentials.username.is_some() || error.code() != Some("ERR") || locked_out)
+        {
+            return Err(ConnectError::Answered(error.clone()));
+        }
+        if let Some(Err(error)) = answer_to("SELECT") {
+            return Err(match error.code() {
+                Some("ERR") => {
+                    ConnectError::Denied(format!("database {database} cannot be used: {error}"))
+                }
+                _ => ConnectError::Answered(error.clone()),
+            });
+        }
+        let server = match info {
+            Some(Ok(text)) => ServerInfo::read(text),
+            Some(Err(_)) | None => ServerInfo::default(),
+        };
+        Ok(Dialed { stream, server })
+    }
+}
+
+impl ServerInfo {
+    fn read(text: &str) -> Self {
+        let field = |name: &str| {
+            let mut lines = text.lines();
+            lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+        };
+        Self {
+            run_id: field("run_id").map(|id| id.chars().take(64).collect()),
+            is_replica: field("role") == Some("slave"),
+        }
+    }
+}
+
+/// The kernel's part in noticing that the other end has vanished.
+fn configure(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, PROBE)?;
+    sockopt::set_tcp_keepintvl(stream, PROBE)?;
+    let milliseconds = u32::try_from(UNACKNOWLEDGED.as_millis()).unwrap_or(u32::MAX);
+    sockopt::set_tcp_user_timeout(stream, milliseconds)?;
+    Ok(())
+}
+
+/// Sends commands, and reads one answer to each. Where the server hangs up in between, the error is the last
+/// one that it gave.
+async fn converse(
+    stream: &mut Stream,
+    commands: &[Vec<&str>],
+) -> Result<Vec<Result<String, RedisError>>, ConnectError> {
+    let mut pipeline = redis::Pipeline::with_capacity(commands.len());
+    for command in commands {
+        pipeline.cmd(command[0]).arg(&command[1..]);
+    }
+    // What cannot be written is found out by reading, after the words that came before it.
+    let written = stream.write_all(&pipeline.get_packed_pipeline()).await;
+    let mut answers: Vec<Result<String, RedisError>> = Vec::with_capacity(commands.len());
+    let mut received = Vec::new();
+    for _ in commands {
+        match read_answer(stream, &mut received).await {
+            Ok(answer) => answers.push(answer),
+            Err(error) => {
+                let words = answers.into_iter().rev().find_map(Result::err);
+                return Err(match (words, written) {
+                    (Some(words), _) => ConnectError::Answered(words),
+                    (None, Err(unwritten)) => unwritten.into(),
+                    (None, Ok(())) => error.into(),
+                });
+            }
+        }
+    }
+    if !received.is_empty() {
+        return Err(ConnectError::unreachable(
+            "the server said more than it was asked: it does not speak the protocol of Redis",
+        ));
+    }
+    Ok(answers)
+}
+
+/// The next answer: a line, a text, or an error.
+async fn read_answer(
+    stream: &mut Stream,
+    received: &mut Vec<u8>,
+) -> io::Result<Result<String, RedisError>> {
+    let line = read_until(stream, received, |bytes| {
+        bytes
+            .windows(2)
+            .position(|pair| pair == b"\r\n")
+            .map(|at| at + 2)
+    })
+    .await?;
+    let (kind, text) = line.split_at(1.min(line.len()));
+    let text = text.trim_end();
+    match kind {
+        "+" | ":" => Ok(Ok(text.to_owned())),
+        "-" => {
+            let error = redis::parse_redis_value(line.as_bytes())
+                .and_then(redis::Value::extract_error)
+                .err();
+            error.map(Err).ok_or_else(|| foreign(&line))
+        }
+        "$" if text == "-1" => Ok(Ok(String::new())),
+        "$" => {
+            let length: usize = text.parse().map_err(|_| foreign(&line))?;
+            let whole = length.saturating_add(2);
+            read_until(stream, received, |bytes| {
+                (bytes.len() >= whole).then_some(whole)
+            })
+            .await
+            .map(Ok)
+        }
+        _ => Err(foreign(&line)),
+    }
+}
+
+/// Takes bytes off `received`, and reads more, until `end` tells how many belong together.
+async fn read_until(
+    stream: &mut Stream,
+    received: &mut Vec<u8>,
+    end: impl Fn(&[u8]) -> Option<usize>,
+) -> io::Result<String> {
+    loop {
+        if let Some(end) = end(received) {
+            let taken = received.drain(..end).collect();
+            return String::from_utf8(taken).map_err(|_| foreign("bytes that are not UTF-8"));
+        }
+        if received.len() > LONGEST {
+            return Err(foreign("an endless answer"));
+        }
+        if stream.read_buf(received).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+
+fn foreign(answer: &str) -> io::Error {
+    let shown: String = answer.trim_end().chars().take(80).collect();
+    io::Error::other(format!(
+        "the server does not speak the protocol of Redis: it answered {shown:?}"
+    ))
+}

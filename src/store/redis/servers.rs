@@ -1,0 +1,303 @@
+//! The server, or servers, of one deployment, and how a request reaches the right one.
+
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use redis::aio::PubSub;
+use redis::{RedisError, RedisResult};
+use tokio::time::Instant;
+use tokio::time::error::Elapsed;
+
+use super::cluster::{Cluster, Redirection};
+use super::connection::{Connection, logged_in};
+use super::dial::{ConnectError, Dialed, Dialer};
+use super::failure::{self, Stage};
+use super::link::{Dial, Link};
+use super::names;
+use super::sentinel::{self, Sentinels};
+use crate::store::address::{
+    Credentials, Deployment, Endpoint, InvalidAddress, PasswordError, RedisPlace,
+};
+use crate::store::{StoreError, let_others_go_first};
+
+/// How many redirections of a cluster one request follows.
+const REDIRECTIONS: usize = 3;
+
+/// The servers of one deployment.
+pub(super) enum Servers {
+    /// One at a time: the only one, or the current master.
+    One {
+        route: Arc<Route>,
+        link: Arc<Link>,
+    },
+    Cluster(Cluster),
+}
+
+/// The way to the one server of a deployment.
+pub(super) struct Route {
+    dialer: Dialer,
+    to: Goal,
+}
+
+enum Goal {
+    Endpoint(Endpoint),
+    Socket(PathBuf),
+    Master(Sentinels),
+}
+
+/// The server that a request is for.
+#[derive(Clone, Copy)]
+pub(super) enum To<'a> {
+    /// The one that has this key.
+    Key(&'a str),
+    /// This one.
+    Node(&'a Arc<Link>),
+}
+
+/// Why a request failed.
+enum Trouble {
+    NotConnected(ConnectError),
+    Failed(RedisError),
+}
+
+impl Servers {
+    /// Files are read, to find out early what is wrong with them. Nothing is connected.
+    pub(super) fn open(label: Arc<str>, place: &RedisPlace) -> Result<Self, InvalidAddress> {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &place.tls {
+            super::tls::config(tls)?;
+        }
+        let dialer = |credentials: &Credentials, database| Dialer {
+            credentials: credentials.clone(),
+            database,
+            tls: place.tls.clone(),
+        };
+        let unusable = |error| {
+            let (PasswordError::File { name, reason } | PasswordError::Command { name, reason }) =
+                error;
+            InvalidAddress::File {
+                what: "password file of the sentinels",
+                path: name,
+                reason,
+            }
+        };
+        let servers = dialer(&place.credentials, place.database);
+        let to = match &place.deployment {
+            Deployment::Cluster(seeds) => {
+                let cluster = Cluster::new(label, Arc::new(servers), seeds.clone());
+                return Ok(Self::Cluster(cluster));
+            }
+            Deployment::Direct(endpoint) => Goal::Endpoint(endpoint.clone()),
+            Deployment::Unix(path) => Goal::Socket(path.clone()),
+            Deployment::Sentinel {
+                sentinels,
+                service,
+                credentials,
+            } => {
+                if let Some(password) = &credentials.password {
+                    password.read().map_err(unusable)?;
+                }
+                Goal::Master(Sentinels {
+                    endpoints: sentinels.clone(),
+                    service: service.clone(),
+                    dialer: dialer(credentials, 0),
+                })
+            }
+        };
+        let route = Arc::new(Route {
+            dialer: servers,
+            to,
+        });
+        let way = Arc::clone(&route);
+        let dial: Dial = Box::new(move || {
+            let way = Arc::clone(&way);
+            Box::pin(async move { way.dial().await })
+        });
+        Ok(Self::One {
+            route,
+            link: Arc::new(Link::new(label, dial)),
+        })
+    }
+
+    /// Watches the sentinels for a new master, where there are any.
+    pub(super) fn watch_sentinels<F: Fn() + Send + Sync>(
+        &self,
+        switched: F,
+    ) -> Option<impl Future<Output = ()> + Send + use<F>> {
+        let Self::One { route, link } = self else {
+            return None;
+        };
+        let (route, link) = (Arc::clone(route), Arc::clone(link));
+        matches!(route.to, Goal::Master(_)).then(|| async move {
+            if let Goal::Master(sentinels) = &route.to {
+                let moved = || {
+                    link.move_on();
+                    switched();
+                };
+                sentinel::watch(sentinels, moved).await;
+            }
+        })
+    }
+
+    pub(super) const fn is_cluster(&self) -> bool {
+        matches!(self, Self::Cluster(_))
+    }
+
+    /// A connection for messages alone.
+    pub(super) async fn subscriber(&self) -> Result<PubSub, ConnectError> {
+        let dialed = match self {
+            Self::One { route, .. } => route.dial().await?,
+            Self::Cluster(cluster) => cluster.any_node().await?,
+        };
+        let connection = PubSub::new(&logged_in(), dialed.stream).await;
+        connection.map_err(ConnectError::Answered)
+    }
+
+    /// Whether another server than before was found for `key` less than `within` ago.
+    pub(super) async fn have_changed(&self, key: &str, within: Duration) -> bool {
+        match self {
+            Self::One { link, .. } => link.has_changed(within),
+            Self::Cluster(cluster) => match cluster.link(key, None, within).await {
+                Ok(link) => link.has_changed(within),
+                Err(_) => false,
+            },
+        }
+    }
+
+    /// The only server, or the masters of a cluster.
+    pub(super) async fn masters(
+        &self,
+        store: &Arc<str>,
+        timeout: Duration,
+    ) -> Result<Vec<Arc<Link>>, StoreError> {
+        match self {
+            Self::One { link, .. } => Ok(vec![Arc::clone(link)]),
+            Self::Cluster(cluster) => match in_time(timeout, cluster.masters(timeout)).await {
+                Ok(masters) => masters.map_err(|error| failure::not_connected(store, error)),
+                Err(_elapsed) => Err(failure::timed_out(store, Stage::Connecting)),
+            },
+        }
+    }
+
+    /// Carries out one request within `timeout`, connecting included.
+    pub(super) async fn request<T, F>(
+        &self,
+        store: &Arc<str>,
+        timeout: Duration,
+        to: To<'_>,
+        request: impl Fn(Connection) -> F,
+    ) -> Result<T, StoreError>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        let mut used = None;
+        let outcome = in_time(timeout, self.attempt(timeout, to, &mut used, request)).await;
+        let give_up = |used: Option<(Arc<Link>, Connection)>| {
+            if let Some((link, connection)) = used {
+                link.drop_connection(&connection);
+            }
+            if let Self::Cluster(cluster) = self {
+                cluster.forget_slots();
+            }
+        };
+        match outcome {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(Trouble::NotConnected(error))) => {
+                give_up(None);
+                Err(failure::not_connected(store, error))
+            }
+            Ok(Err(Trouble::Failed(error)))
+                if self.is_cluster() && failure::is_redirection(&error) =>
+            {
+                give_up(None);
+                Err(StoreError::Unwritable {
+                    store: Arc::clone(store),
+                    message: format!("its nodes send the request from one to the other: {error}"),
+                })
+            }
+            Ok(Err(Trouble::Failed(error))) => {
+                if failure::spoils_connection(&error) {
+                    give_up(used);
+                }
+                Err(failure::store_error(store, error, Stage::Sent))
+            }
+            Err(_elapsed) => {
+                let stage = match used {
+                    Some(_) => Stage::Sent,
+                    None => Stage::Connecting,
+                };
+                give_up(used);
+                Err(failure::timed_out(store, stage))
+            }
+        }
+    }
+
+    async fn attempt<T, F>(
+        &self,
+        timeout: Duration,
+        to: To<'_>,
+        used: &mut Option<(Arc<Link>, Connection)>,
+        request: impl Fn(Connection) -> F,
+    ) -> Result<T, Trouble>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        let (cluster, key) = match (self, to) {
+            (Self::Cluster(cluster), To::Key(key)) => (cluster, key),
+            (Self::One { link, .. }, To::Key(_)) | (_, To::Node(link)) => {
+                let connection = link.connection(timeout).await;
+                let connection = connection.map_err(Trouble::NotConnected)?;
+                let (_, connection) = used.insert((Arc::clone(link), connection));
+                return request(connection.clone()).await.map_err(Trouble::Failed);
+            }
+        };
+        let mut redirection: Option<Redirection> = None;
+        let mut followed = 0;
+        loop {
+            let link = cluster.link(key, redirection.as_ref(), timeout).await;
+            let link = link.map_err(Trouble::NotConnected)?;
+            let connection = link.connection(timeout).await;
+            let mut connection = connection.map_err(Trouble::NotConnected)?;
+            if let Some(redirection) = &redirection {
+                connection = redirection.through(connection);
+            }
+            let (_, connection) = used.insert((link, connection));
+            match request(connection.clone()).await {
+                Err(error) if followed < REDIRECTIONS && failure::is_redirection(&error) => {
+                    *used = None;
+                    followed += 1;
+                    redirection = Redirection::of(&error);
+                    if redirection.is_none() {
+                        cluster.forget_slots();
+                    }
+                }
+                outcome => return outcome.map_err(Trouble::Failed),
+            }
+        }
+    }
+}
+
+impl Route {
+    async fn dial(&self) -> Result<Dialed, ConnectError> {
+        match &self.to {
+            Goal::Endpoint(endpoint) => names::only(&self.dialer, endpoint).await,
+            Goal::Socket(path) => self.dialer.unix(path).await,
+            Goal::Master(sentinels) => sentinels.master(&self.dialer).await,
+        }
+    }
+}
+
+/// What comes of a request within `timeout`. The connection writes it before a timer is set, which may take
+/// a look at all others.
+async fn in_time<T>(timeout: Duration, request: impl Future<Output = T>) -> Result<T, Elapsed> {
+    let until = Instant::now() + timeout;
+    let mut request = pin!(request);
+    if let Some(outcome) = request.as_mut().now_or_never() {
+        return Ok(outcome);
+    }
+    let_others_go_first().await;
+    tokio::time::timeout_at(until, request).await
+}
