@@ -10,11 +10,17 @@ mod election;
 mod faults;
 #[path = "redis_store/garbage.rs"]
 mod garbage;
+#[path = "redis_store/names.rs"]
+mod names;
 #[path = "redis_store/operations.rs"]
 mod operations;
+#[path = "redis_store/passwords.rs"]
+mod passwords;
 #[path = "redis_store/people.rs"]
 mod people;
 #[path = "redis_store/specification.rs"]
 mod specification;
+#[path = "redis_store/tls.rs"]
+mod tls;
 #[path = "redis_store/wake.rs"]
 mod wake;

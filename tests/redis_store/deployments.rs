@@ -1,14 +1,11 @@
-//! Sentinel, Cluster and TLS, each with real servers.
-
-use std::path::Path;
-use std::process::Command;
+//! Sentinel and Cluster, each with real servers.
 
 use incumbent::protocol::{Record, Verdict};
-use incumbent::store::{self, InvalidAddress, StoreAddress, StoreError};
+use incumbent::store::{self, StoreAddress, StoreError, StoreOptions};
 
 use crate::election::{Election, options};
 use crate::faults::{subscribed, until};
-use crate::support::redis::{RedisServer, free_port};
+use crate::support::redis::{RedisServer, Settings, free_port};
 
 /// A master, its replica, and a sentinel that knows both.
 async fn sentinel() -> (RedisServer, RedisServer, RedisServer) {
@@ -174,7 +171,7 @@ async fn sentinels_with_a_password_of_their_own_are_asked_and_listened_to() {
 
 #[tokio::test]
 async fn a_cluster_keeps_each_election_on_one_of_its_nodes() {
-    let nodes = cluster().await;
+    let nodes = cluster(RedisServer::settings).await;
     let list: Vec<_> = nodes
         .iter()
         .map(|node| format!("127.0.0.1:{}", node.port()))
@@ -233,7 +230,7 @@ async fn a_cluster_keeps_each_election_on_one_of_its_nodes() {
 
 #[tokio::test]
 async fn a_node_of_a_cluster_that_hangs_costs_no_more_than_the_timeout() {
-    let nodes = cluster().await;
+    let nodes = cluster(RedisServer::settings).await;
     let list: Vec<_> = nodes
         .iter()
         .map(|node| format!("127.0.0.1:{}", node.port()))
@@ -241,11 +238,7 @@ async fn a_node_of_a_cluster_that_hangs_costs_no_more_than_the_timeout() {
     let address: StoreAddress = format!("redis+cluster://{}", list.join(","))
         .parse()
         .unwrap();
-    let hasty = incumbent::store::StoreOptions {
-        op_timeout: std::time::Duration::from_millis(500),
-        ..options()
-    };
-    let a = Election::with(&address, &hasty, "billing", "a");
+    let a = Election::with(&address, &hasty(), "billing", "a");
     a.win(7).await;
     let node = nodes
         .iter()
@@ -255,15 +248,15 @@ async fn a_node_of_a_cluster_that_hangs_costs_no_more_than_the_timeout() {
     let begun = tokio::time::Instant::now();
     let error = a.beat(7).await.unwrap_err();
     assert!(matches!(error, StoreError::Unknown { .. }), "{error}");
-    assert!(begun.elapsed() < hasty.op_timeout * 3);
+    assert!(begun.elapsed() < hasty().op_timeout * 3);
     node.thaw();
     until("it answers again", async || a.beat(7).await.is_ok()).await;
 }
 
 /// Three masters that share the slots.
-async fn cluster() -> [RedisServer; 3] {
+pub(crate) async fn cluster(settings: impl Fn() -> Settings) -> [RedisServer; 3] {
     let nodes = [0, 1, 2].map(|_| {
-        RedisServer::settings()
+        settings()
             .set("cluster-enabled", &["yes"])
             .set("cluster-port", &[&free_port().to_string()])
             .set("cluster-node-timeout", &["5000"])
@@ -298,123 +291,109 @@ async fn cluster() -> [RedisServer; 3] {
     nodes
 }
 
+/// A sentinel that hangs is connected to and never answers; any other will do.
 #[tokio::test]
-async fn tls_is_spoken_with_a_private_authority_and_a_client_certificate() {
-    let certificates = tempfile::tempdir().unwrap();
-    let file = |name: &str| certificates.path().join(name).display().to_string();
-    authority(certificates.path(), "ca");
-    authority(certificates.path(), "stranger");
-    certificate(certificates.path(), "server");
-    certificate(certificates.path(), "client");
-    for clients in ["no", "yes"] {
-        let port = free_port();
-        let server = RedisServer::settings()
-            .password("hunter2")
-            .set("tls-port", &[&port.to_string()])
-            .set("tls-cert-file", &[&file("server.crt")])
-            .set("tls-key-file", &[&file("server.key")])
-            .set("tls-ca-cert-file", &[&file("ca.crt")])
-            .set("tls-auth-clients", &[clients])
-            .start();
-        let base = format!("rediss://:hunter2@127.0.0.1:{port}/1");
-        let ca = format!("{base}?ca={}", file("ca.crt"));
-        let both = format!(
-            "{ca}&cert={}&key={}",
-            file("client.crt"),
-            file("client.key")
-        );
-        let election = |url: &str| Election::new(&url.parse().unwrap(), "a");
-
-        let a = election(&both);
-        let mut wake_ups = a.store.wake_ups(&a.name);
-        subscribed(&server, 1).await;
-        a.win(7).await;
-        a.release(7).await.unwrap();
-        assert!(wake_ups.next().await.is_some());
-
-        assert_eq!(election(&ca).observe().await.is_ok(), clients == "no");
-        for wrong in [base.clone(), format!("{base}?ca={}", file("stranger.crt"))] {
-            let error = election(&wrong).observe().await.unwrap_err();
-            assert!(matches!(error, StoreError::Misconfigured { .. }), "{error}");
-            assert!(error.to_string().contains("UnknownIssuer"), "{error}");
-        }
-        drop(server);
+async fn any_sentinel_that_answers_is_enough() {
+    let (_master, _replica, sentinel) = sentinel().await;
+    let hung = [0, 1].map(|_| RedisServer::start());
+    for server in &hung {
+        server.freeze();
     }
-
-    for (query, what) in [
-        ("ca=/nowhere/ca.crt".to_owned(), "/nowhere/ca.crt"),
-        (format!("ca={}", file("server.key")), "server.key"),
-        (
-            format!("cert={}&key={}", file("client.key"), file("client.crt")),
-            "client.key",
-        ),
-    ] {
-        let address: StoreAddress = format!("rediss://localhost?{query}").parse().unwrap();
-        let error = store::open(&address, &options()).err().unwrap();
-        assert!(matches!(error, InvalidAddress::File { .. }), "{error}");
-        assert!(error.to_string().contains(what), "{error}");
-    }
-}
-
-fn authority(directory: &Path, name: &str) {
-    let subject = format!("/CN={name}");
-    let (key, crt) = (format!("{name}.key"), format!("{name}.crt"));
-    openssl(
-        directory,
-        &[
-            &[
-                "req", "-x509", "-days", "2", "-subj", &subject, "-out", &crt,
-            ],
-            NEW_KEY,
-            &["-keyout", &key],
-        ],
-    );
-}
-
-/// A certificate for this host, signed by the authority `ca`.
-fn certificate(directory: &Path, name: &str) {
-    let subject = format!("/CN={name}");
-    let [key, csr, crt] = ["key", "csr", "crt"].map(|kind| format!("{name}.{kind}"));
-    openssl(
-        directory,
-        &[
-            &["req", "-subj", &subject, "-out", &csr],
-            NEW_KEY,
-            &["-keyout", &key],
-        ],
-    );
-    std::fs::write(
-        directory.join("extensions"),
-        "basicConstraints=CA:FALSE\nsubjectAltName=DNS:localhost,IP:127.0.0.1\n",
+    let [first, second] = hung.each_ref().map(RedisServer::port);
+    let address: StoreAddress = format!(
+        "redis+sentinel://127.0.0.1:{first},127.0.0.1:{second},127.0.0.1:{}/main",
+        sentinel.port()
     )
+    .parse()
     .unwrap();
-    openssl(
-        directory,
-        &[
-            &["x509", "-req", "-days", "2", "-in", &csr, "-out", &crt],
-            &["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial"],
-            &["-extfile", "extensions"],
-        ],
-    );
+    let a = Election::with(&address, &hasty(), "billing", "a");
+    let mut wake_ups = a.store.wake_ups(&a.name);
+    a.win(7).await;
+    a.release(7).await.unwrap();
+    assert!(wake_ups.next().await.is_some());
+    for server in &hung {
+        server.thaw();
+    }
 }
 
-const NEW_KEY: &[&str] = &[
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:P-256",
-    "-nodes",
-];
+/// The slots of a node that hangs are out of reach, and no others.
+#[tokio::test]
+async fn any_node_of_a_cluster_that_answers_is_enough() {
+    let nodes = cluster(RedisServer::settings).await;
+    let address: StoreAddress = format!(
+        "redis+cluster://127.0.0.1:{},127.0.0.1:{}",
+        nodes[0].port(),
+        nodes[1].port()
+    )
+    .parse()
+    .unwrap();
+    nodes[0].freeze();
+    let (mut won, mut silent) = (0, 0);
+    for n in 0..20 {
+        let a = Election::with(&address, &hasty(), &format!("e{n:02}"), "a");
+        match a.observe().await {
+            Ok(seen) => {
+                let reply = a.claim(7, seen.record.mark()).await.unwrap();
+                assert_eq!(reply.verdict, Verdict::Granted);
+                won += 1;
+            }
+            Err(error) => {
+                assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
+                silent += 1;
+            }
+        }
+    }
+    let of = |node: &RedisServer| node.text(&["DBSIZE"]).parse::<usize>().unwrap();
+    assert!(won > 0 && silent > 0, "{won} won, {silent} silent");
+    assert!(of(&nodes[1]) > 0 && of(&nodes[2]) > 0);
+    nodes[0].thaw();
+    assert_eq!(of(&nodes[0]), 0);
+}
 
-fn openssl(directory: &Path, arguments: &[&[&str]]) {
-    let output = Command::new("openssl")
-        .args(arguments.concat())
-        .current_dir(directory)
-        .output()
-        .unwrap_or_else(|error| panic!("openssl cannot be started ({error}): install openssl"));
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
+/// A slot that has moved, or is about to, is followed to its new node.
+#[tokio::test]
+async fn an_election_is_followed_to_the_node_that_its_slot_moves_to() {
+    let nodes = cluster(RedisServer::settings).await;
+    let address: StoreAddress = format!("redis+cluster://127.0.0.1:{}", nodes[0].port())
+        .parse()
+        .unwrap();
+    let a = Election::new(&address, "a");
+    a.win(7).await;
+    let slot = nodes[0].text(&["CLUSTER", "KEYSLOT", "incumbent:billing"]);
+    let id = |node: &RedisServer| node.text(&["CLUSTER", "MYID"]);
+    let has = |node: &RedisServer| node.try_command(&["GET", "incumbent:billing"]).is_ok();
+    let from = nodes.iter().position(has).unwrap();
+    let (from, to) = (&nodes[from], &nodes[(from + 1) % 3]);
+    to.command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id(from)]);
+    from.command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]);
+    let (host, port) = ("127.0.0.1", to.port().to_string());
+    for key in [
+        "incumbent:billing",
+        "{incumbent:billing}:record",
+        "{incumbent:billing}:candidates",
+        "{incumbent:billing}:history",
+    ] {
+        from.command(&["MIGRATE", host, &port, key, "0", "5000"]);
+    }
+    assert_eq!(
+        a.beat(7).await.unwrap().verdict,
+        Verdict::Granted,
+        "while it moves"
     );
+    for node in &nodes {
+        node.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &id(to)]);
+    }
+    assert_eq!(
+        a.beat(7).await.unwrap().verdict,
+        Verdict::Granted,
+        "when it has moved"
+    );
+    assert_eq!(to.text(&["GET", "incumbent:billing"]), "9");
+}
+
+fn hasty() -> StoreOptions {
+    StoreOptions {
+        op_timeout: std::time::Duration::from_millis(500),
+        ..options()
+    }
 }

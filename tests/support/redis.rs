@@ -69,9 +69,15 @@ impl Settings {
 
     /// Starts a Sentinel that watches `master` as `service`, alone.
     #[must_use]
-    pub fn sentinel(mut self, service: &str, master: &RedisServer) -> Self {
+    pub fn sentinel(self, service: &str, master: &RedisServer) -> Self {
+        self.sentinel_at(service, master.port)
+    }
+
+    /// The same for a master at `port`.
+    #[must_use]
+    pub fn sentinel_at(mut self, service: &str, port: u16) -> Self {
         self.sentinel = true;
-        let port = master.port.to_string();
+        let port = port.to_string();
         self.set("sentinel", &["monitor", service, "127.0.0.1", &port, "1"])
             .set("sentinel", &["down-after-milliseconds", service, "500"])
             .set("sentinel", &["failover-timeout", service, "2000"])

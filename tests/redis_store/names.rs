@@ -1,0 +1,128 @@
+//! A store is one server, however many an address leads to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use incumbent::protocol::Verdict;
+use incumbent::store::{StoreAddress, StoreError, StoreOptions};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use crate::election::{Election, options};
+use crate::faults::until;
+use crate::support::redis::RedisServer;
+
+/// A proxy that leads each new connection to the next of `ports`.
+struct Balancer {
+    port: u16,
+    ports: Arc<Vec<AtomicUsize>>,
+    task: JoinHandle<()>,
+}
+
+impl Balancer {
+    async fn before(servers: &[&RedisServer]) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let ports = servers
+            .iter()
+            .map(|server| AtomicUsize::new(server.port().into()));
+        let ports: Arc<Vec<_>> = Arc::new(ports.collect());
+        let targets = Arc::clone(&ports);
+        let task = tokio::spawn(async move {
+            for turn in 0.. {
+                let Ok((mut client, _)) = listener.accept().await else {
+                    return;
+                };
+                let port = targets[turn % targets.len()].load(Ordering::Relaxed);
+                tokio::spawn(async move {
+                    let port = u16::try_from(port).unwrap();
+                    let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                    // Either side may hang up.
+                    let _ended = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                });
+            }
+        });
+        Self { port, ports, task }
+    }
+
+    /// Leads all new connections to one server.
+    fn turn_to(&self, server: &RedisServer) {
+        for port in self.ports.iter() {
+            port.store(server.port().into(), Ordering::Relaxed);
+        }
+    }
+
+    fn address(&self) -> StoreAddress {
+        format!("redis://127.0.0.1:{}", self.port).parse().unwrap()
+    }
+}
+
+impl Drop for Balancer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_in_front_of_two_servers_is_refused() {
+    let (one, other) = (RedisServer::start(), RedisServer::start());
+    let proxy = Balancer::before(&[&one, &other]).await;
+    for _ in 0..3 {
+        let error = Election::new(&proxy.address(), "a")
+            .observe()
+            .await
+            .unwrap_err();
+        assert!(matches!(error, StoreError::Misconfigured { .. }), "{error}");
+        assert!(error.to_string().contains("different servers"), "{error}");
+    }
+    for server in [&one, &other] {
+        assert_eq!(server.text(&["DBSIZE"]), "0");
+    }
+    proxy.turn_to(&one);
+    let a = Election::new(&proxy.address(), "a");
+    until("the proxy leads to one server", async || {
+        a.observe().await.is_ok()
+    })
+    .await;
+}
+
+/// Whoever leads on the server that an address led to a moment ago may still act, and the new one cannot know.
+#[tokio::test]
+async fn a_claim_on_another_server_than_before_is_not_proven() {
+    let (one, other) = (RedisServer::start(), RedisServer::start());
+    // The other server has a record of a leader that resigned, so nothing there looks lost.
+    let b = Election::new(&other.address(), "b");
+    b.win(5).await;
+    b.execute(&incumbent::protocol::Request::Beat {
+        holder: b.who.id().clone(),
+        term: incumbent::protocol::Term::new(5).unwrap(),
+        proven: true,
+    })
+    .await
+    .unwrap();
+    b.release(5).await.unwrap();
+
+    let proxy = Balancer::before(&[&one]).await;
+    let hasty = StoreOptions {
+        op_timeout: std::time::Duration::from_millis(100),
+        ..options()
+    };
+    let a = Election::with(&proxy.address(), &hasty, "billing", "a");
+    a.observe().await.unwrap();
+    let known = Election::new(&other.address(), "known");
+    let seen = known.observe().await.unwrap().record;
+    assert!(!seen.unproven, "the other server remembers");
+
+    proxy.turn_to(&other);
+    // The connection to the old server still works: it is noticed all the same.
+    until("requests go to the other server", async || {
+        a.observe()
+            .await
+            .is_ok_and(|seen| seen.record.term.get() == 5)
+    })
+    .await;
+    let seen = a.observe().await.unwrap().record;
+    let reply = a.claim(7, seen.mark()).await.unwrap();
+    assert_eq!(reply.verdict, Verdict::Granted);
+    assert!(reply.record.unproven, "{reply:?}");
+}
