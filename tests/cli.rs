@@ -27,6 +27,8 @@ mod operate;
 mod orders;
 #[path = "cli/program.rs"]
 mod program;
+#[path = "cli/reaching.rs"]
+mod reaching;
 #[path = "cli/readings.rs"]
 mod readings;
 #[path = "cli/schemas.rs"]
