@@ -158,7 +158,7 @@ impl fmt::Debug for StoreAddress {
 /// What an address means.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Place {
-    Redis(RedisPlace),
+    Redis(Box<RedisPlace>),
     Sqlite(PathBuf),
 }
 

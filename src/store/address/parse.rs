@@ -33,7 +33,7 @@ pub(super) fn place(text: &str) -> Result<Place, InvalidAddress> {
         Some("s+cluster") => cluster("rediss+cluster", rest),
         _ => Err(InvalidAddress::Scheme { scheme }),
     }
-    .map(Place::Redis)
+    .map(|place| Place::Redis(Box::new(place)))
 }
 
 fn is_scheme(text: &str) -> bool {

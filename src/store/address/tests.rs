@@ -18,7 +18,7 @@ fn refused(text: &str) -> InvalidAddress {
 
 fn redis(text: &str) -> RedisPlace {
     match parsed(text).place {
-        Place::Redis(place) => place,
+        Place::Redis(place) => *place,
         Place::Sqlite(path) => panic!("{text} is the file {}", path.display()),
     }
 }

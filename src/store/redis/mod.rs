@@ -44,7 +44,6 @@ mod thread;
 mod tls;
 mod trial;
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
