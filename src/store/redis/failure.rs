@@ -25,13 +25,16 @@ pub(super) fn store_error(store: &Arc<str>, error: RedisError, stage: Stage) -> 
         (Class::Denied, _) => StoreError::Denied {
             store,
             message: match code_of(&error) {
-                Some("NOAUTH") => format!("no password was given, and it asks for one: {error}"),
-                _ => error.to_string(),
+                Some("NOAUTH") => format!(
+                    "no password was given, and it asks for one: {}",
+                    words(&error)
+                ),
+                _ => words(&error),
             },
         },
         (Class::Unwritable, _) => StoreError::Unwritable {
             store,
-            message: error.to_string(),
+            message: words(&error),
         },
         // The client follows redirections. One that it hands on, it gave up following, after a
         // connection broke and may have carried the request.
@@ -41,7 +44,10 @@ pub(super) fn store_error(store: &Arc<str>, error: RedisError, stage: Stage) -> 
         },
         (Class::OtherTopology, Stage::Connecting | Stage::Sent) => StoreError::Denied {
             store,
-            message: format!("{error}; this server is part of a cluster: use redis+cluster://"),
+            message: format!(
+                "{}; this server is part of a cluster: use redis+cluster://",
+                words(&error)
+            ),
         },
         (Class::Trouble | Class::Other, Stage::Connecting) => StoreError::Unreachable {
             store,
@@ -53,7 +59,7 @@ pub(super) fn store_error(store: &Arc<str>, error: RedisError, stage: Stage) -> 
         },
         (Class::Other, Stage::Sent | Stage::SentToCluster) => StoreError::Unexpected {
             store,
-            message: error.to_string(),
+            message: words(&error),
         },
     }
 }
@@ -88,7 +94,7 @@ pub(super) fn spoils_connection(error: &RedisError) -> bool {
 }
 
 enum Class {
-    /// The credentials or the permissions are wrong.
+    /// The credentials or the permissions are wrong, or the server does not have what is asked of it.
     Denied,
     /// The server is there and cannot take the request now.
     Unwritable,
@@ -102,25 +108,19 @@ enum Class {
 
 fn class(error: &RedisError) -> Class {
     match code_of(error) {
-        Some("NOAUTH" | "WRONGPASS" | "NOPERM") => return Class::Denied,
+        Some("NOAUTH" | "WRONGPASS" | "NOPERM" | "DENIED") => return Class::Denied,
         Some(
             "READONLY" | "OOM" | "MISCONF" | "LOADING" | "CLUSTERDOWN" | "MASTERDOWN" | "BUSY"
             | "NOREPLICAS" | "TRYAGAIN",
         ) => return Class::Unwritable,
-        Some("MOVED" | "ASK") => return Class::OtherTopology,
+        Some("MOVED" | "ASK" | "CROSSSLOT") => return Class::OtherTopology,
+        // A command that is disabled or renamed. No server has a code for it, and all say it like this.
+        Some("ERR") if words(error).starts_with("ERR unknown command") => return Class::Denied,
         Some(_) | None => {}
     }
     match error.kind() {
         ErrorKind::AuthenticationFailed | ErrorKind::RESP3NotSupported => Class::Denied,
         ErrorKind::Io | ErrorKind::Parse | ErrorKind::ClusterConnectionNotFound => Class::Trouble,
-        // How a script is told of a missing permission: version 7.0 has no code for it.
-        ErrorKind::Server(_)
-            if error
-                .to_string()
-                .contains("user executing the script can't") =>
-        {
-            Class::Denied
-        }
         // The database that the address names does not exist.
         ErrorKind::Server(_) if error.to_string().contains("refused to switch database") => {
             Class::Denied
@@ -129,28 +129,38 @@ fn class(error: &RedisError) -> Class {
     }
 }
 
-/// The code of a server's error. Before version 7, what failed in a script arrives as `ERR`, with the
-/// code inside its text.
+/// The code of a server's error.
 fn code_of(error: &RedisError) -> Option<&str> {
-    const CODES: [&str; 8] = [
-        "READONLY",
-        "OOM",
-        "MISCONF",
-        "NOREPLICAS",
-        "NOPERM",
-        "MASTERDOWN",
-        "CLUSTERDOWN",
-        "LOADING",
-    ];
-    let code = error.code();
-    if code != Some("ERR") {
-        return code;
+    let code = error.code()?;
+    let raised = error.detail().filter(|_| code == "ERR").and_then(raised);
+    Some(
+        raised
+            .and_then(|said| said.split(' ').next())
+            .unwrap_or(code),
+    )
+}
+
+/// What a script raised, if it begins with a code of its own. The server puts `ERR` before it, and version
+/// 6 the place in the script as well.
+fn raised(detail: &str) -> Option<&str> {
+    let said = match detail.strip_prefix("Error running script (call to ") {
+        Some(place) => place.splitn(3, ": ").nth(2)?,
+        None => detail,
+    };
+    let code = said.split(' ').next()?;
+    let is_code = code.len() > 2 && code.bytes().all(|byte| byte.is_ascii_uppercase());
+    is_code.then_some(said)
+}
+
+/// What a server said, in its own words; or what went wrong on the way to it.
+fn words(error: &RedisError) -> String {
+    let (Some(code), Some(detail)) = (error.code(), error.detail()) else {
+        return error.to_string();
+    };
+    match raised(detail) {
+        Some(said) if code == "ERR" => said.to_owned(),
+        _ => format!("{code} {detail}"),
     }
-    let detail = error.detail().filter(|detail| detail.contains("script"))?;
-    CODES
-        .into_iter()
-        .find(|code| detail.contains(&format!("-{code} ")))
-        .or(Some("ERR"))
 }
 
 #[cfg(test)]
