@@ -14,6 +14,8 @@ mod garbage;
 mod operations;
 #[path = "redis_store/people.rs"]
 mod people;
+#[path = "redis_store/refusals.rs"]
+mod refusals;
 #[path = "redis_store/specification.rs"]
 mod specification;
 #[path = "redis_store/wake.rs"]

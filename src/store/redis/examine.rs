@@ -10,12 +10,14 @@ use super::{RedisStore, script};
 use crate::store::{Examination, StoreError};
 
 /// The facts that an operator is told of, out of the hundreds of `INFO`.
-const FACTS: [&str; 16] = [
+const FACTS: [&str; 18] = [
+    "server_name",
     "redis_version",
     "run_id",
     "redis_mode",
     "role",
     "connected_slaves",
+    "min_slaves_good_slaves",
     "master_link_status",
     "loading",
     "aof_enabled",
@@ -80,14 +82,20 @@ impl RedisStore {
             // A cluster answers node by node: no one answer stands for it.
             _ => String::new(),
         };
-        let facts = text.lines().filter_map(|line| line.split_once(':'));
-        let kept = facts.filter(|(name, _)| FACTS.contains(name));
-        Ok(kept
+        let mut facts: BTreeMap<String, String> = text
+            .lines()
+            .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| {
                 let value = value.trim_end().chars().take(LONGEST).collect();
                 (name.to_owned(), value)
             })
-            .collect())
+            .collect();
+        // A server of another name has a version of its own beside the one of Redis that it stands in for.
+        let named = facts.get("server_name");
+        let own_version = named.map(|server| format!("{server}_version"));
+        facts
+            .retain(|name, _| FACTS.contains(&name.as_str()) || Some(name) == own_version.as_ref());
+        Ok(facts)
     }
 
     pub(super) async fn ask(&self, command: redis::Cmd) -> Result<Value, StoreError> {

@@ -93,6 +93,9 @@ pub(super) fn spoils_connection(error: &RedisError) -> bool {
     }
 }
 
+/// The code that the scripts give to a refusal which has none; the name of the command follows it.
+const REFUSED: &str = "REFUSED";
+
 enum Class {
     /// The credentials or the permissions are wrong, or the server does not have what is asked of it.
     Denied,
@@ -108,7 +111,7 @@ enum Class {
 
 fn class(error: &RedisError) -> Class {
     match code_of(error) {
-        Some("NOAUTH" | "WRONGPASS" | "NOPERM" | "DENIED") => return Class::Denied,
+        Some("NOAUTH" | "WRONGPASS" | "NOPERM" | "DENIED" | REFUSED) => return Class::Denied,
         Some(
             "READONLY" | "OOM" | "MISCONF" | "LOADING" | "CLUSTERDOWN" | "MASTERDOWN" | "BUSY"
             | "NOREPLICAS" | "TRYAGAIN",
@@ -152,14 +155,24 @@ fn raised(detail: &str) -> Option<&str> {
     is_code.then_some(said)
 }
 
-/// What a server said, in its own words; or what went wrong on the way to it.
+/// What a server said, in its own words, or what went wrong on the way to it.
 fn words(error: &RedisError) -> String {
     let (Some(code), Some(detail)) = (error.code(), error.detail()) else {
         return error.to_string();
     };
-    match raised(detail) {
-        Some(said) if code == "ERR" => said.to_owned(),
-        _ => format!("{code} {detail}"),
+    // From version 7 on, the place in the script comes last.
+    let detail = match detail.rsplit_once(" script: ") {
+        Some((said, place)) if place.contains("on @user_script:") => said,
+        _ => detail,
+    };
+    match raised(detail).filter(|_| code == "ERR") {
+        Some(said) => said
+            .strip_prefix(REFUSED)
+            .unwrap_or(said)
+            .trim_start()
+            .to_owned(),
+        None if code == REFUSED => detail.to_owned(),
+        None => format!("{code} {detail}"),
     }
 }
 
@@ -172,6 +185,78 @@ mod tests {
         value
             .and_then(redis::Value::extract_error)
             .expect_err("the answer is an error")
+    }
+
+    /// What each code means for a request that was sent, as servers answer it, and as a script raises it in
+    /// version 7 and in version 6.
+    #[test]
+    fn an_error_is_classified_by_its_code_wherever_it_was_raised() {
+        let store: Arc<str> = "one".into();
+        let denied = ["NOAUTH", "WRONGPASS", "NOPERM", "DENIED", "REFUSED"];
+        let unwritable = [
+            "READONLY",
+            "OOM",
+            "MISCONF",
+            "LOADING",
+            "CLUSTERDOWN",
+            "MASTERDOWN",
+            "BUSY",
+            "NOREPLICAS",
+            "TRYAGAIN",
+        ];
+        let topology = ["MOVED", "ASK", "CROSSSLOT"];
+        for code in denied.into_iter().chain(unwritable).chain(topology) {
+            for answer in [
+                format!("{code} hset: no"),
+                format!("ERR {code} hset: no script: 0123, on @user_script:1."),
+                format!("ERR {code} hset: no script: on @user_script:1."),
+                format!(
+                    "ERR Error running script (call to f_0123): @user_script:54: {code} hset: no"
+                ),
+            ] {
+                let error = store_error(&store, said(&answer), Stage::Sent);
+                let expected = if unwritable.contains(&code) {
+                    matches!(error, StoreError::Unwritable { .. })
+                } else {
+                    error.is_denied()
+                };
+                assert!(expected, "{answer}: {error:?}");
+                let words = if code == "REFUSED" {
+                    "hset: no"
+                } else {
+                    &answer[answer.find(code).unwrap()..][..code.len() + 9]
+                };
+                assert!(
+                    error.to_string().contains(&format!(": {words}")),
+                    "{answer}: {error}"
+                );
+            }
+        }
+        for (answer, is_denied) in [
+            (
+                "ERR unknown command `EVALSHA`, with args beginning with: `0`, ",
+                true,
+            ),
+            (
+                "ERR unknown command 'EVALSHA', with args beginning with: '0' ",
+                true,
+            ),
+            (
+                "ERR Script killed by user with SCRIPT KILL... script: 0123, on @user_script:1.",
+                false,
+            ),
+            (
+                "ERR Error running script (call to f_0123): @user_script:1: user_script:1: attempt to index local",
+                false,
+            ),
+        ] {
+            let error = store_error(&store, said(answer), Stage::Sent);
+            assert_eq!(error.is_denied(), is_denied, "{error:?}");
+            assert!(
+                is_denied || matches!(error, StoreError::Unexpected { .. }),
+                "{error:?}"
+            );
+        }
     }
 
     #[test]

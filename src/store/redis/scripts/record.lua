@@ -27,15 +27,15 @@ local MAX_COUNTER, MIN_COUNTER = '9223372036854775807', '9223372036854775808'
 local find = string.find
 
 -- What went wrong with a command: its code, and its text beginning with the code. A refusal to run a command
--- in a script has no code, and every version puts it differently: the user lacks the right, or the server has
--- no such command. The commands here are well formed, so an error without a code is a refusal. Version 6
--- puts its place in the script before most errors.
+-- in a script has no code, and every version words it differently: the user lacks the right, or the server has
+-- no such command. The commands here are well formed, so an error without a code is a refusal, and gets the
+-- code REFUSED and the name of the command. Version 6 puts the place in the script before most errors.
 local function fault(failed, command)
   local text = string.gsub(failed.err, '%s+$', '')
   text = string.gsub(string.gsub(text, '^@user_script: ?%d+: ', ''), '^%-', '')
   local code = string.match(text, '^(%u+) ')
   if not code or code == 'ERR' then
-    code, text = 'NOPERM', 'NOPERM ' .. string.lower(command) .. ': ' .. text
+    code, text = 'REFUSED', 'REFUSED ' .. string.lower(command) .. ': ' .. text
   end
   return code, text
 end
