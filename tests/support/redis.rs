@@ -68,6 +68,15 @@ impl Settings {
             .set("appendfsync", &["always"])
     }
 
+    /// Allows `DEBUG`, as version 6 always does.
+    #[must_use]
+    pub fn debuggable(self) -> Self {
+        match major_version() {
+            ..7 => self,
+            7.. => self.set("enable-debug-command", &["yes"]),
+        }
+    }
+
     /// Starts a Sentinel that watches `master` as `service`, alone.
     #[must_use]
     pub fn sentinel(mut self, service: &str, master: &RedisServer) -> Self {

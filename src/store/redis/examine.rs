@@ -64,14 +64,18 @@ impl RedisStore {
 
     /// What decides how much a server remembers after a crash, and is not in `INFO`.
     async fn configuration(&self) -> Result<BTreeMap<String, String>, StoreError> {
-        let mut command = redis::cmd("CONFIG");
-        command.arg("GET").arg(&SETTINGS);
-        let pairs = BTreeMap::<String, String>::from_redis_value(self.ask(command).await?);
-        let pairs = pairs.unwrap_or_default().into_iter();
-        Ok(pairs
-            .filter(|(name, _)| SETTINGS.contains(&name.as_str()))
-            .map(|(name, value)| (name, value.chars().take(LONGEST).collect()))
-            .collect())
+        let mut told = BTreeMap::new();
+        // Version 6 takes one name at a time.
+        for setting in SETTINGS {
+            let mut command = redis::cmd("CONFIG");
+            command.arg("GET").arg(setting);
+            let pairs = BTreeMap::<String, String>::from_redis_value(self.ask(command).await?);
+            let value = pairs.unwrap_or_default().remove(setting);
+            told.extend(
+                value.map(|text| (setting.to_owned(), text.chars().take(LONGEST).collect())),
+            );
+        }
+        Ok(told)
     }
 
     async fn info(&self) -> Result<BTreeMap<String, String>, StoreError> {
