@@ -97,7 +97,7 @@ fn every_documented_command_of_incumbent_does_on_this_server_what_it_is_shown_fo
         let ended = match verb {
             // It goes on until it is interrupted.
             "watch" => shell(&format!("timeout --signal=INT 1 {line}")),
-            // The one of its two hosts that stands by has the name of this one, and an id of its own.
+            // Both candidates are on this host, so the standby is named by its id.
             "resign" => {
                 let to = ids()
                     .into_iter()

@@ -1,5 +1,5 @@
 //! What a server answers instead of carrying out a request, on whatever server the tests run: each version
-//! words it differently, and a script is told of it in yet another way.
+//! words it differently, and a script learns of it in yet another way.
 
 use std::io::Write;
 use std::net::TcpStream;

@@ -94,7 +94,7 @@ impl RedisStore {
                 (name.to_owned(), value)
             })
             .collect();
-        // A server of another name has a version of its own beside the one of Redis that it stands in for.
+        // A fork gives its own version beside the one of Redis that it is compatible with.
         let named = facts.get("server_name");
         let own_version = named.map(|server| format!("{server}_version"));
         facts

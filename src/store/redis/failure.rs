@@ -116,7 +116,7 @@ fn class(error: &RedisError) -> Class {
             "READONLY" | "OOM" | "MISCONF" | "LOADING" | "CLUSTERDOWN" | "MASTERDOWN" | "BUSY"
             | "NOREPLICAS" | "TRYAGAIN",
         ) => return Class::Unwritable,
-        Some("MOVED" | "ASK" | "CROSSSLOT") => return Class::OtherTopology,
+        Some("MOVED" | "ASK") => return Class::OtherTopology,
         // A command that is disabled or renamed. No server has a code for it, and all say it like this.
         Some("ERR") if words(error).starts_with("ERR unknown command") => return Class::Denied,
         Some(_) | None => {}
@@ -143,7 +143,7 @@ fn code_of(error: &RedisError) -> Option<&str> {
     )
 }
 
-/// What a script raised, if it begins with a code of its own. The server puts `ERR` before it, and version
+/// What a script raised, if it begins with its own code. The server puts `ERR` before it, and version
 /// 6 the place in the script as well.
 fn raised(detail: &str) -> Option<&str> {
     let said = match detail.strip_prefix("Error running script (call to ") {
@@ -204,7 +204,7 @@ mod tests {
             "NOREPLICAS",
             "TRYAGAIN",
         ];
-        let topology = ["MOVED", "ASK", "CROSSSLOT"];
+        let topology = ["MOVED", "ASK"];
         for code in denied.into_iter().chain(unwritable).chain(topology) {
             for answer in [
                 format!("{code} hset: no"),
