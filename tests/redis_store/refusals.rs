@@ -222,6 +222,24 @@ async fn campaign(url: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// A server that has no room for another client will have some again.
+#[tokio::test]
+async fn a_server_with_too_many_clients_is_waited_for() {
+    let server = RedisServer::start();
+    let mut kept = server.connection();
+    let mut limit = async |count: &str| {
+        let mut command = redis::cmd("CONFIG");
+        command.arg("SET").arg("maxclients").arg(count);
+        command.exec(&mut kept).unwrap();
+    };
+    limit("1").await;
+    let a = Election::new(&server.address(), "a");
+    let error = a.observe().await.unwrap_err();
+    assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
+    limit("100").await;
+    until("there is room", async || a.observe().await.is_ok()).await;
+}
+
 /// A node that has no slots answers nothing, however it is asked.
 #[tokio::test]
 async fn a_cluster_that_is_down_is_an_outage() {
