@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "cli/documented.rs"]
+mod documented;
 #[path = "cli/handover.rs"]
 mod handover;
 #[path = "cli/health.rs"]

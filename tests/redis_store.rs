@@ -18,6 +18,8 @@ mod operations;
 mod passwords;
 #[path = "redis_store/people.rs"]
 mod people;
+#[path = "redis_store/refusals.rs"]
+mod refusals;
 #[path = "redis_store/specification.rs"]
 mod specification;
 #[path = "redis_store/tls.rs"]

@@ -48,6 +48,7 @@ struct Document {
 #[derive(Serialize)]
 struct Examined {
     store: String,
+    server: Option<String>,
     version: Option<String>,
     role: Option<String>,
     latency_ms: Option<f64>,
@@ -182,7 +183,8 @@ fn document(name: Option<&ElectionName>, evidence: &Evidence, findings: Vec<Find
             .iter()
             .map(|store| Examined {
                 store: store.store.clone(),
-                version: store.fact("redis_version").map(str::to_owned),
+                server: store.server().map(|(name, _)| name.to_owned()),
+                version: store.server().map(|(_, version)| version.to_owned()),
                 role: store.fact("role").map(str::to_owned),
                 latency_ms: store.latency.map(|took| took.as_secs_f64() * 1000.0),
                 clock_offset_ms: store.clock_offset_ms,
@@ -206,7 +208,10 @@ fn row(store: &StoreEvidence) -> (Tone, [String; 5]) {
     };
     let row = [
         store.store.clone(),
-        store.fact("redis_version").unwrap_or_default().to_owned(),
+        match store.server() {
+            Some((name, version)) => format!("{name} {version}"),
+            None => String::new(),
+        },
         store.fact("role").unwrap_or_default().to_owned(),
         match store.latency {
             Some(latency) => format!("{:.1}ms", latency.as_secs_f64() * 1000.0),
@@ -218,7 +223,7 @@ fn row(store: &StoreEvidence) -> (Tone, [String; 5]) {
 }
 
 fn text(evidence: &Evidence, findings: &[Finding]) -> String {
-    const HEADER: [&str; 5] = ["STORE", "VERSION", "ROLE", "LATENCY", "CLOCK"];
+    const HEADER: [&str; 5] = ["STORE", "SERVER", "ROLE", "LATENCY", "CLOCK"];
     let rows = evidence.stores.iter().map(row);
     let mut text = table(HEADER, rows.collect());
     text.push('\n');

@@ -78,7 +78,7 @@ fn what_is_empty_missing_unreachable_forbidden_or_unreadable_reads_differently()
             };
             // The rest of this line is the server's own.
             let lines = ended.stdout.lines().map(|line| {
-                let (ours, theirs) = line.split_once("\"NOAUTH\": ").unwrap_or((line, ""));
+                let (ours, theirs) = line.split_once("NOAUTH ").unwrap_or((line, ""));
                 format!("{ours}{}\n", if theirs.is_empty() { "" } else { "NOAUTH" })
             });
             ended.stdout = lines.collect();

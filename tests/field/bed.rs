@@ -63,6 +63,6 @@ pub(crate) fn durable() -> RedisServer {
     RedisServer::settings()
         .set("appendonly", &["yes"])
         .set("appendfsync", &["no"])
-        .set("enable-debug-command", &["yes"])
+        .debuggable()
         .start()
 }

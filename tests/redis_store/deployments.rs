@@ -5,7 +5,7 @@ use incumbent::store::{self, StoreAddress, StoreError, StoreOptions};
 
 use crate::election::{Election, options};
 use crate::faults::{subscribed, until};
-use crate::support::redis::{RedisServer, Settings, free_port};
+use crate::support::redis::{RedisServer, Settings, free_port, major_version};
 
 /// A master, its replica, and a sentinel that knows both.
 async fn sentinel() -> (RedisServer, RedisServer, RedisServer) {
@@ -256,15 +256,21 @@ async fn a_node_of_a_cluster_that_hangs_costs_no_more_than_the_timeout() {
 /// Three masters that share the slots.
 pub(crate) async fn cluster(settings: impl Fn() -> Settings) -> [RedisServer; 3] {
     let nodes = [0, 1, 2].map(|_| {
-        settings()
+        let settings = settings()
             .set("cluster-enabled", &["yes"])
-            .set("cluster-port", &[&free_port().to_string()])
-            .set("cluster-node-timeout", &["5000"])
-            .start()
+            .set("cluster-node-timeout", &["5000"]);
+        // Before version 7 the port of the cluster bus follows from the other one.
+        let settings = match major_version() {
+            ..7 => settings,
+            7.. => settings.set("cluster-port", &[&free_port().to_string()]),
+        };
+        settings.start()
     });
-    let ranges = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];
-    for (node, (first, last)) in nodes.iter().zip(ranges) {
-        node.command(&["CLUSTER", "ADDSLOTSRANGE", first, last]);
+    for (node, range) in nodes.iter().zip([0..5461, 5461..10923, 10923..16384]) {
+        let slots: Vec<_> = range.map(|slot: u16| slot.to_string()).collect();
+        let mut words = vec!["CLUSTER", "ADDSLOTS"];
+        words.extend(slots.iter().map(String::as_str));
+        node.command(&words);
     }
     let bus = |node: &RedisServer| {
         let this = node.text(&["CLUSTER", "NODES"]);

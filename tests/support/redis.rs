@@ -7,6 +7,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use incumbent::store::StoreAddress;
@@ -65,6 +66,15 @@ impl Settings {
     pub fn durable(self) -> Self {
         self.set("appendonly", &["yes"])
             .set("appendfsync", &["always"])
+    }
+
+    /// Allows `DEBUG`, as version 6 always does.
+    #[must_use]
+    pub fn debuggable(self) -> Self {
+        match major_version() {
+            ..7 => self,
+            7.. => self.set("enable-debug-command", &["yes"]),
+        }
     }
 
     /// Starts a Sentinel that watches `master` as `service`, alone.
@@ -215,7 +225,11 @@ impl RedisServer {
     /// A figure from `INFO`.
     #[must_use]
     pub fn info(&self, name: &str) -> String {
-        let info = self.text(&["INFO", "everything"]);
+        // A Sentinel of version 6 leaves out its masters when it is asked for everything.
+        let info = match self.settings.sentinel {
+            true => self.text(&["INFO"]),
+            false => self.text(&["INFO", "everything"]),
+        };
         let line = info
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
@@ -249,7 +263,10 @@ impl RedisServer {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 std::fs::remove_dir_all(path).unwrap();
-            } else if path.extension().is_some_and(|extension| extension == "rdb") {
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "rdb" || extension == "aof")
+            {
                 std::fs::remove_file(path).unwrap();
             }
         }
@@ -324,7 +341,7 @@ fn spawn(directory: &Path, settings: &Settings) -> Child {
         .append(true)
         .open(directory.join("log"))
         .unwrap();
-    Command::new("redis-server")
+    Command::new(program())
         .arg(directory.join("redis.conf"))
         .args(settings.sentinel.then_some("--sentinel"))
         .envs(
@@ -338,8 +355,35 @@ fn spawn(directory: &Path, settings: &Settings) -> Child {
         .stderr(log)
         .spawn()
         .unwrap_or_else(|error| {
-            panic!("redis-server cannot be started ({error}): install the package redis-server")
+            let program = program();
+            panic!("{program} cannot be started ({error}): tests/run installs what the tests need")
         })
+}
+
+/// The server under test. `tests/run` names each one that is supported in turn.
+#[must_use]
+pub fn program() -> &'static str {
+    static PROGRAM: LazyLock<String> = LazyLock::new(|| {
+        std::env::var("INCUMBENT_TEST_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
+    });
+    &PROGRAM
+}
+
+/// Its kind and its version: `Redis server v=7.0.15 sha=…`, or `Valkey server v=9.1.2 …`.
+#[must_use]
+pub fn version() -> (&'static str, &'static str) {
+    static LINE: LazyLock<String> = LazyLock::new(|| {
+        let output = Command::new(program()).arg("--version").output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    });
+    let (kind, rest) = LINE.split_once(" server v=").unwrap();
+    (kind, rest.split(' ').next().unwrap())
+}
+
+/// The first number of its version.
+#[must_use]
+pub fn major_version() -> u32 {
+    version().1.split('.').next().unwrap().parse().unwrap()
 }
 
 fn redis_url(socket: &Path, password: Option<&str>) -> String {

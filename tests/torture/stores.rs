@@ -23,7 +23,7 @@ impl Store {
             .set("port", &["0"])
             .set("appendonly", &["yes"])
             .set("appendfsync", &["no"])
-            .set("enable-debug-command", &["yes"]);
+            .debuggable();
         let server = clock.seen_by(settings).start();
         let socket = server.socket();
         let seeds = (seed..).take(candidates);

@@ -29,7 +29,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "claim.lua", "a join lowers the floor", "store/redis/scripts/claim.lua",
         "if rises then record[FLOOR] = ARGV[3] end" => "record[FLOOR] = ARGV[3]";
     "claim.lua", "the order to resign outlives the claim", "store/redis/scripts/claim.lua",
-        "redis.call('HDEL', KEYS[2], 'handover')" => "";
+        "must('HDEL', KEYS[2], 'handover')" => "";
     "beat.lua", "anybody's is granted", "store/redis/scripts/beat.lua",
         "if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then"
         => "if shape ~= 'held' or record[TERM] ~= ARGV[3] then";
@@ -55,7 +55,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "release.lua", "wakes nobody", "store/redis/scripts/release.lua",
         "wake(ARGV[4], ARGV[2])" => "";
     "order.lua", "resume lifts nothing", "store/redis/scripts/order.lua",
-        "  redis.call('HDEL', KEYS[2], 'paused')" => "";
+        "  must('HDEL', KEYS[2], 'paused')" => "";
     "order.lua", "resume wakes nobody", "store/redis/scripts/order.lua",
         "    wake(ARGV[2], '')" => "";
     "order.lua", "resign is asked of another term", "store/redis/scripts/order.lua",

@@ -65,6 +65,14 @@ impl StoreEvidence {
         facts.get(name).map(String::as_str)
     }
 
+    /// The name and the version of its server. One that stands in for Redis has its own beside those that
+    /// it gives for compatibility.
+    pub(super) fn server(&self) -> Option<(&str, &str)> {
+        let own = self.fact("server_name");
+        let own = own.and_then(|name| Some((name, self.fact(&format!("{name}_version"))?)));
+        own.or_else(|| Some(("redis", self.fact("redis_version")?)))
+    }
+
     fn is_file(&self) -> bool {
         let examination = self.examination.as_ref();
         examination.is_ok_and(|examination| examination.kind == "sqlite")

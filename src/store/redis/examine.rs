@@ -9,12 +9,14 @@ use super::RedisStore;
 use crate::store::{Examination, StoreError};
 
 /// The facts that an operator is told of, out of the hundreds of `INFO`.
-const FACTS: [&str; 16] = [
+const FACTS: [&str; 18] = [
+    "server_name",
     "redis_version",
     "run_id",
     "redis_mode",
     "role",
     "connected_slaves",
+    "min_slaves_good_slaves",
     "master_link_status",
     "loading",
     "aof_enabled",
@@ -61,14 +63,19 @@ impl RedisStore {
 
     /// What decides how much a server remembers after a crash, and is not in `INFO`.
     async fn configuration(&self) -> Result<BTreeMap<String, String>, StoreError> {
-        let mut command = redis::cmd("CONFIG");
-        command.arg("GET").arg(&SETTINGS);
-        let pairs = BTreeMap::<String, String>::from_redis_value(self.command("", &command).await?);
-        let pairs = pairs.unwrap_or_default().into_iter();
-        Ok(pairs
-            .filter(|(name, _)| SETTINGS.contains(&name.as_str()))
-            .map(|(name, value)| (name, value.chars().take(LONGEST).collect()))
-            .collect())
+        let mut told = BTreeMap::new();
+        // Version 6 takes one name at a time.
+        for setting in SETTINGS {
+            let mut command = redis::cmd("CONFIG");
+            command.arg("GET").arg(setting);
+            let pairs =
+                BTreeMap::<String, String>::from_redis_value(self.command("", &command).await?);
+            let value = pairs.unwrap_or_default().remove(setting);
+            told.extend(
+                value.map(|text| (setting.to_owned(), text.chars().take(LONGEST).collect())),
+            );
+        }
+        Ok(told)
     }
 
     async fn info(&self) -> Result<BTreeMap<String, String>, StoreError> {
@@ -82,13 +89,19 @@ impl RedisStore {
             Value::VerbatimString { text, .. } | Value::SimpleString(text) => text,
             _ => String::new(),
         };
-        let facts = text.lines().filter_map(|line| line.split_once(':'));
-        let kept = facts.filter(|(name, _)| FACTS.contains(name));
-        Ok(kept
+        let mut facts: BTreeMap<String, String> = text
+            .lines()
+            .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| {
                 let value = value.trim_end().chars().take(LONGEST).collect();
                 (name.to_owned(), value)
             })
-            .collect())
+            .collect();
+        // A fork gives its own version beside the one of Redis that it is compatible with.
+        let named = facts.get("server_name");
+        let own_version = named.map(|server| format!("{server}_version"));
+        facts
+            .retain(|name, _| FACTS.contains(&name.as_str()) || Some(name) == own_version.as_ref());
+        Ok(facts)
     }
 }

@@ -45,17 +45,23 @@ pub(super) fn store_error(store: &Arc<str>, error: RedisError, stage: Stage) -> 
         (Class::Denied, _) => StoreError::Denied {
             store,
             message: match code_of(&error) {
-                Some("NOAUTH") => format!("no password was given, and it asks for one: {error}"),
-                _ => error.to_string(),
+                Some("NOAUTH") => format!(
+                    "no password was given, and it asks for one: {}",
+                    words(&error)
+                ),
+                _ => words(&error),
             },
         },
         (Class::Unwritable, _) => StoreError::Unwritable {
             store,
-            message: error.to_string(),
+            message: words(&error),
         },
         (Class::OtherTopology, _) => StoreError::Denied {
             store,
-            message: format!("{error}; this server is part of a cluster: use redis+cluster://"),
+            message: format!(
+                "{}; this server is part of a cluster: use redis+cluster://",
+                words(&error)
+            ),
         },
         (Class::Trouble | Class::Other, Stage::Connecting) => StoreError::Unreachable {
             store,
@@ -67,7 +73,7 @@ pub(super) fn store_error(store: &Arc<str>, error: RedisError, stage: Stage) -> 
         },
         (Class::Other, Stage::Sent) => StoreError::Unexpected {
             store,
-            message: error.to_string(),
+            message: words(&error),
         },
     }
 }
@@ -101,8 +107,11 @@ pub(super) fn spoils_connection(error: &RedisError) -> bool {
     }
 }
 
+/// The code that the scripts give to a refusal which has none; the name of the command follows it.
+const REFUSED: &str = "REFUSED";
+
 enum Class {
-    /// The credentials or the permissions are wrong.
+    /// The credentials or the permissions are wrong, or the server does not have what is asked of it.
     Denied,
     /// The server is there and cannot take the request now.
     Unwritable,
@@ -116,49 +125,147 @@ enum Class {
 
 fn class(error: &RedisError) -> Class {
     match code_of(error) {
-        Some("NOAUTH" | "WRONGPASS" | "NOPERM") => return Class::Denied,
+        Some("NOAUTH" | "WRONGPASS" | "NOPERM" | "DENIED" | REFUSED) => return Class::Denied,
         Some(
             "READONLY" | "OOM" | "MISCONF" | "LOADING" | "CLUSTERDOWN" | "MASTERDOWN" | "BUSY"
             | "NOREPLICAS" | "TRYAGAIN",
         ) => return Class::Unwritable,
         Some("MOVED" | "ASK") => return Class::OtherTopology,
+        // A command that is disabled or renamed. No server has a code for it, and all say it like this.
+        Some("ERR") if words(error).starts_with("ERR unknown command") => return Class::Denied,
         Some(_) | None => {}
     }
     match error.kind() {
         ErrorKind::AuthenticationFailed => Class::Denied,
         ErrorKind::Io | ErrorKind::Parse => Class::Trouble,
-        // How a script is told of a missing permission: version 7.0 has no code for it.
-        ErrorKind::Server(_)
-            if error
-                .to_string()
-                .contains("user executing the script can't") =>
-        {
-            Class::Denied
-        }
         _ => Class::Other,
     }
 }
 
-/// The code of a server's error. Before version 7, what failed in a script arrives as `ERR`, with the
-/// code inside its text.
+/// The code of a server's error.
 fn code_of(error: &RedisError) -> Option<&str> {
-    const CODES: [&str; 8] = [
-        "READONLY",
-        "OOM",
-        "MISCONF",
-        "NOREPLICAS",
-        "NOPERM",
-        "MASTERDOWN",
-        "CLUSTERDOWN",
-        "LOADING",
-    ];
-    let code = error.code();
-    if code != Some("ERR") {
-        return code;
+    let code = error.code()?;
+    let raised = error.detail().filter(|_| code == "ERR").and_then(raised);
+    Some(
+        raised
+            .and_then(|said| said.split(' ').next())
+            .unwrap_or(code),
+    )
+}
+
+/// What a script raised, if it begins with its own code. The server puts `ERR` before it, and version
+/// 6 the place in the script as well.
+fn raised(detail: &str) -> Option<&str> {
+    let said = match detail.strip_prefix("Error running script (call to ") {
+        Some(place) => place.splitn(3, ": ").nth(2)?,
+        None => detail,
+    };
+    let code = said.split(' ').next()?;
+    let is_code = code.len() > 2 && code.bytes().all(|byte| byte.is_ascii_uppercase());
+    is_code.then_some(said)
+}
+
+/// What a server said, in its own words, or what went wrong on the way to it.
+fn words(error: &RedisError) -> String {
+    let (Some(code), Some(detail)) = (error.code(), error.detail()) else {
+        return error.to_string();
+    };
+    // From version 7 on, the place in the script comes last.
+    let detail = match detail.rsplit_once(" script: ") {
+        Some((said, place)) if place.contains("on @user_script:") => said,
+        _ => detail,
+    };
+    match raised(detail).filter(|_| code == "ERR") {
+        Some(said) => said
+            .strip_prefix(REFUSED)
+            .unwrap_or(said)
+            .trim_start()
+            .to_owned(),
+        None if code == REFUSED => detail.to_owned(),
+        None => format!("{code} {detail}"),
     }
-    let detail = error.detail().filter(|detail| detail.contains("script"))?;
-    CODES
-        .into_iter()
-        .find(|code| detail.contains(&format!("-{code} ")))
-        .or(Some("ERR"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(answer: &str) -> RedisError {
+        let value = redis::parse_redis_value(format!("-{answer}\r\n").as_bytes());
+        value
+            .and_then(redis::Value::extract_error)
+            .expect_err("the answer is an error")
+    }
+
+    /// What each code means for a request that was sent, as servers answer it, and as a script raises it in
+    /// version 7 and in version 6.
+    #[test]
+    fn an_error_is_classified_by_its_code_wherever_it_was_raised() {
+        let store: Arc<str> = "one".into();
+        let denied = ["NOAUTH", "WRONGPASS", "NOPERM", "DENIED", "REFUSED"];
+        let unwritable = [
+            "READONLY",
+            "OOM",
+            "MISCONF",
+            "LOADING",
+            "CLUSTERDOWN",
+            "MASTERDOWN",
+            "BUSY",
+            "NOREPLICAS",
+            "TRYAGAIN",
+        ];
+        let topology = ["MOVED", "ASK"];
+        for code in denied.into_iter().chain(unwritable).chain(topology) {
+            for answer in [
+                format!("{code} hset: no"),
+                format!("ERR {code} hset: no script: 0123, on @user_script:1."),
+                format!("ERR {code} hset: no script: on @user_script:1."),
+                format!(
+                    "ERR Error running script (call to f_0123): @user_script:54: {code} hset: no"
+                ),
+            ] {
+                let error = store_error(&store, said(&answer), Stage::Sent);
+                let expected = if unwritable.contains(&code) {
+                    matches!(error, StoreError::Unwritable { .. })
+                } else {
+                    error.is_denied()
+                };
+                assert!(expected, "{answer}: {error:?}");
+                let words = if code == "REFUSED" {
+                    "hset: no"
+                } else {
+                    &answer[answer.find(code).unwrap()..][..code.len() + 9]
+                };
+                assert!(
+                    error.to_string().contains(&format!(": {words}")),
+                    "{answer}: {error}"
+                );
+            }
+        }
+        for (answer, is_denied) in [
+            (
+                "ERR unknown command `EVALSHA`, with args beginning with: `0`, ",
+                true,
+            ),
+            (
+                "ERR unknown command 'EVALSHA', with args beginning with: '0' ",
+                true,
+            ),
+            (
+                "ERR Script killed by user with SCRIPT KILL... script: 0123, on @user_script:1.",
+                false,
+            ),
+            (
+                "ERR Error running script (call to f_0123): @user_script:1: user_script:1: attempt to index local",
+                false,
+            ),
+        ] {
+            let error = store_error(&store, said(answer), Stage::Sent);
+            assert_eq!(error.is_denied(), is_denied, "{error:?}");
+            assert!(
+                is_denied || matches!(error, StoreError::Unexpected { .. }),
+                "{error:?}"
+            );
+        }
+    }
 }

@@ -32,6 +32,8 @@ fn access(store: &StoreEvidence, about: &mut About<'_>) {
         let fix = if store.is_file() {
             "repair what it names, or choose another path; move a file that is no database of incumbent \
              away while nobody uses it"
+        } else if is_unknown(error) {
+            "take the command that it names out of rename-command in the server's configuration"
         } else if error.is_denied() {
             "correct the user and the password, or give the user the rights that docs/redis.md lists"
         } else {
@@ -63,7 +65,10 @@ fn access(store: &StoreEvidence, about: &mut About<'_>) {
             format!("{right} is not possible: it {}", said(error)),
             convenience(right)
                 .unwrap_or("no candidate can be elected here, or a leader cannot renew or release"),
-            &format!("give the user the right {}", right_of(right)),
+            &match is_unknown(error) {
+                true => format!("take {right} out of rename-command in the server's configuration"),
+                false => format!("give the user the right {}", right_of(right)),
+            },
         );
     }
     if let Some(error) = &examination.withheld
@@ -73,7 +78,10 @@ fn access(store: &StoreEvidence, about: &mut About<'_>) {
             Severity::Warning,
             format!("the server does not tell of itself: it {}", said(error)),
             "its role, persistence and memory policy could not be examined",
-            "give the user the right +info, or have an administrator run doctor",
+            match is_unknown(error) {
+                true => "take info out of rename-command in the server's configuration",
+                false => "give the user the right +info, or have an administrator run doctor",
+            },
         );
     }
 }
@@ -83,6 +91,14 @@ fn said(error: &StoreError) -> String {
     let text = error.to_string();
     let said = text.strip_prefix(error.store()).unwrap_or(&text);
     said.trim_start().to_owned()
+}
+
+/// Whether the server has no command of the name, or none any more.
+fn is_unknown(error: &StoreError) -> bool {
+    let said = said(error).to_lowercase();
+    ["unknown command", "unknown redis command"]
+        .iter()
+        .any(|words| said.contains(words))
 }
 
 /// What is lacking without a command, if an election can be held without it.
@@ -118,6 +134,7 @@ fn right_of(command: &str) -> String {
 }
 
 fn role(store: &StoreEvidence, about: &mut About<'_>) {
+    // The version of Redis that the server is, or is compatible with.
     if let Some(version) = store.fact("redis_version") {
         let major: u32 = version
             .split('.')
@@ -128,8 +145,17 @@ fn role(store: &StoreEvidence, about: &mut About<'_>) {
             about.say(
                 Severity::Warning,
                 format!("the server is version {version}"),
-                "nothing older than 6 is tested",
+                "nothing older than 6.2 is tested",
                 "upgrade it",
+            );
+        }
+        if major < 7 && store.fact("min_slaves_good_slaves").is_some() {
+            about.say(
+                Severity::Warning,
+                format!("version {version} does not apply min-replicas-to-write to scripts"),
+                "it acknowledges claims and heartbeats that no replica has, and a failover loses them: for a \
+                 moment two may lead",
+                "upgrade it to 7 or later, or use 3 or 5 independent stores",
             );
         }
     }

@@ -59,6 +59,15 @@ fn what_a_server_says_is_judged_by_what_it_puts_at_risk() {
         &[("redis_version", "5.0.3")],
         Some((Warning, "the server is version 5.0.3")),
     );
+    let replicated = |version| [("redis_version", version), ("min_slaves_good_slaves", "1")];
+    check(&replicated("7.0.15"), None);
+    check(
+        &replicated("6.2.5"),
+        Some((
+            Warning,
+            "version 6.2.5 does not apply min-replicas-to-write to scripts",
+        )),
+    );
     check(
         &[("role", "slave")],
         Some((Danger, "the server is a replica")),

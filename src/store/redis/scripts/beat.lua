@@ -12,11 +12,11 @@ if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then
 end
 
 -- The reply of INCR would pass through a double; the text of the counter is exact.
-redis.call('INCR', KEYS[1])
-counter = redis.call('GET', KEYS[1])
+must('INCR', KEYS[1])
+counter = must('GET', KEYS[1])
 record[BEAT] = counter
 if ARGV[4] == '1' then record[UNPROVEN] = '0' end
-redis.call('HSET', KEYS[2], 'beat', counter, 'unproven', record[UNPROVEN], 'changed', clock)
+must('HSET', KEYS[2], 'beat', counter, 'unproven', record[UNPROVEN], 'changed', clock)
 -- Every tenth heartbeat looks for candidates that are not seen any more.
 note_candidate(ARGV[1], string.sub(counter, -1) == '0')
 return reply(GRANTED)

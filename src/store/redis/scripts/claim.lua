@@ -31,9 +31,9 @@ local beaten = last_beat()
 -- The counter comes first: a server that cannot take it refuses the whole script before anything is
 -- written.
 if counter then
-  redis.call('GETSET', KEYS[1], ARGV[4])
+  must('GETSET', KEYS[1], ARGV[4])
 else
-  redis.call('SETNX', KEYS[1], ARGV[4])
+  must('SETNX', KEYS[1], ARGV[4])
 end
 
 -- R8: a term of zero means that nobody ever held this record here, so this server may have forgotten
@@ -47,12 +47,12 @@ local written = redis.pcall('HSET', KEYS[2], 'floor', record[FLOOR], 'term', rec
 if type(written) == 'table' then
   -- A server does not take back what a script did before it failed. A counter that is left without its
   -- record would be that of a foreign program.
-  if counter then redis.call('GETSET', KEYS[1], counter) else redis.call('DEL', KEYS[1]) end
-  return written
+  if counter then must('GETSET', KEYS[1], counter) else must('DEL', KEYS[1]) end
+  return failing(written, 'HSET')
 end
 counter = ARGV[4]
 if record[HANDOVER] then
-  redis.call('HDEL', KEYS[2], 'handover')
+  must('HDEL', KEYS[2], 'handover')
   record[HANDOVER] = false
 end
 

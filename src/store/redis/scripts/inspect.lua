@@ -5,9 +5,9 @@
 --        when it was last seen
 -- guard  none
 
-local details = redis.call('HMGET', KEYS[2], 'identity', 'since', 'changed')
+local details = must('HMGET', KEYS[2], 'identity', 'since', 'changed')
 local seen = redis.pcall('ZREVRANGE', KEYS[3], 0, CANDIDATES - 1, 'WITHSCORES')
-if seen.err then return failure(seen, KEYS[3]) end
+if seen.err then return unread(seen, 'ZREVRANGE', KEYS[3]) end
 
 local answer = reply(GRANTED)
 -- An identity has up to 1,000 bytes.

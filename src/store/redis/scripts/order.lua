@@ -21,11 +21,11 @@ if order == 'pause' then
     if not at_most(until_ms, MAX_CLOCK) then until_ms = MAX_CLOCK end
   end
   record[PAUSED] = until_ms .. '|' .. ARGV[5]
-  redis.call('HSET', KEYS[2], 'paused', record[PAUSED])
+  must('HSET', KEYS[2], 'paused', record[PAUSED])
   note_change('paused', record[PAUSED])
 
 elseif order == 'resume' then
-  redis.call('HDEL', KEYS[2], 'paused')
+  must('HDEL', KEYS[2], 'paused')
   if record[PAUSED] then
     record[PAUSED] = false
     note_change('resumed')
@@ -35,7 +35,7 @@ elseif order == 'resume' then
 elseif order == 'resign' then
   if shape ~= 'held' or record[TERM] ~= ARGV[4] then return refuse() end
   record[HANDOVER] = ARGV[5]
-  redis.call('HSET', KEYS[2], 'handover', record[HANDOVER])
+  must('HSET', KEYS[2], 'handover', record[HANDOVER])
   note_change('asked-to-resign', record[HANDOVER])
 
 elseif order == 'depose' then
@@ -50,10 +50,10 @@ elseif order == 'depose' then
   local beaten = last_beat()
   -- The counter that a stranger leaves behind counts as written, so that it does not come again.
   if is_natural(counter, LAST_EXACT) and not at_most(counter, record[BEAT]) then record[BEAT] = counter end
-  redis.call('DEL', KEYS[1])
-  redis.call('HSET', KEYS[2], 'floor', record[FLOOR], 'term', record[TERM], 'beat', record[BEAT],
+  must('DEL', KEYS[1])
+  must('HSET', KEYS[2], 'floor', record[FLOOR], 'term', record[TERM], 'beat', record[BEAT],
     'unproven', record[UNPROVEN], 'holder', '', 'window_ns', '0', 'changed', clock)
-  redis.call('HDEL', KEYS[2], 'identity', 'since', 'handover')
+  must('HDEL', KEYS[2], 'identity', 'since', 'handover')
   local deposed = record[HOLDER]
   counter, record[HOLDER], record[WINDOW], record[HANDOVER] = false, '', '0', false
   note_change('deposed', beaten)

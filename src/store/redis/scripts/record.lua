@@ -26,7 +26,37 @@ local MAX_COUNTER, MIN_COUNTER = '9223372036854775807', '9223372036854775808'
 
 local find = string.find
 
-local time = redis.call('TIME')
+-- What went wrong with a command: its code, and its text beginning with the code. A refusal to run a command
+-- in a script has no code, and every version words it differently: the user lacks the right, or the server has
+-- no such command. The commands here are well formed, so an error without a code is a refusal, and gets the
+-- code REFUSED and the name of the command. Version 6 puts the place in the script before most errors.
+local function fault(failed, command)
+  local text = string.gsub(failed.err, '%s+$', '')
+  text = string.gsub(string.gsub(text, '^@user_script: ?%d+: ', ''), '^%-', '')
+  local code = string.match(text, '^(%u+) ')
+  if not code or code == 'ERR' then
+    code, text = 'REFUSED', 'REFUSED ' .. string.lower(command) .. ': ' .. text
+  end
+  return code, text
+end
+
+-- Answers with what went wrong with a command.
+local function failing(failed, command)
+  local _, text = fault(failed, command)
+  return redis.error_reply(text)
+end
+
+-- Runs a command that the script cannot do without: an error ends the script.
+local function must(command, ...)
+  local answer = redis.pcall(command, ...)
+  if type(answer) == 'table' and answer.err then
+    local _, text = fault(answer, command)
+    error(text, 0)
+  end
+  return answer
+end
+
+local time = must('TIME')
 -- Milliseconds, cut from the texts of the seconds and the microseconds: a script that runs for the first
 -- time in a while spends more on formatting a number than on all of its guard.
 local clock = time[1] .. string.sub('00000' .. time[2], -6, -4)
@@ -35,15 +65,13 @@ local record = redis.pcall('HMGET', KEYS[2], 'floor', 'term', 'beat', 'unproven'
   'paused', 'handover')
 
 -- What to answer to a read that failed: which key has the wrong type, or the error itself.
-local function failure(failed, key)
-  if find(failed.err, 'WRONGTYPE', 1, true) then
-    return { MISTYPED, clock, key, redis.call('TYPE', key).ok }
-  end
-  return failed
+local function unread(failed, command, key)
+  if fault(failed, command) == 'WRONGTYPE' then return { MISTYPED, clock, key, must('TYPE', key).ok } end
+  return failing(failed, command)
 end
 
-if type(counter) == 'table' then return failure(counter, KEYS[1]) end
-if record.err then return failure(record, KEYS[2]) end
+if type(counter) == 'table' then return unread(counter, 'GET', KEYS[1]) end
+if record.err then return unread(record, 'HMGET', KEYS[2]) end
 
 -- Whether one canonical decimal is at most another.
 local function at_most(text, limit)
@@ -121,7 +149,7 @@ end
 -- for its deposition: a write that changes nothing tells whether this is one.
 local function refuse()
   local tried = redis.pcall('ZREMRANGEBYRANK', KEYS[3], '1', '0')
-  if type(tried) == 'table' and find(tried.err, 'READONLY', 1, true) then return tried end
+  if type(tried) == 'table' and fault(tried, '') == 'READONLY' then return failing(tried, '') end
   return reply(REFUSED)
 end
 

@@ -13,9 +13,9 @@ if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then
 end
 
 -- A deletion first: a server that is out of memory still lets a holder go.
-redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[2], 'holder', '', 'window_ns', '0', 'changed', clock)
-redis.call('HDEL', KEYS[2], 'identity', 'since')
+must('DEL', KEYS[1])
+must('HSET', KEYS[2], 'holder', '', 'window_ns', '0', 'changed', clock)
+must('HDEL', KEYS[2], 'identity', 'since')
 counter, record[HOLDER], record[WINDOW] = false, '', '0'
 
 note_change('released', ARGV[5])
