@@ -41,9 +41,9 @@
 //!
 //! | feature | brings |
 //! | --- | --- |
-//! | none | memory stores and Redis |
+//! | none | memory stores and Redis, also by Sentinel and Cluster |
 //! | `sqlite` | SQLite files |
-//! | `tls`, `sentinel`, `cluster` | `rediss://`, `redis+sentinel://` and `redis+cluster://` |
+//! | `tls` | Redis over TLS: `rediss://` |
 //! | `http` | the HTTP server with health, metrics and a page |
 //! | `cli` (default) | the command `incumbent`, with all of these |
 
