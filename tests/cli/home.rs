@@ -18,7 +18,8 @@ use tempfile::TempDir;
 /// How long a process may take to do what it is told: far more than it needs on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A home directory. Nothing of the machine's environment reaches the command but `PATH`.
+/// A home directory. Nothing of the machine's environment reaches the command but `PATH` and, when the tests
+/// run under `faketime`, its clock.
 pub(crate) struct Home {
     directory: TempDir,
 }
@@ -56,7 +57,7 @@ impl Home {
         command
             .args(arguments)
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
+            .envs(std::env::vars_os().filter(|(name, _)| is_kept(name)))
             .env("HOME", self.directory.path())
             .current_dir(self.directory.path())
             .stdin(Stdio::null());
@@ -121,6 +122,11 @@ impl Home {
         });
         self.lines(name)
     }
+}
+
+fn is_kept(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    matches!(name, b"PATH" | b"LD_PRELOAD") || name.starts_with(b"FAKETIME")
 }
 
 /// What a command left behind.
