@@ -5,11 +5,10 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use incumbent::election::clock;
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::time::{ClockId, clock_gettime};
 use serde_json::Value;
 
 use crate::support::redis::RedisServer;
@@ -294,11 +293,11 @@ fn parse_time(text: &str) -> Duration {
     Duration::from_secs(seconds.parse().unwrap()) + Duration::from_micros(micros.parse().unwrap())
 }
 
-/// The time as bash tells it in `EPOCHREALTIME`.
+/// The time as bash tells it in `EPOCHREALTIME`, also under `faketime`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "bash knows no other clock of this resolution"
+)]
 pub(crate) fn now() -> Duration {
-    let time = clock_gettime(ClockId::Realtime);
-    Duration::new(
-        time.tv_sec.try_into().unwrap(),
-        time.tv_nsec.try_into().unwrap(),
-    )
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
 }
