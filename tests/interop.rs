@@ -8,6 +8,7 @@ mod field;
 mod support;
 
 use field::candidate::Kind::{self, Bare, Library, Wrapper};
+use field::fleet::wait_until;
 use field::history::Span;
 use field::{Fleet, Settings, program};
 use rustix::process::Signal;
@@ -141,9 +142,13 @@ fn a_mixed_fleet_never_has_two_leaders() {
         Signal::TERM,
         Signal::KILL,
     ] {
-        // A counter that stalls at 1 is one that two bare programs may both win: let it count.
-        let interval = shared.fleet.settings().interval;
-        std::thread::sleep(interval * 3);
+        // A counter that stalls at 1 is one that two bare programs may both win.
+        wait_until("it counts", || {
+            shared
+                .counter()
+                .parse()
+                .is_ok_and(|counter: u64| counter > 1)
+        });
         let leader = shared.fleet.leader();
         shared.fleet.signal(&leader.who, signal);
         shared.fleet.ended(&leader.who);

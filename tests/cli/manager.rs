@@ -40,6 +40,17 @@ impl Manager {
         lines
     }
 
+    /// Takes in what has been said so far.
+    fn catch_up(&mut self) {
+        self.socket.set_nonblocking(true).unwrap();
+        let mut bytes = [0; 4096];
+        while let Ok(read) = self.socket.recv(&mut bytes) {
+            let text = std::str::from_utf8(&bytes[..read]).unwrap();
+            self.heard.extend(text.lines().map(str::to_owned));
+        }
+        self.socket.set_nonblocking(false).unwrap();
+    }
+
     /// Waits for a line that begins like this, and returns what follows.
     fn hear(&mut self, beginning: &str) -> String {
         loop {
@@ -207,6 +218,7 @@ fn the_watchdog_is_fed_by_acknowledged_heartbeats_only() {
     manager.hear("STATUS=leading: term ");
     manager.hear("WATCHDOG=1");
     server.freeze();
+    manager.catch_up();
     let before = manager.heard.len();
     // The tenure that is left is told, also while no heartbeat succeeds.
     let leads = |line: &String| !line.starts_with("STATUS=") || line.contains("=leading: ");
@@ -218,8 +230,8 @@ fn the_watchdog_is_fed_by_acknowledged_heartbeats_only() {
         .filter(|line| line.contains("=leading: "))
         .count();
     assert!(told >= 2, "{after:#?}");
-    // Those that were on their way, and one that gives the program its time to stop.
-    assert!(fed <= 3, "{after:#?}");
+    // One that was on its way, and one that gives the program its time to stop.
+    assert!(fed <= 2, "{after:#?}");
     assert_eq!(run.wait(), 124);
 }
 

@@ -47,6 +47,11 @@ impl Field {
         }
     }
 
+    /// Starts the electors that follow with other options.
+    pub(crate) fn set_options(&mut self, options: &[&str]) {
+        self.options = options.iter().map(ToString::to_string).collect();
+    }
+
     /// One in which the programs take no SIGTERM.
     pub(crate) fn stubborn(options: &[&str]) -> Self {
         Self {
