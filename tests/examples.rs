@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use rustix::process::Signal;
+use support::environment;
 use support::program::{Program, example};
 use tempfile::TempDir;
 
@@ -11,6 +12,7 @@ mod support;
 /// Starts an example with an election file and a scratch directory of the test's own.
 fn start(directory: &TempDir, name: &str, arguments: &[&str]) -> Program {
     let mut command = Command::new(example(name));
+    environment::clear(&mut command);
     let store = format!("sqlite:{}", directory.path().join("elections.db").display());
     command.args(arguments);
     command.env("INCUMBENT_STORE", store);

@@ -141,7 +141,7 @@ fn freeze(rounds: usize) -> Vec<Frozen> {
 /// When the last heartbeat of a leader that stands still was sent, at the latest: its keeper's timer is
 /// set to the moment at which the program is asked to end, which is counted from then.
 fn last_heartbeat(leader: &Elector) -> Option<Timestamp> {
-    // What the leader has still sent to its keeper has been taken in when the keeper sleeps again.
+    // A keeper that sleeps has read all that its leader sent.
     wait_until_all_threads_are(leader.pid(), 'T');
     wait_until_all_threads_are(leader.keeper(), 'S');
     let now = clock::now();

@@ -24,8 +24,7 @@ const ROUNDS: usize = 5;
 /// A window of three seconds: shorter than the default, and far longer than a busy machine stands still.
 const BRISK: [&str; 4] = ["--interval", "600ms", "--stop-grace", "600ms"];
 
-/// The timing of a standby that looks at the stores rarely: it leads for being told to, and not for having
-/// looked.
+/// The timing of a standby that must lead because it was woken: its next poll is far away.
 const RARE: [&str; 2] = ["--interval", "10s"];
 const RARELY: Duration = Duration::from_secs(10);
 
@@ -55,7 +54,7 @@ fn takeovers(event: &str, why: &str, rounds: usize, strike: impl Fn(&Elector)) -
     print_row(&format!(
         "| {event} | median {median:.1?} | worst of {rounds} {worst:.1?} |"
     ));
-    // Without a push it would take until the next look, and without a proof of death a window.
+    // Without a push it would take until the next poll, and without a proof of death a window.
     assert!(worst < RARELY / 4, "{times:?}");
     times
 }

@@ -9,6 +9,7 @@ use incumbent::election::clock;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::home::{Home, Running, leader, wait_until};
+use crate::support::environment;
 use crate::support::redis::RedisServer;
 
 /// The socket of a manager, and all that was said on it.
@@ -273,7 +274,8 @@ fn an_unhealthy_program_shows_in_the_status() {
 fn as_the_first_process_of_a_container_it_reaps() {
     let home = Home::new();
     let log = home.text_path("led");
-    let container = Command::new("unshare")
+    let mut container = Command::new("unshare");
+    let container = environment::clear(&mut container)
         .args(["--pid", "--fork", "--mount-proc", "--kill-child"])
         .args([env!("CARGO_BIN_EXE_incumbent"), "run", "job", "--"])
         .args(["sh", "-c", &format!("echo >> {log}; exec sleep 1000")])

@@ -5,6 +5,7 @@ use std::process::Command;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::home::{Home, leader, wait_until};
+use crate::support::environment;
 use crate::support::redis::RedisServer;
 
 #[test]
@@ -206,7 +207,7 @@ fn it_reads_nothing_unless_it_is_given_our_input() {
 fn as_the_first_process_of_a_container_it_leaves_no_zombies() {
     let home = Home::new();
     let mut command = Command::new("unshare");
-    command
+    environment::clear(&mut command)
         .args([
             "--user",
             "--map-root-user",

@@ -28,11 +28,11 @@ fn settled(bed: &mut Bed) -> Span {
     leader
 }
 
-/// How often a standby looks at the stores that is to lead for being told to, and not for having looked.
+/// The interval of a standby that must lead because it was woken: its next poll is far away.
 const RARELY: Duration = Duration::from_secs(10);
 
-/// A leader as [`settled`] leaves it, and a standby that looks rarely.
-fn settled_beside_a_rare_look(stores: &[Made], kind: Kind) -> (Bed, Span) {
+/// A leader as [`settled`] leaves it, and a standby that polls rarely.
+fn settled_beside_a_rare_poll(stores: &[Made], kind: Kind) -> (Bed, Span) {
     let mut bed = Bed::new(stores, &[kind]);
     let leader = settled(&mut bed);
     bed.fleet.settings().interval = RARELY;
@@ -41,7 +41,7 @@ fn settled_beside_a_rare_look(stores: &[Made], kind: Kind) -> (Bed, Span) {
     (bed, leader)
 }
 
-/// Ends the test unless the standby led long before it would have looked by itself.
+/// Fails unless the standby led long before its next poll.
 fn assert_followed_at_once(bed: &mut Bed, first: &Span, second: &Span) {
     assert_ne!(second.who, first.who);
     let gap = bed.fleet.gap(first, second);
@@ -58,7 +58,7 @@ everywhere! { a_leader_that_is_asked_to_end_hands_over_at_once:
 }
 
 fn a_leader_that_is_asked_to_end_hands_over_at_once(stores: &[Made], kind: Kind) {
-    let (mut bed, first) = settled_beside_a_rare_look(stores, kind);
+    let (mut bed, first) = settled_beside_a_rare_poll(stores, kind);
     bed.fleet.signal(&first.who, Signal::TERM);
     let second = bed.fleet.next_leader(&first);
     bed.fleet.ended(&first.who);
@@ -80,7 +80,7 @@ fn a_killed_leader_is_replaced(stores: &[Made], kind: Kind) {
     let second = bed.fleet.next_leader(&first);
     assert!(second.token > first.token);
     let gap = bed.fleet.gap(&first, &second);
-    // L3: within a window and two intervals. Who waited for a second window would not be done by then.
+    // L3: within a window and two intervals. A standby that waited for a second window would take longer.
     let most = bed.window() * 2 - bed.fleet.settings().interval;
     assert!(gap < most, "{gap:?}: {}", bed.fleet.story());
     bed.verdict();
@@ -94,7 +94,7 @@ everywhere! { a_killed_wrapper_is_followed_at_once:
 
 /// Its keeper ends the program and releases the election (`L2`).
 fn a_killed_wrapper_is_followed_at_once(stores: &[Made], kind: Kind) {
-    let (mut bed, first) = settled_beside_a_rare_look(stores, kind);
+    let (mut bed, first) = settled_beside_a_rare_poll(stores, kind);
     bed.fleet.signal(&first.who, Signal::KILL);
     bed.fleet.ended(&first.who);
     let second = bed.fleet.next_leader(&first);
@@ -153,7 +153,7 @@ fn a_killed_keeper_takes_its_program_along_and_the_next_leads() {
 
 #[test]
 fn a_killed_program_ends_its_wrapper_and_the_next_leads_at_once() {
-    let (mut bed, first) = settled_beside_a_rare_look(ONE_REDIS, Wrapper);
+    let (mut bed, first) = settled_beside_a_rare_poll(ONE_REDIS, Wrapper);
     bed.fleet.candidate(&first.who).signal_program(Signal::KILL);
     let second = bed.fleet.next_leader(&first);
     assert_eq!(bed.fleet.ended(&first.who).code(), Some(128 + 9));

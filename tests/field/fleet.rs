@@ -21,7 +21,7 @@ pub(crate) fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
     let started = boot_nanos();
     while !happened() {
         let waited = Duration::from_nanos(boot_nanos() - started);
-        assert!(waited < PATIENCE, "waited in vain until {what}");
+        assert!(waited < PATIENCE, "timed out: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -27,8 +27,8 @@ fn hasty() -> StoreOptions {
     }
 }
 
-/// How an operation fails that has [`HASTY`] to end. On a busy machine the runtime sees both ends late, and the
-/// operation's first, so the quarter is no slack for slowness.
+/// The error of an operation that has [`HASTY`] to end. Both timers run on the same runtime, which polls the
+/// operation first, so a busy machine does not make it late.
 async fn failure(a: &Election) -> StoreError {
     let outcome = tokio::time::timeout(HASTY + HASTY / 4, a.observe()).await;
     outcome.expect("it ends in time").unwrap_err()
@@ -230,7 +230,7 @@ async fn a_restarted_server_is_found_again() {
     let a = Election::with(&server.address(), &patient, "billing", "a");
     a.win(7).await;
     server.kill();
-    // A refused connection is known long before an answer would have been waited for in vain.
+    // A refused connection is reported long before op_timeout.
     until("the end is noticed", async || {
         matches!(a.observe().await, Err(StoreError::Unreachable { .. }))
     })
@@ -361,7 +361,7 @@ async fn a_server_that_drops_every_connection_is_asked_with_ever_longer_pauses()
     }
     let pauses: Vec<Duration> = attempts.windows(2).map(|two| two[1] - two[0]).collect();
     // A pause is twice the one before it, less up to half of it: the second next is always longer. The first
-    // ones are shorter than a busy machine may stand still.
+    // pauses are too short to measure on a busy machine.
     let longer = pauses[3..].windows(3).all(|three| three[0] < three[2]);
     assert!(longer, "{pauses:?}");
 }

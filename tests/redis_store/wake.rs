@@ -181,7 +181,7 @@ async fn a_restart_of_the_server_does_not_end_the_wake_ups() {
 async fn a_server_that_comes_up_late_is_subscribed_to() {
     let mut server = RedisServer::start();
     server.kill();
-    // It is asked for in vain first.
+    // The first attempts find no server.
     let nobody = tokio::net::TcpListener::bind(("127.0.0.1", server.port()));
     let nobody = nobody.await.unwrap();
     let a = Election::new(&server.address(), "a");

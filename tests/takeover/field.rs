@@ -11,6 +11,7 @@ use incumbent::election::clock;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::support::environment;
 use crate::support::redis::RedisServer;
 
 /// How long something may take that is bound to happen.
@@ -96,7 +97,7 @@ impl Field {
     pub(crate) fn elector_by(&self, words: &[&str], by: &[&str]) -> Elector {
         let line = [words, &[env!("CARGO_BIN_EXE_incumbent")]].concat();
         let mut command = Command::new(line[0]);
-        command
+        environment::clear(&mut command)
             .args(&line[1..])
             .args(["run", "job", "--store", &self.store])
             .args(&self.options)
@@ -122,7 +123,8 @@ impl Field {
     pub(crate) fn endings(&self) -> Vec<String> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_incumbent"));
         let asked = ["history", "job", "-o", "json", "--store", &self.store];
-        let told = command.args(asked).output().unwrap();
+        let told = environment::clear(&mut command).args(asked).output();
+        let told = told.unwrap();
         let told: Value = serde_json::from_slice(&told.stdout).unwrap();
         let terms = told["terms"].as_array().unwrap().iter();
         let ended = terms.filter(|term| !term["ended"].is_null());
@@ -298,10 +300,10 @@ fn parse_time(text: &str) -> Duration {
     Duration::from_secs(seconds.parse().unwrap()) + Duration::from_micros(micros.parse().unwrap())
 }
 
-/// The time as bash tells it in `EPOCHREALTIME`, also under `faketime`.
+/// The clock of `EPOCHREALTIME` in bash, also under `faketime`.
 #[expect(
     clippy::disallowed_methods,
-    reason = "bash knows no other clock of this resolution"
+    reason = "bash has no other clock of this resolution"
 )]
 pub(crate) fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
