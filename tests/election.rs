@@ -33,8 +33,8 @@ fn election(stores: &[Arc<MemoryStore>]) -> Election {
 fn fast() -> TimingConfig {
     TimingConfig {
         interval: Duration::from_millis(100),
-        stall_polls: 6,
-        stop_grace: Duration::from_millis(100),
+        stall_polls: 30,
+        stop_grace: Duration::from_secs(1),
         ..Default::default()
     }
 }

@@ -62,6 +62,8 @@ fn the_lock_is_waited_for_not_waited_for_or_waited_for_a_while() {
     waiting.hear("acquired");
     waiting.enter();
     waiting.hear("counted to 2");
+    // The holder releases the lock after it has counted.
+    waiting.end();
     let mut free = lock("non-blocking");
     free.enter();
     free.hear("counted to 3");
