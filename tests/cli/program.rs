@@ -1,6 +1,6 @@
 //! The program: what it is given, which signals reach it, and that nothing of it is left.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -219,7 +219,9 @@ fn as_the_first_process_of_a_container_it_leaves_no_zombies() {
         .arg(env!("CARGO_BIN_EXE_incumbent"))
         .args(["run", "job", "--", "sh", "-c"])
         .arg(leader(&home.path("led")))
-        .env("HOME", home.path(""));
+        .env("HOME", home.path(""))
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
     let mut container = command.spawn().unwrap();
     home.wait_for_lines("led", 1);
     let children = |parent: u32| {
