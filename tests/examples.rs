@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use rustix::process::Signal;
+use support::environment;
 use support::program::{Program, example};
 use tempfile::TempDir;
 
@@ -11,6 +12,7 @@ mod support;
 /// Starts an example with an election file and a scratch directory of the test's own.
 fn start(directory: &TempDir, name: &str, arguments: &[&str]) -> Program {
     let mut command = Command::new(example(name));
+    environment::clear(&mut command);
     let store = format!("sqlite:{}", directory.path().join("elections.db").display());
     command.args(arguments);
     command.env("INCUMBENT_STORE", store);
@@ -60,6 +62,8 @@ fn the_lock_is_waited_for_not_waited_for_or_waited_for_a_while() {
     waiting.hear("acquired");
     waiting.enter();
     waiting.hear("counted to 2");
+    // The holder releases the lock after it has counted.
+    waiting.end();
     let mut free = lock("non-blocking");
     free.enter();
     free.hear("counted to 3");

@@ -10,6 +10,7 @@ use std::thread;
 use incumbent::fence::{FenceError, FencedFile, FencedLog, RedisFence, SqlFence, Term};
 use ledger::{Entry, Ledger};
 use rustix::process::Signal;
+use support::environment;
 use support::program::{Program, example};
 use support::redis::RedisServer;
 use tempfile::TempDir;
@@ -130,6 +131,7 @@ fn leaders_that_overlap_leave_one_log_in_order_without_a_gap_or_a_double() {
 fn a_frozen_leader_wakes_up_beside_its_successor(directory: &TempDir, log: &str) {
     let start = || {
         let mut command = Command::new(example("fenced_log"));
+        environment::clear(&mut command);
         command.args([log, "--careless"]);
         let store = format!("sqlite:{}", directory.path().join("elections.db").display());
         command.env("INCUMBENT_STORE", store);

@@ -26,8 +26,8 @@ fn the_page_is_live_fits_is_used_with_the_keyboard_and_reads_without_scripts() {
         .store_object(store)
         .timing(TimingConfig {
             interval: Duration::from_millis(100),
-            stall_polls: 6,
-            stop_grace: Duration::from_millis(100),
+            stall_polls: 30,
+            stop_grace: Duration::from_secs(1),
             ..Default::default()
         })
         .build()

@@ -15,6 +15,7 @@ use std::time::Duration;
 use field::{Field, PATIENCE};
 use incumbent::election::clock;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use support::environment;
 
 const PROGRAM: &str = "incumbent-billing";
 
@@ -50,7 +51,8 @@ impl Host {
         );
         fs::write(at("supervisord.conf"), around + &program).unwrap();
         fs::write(at("billing.toml"), field.configuration()).unwrap();
-        let supervisord = Command::new("supervisord")
+        let mut supervisord = Command::new("supervisord");
+        let supervisord = environment::clear(&mut supervisord)
             .args(["--nodaemon", "--configuration", &at("supervisord.conf")])
             .envs(field.environment())
             .stdin(Stdio::null())

@@ -1,5 +1,7 @@
 //! The clock that decides: boot time, which goes on while the machine is suspended.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::protocol::{Timestamp, WallMillis};
@@ -18,9 +20,13 @@ pub fn now() -> Timestamp {
 
 /// This host's wall clock, for people. It decides nothing.
 #[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the wall clock"
+)]
 pub fn wall() -> WallMillis {
-    let time = clock_gettime(ClockId::Realtime);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    let millis = u64::try_from(time.tv_nsec / 1_000_000).unwrap_or(0);
-    WallMillis::new(seconds.saturating_mul(1000).saturating_add(millis)).unwrap_or(WallMillis::MAX)
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let millis = since.map_or(0, |since| since.as_millis());
+    let millis = u64::try_from(millis).unwrap_or(u64::MAX);
+    WallMillis::new(millis).unwrap_or(WallMillis::MAX)
 }

@@ -15,10 +15,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::environment;
+
 /// How long a process may take to do what it is told: far more than it needs on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A home directory. Nothing of the machine's environment reaches the command but `PATH`.
+/// A home directory.
 pub(crate) struct Home {
     directory: TempDir,
 }
@@ -53,10 +55,8 @@ impl Home {
 
     pub(crate) fn command<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_incumbent"));
-        command
+        environment::clear(&mut command)
             .args(arguments)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
             .env("HOME", self.directory.path())
             .current_dir(self.directory.path())
             .stdin(Stdio::null());

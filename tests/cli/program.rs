@@ -1,10 +1,11 @@
 //! The program: what it is given, which signals reach it, and that nothing of it is left.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::home::{Home, leader, wait_until};
+use crate::support::environment;
 use crate::support::redis::RedisServer;
 
 #[test]
@@ -206,7 +207,7 @@ fn it_reads_nothing_unless_it_is_given_our_input() {
 fn as_the_first_process_of_a_container_it_leaves_no_zombies() {
     let home = Home::new();
     let mut command = Command::new("unshare");
-    command
+    environment::clear(&mut command)
         .args([
             "--user",
             "--map-root-user",
@@ -218,7 +219,9 @@ fn as_the_first_process_of_a_container_it_leaves_no_zombies() {
         .arg(env!("CARGO_BIN_EXE_incumbent"))
         .args(["run", "job", "--", "sh", "-c"])
         .arg(leader(&home.path("led")))
-        .env("HOME", home.path(""));
+        .env("HOME", home.path(""))
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
     let mut container = command.spawn().unwrap();
     home.wait_for_lines("led", 1);
     let children = |parent: u32| {

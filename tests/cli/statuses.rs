@@ -8,6 +8,7 @@ use incumbent::election::clock;
 use rustix::process::Signal;
 
 use super::home::{Home, leader, wait_until};
+use crate::support::marked::marked;
 use crate::support::redis::{RedisServer, free_port};
 
 /// A timing that lets a test see a leadership end soon.
@@ -280,7 +281,7 @@ fn a_program_that_does_not_stop_is_killed_at_the_deadline() {
     let home = Home::new();
     let mut server = RedisServer::start();
     let url = server.url();
-    // What it leaves in its group would go on writing.
+    let mark = format!("MARK={}", home.text_path("led"));
     let program = format!(
         "trap '' TERM; (while :; do echo alive >> {log}; sleep 0.02; done) & wait",
         log = home.text_path("led")
@@ -288,19 +289,15 @@ fn a_program_that_does_not_stop_is_killed_at_the_deadline() {
     let run = with(
         &["run", "job", "--store", &url],
         &HASTY,
-        &["sh", "-c", &program],
+        &["env", &mark, "sh", "-c", &program],
     );
     let mut leader = home.start(&run);
     home.wait_for_lines("led", 1);
+    assert!(!marked(&mark).is_empty());
     server.kill();
     assert_eq!(leader.wait(), 124);
-    let written = home.lines("led").len();
-    std::thread::sleep(std::time::Duration::from_millis(100));
-    assert_eq!(
-        home.lines("led").len(),
-        written,
-        "something of the program is still alive"
-    );
+    let alive = marked(&mark);
+    assert!(alive.is_empty(), "{alive:?} of the program are alive");
 }
 
 #[test]

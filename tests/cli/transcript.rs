@@ -99,7 +99,12 @@ impl Transcript {
             word.replacen(core, &self.word(core, heading), 1)
         });
         let words: Vec<String> = words.collect();
-        words.join(" ").replace("SPAN SPAN", "SPAN")
+        let mut text = words.join(" ");
+        // "56years 10months 20days" is one span, however many units it has.
+        while text.contains("SPAN SPAN") {
+            text = text.replace("SPAN SPAN", "SPAN");
+        }
+        text
     }
 
     fn word(&mut self, word: &str, heading: &str) -> String {
@@ -156,7 +161,10 @@ fn is_span(word: &str) -> bool {
     let number = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = &word[number.len()..];
     let digits = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit() || c == '.');
-    digits && matches!(unit, "ms" | "s" | "m" | "h")
+    let units = [
+        "ms", "s", "m", "h", "day", "days", "month", "months", "year", "years",
+    ];
+    digits && units.contains(&unit)
 }
 
 /// Where the columns of a table begin, if this is the header of one.

@@ -15,6 +15,7 @@ use incumbent::election::clock;
 
 use super::home::{Home, wait_until};
 use super::hosts::children_of;
+use crate::support::environment;
 use crate::support::redis::RedisServer;
 
 const ELECTIONS: usize = 1000;
@@ -23,6 +24,7 @@ const MEASURED: Duration = Duration::from_secs(6);
 /// The record of an election that somebody holds, with two who stand by.
 fn put(server: &RedisServer) {
     let mut connection = server.connection();
+    let now = clock::wall().get().to_string();
     let mut all = redis::pipe();
     for number in 0..ELECTIONS {
         let key = format!("incumbent:election-{number:04}");
@@ -41,8 +43,8 @@ fn put(server: &RedisServer) {
             ("holder", &format!("a:{number}")),
             ("window_ns", "5000000000"),
             ("identity", &who("a")),
-            ("since", "1795254487648"),
-            ("changed", "1795254487648"),
+            ("since", &now),
+            ("changed", &now),
         ] {
             all.arg(field).arg(value);
         }
@@ -50,7 +52,7 @@ fn put(server: &RedisServer) {
             .cmd("ZADD")
             .arg(format!("{{{key}}}:candidates"));
         for host in ["a", "b", "c"] {
-            all.arg(1_795_254_487_648_u64).arg(who(host));
+            all.arg(&now).arg(who(host));
         }
         all.ignore();
     }
@@ -162,7 +164,8 @@ fn a_thousand_elections_are_watched_for_a_small_part_of_one_core() {
         env!("CARGO_BIN_EXE_incumbent")
     );
     let log = std::fs::File::create(home.path("screen")).unwrap();
-    let mut script = std::process::Command::new("script")
+    let mut script = std::process::Command::new("script");
+    let mut script = environment::clear(&mut script)
         .args(["-qec", &watch, "/dev/null"])
         .env("TERM", "xterm")
         .stdin(Stdio::null())
@@ -253,7 +256,8 @@ fn on_a_terminal_it_is_redrawn_in_place_and_no_line_is_written_twice() {
         env!("CARGO_BIN_EXE_incumbent")
     );
     let log = std::fs::File::create(home.path("screen")).unwrap();
-    let mut script = std::process::Command::new("script")
+    let mut script = std::process::Command::new("script");
+    let mut script = environment::clear(&mut script)
         .args(["-qec", &watch, "/dev/null"])
         .env("TERM", "xterm")
         .env("NO_COLOR", "1")

@@ -3,12 +3,21 @@
 
 use crate::field::bed::{Bed, MIXED, Made, THREE_REDIS};
 use crate::field::candidate::Kind::{self, Library, Wrapper};
+use crate::field::fleet::wait_until;
+use crate::support::redis::RedisServer;
 
 fn led_by(stores: &[Made], kind: Kind) -> Bed {
     let mut bed = Bed::new(stores, &[kind, kind]);
     bed.fleet.leader();
     bed.fleet.campaigning();
     bed
+}
+
+/// Waits until a store that had forgotten everything has a record again, which the leader has proven to be its
+/// own.
+fn wait_until_joined(server: &RedisServer) {
+    let unproven = ["HGET", "{incumbent:billing}:record", "unproven"];
+    wait_until("it is joined, and proven", || server.text(&unproven) == "0");
 }
 
 #[test]
@@ -32,8 +41,7 @@ fn one_of_three_that_comes_back_empty_is_joined_so_that_another_may_go_down() {
         let leader = bed.fleet.leader();
         let window = bed.window();
         bed.servers[0].restart_empty();
-        // Long enough to join it, and to prove it.
-        bed.fleet.still_led_by(&leader, window * 3);
+        wait_until_joined(&bed.servers[0]);
         bed.servers[1].kill();
         bed.fleet.still_led_by(&leader, window * 2);
         bed.verdict();
@@ -61,7 +69,7 @@ fn stores_that_are_wiped_one_after_the_other_do_not_cost_the_leadership() {
     let window = bed.window();
     for server in &bed.servers {
         server.command(&["FLUSHALL"]);
-        std::thread::sleep(window * 3);
+        wait_until_joined(server);
     }
     bed.fleet.still_led_by(&leader, window);
     bed.verdict();

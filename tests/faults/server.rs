@@ -7,6 +7,8 @@ use rustix::process::Signal;
 
 use crate::field::bed::{Bed, ONE_REDIS};
 use crate::field::candidate::Kind::{Library, Wrapper};
+use crate::field::fleet::wait_until;
+use crate::support::redis::RedisServer;
 
 /// Both orders side by side, so that each kind leads once.
 fn led_by_each(story: impl Fn(&mut Bed) + Sync) {
@@ -23,6 +25,13 @@ fn led_by_each(story: impl Fn(&mut Bed) + Sync) {
             });
         }
     });
+}
+
+/// Waits until the counter has risen.
+fn wait_for_a_heartbeat(server: &RedisServer) {
+    let counter = || server.text(&["GET", "incumbent:billing"]);
+    let before = counter();
+    wait_until("the leader beats on", || counter() != before);
 }
 
 /// Does something to the server that must not cost the leadership.
@@ -81,7 +90,7 @@ fn connections_that_are_dropped_do_not_cost_the_leadership() {
         for _ in 0..5 {
             bed.servers[0].command(&["CLIENT", "KILL", "TYPE", "normal"]);
             bed.servers[0].command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
-            std::thread::sleep(Duration::from_millis(60));
+            wait_for_a_heartbeat(&bed.servers[0]);
         }
     });
 }
@@ -91,7 +100,7 @@ fn scripts_that_are_flushed_do_not_cost_the_leadership() {
     survives(|bed| {
         for _ in 0..5 {
             bed.servers[0].command(&["SCRIPT", "FLUSH"]);
-            std::thread::sleep(Duration::from_millis(60));
+            wait_for_a_heartbeat(&bed.servers[0]);
         }
     });
 }

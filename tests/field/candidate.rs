@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::program;
 use super::witness::boot_nanos;
+use crate::support::environment;
 
 /// What all candidates of an election have in common.
 #[derive(Clone, Debug)]
@@ -181,7 +182,7 @@ fn library(label: &str, settings: &Settings) -> Command {
 fn wrapper(label: &str, settings: &Settings) -> Command {
     let millis = |duration: Duration| format!("{}ms", duration.as_millis());
     let mut command = Command::new(env!("CARGO_BIN_EXE_incumbent"));
-    command
+    environment::clear(&mut command)
         .args(["run", &settings.election])
         .args(["--key-prefix", &settings.key_prefix])
         .args(["--interval", &millis(settings.interval)])
@@ -212,7 +213,9 @@ fn bare(name: &str, settings: &Settings, log: &Path) -> Command {
         .trim_end_matches('/');
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/bare.py");
     let mut command = Command::new("python3");
-    command
+    environment::clear(&mut command)
+        // It reads no wall clock, and the sleep of Python fails under `faketime`.
+        .env_remove("LD_PRELOAD")
         .arg(script)
         .args(["--server", address])
         .args([

@@ -15,6 +15,17 @@ use super::witness::{Witness, boot_nanos};
 /// How long to wait for what must come: far beyond what it takes on a machine with nothing else to do.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
+/// Waits for something that is bound to happen.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
+    let started = boot_nanos();
+    while !happened() {
+        let waited = Duration::from_nanos(boot_nanos() - started);
+        assert!(waited < PATIENCE, "timed out: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 pub(crate) struct Fleet {
     // Dropped before the directory that they write to.
     candidates: BTreeMap<String, Candidate>,

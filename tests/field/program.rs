@@ -12,6 +12,7 @@ use incumbent::store::StoreOptions;
 use incumbent::{CampaignError, Election, RunError};
 
 use super::witness::{Pen, Witness, boot_nanos};
+use crate::support::environment;
 
 /// The test that is the program when it is asked to be. Every binary that uses the field has it.
 pub(crate) const TEST: &str = "the_witness_sees_what_an_elected_program_does";
@@ -31,7 +32,7 @@ pub(crate) const PERIOD: &str = "WITNESS_PERIOD_MS";
 /// The command that starts this binary as one of its programs.
 pub(crate) fn command(role: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command
+    environment::clear(&mut command)
         .args([TEST, "--exact", "--nocapture"])
         .env(ROLE, role);
     command

@@ -46,6 +46,7 @@ impl WallClock {
 fn preload() -> String {
     let asked = Command::new("faketime")
         .args(["-f", "+0", "sh", "-c", "printf %s \"$LD_PRELOAD\""])
+        .env_remove("LD_PRELOAD")
         .output()
         .unwrap_or_else(|error| panic!("faketime cannot be started ({error}): install it"));
     let library = String::from_utf8(asked.stdout).unwrap();

@@ -43,6 +43,8 @@ impl Browser {
         let port = listener.local_addr().unwrap().port();
         drop(listener);
         let driver = Command::new("chromedriver")
+            // A browser does not start under `faketime`.
+            .env_remove("LD_PRELOAD")
             .arg(format!("--port={port}"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())

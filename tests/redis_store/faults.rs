@@ -17,6 +17,9 @@ use crate::support::redis::RedisServer;
 /// Longer than a request to a server that answers takes, and short enough to wait for.
 const HASTY: Duration = Duration::from_millis(400);
 
+/// How long to wait for what happens by itself.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 fn hasty() -> StoreOptions {
     StoreOptions {
         op_timeout: HASTY,
@@ -24,11 +27,11 @@ fn hasty() -> StoreOptions {
     }
 }
 
-/// How long an operation took that had to fail.
-async fn failure(a: &Election) -> (StoreError, Duration) {
-    let since = Instant::now();
-    let error = a.observe().await.unwrap_err();
-    (error, since.elapsed())
+/// The error of an operation that has [`HASTY`] to end. Both timers run on the same runtime, which polls the
+/// operation first, so a busy machine does not make it late.
+async fn failure(a: &Election) -> StoreError {
+    let outcome = tokio::time::timeout(HASTY + HASTY / 4, a.observe()).await;
+    outcome.expect("it ends in time").unwrap_err()
 }
 
 #[tokio::test]
@@ -205,13 +208,13 @@ async fn a_server_that_hangs_costs_no_more_than_the_timeout_and_comes_back() {
         let a = Election::with(&address, &hasty(), "billing", "a");
         a.win(7).await;
         server.freeze();
-        let (error, took) = failure(&a).await;
+        let since = Instant::now();
+        let error = failure(&a).await;
         assert!(matches!(error, StoreError::Unknown { .. }), "{error}");
-        assert!(took >= HASTY && took < HASTY * 3, "{took:?}");
+        assert!(since.elapsed() >= HASTY, "the server has all of its time");
         // The stuck connection is gone, and a new one is not welcomed.
-        let (error, took) = failure(&a).await;
+        let error = failure(&a).await;
         assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
-        assert!(took < HASTY * 3, "{took:?}");
         server.thaw();
         until("it answers again", async || a.beat(7).await.is_ok()).await;
     }
@@ -220,19 +223,21 @@ async fn a_server_that_hangs_costs_no_more_than_the_timeout_and_comes_back() {
 #[tokio::test]
 async fn a_restarted_server_is_found_again() {
     let mut server = RedisServer::settings().durable().start();
-    let a = Election::new(&server.address(), "a");
+    let patient = StoreOptions {
+        op_timeout: PATIENCE * 2,
+        ..StoreOptions::default()
+    };
+    let a = Election::with(&server.address(), &patient, "billing", "a");
     a.win(7).await;
     server.kill();
+    // A refused connection is reported long before op_timeout.
     until("the end is noticed", async || {
         matches!(a.observe().await, Err(StoreError::Unreachable { .. }))
     })
     .await;
-    let (error, took) = failure(&a).await;
+    let refused = tokio::time::timeout(PATIENCE, a.observe()).await;
+    let error = refused.expect("it is known at once").unwrap_err();
     assert_eq!(error.failure(), Failure::NotExecuted);
-    assert!(
-        took < HASTY,
-        "a refused connection is known at once: {took:?}"
-    );
 
     server.start_again();
     until("it is there again", async || a.observe().await.is_ok()).await;
@@ -261,8 +266,24 @@ async fn a_connection_that_ends_while_nobody_uses_it_costs_no_request() {
         server.info("connected_clients") == "1"
     })
     .await;
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    until("its end is noticed", async || {
+        !is_half_closed(server.port())
+    })
+    .await;
     assert_eq!(a.beat(7).await.unwrap().verdict, Verdict::Granted);
+}
+
+/// Whether the server at this port of `127.0.0.1` has closed a connection that this process still has open
+/// (`proc_pid_net(5)`).
+fn is_half_closed(port: u16) -> bool {
+    let peer = format!("0100007F:{port:04X}");
+    let connections = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+    let mut states = connections.lines().filter_map(|line| {
+        let mut fields = line.split_whitespace().skip(2);
+        (fields.next()? == peer).then(|| fields.next())?
+    });
+    // CLOSE_WAIT.
+    states.any(|state| state == "08")
 }
 
 #[tokio::test]
@@ -270,19 +291,18 @@ async fn connections_that_are_killed_again_and_again_do_not_stop_a_leader() {
     let server = RedisServer::start();
     let a = Election::new(&server.address(), "a");
     a.win(7).await;
-    let mut failures = 0;
     for _ in 0..50 {
         server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
         match a.beat(7).await {
             Ok(reply) => assert_eq!(reply.verdict, Verdict::Granted),
             Err(error) => {
                 assert!(matches!(error, StoreError::Unknown { .. }), "{error}");
-                failures += 1;
                 assert_eq!(a.beat(7).await.unwrap().verdict, Verdict::Granted);
             }
         }
     }
-    assert!(failures <= 50);
+    // What a killed connection carried did not arrive, and what was granted ran once.
+    assert_eq!(server.text(&["GET", "incumbent:billing"]), "57");
 }
 
 #[tokio::test]
@@ -307,8 +327,8 @@ async fn a_peer_that_is_no_redis_is_an_error_in_time() {
         });
         let address = format!("redis://127.0.0.1:{port}").parse().unwrap();
         let a = Election::with(&address, &hasty(), "billing", "a");
-        for _ in 0..2 {
-            let (error, took) = failure(&a).await;
+        until("it has been asked twice", async || {
+            let error = failure(&a).await;
             assert!(
                 matches!(
                     error,
@@ -316,9 +336,9 @@ async fn a_peer_that_is_no_redis_is_an_error_in_time() {
                 ),
                 "{error}"
             );
-            assert!(took < HASTY * 3, "{took:?}");
-            tokio::time::sleep(Duration::from_millis(30)).await;
-        }
+            peer.is_finished()
+        })
+        .await;
         peer.join().unwrap();
     }
 }
@@ -333,21 +353,17 @@ async fn a_server_that_drops_every_connection_is_asked_with_ever_longer_pauses()
     let address = format!("redis://127.0.0.1:{port}").parse().unwrap();
     let a = Election::new(&address, "a");
     let _wake_ups = a.store.wake_ups(&a.name);
-    let mut accepted = 0;
-    let since = Instant::now();
-    while let Ok(connection) =
-        tokio::time::timeout(Duration::from_millis(900), listener.accept()).await
-    {
-        drop(connection);
-        accepted += 1;
-        if since.elapsed() > Duration::from_secs(2) {
-            break;
-        }
+    let mut attempts = Vec::new();
+    while attempts.len() < 9 {
+        let accepted = tokio::time::timeout(PATIENCE, listener.accept()).await;
+        drop(accepted.expect("it is asked again").unwrap());
+        attempts.push(Instant::now());
     }
-    assert!(
-        (3..15).contains(&accepted),
-        "{accepted} attempts in two seconds"
-    );
+    let pauses: Vec<Duration> = attempts.windows(2).map(|two| two[1] - two[0]).collect();
+    // A pause is twice the one before it, less up to half of it: the second next is always longer. The first
+    // pauses are too short to measure on a busy machine.
+    let longer = pauses[3..].windows(3).all(|three| three[0] < three[2]);
+    assert!(longer, "{pauses:?}");
 }
 
 #[tokio::test]
@@ -443,7 +459,7 @@ pub(crate) async fn subscribed(server: &RedisServer, channels: usize) {
 pub(crate) async fn until(what: &str, mut happened: impl AsyncFnMut() -> bool) {
     let since = Instant::now();
     while !happened().await {
-        assert!(since.elapsed() < Duration::from_secs(20), "not yet: {what}");
+        assert!(since.elapsed() < PATIENCE, "not yet: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

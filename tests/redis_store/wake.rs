@@ -88,10 +88,9 @@ async fn a_release_calls_the_standby_that_was_seen_last() {
     for (term, last, other) in [(2, &b, &c), (3, &c, &b)] {
         a.win(term).await;
         other.observe().await.unwrap();
-        // The list is sorted by milliseconds of the server's clock.
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        later(&server).await;
         last.observe().await.unwrap();
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        later(&server).await;
         a.beat(term).await.unwrap();
         a.release(term).await.unwrap();
         assert_eq!(called(term).await.as_deref(), Some(last.who.id().as_str()));
@@ -126,6 +125,15 @@ async fn a_release_calls_the_standby_that_was_seen_last() {
         assert_eq!(called(term).await.as_deref(), expected, "term {term}");
     }
 }
+
+/// Waits until the server's clock shows another millisecond, by which the list of candidates is sorted.
+async fn later(server: &RedisServer) {
+    let millis = || server.text(&["EVAL", NOW, "0"]);
+    let before = millis();
+    until("a millisecond has passed", async || millis() != before).await;
+}
+
+const NOW: &str = "local t = redis.call('TIME') return t[1] .. '.' .. math.floor(t[2] / 1000)";
 
 #[tokio::test]
 async fn garbage_in_the_list_of_candidates_calls_nobody_and_keeps_nobody_from_being_woken() {
@@ -173,9 +181,14 @@ async fn a_restart_of_the_server_does_not_end_the_wake_ups() {
 async fn a_server_that_comes_up_late_is_subscribed_to() {
     let mut server = RedisServer::start();
     server.kill();
+    // The first attempts find no server.
+    let nobody = tokio::net::TcpListener::bind(("127.0.0.1", server.port()));
+    let nobody = nobody.await.unwrap();
     let a = Election::new(&server.address(), "a");
     let mut wake_ups = a.store.wake_ups(&a.name);
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    let asked = tokio::time::timeout(Duration::from_secs(20), nobody.accept()).await;
+    drop(asked.expect("it is asked for").unwrap());
+    drop(nobody);
     server.start_again();
     subscribed(&server, 1).await;
     until("it is there", async || a.observe().await.is_ok()).await;

@@ -6,6 +6,7 @@
     reason = "each test program uses its own part of it"
 )]
 
+pub mod environment;
 pub mod marked;
 pub mod program;
 pub mod redis;

@@ -5,13 +5,13 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use incumbent::election::clock;
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::time::{ClockId, clock_gettime};
 use serde_json::Value;
 
+use crate::support::environment;
 use crate::support::redis::RedisServer;
 
 /// How long something may take that is bound to happen.
@@ -46,6 +46,11 @@ impl Field {
             options: options.iter().map(ToString::to_string).collect(),
             on_term: "exit 0",
         }
+    }
+
+    /// Starts the electors that follow with other options.
+    pub(crate) fn set_options(&mut self, options: &[&str]) {
+        self.options = options.iter().map(ToString::to_string).collect();
     }
 
     /// One in which the programs take no SIGTERM.
@@ -92,7 +97,7 @@ impl Field {
     pub(crate) fn elector_by(&self, words: &[&str], by: &[&str]) -> Elector {
         let line = [words, &[env!("CARGO_BIN_EXE_incumbent")]].concat();
         let mut command = Command::new(line[0]);
-        command
+        environment::clear(&mut command)
             .args(&line[1..])
             .args(["run", "job", "--store", &self.store])
             .args(&self.options)
@@ -118,7 +123,8 @@ impl Field {
     pub(crate) fn endings(&self) -> Vec<String> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_incumbent"));
         let asked = ["history", "job", "-o", "json", "--store", &self.store];
-        let told = command.args(asked).output().unwrap();
+        let told = environment::clear(&mut command).args(asked).output();
+        let told = told.unwrap();
         let told: Value = serde_json::from_slice(&told.stdout).unwrap();
         let terms = told["terms"].as_array().unwrap().iter();
         let ended = terms.filter(|term| !term["ended"].is_null());
@@ -294,11 +300,11 @@ fn parse_time(text: &str) -> Duration {
     Duration::from_secs(seconds.parse().unwrap()) + Duration::from_micros(micros.parse().unwrap())
 }
 
-/// The time as bash tells it in `EPOCHREALTIME`.
+/// The clock of `EPOCHREALTIME` in bash, also under `faketime`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "bash has no other clock of this resolution"
+)]
 pub(crate) fn now() -> Duration {
-    let time = clock_gettime(ClockId::Realtime);
-    Duration::new(
-        time.tv_sec.try_into().unwrap(),
-        time.tv_nsec.try_into().unwrap(),
-    )
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
 }
