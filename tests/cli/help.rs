@@ -25,11 +25,12 @@ const COMMANDS: [&[&str]; 19] = [
 ];
 
 /// Every option of `run`.
-const RUN: [&str; 33] = [
+const RUN: [&str; 34] = [
     "--store",
     "--key-prefix",
     "--username",
     "--password-file",
+    "--password-cmd",
     "--op-timeout",
     "--interval",
     "--stall-polls",
