@@ -42,6 +42,15 @@ pub enum StoreError {
         /// What the store said.
         message: String,
     },
+    /// The store could be used, but two could be elected in it, or it was written by another version. Trying
+    /// again without a change of configuration is in vain.
+    #[error("{store} cannot be used: {message}")]
+    Unsuitable {
+        /// The store's label.
+        store: Arc<str>,
+        /// Why, and what to do.
+        message: String,
+    },
     /// The record holds something that `incumbent` did not write and cannot read.
     #[error(
         "{store} holds a record that cannot be read: {field} of {key} is {value:?}, {expected}; \
@@ -74,9 +83,10 @@ impl StoreError {
     #[must_use]
     pub const fn failure(&self) -> Failure {
         match self {
-            Self::Unreachable { .. } | Self::Denied { .. } | Self::Unwritable { .. } => {
-                Failure::NotExecuted
-            }
+            Self::Unreachable { .. }
+            | Self::Denied { .. }
+            | Self::Unwritable { .. }
+            | Self::Unsuitable { .. } => Failure::NotExecuted,
             Self::Unknown { .. } | Self::Garbled { .. } | Self::Unexpected { .. } => {
                 Failure::Unknown
             }
@@ -86,7 +96,13 @@ impl StoreError {
     /// Whether the store refuses us, so that trying again without a change of configuration is in vain.
     #[must_use]
     pub const fn is_denied(&self) -> bool {
-        matches!(self, Self::Denied { .. })
+        matches!(self, Self::Denied { .. } | Self::Unsuitable { .. })
+    }
+
+    /// Whether the store must not be used as it is.
+    #[must_use]
+    pub const fn is_unsuitable(&self) -> bool {
+        matches!(self, Self::Unsuitable { .. })
     }
 
     /// Whether the record itself is unreadable.
@@ -103,6 +119,7 @@ impl StoreError {
             | Self::Unknown { store, .. }
             | Self::Denied { store, .. }
             | Self::Unwritable { store, .. }
+            | Self::Unsuitable { store, .. }
             | Self::Garbled { store, .. }
             | Self::Unexpected { store, .. } => store,
         }

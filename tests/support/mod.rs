@@ -6,6 +6,8 @@
     reason = "each test program uses its own part of it"
 )]
 
+#[cfg(feature = "sqlite")]
+pub mod file;
 pub mod marked;
 pub mod program;
 pub mod redis;

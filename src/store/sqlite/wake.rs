@@ -15,7 +15,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use tokio::sync::mpsc;
 
-use super::witness::beside;
+use super::files::beside;
 use crate::protocol::{ElectionName, Record, WallMillis};
 use crate::store::{WakeUp, WakeUps, is_free};
 
