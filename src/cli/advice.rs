@@ -1,6 +1,7 @@
 //! What to do about an election that is not led, for who looks at it at night.
 
 use incumbent::observe::{ElectionView, State};
+use incumbent::store::StoreError;
 
 /// What to do, if there is anything: an election that is led, or about to be, needs nobody.
 pub(super) fn on(view: &ElectionView) -> Option<String> {
@@ -26,6 +27,9 @@ pub(super) fn on(view: &ElectionView) -> Option<String> {
                 .to_owned()
         }
         State::Divided => format!("an election is under way; if that lasts, incumbent doctor {name} may tell why"),
+        State::Forbidden if view.errors().any(StoreError::is_unsuitable) => {
+            "give another store, as the error below asks".to_owned()
+        }
         State::Forbidden => format!(
             "correct the user and the password; incumbent doctor {name} tells which right is missing"
         ),

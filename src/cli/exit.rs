@@ -130,7 +130,9 @@ impl From<ConfigError> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        let exit = if error.is_denied() {
+        let exit = if error.is_unsuitable() {
+            Exit::Configuration
+        } else if error.is_denied() {
             Exit::Refused
         } else {
             Exit::Unreachable
@@ -158,11 +160,12 @@ pub(crate) fn not_started(program: &OsStr, failure: StartFailure) -> Failure {
 
 /// What a campaign that failed ends with; `not_elected` was asked for by the user.
 pub(crate) fn campaign_failed(error: CampaignError, not_elected: u8) -> Failure {
-    let exit = match error {
+    let exit = match &error {
         CampaignError::Held { .. }
         | CampaignError::TimedOut { .. }
         | CampaignError::Paused { .. } => Exit::NotElected(not_elected),
         CampaignError::Unreachable { .. } => Exit::Unreachable,
+        CampaignError::Denied { source, .. } if source.is_unsuitable() => Exit::Configuration,
         CampaignError::Denied { .. } => Exit::Refused,
         _ => Exit::Failed,
     };

@@ -39,6 +39,18 @@ pub enum ConfigError {
         /// Its label.
         store: String,
     },
+    /// A file is named beside a server: each host would count its own file, and two of them could have a
+    /// majority each.
+    #[error(
+        "{file} and {server} cannot form an electorate: a file is a store of one host, and every host would \
+         count its own; give only servers, or only files"
+    )]
+    MixedHosts {
+        /// The label of the file.
+        file: String,
+        /// The label of the server.
+        server: String,
+    },
 }
 
 /// Why a campaign did not end in a leadership.
@@ -81,7 +93,7 @@ pub enum CampaignError {
     },
     /// The stores refuse us, and have never done otherwise.
     #[error(
-        "election {election:?} cannot be entered: {source}; check the user name, the password and the permissions, which `incumbent doctor` tries one by one"
+        "election {election:?} cannot be entered: {source}{}", beyond_refusal(.source)
     )]
     Denied {
         /// The election.
@@ -109,6 +121,14 @@ impl CampaignError {
     pub const fn is_denied(&self) -> bool {
         matches!(self, Self::Denied { .. })
     }
+}
+
+/// What to do about a refusal that does not say it itself.
+fn beyond_refusal(error: &StoreError) -> &'static str {
+    if error.is_unsuitable() {
+        return "";
+    }
+    "; check the user name, the password and the permissions, which `incumbent doctor` tries one by one"
 }
 
 fn by(leader: &Option<(CandidateId, Term)>) -> String {

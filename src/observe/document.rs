@@ -352,7 +352,7 @@ impl Store {
 pub fn trouble(error: &StoreError) -> &'static str {
     match error {
         StoreError::Unreachable { .. } | StoreError::Unknown { .. } => "unreachable",
-        StoreError::Denied { .. } => "forbidden",
+        StoreError::Denied { .. } | StoreError::Unsuitable { .. } => "forbidden",
         StoreError::Garbled { .. } => "garbled",
         _ => "unusable",
     }

@@ -66,8 +66,13 @@ pub trait Store: Send + Sync + 'static {
     /// Its address without any secret, as it is shown to people.
     fn label(&self) -> &str;
 
-    /// Whether it may come back empty.
+    /// Whether it may come back empty by itself.
     fn durability(&self) -> Durability;
+
+    /// Whether it is a store of this host: processes on another host have another one at the same address.
+    fn is_of_one_host(&self) -> bool {
+        false
+    }
 
     /// Carries out one request on the record of `election`, atomically, on behalf of `who`.
     ///

@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::field::bed::{Bed, MIXED, Made, ONE_FILE, ONE_REDIS, THREE_REDIS};
+use crate::field::bed::{Bed, Made, ONE_FILE, ONE_REDIS, THREE_REDIS};
 use crate::field::candidate::Kind::{self, Bare, Library, Wrapper};
 use crate::field::history::Span;
 
@@ -29,7 +29,7 @@ fn settled(bed: &mut Bed) -> Span {
 everywhere! { a_leader_that_is_asked_to_end_hands_over_at_once:
     library_on_a_file = ONE_FILE, Library;
     library_on_a_redis = ONE_REDIS, Library;
-    library_on_three_stores = MIXED, Library;
+    library_on_three_stores = THREE_REDIS, Library;
     wrapper_on_a_file = ONE_FILE, Wrapper;
     wrapper_on_a_redis = ONE_REDIS, Wrapper;
     wrapper_on_three_stores = THREE_REDIS, Wrapper;
@@ -50,7 +50,7 @@ fn a_leader_that_is_asked_to_end_hands_over_at_once(stores: &[Made], kind: Kind)
 everywhere! { a_killed_leader_is_replaced:
     library_on_a_file = ONE_FILE, Library;
     library_on_a_redis = ONE_REDIS, Library;
-    library_on_three_stores = MIXED, Library;
+    library_on_three_stores = THREE_REDIS, Library;
     wrapper_on_a_file = ONE_FILE, Wrapper;
     wrapper_on_a_redis = ONE_REDIS, Wrapper;
     wrapper_on_three_stores = THREE_REDIS, Wrapper;
@@ -77,7 +77,7 @@ fn a_killed_leader_is_replaced(stores: &[Made], kind: Kind) {
 everywhere! { a_leader_paused_past_its_window_is_replaced_and_does_not_act_when_it_resumes:
     library_on_a_file = ONE_FILE, Library;
     library_on_a_redis = ONE_REDIS, Library;
-    library_on_three_stores = MIXED, Library;
+    library_on_three_stores = THREE_REDIS, Library;
     wrapper_on_a_file = ONE_FILE, Wrapper;
     wrapper_on_a_redis = ONE_REDIS, Wrapper;
     wrapper_on_three_stores = THREE_REDIS, Wrapper;

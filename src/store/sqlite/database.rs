@@ -60,7 +60,9 @@ impl Database {
     fn connect(place: &Place, path: &Path, patience: &Patience) -> Result<Self, Trouble> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         // Before the connection, so that it is dropped after it.
-        let lock = InodeLock::open(path).map_err(|error| Trouble::file(place, &error))?;
+        let about = |error: std::io::Error| Trouble::file(place, &error);
+        let lock = InodeLock::open(path).map_err(about)?;
+        let memory = Memory::open(place, path)?;
         let mut connection = Connection::open_with_flags(path, flags)?;
         let handler = patience.clone();
         connection.busy_handler(Some(move |_| handler.wait()))?;
@@ -87,13 +89,12 @@ impl Database {
         connection.query_row("SELECT count(*) FROM election WHERE name = ''", [], |_| {
             Ok(())
         })?;
-        let memory = Memory::open(place, path)?;
         let ids = FileIds::at(path).map_err(|error| match error.kind() {
             // SQLite has just opened them: another user in this process has those that were deleted.
             std::io::ErrorKind::NotFound => Trouble::InUse,
-            _ => Trouble::file(place, &error),
+            _ => about(error),
         })?;
-        lock.lock(place, ids)?;
+        lock.lock_with(place, ids.all())?;
         Ok(Self {
             connection,
             given: place.path.clone(),

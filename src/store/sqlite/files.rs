@@ -6,8 +6,9 @@
 //! - A file with a second hard link, or mounted by itself, is refused.
 //! - Each user locks one byte of the database's inode, far behind its content, at an offset that depends on
 //!   which files it has open, and looks for locks at other offsets. The lock follows the inode through
-//!   names, mounts and network namespaces, ends with the process, and needs the right to write the file.
-//!   Everybody locks before looking, so of two at least one sees the other.
+//!   names, mounts and network namespaces, ends with the process, and cannot be taken by who may not open the file.
+//!   Everybody locks before looking, so of two at least one sees the other. The same is done to `PATH-wake`,
+//!   before SQLite opens anything: who has it open with another database has that one's log open as well.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
@@ -53,10 +54,15 @@ impl FileIds {
         fs::metadata(path).is_ok_and(|found| inode(&found) == self.0[0])
     }
 
-    fn digest(self) -> u64 {
-        let numbers = self.0.iter().flat_map(|(device, inode)| [*device, *inode]);
-        fnv1a(numbers.flat_map(u64::to_ne_bytes))
+    /// All of them.
+    pub(super) const fn all(&self) -> &[Inode] {
+        &self.0
     }
+}
+
+/// The inode at a path.
+pub(super) fn inode_at(path: &Path) -> io::Result<Inode> {
+    fs::metadata(path).map(|found| inode(&found))
 }
 
 /// The path with `suffix` behind its file name.
@@ -124,8 +130,8 @@ fn open_files() -> MutexGuard<'static, BTreeMap<Inode, Open>> {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A database's inode in use, and the lock that shows which files are used with it. It must outlive the
-/// connection of SQLite.
+/// An inode in use, and the lock that shows which others are used with it. It must outlive the connection
+/// of SQLite.
 #[derive(Debug)]
 pub(super) struct InodeLock {
     inode: Inode,
@@ -139,10 +145,10 @@ impl InodeLock {
     const RANGE: i64 = 1 << 22;
     const RANGES: u64 = 1 << 40;
 
-    /// Begins to use the database at `path`. Nothing is locked yet.
+    /// Begins to use the file at `path`. Nothing is locked yet.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let mut open = open_files();
-        let found = inode(&fs::metadata(path)?);
+        let found = inode_at(path)?;
         let idle = open.get_mut(&found).and_then(|open| open.idle.pop());
         let file = match idle {
             Some(file) => file,
@@ -160,13 +166,15 @@ impl InodeLock {
         })
     }
 
-    /// Shows that these files are in use.
+    /// Shows that this inode is used with these.
     ///
     /// # Errors
     ///
-    /// [`Trouble::InUse`] when somebody uses the database with other files.
-    pub(super) fn lock(&self, place: &Place, ids: FileIds) -> Result<(), Trouble> {
-        let digest = i64::try_from(ids.digest() % Self::RANGES).unwrap_or_default();
+    /// [`Trouble::InUse`] when somebody uses it with others.
+    pub(super) fn lock_with(&self, place: &Place, others: &[Inode]) -> Result<(), Trouble> {
+        let numbers = others.iter().flat_map(|(device, inode)| [*device, *inode]);
+        let digest = fnv1a(numbers.flat_map(u64::to_ne_bytes)) % Self::RANGES;
+        let digest = i64::try_from(digest).unwrap_or_default();
         let (begin, end) = (digest * Self::RANGE, (digest + 1) * Self::RANGE);
         let about = |error: nix::Error| Trouble::file(place, &error.into());
         let Some(file) = &self.file else {
@@ -187,7 +195,6 @@ impl InodeLock {
                 return Err(about(error));
             }
         }
-        // A read lock is refused by write locks only, which nobody gets who may only read the file.
         let before = (begin > 0).then(|| range(libc::F_RDLCK, 0, begin));
         for mut others in before.into_iter().chain([range(libc::F_RDLCK, end, 0)]) {
             fcntl(file, FcntlArg::F_OFD_GETLK(&mut others)).map_err(about)?;

@@ -19,7 +19,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::files::beside;
+use super::files::{InodeLock, beside, inode_at};
 use super::patience::boot_time;
 use super::record_row::signed;
 use super::trouble::{Place, Trouble};
@@ -34,6 +34,7 @@ const INITIAL_TIME: &str = "time:[4026531834]";
 pub(super) struct Memory {
     beside: File,
     file: String,
+    _lock: InodeLock,
 }
 
 /// How a memory was found.
@@ -57,15 +58,6 @@ impl Found {
 impl Memory {
     /// The memory of the database at `path`, which is canonical.
     pub(super) fn open(place: &Place, path: &Path) -> Result<Self, Trouble> {
-        let open = || {
-            wake::make(&beside(path, "-wake"))?;
-            let beside = File::options()
-                .read(true)
-                .write(true)
-                .open(beside(path, "-wake"))?;
-            let file = describe(path)?;
-            Ok(Self { beside, file })
-        };
         let shifted = |namespace: &Path| namespace != Path::new(INITIAL_TIME);
         if fs::read_link("/proc/self/ns/time").is_ok_and(|namespace| shifted(&namespace)) {
             return Err(Trouble::Unsuitable(
@@ -74,7 +66,20 @@ impl Memory {
                     .to_owned(),
             ));
         }
-        open().map_err(|error: io::Error| Trouble::file(place, &error))
+        let about = |error: io::Error| Trouble::file(place, &error);
+        let side = beside(path, "-wake");
+        wake::make(&side).map_err(about)?;
+        let lock = InodeLock::open(&side).map_err(about)?;
+        lock.lock_with(place, &[inode_at(path).map_err(about)?])?;
+        Ok(Self {
+            beside: File::options()
+                .read(true)
+                .write(true)
+                .open(side)
+                .map_err(about)?,
+            file: describe(path).map_err(about)?,
+            _lock: lock,
+        })
     }
 
     /// Finds out how the memory is. To be called in a transaction that may write.

@@ -130,6 +130,10 @@ impl Store for SqliteStore {
         Durability::Durable
     }
 
+    fn is_of_one_host(&self) -> bool {
+        true
+    }
+
     fn execute<'a>(
         &'a self,
         election: &'a ElectionName,
