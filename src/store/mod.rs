@@ -19,6 +19,7 @@ mod redis;
 mod registry;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod target;
 mod turn;
 
 use std::future::Future;
@@ -45,6 +46,7 @@ pub use memory::MemoryStore;
 pub use note::Note;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
+pub(crate) use target::target;
 pub(crate) use turn::let_others_go_first;
 
 /// The decoders of what the stores send, for fuzz targets and property tests. No part of the API.

@@ -20,7 +20,7 @@ use crate::protocol::{
     apply,
 };
 use crate::store::memory::wall_clock;
-use crate::store::{Change, HistoryEntry, Inspection, Note, Presence, is_free};
+use crate::store::{Change, HistoryEntry, Inspection, Note, Presence, is_free, target};
 
 /// A connection to the database, and which files it has open.
 #[derive(Debug)]
@@ -41,11 +41,11 @@ impl Database {
     /// Opens the database, and makes it first if it is missing.
     pub(super) fn open(place: &Place, patience: &Patience) -> Result<Self, Trouble> {
         let about = |error: std::io::Error| Trouble::file(place, &error);
-        let target = files::target(&place.path).map_err(about)?;
+        let path = target(&place.path).map_err(about)?;
         // Nothing is written where it could not stay.
-        filesystem::check(&target)?;
-        schema::prepare_file(place, &target)?;
-        let path = std::fs::canonicalize(&target).map_err(about)?;
+        filesystem::check(&path)?;
+        schema::prepare_file(place, &path)?;
+        let path = std::fs::canonicalize(&path).map_err(about)?;
         filesystem::check(&path)?;
         files::check_names(&path)?;
         loop {

@@ -72,25 +72,6 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// The file that a path leads to, links followed. It need not exist yet.
-pub(super) fn target(path: &Path) -> io::Result<PathBuf> {
-    /// As many as the kernel follows.
-    const LINKS: usize = 40;
-
-    let mut target = path.to_owned();
-    for _ in 0..LINKS {
-        match fs::canonicalize(&target) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            outcome => return outcome,
-        }
-        let Ok(link) = fs::read_link(&target) else {
-            return Ok(target);
-        };
-        target = target.parent().unwrap_or(Path::new("/")).join(link);
-    }
-    Err(rustix::io::Errno::LOOP.into())
-}
-
 /// Refuses a file that can be reached under a second name.
 pub(super) fn check_names(path: &Path) -> Result<(), Trouble> {
     let about = |error: io::Error| Trouble::about(path, &error);

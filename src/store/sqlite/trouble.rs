@@ -8,8 +8,7 @@ use std::time::Duration;
 use rusqlite::ErrorCode;
 use rustix::fs::{Access, access};
 
-use super::files;
-use crate::store::StoreError;
+use crate::store::{StoreError, target};
 
 /// Where the database is.
 #[derive(Debug)]
@@ -127,9 +126,9 @@ impl Place {
     pub(super) fn new(path: &Path) -> Self {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         // By the path that all of its names have in common, one file is recognized as one store.
-        let target = files::target(&path).unwrap_or_else(|_| path.clone());
+        let leads_to = target(&path).unwrap_or_else(|_| path.clone());
         Self {
-            label: format!("sqlite:{}", target.display()).into(),
+            label: format!("sqlite:{}", leads_to.display()).into(),
             path,
         }
     }
@@ -226,9 +225,9 @@ impl Place {
     /// What the operating system has against our using the file, if it has.
     pub(super) fn diagnose(&self) -> Option<Trouble> {
         let usable = Access::READ_OK | Access::WRITE_OK;
-        let target = files::target(&self.path).unwrap_or_else(|_| self.path.clone());
-        let directory = target.parent().unwrap_or(Path::new("/"));
-        let checks = [(directory, usable | Access::EXEC_OK), (&target, usable)];
+        let file = target(&self.path).unwrap_or_else(|_| self.path.clone());
+        let directory = file.parent().unwrap_or(Path::new("/"));
+        let checks = [(directory, usable | Access::EXEC_OK), (&file, usable)];
         checks.into_iter().find_map(|(path, needed)| {
             let error = access(path, needed).err()?;
             Some(Trouble::about(path, &error.into()))
