@@ -16,6 +16,9 @@ pub fn long_in_use(path: &Path) {
         .enable_time()
         .build()
         .unwrap();
+    // An order makes no file.
+    let made = runtime.block_on(store.execute(&election, &who, &Request::Observe));
+    made.unwrap();
     let written = runtime.block_on(store.execute(&election, &who, &nothing));
     written.unwrap();
     runtime.block_on(store.withdraw(&election, &who)).unwrap();

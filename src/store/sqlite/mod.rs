@@ -142,6 +142,13 @@ impl Store for SqliteStore {
     ) -> StoreFuture<'a, Reply> {
         let (election, who, request) = (election.clone(), who.clone(), request.clone());
         Box::pin(async move {
+            if matches!(request, Request::Order(_)) && self.is_missing() {
+                return Err(Trouble::Unusable(format!(
+                    "{} does not exist: no candidate has used it yet, so there is no election in it",
+                    self.place.path.display()
+                ))
+                .tell(&self.place));
+            }
             let subscribers = Arc::clone(&self.subscribers);
             let releases = matches!(request, Request::Release { .. } | Request::Order(_));
             self.ask(move |database| {
