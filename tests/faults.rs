@@ -8,6 +8,7 @@ mod support;
 
 mod faults {
     mod file;
+    mod names;
     mod network;
     mod process;
     mod quorum;

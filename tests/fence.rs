@@ -465,3 +465,46 @@ fn names(directory: &Path) -> Vec<String> {
     names.sort();
     names
 }
+
+/// Tokens of one name count under every other.
+#[test]
+fn a_file_has_one_fence_whatever_links_lead_to_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let real = directory.path().join("real");
+    std::fs::create_dir(&real).unwrap();
+    // Nothing is behind the link at first.
+    std::os::unix::fs::symlink("real/data", directory.path().join("link")).unwrap();
+    std::os::unix::fs::symlink(&real, directory.path().join("folder")).unwrap();
+    let names = ["link", "real/data", "folder/data", "real/../folder/../link"];
+    let term = |token| Term::new(token).unwrap();
+    for log in [true, false] {
+        for (token, name) in (10..).zip(names) {
+            let path = directory.path().join(name);
+            let write = |token| match log {
+                true => FencedLog::new(&path).append(term(token), b"a line\n"),
+                false => FencedFile::new(&path).replace(term(token), b"a line\n"),
+            };
+            write(token).unwrap();
+            for other in names {
+                let other = directory.path().join(other);
+                let outdated = match log {
+                    true => FencedLog::new(&other).append(term(token - 1), b"late\n"),
+                    false => FencedFile::new(&other).replace(term(token - 1), b"late\n"),
+                };
+                assert!(outdated.unwrap_err().is_stale(), "{other:?} after {name}");
+            }
+        }
+        assert!(real.join("data.fence").exists());
+        assert!(!directory.path().join("link.fence").exists());
+        assert!(directory.path().join("link").is_symlink());
+        std::fs::remove_file(real.join("data")).unwrap();
+        std::fs::remove_file(real.join("data.fence")).unwrap();
+    }
+    std::fs::write(real.join("data"), "").unwrap();
+    std::fs::hard_link(real.join("data"), real.join("second")).unwrap();
+    for name in ["link", "real/second"] {
+        let refused = FencedLog::new(directory.path().join(name)).append(term(20), b"a line\n");
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("several names (hard links)"), "{refused}");
+    }
+}

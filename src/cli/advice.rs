@@ -30,7 +30,7 @@ pub(super) fn on(view: &ElectionView) -> Option<String> {
             "correct the user and the password; incumbent doctor {name} tells which right is missing"
         ),
         State::Misconfigured => {
-            "correct the addresses of the stores, or the files that they name".to_owned()
+            "correct the addresses of the stores, or what they lead to, as the error below asks".to_owned()
         }
         State::Garbled => "docs/redis.md tells how to repair or to delete a record".to_owned(),
         _ => "start the stores, or correct their addresses and the network between; a leader stops at its \

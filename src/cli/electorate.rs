@@ -1,6 +1,5 @@
 //! The stores that the settings name, opened.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use incumbent::election::{ConfigError, Observer};
@@ -14,7 +13,7 @@ use super::warn_of;
 ///
 /// # Errors
 ///
-/// Addresses that cannot be used, and two that are the same.
+/// Addresses that cannot be used.
 pub(crate) fn open(settings: &Settings) -> Result<Vec<Arc<dyn Store>>, Failure> {
     let addresses = settings.addresses()?;
     let options = settings.store_options();
@@ -22,11 +21,6 @@ pub(crate) fn open(settings: &Settings) -> Result<Vec<Arc<dyn Store>>, Failure> 
     for address in &addresses {
         let store = store::open(address, &options);
         opened.push(store.map_err(|error| refused(settings, error.into()))?);
-    }
-    let mut seen = BTreeSet::new();
-    if let Some(twice) = opened.iter().find(|store| !seen.insert(store.label())) {
-        let store = twice.label().to_owned();
-        return Err(refused(settings, ConfigError::SameStore { store }));
     }
     Ok(opened)
 }
@@ -40,7 +34,7 @@ pub(crate) fn refused(settings: &Settings, error: ConfigError) -> Failure {
             let labels: Vec<String> = addresses.iter().map(ToString::to_string).collect();
             ("store", format!("; they are {}", labels.join(", ")))
         }
-        ConfigError::SameStore { .. } => ("store", String::new()),
+        ConfigError::SameStore { .. } | ConfigError::MixedHosts { .. } => ("store", String::new()),
         ConfigError::Address(
             InvalidAddress::KeyPrefix { .. } | InvalidAddress::KeyPrefixTooLong { .. },
         ) => ("key_prefix", String::new()),
@@ -58,7 +52,7 @@ pub(crate) fn refused(settings: &Settings, error: ConfigError) -> Failure {
 ///
 /// # Errors
 ///
-/// As [`open`], and when their number forms no electorate.
+/// As [`open`], and when they form no electorate.
 pub(crate) fn observe(settings: &Settings) -> Result<Observer, Failure> {
     let chosen = match settings.embedded_store()? {
         Some(_) => "no store is given, and the embedded one",
@@ -81,5 +75,5 @@ pub(crate) fn observe(settings: &Settings) -> Result<Observer, Failure> {
 ///
 /// As [`observe`].
 pub(crate) fn check(settings: &Settings) -> Result<Observer, Failure> {
-    Observer::new(open(settings)?).map_err(|error| refused(settings, error.into()))
+    Observer::new(open(settings)?).map_err(|error| refused(settings, error))
 }

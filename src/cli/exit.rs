@@ -158,7 +158,7 @@ pub(crate) fn not_started(program: &OsStr, failure: StartFailure) -> Failure {
 
 /// What a campaign that failed ends with; `not_elected` was asked for by the user.
 pub(crate) fn campaign_failed(error: CampaignError, not_elected: u8) -> Failure {
-    let exit = match error {
+    let exit = match &error {
         CampaignError::Held { .. }
         | CampaignError::TimedOut { .. }
         | CampaignError::Paused { .. } => Exit::NotElected(not_elected),

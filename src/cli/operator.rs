@@ -48,7 +48,23 @@ pub(super) fn operator(order: &Order) -> Result<(Operator, Settings), Failure> {
     typed.timing(&order.timing)?;
     let settings = Settings::load(typed, Some(&name))?;
     super::warn(&settings);
-    let observer = electorate::observe(&settings)?;
+    let observer = electorate::check(&settings)?;
+    let addresses = settings.addresses()?;
+    let files = addresses.iter().map(|address| address.file());
+    let missing = files.filter(|file| file.is_some_and(|file| !file.exists()));
+    // Whoever gives an order means an election that there is: a file made for it would hold none.
+    if missing.count() >= observer.electorate().majority() {
+        let stores = observer.stores().iter().map(|store| store.label());
+        return Err(Failure::new(
+            Exit::NotHeld,
+            format_args!(
+                "there is no election {:?}: {} does not exist, and no candidate has used it; name the store of \
+                 the candidates with --store",
+                look.name,
+                stores.collect::<Vec<_>>().join(", ")
+            ),
+        ));
+    }
     let operator = Operator::new(observer, name, user::identity(), settings.timing()?);
     Ok((operator, settings))
 }

@@ -1,14 +1,14 @@
 //! Configuring an election: everything is checked here, once.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{broadcast, watch};
 
+use super::observer::Observer;
 use super::{ConfigError, Election, Shared};
 use crate::observe::Counters;
-use crate::protocol::{CandidateId, ElectionName, Electorate, Timestamp, Timing, TimingConfig};
+use crate::protocol::{CandidateId, ElectionName, Timestamp, Timing, TimingConfig};
 use crate::store::{self, Store, StoreAddress, StoreOptions};
 
 /// What happens when the work has not ended by its deadline.
@@ -124,7 +124,6 @@ impl ElectionBuilder {
     pub fn build(self) -> Result<Election, ConfigError> {
         let name = ElectionName::new(&self.name)?;
         let timing = Timing::new(&self.timing)?;
-        let electorate = Electorate::new(self.sources.len())?;
         let options = StoreOptions {
             op_timeout: timing.op_timeout(),
             ..self.options
@@ -139,12 +138,7 @@ impl ElectionBuilder {
                 }
             });
         }
-        let mut seen = BTreeSet::new();
-        if let Some(twice) = stores.iter().find(|store| !seen.insert(store.label())) {
-            return Err(ConfigError::SameStore {
-                store: twice.label().to_owned(),
-            });
-        }
+        let electorate = Observer::check(&stores)?;
         let counters = Counters::new(stores.len());
         let host = host();
         let label = match self.label {

@@ -39,6 +39,18 @@ pub enum ConfigError {
         /// Its label.
         store: String,
     },
+    /// A file is named beside a server: each host would count its own file, and two of them could have a
+    /// majority each.
+    #[error(
+        "{file} and {server} cannot form an electorate: a file is a store of one host, and every host would \
+         count its own; give only servers, or only files"
+    )]
+    MixedHosts {
+        /// The label of the file.
+        file: String,
+        /// The label of the server.
+        server: String,
+    },
 }
 
 /// Why a campaign did not end in a leadership.

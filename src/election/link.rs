@@ -104,7 +104,9 @@ const fn is_outage(error: &StoreError) -> bool {
 const fn is_refusal(error: &StoreError) -> bool {
     matches!(
         error,
-        StoreError::Denied { .. } | StoreError::Unwritable { .. }
+        StoreError::Denied { .. }
+            | StoreError::Unwritable { .. }
+            | StoreError::Misconfigured { .. }
     )
 }
 

@@ -1,5 +1,6 @@
 //! Reading elections without taking part in them: for status, history, lists and alarms.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,9 +8,9 @@ use futures_util::future::join_all;
 use futures_util::stream::{self, Stream, StreamExt};
 use tokio::sync::mpsc;
 
-use super::runtime;
+use super::{ConfigError, runtime};
 use crate::observe::{ElectionView, HistoryView, StoreView, Told};
-use crate::protocol::{ElectionName, Electorate, InvalidElectorate};
+use crate::protocol::{ElectionName, Electorate};
 use crate::store::{Examination, Store};
 
 /// Reads the elections of an electorate. It writes nothing, and is not listed among the candidates.
@@ -54,10 +55,30 @@ impl Observer {
     ///
     /// # Errors
     ///
-    /// [`InvalidElectorate`] for any other number of them.
-    pub fn new(stores: Vec<Arc<dyn Store>>) -> Result<Self, InvalidElectorate> {
-        let electorate = Electorate::new(stores.len())?;
+    /// [`ConfigError`] for any other number of them, for one that is given twice, and for files beside servers.
+    pub fn new(stores: Vec<Arc<dyn Store>>) -> Result<Self, ConfigError> {
+        let electorate = Self::check(&stores)?;
         Ok(Self::of(&stores, electorate))
+    }
+
+    /// Makes sure that a majority of the stores is one for everybody who uses them.
+    pub(super) fn check(stores: &[Arc<dyn Store>]) -> Result<Electorate, ConfigError> {
+        let electorate = Electorate::new(stores.len())?;
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = stores.iter().find(|store| !seen.insert(store.label())) {
+            return Err(ConfigError::SameStore {
+                store: twice.label().to_owned(),
+            });
+        }
+        let (files, servers): (Vec<_>, Vec<_>) =
+            stores.iter().partition(|store| store.is_of_one_host());
+        match (files.first(), servers.first()) {
+            (Some(file), Some(server)) => Err(ConfigError::MixedHosts {
+                file: file.label().to_owned(),
+                server: server.label().to_owned(),
+            }),
+            _ => Ok(electorate),
+        }
     }
 
     pub(super) fn of(stores: &[Arc<dyn Store>], electorate: Electorate) -> Self {

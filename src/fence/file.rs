@@ -10,6 +10,8 @@ use crate::protocol::Term;
 
 /// A file that only the newest leader replaces. The highest token stands beside it, in `PATH.fence`.
 ///
+/// Whatever symbolic links lead to the file, it has one fence; with a second hard link it is refused.
+///
 /// Readers need no lock: they find the old content or the new one, each as a whole, also after a crash.
 /// All writers must be on one host, or on a file system that keeps a lock for as long as its holder
 /// lives; one that takes locks away from clients that have gone silent, as NFS does, cannot fence them.
@@ -52,12 +54,13 @@ impl FencedFile {
     /// [`FenceError::Stale`] when a newer leader was seen; [`FenceError::Busy`] when another writer has
     /// kept the file locked for five seconds; [`FenceError::Io`] when a file operation failed.
     pub fn replace(&self, token: Term, content: &[u8]) -> Result<(), FenceError> {
-        let mut locked = self.guard.admit(token)?;
+        let guard = self.guard.found()?;
+        let mut locked = guard.admit(token)?;
         // Raised first: a crash may leave the old content under the new token, never the reverse.
         if token > locked.kept.token {
             locked.keep(token, 0)?;
         }
-        let path = self.guard.data();
+        let path = guard.data();
         let unfinished = with_suffix(path, ".new");
         File::create(&unfinished)
             .and_then(|mut file| {
@@ -76,7 +79,8 @@ impl FencedFile {
     ///
     /// As [`FencedFile::replace`].
     pub fn raise(&self, token: Term) -> Result<(), FenceError> {
-        let mut locked = self.guard.admit(token)?;
+        let guard = self.guard.found()?;
+        let mut locked = guard.admit(token)?;
         if token > locked.kept.token {
             locked.keep(token, 0)?;
         }

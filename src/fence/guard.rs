@@ -12,7 +12,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use std::time::Duration;
 use super::FenceError;
 use super::error::parse;
 use crate::protocol::Term;
+use crate::store::target;
 
 /// The length of a slot's text.
 const SLOT: usize = 76;
@@ -60,10 +61,31 @@ impl Guard {
     pub(super) const PATIENCE: Duration = PAUSE.saturating_mul(ATTEMPTS);
 
     pub(super) fn beside(data: &Path) -> Self {
+        let resource = data.display().to_string().into();
+        Self::of(
+            std::path::absolute(data).unwrap_or_else(|_| data.to_owned()),
+            resource,
+        )
+    }
+
+    fn of(data: PathBuf, resource: Arc<str>) -> Self {
         Self {
-            data: data.to_owned(),
-            path: with_suffix(data, ".fence"),
-            resource: data.display().to_string().into(),
+            path: with_suffix(&data, ".fence"),
+            data,
+            resource,
+        }
+    }
+
+    /// The guard of the file to which the path leads now. A second hard link would have a fence of its own, so
+    /// a file that has one is refused.
+    pub(super) fn found(&self) -> Result<Self, FenceError> {
+        let looked = |error| failed("looking at", &self.data, error);
+        let data = target(&self.data).map_err(looked)?;
+        match fs::metadata(&data) {
+            Ok(found) if found.is_file() && found.nlink() > 1 => Err(looked(io::Error::other(
+                "it has several names (hard links), each with a fence of its own; remove all but one",
+            ))),
+            _ => Ok(Self::of(data, Arc::clone(&self.resource))),
         }
     }
 

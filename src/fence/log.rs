@@ -57,9 +57,10 @@ impl FencedLog {
     /// As [`FencedFile::replace`](super::FencedFile::replace), and [`FenceError::Cut`] when the log is
     /// shorter than what was appended to it.
     pub fn append(&self, token: Term, bytes: &[u8]) -> Result<(), FenceError> {
-        let mut locked = self.guard.admit(token)?;
-        let mut file = self.tidy(&locked)?;
-        let path = self.guard.data();
+        let guard = self.guard.found()?;
+        let mut locked = guard.admit(token)?;
+        let mut file = tidy(guard.data(), &locked)?;
+        let path = guard.data();
         file.seek(SeekFrom::Start(locked.kept.length))
             .and_then(|_| file.write_all(bytes))
             .and_then(|()| file.sync_data())
@@ -75,8 +76,9 @@ impl FencedLog {
     ///
     /// As [`FencedLog::append`].
     pub fn raise(&self, token: Term) -> Result<(), FenceError> {
-        let mut locked = self.guard.admit(token)?;
-        self.tidy(&locked)?;
+        let guard = self.guard.found()?;
+        let mut locked = guard.admit(token)?;
+        tidy(guard.data(), &locked)?;
         let length = locked.kept.length;
         locked.keep(token, length)
     }
@@ -87,41 +89,41 @@ impl FencedLog {
     ///
     /// As [`FencedLog::append`]; reading is never refused.
     pub fn reader(&self) -> Result<Take<File>, FenceError> {
-        let locked = self.guard.lock()?;
-        let file = self.tidy(&locked)?;
+        let guard = self.guard.found()?;
+        let locked = guard.lock()?;
+        let file = tidy(guard.data(), &locked)?;
         Ok(file.take(locked.kept.length))
     }
+}
 
-    /// Opens the log, and cuts off what an append left that never returned.
-    fn tidy(&self, locked: &Locked<'_>) -> Result<File, FenceError> {
-        let path = self.guard.data();
-        let opened = match open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let made = File::create_new(path).and_then(|_| open(path));
-                sync_directory_of(path)?;
-                made
-            }
-            opened => opened,
-        };
-        let file = opened.map_err(|error| failed("opening", path, error))?;
-        let described = file.metadata();
-        let found = described
-            .map_err(|error| failed("looking at", path, error))?
-            .len();
-        let expected = locked.kept.length;
-        if found < expected {
-            return Err(FenceError::Cut {
-                path: path.to_owned(),
-                expected,
-                found,
-            });
+/// Opens the log, and cuts off what an append left that never returned.
+fn tidy(path: &Path, locked: &Locked<'_>) -> Result<File, FenceError> {
+    let opened = match open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let made = File::create_new(path).and_then(|_| open(path));
+            sync_directory_of(path)?;
+            made
         }
-        if found > expected {
-            file.set_len(expected)
-                .map_err(|error| failed("cutting", path, error))?;
-        }
-        Ok(file)
+        opened => opened,
+    };
+    let file = opened.map_err(|error| failed("opening", path, error))?;
+    let described = file.metadata();
+    let found = described
+        .map_err(|error| failed("looking at", path, error))?
+        .len();
+    let expected = locked.kept.length;
+    if found < expected {
+        return Err(FenceError::Cut {
+            path: path.to_owned(),
+            expected,
+            found,
+        });
     }
+    if found > expected {
+        file.set_len(expected)
+            .map_err(|error| failed("cutting", path, error))?;
+    }
+    Ok(file)
 }
 
 fn open(path: &Path) -> io::Result<File> {

@@ -34,8 +34,8 @@ pub enum StoreError {
         /// What the store said.
         message: String,
     },
-    /// The store cannot be reached as it is configured: a certificate that cannot be trusted, a file that cannot
-    /// be read, a name that leads to several servers.
+    /// The store cannot be used as it is configured: a certificate that cannot be trusted, a name that leads to
+    /// several servers, a file on a shared file system or of another version.
     #[error("{store} cannot be used as it is configured: {message}")]
     Misconfigured {
         /// The store's label.
@@ -99,7 +99,7 @@ impl StoreError {
         matches!(self, Self::Denied { .. })
     }
 
-    /// Whether the store cannot be reached as it is configured.
+    /// Whether the store cannot be used as it is configured.
     #[must_use]
     pub const fn is_misconfigured(&self) -> bool {
         matches!(self, Self::Misconfigured { .. })

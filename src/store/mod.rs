@@ -19,6 +19,7 @@ mod redis;
 mod registry;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod target;
 mod turn;
 
 use std::future::Future;
@@ -44,6 +45,7 @@ pub use memory::MemoryStore;
 pub use note::Note;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
+pub(crate) use target::target;
 pub(crate) use turn::let_others_go_first;
 
 /// The decoders of what the stores send, for fuzz targets and property tests. No part of the API.
@@ -65,8 +67,13 @@ pub trait Store: Send + Sync + 'static {
     /// Its address without any secret, as it is shown to people.
     fn label(&self) -> &str;
 
-    /// Whether it may come back empty.
+    /// Whether it may come back empty by itself.
     fn durability(&self) -> Durability;
+
+    /// Whether it is a store of this host: processes on another host have another one at the same address.
+    fn is_of_one_host(&self) -> bool {
+        false
+    }
 
     /// Carries out one request on the record of `election`, atomically, on behalf of `who`.
     ///

@@ -216,6 +216,34 @@ fn an_electorate_has_1_3_or_5_different_stores() {
     }
 }
 
+/// Every host would count its own file.
+#[test]
+fn files_beside_servers_are_refused() {
+    let home = Home::new();
+    let mixed = [
+        "--store",
+        "redis://a",
+        "--store",
+        "sqlite:e.db",
+        "--store",
+        "redis://b",
+    ];
+    for command in [
+        &["run", "job", "--", "true"][..],
+        &["status", "job"],
+        &["pause", "job"],
+        &["config", "check"],
+        &["doctor"],
+    ] {
+        let (head, tail) = command.split_at(command.len().min(2));
+        let ended = home.run(&[head, &mixed, tail].concat());
+        ended.assert(
+            78,
+            "cannot form an electorate: a file is a store of one host",
+        );
+    }
+}
+
 #[test]
 fn what_only_an_election_as_a_whole_refuses_is_named_by_where_it_stands_too() {
     let home = Home::new();

@@ -97,6 +97,7 @@ fn a_handover_is_seen_in_history_candidates_and_watch() {
 fn who_has_ended_is_listed_no_more_and_who_stands_by_tells_its_timing() {
     let (home, server) = (Home::new(), RedisServer::start());
     let on_file = format!("sqlite:{}", home.text_path("elections.db"));
+    crate::support::file::long_in_use(&home.path("elections.db"));
     for (log, store) in [("redis", &server.url()), ("file", &on_file)] {
         // A server that has a record of the election needs no probation.
         assert_eq!(home.run(&run(store, "true")).status, 0);
@@ -150,6 +151,30 @@ fn looking_at_a_file_that_is_not_there_makes_none_and_says_so() {
         assert!(ended.stdout.contains(said), "{ended:#?}");
     }
     assert!(!home.path("typo").exists());
+}
+
+#[test]
+fn an_order_for_a_file_that_is_not_there_makes_none_and_is_refused() {
+    let home = Home::new();
+    let typed = format!("--store=sqlite:{}", home.text_path("typo/elections.db"));
+    for store in [
+        &[][..],
+        &[typed.as_str()],
+        &["--store=sqlite:relative/elections.db"],
+    ] {
+        for command in [
+            &["pause", "job"][..],
+            &["resume", "job"],
+            &["resign", "job"],
+            &["depose", "job", "--yes"],
+        ] {
+            let ended = home.run(&[command, store].concat());
+            ended.assert(3, "there is no election \"job\": sqlite:/");
+            ended.assert(3, "elections.db does not exist");
+        }
+    }
+    assert!(!home.path("typo").exists() && !home.path("relative").exists());
+    assert!(!home.path(".local").exists());
 }
 
 #[test]

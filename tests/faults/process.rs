@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::field::bed::{Bed, MIXED, Made, ONE_FILE, ONE_REDIS, THREE_REDIS};
+use crate::field::bed::{Bed, Made, ONE_FILE, ONE_REDIS, THREE_REDIS};
 use crate::field::candidate::Kind::{self, Library, Wrapper};
 use crate::field::history::Span;
 
@@ -51,7 +51,7 @@ fn assert_followed_at_once(bed: &mut Bed, first: &Span, second: &Span) {
 everywhere! { a_leader_that_is_asked_to_end_hands_over_at_once:
     library_on_a_file = ONE_FILE, Library;
     library_on_a_redis = ONE_REDIS, Library;
-    library_on_three_stores = MIXED, Library;
+    library_on_three_stores = THREE_REDIS, Library;
     wrapper_on_a_file = ONE_FILE, Wrapper;
     wrapper_on_a_redis = ONE_REDIS, Wrapper;
     wrapper_on_three_stores = THREE_REDIS, Wrapper;
@@ -69,7 +69,7 @@ fn a_leader_that_is_asked_to_end_hands_over_at_once(stores: &[Made], kind: Kind)
 everywhere! { a_killed_leader_is_replaced:
     library_on_a_file = ONE_FILE, Library;
     library_on_a_redis = ONE_REDIS, Library;
-    library_on_three_stores = MIXED, Library;
+    library_on_three_stores = THREE_REDIS, Library;
 }
 
 fn a_killed_leader_is_replaced(stores: &[Made], kind: Kind) {
@@ -105,7 +105,7 @@ fn a_killed_wrapper_is_followed_at_once(stores: &[Made], kind: Kind) {
 everywhere! { a_leader_paused_past_its_window_is_replaced_and_does_not_act_when_it_resumes:
     library_on_a_file = ONE_FILE, Library;
     library_on_a_redis = ONE_REDIS, Library;
-    library_on_three_stores = MIXED, Library;
+    library_on_three_stores = THREE_REDIS, Library;
     wrapper_on_a_file = ONE_FILE, Wrapper;
     wrapper_on_a_redis = ONE_REDIS, Wrapper;
     wrapper_on_three_stores = THREE_REDIS, Wrapper;

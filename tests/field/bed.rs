@@ -16,7 +16,6 @@ pub(crate) enum Made {
 pub(crate) const ONE_FILE: &[Made] = &[Made::Sqlite];
 pub(crate) const ONE_REDIS: &[Made] = &[Made::Redis];
 pub(crate) const THREE_REDIS: &[Made] = &[Made::Redis, Made::Redis, Made::Redis];
-pub(crate) const MIXED: &[Made] = &[Made::Redis, Made::Sqlite, Made::Redis];
 
 /// Stores, and the candidates that campaign on them. The candidates end first.
 pub(crate) struct Bed {

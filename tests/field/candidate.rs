@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) stop_grace: Duration,
     /// Time between two lines of an elected program.
     pub(crate) period: Duration,
+    /// What a wrapper is started by: a command that becomes the one behind it.
+    pub(crate) by: Vec<String>,
 }
 
 impl Settings {
@@ -35,6 +37,7 @@ impl Settings {
             stall_polls: 8,
             stop_grace: Duration::from_millis(200),
             period: Duration::from_millis(5),
+            by: Vec::new(),
         }
     }
 
@@ -181,7 +184,16 @@ fn library(label: &str, settings: &Settings) -> Command {
 
 fn wrapper(label: &str, settings: &Settings) -> Command {
     let millis = |duration: Duration| format!("{}ms", duration.as_millis());
-    let mut command = Command::new(env!("CARGO_BIN_EXE_incumbent"));
+    let mut words = settings.by.iter().map(String::as_str);
+    let incumbent = env!("CARGO_BIN_EXE_incumbent");
+    let mut command = match words.next() {
+        None => Command::new(incumbent),
+        Some(first) => {
+            let mut command = Command::new(first);
+            command.args(words).arg(incumbent);
+            command
+        }
+    };
     environment::clear(&mut command)
         .args(["run", &settings.election])
         .args(["--key-prefix", &settings.key_prefix])

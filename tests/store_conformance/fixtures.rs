@@ -9,6 +9,7 @@ use incumbent::protocol::{Beat, Durability, ElectionName, Record};
 use incumbent::store::{self, MemoryStore, SqliteStore, Store, StoreAddress, StoreOptions};
 use tempfile::TempDir;
 
+use super::support::file;
 use super::support::redis::RedisServer;
 
 /// Longer than any machine needs, so that only a store that hangs runs into it.
@@ -95,10 +96,12 @@ impl Sqlite {
     }
 
     pub(crate) fn a_user_each() -> Self {
-        Self {
+        let fixture = Self {
             directory: tempfile::tempdir().expect("a temporary directory"),
             shared: None,
-        }
+        };
+        file::long_in_use(&fixture.path());
+        fixture
     }
 
     fn path(&self) -> PathBuf {

@@ -7,6 +7,8 @@
 )]
 
 pub mod environment;
+#[cfg(feature = "sqlite")]
+pub mod file;
 pub mod marked;
 pub mod program;
 pub mod redis;

@@ -1,49 +1,80 @@
 //! The open database, and the operations, each in one transaction.
 
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 
+use super::files::{self, FileIds, InodeLock};
+use super::filesystem;
+use super::folders::FolderLocks;
+use super::memory::Memory;
 use super::notes::{self, Unnoted};
-use super::patience::{Patience, boot_time};
+use super::patience::Patience;
 use super::record_row::{ElectionRow, Fields, change_from, change_word, signed};
 use super::schema;
 use super::trouble::{Place, Trouble};
 use super::wake::WakeFile;
-use super::witness::FileIds;
 use crate::protocol::{
-    Durability, ElectionName, Identity, Record, Reply, Request, Term, Timestamp, Verdict,
-    WallMillis, apply,
+    Durability, ElectionName, Identity, Record, Reply, Request, Term, Timing, Verdict, WallMillis,
+    apply,
 };
 use crate::store::memory::wall_clock;
-use crate::store::{Change, HistoryEntry, Inspection, Note, Presence, is_free};
+use crate::store::{Change, HistoryEntry, Inspection, Note, Presence, is_free, target};
 
 /// A connection to the database, and which files it has open.
 #[derive(Debug)]
 pub(super) struct Database {
     pub(super) connection: Connection,
-    path: std::path::PathBuf,
+    /// The path as it was given, which may be a link.
+    given: PathBuf,
+    /// The path to which that leads.
+    path: PathBuf,
     ids: FileIds,
-    granted_until: Timestamp,
+    memory: Memory,
+    _lock: InodeLock,
     /// Who campaigns and is not noted yet.
     unnoted: Unnoted,
 }
 
 impl Database {
     /// Opens the database, and makes it first if it is missing.
-    pub(super) fn open(place: &Place, patience: &Patience) -> Result<Self, Trouble> {
-        schema::prepare_file(place)?;
+    pub(super) fn open(
+        place: &Place,
+        patience: &Patience,
+        folders: &mut FolderLocks,
+    ) -> Result<Self, Trouble> {
+        let about = |error: std::io::Error| Trouble::file(place, &error);
+        let path = target(&place.path).map_err(about)?;
+        // Nothing is written where it could not stay.
+        filesystem::check(&path)?;
+        let made = schema::prepare_file(place, &path)?;
+        let path = std::fs::canonicalize(&path).map_err(about)?;
+        filesystem::check(&path)?;
+        files::check_names(&path)?;
         loop {
             // Opening and making tables can find the database busy where no busy handler is asked.
-            match Self::connect(place, patience) {
+            match Self::connect(place, &path, patience, folders, made) {
                 Err(trouble) if trouble.is_busy() && patience.wait() => {}
                 outcome => return outcome,
             }
         }
     }
 
-    fn connect(place: &Place, patience: &Patience) -> Result<Self, Trouble> {
+    fn connect(
+        place: &Place,
+        path: &Path,
+        patience: &Patience,
+        folders: &mut FolderLocks,
+        made: bool,
+    ) -> Result<Self, Trouble> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(&place.path, flags)?;
+        // Before the connection, so that it is dropped after it.
+        let about = |error: std::io::Error| Trouble::file(place, &error);
+        let lock = InodeLock::open(path).map_err(about)?;
+        let memory = Memory::open(place, path, folders)?;
+        let mut connection = Connection::open_with_flags(path, flags)?;
         let handler = patience.clone();
         connection.busy_handler(Some(move |_| handler.wait()))?;
         if connection.is_readonly("main")? {
@@ -69,28 +100,29 @@ impl Database {
         connection.query_row("SELECT count(*) FROM election WHERE name = ''", [], |_| {
             Ok(())
         })?;
-        let ids = FileIds::at(&place.path).map_err(|error| Trouble::file(place, &error))?;
+        let ids = FileIds::at(path).map_err(|error| match error.kind() {
+            // SQLite has just opened them: another user in this process has those that were deleted.
+            std::io::ErrorKind::NotFound => Trouble::InUse,
+            _ => about(error),
+        })?;
+        lock.lock_with(place, ids.all())?;
+        if made {
+            memory.begin(&mut connection)?;
+        }
         Ok(Self {
             connection,
-            path: place.path.clone(),
+            given: place.path.clone(),
+            path: path.to_owned(),
             ids,
-            granted_until: Timestamp::ZERO,
+            memory,
+            _lock: lock,
             unnoted: Unnoted::default(),
         })
     }
 
-    pub(super) const fn ids(&self) -> FileIds {
-        self.ids
-    }
-
     /// Whether the files at the path are the ones that are open.
     pub(super) fn is_in_place(&self) -> bool {
-        FileIds::at(&self.path).is_ok_and(|ids| ids == self.ids)
-    }
-
-    /// Until when a leadership may last that rests on a grant of this connection.
-    pub(super) const fn granted_until(&self) -> Timestamp {
-        self.granted_until
+        FileIds::at(&self.path).is_ok_and(|ids| ids == self.ids && ids.is_at(&self.given))
     }
 
     /// Carries out one request: what [`apply`] says, in one transaction.
@@ -116,7 +148,18 @@ impl Database {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut row = read(&transaction, election)?;
-        let (record, verdict) = apply(&row.record, request, Durability::Durable, clock);
+        let memory = self.memory.look(&transaction)?;
+        let mut durability = Durability::Durable;
+        if let Request::Claim(claim) = request {
+            let window = claim
+                .window
+                .max(who.timing().map_or(Duration::ZERO, Timing::probation));
+            row.record.unproven = memory.is_younger_than(window);
+            if row.record.unproven {
+                durability = Durability::Forgetful;
+            }
+        }
+        let (record, verdict) = apply(&row.record, request, durability, clock);
         let before = std::mem::replace(&mut row.record, record);
         let mut change = None;
         if verdict == Verdict::Granted {
@@ -129,6 +172,9 @@ impl Database {
                 &mut row,
                 clock,
             )?;
+            if change.is_some() || memory.anew {
+                self.memory.stamp(&transaction, memory)?;
+            }
             if matches!(request, Request::Release { .. }) {
                 self.unnoted.remove(election, who);
             }
@@ -137,12 +183,6 @@ impl Database {
             self.unnoted.clear();
         } else {
             transaction.rollback()?;
-        }
-        if verdict == Verdict::Granted
-            && let Request::Claim(_) | Request::Beat { .. } = request
-        {
-            let until = boot_time() + row.record.window();
-            self.granted_until = self.granted_until.max(until);
         }
         if change.is_some_and(Change::wakes)
             && is_free(&row.record)

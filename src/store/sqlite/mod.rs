@@ -8,22 +8,29 @@
 //! ```
 //!
 //! It answers as [`Durability::Durable`], so an absent record is one that never was, and whoever claims
-//! it leads at once. That holds only as long as everybody uses the same file, and a file can be deleted
-//! or replaced under its users. Therefore every operation first compares the files at the path with
-//! those that are open, a store that finds others refuses everything until the windows that it has
-//! granted are over, and every user of the path makes known which files it has open ([`Witness`]), so
-//! that nobody works on one file while somebody may still lead on another.
+//! it leads at once. That holds only for a file that everybody uses and that has not gone back in time:
+//!
+//! - Of one inode, everybody uses the same log ([`InodeLock`]); a file system that several hosts can share is
+//!   refused ([`filesystem`]).
+//! - Every operation first compares the files at the path with those that are open. A leader's lease runs from
+//!   before that, so it ends within a window of the moment at which its file was deleted or replaced.
+//! - A file that is new, was put in the place of another, or shows an older state than it had is one that may
+//!   have forgotten a leader ([`Memory`]): whoever claims there outwaits that leader first.
 
 mod database;
+mod files;
+mod filesystem;
+mod folders;
 pub mod fuzzing;
 mod line;
+mod memory;
 mod notes;
 mod patience;
 mod record_row;
 mod schema;
 mod trouble;
 mod wake;
-mod witness;
+
 mod worker;
 
 #[cfg(test)]
@@ -37,20 +44,20 @@ use self::database::Database;
 use self::line::Line;
 use self::trouble::{Place, Trouble};
 use self::wake::Subscribers;
-#[cfg(doc)]
-use self::witness::Witness;
 use self::worker::Worker;
+#[cfg(doc)]
+use self::{files::InodeLock, memory::Memory};
 use super::memory::wall_clock;
 use super::{Examination, HistoryEntry, Inspection, Store, StoreError, StoreFuture, WakeUps};
 use crate::protocol::{Durability, ElectionName, Identity, Record, Reply, Request, Verdict};
 
 /// A store in an SQLite file, for electing among the processes of one host.
 ///
-/// The file must be on a local file system: SQLite's write-ahead log shares memory between its users.
+/// The file must be on a local file system: SQLite's write-ahead log shares memory between its users. It may
+/// be a symbolic link, and have no second hard link. Containers that share it mount its folder, not the file.
 ///
-/// When the file is deleted or replaced while it is in use, nobody is elected until every leadership
-/// that rests on the old one has ended. Users of the same path find each other by abstract sockets, so
-/// containers that share a file must share the network namespace for that; within one file they need not.
+/// The first election in a new file waits for a window before anybody acts: the file may be in the place of one
+/// that was deleted while somebody led. So does one in a file that was replaced, or restored from a backup.
 ///
 /// # Examples
 ///
@@ -89,7 +96,7 @@ impl SqliteStore {
     /// Whether nobody has used the file yet, as far as this store knows. Whoever only looks must not make
     /// it: a path with a typing error would read as an election that never was from then on.
     fn is_missing(&self) -> bool {
-        let found = self.place.path.symlink_metadata();
+        let found = self.place.path.metadata();
         let missing = found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
         self.line.get().is_none() && missing
     }
@@ -124,6 +131,10 @@ impl Store for SqliteStore {
         Durability::Durable
     }
 
+    fn is_of_one_host(&self) -> bool {
+        true
+    }
+
     fn execute<'a>(
         &'a self,
         election: &'a ElectionName,
@@ -132,6 +143,13 @@ impl Store for SqliteStore {
     ) -> StoreFuture<'a, Reply> {
         let (election, who, request) = (election.clone(), who.clone(), request.clone());
         Box::pin(async move {
+            if matches!(request, Request::Order(_)) && self.is_missing() {
+                return Err(Trouble::Unusable(format!(
+                    "{} does not exist: no candidate has used it yet, so there is no election in it",
+                    self.place.path.display()
+                ))
+                .tell(&self.place));
+            }
             let subscribers = Arc::clone(&self.subscribers);
             let releases = matches!(request, Request::Release { .. } | Request::Order(_));
             self.ask(move |database| {
@@ -195,7 +213,9 @@ impl Store for SqliteStore {
     fn examine(&self) -> StoreFuture<'_, Examination> {
         Box::pin(async {
             // Nothing is written for a trial: candidates are waiting for the same file.
-            let trial = if self.is_missing() {
+            let trial = if let Err(trouble) = filesystem::check(&self.place.path) {
+                Some(Err(trouble.tell(&self.place)))
+            } else if self.is_missing() {
                 None
             } else if let Some(trouble) = self.place.diagnose() {
                 Some(Err(trouble.tell(&self.place)))

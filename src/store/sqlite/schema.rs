@@ -1,5 +1,7 @@
 //! The file and its tables: made when missing, and checked to be ours.
 
+use std::path::Path;
+
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::trouble::{Place, Trouble};
@@ -7,53 +9,39 @@ use super::wake;
 
 /// "incu", in the header of each database of ours.
 const APPLICATION_ID: i64 = 0x696e_6375;
-const SCHEMA_VERSION: i64 = 4;
+const SCHEMA_VERSION: i64 = 5;
 
-/// What makes a database of the given version one of the next.
-const MIGRATIONS: [(i64, &str); 3] = [
-    (
-        1,
-        "ALTER TABLE election ADD COLUMN paused TEXT; ALTER TABLE election ADD COLUMN handover TEXT;",
-    ),
-    (2, "ALTER TABLE history ADD COLUMN note TEXT;"),
-    (
-        3,
-        "CREATE TRIGGER election_is_remembered BEFORE DELETE ON election WHEN OLD.floor > 0 BEGIN \
-         SELECT RAISE(ABORT, 'an election that was held is not deleted: its leader may still act, and \
-         tokens would fall'); END;",
-    ),
-];
-
-/// Makes the directory and an empty file if they are missing, so that what forbids it is told in the
-/// words of the operating system.
-pub(super) fn prepare_file(place: &Place) -> Result<(), Trouble> {
+/// Makes the directory and an empty file at `path` if they are missing, so that what forbids it is told in
+/// the words of the operating system. Whether the file was made.
+pub(super) fn prepare_file(place: &Place, path: &Path) -> Result<bool, Trouble> {
     use std::os::unix::fs::DirBuilderExt;
 
-    let directory = place.directory();
+    let directory = path.parent().unwrap_or(Path::new("/"));
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(directory)
         .map_err(|error| Trouble::about(directory, &error))?;
-    wake::make(&place.path).map_err(|error| Trouble::file(place, &error))?;
-    let found = std::fs::metadata(&place.path).map_err(|error| Trouble::file(place, &error))?;
+    let made = wake::make(path).map_err(|error| Trouble::file(place, &error))?;
+    let found = std::fs::metadata(path).map_err(|error| Trouble::file(place, &error))?;
     if !found.is_file() {
         return Err(Trouble::Unusable(format!(
             "{} is not a regular file; choose the path of a file",
-            place.path.display()
+            path.display()
         )));
     }
-    place.diagnose().map_or(Ok(()), Err)
+    place.diagnose().map_or(Ok(made), Err)
 }
 
-/// Makes the tables in an empty database, brings those of an earlier version up to date, and checks that
-/// any other is one of ours.
+/// Makes the tables in an empty database, and checks that any other is one of ours.
 pub(super) fn make(connection: &mut Connection) -> Result<(), Trouble> {
-    if found(connection)? == Found::UpToDate {
-        return Ok(());
-    }
+    let before = found(connection)?;
+    // A backup that was put in its place may have another mode.
     let _mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    if before == Found::UpToDate {
+        return Ok(());
+    }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have been faster.
     match found(&transaction)? {
@@ -63,12 +51,6 @@ pub(super) fn make(connection: &mut Connection) -> Result<(), Trouble> {
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
             transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
-        Found::Earlier(version) => {
-            for (_, migration) in MIGRATIONS.iter().filter(|(from, _)| *from >= version) {
-                transaction.execute_batch(migration)?;
-            }
-            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-        }
     }
     transaction.commit().map_err(Trouble::Commit)
 }
@@ -76,7 +58,6 @@ pub(super) fn make(connection: &mut Connection) -> Result<(), Trouble> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
     Empty,
-    Earlier(i64),
     UpToDate,
 }
 
@@ -90,13 +71,12 @@ fn found(connection: &Connection) -> Result<Found, Trouble> {
     match (application, version, tables) {
         (0, 0, 0) => Ok(Found::Empty),
         (APPLICATION_ID, SCHEMA_VERSION, _) => Ok(Found::UpToDate),
-        (APPLICATION_ID, earlier @ 1..SCHEMA_VERSION, _) => Ok(Found::Earlier(earlier)),
-        (APPLICATION_ID, newer, _) => Err(Trouble::Unusable(format!(
-            "the database has schema version {newer}, and this incumbent knows version {}; use the \
-             version that wrote it, or upgrade",
-            SCHEMA_VERSION
+        (APPLICATION_ID, other, _) => Err(Trouble::Unsuitable(format!(
+            "the database has format version {other}, and this incumbent uses version {SCHEMA_VERSION}; use \
+             the incumbent that wrote it, or stop all of its users and move the file and its -wal, -shm and \
+             -wake away"
         ))),
-        (other, _, _) => Err(Trouble::Unusable(format!(
+        (other, _, _) => Err(Trouble::Unsuitable(format!(
             "the database belongs to another program (application id {other:#x}); choose another path"
         ))),
     }

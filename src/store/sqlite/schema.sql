@@ -1,4 +1,4 @@
--- Version 4. Times are milliseconds since the epoch by this host's clock; they decide nothing.
+-- Version 5. Times are milliseconds since the epoch by this host's clock; they decide nothing.
 
 CREATE TABLE election (
     name       TEXT PRIMARY KEY NOT NULL,
@@ -15,11 +15,19 @@ CREATE TABLE election (
     handover   TEXT     -- term|kind|successor
 ) STRICT, WITHOUT ROWID;
 
--- A file that forgets who leads would let the next claim act at once. Nobody outwaits a file.
+-- A file that forgets who leads would let the next claim act at once.
 CREATE TRIGGER election_is_remembered BEFORE DELETE ON election WHEN OLD.floor > 0
 BEGIN
     SELECT RAISE(ABORT, 'an election that was held is not deleted: its leader may still act, and tokens would fall');
 END;
+
+-- Whether the file remembers everything: see memory.rs.
+CREATE TABLE memory (
+    id      INTEGER PRIMARY KEY CHECK (id = 1),
+    born_ns INTEGER NOT NULL, -- on the clock of this host that counts from its start
+    stamp   INTEGER NOT NULL, -- new with each change of hands, and the same in PATH-wake
+    file    TEXT NOT NULL     -- which file was stamped
+) STRICT;
 
 CREATE TABLE candidate (
     election     TEXT NOT NULL,

@@ -1,13 +1,14 @@
 //! Trouble with the file: each kind is refused with an error that says what happened and what to do,
 //! and is over once its cause is.
 
+mod replaced;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
 use super::*;
 use crate::protocol::{Beat, CandidateId, Claim, Record, Term, Verdict};
-use crate::store::Note;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const WINDOW: Duration = Duration::from_secs(3);
@@ -143,7 +144,7 @@ async fn a_database_with_a_page_overwritten_is_told_and_usable_again_when_replac
     assert!(error.is_garbled(), "{error}");
     assert_says(&error.to_string(), &["malformed", "elections.db"]);
     for suffix in ["", "-wal", "-shm"] {
-        drop(std::fs::remove_file(witness::beside(path, suffix)));
+        drop(std::fs::remove_file(files::beside(path, suffix)));
     }
     assert_eq!(settles(&store).await.record, Record::ABSENT);
 }
@@ -157,7 +158,10 @@ async fn a_database_of_another_program_or_a_newer_version_is_refused() {
         .pragma_update(None, "user_version", 7)
         .expect("a newer version");
     let error = message(observe(&SqliteStore::open(path, TIMEOUT)).await);
-    assert_says(&error, &["schema version 7", "knows version 4", "upgrade"]);
+    assert_says(
+        &error,
+        &["format version 7", "uses version 5", "move the file"],
+    );
     connection
         .pragma_update(None, "application_id", 5)
         .expect("another program");
@@ -373,52 +377,6 @@ async fn garbage_in_any_column_is_told_with_its_table_and_field_and_never_a_pani
 }
 
 #[tokio::test]
-async fn while_a_leader_of_a_deleted_file_may_live_nobody_is_elected_on_a_new_one() {
-    outlives(|path| std::fs::remove_file(path)).await;
-}
-
-#[tokio::test]
-async fn while_a_leader_of_a_deleted_directory_may_live_nobody_is_elected_in_a_new_one() {
-    outlives(|path| std::fs::remove_dir_all(path.parent().expect("a parent"))).await;
-}
-
-async fn outlives(delete: impl Fn(&Path) -> std::io::Result<()>) {
-    let Scratch { path, .. } = &scratch();
-    let old = SqliteStore::open(path, TIMEOUT);
-    let started = patience::boot_time();
-    elect(&old).await;
-    delete(path).expect("it is deleted");
-    // A store that is opened now makes a new file, and finds out that the old one is in use.
-    let new = SqliteStore::open(path, TIMEOUT);
-    let error = message(observe(&new).await);
-    let us = std::process::id().to_string();
-    assert_says(&error, &["still has the file open", &us]);
-    // The user of the old file finds out as well, at its next operation.
-    let a = who("a");
-    let error = message(old.execute(&billing(), &a, &beat(&a, 1)).await);
-    assert_says(&error, &["deleted or replaced while in use"]);
-    assert_eq!(settles(&new).await.record, Record::ABSENT);
-    let waited = patience::boot_time().since(started);
-    assert!(waited >= WINDOW, "only {waited:?} have passed");
-    elect(&new).await;
-    // Both work on the same file again.
-    let seen = settles(&old).await.record;
-    assert_eq!(seen.holder(), Some(a.id()));
-}
-
-#[tokio::test]
-async fn a_database_that_loses_its_log_or_its_shared_memory_counts_as_replaced() {
-    for suffix in ["-wal", "-shm"] {
-        let Scratch { path, .. } = &scratch();
-        let old = SqliteStore::open(path, TIMEOUT);
-        elect(&old).await;
-        std::fs::remove_file(witness::beside(path, suffix)).expect("it is deleted");
-        let error = message(observe(&old).await);
-        assert_says(&error, &["-wal or its -shm", "deleted or replaced"]);
-    }
-}
-
-#[tokio::test]
 async fn an_idle_store_lets_go_of_a_deleted_file_by_itself() {
     let Scratch { path, .. } = &scratch();
     let idle = SqliteStore::open(path, TIMEOUT);
@@ -502,46 +460,7 @@ async fn a_crowd_of_candidates_and_a_long_history_are_capped() {
     assert_eq!(history[0].change, crate::store::Change::ClaimedAbsent);
 }
 
-/// What earlier versions of the schema held is kept, and takes orders.
-#[tokio::test]
-async fn a_database_of_an_earlier_version_is_brought_up_to_date() {
-    const OLDER: [&str; 3] = [
-        "DROP TRIGGER election_is_remembered; PRAGMA user_version = 3",
-        "DROP TRIGGER election_is_remembered; ALTER TABLE history DROP COLUMN note; \
-         PRAGMA user_version = 2",
-        "DROP TRIGGER election_is_remembered; ALTER TABLE history DROP COLUMN note; ALTER TABLE election DROP COLUMN paused; \
-         ALTER TABLE election DROP COLUMN handover; PRAGMA user_version = 1",
-    ];
-    for older in OLDER {
-        let Scratch { path, .. } = &scratch();
-        elect(&SqliteStore::open(path, TIMEOUT)).await;
-        let connection = rusqlite::Connection::open(path).expect("it opens");
-        connection.execute_batch(older).expect("it had less");
-        let store = SqliteStore::open(path, TIMEOUT);
-        let seen = observe(&store).await.expect("it reads").record;
-        assert_eq!(seen.holder(), Some(who("a").id()));
-        let pause = Request::Order(crate::protocol::Order::Pause {
-            lasts: None,
-            by: who("op").id().clone(),
-            reason: None,
-        });
-        let reply = store.execute(&billing(), &who("op"), &pause).await;
-        let paused = reply.expect("an order is answered").record;
-        assert!(paused.orders.paused.is_some());
-        let again = SqliteStore::open(path, TIMEOUT);
-        assert_eq!(observe(&again).await.expect("it reads").record, paused);
-        let history = again.history(&billing(), 10).await.expect("it reads");
-        let notes: Vec<_> = history.iter().map(|entry| entry.note.clone()).collect();
-        assert_eq!(notes, [paused.orders.paused.map(Note::Pause), None]);
-        let version: i64 = connection
-            .pragma_query_value(None, "user_version", |row| row.get(0))
-            .expect("a version");
-        assert_eq!(version, 4);
-        assert_remembered(&connection);
-    }
-}
-
-/// Nobody deletes an election that was held, by hand either: it is not outwaited as one on a Redis is.
+/// Nobody deletes an election that was held, by hand either.
 #[tokio::test]
 async fn an_election_that_was_held_is_not_deleted_by_hand() {
     let Scratch { path, .. } = &scratch();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::ErrorCode;
 use rustix::fs::{Access, access};
 
-use crate::store::StoreError;
+use crate::store::{StoreError, target};
 
 /// Where the database is.
 #[derive(Debug)]
@@ -35,12 +35,10 @@ pub(super) enum Trouble {
     Denied(String),
     /// The file, or its directory, cannot be used as it is.
     Unusable(String),
-    /// The files were deleted or replaced under leaderships that may last so long.
-    Replaced { wait: Duration },
-    /// Another store still uses the files that were here before.
-    InUse { process: String },
-    /// This process cannot find out about others.
-    NoWitness(String),
+    /// The file could be used, and two could be elected in it.
+    Unsuitable(String),
+    /// Somebody uses the database with another log than ours.
+    InUse,
 }
 
 impl From<rusqlite::Error> for Trouble {
@@ -75,9 +73,8 @@ impl Trouble {
             Self::Garbled { .. }
             | Self::Denied(_)
             | Self::Unusable(_)
-            | Self::Replaced { .. }
-            | Self::InUse { .. }
-            | Self::NoWitness(_) => false,
+            | Self::Unsuitable(_)
+            | Self::InUse => false,
         }
     }
 
@@ -111,25 +108,14 @@ impl Trouble {
             },
             Self::Denied(message) => StoreError::Denied { store, message },
             Self::Unusable(message) => StoreError::Unwritable { store, message },
-            Self::Replaced { wait } => StoreError::Unwritable {
+            Self::Unsuitable(message) => StoreError::Misconfigured { store, message },
+            Self::InUse => StoreError::Unwritable {
                 store,
                 message: format!(
-                    "the file, its -wal or its -shm was deleted or replaced while in use; nobody is \
-                     elected here before the leaderships of the old file are over, in {wait:.1?}"
-                ),
-            },
-            Self::InUse { process } => StoreError::Unwritable {
-                store,
-                message: format!(
-                    "process {process} still has the file open that was at this path before it was \
-                     deleted or replaced; end that process, or wait until it has noticed"
-                ),
-            },
-            Self::NoWitness(error) => StoreError::Unwritable {
-                store,
-                message: format!(
-                    "cannot make sure that all processes use the same file: {error}; allow this process \
-                     to create Unix sockets and to read /proc/net/unix"
+                    "another process uses {} with another -wal, -shm or -wake file than the one beside it: \
+                     these were deleted under it, or it reaches the file under another name; find it with \
+                     `fuser` and end it",
+                    place.path.display()
                 ),
             },
         }
@@ -138,14 +124,13 @@ impl Trouble {
 
 impl Place {
     pub(super) fn new(path: &Path) -> Self {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        // By the path that all of its names have in common, one file is recognized as one store.
+        let leads_to = target(&path).unwrap_or_else(|_| path.clone());
         Self {
-            path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
-            label: format!("sqlite:{}", path.display()).into(),
+            label: format!("sqlite:{}", leads_to.display()).into(),
+            path,
         }
-    }
-
-    pub(super) fn directory(&self) -> &Path {
-        self.path.parent().unwrap_or(Path::new("/"))
     }
 
     pub(super) fn unreachable(
@@ -240,10 +225,9 @@ impl Place {
     /// What the operating system has against our using the file, if it has.
     pub(super) fn diagnose(&self) -> Option<Trouble> {
         let usable = Access::READ_OK | Access::WRITE_OK;
-        let checks = [
-            (self.directory(), usable | Access::EXEC_OK),
-            (&self.path, usable),
-        ];
+        let file = target(&self.path).unwrap_or_else(|_| self.path.clone());
+        let directory = file.parent().unwrap_or(Path::new("/"));
+        let checks = [(directory, usable | Access::EXEC_OK), (&file, usable)];
         checks.into_iter().find_map(|(path, needed)| {
             let error = access(path, needed).err()?;
             Some(Trouble::about(path, &error.into()))

@@ -15,7 +15,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use tokio::sync::mpsc;
 
-use super::witness::beside;
+use super::files::beside;
 use crate::protocol::{ElectionName, Record, WallMillis};
 use crate::store::{WakeUp, WakeUps, is_free};
 
@@ -127,11 +127,12 @@ impl WakeFile {
     }
 }
 
-/// Makes an empty file without opening it: in a process that has the same file open elsewhere, closing
-/// it would drop the locks of SQLite (`fcntl(2)`, "Record locking").
-pub(super) fn make(file: &Path) -> io::Result<()> {
+/// Makes an empty file, unless it is there, without opening it. Whether it was made. In a process that has the same file
+/// open elsewhere, closing it would drop the locks of SQLite (`fcntl(2)`, "Record locking").
+pub(super) fn make(file: &Path) -> io::Result<bool> {
     match mknodat(CWD, file, FileType::RegularFile, Mode::RUSR | Mode::WUSR, 0) {
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }

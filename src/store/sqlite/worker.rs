@@ -6,11 +6,11 @@ use std::sync::Arc;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::database::Database;
+use super::folders::FolderLocks;
 use super::line::{Counter, Job, Line};
 use super::patience::{Patience, boot_time};
 use super::trouble::{Place, Trouble};
 use super::wake::{Subscribers, WakeFile};
-use super::witness::{FileIds, Pledge};
 use crate::protocol::ElectionName;
 use crate::store::StoreError;
 
@@ -18,8 +18,8 @@ pub(super) struct Worker {
     place: Arc<Place>,
     patience: Patience,
     database: Option<Database>,
-    /// What this store answers for: the files it has granted leaderships on, and for how long.
-    pledge: Option<Pledge>,
+    /// What shows others which files it uses. It outlives the connection, for a leader may.
+    folders: FolderLocks,
     subscribers: Arc<Subscribers>,
     wake: Option<WakeFile>,
 }
@@ -44,7 +44,7 @@ impl Worker {
             place,
             patience: Patience::default(),
             database: None,
-            pledge: None,
+            folders: FolderLocks::default(),
             subscribers,
             wake: None,
         };
@@ -59,7 +59,7 @@ impl Worker {
             match counter.next() {
                 Ok(Some(job)) => self.take(job),
                 Ok(None) => self.wait(counter),
-                Err(_) => return self.close(),
+                Err(_) => return self.let_go(),
             }
         }
     }
@@ -77,7 +77,7 @@ impl Worker {
             sources.push(PollFd::new(wake.events(), PollFlags::IN));
         }
         // A store that has nothing open has nothing to look after.
-        let idle = self.database.is_none() && self.pledge.is_none();
+        let idle = self.database.is_none();
         let behind = self.database.as_ref().is_some_and(Database::has_unnoted);
         let limit = if behind { Self::QUIET } else { Self::ROUND };
         let ready = poll(&mut sources, (!idle).then_some(&limit));
@@ -142,7 +142,7 @@ impl Worker {
         }
     }
 
-    /// Lets go of files that are no longer at the path, and of pledges that are over.
+    /// Lets go of files that are no longer at the path.
     fn look_around(&mut self) {
         if self
             .database
@@ -150,10 +150,6 @@ impl Worker {
             .is_some_and(|database| !database.is_in_place())
         {
             self.let_go();
-        }
-        let over = |pledge: &Pledge| pledge.is_over(boot_time());
-        if self.database.is_none() && self.pledge.as_ref().is_some_and(over) {
-            self.pledge = None;
         }
     }
 
@@ -174,11 +170,7 @@ impl Worker {
             let Some(database) = &mut self.database else {
                 unreachable!("a store that is ready has its database open");
             };
-            let outcome = job(database);
-            if let Some(pledge) = &mut self.pledge {
-                pledge.extend(database.granted_until());
-            }
-            outcome
+            job(database)
         });
         outcome.map_err(|trouble| {
             if trouble.spoils_connection() {
@@ -197,43 +189,16 @@ impl Worker {
             tracing::warn!(store = %self.place.label, "the database was deleted or replaced while in use");
             self.let_go();
         }
-        let now = boot_time();
-        if self
-            .pledge
-            .as_ref()
-            .is_some_and(|pledge| pledge.is_over(now))
-        {
-            self.pledge = None;
-        }
-        if let Some(pledge) = &self.pledge
-            && !pledge.is_kept_by(FileIds::at(&self.place.path).ok())
-        {
-            return Err(Trouble::Replaced {
-                wait: pledge.left(now),
-            });
-        }
-        let database = Database::open(&self.place, &self.patience)?;
-        let ids = database.ids();
-        match &self.pledge {
-            Some(pledge) if pledge.is_kept_by(Some(ids)) => {}
-            Some(pledge) => {
-                return Err(Trouble::Replaced {
-                    wait: pledge.left(now),
-                });
-            }
-            None => self.pledge = Some(Pledge::make(&self.place, ids)?),
-        }
-        self.database = Some(database);
+        self.database = Some(Database::open(
+            &self.place,
+            &self.patience,
+            &mut self.folders,
+        )?);
         Ok(())
     }
 
     fn let_go(&mut self) {
         self.wake = None;
         self.database = None;
-    }
-
-    fn close(&mut self) {
-        self.let_go();
-        self.pledge = None;
     }
 }
