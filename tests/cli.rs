@@ -41,6 +41,8 @@ mod sources;
 mod statuses;
 #[path = "cli/stuck_log.rs"]
 mod stuck_log;
+#[path = "cli/terminal.rs"]
+mod terminal;
 #[path = "cli/transcript.rs"]
 mod transcript;
 #[path = "cli/unit.rs"]
