@@ -1,12 +1,13 @@
 //! `incumbent run NAME -- PROGRAM`: campaigns, and runs the program while elected.
 
 mod ballast;
+mod call;
 mod leading;
 mod reload;
 mod restarting;
 mod vitals;
 
-use std::io::{ErrorKind, IsTerminal, stdin};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use super::notify::{Activity, Manager};
 use super::release::Note;
 use super::settings::{Settings, Typed, Wait};
 use super::{electorate, keeping, logs, runtime};
+use call::{Call, Calls};
 use leading::Leading;
 use reload::Reload;
 use restarting::Conclusion;
@@ -51,7 +53,9 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
             "there is no program to run: name one after --, or as `program` in the configuration file",
         )
     })?;
-    let program = program.stdin(settings.stdin());
+    let program = program
+        .stdin(settings.stdin())
+        .stop_signal(settings.stop_signal());
     settings.health()?;
     // While this process is small, has one thread, and has opened nothing.
     let keeper = keeping::launch(&settings)?;
@@ -92,6 +96,7 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
             activity: &activity,
             reload: Reload::new(manager, &name, &arguments.options, &settings),
             signals: &mut signals,
+            calls: Calls::new(settings.stop_signal()),
             keeper: keeping::attach(keeper, &estate)?,
             vitals: Vitals::new(&settings, &counters)?,
             estate: &estate,
@@ -197,6 +202,7 @@ struct Runner<'a> {
     activity: &'a watch::Sender<Activity>,
     reload: Reload<'a>,
     signals: &'a mut Signals,
+    calls: Calls,
     keeper: Keeper,
     vitals: Vitals<'a>,
     estate: &'a Estate,
@@ -260,6 +266,7 @@ impl Runner<'_> {
             activity: self.activity,
             reload: &mut self.reload,
             signals: self.signals,
+            calls: &self.calls,
             keeper: &mut self.keeper,
             vitals: &mut self.vitals,
             counters: self.counters,
@@ -305,7 +312,7 @@ impl Runner<'_> {
         loop {
             tokio::select! {
                 biased;
-                signal = ended_by(self.signals, &mut self.reload) => return Ok(Standby::Ended(signal)),
+                signal = ended_by(self.signals, &self.calls, &mut self.reload) => return Ok(Standby::Ended(signal)),
                 event = self.keeper.event() => match event {
                     Event::Ready { containment, memory_locked } => {
                         let pid = self.keeper.pid();
@@ -350,17 +357,14 @@ async fn campaign(election: &Election, wait: Wait) -> Result<Leadership, Campaig
     }
 }
 
-/// Waits for a signal that ends a candidate which has no program yet. A hang-up does so only when there
-/// is a terminal that can hang up: a service gets one to read its configuration again.
-async fn ended_by(signals: &mut Signals, reload: &mut Reload<'_>) -> i32 {
-    let from_terminal = stdin().is_terminal();
+/// Waits for a signal that ends a candidate which has no program yet.
+async fn ended_by(signals: &mut Signals, calls: &Calls, reload: &mut Reload<'_>) -> i32 {
     while let Some(signal) = signals.next().await {
-        match signal {
-            SIGTERM | SIGINT | SIGQUIT => return signal,
-            SIGHUP if from_terminal => return signal,
-            SIGCHLD => keeping::reap(),
-            SIGHUP => reload.read_again(),
-            _ => {}
+        match calls.understand(signal) {
+            Call::Stop | Call::Kill => return signal,
+            Call::Reap => keeping::reap(),
+            Call::Reload => reload.read_again(),
+            Call::PassOn => {}
         }
     }
     std::future::pending().await

@@ -37,7 +37,7 @@ pub enum Event {
     Started(i32),
     /// The program could not be started.
     NotStarted(StartFailure),
-    /// The program was sent SIGTERM.
+    /// The program was sent its stop signal.
     Stopping(Cause),
     /// The whole tree of the program was sent SIGKILL.
     Killing(Cause),
@@ -281,7 +281,7 @@ impl Keeper {
     }
 
     /// Asks the program to end, and has it killed when it has not after `timeout`, or at its deadline.
-    /// It gets one SIGTERM, however often it is asked.
+    /// It gets one signal, however often it is asked.
     pub fn stop(&mut self, timeout: Duration) {
         let by = clock::now() + timeout;
         if let Some(run) = &mut self.run {

@@ -95,6 +95,8 @@ struct Keeper {
     chase: Chase,
     /// What to start, between the message and the plan's consent.
     program: Option<Program>,
+    /// What asks the program to stop.
+    stop_signal: Signal,
     context: Vec<u8>,
     held: Option<(Identity, Term)>,
     /// Whether the elector is gone, so that nobody is listened to any more.
@@ -134,6 +136,7 @@ impl Keeper {
             leader: None,
             chase: Chase::default(),
             program: None,
+            stop_signal: Signal::TERM,
             context: Vec::new(),
             held: None,
             deaf: false,
@@ -209,7 +212,7 @@ impl Keeper {
             Action::RefuseLate => self.tell(&FromKeeper::NotStarted(StartFailure::TooLate)),
             Action::Forward(signal) => self.signal_leader(signal),
             Action::Terminate(cause) => {
-                self.signal_leader(Signal::TERM);
+                self.signal_leader(self.stop_signal);
                 self.tell(&FromKeeper::Stopping(cause));
             }
             Action::TerminateRest => {
@@ -366,6 +369,7 @@ impl Keeper {
                 deadline,
                 grace,
             } => {
+                self.stop_signal = program.stop_signal;
                 self.program = Some(program);
                 self.happen(Happening::Start { deadline, grace });
             }

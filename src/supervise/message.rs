@@ -172,6 +172,7 @@ impl Message for ToKeeper {
                 frame.number(deadline.as_nanos());
                 frame.number(u64::try_from(grace.as_nanos()).unwrap_or(u64::MAX));
                 frame.number(u64::from(program.stdin));
+                frame.signal(program.stop_signal);
                 frame.number(program.command.len() as u64);
                 for word in &program.command {
                     frame.bytes(word.as_bytes());
@@ -188,7 +189,7 @@ impl Message for ToKeeper {
             }
             Self::Signal(signal) => {
                 frame.kind(6);
-                frame.number(u64::from(signal.as_raw().unsigned_abs()));
+                frame.signal(*signal);
             }
             Self::Stop { by } => {
                 frame.kind(7);
@@ -381,6 +382,10 @@ impl<'a> Writer<'a> {
         self.number(u64::from(pid.as_raw_nonzero().get().unsigned_abs()));
     }
 
+    fn signal(&mut self, signal: Signal) {
+        self.number(u64::from(signal.as_raw().unsigned_abs()));
+    }
+
     fn cause(&mut self, cause: Cause) {
         self.number(match cause {
             Cause::Asked => 0,
@@ -503,6 +508,7 @@ impl<'a> Reader<'a> {
 
     fn program(&mut self) -> Result<Program, Malformed> {
         let stdin = self.flag()?;
+        let stop_signal = self.signal()?;
         let words = self.count("command", LONGEST_FRAME)?;
         let command = (0..words)
             .map(|_| self.word("command"))
@@ -518,6 +524,7 @@ impl<'a> Reader<'a> {
             command,
             environment,
             stdin,
+            stop_signal,
         })
     }
 

@@ -5,14 +5,18 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 
+use rustix::process::Signal;
+
 use crate::protocol::{CandidateId, ElectionName, Term};
 
-/// What to start: the words of the command, its whole environment, and whether it reads our stdin.
+/// What to start: the words of the command, its whole environment, whether it reads our stdin, and which signal
+/// asks it to stop.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Program {
     pub(super) command: Vec<OsString>,
     pub(super) environment: BTreeMap<OsString, OsString>,
     pub(super) stdin: bool,
+    pub(super) stop_signal: Signal,
 }
 
 impl Program {
@@ -43,6 +47,7 @@ impl Program {
                 .filter(|(name, _)| !Self::is_private(name))
                 .collect(),
             stdin: false,
+            stop_signal: Signal::TERM,
         })
     }
 
@@ -69,6 +74,13 @@ impl Program {
         self
     }
 
+    /// The signal that asks this program to stop. Default: SIGTERM.
+    #[must_use]
+    pub const fn stop_signal(mut self, signal: Signal) -> Self {
+        self.stop_signal = signal;
+        self
+    }
+
     /// Another command in the environment of this one. It reads nothing.
     #[must_use]
     pub fn another<const WORDS: usize>(&self, command: [&str; WORDS]) -> Self {
@@ -77,6 +89,7 @@ impl Program {
             command: command.map(OsString::from).to_vec(),
             environment: self.environment.clone(),
             stdin: false,
+            stop_signal: Signal::TERM,
         }
     }
 

@@ -25,7 +25,7 @@ const COMMANDS: [&[&str]; 19] = [
 ];
 
 /// Every option of `run`.
-const RUN: [&str; 33] = [
+const RUN: [&str; 34] = [
     "--store",
     "--key-prefix",
     "--username",
@@ -35,6 +35,7 @@ const RUN: [&str; 33] = [
     "--stall-polls",
     "--stop-grace",
     "--probation",
+    "--stop-signal",
     "--stop-timeout",
     "--stdin",
     "--restart",

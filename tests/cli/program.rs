@@ -1,6 +1,7 @@
 //! The program: what it is given, which signals reach it, and that nothing of it is left.
 
 use std::process::Command;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -121,6 +122,62 @@ fn a_second_signal_kills_it_now() {
     // The same signal twice in a row may be taken for one.
     leader.signal(Signal::INT);
     assert_eq!(leader.wait(), 137);
+}
+
+/// Shells and container engines send it to the process and to its group, one right after the other.
+#[test]
+fn the_same_signal_within_a_second_counts_as_one_and_later_as_a_second() {
+    let home = Home::new();
+    let program = format!(
+        "trap 'echo told >> {log}' TERM; echo began >> {log}; while [ ! -e {end} ]; do sleep 0.05; done; exit 5",
+        log = home.text_path("log"),
+        end = home.text_path("end"),
+    );
+    let run = ["run", "job", "--stop-timeout", "1h", "--", "sh", "-c"];
+    let run = [&run[..], &[&program]].concat();
+    let mut leader = home.start(&run);
+    home.wait_for_lines("log", 1);
+    leader.signal(Signal::TERM);
+    std::thread::sleep(Duration::from_micros(500));
+    leader.signal(Signal::TERM);
+    home.wait_for_lines("log", 2);
+    home.write("end", "");
+    assert_eq!(leader.wait(), 5);
+    assert_eq!(home.lines("log"), ["began", "told"]);
+
+    std::fs::remove_file(home.path("end")).unwrap();
+    let mut leader = home.start(&run);
+    home.wait_for_lines("log", 3);
+    leader.signal(Signal::TERM);
+    leader.wait_said("asked to stop");
+    std::thread::sleep(Duration::from_millis(1100));
+    leader.signal(Signal::TERM);
+    assert_eq!(leader.wait(), 137);
+}
+
+#[test]
+fn it_is_asked_to_stop_by_the_signal_of_its_choice() {
+    let home = Home::new();
+    let program = format!(
+        "trap 'echo quit >> {log}; exit 6' QUIT; echo began >> {log}; while :; do sleep 0.05; done",
+        log = home.text_path("log")
+    );
+    for (count, signal) in [(1, Signal::QUIT), (3, Signal::TERM)] {
+        let run = ["run", "job", "--stop-signal", "SIGQUIT", "--", "sh", "-c"];
+        let mut leader = home.start(&[&run[..], &[&program]].concat());
+        home.wait_for_lines("log", count);
+        leader.signal(signal);
+        assert_eq!(leader.wait(), 6, "{signal:?}");
+    }
+    assert_eq!(home.lines("log"), ["began", "quit", "began", "quit"]);
+    let wrong = home.run_with(
+        &[("INCUMBENT_STOP_SIGNAL", "SIGKILL")],
+        &["run", "job", "--", "true"],
+    );
+    wrong.assert(
+        78,
+        "INCUMBENT_STOP_SIGNAL: \"SIGKILL\" is not one of SIGTERM",
+    );
 }
 
 #[test]

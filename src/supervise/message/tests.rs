@@ -15,11 +15,13 @@ fn programs() -> impl Strategy<Value = Program> {
         prop::collection::vec(words(), 1..5),
         prop::collection::btree_map(words(), words(), 0..5),
         any::<bool>(),
+        prop::sample::select(vec![Signal::TERM, Signal::QUIT]),
     )
-        .prop_map(|(command, environment, stdin)| Program {
+        .prop_map(|(command, environment, stdin, stop_signal)| Program {
             command,
             environment,
             stdin,
+            stop_signal,
         })
 }
 
@@ -181,6 +183,7 @@ fn a_command_with_a_nul_byte_is_refused() {
         command: vec![OsString::from("a\0b")],
         environment: BTreeMap::new(),
         stdin: false,
+        stop_signal: Signal::TERM,
     };
     let mut wire = Vec::new();
     ToKeeper::Start {
