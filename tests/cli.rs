@@ -15,6 +15,8 @@ mod home;
 mod hosts;
 #[path = "cli/input.rs"]
 mod input;
+#[path = "cli/limits.rs"]
+mod limits;
 #[path = "cli/manager.rs"]
 mod manager;
 #[path = "cli/measures.rs"]

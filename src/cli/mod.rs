@@ -25,6 +25,7 @@ mod history;
 mod keeping;
 mod keys;
 mod layer;
+mod limits;
 mod list;
 mod logs;
 mod manual;
@@ -102,11 +103,12 @@ fn answered(answer: &clap::Error) -> Exit {
     }
 }
 
-/// An event loop on this thread.
+/// An event loop on this thread, and the threads of the elections beside it.
 fn runtime() -> Result<Runtime, Failure> {
+    limits::check()?;
+    limits::start_threads()?;
     let runtime = Builder::new_current_thread().enable_all().build();
-    runtime
-        .map_err(|error| Failure::internal(format_args!("an event loop cannot be made: {error}")))
+    runtime.map_err(|error| limits::refused("an event loop cannot be made", &error))
 }
 
 /// The election to look at, and the settings to find it with.

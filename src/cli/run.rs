@@ -27,7 +27,7 @@ use super::exit::{Exit, Failure, campaign_failed};
 use super::notify::{Activity, Manager};
 use super::release::Note;
 use super::settings::{Settings, Typed, Wait};
-use super::{electorate, keeping, logs, runtime};
+use super::{electorate, keeping, limits, logs, runtime};
 use call::{Call, Calls};
 use leading::Leading;
 use reload::Reload;
@@ -83,9 +83,8 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
     let counters = Arc::new(ProgramCounters::default());
     let server = serve(&election, &settings, &counters)?;
     let outcome = runtime()?.block_on(async {
-        let mut signals = Signals::new(SIGNALS).map_err(|error| {
-            Failure::internal(format_args!("signals cannot be received: {error}"))
-        })?;
+        let mut signals = Signals::new(SIGNALS)
+            .map_err(|error| limits::refused("signals cannot be received", &error))?;
         let manager = Manager::detect();
         let activity = watch::Sender::new(Activity::default());
         let told = manager.accompany(election.clone(), election.events(), activity.subscribe());
@@ -155,6 +154,8 @@ fn serve(
     };
     let server = Server::start(election.clone(), options).map_err(|error| {
         let exit = match error.kind() {
+            // The system refuses a thread.
+            ErrorKind::WouldBlock => return limits::refused("HTTP cannot be served", &error),
             // Whoever has the address may give it up, and an address may come up later.
             ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable => Exit::Unreachable,
             _ => Exit::Configuration,
