@@ -60,6 +60,9 @@ use settings::{Settings, Typed};
 
 /// Does what the command line asks for.
 pub(crate) fn main() -> ExitCode {
+    if let Err(error) = incumbent::supervise::unblock_signals() {
+        warn_of(&format!("signals that are blocked stay blocked: {error}"));
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(answer) => return answered(&answer).into(),

@@ -23,7 +23,7 @@ use super::message::{Frames, FromKeeper, Message, ToKeeper};
 use super::plan::{Action, Happening, Plan};
 use super::program::{Program, StartFailure};
 use super::sight;
-use super::spawn::{Standing, spawn};
+use super::spawn::{Progress, Standing, Starting, spawn};
 use super::tree::{self, Chase};
 use crate::election::{arm, clock, create_timer};
 use crate::protocol::{Identity, Term, Timestamp};
@@ -91,6 +91,8 @@ struct Keeper {
     inside: bool,
     /// The program, until it is reaped.
     leader: Option<Pid>,
+    /// The same, until it runs.
+    starting: Option<Starting>,
     /// Those of the program that are being killed.
     chase: Chase,
     /// What to start, between the message and the plan's consent.
@@ -134,6 +136,7 @@ impl Keeper {
             inside: cgroup.as_ref().is_some_and(|cgroup| cgroup.enter().is_ok()),
             cgroup,
             leader: None,
+            starting: None,
             chase: Chase::default(),
             program: None,
             stop_signal: Signal::TERM,
@@ -168,14 +171,18 @@ impl Keeper {
         } else {
             PollFlags::IN | PollFlags::OUT
         };
-        let mut sources = [
+        let mut sources = vec![
             PollFd::new(&self.children, PollFlags::IN),
             PollFd::new(&self.timer, PollFlags::IN),
-            PollFd::new(&self.pipe, interest),
         ];
+        if let Some(starting) = &self.starting {
+            sources.push(PollFd::new(starting, PollFlags::IN));
+        }
         // The end of the pipe is always ready to be read: once it was, there is nothing to wait for.
-        let heeded = if self.deaf { 2 } else { 3 };
-        match poll(&mut sources[..heeded], None) {
+        if !self.deaf {
+            sources.push(PollFd::new(&self.pipe, interest));
+        }
+        match poll(&mut sources, None) {
             // A signal that was caught to be ignored.
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => {
@@ -190,6 +197,7 @@ impl Keeper {
             self.armed = Timestamp::NEVER;
         }
         drain(&self.children);
+        self.follow_start();
         self.reap();
         if !self.deaf {
             self.listen();
@@ -257,9 +265,9 @@ impl Keeper {
         };
         let to_enter = self.cgroup.as_ref().filter(|_| !self.inside);
         match spawn(&program, &self.standing, to_enter) {
-            Ok(pid) => {
-                self.leader = Some(pid);
-                self.tell(&FromKeeper::Started(pid));
+            Ok(starting) => {
+                self.leader = Some(starting.pid);
+                self.starting = Some(starting);
                 self.leave_cgroup();
             }
             Err(failure) => {
@@ -267,6 +275,24 @@ impl Keeper {
                 self.happen(Happening::TreeEmpty);
             }
         }
+    }
+
+    /// Tells how the start of the program has ended, once it has.
+    fn follow_start(&mut self) {
+        let Some(starting) = &self.starting else {
+            return;
+        };
+        let pid = starting.pid;
+        match starting.progress() {
+            Progress::Under => return,
+            Progress::Started => self.tell(&FromKeeper::Started(pid)),
+            Progress::Failed(failure) => {
+                // What is left of it is a child that has nothing to do but end.
+                self.leader = None;
+                self.tell(&FromKeeper::NotStarted(failure));
+            }
+        }
+        self.starting = None;
     }
 
     /// Leaves the cgroup to the program: whoever kills it must not be in it.
@@ -311,8 +337,10 @@ impl Keeper {
     fn reap(&mut self) {
         let reaped = tree::reap(self.leader);
         if let Some(exit) = reaped.leader {
-            self.leader = None;
-            self.tell(&FromKeeper::Exited(exit));
+            self.follow_start();
+            if self.leader.take().is_some() {
+                self.tell(&FromKeeper::Exited(exit));
+            }
         }
         // The proof: a subreaper without children has no descendants. The cgroup is only a better way
         // to kill them.

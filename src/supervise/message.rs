@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 
+use super::inherited::Inherited;
 use super::plan::Cause;
 use super::program::{Program, ProgramExit, StartFailure};
 use crate::protocol::{Identity, Term, Timestamp};
@@ -173,6 +174,8 @@ impl Message for ToKeeper {
                 frame.number(u64::try_from(grace.as_nanos()).unwrap_or(u64::MAX));
                 frame.number(u64::from(program.stdin));
                 frame.signal(program.stop_signal);
+                frame.number(program.inherited.blocked);
+                frame.number(program.inherited.ignored);
                 frame.number(program.command.len() as u64);
                 for word in &program.command {
                     frame.bytes(word.as_bytes());
@@ -509,6 +512,10 @@ impl<'a> Reader<'a> {
     fn program(&mut self) -> Result<Program, Malformed> {
         let stdin = self.flag()?;
         let stop_signal = self.signal()?;
+        let inherited = Inherited {
+            blocked: self.number("blocked signals")?,
+            ignored: self.number("ignored signals")?,
+        };
         let words = self.count("command", LONGEST_FRAME)?;
         let command = (0..words)
             .map(|_| self.word("command"))
@@ -525,6 +532,7 @@ impl<'a> Reader<'a> {
             environment,
             stdin,
             stop_signal,
+            inherited,
         })
     }
 

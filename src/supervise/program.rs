@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use rustix::process::Signal;
 
+use super::inherited::Inherited;
 use crate::protocol::{CandidateId, ElectionName, Term};
 
 /// What to start: the words of the command, its whole environment, whether it reads our stdin, and which signal
@@ -17,6 +18,7 @@ pub struct Program {
     pub(super) environment: BTreeMap<OsString, OsString>,
     pub(super) stdin: bool,
     pub(super) stop_signal: Signal,
+    pub(super) inherited: Inherited,
 }
 
 impl Program {
@@ -32,6 +34,7 @@ impl Program {
     ];
 
     /// A program that is started as `command`, found along `PATH`, with this process's environment
+    /// and with the signals blocked and ignored that this process was started with ([`unblock_signals`](super::unblock_signals)),
     /// except what is meant for `incumbent` itself: every `INCUMBENT_…` variable, for they may hold
     /// secrets, and the variables of the service manager's protocol.
     ///
@@ -48,6 +51,7 @@ impl Program {
                 .collect(),
             stdin: false,
             stop_signal: Signal::TERM,
+            inherited: Inherited::at_start(),
         })
     }
 
@@ -90,6 +94,7 @@ impl Program {
             environment: self.environment.clone(),
             stdin: false,
             stop_signal: Signal::TERM,
+            inherited: self.inherited,
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use incumbent::election::clock;
 use incumbent::protocol::Timestamp;
+use incumbent::supervise::was_ignored;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::process::Signal;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -27,7 +28,7 @@ pub(super) enum Call {
 #[derive(Debug)]
 pub(super) struct Calls {
     stop_signal: i32,
-    /// Whether this process was started from a terminal, which can hang up.
+    /// Whether this process was started from a terminal that can hang up, and not to outlive it (`nohup`).
     has_terminal: bool,
 }
 
@@ -36,7 +37,7 @@ impl Calls {
     pub(super) fn new(stop_signal: Signal) -> Self {
         Self {
             stop_signal: stop_signal.as_raw(),
-            has_terminal: is_terminal_there(),
+            has_terminal: is_terminal_there() && !was_ignored(Signal::HUP),
         }
     }
 

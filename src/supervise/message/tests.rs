@@ -22,6 +22,10 @@ fn programs() -> impl Strategy<Value = Program> {
             environment,
             stdin,
             stop_signal,
+            inherited: Inherited {
+                blocked: 1 << 14,
+                ignored: 1,
+            },
         })
 }
 
@@ -184,6 +188,7 @@ fn a_command_with_a_nul_byte_is_refused() {
         environment: BTreeMap::new(),
         stdin: false,
         stop_signal: Signal::TERM,
+        inherited: Inherited::default(),
     };
     let mut wire = Vec::new();
     ToKeeper::Start {
