@@ -19,6 +19,7 @@ mod configuration;
 mod depose;
 mod doctor;
 mod electorate;
+mod environment;
 mod exit;
 mod explain;
 mod history;
@@ -60,6 +61,7 @@ use settings::{Settings, Typed};
 
 /// Does what the command line asks for.
 pub(crate) fn main() -> ExitCode {
+    environment::take();
     if let Err(error) = incumbent::supervise::unblock_signals() {
         warn_of(&format!("signals that are blocked stay blocked: {error}"));
     }
@@ -99,11 +101,26 @@ pub(crate) fn main() -> ExitCode {
 fn answered(answer: &clap::Error) -> Exit {
     // Nobody is left to tell when even this cannot be printed.
     let printed = answer.print();
+    if lacks_dashes(answer) {
+        anstream::eprintln!(
+            "the program and its arguments stand behind --: incumbent run NAME -- PROGRAM…"
+        );
+    }
     match (answer.use_stderr(), printed) {
         (false, Ok(())) => Exit::Success,
         (false, Err(_)) => Exit::Failed,
         (true, _) => Exit::Usage,
     }
+}
+
+/// Whether a program was named without the two dashes in front of it.
+fn lacks_dashes(answer: &clap::Error) -> bool {
+    let words: Vec<_> = std::env::args_os().collect();
+    answer.kind() == clap::error::ErrorKind::UnknownArgument
+        && words
+            .get(1)
+            .is_some_and(|word| word == "run" || word == "unit")
+        && !words.iter().any(|word| word == "--")
 }
 
 /// An event loop on this thread, and the threads of the elections beside it.

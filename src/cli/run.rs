@@ -260,7 +260,11 @@ impl Runner<'_> {
         let _unwinding = AbortOnPanic;
         self.activity
             .send_modify(|activity| activity.lease = Some(leadership.lease().clone()));
-        let mut note = Note::leave(leadership.identity(), leadership.term());
+        let mut note = Note::leave(
+            self.election.name(),
+            leadership.identity(),
+            leadership.term(),
+        );
         let leading = Leading {
             election: self.election,
             leadership: &leadership,

@@ -19,6 +19,7 @@ use rustix::process::Signal;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::environment;
 use super::exit::{Exit, Failure};
 use super::layer::{Layer, Origin};
 use super::places;
@@ -146,7 +147,7 @@ impl Settings {
     /// A value that cannot be used, with where it stands; a file that cannot be read.
     pub(crate) fn load(typed: Typed, election: Option<&ElectionName>) -> Result<Self, Failure> {
         let defaults = Layer::from_toml(DEFAULTS, |_| Origin::Default)?;
-        let (environment, mut warnings) = Layer::from_environment(std::env::vars_os())?;
+        let (environment, mut warnings) = Layer::from_environment(environment::ours())?;
         let mut layers = vec![defaults];
         let file = places::configuration_file(typed.file, election);
         if let Some(path) = &file {

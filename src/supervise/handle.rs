@@ -43,6 +43,12 @@ pub enum Event {
     Killing(Cause),
     /// The program itself has ended. Processes that it started may still be alive.
     Exited(ProgramExit),
+    /// The program has ended, and left processes behind, which were sent SIGTERM. What is still alive of them after
+    /// the grace is killed.
+    LeftBehind {
+        /// The process ids of the first few of them.
+        pids: Vec<i32>,
+    },
     /// Some processes are alive a second after SIGKILL, most likely in a system call that cannot be
     /// interrupted. It comes again every second. The election must stay held.
     Surviving {
@@ -468,6 +474,9 @@ impl Keeper {
                 Event::Exited(exit)
             }
             FromKeeper::Surviving(pids) => surviving(&pids),
+            FromKeeper::LeftBehind(pids) => Event::LeftBehind {
+                pids: numbers(&pids),
+            },
             FromKeeper::Dead => {
                 self.run = None;
                 Event::Dead
@@ -600,6 +609,10 @@ fn kill_keeper(pid: Pid) {
 
 fn surviving(pids: &[Pid]) -> Event {
     Event::Surviving {
-        pids: pids.iter().map(|pid| pid.as_raw_nonzero().get()).collect(),
+        pids: numbers(pids),
     }
+}
+
+fn numbers(pids: &[Pid]) -> Vec<i32> {
+    pids.iter().map(|pid| pid.as_raw_nonzero().get()).collect()
 }

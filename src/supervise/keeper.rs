@@ -224,6 +224,8 @@ impl Keeper {
                 self.tell(&FromKeeper::Stopping(cause));
             }
             Action::TerminateRest => {
+                let left = tree::survivors(&[]).unwrap_or_default();
+                self.tell(&FromKeeper::LeftBehind(left));
                 if let Err(error) = tree::signal_descendants(Signal::TERM, &[]) {
                     tracing::error!(%error, "what the program left behind cannot be told to end");
                 }

@@ -75,6 +75,8 @@ pub(super) enum FromKeeper {
     Killing(Cause),
     /// The program itself has ended.
     Exited(ProgramExit),
+    /// The program has left these behind.
+    LeftBehind(Vec<Pid>),
     /// These survive SIGKILL.
     Surviving(Vec<Pid>),
     /// Nothing of the program is left.
@@ -282,13 +284,13 @@ impl Message for FromKeeper {
             }
             Self::Surviving(pids) => {
                 frame.kind(7);
-                let pids = &pids[..pids.len().min(MOST_SURVIVORS)];
-                frame.number(pids.len() as u64);
-                for pid in pids {
-                    frame.pid(*pid);
-                }
+                frame.pids(pids);
             }
             Self::Dead => frame.kind(8),
+            Self::LeftBehind(pids) => {
+                frame.kind(9);
+                frame.pids(pids);
+            }
         }
     }
 
@@ -328,11 +330,9 @@ impl Message for FromKeeper {
                     _ => return Err(Malformed::Field("kind of exit")),
                 })
             }
-            7 => {
-                let count = fields.count("survivors", MOST_SURVIVORS)?;
-                Self::Surviving((0..count).map(|_| fields.pid()).collect::<Result<_, _>>()?)
-            }
+            7 => Self::Surviving(fields.pids()?),
             8 => Self::Dead,
+            9 => Self::LeftBehind(fields.pids()?),
             _ => return Err(Malformed::Field("kind")),
         };
         fields.end()?;
@@ -383,6 +383,14 @@ impl<'a> Writer<'a> {
 
     fn pid(&mut self, pid: Pid) {
         self.number(u64::from(pid.as_raw_nonzero().get().unsigned_abs()));
+    }
+
+    fn pids(&mut self, pids: &[Pid]) {
+        let pids = &pids[..pids.len().min(MOST_SURVIVORS)];
+        self.number(pids.len() as u64);
+        for pid in pids {
+            self.pid(*pid);
+        }
     }
 
     fn signal(&mut self, signal: Signal) {
@@ -480,6 +488,11 @@ impl<'a> Reader<'a> {
             .ok()
             .and_then(Pid::from_raw)
             .ok_or(Malformed::Field("process id"))
+    }
+
+    fn pids(&mut self) -> Result<Vec<Pid>, Malformed> {
+        let count = self.count("number of processes", MOST_SURVIVORS)?;
+        (0..count).map(|_| self.pid()).collect()
     }
 
     fn cause(&mut self) -> Result<Cause, Malformed> {

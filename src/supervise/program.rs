@@ -22,9 +22,10 @@ pub struct Program {
 }
 
 impl Program {
-    /// Variables that concern the elector and not the program: who talks to the service manager, and
-    /// which descriptors it passed.
-    const PRIVATE: [&'static str; 6] = [
+    /// Variables that concern the elector and not the program: where its secrets are, who talks to the service
+    /// manager, and which descriptors it passed.
+    const PRIVATE: [&'static str; 7] = [
+        "CREDENTIALS_DIRECTORY",
         "NOTIFY_SOCKET",
         "WATCHDOG_PID",
         "WATCHDOG_USEC",
@@ -206,7 +207,12 @@ mod tests {
 
     #[test]
     fn the_variables_of_the_elector_are_private() {
-        for name in ["INCUMBENT_PASSWORD", "INCUMBENT_STORE", "NOTIFY_SOCKET"] {
+        for name in [
+            "CREDENTIALS_DIRECTORY",
+            "INCUMBENT_PASSWORD",
+            "INCUMBENT_STORE",
+            "NOTIFY_SOCKET",
+        ] {
             assert!(Program::is_private(OsStr::new(name)), "{name}");
         }
         assert!(!Program::is_private(OsStr::new("PATH")));

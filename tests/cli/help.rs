@@ -98,6 +98,8 @@ fn no_command_is_wrong_usage_told_on_standard_error() {
         assert!(ended.stderr.contains("incumbent"), "{ended:#?}");
     }
     home.run(&["statsu", "job"]).assert(64, "status");
+    let without = home.run(&["run", "demo", "sleep", "5"]);
+    without.assert(64, "incumbent run NAME -- PROGRAM");
 }
 
 #[test]

@@ -180,6 +180,72 @@ fn it_is_asked_to_stop_by_the_signal_of_its_choice() {
     );
 }
 
+/// Whoever started us may have blocked every signal, and ignored some.
+#[test]
+fn signals_that_were_blocked_are_heard_and_the_program_gets_them_as_they_were() {
+    let home = Home::new();
+    let program = format!(
+        "grep -E 'SigBlk|SigIgn' /proc/self/status > {}; exec sleep 1000",
+        home.text_path("signals")
+    );
+    let block = "import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1})
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])";
+    let mut command = Command::new("python3");
+    command
+        .args(["-c", block, env!("CARGO_BIN_EXE_incumbent")])
+        .args(["run", "job", "--", "bash", "-c", &program])
+        .env("HOME", home.path(""));
+    let mut leader = command.spawn().unwrap();
+    let signals = home.wait_for_lines("signals", 2);
+    kill_process(Pid::from_child(&leader), Signal::TERM).unwrap();
+    assert_eq!(leader.wait().unwrap().code(), Some(143));
+    let mask = |line: &String| u64::from_str_radix(line.split_once('\t').unwrap().1, 16).unwrap();
+    // SIGINT and SIGUSR1, but not the signal that stops it.
+    assert_eq!(mask(&signals[0]), 0x202, "{signals:?}");
+    // Among what else is ignored here, SIGHUP.
+    assert_eq!(mask(&signals[1]) & 1, 1, "{signals:?}");
+}
+
+/// Below one that leads in a unit, another one may: each leaves its own note of what to release.
+#[test]
+fn a_nested_run_leaves_the_note_of_the_outer_one_alone() {
+    let home = Home::new();
+    std::fs::create_dir(home.path("runtime")).unwrap();
+    let runtime = home.text_path("runtime");
+    let inner = format!(
+        "{} run inner --store sqlite:inner.db -- true; touch {}; exec sleep 1000",
+        env!("CARGO_BIN_EXE_incumbent"),
+        home.text_path("done")
+    );
+    let run = ["run", "outer", "--", "sh", "-c", &inner];
+    let mut outer = home.start_with(&[("RUNTIME_DIRECTORY", &runtime)], &run);
+    wait_until("the inner one has ended", || home.path("done").exists());
+    let notes = || {
+        let notes = std::fs::read_dir(&runtime).unwrap();
+        let texts = notes.map(|note| std::fs::read_to_string(note.unwrap().path()).unwrap());
+        texts.collect::<Vec<_>>()
+    };
+    let left = notes();
+    assert!(
+        matches!(&left[..], [note] if note.ends_with("outer\n")),
+        "{left:?}"
+    );
+    outer.signal(Signal::TERM);
+    assert_eq!(outer.wait(), 143);
+    assert!(notes().is_empty());
+}
+
+#[test]
+fn a_program_that_becomes_a_daemon_is_told_to_stay_in_the_foreground() {
+    let home = Home::new();
+    let ended = home.run(&["run", "job", "--", "sh", "-c", "setsid sleep 1000 & exit 0"]);
+    ended.assert(0, "must stay in the foreground");
+}
+
 #[test]
 fn other_signals_are_passed_on() {
     let home = Home::new();

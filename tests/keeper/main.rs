@@ -350,6 +350,7 @@ async fn what_a_program_leaves_behind_is_dead_before_the_tree_counts_as_dead() {
         [
             Event::Started(0),
             Event::Exited(ProgramExit::Code(4)),
+            Event::LeftBehind { pids: vec![] },
             Event::Killing(Cause::StopTimeout),
             Event::Dead,
         ]

@@ -254,6 +254,13 @@ impl Leading<'_, '_> {
                 tracing::warn!("the program did not stop in the time it had, and is killed");
             }
             Event::Killing(_) => tracing::info!("the program is killed"),
+            Event::LeftBehind { pids } if course.stopping.is_none() && !course.asked => {
+                tracing::warn!(
+                    ?pids,
+                    "the program has ended and left processes behind, which are ended too: a program that should lead \
+                 must stay in the foreground and not become a daemon"
+                )
+            }
             Event::Surviving { pids } => tracing::error!(
                 ?pids,
                 term,

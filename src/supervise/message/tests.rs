@@ -100,6 +100,7 @@ fn from_keeper() -> impl Strategy<Value = FromKeeper> {
         any::<u8>().prop_map(|code| FromKeeper::Exited(ProgramExit::Code(code))),
         (1..65_u8).prop_map(|signal| FromKeeper::Exited(ProgramExit::Signal(signal))),
         prop::collection::vec(pids(), 0..=MOST_SURVIVORS).prop_map(FromKeeper::Surviving),
+        prop::collection::vec(pids(), 0..=MOST_SURVIVORS).prop_map(FromKeeper::LeftBehind),
         Just(FromKeeper::Dead),
     ]
 }
