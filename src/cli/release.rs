@@ -8,11 +8,13 @@
 //! ```
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use incumbent::election::clock;
 use incumbent::protocol::{ElectionName, Identity, LossReason, Term};
-use incumbent::supervise::{Orphan, Unit};
+use incumbent::supervise::{Orphan, Unit, started_with};
 
 use super::args::Release;
 use super::exit::{Exit, Failure};
@@ -122,10 +124,13 @@ pub(crate) fn release(arguments: &Release) -> Result<Exit, Failure> {
         return Ok(Exit::Success);
     }
     let unit = Unit::of_this_process().map_err(Failure::internal)?;
-    let left = unit.wait_until_empty(PATIENCE).map_err(Failure::internal)?;
+    let mut left = unit.wait_until_empty(PATIENCE).map_err(Failure::internal)?;
+    for (_, _, who) in &notes {
+        left.extend(strays(who).map_err(Failure::internal)?);
+    }
     if !left.is_empty() {
         let why = format!(
-            "processes of the unit are still alive, so term {} is not released: {left:?}",
+            "processes of the unit, or that its program started outside of it, are still alive, so term {} is not released: {left:?}",
             terms.join(", ")
         );
         return Err(Failure::new(Exit::NotElected(75), why));
@@ -140,9 +145,42 @@ pub(crate) fn release(arguments: &Release) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
+/// Processes of a program that have left the unit, as `su`, `sudo` or `systemd-run --scope` make them. They are
+/// known by the candidate that they were started for, unless that was taken out of their environment.
+fn strays(who: &Identity) -> io::Result<Vec<i32>> {
+    let until = clock::now() + PATIENCE;
+    loop {
+        let alive = started_with("INCUMBENT_CANDIDATE_ID", who.id().as_str())?;
+        if alive.is_empty() || clock::now() >= until {
+            return Ok(alive);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_left_the_unit_is_known_by_its_candidate() {
+        let who: Identity = format!("id-{}|host|1|v", fastrand::u64(..))
+            .parse()
+            .unwrap();
+        assert!(strays(&who).unwrap().is_empty());
+        let mut worker = std::process::Command::new("sleep")
+            .arg("1000")
+            .env("INCUMBENT_CANDIDATE_ID", who.id().as_str())
+            .spawn()
+            .unwrap();
+        let pid = i32::try_from(worker.id()).unwrap();
+        assert_eq!(
+            started_with("INCUMBENT_CANDIDATE_ID", who.id().as_str()).unwrap(),
+            [pid]
+        );
+        worker.kill().unwrap();
+        worker.wait().unwrap();
+    }
 
     #[test]
     fn a_note_that_is_none_is_refused_and_one_of_another_election_left_alone() {

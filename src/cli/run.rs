@@ -319,9 +319,9 @@ impl Runner<'_> {
                 biased;
                 signal = ended_by(self.signals, &self.calls, &mut self.reload) => return Ok(Standby::Ended(signal)),
                 event = self.keeper.event() => match event {
-                    Event::Ready { containment, memory_locked } => {
+                    Event::Ready { containment, memory_locked, real_time } => {
                         let pid = self.keeper.pid();
-                        tracing::info!(pid, %containment, memory_locked, "the keeper is ready");
+                        tracing::info!(pid, %containment, memory_locked, real_time, "the keeper is ready");
                         if let Err(error) = self.election.tell_containment(containment.level()) {
                             tracing::debug!(%error, "nobody is told how the program is contained");
                         }

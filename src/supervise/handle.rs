@@ -32,6 +32,8 @@ pub enum Event {
         containment: Containment,
         /// Whether the keeper's memory is locked, so that it cannot be swapped out.
         memory_locked: bool,
+        /// Whether the kernel runs the keeper before every other process, of real-time priority too.
+        real_time: bool,
     },
     /// The program runs, with this process id.
     Started(i32),
@@ -440,6 +442,7 @@ impl Keeper {
             FromKeeper::Ready {
                 cgroup,
                 memory_locked,
+                real_time,
                 hidden,
             } => {
                 self.cgroup.clone_from(&cgroup);
@@ -451,6 +454,7 @@ impl Keeper {
                 Event::Ready {
                     containment,
                     memory_locked,
+                    real_time,
                 }
             }
             FromKeeper::Started(pid) => {

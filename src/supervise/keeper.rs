@@ -155,6 +155,7 @@ impl Keeper {
         keeper.tell(&FromKeeper::Ready {
             cgroup,
             memory_locked,
+            real_time: keeper.standing.real_time,
             hidden: sight::hides_processes(),
         });
         // Killing is rehearsed before there is anything to kill, so that its code is in memory when it
@@ -344,9 +345,9 @@ impl Keeper {
                 self.tell(&FromKeeper::Exited(exit));
             }
         }
-        // The proof: a subreaper without children has no descendants. The cgroup is only a better way
-        // to kill them.
-        if reaped.childless {
+        // The proof: a subreaper without children has no descendants, but for those that found another reaper
+        // in a PID namespace. The cgroup has these too.
+        if reaped.childless && !self.has_strays() {
             self.happen(Happening::TreeEmpty);
             return;
         }
@@ -356,6 +357,11 @@ impl Keeper {
         if reaped.any {
             self.happen(Happening::SomeEnded);
         }
+    }
+
+    fn has_strays(&self) -> bool {
+        let cgroup = self.cgroup.as_ref().filter(|_| !self.inside);
+        cgroup.is_some_and(Cgroup::is_populated)
     }
 
     fn listen(&mut self) {

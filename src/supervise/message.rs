@@ -62,6 +62,8 @@ pub(super) enum FromKeeper {
         cgroup: Option<PathBuf>,
         /// Whether its memory is locked.
         memory_locked: bool,
+        /// Whether it runs before every other process.
+        real_time: bool,
         /// Whether `/proc` may hide processes of the program from it.
         hidden: bool,
     },
@@ -242,12 +244,14 @@ impl Message for FromKeeper {
             Self::Ready {
                 cgroup,
                 memory_locked,
+                real_time,
                 hidden,
             } => {
                 frame.kind(1);
                 let path = cgroup.as_deref().unwrap_or(Path::new(""));
                 frame.bytes(path.as_os_str().as_bytes());
                 frame.number(u64::from(*memory_locked));
+                frame.number(u64::from(*real_time));
                 frame.number(u64::from(*hidden));
             }
             Self::Started(pid) => {
@@ -302,6 +306,7 @@ impl Message for FromKeeper {
                 Self::Ready {
                     cgroup: (!path.is_empty()).then(|| OsString::from_vec(path).into()),
                     memory_locked: fields.flag()?,
+                    real_time: fields.flag()?,
                     hidden: fields.flag()?,
                 }
             }

@@ -26,6 +26,8 @@ pub(super) struct Standing {
     oom_score: Option<String>,
     /// The nice value, when it was changed.
     nice: Option<i32>,
+    /// Whether it comes before every program of real-time priority too. What it starts does not.
+    pub(super) real_time: bool,
 }
 
 impl Standing {
@@ -42,7 +44,11 @@ impl Standing {
         let nice = getpriority_process(None)
             .ok()
             .filter(|_| setpriority_process(None, Self::FOREMOST).is_ok());
-        Self { oom_score, nice }
+        Self {
+            oom_score,
+            nice,
+            real_time: come_first(),
+        }
     }
 
     /// Puts a process group before others too, where that is allowed.
@@ -52,6 +58,17 @@ impl Standing {
         {
             tracing::debug!(%group, %error, "the program keeps its priority");
         }
+    }
+}
+
+/// Has the kernel run this process before all others, and none of its children, where that is allowed.
+#[expect(unsafe_code, reason = "the library wraps no scheduler")]
+fn come_first() -> bool {
+    let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
+    // SAFETY: it takes numbers, and a structure that lives as long as the call.
+    unsafe {
+        let sched_priority = libc::sched_get_priority_max(libc::SCHED_FIFO);
+        libc::sched_setscheduler(0, policy, &libc::sched_param { sched_priority }) == 0
     }
 }
 

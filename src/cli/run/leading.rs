@@ -275,9 +275,10 @@ impl Leading<'_, '_> {
             Event::Ready {
                 containment,
                 memory_locked,
+                real_time,
             } => {
                 let pid = self.keeper.pid();
-                tracing::info!(pid, %containment, memory_locked, "the keeper is ready");
+                tracing::info!(pid, %containment, memory_locked, real_time, "the keeper is ready");
             }
             other => tracing::debug!(event = ?other, "news from the keeper"),
         }

@@ -80,13 +80,17 @@ fn from_keeper() -> impl Strategy<Value = FromKeeper> {
         (
             prop::option::of("/[a-z/]{1,40}"),
             any::<bool>(),
+            any::<bool>(),
             any::<bool>()
         )
-            .prop_map(|(path, memory_locked, hidden)| FromKeeper::Ready {
-                cgroup: path.map(PathBuf::from),
-                memory_locked,
-                hidden,
-            }),
+            .prop_map(
+                |(path, memory_locked, real_time, hidden)| FromKeeper::Ready {
+                    cgroup: path.map(PathBuf::from),
+                    memory_locked,
+                    real_time,
+                    hidden,
+                }
+            ),
         pids().prop_map(FromKeeper::Started),
         prop_oneof![
             Just(StartFailure::NotFound),
