@@ -17,6 +17,8 @@ mod home;
 mod hosts;
 #[path = "cli/input.rs"]
 mod input;
+#[path = "cli/limits.rs"]
+mod limits;
 #[path = "cli/manager.rs"]
 mod manager;
 #[path = "cli/measures.rs"]
@@ -45,6 +47,8 @@ mod sources;
 mod statuses;
 #[path = "cli/stuck_log.rs"]
 mod stuck_log;
+#[path = "cli/terminal.rs"]
+mod terminal;
 #[path = "cli/transcript.rs"]
 mod transcript;
 #[path = "cli/unit.rs"]

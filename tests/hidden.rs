@@ -78,3 +78,32 @@ fn a_frozen_elector_leaves_no_hidden_worker_behind() {
     leader.signal(Signal::STOP);
     expect_one_at_a_time(&field);
 }
+
+/// A program that mounts something over `/proc` once its worker acts.
+const COVER_PROC: &str = "setsid bash -c \"$0\" & until [ -s \"$LOG\" ]; do sleep 0.02; done
+mount -t tmpfs none /proc && touch \"$LOG.covered\" && exec sleep 1000";
+
+#[test]
+fn a_program_that_covers_proc_does_not_blind_its_keeper() {
+    let field = Field::stubborn(&BRISK);
+    let alone = "umount --lazy --all --types cgroup2; exec \"$@\"";
+    let leader = field.elector_by(
+        &["unshare", "--mount", "sh", "-c", alone, "sh"],
+        &["bash", "-c", COVER_PROC],
+    );
+    leader.hear("containment=subreaper");
+    leader.wait_until_leading();
+    field.wait_for_term(1);
+    let standby = field.elector();
+    standby.wait_until_standing_by();
+    let until = incumbent::election::clock::now() + field::PATIENCE;
+    while !field.file("log.covered").exists() {
+        assert!(
+            incumbent::election::clock::now() < until,
+            "/proc is not covered"
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    leader.signal(Signal::TERM);
+    expect_one_at_a_time(&field);
+}

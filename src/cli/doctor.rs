@@ -105,9 +105,11 @@ async fn keep_nothing(launched: Result<Launched, Failure>) -> Result<Keeping, St
         Ok(Event::Ready {
             containment,
             memory_locked,
+            real_time,
         }) => Ok(Keeping {
             containment,
             memory_locked,
+            real_time,
         }),
         Ok(_) => Err("the keeper has ended at once".to_owned()),
         Err(_) => Err(format!("the keeper did not come up in {KEEPER_PATIENCE:?}")),

@@ -7,6 +7,7 @@ use incumbent::protocol::LossReason;
 use incumbent::supervise::{self, Entry, Estate, Keeper, Launch, Launched};
 
 use super::exit::{Exit, Failure};
+use super::limits;
 use super::logs;
 use super::settings::{LogFormat, LogLevel, Settings};
 
@@ -41,9 +42,9 @@ pub(crate) fn launch(settings: &Settings) -> Result<Launched, Failure> {
         LogFormat::Text => "text",
         LogFormat::Json => "json",
     };
+    limits::check()?;
     let launched = Launch::new().env(LOG_FORMAT, format).start();
-    launched
-        .map_err(|error| Failure::internal(format_args!("the keeper cannot be started: {error}")))
+    launched.map_err(|error| limits::refused("the keeper cannot be started", &error))
 }
 
 /// Connects a keeper with the runtime of this thread.

@@ -47,8 +47,13 @@ pub(crate) const LOG_FORMATS: [&str; 2] = ["text", "json"];
 /// The values of `log_level`.
 pub(crate) const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
+/// The values of `stop_signal`: what `run` takes before it can end the process behind its own back.
+pub(crate) const STOP_SIGNALS: [&str; 7] = [
+    "SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH",
+];
+
 /// All settings, in the order in which they are shown.
-pub(crate) const KEYS: [Key; 31] = [
+pub(crate) const KEYS: [Key; 32] = [
     key("store", Kind::Stores),
     key("key_prefix", Kind::Text),
     key("username", Kind::Text),
@@ -61,6 +66,7 @@ pub(crate) const KEYS: [Key; 31] = [
     key("stop_grace", Kind::Duration),
     key("probation", Kind::Duration),
     key("program", Kind::Words),
+    key("stop_signal", Kind::Choice(&STOP_SIGNALS)),
     key("stop_timeout", Kind::Duration),
     key("stdin", Kind::Switch),
     key("restart", Kind::Switch),

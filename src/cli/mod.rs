@@ -19,12 +19,14 @@ mod configuration;
 mod depose;
 mod doctor;
 mod electorate;
+mod environment;
 mod exit;
 mod explain;
 mod history;
 mod keeping;
 mod keys;
 mod layer;
+mod limits;
 mod list;
 mod logs;
 mod manual;
@@ -59,6 +61,10 @@ use settings::{Settings, Typed};
 
 /// Does what the command line asks for.
 pub(crate) fn main() -> ExitCode {
+    environment::take();
+    if let Err(error) = incumbent::supervise::unblock_signals() {
+        warn_of(&format!("signals that are blocked stay blocked: {error}"));
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(answer) => return answered(&answer).into(),
@@ -95,6 +101,11 @@ pub(crate) fn main() -> ExitCode {
 fn answered(answer: &clap::Error) -> Exit {
     // Nobody is left to tell when even this cannot be printed.
     let printed = answer.print();
+    if lacks_dashes(answer) {
+        anstream::eprintln!(
+            "the program and its arguments stand behind --: incumbent run NAME -- PROGRAM…"
+        );
+    }
     match (answer.use_stderr(), printed) {
         (false, Ok(())) => Exit::Success,
         (false, Err(_)) => Exit::Failed,
@@ -102,11 +113,22 @@ fn answered(answer: &clap::Error) -> Exit {
     }
 }
 
-/// An event loop on this thread.
+/// Whether a program was named without the two dashes in front of it.
+fn lacks_dashes(answer: &clap::Error) -> bool {
+    let words: Vec<_> = std::env::args_os().collect();
+    answer.kind() == clap::error::ErrorKind::UnknownArgument
+        && words
+            .get(1)
+            .is_some_and(|word| word == "run" || word == "unit")
+        && !words.iter().any(|word| word == "--")
+}
+
+/// An event loop on this thread, and the threads of the elections beside it.
 fn runtime() -> Result<Runtime, Failure> {
+    limits::check()?;
+    limits::start_threads()?;
     let runtime = Builder::new_current_thread().enable_all().build();
-    runtime
-        .map_err(|error| Failure::internal(format_args!("an event loop cannot be made: {error}")))
+    runtime.map_err(|error| limits::refused("an event loop cannot be made", &error))
 }
 
 /// The election to look at, and the settings to find it with.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use incumbent::protocol::ElectionName;
 
+use super::environment;
 use super::exit::Failure;
 
 /// The most that is read of a configuration or password file.
@@ -85,7 +86,7 @@ fn directory(variable_name: &str, below_home: &str) -> Option<PathBuf> {
 }
 
 fn variable(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name)
+    environment::variable(name)
         .filter(|value| !value.is_empty())
         .map(PathBuf::from)
 }

@@ -8,11 +8,13 @@
 //! ```
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use incumbent::election::clock;
 use incumbent::protocol::{ElectionName, Identity, LossReason, Term};
-use incumbent::supervise::{Orphan, Unit};
+use incumbent::supervise::{Orphan, Unit, started_with};
 
 use super::args::Release;
 use super::exit::{Exit, Failure};
@@ -30,13 +32,14 @@ pub(crate) struct Note {
 }
 
 impl Note {
-    const NAME: &'static str = "leadership";
+    const NAME: &'static str = "leadership-";
 
-    /// Writes the note.
-    pub(crate) fn leave(who: &Identity, term: Term) -> Self {
-        let path = Self::place();
+    /// Writes the note, under a name that no other elector of the unit has: one may run below another.
+    pub(crate) fn leave(election: &ElectionName, who: &Identity, term: Term) -> Self {
+        let path = Self::folder();
+        let path = path.map(|folder| folder.join(format!("{}{}", Self::NAME, std::process::id())));
         if let Some(path) = &path
-            && let Err(error) = fs::write(path, format!("{term}\n{who}\n"))
+            && let Err(error) = fs::write(path, format!("{term}\n{who}\n{election}\n"))
         {
             tracing::warn!("{} cannot be written: {error}", path.display());
         }
@@ -52,29 +55,50 @@ impl Note {
         }
     }
 
-    fn place() -> Option<PathBuf> {
+    fn folder() -> Option<PathBuf> {
         let folders = std::env::var_os("RUNTIME_DIRECTORY")?;
         // Several are separated by colons (systemd.exec(5)); the first is ours.
-        let first = std::env::split_paths(&folders).next()?;
-        Some(first.join(Self::NAME))
+        std::env::split_paths(&folders).next()
     }
 
-    fn read(path: &Path) -> Result<Option<(Term, Identity)>, Failure> {
-        let text = match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => {
-                let why = format!("{} cannot be read: {error}", path.display());
-                return Err(Failure::new(Exit::Failed, why));
+    /// The notes of an election in a folder: which term each is about, and who held it.
+    fn find(
+        folder: &Path,
+        election: &ElectionName,
+    ) -> Result<Vec<(PathBuf, Term, Identity)>, Failure> {
+        let unread = |error| Failure::new(Exit::Failed, format!("{}: {error}", folder.display()));
+        let mut found = Vec::new();
+        for entry in fs::read_dir(folder).map_err(unread)? {
+            let entry = entry.map_err(unread)?;
+            if !entry
+                .file_name()
+                .as_encoded_bytes()
+                .starts_with(Self::NAME.as_bytes())
+            {
+                continue;
             }
-        };
+            let path = entry.path();
+            let text = fs::read_to_string(&path).map_err(unread)?;
+            let (of, term, who) = Self::parse(&text).ok_or_else(|| {
+                let why = format!(
+                    "{} holds no term, holder and election: {text:?}",
+                    path.display()
+                );
+                Failure::new(Exit::Failed, why)
+            })?;
+            if of == *election {
+                found.push((path, term, who));
+            }
+        }
+        Ok(found)
+    }
+
+    fn parse(text: &str) -> Option<(ElectionName, Term, Identity)> {
         let mut lines = text.lines();
-        let term = lines.next().and_then(|line| Term::new(line.parse().ok()?));
-        let who = lines.next().and_then(|line| line.parse().ok());
-        term.zip(who).map(Some).ok_or_else(|| {
-            let why = format!("{} holds no term and holder: {text:?}", path.display());
-            Failure::new(Exit::Failed, why)
-        })
+        let term = Term::new(lines.next()?.parse().ok()?)?;
+        let who = lines.next()?.parse().ok()?;
+        let election = ElectionName::new(lines.next()?).ok()?;
+        Some((election, term, who))
     }
 }
 
@@ -90,26 +114,48 @@ pub(crate) fn release(arguments: &Release) -> Result<Exit, Failure> {
     typed.stores(&arguments.stores)?;
     let settings = Settings::load(typed, Some(&name))?;
     logs::start(&settings);
-    let Some(path) = Note::place() else {
+    let Some(folder) = Note::folder() else {
         let why = "there is no RUNTIME_DIRECTORY: this command is for ExecStopPost= of a unit that has one";
         return Err(Failure::new(Exit::Usage, why));
     };
-    let Some((term, who)) = Note::read(&path)? else {
+    let notes = Note::find(&folder, &name)?;
+    let terms: Vec<String> = notes.iter().map(|(_, term, _)| term.to_string()).collect();
+    if notes.is_empty() {
         return Ok(Exit::Success);
-    };
+    }
     let unit = Unit::of_this_process().map_err(Failure::internal)?;
-    let left = unit.wait_until_empty(PATIENCE).map_err(Failure::internal)?;
+    let mut left = unit.wait_until_empty(PATIENCE).map_err(Failure::internal)?;
+    for (_, _, who) in &notes {
+        left.extend(strays(who).map_err(Failure::internal)?);
+    }
     if !left.is_empty() {
         let why = format!(
-            "processes of the unit are still alive, so term {term} is not released: {left:?}"
+            "processes of the unit, or that its program started outside of it, are still alive, so term {} is not released: {left:?}",
+            terms.join(", ")
         );
         return Err(Failure::new(Exit::NotElected(75), why));
     }
     let context = settings.estate(&name)?.to_context();
-    incumbent::supervise::release(&Orphan { context, who, term }, LossReason::UnitDied);
-    let mut note = Note { path: Some(path) };
-    note.remove();
+    for (path, term, who) in notes {
+        let context = context.clone();
+        incumbent::supervise::release(&Orphan { context, who, term }, LossReason::UnitDied);
+        let mut note = Note { path: Some(path) };
+        note.remove();
+    }
     Ok(Exit::Success)
+}
+
+/// Processes of a program that have left the unit, as `su`, `sudo` or `systemd-run --scope` make them. They are
+/// known by the candidate that they were started for, unless that was taken out of their environment.
+fn strays(who: &Identity) -> io::Result<Vec<i32>> {
+    let until = clock::now() + PATIENCE;
+    loop {
+        let alive = started_with("INCUMBENT_CANDIDATE_ID", who.id().as_str())?;
+        if alive.is_empty() || clock::now() >= until {
+            return Ok(alive);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[cfg(test)]
@@ -117,22 +163,50 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_note_that_is_none_is_refused() {
+    fn what_has_left_the_unit_is_known_by_its_candidate() {
+        let who: Identity = format!("id-{}|host|1|v", fastrand::u64(..))
+            .parse()
+            .unwrap();
+        assert!(strays(&who).unwrap().is_empty());
+        let mut worker = std::process::Command::new("sleep")
+            .arg("1000")
+            .env("INCUMBENT_CANDIDATE_ID", who.id().as_str())
+            .spawn()
+            .unwrap();
+        let pid = i32::try_from(worker.id()).unwrap();
+        assert_eq!(
+            started_with("INCUMBENT_CANDIDATE_ID", who.id().as_str()).unwrap(),
+            [pid]
+        );
+        worker.kill().unwrap();
+        worker.wait().unwrap();
+    }
+
+    #[test]
+    fn a_note_that_is_none_is_refused_and_one_of_another_election_left_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(Note::NAME);
-        assert!(Note::read(&path).unwrap().is_none());
+        let job = ElectionName::new("job").unwrap();
+        let find = || Note::find(folder.path(), &job);
+        let path = folder.path().join(format!("{}7", Note::NAME));
+        assert!(find().unwrap().is_empty());
         for text in [
             "",
             "x\n",
             "5\n",
-            "5\nid|host\n",
-            "99999999999999999999\nid|host|1|v\n",
+            "5\nid|host\njob\n",
+            "5\nid|host|1|v\n",
+            "99999999999999999999\nid|host|1|v\njob\n",
         ] {
             fs::write(&path, text).unwrap();
-            assert!(Note::read(&path).is_err(), "{text:?}");
+            assert!(find().is_err(), "{text:?}");
         }
-        fs::write(&path, "5\nid|host|1|v\n").unwrap();
-        let (term, who) = Note::read(&path).unwrap().unwrap();
-        assert_eq!((term.get(), who.host()), (5, "host"));
+        fs::write(&path, "5\nid|host|1|v\njob\n").unwrap();
+        let other = folder.path().join(format!("{}8", Note::NAME));
+        fs::write(other, "6\nid|host|1|v\nother\n").unwrap();
+        let found = find().unwrap();
+        let [(place, term, who)] = &found[..] else {
+            panic!("{found:?}");
+        };
+        assert_eq!((place, term.get(), who.host()), (&path, 5, "host"));
     }
 }

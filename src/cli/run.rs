@@ -1,12 +1,13 @@
 //! `incumbent run NAME -- PROGRAM`: campaigns, and runs the program while elected.
 
 mod ballast;
+mod call;
 mod leading;
 mod reload;
 mod restarting;
 mod vitals;
 
-use std::io::{ErrorKind, IsTerminal, stdin};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +27,8 @@ use super::exit::{Exit, Failure, campaign_failed};
 use super::notify::{Activity, Manager};
 use super::release::Note;
 use super::settings::{Settings, Typed, Wait};
-use super::{electorate, keeping, logs, runtime};
+use super::{electorate, keeping, limits, logs, runtime};
+use call::{Call, Calls};
 use leading::Leading;
 use reload::Reload;
 use restarting::Conclusion;
@@ -51,7 +53,9 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
             "there is no program to run: name one after --, or as `program` in the configuration file",
         )
     })?;
-    let program = program.stdin(settings.stdin());
+    let program = program
+        .stdin(settings.stdin())
+        .stop_signal(settings.stop_signal());
     settings.health()?;
     // While this process is small, has one thread, and has opened nothing.
     let keeper = keeping::launch(&settings)?;
@@ -79,9 +83,8 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
     let counters = Arc::new(ProgramCounters::default());
     let server = serve(&election, &settings, &counters)?;
     let outcome = runtime()?.block_on(async {
-        let mut signals = Signals::new(SIGNALS).map_err(|error| {
-            Failure::internal(format_args!("signals cannot be received: {error}"))
-        })?;
+        let mut signals = Signals::new(SIGNALS)
+            .map_err(|error| limits::refused("signals cannot be received", &error))?;
         let manager = Manager::detect();
         let activity = watch::Sender::new(Activity::default());
         let told = manager.accompany(election.clone(), election.events(), activity.subscribe());
@@ -92,6 +95,7 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
             activity: &activity,
             reload: Reload::new(manager, &name, &arguments.options, &settings),
             signals: &mut signals,
+            calls: Calls::new(settings.stop_signal()),
             keeper: keeping::attach(keeper, &estate)?,
             vitals: Vitals::new(&settings, &counters)?,
             estate: &estate,
@@ -150,6 +154,8 @@ fn serve(
     };
     let server = Server::start(election.clone(), options).map_err(|error| {
         let exit = match error.kind() {
+            // The system refuses a thread.
+            ErrorKind::WouldBlock => return limits::refused("HTTP cannot be served", &error),
             // Whoever has the address may give it up, and an address may come up later.
             ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable => Exit::Unreachable,
             _ => Exit::Configuration,
@@ -197,6 +203,7 @@ struct Runner<'a> {
     activity: &'a watch::Sender<Activity>,
     reload: Reload<'a>,
     signals: &'a mut Signals,
+    calls: Calls,
     keeper: Keeper,
     vitals: Vitals<'a>,
     estate: &'a Estate,
@@ -253,13 +260,18 @@ impl Runner<'_> {
         let _unwinding = AbortOnPanic;
         self.activity
             .send_modify(|activity| activity.lease = Some(leadership.lease().clone()));
-        let mut note = Note::leave(leadership.identity(), leadership.term());
+        let mut note = Note::leave(
+            self.election.name(),
+            leadership.identity(),
+            leadership.term(),
+        );
         let leading = Leading {
             election: self.election,
             leadership: &leadership,
             activity: self.activity,
             reload: &mut self.reload,
             signals: self.signals,
+            calls: &self.calls,
             keeper: &mut self.keeper,
             vitals: &mut self.vitals,
             counters: self.counters,
@@ -305,11 +317,11 @@ impl Runner<'_> {
         loop {
             tokio::select! {
                 biased;
-                signal = ended_by(self.signals, &mut self.reload) => return Ok(Standby::Ended(signal)),
+                signal = ended_by(self.signals, &self.calls, &mut self.reload) => return Ok(Standby::Ended(signal)),
                 event = self.keeper.event() => match event {
-                    Event::Ready { containment, memory_locked } => {
+                    Event::Ready { containment, memory_locked, real_time } => {
                         let pid = self.keeper.pid();
-                        tracing::info!(pid, %containment, memory_locked, "the keeper is ready");
+                        tracing::info!(pid, %containment, memory_locked, real_time, "the keeper is ready");
                         if let Err(error) = self.election.tell_containment(containment.level()) {
                             tracing::debug!(%error, "nobody is told how the program is contained");
                         }
@@ -350,17 +362,14 @@ async fn campaign(election: &Election, wait: Wait) -> Result<Leadership, Campaig
     }
 }
 
-/// Waits for a signal that ends a candidate which has no program yet. A hang-up does so only when there
-/// is a terminal that can hang up: a service gets one to read its configuration again.
-async fn ended_by(signals: &mut Signals, reload: &mut Reload<'_>) -> i32 {
-    let from_terminal = stdin().is_terminal();
+/// Waits for a signal that ends a candidate which has no program yet.
+async fn ended_by(signals: &mut Signals, calls: &Calls, reload: &mut Reload<'_>) -> i32 {
     while let Some(signal) = signals.next().await {
-        match signal {
-            SIGTERM | SIGINT | SIGQUIT => return signal,
-            SIGHUP if from_terminal => return signal,
-            SIGCHLD => keeping::reap(),
-            SIGHUP => reload.read_again(),
-            _ => {}
+        match calls.understand(signal) {
+            Call::Stop | Call::Kill => return signal,
+            Call::Reap => keeping::reap(),
+            Call::Reload => reload.read_again(),
+            Call::PassOn => {}
         }
     }
     std::future::pending().await

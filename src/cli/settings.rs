@@ -15,8 +15,10 @@ use incumbent::http::{InvalidListenAddress, ServerOptions};
 use incumbent::protocol::{ElectionName, Timing, TimingConfig};
 use incumbent::store::{Password, StoreAddress, StoreOptions};
 use incumbent::supervise::Estate;
+use rustix::process::Signal;
 use serde::Deserialize;
 
+use super::environment;
 use super::exit::{Exit, Failure};
 use super::layer::{Layer, Origin};
 use super::places;
@@ -62,6 +64,7 @@ struct Values {
     #[serde(default, with = "humantime_serde")]
     probation: Option<Duration>,
     program: Vec<String>,
+    stop_signal: StopSignal,
     #[serde(with = "humantime_serde")]
     stop_timeout: Duration,
     stdin: bool,
@@ -88,6 +91,19 @@ struct Values {
     control_token_file: Option<PathBuf>,
     log_format: LogFormat,
     log_level: LogLevel,
+}
+
+/// What asks the program to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum StopSignal {
+    SigTerm,
+    SigInt,
+    SigQuit,
+    SigHup,
+    SigUsr1,
+    SigUsr2,
+    SigWinch,
 }
 
 /// How the log is written.
@@ -131,7 +147,7 @@ impl Settings {
     /// A value that cannot be used, with where it stands; a file that cannot be read.
     pub(crate) fn load(typed: Typed, election: Option<&ElectionName>) -> Result<Self, Failure> {
         let defaults = Layer::from_toml(DEFAULTS, |_| Origin::Default)?;
-        let (environment, mut warnings) = Layer::from_environment(std::env::vars_os())?;
+        let (environment, mut warnings) = Layer::from_environment(environment::ours())?;
         let mut layers = vec![defaults];
         let file = places::configuration_file(typed.file, election);
         if let Some(path) = &file {
@@ -268,6 +284,19 @@ impl Settings {
     /// The program to run while elected, when the command line names none.
     pub(crate) fn program(&self) -> &[String] {
         &self.values.program
+    }
+
+    /// The signal that asks the program to stop.
+    pub(crate) fn stop_signal(&self) -> Signal {
+        match self.values.stop_signal {
+            StopSignal::SigTerm => Signal::TERM,
+            StopSignal::SigInt => Signal::INT,
+            StopSignal::SigQuit => Signal::QUIT,
+            StopSignal::SigHup => Signal::HUP,
+            StopSignal::SigUsr1 => Signal::USR1,
+            StopSignal::SigUsr2 => Signal::USR2,
+            StopSignal::SigWinch => Signal::WINCH,
+        }
     }
 
     /// How long a program that was asked to stop may take.

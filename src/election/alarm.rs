@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -56,7 +57,8 @@ impl Alarm {
     ///
     /// # Panics
     ///
-    /// The first one, when the system has no room for a timer: there is no election without it.
+    /// The first one, when the system has no room for a timer, and [`start`](super::start) was not called
+    /// before.
     #[must_use]
     pub fn new() -> Self {
         let mut table = bell().lock();
@@ -118,7 +120,7 @@ impl Drop for Alarm {
 
 /// The one timer, and who waits for it.
 struct Bell {
-    timer: OwnedFd,
+    timer: AsyncFd<OwnedFd>,
     table: Mutex<Table>,
 }
 
@@ -130,20 +132,51 @@ struct Table {
 
 static BELL: OnceLock<Bell> = OnceLock::new();
 
+/// Makes the one timer.
+///
+/// # Errors
+///
+/// When the system has no room for it.
+pub(super) fn start() -> io::Result<()> {
+    ringing().map(|_| ())
+}
+
+fn ringing() -> io::Result<&'static Bell> {
+    static STARTING: Mutex<()> = Mutex::new(());
+    if let Some(bell) = BELL.get() {
+        return Ok(bell);
+    }
+    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(bell) = BELL.get() {
+        return Ok(bell);
+    }
+    let timer = create(TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+    // The thread of the elections watches it, and so needs room in its event loop.
+    let runtime = runtime::handle();
+    let _entered = runtime.enter();
+    let watched = watched(timer)?;
+    let bell = BELL.get_or_init(|| Bell {
+        timer: watched,
+        table: Mutex::new(Table {
+            waiting: BTreeMap::new(),
+            armed: Timestamp::NEVER,
+            keys: 0,
+        }),
+    });
+    runtime.spawn(bell.keep_ringing());
+    Ok(bell)
+}
+
+#[allow(
+    deprecated,
+    reason = "what replaces it is unsafe and newer; the timer is never closed, so this is sound"
+)]
+fn watched(timer: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(timer, Interest::READABLE)
+}
+
 fn bell() -> &'static Bell {
-    BELL.get_or_init(|| {
-        let timer = create(TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)
-            .expect("a timer for the heartbeats can be created");
-        runtime::handle().spawn(async { bell().keep_ringing().await });
-        Bell {
-            timer,
-            table: Mutex::new(Table {
-                waiting: BTreeMap::new(),
-                armed: Timestamp::NEVER,
-                keys: 0,
-            }),
-        }
-    })
+    ringing().expect("the system has room for the timer of the heartbeats")
 }
 
 impl Bell {
@@ -156,20 +189,15 @@ impl Bell {
         let next = table.waiting.first_key_value();
         let next = next.map_or(Timestamp::NEVER, |((at, _), _)| *at);
         if next != table.armed {
-            arm(&self.timer, next).expect("a valid moment can be set on a timer of our own");
+            arm(self.timer.get_ref(), next)
+                .expect("a valid moment can be set on a timer of our own");
             table.armed = next;
         }
     }
 
-    #[allow(
-        deprecated,
-        reason = "what replaces it is unsafe and newer; the timer is never closed, so this is sound"
-    )]
     async fn keep_ringing(&'static self) {
-        let timer = AsyncFd::with_interest(self.timer.as_fd(), Interest::READABLE)
-            .expect("the thread of the elections can watch a timer");
         loop {
-            let ready = timer.readable().await;
+            let ready = self.timer.readable().await;
             let mut ready = ready.expect("the runtime of the elections never ends");
             // One that was set anew meanwhile has nothing to read: the table tells what is due.
             let rung = ready.try_io(|timer| Ok(read(timer.get_ref(), &mut [0; 8])?));

@@ -44,6 +44,7 @@ impl BlockingElection {
     ///
     /// As [`Election::campaign`].
     pub fn campaign(&self) -> Result<BlockingLeadership, CampaignError> {
+        self.election.start()?;
         let election = self.election.clone();
         runtime::block_on(async move { election.campaign().await }).map(BlockingLeadership::new)
     }
@@ -54,6 +55,7 @@ impl BlockingElection {
     ///
     /// As [`Election::try_campaign`].
     pub fn try_campaign(&self) -> Result<BlockingLeadership, CampaignError> {
+        self.election.start()?;
         let election = self.election.clone();
         runtime::block_on(async move { election.try_campaign().await }).map(BlockingLeadership::new)
     }
@@ -64,6 +66,7 @@ impl BlockingElection {
     ///
     /// As [`Election::campaign_timeout`].
     pub fn campaign_timeout(&self, wait: Duration) -> Result<BlockingLeadership, CampaignError> {
+        self.election.start()?;
         let election = self.election.clone();
         runtime::block_on(async move { election.campaign_timeout(wait).await })
             .map(BlockingLeadership::new)

@@ -1,5 +1,6 @@
 //! Campaigning: waiting, not waiting, and waiting for a while.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -28,9 +29,10 @@ impl Election {
     ///
     /// # Errors
     ///
-    /// [`CampaignError::Denied`] when the stores refuse us from the start.
+    /// [`CampaignError::Denied`] when the stores refuse us from the start, [`CampaignError::System`] when the
+    /// system refuses the threads of an election.
     pub async fn campaign(&self) -> Result<Leadership, CampaignError> {
-        self.enter().elected(Patience::Endless).await
+        self.enter()?.elected(Patience::Endless).await
     }
 
     /// Campaigns only if nobody leads: it comes back as soon as it is plain that somebody does.
@@ -44,7 +46,7 @@ impl Election {
     /// the election, [`CampaignError::Unreachable`] when no majority of the stores answers,
     /// [`CampaignError::Denied`] when they refuse us.
     pub async fn try_campaign(&self) -> Result<Leadership, CampaignError> {
-        self.enter().elected(Patience::None).await
+        self.enter()?.elected(Patience::None).await
     }
 
     /// Campaigns for at most `wait`.
@@ -56,7 +58,7 @@ impl Election {
     /// [`CampaignError::Unreachable`] when no majority of the stores answers at the end of it,
     /// [`CampaignError::Denied`] when they refuse us from the start.
     pub async fn campaign_timeout(&self, wait: Duration) -> Result<Leadership, CampaignError> {
-        let mut candidacy = self.enter();
+        let mut candidacy = self.enter()?;
         let elected = candidacy.elected(Patience::Endless);
         match timeout(wait, elected).await {
             Some(outcome) => outcome,
@@ -64,7 +66,20 @@ impl Election {
         }
     }
 
-    fn enter(&self) -> Candidacy {
+    /// Starts what every election of this process needs.
+    pub(super) fn start(&self) -> Result<(), CampaignError> {
+        let started = runtime::start().and_then(|()| match self.shared.overrun {
+            Overrun::Kill => guard::start(),
+            Overrun::Report => Ok(()),
+        });
+        started.map_err(|source| CampaignError::System {
+            election: self.shared.name.as_str().to_owned(),
+            source: Arc::new(source),
+        })
+    }
+
+    fn enter(&self) -> Result<Candidacy, CampaignError> {
+        self.start()?;
         let identity = self.new_identity();
         let (commands, received) = mpsc::channel(COMMANDS);
         let (shown, standing) = watch::channel(Standing::START);
@@ -76,12 +91,12 @@ impl Election {
             shown,
         );
         runtime::spawn_vital(driver.run());
-        Candidacy {
+        Ok(Candidacy {
             election: self.clone(),
             identity,
             commands: Some(commands),
             standing,
-        }
+        })
     }
 
     /// Who gives orders in the name of this process.

@@ -1,5 +1,7 @@
 //! The errors of an election, one type per situation in which a caller decides something.
 
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::observe::pause_in_words;
@@ -98,6 +100,14 @@ pub enum CampaignError {
         election: String,
         /// What is wrong.
         source: Box<StoreError>,
+    },
+    /// The system refuses the threads, the timers or the event loop of an election.
+    #[error("this process cannot take part in election {election:?}: {source}")]
+    System {
+        /// The election.
+        election: String,
+        /// What the system said.
+        source: Arc<io::Error>,
     },
     /// The stores refuse us, and have never done otherwise.
     #[error(

@@ -4,8 +4,9 @@
 //! event loop nor anybody's cooperation.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 
 use rustix::io::{Errno, read};
 use rustix::time::TimerfdFlags;
@@ -61,23 +62,43 @@ struct State {
 
 static GUARD: OnceLock<Guard> = OnceLock::new();
 
+/// Starts the guard.
+///
+/// # Errors
+///
+/// When the system refuses a thread or a timer. It may be tried again.
+pub(super) fn start() -> io::Result<()> {
+    started().map(|_| ())
+}
+
+fn started() -> io::Result<&'static Guard> {
+    static STARTING: Mutex<()> = Mutex::new(());
+    if let Some(guard) = GUARD.get() {
+        return Ok(guard);
+    }
+    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(guard) = GUARD.get() {
+        return Ok(guard);
+    }
+    let timer = alarm::create(TimerfdFlags::CLOEXEC)?;
+    let (sender, receiver) = mpsc::sync_channel::<&'static Guard>(1);
+    std::thread::Builder::new()
+        .name("incumbent-guard".to_owned())
+        .spawn(move || receiver.recv().map(Guard::keep))?;
+    let guard = GUARD.get_or_init(|| Guard {
+        timer,
+        state: Mutex::new(State {
+            leases: BTreeMap::new(),
+            next_key: 0,
+            armed: Timestamp::NEVER,
+        }),
+    });
+    sender.send(guard).map_err(io::Error::other)?;
+    Ok(guard)
+}
+
 fn guard() -> &'static Guard {
-    GUARD.get_or_init(|| {
-        let timer = alarm::create(TimerfdFlags::CLOEXEC)
-            .expect("a boot-time timer for the deadlines can be created");
-        std::thread::Builder::new()
-            .name("incumbent-guard".to_owned())
-            .spawn(|| guard().keep())
-            .expect("a thread for the deadlines can be started");
-        Guard {
-            timer,
-            state: Mutex::new(State {
-                leases: BTreeMap::new(),
-                next_key: 0,
-                armed: Timestamp::NEVER,
-            }),
-        }
-    })
+    started().expect("the system has room for a thread and a timer of the deadlines")
 }
 
 impl Guard {
@@ -96,7 +117,7 @@ impl Guard {
         alarm::arm(&self.timer, at).expect("a valid time can be set on a timer of our own");
     }
 
-    fn keep(&self) {
+    fn keep(&self) -> ! {
         loop {
             let mut expirations = [0; 8];
             match read(&self.timer, &mut expirations) {

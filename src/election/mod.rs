@@ -59,6 +59,7 @@ pub use moments::Moments;
 pub use observer::{Listing, Observer};
 pub use operator::{Asked, Given, Operator, OrderError};
 pub use run::run_as_leader;
+pub use runtime::start;
 
 /// An election, ready to campaign in. Cheap to clone; every campaign is a new candidacy.
 ///

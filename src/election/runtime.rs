@@ -2,34 +2,52 @@
 //! a heartbeat.
 
 use std::future::Future;
-use std::sync::OnceLock;
+use std::io;
 use std::sync::mpsc;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tokio::runtime::{Builder, Handle};
 
+use super::alarm;
 use super::end::end_process;
 
 static HANDLE: OnceLock<Handle> = OnceLock::new();
+
+/// Starts the thread on which all elections of this process run, and the timer of their heartbeats. That is
+/// done at first use, too; whoever starts them early is told when the system has no room for them.
+///
+/// # Errors
+///
+/// When the system refuses a thread, a timer or an event loop. It may be tried again.
+pub fn start() -> io::Result<()> {
+    started()?;
+    alarm::start()
+}
+
+fn started() -> io::Result<&'static Handle> {
+    static STARTING: Mutex<()> = Mutex::new(());
+    if let Some(handle) = HANDLE.get() {
+        return Ok(handle);
+    }
+    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(handle) = HANDLE.get() {
+        return Ok(handle);
+    }
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    std::thread::Builder::new()
+        .name("incumbent".to_owned())
+        .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
+    Ok(HANDLE.get_or_init(|| handle))
+}
 
 /// The runtime of the elections, started on first use.
 ///
 /// # Panics
 ///
-/// When the operating system refuses a thread or the file descriptors of an event loop: there is no
-/// election without them.
+/// When it was not started before, and [`start`] fails.
 pub(crate) fn handle() -> &'static Handle {
-    HANDLE.get_or_init(|| {
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("an event loop for the elections can be created");
-        let handle = runtime.handle().clone();
-        std::thread::Builder::new()
-            .name("incumbent".to_owned())
-            .spawn(move || runtime.block_on(std::future::pending::<()>()))
-            .expect("a thread for the elections can be started");
-        handle
-    })
+    started().expect("the system has room for the thread and the event loop of the elections")
 }
 
 /// Runs a future on the thread of the elections. Should it panic, the process ends: a candidate that has

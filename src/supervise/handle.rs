@@ -32,17 +32,25 @@ pub enum Event {
         containment: Containment,
         /// Whether the keeper's memory is locked, so that it cannot be swapped out.
         memory_locked: bool,
+        /// Whether the kernel runs the keeper before every other process, of real-time priority too.
+        real_time: bool,
     },
     /// The program runs, with this process id.
     Started(i32),
     /// The program could not be started.
     NotStarted(StartFailure),
-    /// The program was sent SIGTERM.
+    /// The program was sent its stop signal.
     Stopping(Cause),
     /// The whole tree of the program was sent SIGKILL.
     Killing(Cause),
     /// The program itself has ended. Processes that it started may still be alive.
     Exited(ProgramExit),
+    /// The program has ended, and left processes behind, which were sent SIGTERM. What is still alive of them after
+    /// the grace is killed.
+    LeftBehind {
+        /// The process ids of the first few of them.
+        pids: Vec<i32>,
+    },
     /// Some processes are alive a second after SIGKILL, most likely in a system call that cannot be
     /// interrupted. It comes again every second. The election must stay held.
     Surviving {
@@ -281,7 +289,7 @@ impl Keeper {
     }
 
     /// Asks the program to end, and has it killed when it has not after `timeout`, or at its deadline.
-    /// It gets one SIGTERM, however often it is asked.
+    /// It gets one signal, however often it is asked.
     pub fn stop(&mut self, timeout: Duration) {
         let by = clock::now() + timeout;
         if let Some(run) = &mut self.run {
@@ -434,6 +442,7 @@ impl Keeper {
             FromKeeper::Ready {
                 cgroup,
                 memory_locked,
+                real_time,
                 hidden,
             } => {
                 self.cgroup.clone_from(&cgroup);
@@ -445,6 +454,7 @@ impl Keeper {
                 Event::Ready {
                     containment,
                     memory_locked,
+                    real_time,
                 }
             }
             FromKeeper::Started(pid) => {
@@ -468,6 +478,9 @@ impl Keeper {
                 Event::Exited(exit)
             }
             FromKeeper::Surviving(pids) => surviving(&pids),
+            FromKeeper::LeftBehind(pids) => Event::LeftBehind {
+                pids: numbers(&pids),
+            },
             FromKeeper::Dead => {
                 self.run = None;
                 Event::Dead
@@ -600,6 +613,10 @@ fn kill_keeper(pid: Pid) {
 
 fn surviving(pids: &[Pid]) -> Event {
     Event::Surviving {
-        pids: pids.iter().map(|pid| pid.as_raw_nonzero().get()).collect(),
+        pids: numbers(pids),
     }
+}
+
+fn numbers(pids: &[Pid]) -> Vec<i32> {
+    pids.iter().map(|pid| pid.as_raw_nonzero().get()).collect()
 }

@@ -23,7 +23,7 @@ use super::message::{Frames, FromKeeper, Message, ToKeeper};
 use super::plan::{Action, Happening, Plan};
 use super::program::{Program, StartFailure};
 use super::sight;
-use super::spawn::{Standing, spawn};
+use super::spawn::{Progress, Standing, Starting, spawn};
 use super::tree::{self, Chase};
 use crate::election::{arm, clock, create_timer};
 use crate::protocol::{Identity, Term, Timestamp};
@@ -91,10 +91,14 @@ struct Keeper {
     inside: bool,
     /// The program, until it is reaped.
     leader: Option<Pid>,
+    /// The same, until it runs.
+    starting: Option<Starting>,
     /// Those of the program that are being killed.
     chase: Chase,
     /// What to start, between the message and the plan's consent.
     program: Option<Program>,
+    /// What asks the program to stop.
+    stop_signal: Signal,
     context: Vec<u8>,
     held: Option<(Identity, Term)>,
     /// Whether the elector is gone, so that nobody is listened to any more.
@@ -132,8 +136,10 @@ impl Keeper {
             inside: cgroup.as_ref().is_some_and(|cgroup| cgroup.enter().is_ok()),
             cgroup,
             leader: None,
+            starting: None,
             chase: Chase::default(),
             program: None,
+            stop_signal: Signal::TERM,
             context: Vec::new(),
             held: None,
             deaf: false,
@@ -149,6 +155,7 @@ impl Keeper {
         keeper.tell(&FromKeeper::Ready {
             cgroup,
             memory_locked,
+            real_time: keeper.standing.real_time,
             hidden: sight::hides_processes(),
         });
         // Killing is rehearsed before there is anything to kill, so that its code is in memory when it
@@ -165,14 +172,18 @@ impl Keeper {
         } else {
             PollFlags::IN | PollFlags::OUT
         };
-        let mut sources = [
+        let mut sources = vec![
             PollFd::new(&self.children, PollFlags::IN),
             PollFd::new(&self.timer, PollFlags::IN),
-            PollFd::new(&self.pipe, interest),
         ];
+        if let Some(starting) = &self.starting {
+            sources.push(PollFd::new(starting, PollFlags::IN));
+        }
         // The end of the pipe is always ready to be read: once it was, there is nothing to wait for.
-        let heeded = if self.deaf { 2 } else { 3 };
-        match poll(&mut sources[..heeded], None) {
+        if !self.deaf {
+            sources.push(PollFd::new(&self.pipe, interest));
+        }
+        match poll(&mut sources, None) {
             // A signal that was caught to be ignored.
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => {
@@ -187,6 +198,7 @@ impl Keeper {
             self.armed = Timestamp::NEVER;
         }
         drain(&self.children);
+        self.follow_start();
         self.reap();
         if !self.deaf {
             self.listen();
@@ -209,10 +221,12 @@ impl Keeper {
             Action::RefuseLate => self.tell(&FromKeeper::NotStarted(StartFailure::TooLate)),
             Action::Forward(signal) => self.signal_leader(signal),
             Action::Terminate(cause) => {
-                self.signal_leader(Signal::TERM);
+                self.signal_leader(self.stop_signal);
                 self.tell(&FromKeeper::Stopping(cause));
             }
             Action::TerminateRest => {
+                let left = tree::survivors(&[]).unwrap_or_default();
+                self.tell(&FromKeeper::LeftBehind(left));
                 if let Err(error) = tree::signal_descendants(Signal::TERM, &[]) {
                     tracing::error!(%error, "what the program left behind cannot be told to end");
                 }
@@ -254,9 +268,9 @@ impl Keeper {
         };
         let to_enter = self.cgroup.as_ref().filter(|_| !self.inside);
         match spawn(&program, &self.standing, to_enter) {
-            Ok(pid) => {
-                self.leader = Some(pid);
-                self.tell(&FromKeeper::Started(pid));
+            Ok(starting) => {
+                self.leader = Some(starting.pid);
+                self.starting = Some(starting);
                 self.leave_cgroup();
             }
             Err(failure) => {
@@ -264,6 +278,24 @@ impl Keeper {
                 self.happen(Happening::TreeEmpty);
             }
         }
+    }
+
+    /// Tells how the start of the program has ended, once it has.
+    fn follow_start(&mut self) {
+        let Some(starting) = &self.starting else {
+            return;
+        };
+        let pid = starting.pid;
+        match starting.progress() {
+            Progress::Under => return,
+            Progress::Started => self.tell(&FromKeeper::Started(pid)),
+            Progress::Failed(failure) => {
+                // What is left of it is a child that has nothing to do but end.
+                self.leader = None;
+                self.tell(&FromKeeper::NotStarted(failure));
+            }
+        }
+        self.starting = None;
     }
 
     /// Leaves the cgroup to the program: whoever kills it must not be in it.
@@ -308,12 +340,14 @@ impl Keeper {
     fn reap(&mut self) {
         let reaped = tree::reap(self.leader);
         if let Some(exit) = reaped.leader {
-            self.leader = None;
-            self.tell(&FromKeeper::Exited(exit));
+            self.follow_start();
+            if self.leader.take().is_some() {
+                self.tell(&FromKeeper::Exited(exit));
+            }
         }
-        // The proof: a subreaper without children has no descendants. The cgroup is only a better way
-        // to kill them.
-        if reaped.childless {
+        // The proof: a subreaper without children has no descendants, but for those that found another reaper
+        // in a PID namespace. The cgroup has these too.
+        if reaped.childless && !self.has_strays() {
             self.happen(Happening::TreeEmpty);
             return;
         }
@@ -323,6 +357,11 @@ impl Keeper {
         if reaped.any {
             self.happen(Happening::SomeEnded);
         }
+    }
+
+    fn has_strays(&self) -> bool {
+        let cgroup = self.cgroup.as_ref().filter(|_| !self.inside);
+        cgroup.is_some_and(Cgroup::is_populated)
     }
 
     fn listen(&mut self) {
@@ -366,6 +405,7 @@ impl Keeper {
                 deadline,
                 grace,
             } => {
+                self.stop_signal = program.stop_signal;
                 self.program = Some(program);
                 self.happen(Happening::Start { deadline, grace });
             }

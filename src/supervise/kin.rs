@@ -6,11 +6,11 @@
 //! (`CONFIG_PROC_CHILDREN`) has all of `/proc` read instead.
 
 use std::collections::HashMap;
-use std::fs;
 use std::io;
 
 use rustix::process::{Pid, getpid};
 
+use super::proc;
 use super::process::{Process, each_process, is_gone};
 use super::sight;
 
@@ -113,28 +113,29 @@ impl Kin {
 ///
 /// When `/proc` is not there, or numbers processes otherwise than the calls of the kernel do.
 fn is_listed() -> io::Result<bool> {
-    let (me, shown) = (getpid().to_string(), fs::read_link("/proc/self")?);
-    if shown.as_os_str() != me.as_str() {
+    let (me, shown) = (getpid().to_string(), proc::read_link("self")?);
+    if shown != me.as_bytes() {
         return Err(io::Error::other(format!(
             "/proc shows this process as {} and not as {me}: it belongs to another pid namespace; \
              mount one of this namespace (unshare --mount-proc)",
-            shown.display()
+            String::from_utf8_lossy(&shown)
         )));
     }
-    fs::exists("/proc/thread-self/children")
+    match proc::open("thread-self/children") {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn threads_of(process: Pid) -> io::Result<Vec<Pid>> {
-    let mut threads = Vec::new();
-    for entry in fs::read_dir(format!("/proc/{process}/task"))? {
-        let name = entry?.file_name();
-        threads.extend(name.to_str().and_then(parse));
-    }
-    Ok(threads)
+    let numbers = proc::numbers(&format!("{process}/task"))?;
+    Ok(numbers.into_iter().filter_map(Pid::from_raw).collect())
 }
 
 fn children_of_thread(process: Pid, thread: Pid) -> io::Result<Vec<Pid>> {
-    let listed = fs::read_to_string(format!("/proc/{process}/task/{thread}/children"))?;
+    let listed = proc::read(&format!("{process}/task/{thread}/children"))?;
+    let listed = String::from_utf8_lossy(&listed);
     Ok(listed.split_ascii_whitespace().filter_map(parse).collect())
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 
+use super::inherited::Inherited;
 use super::plan::Cause;
 use super::program::{Program, ProgramExit, StartFailure};
 use crate::protocol::{Identity, Term, Timestamp};
@@ -61,6 +62,8 @@ pub(super) enum FromKeeper {
         cgroup: Option<PathBuf>,
         /// Whether its memory is locked.
         memory_locked: bool,
+        /// Whether it runs before every other process.
+        real_time: bool,
         /// Whether `/proc` may hide processes of the program from it.
         hidden: bool,
     },
@@ -74,6 +77,8 @@ pub(super) enum FromKeeper {
     Killing(Cause),
     /// The program itself has ended.
     Exited(ProgramExit),
+    /// The program has left these behind.
+    LeftBehind(Vec<Pid>),
     /// These survive SIGKILL.
     Surviving(Vec<Pid>),
     /// Nothing of the program is left.
@@ -172,6 +177,9 @@ impl Message for ToKeeper {
                 frame.number(deadline.as_nanos());
                 frame.number(u64::try_from(grace.as_nanos()).unwrap_or(u64::MAX));
                 frame.number(u64::from(program.stdin));
+                frame.signal(program.stop_signal);
+                frame.number(program.inherited.blocked);
+                frame.number(program.inherited.ignored);
                 frame.number(program.command.len() as u64);
                 for word in &program.command {
                     frame.bytes(word.as_bytes());
@@ -188,7 +196,7 @@ impl Message for ToKeeper {
             }
             Self::Signal(signal) => {
                 frame.kind(6);
-                frame.number(u64::from(signal.as_raw().unsigned_abs()));
+                frame.signal(*signal);
             }
             Self::Stop { by } => {
                 frame.kind(7);
@@ -236,12 +244,14 @@ impl Message for FromKeeper {
             Self::Ready {
                 cgroup,
                 memory_locked,
+                real_time,
                 hidden,
             } => {
                 frame.kind(1);
                 let path = cgroup.as_deref().unwrap_or(Path::new(""));
                 frame.bytes(path.as_os_str().as_bytes());
                 frame.number(u64::from(*memory_locked));
+                frame.number(u64::from(*real_time));
                 frame.number(u64::from(*hidden));
             }
             Self::Started(pid) => {
@@ -278,13 +288,13 @@ impl Message for FromKeeper {
             }
             Self::Surviving(pids) => {
                 frame.kind(7);
-                let pids = &pids[..pids.len().min(MOST_SURVIVORS)];
-                frame.number(pids.len() as u64);
-                for pid in pids {
-                    frame.pid(*pid);
-                }
+                frame.pids(pids);
             }
             Self::Dead => frame.kind(8),
+            Self::LeftBehind(pids) => {
+                frame.kind(9);
+                frame.pids(pids);
+            }
         }
     }
 
@@ -296,6 +306,7 @@ impl Message for FromKeeper {
                 Self::Ready {
                     cgroup: (!path.is_empty()).then(|| OsString::from_vec(path).into()),
                     memory_locked: fields.flag()?,
+                    real_time: fields.flag()?,
                     hidden: fields.flag()?,
                 }
             }
@@ -324,11 +335,9 @@ impl Message for FromKeeper {
                     _ => return Err(Malformed::Field("kind of exit")),
                 })
             }
-            7 => {
-                let count = fields.count("survivors", MOST_SURVIVORS)?;
-                Self::Surviving((0..count).map(|_| fields.pid()).collect::<Result<_, _>>()?)
-            }
+            7 => Self::Surviving(fields.pids()?),
             8 => Self::Dead,
+            9 => Self::LeftBehind(fields.pids()?),
             _ => return Err(Malformed::Field("kind")),
         };
         fields.end()?;
@@ -379,6 +388,18 @@ impl<'a> Writer<'a> {
 
     fn pid(&mut self, pid: Pid) {
         self.number(u64::from(pid.as_raw_nonzero().get().unsigned_abs()));
+    }
+
+    fn pids(&mut self, pids: &[Pid]) {
+        let pids = &pids[..pids.len().min(MOST_SURVIVORS)];
+        self.number(pids.len() as u64);
+        for pid in pids {
+            self.pid(*pid);
+        }
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        self.number(u64::from(signal.as_raw().unsigned_abs()));
     }
 
     fn cause(&mut self, cause: Cause) {
@@ -474,6 +495,11 @@ impl<'a> Reader<'a> {
             .ok_or(Malformed::Field("process id"))
     }
 
+    fn pids(&mut self) -> Result<Vec<Pid>, Malformed> {
+        let count = self.count("number of processes", MOST_SURVIVORS)?;
+        (0..count).map(|_| self.pid()).collect()
+    }
+
     fn cause(&mut self) -> Result<Cause, Malformed> {
         Ok(match self.number("cause")? {
             0 => Cause::Asked,
@@ -503,6 +529,11 @@ impl<'a> Reader<'a> {
 
     fn program(&mut self) -> Result<Program, Malformed> {
         let stdin = self.flag()?;
+        let stop_signal = self.signal()?;
+        let inherited = Inherited {
+            blocked: self.number("blocked signals")?,
+            ignored: self.number("ignored signals")?,
+        };
         let words = self.count("command", LONGEST_FRAME)?;
         let command = (0..words)
             .map(|_| self.word("command"))
@@ -518,6 +549,8 @@ impl<'a> Reader<'a> {
             command,
             environment,
             stdin,
+            stop_signal,
+            inherited,
         })
     }
 

@@ -6,6 +6,7 @@
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::Interest;
@@ -15,12 +16,17 @@ use tokio::runtime::Handle;
 #[derive(Debug)]
 pub(super) struct Pipe {
     socket: AsyncFd<UnixStream>,
-    /// The same socket again, while it is full.
+    /// Whether it was full when it was last written to.
+    is_full: bool,
+    /// The same socket again, while it is full, unless the system has no room for that.
     full: Option<AsyncFd<UnixStream>>,
     runtime: Handle,
 }
 
 impl Pipe {
+    /// How long to wait before a full pipe that cannot be watched is tried again.
+    const PAUSE: Duration = Duration::from_millis(5);
+
     /// The end of a pipe, watched by the runtime that this is called in.
     ///
     /// # Errors
@@ -30,6 +36,7 @@ impl Pipe {
         socket.set_nonblocking(true)?;
         Ok(Self {
             socket: watched(socket, Interest::READABLE)?,
+            is_full: false,
             full: None,
             runtime: Handle::current(),
         })
@@ -43,15 +50,15 @@ impl Pipe {
     /// Writes as much as there is room for.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.socket.get_ref().write(bytes);
-        match &written {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                if self.full.is_none() {
-                    let _runtime = self.runtime.enter();
-                    let again = self.socket.get_ref().try_clone()?;
-                    self.full = Some(watched(again, Interest::WRITABLE)?);
-                }
-            }
-            Ok(_) | Err(_) => self.full = None,
+        self.is_full = matches!(&written, Err(error) if error.kind() == ErrorKind::WouldBlock);
+        if !self.is_full {
+            self.full = None;
+        } else if self.full.is_none() {
+            let _runtime = self.runtime.enter();
+            let again = self.socket.get_ref().try_clone();
+            self.full = again
+                .and_then(|again| watched(again, Interest::WRITABLE))
+                .ok();
         }
         written
     }
@@ -61,6 +68,10 @@ impl Pipe {
         let room = async {
             match &self.full {
                 Some(full) => full.writable().await.map(drop),
+                None if self.is_full => {
+                    tokio::time::sleep(Self::PAUSE).await;
+                    Ok(())
+                }
                 None => std::future::pending().await,
             }
         };

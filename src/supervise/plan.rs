@@ -90,7 +90,7 @@ pub(super) enum Action {
     RefuseLate,
     /// Hand a signal on to the program.
     Forward(Signal),
-    /// Send SIGTERM to the program.
+    /// Send the program the signal that asks it to stop.
     Terminate(Cause),
     /// Send SIGTERM to what the program left behind.
     TerminateRest,

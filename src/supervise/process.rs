@@ -1,10 +1,11 @@
 //! A process of this host, as `/proc` shows it.
 
-use std::fs::{self, File};
 use std::io::{self, Read};
 
 use rustix::io::Errno;
-use rustix::process::Pid;
+use rustix::process::{Pid, getpid};
+
+use super::proc;
 
 /// A process, as `/proc/PID/stat` shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +32,7 @@ impl Process {
         /// processes of the host are read while a program dies.
         const LONGEST: usize = 2048;
         let mut stat = [0; LONGEST];
-        let read =
-            File::open(format!("/proc/{pid}/stat")).and_then(|mut file| file.read(&mut stat));
+        let read = proc::open(&format!("{pid}/stat")).and_then(|mut file| file.read(&mut stat));
         match read {
             Ok(length) => Ok(parse_stat(pid, &stat[..length])),
             Err(error) if is_gone(&error) => Ok(None),
@@ -60,19 +60,30 @@ pub fn descends(pid: i32, ancestor: i32) -> bool {
     false
 }
 
+/// The processes, this one aside, that were started with this variable, as far as this one may look into them.
+///
+/// # Errors
+///
+/// When `/proc` cannot be read.
+pub fn started_with(name: &str, value: &str) -> io::Result<Vec<i32>> {
+    let wanted = format!("{name}={value}");
+    let own = getpid().as_raw_nonzero().get();
+    let mut found = proc::numbers(".")?;
+    found.retain(|pid| {
+        let environment = proc::read(&format!("{pid}/environ")).unwrap_or_default();
+        let mut variables = environment.split(|byte| *byte == 0);
+        *pid != own && variables.any(|variable| variable == wanted.as_bytes())
+    });
+    Ok(found)
+}
+
 /// Visits the processes that `/proc` shows, in the order of their numbers.
 ///
 /// # Errors
 ///
 /// When `/proc` cannot be read, or shows a process and not what it is.
 pub(super) fn each_process(mut visit: impl FnMut(Process)) -> io::Result<()> {
-    for entry in fs::read_dir("/proc")? {
-        let pid = entry?
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-            .and_then(Pid::from_raw);
-        let Some(pid) = pid else { continue };
+    for pid in proc::numbers(".")?.into_iter().filter_map(Pid::from_raw) {
         // A process may vanish between being listed and being read.
         if let Some(process) = Process::look(pid)? {
             visit(process);

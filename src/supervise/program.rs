@@ -5,20 +5,27 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 
+use rustix::process::Signal;
+
+use super::inherited::Inherited;
 use crate::protocol::{CandidateId, ElectionName, Term};
 
-/// What to start: the words of the command, its whole environment, and whether it reads our stdin.
+/// What to start: the words of the command, its whole environment, whether it reads our stdin, and which signal
+/// asks it to stop.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Program {
     pub(super) command: Vec<OsString>,
     pub(super) environment: BTreeMap<OsString, OsString>,
     pub(super) stdin: bool,
+    pub(super) stop_signal: Signal,
+    pub(super) inherited: Inherited,
 }
 
 impl Program {
-    /// Variables that concern the elector and not the program: who talks to the service manager, and
-    /// which descriptors it passed.
-    const PRIVATE: [&'static str; 6] = [
+    /// Variables that concern the elector and not the program: where its secrets are, who talks to the service
+    /// manager, and which descriptors it passed.
+    const PRIVATE: [&'static str; 7] = [
+        "CREDENTIALS_DIRECTORY",
         "NOTIFY_SOCKET",
         "WATCHDOG_PID",
         "WATCHDOG_USEC",
@@ -28,6 +35,7 @@ impl Program {
     ];
 
     /// A program that is started as `command`, found along `PATH`, with this process's environment
+    /// and with the signals blocked and ignored that this process was started with ([`unblock_signals`](super::unblock_signals)),
     /// except what is meant for `incumbent` itself: every `INCUMBENT_…` variable, for they may hold
     /// secrets, and the variables of the service manager's protocol.
     ///
@@ -43,6 +51,8 @@ impl Program {
                 .filter(|(name, _)| !Self::is_private(name))
                 .collect(),
             stdin: false,
+            stop_signal: Signal::TERM,
+            inherited: Inherited::at_start(),
         })
     }
 
@@ -69,6 +79,13 @@ impl Program {
         self
     }
 
+    /// The signal that asks this program to stop. Default: SIGTERM.
+    #[must_use]
+    pub const fn stop_signal(mut self, signal: Signal) -> Self {
+        self.stop_signal = signal;
+        self
+    }
+
     /// Another command in the environment of this one. It reads nothing.
     #[must_use]
     pub fn another<const WORDS: usize>(&self, command: [&str; WORDS]) -> Self {
@@ -77,6 +94,8 @@ impl Program {
             command: command.map(OsString::from).to_vec(),
             environment: self.environment.clone(),
             stdin: false,
+            stop_signal: Signal::TERM,
+            inherited: self.inherited,
         }
     }
 
@@ -188,7 +207,12 @@ mod tests {
 
     #[test]
     fn the_variables_of_the_elector_are_private() {
-        for name in ["INCUMBENT_PASSWORD", "INCUMBENT_STORE", "NOTIFY_SOCKET"] {
+        for name in [
+            "CREDENTIALS_DIRECTORY",
+            "INCUMBENT_PASSWORD",
+            "INCUMBENT_STORE",
+            "NOTIFY_SOCKET",
+        ] {
             assert!(Program::is_private(OsStr::new(name)), "{name}");
         }
         assert!(!Program::is_private(OsStr::new("PATH")));

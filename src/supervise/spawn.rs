@@ -1,19 +1,22 @@
 //! Starting the program: what it gets from the keeper, and what it must not inherit.
 
-use std::fs;
+use std::ffi::{CString, c_char};
+use std::fs::{self, File};
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::ptr;
 
 use rustix::fs::{Mode, OFlags, open};
-use rustix::io::{Errno, write};
+use rustix::io::{Errno, read, write};
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
-    Pid, Signal, getpid, getppid, getpriority_process, set_parent_process_death_signal,
+    Pid, Signal, getpid, getppid, getpriority_process, set_parent_process_death_signal, setpgid,
     setpriority_pgrp, setpriority_process,
 };
 
 use super::cgroup::Cgroup;
+use super::inherited::Inherited;
 use super::program::{Program, StartFailure};
 
 /// The standing that this process was started with, and that the program gets back.
@@ -23,6 +26,8 @@ pub(super) struct Standing {
     oom_score: Option<String>,
     /// The nice value, when it was changed.
     nice: Option<i32>,
+    /// Whether it comes before every program of real-time priority too. What it starts does not.
+    pub(super) real_time: bool,
 }
 
 impl Standing {
@@ -39,7 +44,11 @@ impl Standing {
         let nice = getpriority_process(None)
             .ok()
             .filter(|_| setpriority_process(None, Self::FOREMOST).is_ok());
-        Self { oom_score, nice }
+        Self {
+            oom_score,
+            nice,
+            real_time: come_first(),
+        }
     }
 
     /// Puts a process group before others too, where that is allowed.
@@ -52,70 +61,183 @@ impl Standing {
     }
 }
 
+/// Has the kernel run this process before all others, and none of its children, where that is allowed.
+#[expect(unsafe_code, reason = "the library wraps no scheduler")]
+fn come_first() -> bool {
+    let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
+    // SAFETY: it takes numbers, and a structure that lives as long as the call.
+    unsafe {
+        let sched_priority = libc::sched_get_priority_max(libc::SCHED_FIFO);
+        libc::sched_setscheduler(0, policy, &libc::sched_param { sched_priority }) == 0
+    }
+}
+
+/// A program that was forked and may still be on its way into its own image.
+#[derive(Debug)]
+pub(super) struct Starting {
+    pub(super) pid: Pid,
+    /// Ends when the program runs, or holds why it does not.
+    status: OwnedFd,
+}
+
+/// How far a program has come that is being started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// The kernel still looks for its image: a scanner, a network or an automounter may hold it up for long.
+    Under,
+    /// It runs, or was killed on the way.
+    Started,
+    Failed(StartFailure),
+}
+
+impl AsFd for Starting {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.status.as_fd()
+    }
+}
+
+impl Starting {
+    /// How far it has come. It makes nobody wait.
+    pub(super) fn progress(&self) -> Progress {
+        let mut errno = [0; 4];
+        match read(&self.status, &mut errno) {
+            Ok(4) => {
+                let errno = Errno::from_raw_os_error(i32::from_ne_bytes(errno));
+                Progress::Failed(StartFailure::from_errno(errno))
+            }
+            Err(Errno::AGAIN | Errno::INTR) => Progress::Under,
+            Ok(_) | Err(_) => Progress::Started,
+        }
+    }
+}
+
 /// Starts the program in a process group of its own, and in the cgroup if there is one. It dies with
-/// the calling thread.
+/// the calling thread. Nobody waits here for the kernel to find its image.
 pub(super) fn spawn(
     program: &Program,
     standing: &Standing,
     cgroup: Option<&Cgroup>,
-) -> Result<Pid, StartFailure> {
-    let entrance = match cgroup.map(Cgroup::entrance).transpose() {
-        Ok(entrance) => entrance.map(OwnedFd::from),
-        Err(error) => return Err(failure(&error)),
-    };
-    let (first, rest) = program
-        .command
-        .split_first()
-        .ok_or(StartFailure::NotFound)?;
-    let mut command = Command::new(first);
-    command
-        .args(rest)
-        .env_clear()
-        .envs(&program.environment)
-        .stdin(if program.stdin {
-            Stdio::inherit()
-        } else {
-            Stdio::null()
-        })
-        .process_group(0);
-    prepare(&mut command, standing, entrance);
-    // The child is reaped through its pid; `Child` has no more part in it.
-    let child = command.spawn().map_err(|error| failure(&error))?;
-    Ok(Pid::from_child(&child))
+) -> Result<Starting, StartFailure> {
+    let birth = Birth::prepare(program, standing, cgroup).map_err(|error| failure(&error))?;
+    let (status, report) =
+        pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(StartFailure::from_errno)?;
+    let pid = birth.fork(&report).map_err(StartFailure::from_errno)?;
+    Ok(Starting { pid, status })
 }
 
-#[expect(unsafe_code, reason = "the child runs a closure between fork and exec")]
-fn prepare(command: &mut Command, standing: &Standing, entrance: Option<OwnedFd>) {
-    let keeper = getpid();
-    let oom_score = standing.oom_score.clone();
-    let nice = standing.nice;
-    let enter = move || -> Result<(), Errno> {
-        if let Some(entrance) = &entrance {
+/// All that a child needs between fork and exec, made before.
+struct Birth<'a> {
+    words: Vec<CString>,
+    variables: Vec<CString>,
+    standing: &'a Standing,
+    inherited: Inherited,
+    stop_signal: Signal,
+    keeper: Pid,
+    /// What it reads, if not what we read.
+    stdin: Option<File>,
+    entrance: Option<File>,
+}
+
+impl<'a> Birth<'a> {
+    fn prepare(
+        program: &Program,
+        standing: &'a Standing,
+        cgroup: Option<&Cgroup>,
+    ) -> io::Result<Self> {
+        let text = |bytes: Vec<u8>| CString::new(bytes).map_err(io::Error::other);
+        let words = program.command.iter();
+        let words = words.map(|word| text(word.as_bytes().to_vec()));
+        let variables = program.environment.iter();
+        let variables =
+            variables.map(|(name, value)| text([name.as_bytes(), b"=", value.as_bytes()].concat()));
+        Ok(Self {
+            words: words.collect::<io::Result<_>>()?,
+            variables: variables.collect::<io::Result<_>>()?,
+            standing,
+            inherited: program.inherited,
+            stop_signal: program.stop_signal,
+            keeper: getpid(),
+            stdin: (!program.stdin)
+                .then(|| File::open("/dev/null"))
+                .transpose()?,
+            entrance: cgroup.map(Cgroup::entrance).transpose()?,
+        })
+    }
+
+    #[expect(unsafe_code, reason = "the library wraps no fork")]
+    fn fork(&self, report: &OwnedFd) -> Result<Pid, Errno> {
+        let pointers = |texts: &[CString]| -> Vec<*const c_char> {
+            let texts = texts.iter().map(|text| text.as_ptr());
+            texts.chain([ptr::null()]).collect()
+        };
+        let (words, variables) = (pointers(&self.words), pointers(&self.variables));
+        // SAFETY: this process has one thread, so its child is as whole as itself.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            let errno = self.become_program(&words, &variables, report);
+            let reported = write(report, &errno.raw_os_error().to_ne_bytes());
+            // SAFETY: it ends the child, without what is registered for the end of its parent.
+            unsafe { libc::_exit(127 - i32::from(reported.is_err())) }
+        }
+        Pid::from_raw(pid.max(0)).ok_or_else(last_error)
+    }
+
+    /// Becomes the program, or returns why not.
+    #[expect(unsafe_code, reason = "the library wraps no exec")]
+    fn become_program(
+        &self,
+        words: &[*const c_char],
+        variables: &[*const c_char],
+        report: &OwnedFd,
+    ) -> Errno {
+        if let Err(error) = self.leave_keeper() {
+            return Errno::from_io_error(&error).unwrap_or(Errno::INVAL);
+        }
+        let (report, first_free) = (report.as_raw_fd().unsigned_abs(), 3);
+        // SAFETY: all of these take numbers, or pointers to what lives in the caller; `words` and `variables`
+        // end with a null pointer. What is closed is not used any more: this is no longer the keeper, whose end
+        // of the pipe to its elector must not outlive it here.
+        unsafe {
+            libc::syscall(libc::SYS_close_range, first_free, report - 1, 0);
+            libc::syscall(libc::SYS_close_range, report + 1, libc::c_uint::MAX, 0);
+            libc::environ = variables.as_ptr().cast_mut().cast();
+            libc::execvp(words[0], words.as_ptr());
+        }
+        last_error()
+    }
+
+    /// Takes on all that makes it a program and no keeper, but for its image.
+    fn leave_keeper(&self) -> io::Result<()> {
+        if let Some(entrance) = &self.entrance {
             write(entrance, b"0")?;
         }
+        setpgid(None, None)?;
         set_parent_process_death_signal(Some(Signal::KILL))?;
         // Had the keeper died before that call, the signal would never come.
-        if getppid() != Some(keeper) {
-            return Err(Errno::CHILD);
+        if getppid() != Some(self.keeper) {
+            return Err(Errno::CHILD.into());
         }
-        if let Some(nice) = nice {
+        if let Some(nice) = self.standing.nice {
             setpriority_process(None, nice)?;
         }
-        if let Some(oom_score) = &oom_score {
+        if let Some(oom_score) = &self.standing.oom_score {
             let flags = OFlags::WRONLY | OFlags::CLOEXEC;
             let file = open(c"/proc/self/oom_score_adj", flags, Mode::empty())?;
             write(&file, oom_score.as_bytes())?;
         }
-        Ok(())
-    };
-    // SAFETY: the closure makes system calls only, on what was opened and allocated before the fork.
-    unsafe {
-        command.pre_exec(move || enter().map_err(io::Error::from));
+        if let Some(stdin) = &self.stdin {
+            rustix::stdio::dup2_stdin(stdin)?;
+        }
+        self.inherited.restore(self.stop_signal)
     }
 }
 
+fn last_error() -> Errno {
+    Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::INVAL)
+}
+
 fn failure(error: &io::Error) -> StartFailure {
-    // An error without a number is one that `Command` found itself: a word with a NUL byte in it.
+    // An error without a number is a word with a NUL byte in it.
     let errno = error
         .raw_os_error()
         .map_or(Errno::INVAL, Errno::from_raw_os_error);

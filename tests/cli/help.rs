@@ -25,7 +25,7 @@ const COMMANDS: [&[&str]; 19] = [
 ];
 
 /// Every option of `run`.
-const RUN: [&str; 34] = [
+const RUN: [&str; 35] = [
     "--store",
     "--key-prefix",
     "--username",
@@ -36,6 +36,7 @@ const RUN: [&str; 34] = [
     "--stall-polls",
     "--stop-grace",
     "--probation",
+    "--stop-signal",
     "--stop-timeout",
     "--stdin",
     "--restart",
@@ -98,6 +99,8 @@ fn no_command_is_wrong_usage_told_on_standard_error() {
         assert!(ended.stderr.contains("incumbent"), "{ended:#?}");
     }
     home.run(&["statsu", "job"]).assert(64, "status");
+    let without = home.run(&["run", "demo", "sleep", "5"]);
+    without.assert(64, "incumbent run NAME -- PROGRAM");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The program: what it is given, which signals reach it, and that nothing of it is left.
 
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -122,6 +123,128 @@ fn a_second_signal_kills_it_now() {
     // The same signal twice in a row may be taken for one.
     leader.signal(Signal::INT);
     assert_eq!(leader.wait(), 137);
+}
+
+/// Shells and container engines send it to the process and to its group, one right after the other.
+#[test]
+fn the_same_signal_within_a_second_counts_as_one_and_later_as_a_second() {
+    let home = Home::new();
+    let program = format!(
+        "trap 'echo told >> {log}' TERM; echo began >> {log}; while [ ! -e {end} ]; do sleep 0.05; done; exit 5",
+        log = home.text_path("log"),
+        end = home.text_path("end"),
+    );
+    let run = ["run", "job", "--stop-timeout", "1h", "--", "sh", "-c"];
+    let run = [&run[..], &[&program]].concat();
+    let mut leader = home.start(&run);
+    home.wait_for_lines("log", 1);
+    leader.signal(Signal::TERM);
+    std::thread::sleep(Duration::from_micros(500));
+    leader.signal(Signal::TERM);
+    home.wait_for_lines("log", 2);
+    home.write("end", "");
+    assert_eq!(leader.wait(), 5);
+    assert_eq!(home.lines("log"), ["began", "told"]);
+
+    std::fs::remove_file(home.path("end")).unwrap();
+    let mut leader = home.start(&run);
+    home.wait_for_lines("log", 3);
+    leader.signal(Signal::TERM);
+    leader.wait_said("asked to stop");
+    std::thread::sleep(Duration::from_millis(1100));
+    leader.signal(Signal::TERM);
+    assert_eq!(leader.wait(), 137);
+}
+
+#[test]
+fn it_is_asked_to_stop_by_the_signal_of_its_choice() {
+    let home = Home::new();
+    let program = format!(
+        "trap 'echo quit >> {log}; exit 6' QUIT; echo began >> {log}; while :; do sleep 0.05; done",
+        log = home.text_path("log")
+    );
+    for (count, signal) in [(1, Signal::QUIT), (3, Signal::TERM)] {
+        let run = ["run", "job", "--stop-signal", "SIGQUIT", "--", "sh", "-c"];
+        let mut leader = home.start(&[&run[..], &[&program]].concat());
+        home.wait_for_lines("log", count);
+        leader.signal(signal);
+        assert_eq!(leader.wait(), 6, "{signal:?}");
+    }
+    assert_eq!(home.lines("log"), ["began", "quit", "began", "quit"]);
+    let wrong = home.run_with(
+        &[("INCUMBENT_STOP_SIGNAL", "SIGKILL")],
+        &["run", "job", "--", "true"],
+    );
+    wrong.assert(
+        78,
+        "INCUMBENT_STOP_SIGNAL: \"SIGKILL\" is not one of SIGTERM",
+    );
+}
+
+/// Whoever started us may have blocked every signal, and ignored some.
+#[test]
+fn signals_that_were_blocked_are_heard_and_the_program_gets_them_as_they_were() {
+    let home = Home::new();
+    let program = format!(
+        "grep -E 'SigBlk|SigIgn' /proc/self/status > {}; exec sleep 1000",
+        home.text_path("signals")
+    );
+    let block = "import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1})
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])";
+    let mut command = Command::new("python3");
+    command
+        .args(["-c", block, env!("CARGO_BIN_EXE_incumbent")])
+        .args(["run", "job", "--", "bash", "-c", &program])
+        .env("HOME", home.path(""));
+    let mut leader = command.spawn().unwrap();
+    let signals = home.wait_for_lines("signals", 2);
+    kill_process(Pid::from_child(&leader), Signal::TERM).unwrap();
+    assert_eq!(leader.wait().unwrap().code(), Some(143));
+    let mask = |line: &String| u64::from_str_radix(line.split_once('\t').unwrap().1, 16).unwrap();
+    // SIGINT and SIGUSR1, but not the signal that stops it.
+    assert_eq!(mask(&signals[0]), 0x202, "{signals:?}");
+    // Among what else is ignored here, SIGHUP.
+    assert_eq!(mask(&signals[1]) & 1, 1, "{signals:?}");
+}
+
+/// Below one that leads in a unit, another one may: each leaves its own note of what to release.
+#[test]
+fn a_nested_run_leaves_the_note_of_the_outer_one_alone() {
+    let home = Home::new();
+    std::fs::create_dir(home.path("runtime")).unwrap();
+    let runtime = home.text_path("runtime");
+    let inner = format!(
+        "{} run inner --store sqlite:inner.db -- true; touch {}; exec sleep 1000",
+        env!("CARGO_BIN_EXE_incumbent"),
+        home.text_path("done")
+    );
+    let run = ["run", "outer", "--", "sh", "-c", &inner];
+    let mut outer = home.start_with(&[("RUNTIME_DIRECTORY", &runtime)], &run);
+    wait_until("the inner one has ended", || home.path("done").exists());
+    let notes = || {
+        let notes = std::fs::read_dir(&runtime).unwrap();
+        let texts = notes.map(|note| std::fs::read_to_string(note.unwrap().path()).unwrap());
+        texts.collect::<Vec<_>>()
+    };
+    let left = notes();
+    assert!(
+        matches!(&left[..], [note] if note.ends_with("outer\n")),
+        "{left:?}"
+    );
+    outer.signal(Signal::TERM);
+    assert_eq!(outer.wait(), 143);
+    assert!(notes().is_empty());
+}
+
+#[test]
+fn a_program_that_becomes_a_daemon_is_told_to_stay_in_the_foreground() {
+    let home = Home::new();
+    let ended = home.run(&["run", "job", "--", "sh", "-c", "setsid sleep 1000 & exit 0"]);
+    ended.assert(0, "must stay in the foreground");
 }
 
 #[test]

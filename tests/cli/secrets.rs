@@ -118,6 +118,26 @@ fn in_no_error_about_the_place_where_it_stands() {
     );
 }
 
+/// Every process of the same user may read what another one was started with, root excepted from nothing.
+#[test]
+fn in_the_environment_of_no_process_that_the_program_can_see() {
+    let home = Home::new();
+    let read = "for pid in $PPID $(cut -d ' ' -f 4 /proc/$PPID/stat); do \
+                tr '\\0' '\\n' < /proc/$pid/environ; done; env; echo read";
+    let url = format!("sqlite:{}?x={SECRET}", home.text_path("e.db"));
+    let variables = [
+        ("INCUMBENT_PASSWORD", SECRET),
+        ("INCUMBENT_STORE", "sqlite:e.db"),
+        ("INCUMBENT_NO_SUCH_SECRET", &url),
+        ("CREDENTIALS_DIRECTORY", "/run/credentials/x"),
+    ];
+    let ended = home.run_with(&variables, &["run", "job", "--", "sh", "-c", read]);
+    assert!(ended.stdout.ends_with("read\n"), "{ended:#?}");
+    assert_hidden(&ended);
+    let own = ended.stdout.rsplit("HOME=").next().unwrap();
+    assert!(!own.contains("CREDENTIALS_DIRECTORY"), "{ended:#?}");
+}
+
 #[test]
 fn and_it_works_from_each_of_its_places() {
     let home = Home::new();

@@ -118,6 +118,106 @@ async fn the_keeper_kills_on_time_while_nobody_listens_to_it() {
     assert_eq!(events.last(), Some(&Event::Dead));
 }
 
+/// A file that nobody can execute until it is let go of: whoever opens it waits for the end of a lease.
+struct Held(std::process::Child);
+
+impl Held {
+    fn hold(file: &std::path::Path) -> Self {
+        let lease = "import fcntl, signal, sys
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+file = open(sys.argv[1])
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print('held', flush=True)
+sys.stdin.read()";
+        let mut holder = std::process::Command::new("python3")
+            .args(["-c", lease])
+            .arg(file)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = [0; 4];
+        let told = holder.stdout.as_mut().unwrap();
+        std::io::Read::read_exact(told, &mut line).unwrap();
+        Self(holder)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        self.0.wait().unwrap();
+    }
+}
+
+fn slow_program(bench: &Bench) -> (incumbent::supervise::Program, Held) {
+    let script = bench.file("slow");
+    fs::write(&script, "#!/bin/sh\necho up >> $DIR/up\nexec sleep 1000\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let held = Held::hold(&script);
+    (bench.program(&[script.to_str().unwrap()]), held)
+}
+
+#[tokio::test]
+async fn a_program_that_is_still_being_executed_is_stopped_by_its_deadline() {
+    for cgroup in [false, true] {
+        let mut bench = Bench::new(cgroup);
+        let (program, held) = slow_program(&bench);
+        bench.start(program, 3000);
+        assert_eq!(
+            bench.events().await,
+            [
+                Event::Stopping(Cause::Deadline),
+                Event::Started(0),
+                Event::Exited(ProgramExit::Signal(15)),
+                Event::Dead,
+            ]
+        );
+        drop(held);
+        assert!(!bench.file("up").exists(), "it ran");
+    }
+}
+
+#[tokio::test]
+async fn an_elector_that_dies_while_the_program_is_executed_leaves_nothing_to_run() {
+    let mut bench = Bench::new(false);
+    let (program, held) = slow_program(&bench);
+    let up = bench.file("up");
+    bench.start(program, LONG);
+    let keeper = Pid::from_raw(bench.keeper.pid()).unwrap();
+    let forked = format!("/proc/{0}/task/{0}/children", keeper.as_raw_nonzero());
+    let until = clock::now() + bench::PATIENCE;
+    while fs::read_to_string(&forked).unwrap().is_empty() {
+        assert!(clock::now() < until, "nothing was forked");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let Bench {
+        keeper, directory, ..
+    } = bench;
+    keeper.close().await;
+    drop(held);
+    assert!(!up.exists(), "it ran");
+    drop(directory);
+}
+
+#[tokio::test]
+async fn a_program_whose_execution_takes_longer_than_a_tenure_runs_at_last() {
+    let mut bench = Bench::new(false);
+    let (program, held) = slow_program(&bench);
+    let first = bench.start(program, 2500);
+    while clock::now() < first + SECOND {
+        bench.set_deadline(GRACE + SECOND * 2);
+        tokio::select! {
+            event = bench.keeper.event() => assert!(matches!(event, Event::Ready { .. }), "{event:?}"),
+            () = tokio::time::sleep(Duration::from_millis(20)) => {}
+        }
+    }
+    bench.set_deadline(Duration::from_millis(LONG));
+    drop(held);
+    assert!(matches!(bench.event().await, Event::Started(_)));
+    bench.wait_for_lines("up", 1).await;
+}
+
 #[tokio::test]
 async fn newer_deadlines_keep_the_program_alive() {
     let mut bench = Bench::new(false);
@@ -250,6 +350,7 @@ async fn what_a_program_leaves_behind_is_dead_before_the_tree_counts_as_dead() {
         [
             Event::Started(0),
             Event::Exited(ProgramExit::Code(4)),
+            Event::LeftBehind { pids: vec![] },
             Event::Killing(Cause::StopTimeout),
             Event::Dead,
         ]

@@ -64,6 +64,9 @@ pub(crate) struct TimingOptions {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Running")]
 pub(crate) struct RunOptions {
+    /// The signal that asks the program to stop; sent to incumbent it does what SIGTERM does [default: SIGTERM]
+    #[arg(long, value_name = "SIGNAL", value_parser = PossibleValuesParser::new(keys::STOP_SIGNALS))]
+    pub(crate) stop_signal: Option<String>,
     /// How long a program that was asked to stop may take before it is killed [default: 30s]
     #[arg(long, value_name = "DURATION")]
     pub(crate) stop_timeout: Option<String>,

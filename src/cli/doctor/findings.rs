@@ -46,6 +46,8 @@ pub(super) struct Keeping {
     pub(super) containment: Containment,
     /// Whether the memory of the keeper cannot be swapped out.
     pub(super) memory_locked: bool,
+    /// Whether the keeper runs before what has real-time priority.
+    pub(super) real_time: bool,
 }
 
 /// What was learnt of one store.
@@ -226,6 +228,24 @@ fn keeping(evidence: &Evidence, timing: &Timing, about: &mut About<'_>) {
              die slowly, may act for some moments past the deadline",
             "run it as a systemd unit with Delegate=yes (incumbent unit prints one), or mount /proc with \
              hidepid=0 for it, or with gid= and a group of its user",
+        );
+    }
+    if !matches!(kept.containment, Containment::Cgroup(_)) {
+        about.say(
+            Severity::Note,
+            "processes of a program that start a PID namespace can leave what contains it here",
+            "a program that enters a PID namespace whose init is not below it, and forks twice there, leaves a \
+             process that is neither seen nor killed, and acts beside the next leader",
+            "do not run such programs without a control group of their own: use a systemd unit with Delegate=yes",
+        );
+    }
+    if !kept.real_time {
+        about.say(
+            Severity::Note,
+            "the keeper of a program gets no real-time priority here",
+            "a process of real-time priority (SCHED_FIFO) on the processor of the keeper holds up the kill at the \
+             deadline",
+            "allow it: LimitRTPRIO=99 and no RestrictRealtime=yes in the unit, or run it as root",
         );
     }
     if !kept.memory_locked {

@@ -9,10 +9,10 @@ use incumbent::protocol::{LossReason, Timestamp};
 use incumbent::supervise::{Cause, Event, Keeper, Program, ProgramExit, StartFailure};
 use incumbent::{Election, Leadership};
 use rustix::process::Signal;
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook_tokio::Signals;
 use tokio::sync::watch;
 
+use super::call::{Asked, Call, Calls};
 use super::reload::Reload;
 use super::vitals::Vitals;
 use crate::cli::exit::{Exit, Failure, not_started};
@@ -26,6 +26,7 @@ pub(super) struct Leading<'a, 'b> {
     pub(super) activity: &'a watch::Sender<Activity>,
     pub(super) reload: &'a mut Reload<'b>,
     pub(super) signals: &'a mut Signals,
+    pub(super) calls: &'a Calls,
     pub(super) keeper: &'a mut Keeper,
     pub(super) vitals: &'a mut Vitals<'b>,
     pub(super) counters: &'a ProgramCounters,
@@ -38,6 +39,8 @@ struct Course {
     exit: Option<ProgramExit>,
     /// Somebody sent a signal that asks to stop.
     asked: bool,
+    /// The first signal that did, and left the program time.
+    first: Option<Asked>,
     /// The leadership was lost before anybody asked.
     lost: bool,
     /// The program was found to be unhealthy before anybody asked.
@@ -177,26 +180,30 @@ impl Leading<'_, '_> {
     }
 
     fn obey(&mut self, signal: i32, course: &mut Course) {
-        match signal {
-            SIGTERM | SIGINT if !course.asked => {
+        match self.calls.understand(signal) {
+            Call::Stop if !course.asked => {
                 course.asked = true;
+                course.first = Some(Asked::by(signal));
                 let timeout = self.reload.stop_timeout();
                 self.activity
                     .send_modify(|activity| activity.draining = Some(timeout));
                 tracing::info!(signal, "asked to stop: the program has {timeout:?}");
                 self.keeper.stop(timeout);
             }
-            SIGTERM | SIGINT | SIGQUIT => {
+            Call::Stop if course.first.is_some_and(|first| first.is_echoed_by(signal)) => {
+                tracing::debug!(signal, "the same signal within a second counts as one");
+            }
+            Call::Stop | Call::Kill => {
                 course.asked = true;
                 tracing::info!(signal, "asked to stop at once: killing the program");
                 self.keeper.kill();
             }
-            SIGCHLD => keeping::reap(),
-            other => {
-                if other == SIGHUP {
+            Call::Reap => keeping::reap(),
+            call @ (Call::Reload | Call::PassOn) => {
+                if call == Call::Reload {
                     self.reload.read_again();
                 }
-                if let Some(signal) = Signal::from_named_raw(other) {
+                if let Some(signal) = Signal::from_named_raw(signal) {
                     self.keeper.signal(signal);
                 }
             }
@@ -247,6 +254,13 @@ impl Leading<'_, '_> {
                 tracing::warn!("the program did not stop in the time it had, and is killed");
             }
             Event::Killing(_) => tracing::info!("the program is killed"),
+            Event::LeftBehind { pids } if course.stopping.is_none() && !course.asked => {
+                tracing::warn!(
+                    ?pids,
+                    "the program has ended and left processes behind, which are ended too: a program that should lead \
+                 must stay in the foreground and not become a daemon"
+                )
+            }
             Event::Surviving { pids } => tracing::error!(
                 ?pids,
                 term,
@@ -261,9 +275,10 @@ impl Leading<'_, '_> {
             Event::Ready {
                 containment,
                 memory_locked,
+                real_time,
             } => {
                 let pid = self.keeper.pid();
-                tracing::info!(pid, %containment, memory_locked, "the keeper is ready");
+                tracing::info!(pid, %containment, memory_locked, real_time, "the keeper is ready");
             }
             other => tracing::debug!(event = ?other, "news from the keeper"),
         }

@@ -6,8 +6,8 @@ use futures_util::StreamExt;
 use incumbent::election::clock;
 use incumbent::protocol::LossReason;
 use incumbent::supervise::{Event, Program, Restarts};
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
+use super::call::Call;
 use super::leading::{Leading, Once};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::keeping;
@@ -94,15 +94,15 @@ impl Leading<'_, '_> {
                     LossReason::Requested => Conclusion::Resigned,
                     _ => Conclusion::Lost,
                 })),
-                Some(signal) = self.signals.next() => match signal {
-                    SIGTERM | SIGINT | SIGQUIT => {
+                Some(signal) = self.signals.next() => match self.calls.understand(signal) {
+                    Call::Stop | Call::Kill => {
                         tracing::info!(signal, "asked to stop: the program is not started again");
                         return Ok(Some(Conclusion::Asked(exit)));
                     }
-                    SIGCHLD => keeping::reap(),
-                    SIGHUP => self.reload.read_again(),
+                    Call::Reap => keeping::reap(),
+                    Call::Reload => self.reload.read_again(),
                     // There is no program that could be told.
-                    other => tracing::debug!(signal = other, "nobody to hand the signal to"),
+                    Call::PassOn => tracing::debug!(signal, "nobody to hand the signal to"),
                 },
                 () = &mut over => return Ok(None),
             }

@@ -89,6 +89,7 @@ impl Typed {
     fn running(&mut self, options: &RunOptions) -> Result<(), BadValue> {
         let layer = &mut self.layer;
         let status = options.conflict_exit_code.map(|status| status.to_string());
+        layer.flag("stop_signal", options.stop_signal.as_deref())?;
         layer.flag("stop_timeout", options.stop_timeout.as_deref())?;
         layer.flag("stdin", options.stdin.then_some("true"))?;
         layer.flag("restart", options.restart.then_some("true"))?;

@@ -15,11 +15,17 @@ fn programs() -> impl Strategy<Value = Program> {
         prop::collection::vec(words(), 1..5),
         prop::collection::btree_map(words(), words(), 0..5),
         any::<bool>(),
+        prop::sample::select(vec![Signal::TERM, Signal::QUIT]),
     )
-        .prop_map(|(command, environment, stdin)| Program {
+        .prop_map(|(command, environment, stdin, stop_signal)| Program {
             command,
             environment,
             stdin,
+            stop_signal,
+            inherited: Inherited {
+                blocked: 1 << 14,
+                ignored: 1,
+            },
         })
 }
 
@@ -74,13 +80,17 @@ fn from_keeper() -> impl Strategy<Value = FromKeeper> {
         (
             prop::option::of("/[a-z/]{1,40}"),
             any::<bool>(),
+            any::<bool>(),
             any::<bool>()
         )
-            .prop_map(|(path, memory_locked, hidden)| FromKeeper::Ready {
-                cgroup: path.map(PathBuf::from),
-                memory_locked,
-                hidden,
-            }),
+            .prop_map(
+                |(path, memory_locked, real_time, hidden)| FromKeeper::Ready {
+                    cgroup: path.map(PathBuf::from),
+                    memory_locked,
+                    real_time,
+                    hidden,
+                }
+            ),
         pids().prop_map(FromKeeper::Started),
         prop_oneof![
             Just(StartFailure::NotFound),
@@ -94,6 +104,7 @@ fn from_keeper() -> impl Strategy<Value = FromKeeper> {
         any::<u8>().prop_map(|code| FromKeeper::Exited(ProgramExit::Code(code))),
         (1..65_u8).prop_map(|signal| FromKeeper::Exited(ProgramExit::Signal(signal))),
         prop::collection::vec(pids(), 0..=MOST_SURVIVORS).prop_map(FromKeeper::Surviving),
+        prop::collection::vec(pids(), 0..=MOST_SURVIVORS).prop_map(FromKeeper::LeftBehind),
         Just(FromKeeper::Dead),
     ]
 }
@@ -181,6 +192,8 @@ fn a_command_with_a_nul_byte_is_refused() {
         command: vec![OsString::from("a\0b")],
         environment: BTreeMap::new(),
         stdin: false,
+        stop_signal: Signal::TERM,
+        inherited: Inherited::default(),
     };
     let mut wire = Vec::new();
     ToKeeper::Start {

@@ -36,6 +36,7 @@ fn evidence(stores: Vec<StoreEvidence>) -> Evidence {
         keeping: Ok(Keeping {
             containment: Containment::Cgroup("/sys/fs/cgroup/a".into()),
             memory_locked: true,
+            real_time: true,
         }),
         electorate: Electorate::new(stores.len()).unwrap(),
         view: None,
@@ -358,9 +359,12 @@ fn how_a_program_would_be_kept_here_is_told() {
     evidence.keeping = Ok(Keeping {
         containment: Containment::Subreaper,
         memory_locked: false,
+        real_time: false,
     });
     let found: Vec<String> = judge(&evidence).into_iter().map(|one| one.found).collect();
-    assert!(found.iter().any(|one| one.contains("no control group")));
+    for part in ["no control group", "PID namespace", "no real-time priority"] {
+        assert!(found.iter().any(|one| one.contains(part)), "{found:?}");
+    }
     assert!(
         found
             .iter()
@@ -369,6 +373,7 @@ fn how_a_program_would_be_kept_here_is_told() {
     evidence.keeping = Ok(Keeping {
         containment: Containment::Hidden,
         memory_locked: true,
+        real_time: true,
     });
     let found: Vec<Finding> = judge(&evidence).into_iter().collect();
     assert!(found.iter().any(|one| one.found.contains("hidepid")));

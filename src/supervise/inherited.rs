@@ -1,0 +1,109 @@
+//! The signals that were blocked, or ignored, when this process was started: not its own affair, but the
+//! program's. A process that keeps them blocked never hears that it is to stop.
+
+use std::fs;
+use std::io;
+use std::mem::MaybeUninit;
+use std::sync::OnceLock;
+
+use rustix::process::Signal;
+
+/// Signals by their numbers: bit 0 is signal 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Inherited {
+    pub(super) blocked: u64,
+    pub(super) ignored: u64,
+}
+
+static AT_START: OnceLock<Inherited> = OnceLock::new();
+
+/// Unblocks all signals, and keeps in mind for the program which were blocked or ignored.
+///
+/// Call it first thing in `main`, before any thread exists.
+///
+/// # Errors
+///
+/// When the signals cannot be unblocked.
+pub fn unblock_signals() -> io::Result<()> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let _first = AT_START.set(Inherited::parse(&status));
+    set_mask(0)
+}
+
+/// Whether this process was started with a signal ignored, as by `nohup`.
+#[must_use]
+pub fn was_ignored(signal: Signal) -> bool {
+    Inherited::at_start().ignored & bit(signal.as_raw()) != 0
+}
+
+impl Inherited {
+    pub(super) fn at_start() -> Self {
+        AT_START.get().copied().unwrap_or_default()
+    }
+
+    fn parse(status: &str) -> Self {
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|line| u64::from_str_radix(line.trim(), 16).ok())
+        };
+        Self {
+            blocked: field("SigBlk:").unwrap_or(0),
+            // The runtime of the language has ignored it before `main`.
+            ignored: field("SigIgn:").unwrap_or(0) & !bit(Signal::PIPE.as_raw()),
+        }
+    }
+
+    /// Gives a child what this process was started with, except that it hears its stop signal. It
+    /// allocates nothing.
+    #[expect(unsafe_code, reason = "the library sets no disposition of a signal")]
+    pub(super) fn restore(self, stop_signal: Signal) -> io::Result<()> {
+        for number in 1..=64 {
+            let ignored = self.ignored & bit(number) != 0;
+            let disposition = if ignored {
+                libc::SIG_IGN
+            } else {
+                libc::SIG_DFL
+            };
+            // SAFETY: no handler is set. It fails for those that cannot be changed, and that is well.
+            unsafe { libc::signal(number, disposition) };
+        }
+        set_mask(self.blocked & !bit(stop_signal.as_raw()))
+    }
+}
+
+fn bit(signal: i32) -> u64 {
+    1 << (signal - 1)
+}
+
+#[expect(unsafe_code, reason = "the library sets no signal mask")]
+fn set_mask(blocked: u64) -> io::Result<()> {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: the set is made empty first, and lives as long as the calls.
+    let changed = unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        for number in (1..=64).filter(|number| blocked & bit(*number) != 0) {
+            libc::sigaddset(set.as_mut_ptr(), number);
+        }
+        libc::pthread_sigmask(libc::SIG_SETMASK, set.as_ptr(), std::ptr::null_mut())
+    };
+    match changed {
+        0 => Ok(()),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocked_and_ignored_signals_are_read_from_the_status() {
+        let status = "Name:\tx\nSigBlk:\t0000000000004000\nSigIgn:\t0000000000001001\n";
+        let expected = Inherited {
+            blocked: 1 << 14,
+            ignored: 1,
+        };
+        assert_eq!(Inherited::parse(status), expected);
+        assert_eq!(Inherited::parse("SigBlk:\tx\n"), Inherited::default());
+    }
+}
