@@ -336,6 +336,8 @@ fn text_is_coloured_only_on_a_terminal() {
         script = script_command;
         String::from_utf8(script.output().unwrap().stdout).unwrap()
     };
+    // An order makes no file.
+    assert_eq!(home.run(&["run", "job", "--", "true"]).status, 0);
     // Who has to wait for a window is told so where somebody looks.
     let depose = on_terminal_of("depose job --yes", &[]);
     let watching = "watching \"job\" for 5s or the holder's own window";
