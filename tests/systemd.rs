@@ -419,6 +419,53 @@ fn a_password_stays_a_credential_and_mistakes_are_not_tried_again() {
     }
 }
 
+/// Under the default drop-in and under the strict one, on each kind of store that a unit can use on one host.
+#[test]
+fn the_drop_ins_let_a_leader_lead_on_each_kind_of_store() {
+    let mut bed = Bed::new(1);
+    let host = bed.host(1);
+    install(host, &[]);
+    let units = "/etc/systemd/system";
+    let redis = "[Service]\nExecStart=/usr/bin/redis-server --port 6380 --bind 127.0.0.1 --dir /var/tmp --unixsocket /run/redis.sock --unixsocketperm 777\n";
+    host.write(&format!("{units}/store.service"), redis, 0o644);
+    let stores = [
+        ("file", "sqlite:/var/lib/incumbent/elections.db"),
+        ("server", "redis://127.0.0.1:6380/"),
+        ("socket", "redis+unix:///run/redis.sock"),
+    ];
+    let mut instances = Vec::new();
+    for (kind, store) in stores {
+        for strict in [false, true] {
+            let instance = format!("{kind}-{}", if strict { "strict" } else { "hardened" });
+            let configuration =
+                format!("store = {store:?}\nprogram = [\"/bin/sleep\", \"1000\"]\n");
+            host.write(
+                &format!("/etc/incumbent/{instance}.toml"),
+                &configuration,
+                0o644,
+            );
+            if strict {
+                let folder = format!("{units}/incumbent@{instance}.service.d");
+                let strict = shipped("20-strict.conf");
+                host.write(&format!("{folder}/20-strict.conf"), &strict, 0o644);
+            }
+            instances.push((instance, store));
+        }
+    }
+    bed.boot();
+    let host = bed.host(1);
+    host.sh("systemd-sysusers && systemctl daemon-reload && systemctl start store.service");
+    for (instance, store) in instances {
+        // It starts when its watchdog and its stores do; it leads when a majority says so.
+        host.sh(&format!("systemctl start incumbent@{instance}.service"));
+        wait_for(&format!("a leader of {instance}"), SLACK, || {
+            let status = format!("incumbent status {instance} --store {store}");
+            let (led, _) = host.try_sh(&status);
+            led.then_some(())
+        });
+    }
+}
+
 #[test]
 fn a_quorum_of_three_redis_survives_the_host_of_the_leader() {
     let mut bed = Bed::new(3);

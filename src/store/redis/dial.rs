@@ -80,12 +80,13 @@ impl ConnectError {
 impl From<io::Error> for ConnectError {
     fn from(error: io::Error) -> Self {
         #[cfg(feature = "tls")]
-        if let Some(fault) = error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref())
-            .and_then(super::tls::fault)
+        if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref())
+            && let Some(fault) = super::tls::fault(tls)
         {
-            return Self::Misconfigured(fault);
+            return match super::tls::may_pass(tls) {
+                true => Self::unreachable(fault),
+                false => Self::Misconfigured(fault),
+            };
         }
         Self::Unreachable(Arc::new(error))
     }

@@ -191,7 +191,18 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// What an error of TLS says about the configuration; `None` when waiting may help.
+/// Whether waiting may mend a fault: a certificate is renewed on the server, and clocks are set.
+pub(super) fn may_pass(error: &rustls::Error) -> bool {
+    use CertificateError as C;
+    matches!(
+        error,
+        rustls::Error::InvalidCertificate(
+            C::Expired | C::ExpiredContext { .. } | C::NotValidYet | C::NotValidYetContext { .. }
+        )
+    )
+}
+
+/// What an error of TLS says about the certificates and the addresses in use; `None` when it is about neither.
 pub(super) fn fault(error: &rustls::Error) -> Option<String> {
     use rustls::Error as E;
     Some(match error {
@@ -229,6 +240,9 @@ fn advice(fault: &CertificateError) -> &'static str {
              with a subjectAltName"
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "; renew it",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "; set the clocks of this host and of the authority"
+        }
         CertificateError::Other(other) if other.to_string().contains("UnsupportedCertVersion") => {
             "; it is an X.509 certificate of version 1: make one of version 3"
         }
