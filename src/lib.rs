@@ -41,7 +41,7 @@
 //!
 //! | feature | brings |
 //! | --- | --- |
-//! | none | memory stores and Redis, also by Sentinel and Cluster |
+//! | none | memory stores and Redis, including Sentinel and Cluster |
 //! | `sqlite` | SQLite files |
 //! | `tls` | Redis over TLS: `rediss://` |
 //! | `http` | the HTTP server with health, metrics and a page |

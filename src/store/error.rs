@@ -105,8 +105,7 @@ impl StoreError {
         matches!(self, Self::Misconfigured { .. })
     }
 
-    /// Whether trying again is in vain until somebody changes something: the password, a permission, the
-    /// configuration.
+    /// Whether trying again fails until the password, a permission or the configuration is changed.
     #[must_use]
     pub const fn is_hopeless(&self) -> bool {
         self.is_denied() || self.is_misconfigured()

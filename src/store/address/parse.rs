@@ -303,7 +303,7 @@ fn database_number(text: &str) -> Result<u16, InvalidAddress> {
     })
 }
 
-/// The parameters of an address, each at most once. Whoever knows one takes it; what is left is unknown.
+/// The parameters of an address, each at most once and known to the scheme.
 struct Parameters {
     scheme: &'static str,
     values: Vec<(String, String)>,

@@ -159,8 +159,8 @@ fn output(command: &str) -> Result<SecretString, String> {
     let printed = printed.map_err(|error| error.to_string())?;
     match status {
         Ok(status) if !status.success() => Err(format!("it ended with {status}")),
-        // Whoever reaps orphans in this process may have been first to learn the status. Then the
-        // output decides alone: what is no password is refused by the server.
+        // The status may have been taken by the code that reaps orphans in this process. Then only the
+        // output counts, and the server refuses what is not a password.
         Ok(_) | Err(_) if printed.is_empty() => Err("it printed nothing".to_owned()),
         Ok(_) | Err(_) => password(printed).map_err(|reason| format!("its output: {reason}")),
     }

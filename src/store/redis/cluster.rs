@@ -1,7 +1,6 @@
 //! A cluster: which of its nodes has the slot of an election.
 //!
-//! Every node has a connection of its own, made when it is needed, so a node that hangs concerns its own slots
-//! only. The slots are asked of all known nodes at once, and the first answer counts.
+//! Every node has its own connection, made when it is needed, so a node that hangs affects only its own slots. The slots are asked of all known nodes at once, and the first answer counts.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -177,7 +176,7 @@ impl Redirection {
         };
         let (_slot, address) = error.detail()?.split_once(' ')?;
         let (host, port) = address.trim().rsplit_once(':')?;
-        // A node that is not told its own name leaves it out; then the slots are asked for anew.
+        // A node that does not know its own name leaves it out; then the slots are asked for anew.
         let to = Endpoint {
             host: Some(host).filter(|host| !host.is_empty())?.to_owned(),
             port: port.parse().ok()?,

@@ -118,7 +118,7 @@ impl Dialer {
             #[cfg(not(feature = "tls"))]
             Some(_) => {
                 return Err(ConnectError::Misconfigured(format!(
-                    "{host} is to be spoken to over TLS, which this build cannot"
+                    "{host} needs TLS, which this build does not have"
                 )));
             }
         };
@@ -294,7 +294,7 @@ async fn read_answer(
     }
 }
 
-/// Takes bytes off `received`, and reads more, until `end` tells how many belong together.
+/// Takes bytes off `received`, and reads more, until `end` returns how many belong together.
 async fn read_until(
     stream: &mut Stream,
     received: &mut Vec<u8>,

@@ -112,7 +112,7 @@ impl Link {
             }
         };
         let result = attempt.clone().await;
-        // Its runtime may have ended under it, so that it never told.
+        // If its runtime has ended under it, the result was never recorded.
         let mut state = self.lock();
         if matches!(&state.now, Now::Connecting(current) if current.ptr_eq(&attempt)) {
             state.now = Now::Idle;

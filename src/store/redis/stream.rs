@@ -23,7 +23,7 @@ pub(super) enum Io {
     Unix(UnixStream),
 }
 
-/// Whether a connection has not ended, as far as is known.
+/// Whether a connection is still open. The end shows when it is next read or written.
 #[derive(Clone, Debug)]
 pub(super) struct Alive(Arc<AtomicBool>);
 

@@ -1,4 +1,4 @@
-//! Work that blocks, such as looking up a name, on a thread of its own.
+//! Work that blocks, such as looking up a name, on a separate thread.
 //!
 //! The runtime's own pool panics when the system has no thread left to give, which must not end a leader.
 
@@ -20,7 +20,7 @@ impl Drop for Place {
     }
 }
 
-/// Runs `work` on a thread of its own. `what` names the work in an error.
+/// Runs `work` on a separate thread. `what` names the work in an error.
 ///
 /// # Errors
 ///
@@ -40,7 +40,7 @@ pub(super) async fn on_thread<T: Send + 'static>(
         .name(format!("incumbent-{what}"))
         .spawn(move || {
             let _place = place;
-            // Whoever asked may have given up.
+            // The caller may have given up.
             drop(done.send(work()));
         })
         .map_err(|error| io::Error::other(format!("no thread for the {what}: {error}")))?;

@@ -21,7 +21,7 @@ use super::files::{conflicts, fnv1a, lock, range};
 const FILES: i64 = 1 << 22;
 const WAYS: u64 = 1 << 40;
 
-/// How many files one user shows to have used. Nobody has as many replaced within a window.
+/// How many files one user shows to have used. No path has as many replaced within a window.
 const KEPT: usize = 16;
 
 /// The locks of one user, of all files that it has used: it may still lead in one that it has left.
@@ -46,8 +46,8 @@ struct FolderLock {
 }
 
 impl FolderLocks {
-    /// Shows that the file at `path`, an absolute one, is this one, in words that no other file shares. Whether it
-    /// is certain that nobody uses another file there.
+    /// Records that the file at the absolute `path` is the one that `file` describes, which describes no other.
+    /// Returns whether it is certain that no process uses another file there.
     pub(super) fn take(&mut self, path: &Path, file: &str) -> bool {
         let known = |locks: &FileLocks| locks.path == path && locks.file == file;
         if !self.0.iter().any(known) {

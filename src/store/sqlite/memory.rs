@@ -41,7 +41,7 @@ const BEFORE_THIS_START: Timestamp = Timestamp::from_nanos(i64::MAX.unsigned_abs
 pub(super) struct Memory {
     beside: File,
     file: String,
-    /// Whether nobody used another file at the path when this one was opened.
+    /// Whether no process used another file at the path when this one was opened.
     alone: bool,
     _lock: InodeLock,
 }
@@ -100,8 +100,8 @@ impl Memory {
         })
     }
 
-    /// Begins the memory of a file that this process has just made. Nobody can have led in it, and nobody leads in
-    /// another at its path if nobody uses one.
+    /// Begins the memory of a file that this process has just made. It has had no leader, and a leader of another
+    /// file at its path would have been seen.
     pub(super) fn begin(&self, connection: &mut Connection) -> Result<(), Trouble> {
         if !self.alone {
             return Ok(());
