@@ -100,7 +100,7 @@ fn told(written: io::Result<()>) -> Result<(), Failure> {
     }
 }
 
-/// The column that is left out when nobody gave a label.
+/// The column that is left out when no candidate was given a label.
 pub(crate) const LABEL: &str = "LABEL";
 
 /// A column shorter than this is not shortened further.

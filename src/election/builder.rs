@@ -103,7 +103,7 @@ impl ElectionBuilder {
         self
     }
 
-    /// How long before the end of its tenure the work is told to stop: [`TimingConfig::stop_grace`].
+    /// How long before the end of its tenure the work has to stop: [`TimingConfig::stop_grace`].
     pub fn stop_grace(mut self, grace: Duration) -> Self {
         self.timing.stop_grace = grace;
         self

@@ -12,8 +12,8 @@ use super::{Election, ElectionBuilder, Leadership, Lease, Lost, RunError, clock,
 use crate::protocol::LossReason;
 
 impl Election {
-    /// Campaigns, runs `work` while leading, and resigns when it returns. A service that is told to stop
-    /// uses [`Election::run_until`].
+    /// Campaigns, runs `work` while leading, and resigns when it returns. A service uses
+    /// [`Election::run_until`].
     ///
     /// When the leadership ends first, [`Lease::lost`] tells the work so. It then has until
     /// [`Lease::remaining`] runs out to end by itself; right before that moment its future is dropped.

@@ -69,7 +69,7 @@ pub enum Fault {
     Unreachable,
     /// Requests are executed, but their replies are lost: they fail with [`StoreError::Unknown`].
     Silent,
-    /// Each request takes this long. Keep it within the timing's `op_timeout`: other stores give up by then,
+    /// Each request takes this long. Keep it within the timing's `op_timeout`: other stores fail by then,
     /// with [`StoreError::Unknown`].
     Slow(Duration),
 }
