@@ -24,7 +24,7 @@ use crate::protocol::Term;
 ///
 /// With PostgreSQL, in each writing transaction:
 ///
-/// ```ignore
+/// ```text
 /// let mut transaction = pool.begin().await?;
 /// let raised = sqlx::query(SqlFence::POSTGRES_RAISE)
 ///     .bind(fence.resource())
