@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use incumbent::{Election, ElectionEvent, Happening, Lease, RunError};
+use incumbent::{Election, ElectionEvent, Happening, Lease};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::Receiver;
 
@@ -30,31 +30,23 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    loop {
-        let outcome = tokio::select! {
-            outcome = election.run_as_leader(produce) => outcome,
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
-        };
-        match outcome {
-            Ok(()) => break,
-            // Lost is lost for good, and somebody else may lead by now. Stand by again.
-            Err(RunError::Lost(lost)) => eprintln!("{lost}"),
-            Err(error) => return Err(error.into()),
+    let shutdown = async {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
-    }
-    // The producer was dropped, and with it the leadership. Once that is released, a standby goes on
-    // at once and not after a window.
-    election.finished().await;
+    };
+    // When this returns the election is released, so a standby goes on at once and not after a window.
+    election.run_until(shutdown, produce).await?;
     Ok(())
 }
 
-/// The work. It is dropped when the leadership ends, at one of its `await`s; before each thing it does
-/// to the world it asks, for between two `await`s nobody can stop it.
+/// The work. It stops when it is asked to, and checks the lease before each side effect: between two `await`s
+/// nothing can stop it.
 async fn produce(lease: Lease) {
     let token = lease.fencing_token();
     let mut number = 0;
-    while lease.check().is_ok() {
+    while lease.loss().is_none() && lease.is_leader() {
         number += 1;
         println!("item {number}, token {token}");
         tokio::time::sleep(Duration::from_millis(500)).await;

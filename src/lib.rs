@@ -37,6 +37,49 @@
 //! [`Election::blocking`] is the same without `async`. [`Election::status`], [`Election::history`] and
 //! [`Election::watch`] tell who leads; [`Election::operator`] pauses an election, or moves its leader.
 //!
+//! # A service, from start to shutdown
+//!
+//! [`Election::run_until`] campaigns, runs the work while it leads, campaigns again when it has lost a
+//! leadership, and releases the election before it returns. It is all that a service needs:
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use incumbent::{Election, Lease};
+//!
+//! type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+//!
+//! #[tokio::main]
+//! async fn main() -> Outcome {
+//!     let election = Election::builder("billing").store("redis://redis.example").build()?;
+//!     // `None` when it was shut down, or else what the work returned.
+//!     match election.run_until(tokio::signal::ctrl_c(), bill).await? {
+//!         Some(outcome) => outcome,
+//!         None => Ok(()),
+//!     }
+//! }
+//!
+//! async fn bill(lease: Lease) -> Outcome {
+//!     // `loss` is set first, when the work should stop; `check` fails later, when it must have stopped.
+//!     while lease.loss().is_none() {
+//!         lease.check()?; // Before each side effect.
+//!         println!("billed under token {}", lease.fencing_token());
+//!         tokio::time::sleep(Duration::from_secs(1)).await;
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! A closure whose body uses `?` names its error type, because nothing else does:
+//! `async |lease| -> Outcome { … }`.
+//!
+//! # Testing
+//!
+//! [`store::MemoryStore`] elects within one process, and [`store::MemoryStore::set_fault`] breaks it. Use a
+//! short [`interval`](ElectionBuilder::interval) and [`stop_grace`](ElectionBuilder::stop_grace). Paused tokio
+//! time (`#[tokio::test(start_paused = true)]`, `tokio::time::pause`) does not apply: heartbeats, polls and
+//! deadlines run on a thread of their own, by the boot-time clock of the machine. A paused clock of the test
+//! jumps ahead while it waits for an election, so its own timeouts expire early.
+//!
 //! # Features
 //!
 //! | feature | brings |

@@ -1,21 +1,19 @@
 //! The election as a program uses it, over memory stores.
 
-#[path = "support/hooked.rs"]
-mod hooked;
+#[path = "election/service.rs"]
+mod service;
 
 use std::future::{Future, poll_fn};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use hooked::{Hook, Hooked};
 use incumbent::election::clock;
 use incumbent::observe::State;
 use incumbent::protocol::{Beat, LossReason, Occupancy, Record, Term, TimingConfig};
-use incumbent::store::{MemoryStore, StoreError};
+use incumbent::store::{Fault, MemoryStore};
 use incumbent::{Election, ElectionBuilder, ElectionEvent, Happening, Overrun, RunError};
 use tokio::sync::broadcast::Receiver;
 
@@ -326,6 +324,11 @@ fn killed_as(test: &str, variable: &str) -> String {
         .env(variable, "1")
         .output()
         .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("incumbent: killing the process: its work as leader of election \"billing\""),
+        "{said}"
+    );
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(
         output.status.signal(),
@@ -518,53 +521,20 @@ async fn a_campaign_that_ends_before_anybody_leads_leaves_its_gap_to_the_next() 
     leadership.resign().await;
 }
 
-/// Whether a store is taken away.
-struct Down(AtomicBool);
-
-impl Hook for Down {
-    fn before(&self, label: &str) -> Result<(), StoreError> {
-        if !self.0.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let source = Arc::new(std::io::Error::other("taken away"));
-        let store = label.into();
-        Err(StoreError::Unreachable { store, source })
-    }
-}
-
 #[tokio::test]
 async fn a_release_that_no_store_took_is_sent_again_when_they_are_back() {
     for n in [1, 3] {
-        let failing: Vec<Arc<Hooked<Down>>> = stores(n)
-            .into_iter()
-            .map(|store| {
-                let hook = Down(AtomicBool::new(false));
-                Arc::new(Hooked { store, hook })
-            })
-            .collect();
-        let over = |timing: TimingConfig| {
-            let builder = Election::builder("billing").timing(timing);
-            let builder = failing.iter().fold(builder, |builder, store| {
-                builder.store_object(store.clone())
-            });
-            builder.build().unwrap()
-        };
+        let stores = stores(n);
         // Nobody waits for this window to pass.
-        let patient = over(TimingConfig {
-            stall_polls: 36_000,
-            ..fast()
-        });
-        let all = |down| {
-            let each = failing.iter();
-            each.for_each(|store| store.hook.0.store(down, Ordering::Release));
-        };
+        let patient = builder(&stores).stall_polls(36_000).build().unwrap();
+        let all = |fault: Option<Fault>| stores.iter().for_each(|store| store.set_fault(fault));
         let leadership = patient.campaign().await.unwrap();
         let token = leadership.fencing_token();
-        all(true);
+        all(Some(Fault::Unreachable));
         leadership.resign().await;
+        all(None);
         let state = patient.status().await.state;
         assert!(matches!(state, State::Held(_)), "{state:?}");
-        all(false);
         let next = patient.campaign_timeout(Duration::from_secs(60)).await;
         let next = next.expect("the record of who is gone stands in the way");
         assert!(next.fencing_token() > token);

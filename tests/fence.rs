@@ -218,6 +218,29 @@ fn without_the_fence_the_same_overlap_is_seen_to_break_the_log() {
     assert_eq!(found.len(), 2, "{found:?}");
 }
 
+/// SQLite numbers `$1` and `$2` by their first appearance, so it reads both texts in the same way.
+#[test]
+fn the_statements_for_postgres_are_those_for_sqlite_with_other_placeholders() {
+    let database = rusqlite::Connection::open_in_memory().unwrap();
+    database.execute_batch(SqlFence::CREATE).unwrap();
+    for (ours, theirs) in [
+        (SqlFence::RAISE, SqlFence::POSTGRES_RAISE),
+        (SqlFence::HIGHEST, SqlFence::POSTGRES_HIGHEST),
+    ] {
+        assert_eq!(ours.replace('?', "$"), theirs);
+    }
+    let raise = |token: i64| {
+        database
+            .execute(SqlFence::POSTGRES_RAISE, ("ledger", token))
+            .unwrap()
+    };
+    assert_eq!([7, 7, 6, 8, 7].map(raise), [1, 1, 0, 1, 0]);
+    let highest: i64 = database
+        .query_one(SqlFence::POSTGRES_HIGHEST, ("ledger",), |row| row.get(0))
+        .unwrap();
+    assert_eq!(highest, 8);
+}
+
 #[test]
 fn a_failed_transaction_is_rolled_back_with_its_token() {
     let mut database = rusqlite::Connection::open_in_memory().unwrap();

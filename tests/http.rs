@@ -509,3 +509,16 @@ fn a_head_that_never_ends_costs_its_connection_in_time() {
     assert!(cut, "the connection is still there after 40 s");
     assert_eq!(status(&server, "/livez"), 200);
 }
+
+#[test]
+fn the_page_shows_what_is_not_led_first() {
+    let store = Arc::new(MemoryStore::new("s"));
+    let (led, unled) = (election("aaa", &store), election("zzz", &store));
+    let server = serve(&led, None);
+    let leadership = led.blocking().campaign().unwrap();
+    unled.blocking().campaign().unwrap().resign();
+    let page = ask(&server, "GET", "/", "").body;
+    let place = |name: &str| page.find(&format!("-name\">{name}</h2>")).unwrap();
+    assert!(place("zzz") < place("aaa"), "{page}");
+    leadership.resign();
+}

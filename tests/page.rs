@@ -50,6 +50,20 @@ fn the_page_is_live_fits_is_used_with_the_keyboard_and_reads_without_scripts() {
     }
     assert_ne!(papers[0], papers[1], "light and dark look the same");
 
+    // At 1440 px the terms fit into their card, and every moment reads alike.
+    browser.open(&url, 1440, "light", true);
+    is_live(&browser);
+    let unfold =
+        |open: bool| browser.value(&format!("document.querySelector('details').open = {open}"));
+    unfold(true);
+    let fits =
+        "[...document.querySelectorAll('.scroll')].every(x => x.scrollWidth <= x.clientWidth)";
+    assert_eq!(browser.value(fits), true, "the terms are clipped");
+    unfold(false);
+    let alike = "[...document.querySelectorAll('time[data-at], #live')].every(x => \
+        /\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d UTC$/.test(x.textContent))";
+    assert_eq!(browser.value(alike), true, "moments in several formats");
+
     it_beats_and_does_not_grow(&browser);
     what_is_unfolded_stays(&browser, || leadership.resign());
     assert_eq!(browser.complaints(), json!([]));

@@ -69,7 +69,7 @@ async fn enter(server: &str, held: &mut Vec<Leadership>) {
     let goal = held.len() + STEP;
     let mut campaigns = JoinSet::new();
     for number in held.len()..goal {
-        let election = Election::builder(&format!("crowd-{number}"))
+        let election = Election::builder(format!("crowd-{number}"))
             .store(server)
             // A leader that was lost is counted, and not a reason to end.
             .overrun(Overrun::Report)

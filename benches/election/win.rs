@@ -65,7 +65,7 @@ pub(crate) fn measure() {
         };
         let opened = store::open(&server.address(), &options).expect("a store");
         crate::prove("win", &server.url()).await;
-        let election = Election::builder("win").store(&server.url()).build();
+        let election = Election::builder("win").store(server.url()).build();
         let election = election.expect("a configuration");
         for _ in 0..TURNS {
             nothing.extend(raw::evalsha(here.clone(), ROUNDS).await);

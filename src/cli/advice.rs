@@ -8,23 +8,26 @@ pub(super) fn on(view: &ElectionView) -> Option<String> {
     let standbys = view.candidates.iter().any(|one| !one.leads);
     let resume = format!("nobody is elected while it is paused: incumbent resume {name}");
     let otherwise = format!("if it does not, incumbent doctor {name} may tell why");
+    // A store that cannot be written, such as a replica, lists no candidates.
+    let unlisted =
+        format!("if one runs already, incumbent doctor {name} shows why it is not listed");
     Some(match &view.state {
         State::Held(holding) if !holding.is_stalled() => return None,
         State::Foreign { .. } => return None,
         State::Held(_) | State::Vacant { .. } | State::Absent if view.paused.is_some() => resume,
         State::Held(_) if standbys => format!("a standby takes over by itself; {otherwise}"),
         State::Held(_) => format!(
-            "nobody stands by to take over: start a candidate, or vacate the record with incumbent depose {name} --yes"
+            "no candidate stands by to take over: start one, or vacate the record with incumbent depose {name} \
+             --yes; {unlisted}"
         ),
         State::Vacant { .. } | State::Absent if standbys => {
             format!("a candidate claims it by itself; {otherwise}")
         }
-        State::Vacant { .. } => "nobody campaigns: start a candidate".to_owned(),
-        State::Absent => {
-            "nobody campaigns: start a candidate, or look in the stores and under the key prefix that the \
-             candidates use"
-                .to_owned()
-        }
+        State::Vacant { .. } => format!("no candidate campaigns: start one; {unlisted}"),
+        State::Absent => format!(
+            "no candidate campaigns: start one, or use the stores and the key prefix that the candidates use; \
+             {unlisted}"
+        ),
         State::Divided => format!("an election is under way; if that lasts, incumbent doctor {name} may tell why"),
         State::Forbidden => format!(
             "correct the user and the password; incumbent doctor {name} tells which right is missing"

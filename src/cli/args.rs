@@ -8,9 +8,10 @@ use std::ffi::OsString;
 use clap::{Args, Parser, Subcommand};
 
 use after_help::{
-    AFTER_HELP, CANDIDATES_AFTER_HELP, DEPOSE_AFTER_HELP, DOCTOR_AFTER_HELP, LIST_AFTER_HELP,
-    ORDER_AFTER_HELP, RELEASE_AFTER_HELP, RESIGN_AFTER_HELP, RUN_AFTER_HELP, STATUS_AFTER_HELP,
-    UNIT_AFTER_HELP, WATCH_AFTER_HELP,
+    AFTER_HELP, CANDIDATES_AFTER_HELP, COMPLETIONS_AFTER_HELP, CONFIG_AFTER_HELP,
+    DEPOSE_AFTER_HELP, DOCTOR_AFTER_HELP, EXPLAIN_AFTER_HELP, HISTORY_AFTER_HELP, LIST_AFTER_HELP,
+    MAN_AFTER_HELP, PAUSE_AFTER_HELP, RELEASE_AFTER_HELP, RESIGN_AFTER_HELP, RESUME_AFTER_HELP,
+    RUN_AFTER_HELP, STATUS_AFTER_HELP, UNIT_AFTER_HELP, WATCH_AFTER_HELP,
 };
 pub(crate) use options::{
     Format, GeneralOptions, Options, OutputOptions, RunOptions, StoreOptions, TimingOptions,
@@ -46,7 +47,7 @@ pub(crate) enum Command {
     #[command(after_help = WATCH_AFTER_HELP)]
     Watch(Watch),
     /// Show who led an election, why each term ended, and how long nobody led
-    #[command(after_help = LIST_AFTER_HELP)]
+    #[command(after_help = HISTORY_AFTER_HELP)]
     History(History),
     /// Show who campaigns for an election
     #[command(after_help = CANDIDATES_AFTER_HELP)]
@@ -55,10 +56,10 @@ pub(crate) enum Command {
     #[command(after_help = RESIGN_AFTER_HELP)]
     Resign(Resign),
     /// Have nobody elected for a while; whoever leads goes on
-    #[command(after_help = ORDER_AFTER_HELP)]
+    #[command(after_help = PAUSE_AFTER_HELP)]
     Pause(Pause),
     /// Lift a pause
-    #[command(after_help = ORDER_AFTER_HELP)]
+    #[command(after_help = RESUME_AFTER_HELP)]
     Resume(Order),
     /// Take a holder that stands still for gone
     #[command(after_help = DEPOSE_AFTER_HELP)]
@@ -67,16 +68,19 @@ pub(crate) enum Command {
     #[command(after_help = DOCTOR_AFTER_HELP)]
     Doctor(Doctor),
     /// Tell what a timing means: worst-case failover, tolerated outage, margins
+    #[command(after_help = EXPLAIN_AFTER_HELP)]
     Explain(Explain),
     /// Check the configuration, or show it with where each value came from
-    #[command(subcommand, arg_required_else_help = true)]
+    #[command(subcommand, arg_required_else_help = true, after_help = CONFIG_AFTER_HELP)]
     Config(Config),
     /// Print a completion script for a shell
+    #[command(after_help = COMPLETIONS_AFTER_HELP)]
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
     },
     /// Print the manual page
+    #[command(after_help = MAN_AFTER_HELP)]
     Man,
     /// Release the term of an elector that died, once its processes are gone
     #[command(after_help = RELEASE_AFTER_HELP)]
@@ -186,8 +190,8 @@ pub(crate) struct Order {
 
 #[derive(Debug, Args)]
 pub(crate) struct Resign {
-    /// Who is to lead next, by the id of a candidate or by its host; it is preferred for one window
-    #[arg(long, value_name = "CANDIDATE|HOST")]
+    /// Prefer this standby for one window: its candidate id, its host, or the label that --id gave it
+    #[arg(long, value_name = "CANDIDATE|HOST|LABEL")]
     pub(crate) to: Option<String>,
     /// Wait until somebody else leads, and tell who, and how long nobody led
     #[arg(long)]
@@ -262,6 +266,7 @@ pub(crate) struct Explain {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Config {
     /// Check the configuration: exit status 0, or 78 with the reason
+    #[command(after_help = CONFIG_AFTER_HELP)]
     Check {
         /// The election whose configuration file is read
         #[arg(value_name = "NAME")]
@@ -270,6 +275,7 @@ pub(crate) enum Config {
         options: Box<Options>,
     },
     /// Show every value with where it came from; secrets are not shown
+    #[command(after_help = CONFIG_AFTER_HELP)]
     Show {
         /// The election whose configuration file is read
         #[arg(value_name = "NAME")]

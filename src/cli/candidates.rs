@@ -36,8 +36,9 @@ pub(crate) fn candidates(look: &Look) -> Result<Exit, Failure> {
 }
 
 fn text(view: &ElectionView, exit: Exit) -> String {
-    const HEADER: [&str; 8] = [
+    const HEADER: [&str; 9] = [
         "ROLE",
+        output::LABEL,
         "HOST",
         "PID",
         "VERSION",
@@ -64,7 +65,7 @@ pub(super) fn rhythm(timing: &Timing) -> String {
     format!("{} × {}", duration(timing.interval()), timing.stall_polls())
 }
 
-fn row(one: &Contender) -> (Tone, [String; 8]) {
+fn row(one: &Contender) -> (Tone, [String; 9]) {
     let (tone, role) = match one.leads {
         true => (Tone::Good, "leader"),
         false => (Tone::Plain, "standby"),
@@ -72,6 +73,7 @@ fn row(one: &Contender) -> (Tone, [String; 8]) {
     let identity = &one.identity;
     let row = [
         role.to_owned(),
+        identity.given_label().unwrap_or_default().to_owned(),
         identity.host().to_owned(),
         identity.pid().to_string(),
         identity.version().to_owned(),

@@ -9,7 +9,7 @@ use super::args::{Format, List};
 use super::electorate;
 use super::exit::{Exit, Failure};
 use super::history::troubles;
-use super::output::{self, Tone, table};
+use super::output::{self, Tone, fitted_table, table};
 use super::report;
 use super::runtime;
 use super::settings::{Settings, Typed};
@@ -43,7 +43,7 @@ pub(crate) fn list(arguments: &List) -> Result<Exit, Failure> {
 fn text(views: &[ElectionView], stores: &[Asked], exit: Exit) -> String {
     let mut text = String::new();
     if !views.is_empty() {
-        text.push_str(&elections(views));
+        text.push_str(&table(HEADER, rows(views)));
     } else if exit == Exit::Success {
         text.push_str("there is no election yet\n");
     }
@@ -69,19 +69,36 @@ fn untold(views: &[ElectionView]) -> impl Iterator<Item = (&'static str, String)
     told.into_iter()
 }
 
-/// The table of elections.
-pub(super) fn elections(views: &[ElectionView]) -> String {
-    const HEADER: [&str; 8] = [
-        "ELECTION",
-        "STATE",
-        "TERM",
-        "HOST",
-        "PID",
-        "HELD FOR",
-        "CHANGED",
-        "CANDIDATES",
-    ];
-    table(HEADER, views.iter().map(row).collect())
+const HEADER: [&str; 9] = [
+    "ELECTION",
+    "STATE",
+    "TERM",
+    output::LABEL,
+    "HOST",
+    "PID",
+    "HELD FOR",
+    "CHANGED",
+    "CANDIDATES",
+];
+
+/// What a narrow terminal can do without, the first of it first: the election, its state and the host that leads
+/// always remain.
+const DISPENSABLE: [&str; 6] = [
+    "CHANGED",
+    "PID",
+    "TERM",
+    "CANDIDATES",
+    output::LABEL,
+    "HELD FOR",
+];
+
+/// The table of elections, for a terminal this wide.
+pub(super) fn fitted(views: &[ElectionView], width: usize) -> String {
+    fitted_table(HEADER, rows(views), width, &DISPENSABLE)
+}
+
+fn rows(views: &[ElectionView]) -> Vec<(Tone, [String; 9])> {
+    views.iter().map(row).collect()
 }
 
 /// How it stands, and what is not as usual about it.
@@ -96,7 +113,7 @@ fn standing(view: &ElectionView, election: &Status) -> String {
     words.join(", ")
 }
 
-fn row(view: &ElectionView) -> (Tone, [String; 8]) {
+fn row(view: &ElectionView) -> (Tone, [String; 9]) {
     let election = Status::new(view);
     let holder = election.holder.as_ref();
     let row = [
@@ -106,6 +123,10 @@ fn row(view: &ElectionView) -> (Tone, [String; 8]) {
             .term
             .map(|term| term.to_string())
             .unwrap_or_default(),
+        view.leader()
+            .and_then(|leader| leader.identity.as_ref()?.given_label())
+            .unwrap_or_default()
+            .to_owned(),
         holder
             .and_then(|holder| holder.host.clone())
             .unwrap_or_default(),

@@ -121,7 +121,9 @@ impl From<OrderError> for Failure {
             _ if error.is_denied() => Exit::Refused,
             _ if error.is_misconfigured() => Exit::Configuration,
             OrderError::NotHeld { .. } => Exit::NotHeld,
-            OrderError::UnknownSuccessor { .. } => Exit::Usage,
+            OrderError::UnknownSuccessor { .. } | OrderError::AmbiguousSuccessor { .. } => {
+                Exit::Usage
+            }
             OrderError::Alive { .. } => Exit::NotElected(75),
             _ => Exit::Unreachable,
         };

@@ -100,28 +100,94 @@ fn told(written: io::Result<()>) -> Result<(), Failure> {
     }
 }
 
+/// The column that is left out when no candidate was given a label.
+pub(crate) const LABEL: &str = "LABEL";
+
+/// A column shorter than this is not shortened further.
+const SHORTEST: usize = 12;
+
 /// Lays out rows below a header, each in the colour of its tone.
 pub(crate) fn table<const N: usize>(header: [&str; N], rows: Vec<(Tone, [String; N])>) -> String {
+    painted(&lines(&used(header, &rows), header, &rows), &rows)
+}
+
+/// The same for a terminal `width` columns wide: the columns in `dispensable` are left out one by one, the first
+/// of them first, until the rest fits. Texts longer than their share of the width are shortened before.
+pub(crate) fn fitted_table<const N: usize>(
+    header: [&str; N],
+    mut rows: Vec<(Tone, [String; N])>,
+    width: usize,
+    dispensable: &[&str],
+) -> String {
+    let is_too_wide = |lines: &[String]| lines.iter().any(|line| line.chars().count() > width);
+    let mut columns = used(header, &rows);
+    let mut laid_out = lines(&columns, header, &rows);
+    if is_too_wide(&laid_out) {
+        for cell in rows.iter_mut().flat_map(|(_, row)| row) {
+            *cell = shortened(cell, (width / 3).max(SHORTEST));
+        }
+        laid_out = lines(&columns, header, &rows);
+    }
+    for name in dispensable {
+        if !is_too_wide(&laid_out) {
+            break;
+        }
+        columns.retain(|column| header[*column] != *name);
+        laid_out = lines(&columns, header, &rows);
+    }
+    painted(&laid_out, &rows)
+}
+
+/// The columns to show, by index.
+fn used<const N: usize>(header: [&str; N], rows: &[(Tone, [String; N])]) -> Vec<usize> {
+    let is_used = |column: &usize| {
+        header[*column] != LABEL || rows.iter().any(|(_, row)| !row[*column].is_empty())
+    };
+    (0..N).filter(is_used).collect()
+}
+
+/// Both ends of a text that is longer than `most`: names often differ at the end.
+fn shortened(text: &str, most: usize) -> String {
+    let length = text.chars().count();
+    if length <= most {
+        return text.to_owned();
+    }
+    let tail = most / 2;
+    let head = most - tail - 1;
+    let start = text.chars().take(head);
+    let end = text.chars().skip(length - tail);
+    start.chain(std::iter::once('…')).chain(end).collect()
+}
+
+fn lines<const N: usize>(
+    columns: &[usize],
+    header: [&str; N],
+    rows: &[(Tone, [String; N])],
+) -> Vec<String> {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header(header);
+        .set_header(columns.iter().map(|column| header[*column]));
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
+    table.add_rows(rows.iter().map(|(_, row)| {
+        let cells = columns.iter().map(|column| one_line(&row[*column]));
+        cells.collect::<Vec<_>>()
+    }));
+    table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
+}
+
+fn painted<const N: usize>(lines: &[String], rows: &[(Tone, [String; N])]) -> String {
     let tones = std::iter::once(Tone::Plain).chain(rows.iter().map(|(tone, _)| *tone));
-    let tones: Vec<Tone> = tones.collect();
-    table.add_rows(
-        rows.into_iter()
-            .map(|(_, row)| row.map(|cell| one_line(&cell))),
-    );
-    let mut text = String::new();
-    for (line, tone) in table.lines().zip(tones) {
-        text.push_str(&tone.paint(line.trim_end()));
-        text.push('\n');
-    }
-    text
+    let painted = lines.iter().zip(tones);
+    painted
+        .map(|(line, tone)| tone.paint(line) + "\n")
+        .collect()
 }
 
 /// What a store or an error says, fit for one line of a terminal.

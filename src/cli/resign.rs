@@ -1,11 +1,11 @@
-//! `incumbent resign NAME [--to CANDIDATE|HOST] [--wait]`: asks the leader to hand over.
+//! `incumbent resign NAME [--to CANDIDATE|HOST|LABEL] [--wait]`: asks the leader to hand over.
 
 use std::time::Duration;
 
 use incumbent::election::{Operator, clock};
 use incumbent::observe::document::Followed;
 use incumbent::observe::{ElectionView, Holding, PastTerm, pause_in_words};
-use incumbent::protocol::Term;
+use incumbent::protocol::{Identity, Term};
 
 use super::args::Resign;
 use super::exit::{Exit, Failure};
@@ -107,11 +107,22 @@ fn forewarn(view: &ElectionView, arguments: &Resign) -> Result<(), Failure> {
     let itself = leader.identity.as_ref();
     if named.is_none() && view.candidates.iter().all(|one| one.leads) {
         super::warn_of("nobody stands by: the same candidate leads again after a window");
-    } else if let Some(itself) = itself.filter(|one| named == Some(one.id().as_str())) {
+    } else if let Some(itself) = itself.filter(|one| is_named(one, named, view)) {
         let message = format!("{} leads already", itself.id());
         return Err(Failure::new(Exit::Usage, message));
     }
     Ok(())
+}
+
+/// Whether the name is the id of the leader, or its label and no name of a standby.
+fn is_named(leader: &Identity, named: Option<&str>, view: &ElectionView) -> bool {
+    let Some(named) = named else {
+        return false;
+    };
+    let mut standbys = view.candidates.iter().filter(|one| !one.leads);
+    let is_standby =
+        standbys.any(|one| one.identity.host() == named || one.identity.id().label() == named);
+    leader.id().as_str() == named || (leader.id().label() == named && !is_standby)
 }
 
 /// Waits until somebody leads under another term.

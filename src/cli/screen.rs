@@ -4,8 +4,9 @@ use std::io::stdout;
 
 use rustix::termios::tcgetwinsize;
 
-/// How many lines a terminal has that does not tell.
+/// The lines and columns of a terminal that does not report its size.
 const LINES: usize = 24;
+const COLUMNS: usize = 80;
 
 /// What stands on the terminal.
 #[derive(Debug, Default)]
@@ -20,6 +21,14 @@ impl Screen {
         match tcgetwinsize(stdout()) {
             Ok(size) if size.ws_row > 0 => size.ws_row.into(),
             Ok(_) | Err(_) => LINES,
+        }
+    }
+
+    /// How many columns it has.
+    pub(crate) fn width() -> usize {
+        match tcgetwinsize(stdout()) {
+            Ok(size) if size.ws_col > 0 => size.ws_col.into(),
+            Ok(_) | Err(_) => COLUMNS,
         }
     }
 

@@ -71,7 +71,7 @@ fn text(view: &ElectionView, election: &document::Status) -> String {
     line("fix", advice::on(view));
     if !election.candidates.is_empty() {
         text.push_str("\ncandidates\n");
-        text.push_str(&indented(&candidates(election)));
+        text.push_str(&indented(&candidates(view, election)));
     }
     if election.stores.len() > 1 || election.stores.iter().any(|store| store.error.is_some()) {
         text.push_str("\nstores");
@@ -130,8 +130,9 @@ fn handover(handover: &Handover) -> String {
     }
 }
 
-fn candidates(election: &document::Status) -> String {
-    let rows = election.candidates.iter().map(|candidate| {
+fn candidates(view: &ElectionView, election: &document::Status) -> String {
+    let both = view.candidates.iter().zip(&election.candidates);
+    let rows = both.map(|(one, candidate)| {
         let person = &candidate.person;
         let (tone, role) = match candidate.leads {
             true => (Tone::Good, "leader"),
@@ -139,6 +140,7 @@ fn candidates(election: &document::Status) -> String {
         };
         let row = [
             person.id.clone(),
+            one.identity.given_label().unwrap_or_default().to_owned(),
             person.host.clone().unwrap_or_default(),
             person.pid.map(|pid| pid.to_string()).unwrap_or_default(),
             role.to_owned(),
@@ -148,7 +150,15 @@ fn candidates(election: &document::Status) -> String {
         (tone, row)
     });
     table(
-        ["ID", "HOST", "PID", "ROLE", "CONTAINED", "SEEN"],
+        [
+            "ID",
+            output::LABEL,
+            "HOST",
+            "PID",
+            "ROLE",
+            "CONTAINED",
+            "SEEN",
+        ],
         rows.collect(),
     )
 }

@@ -105,7 +105,7 @@ impl Watcher {
             let views = self.observer.views(&names).await;
             if self.in_place {
                 let height = Screen::height();
-                let text = output::colored(&page(views.clone(), &away, height));
+                let text = output::colored(&page(views.clone(), &away, height, Screen::width()));
                 output::print_raw(screen.draw(&text, height).as_bytes())?;
             } else {
                 self.tell_changes(&views, &mut shown)?;
@@ -185,9 +185,9 @@ fn is_unread() -> bool {
     polled.is_ok() && watched[0].revents().intersects(gone)
 }
 
-/// The moment, and as much of the table as fits. What is not as it should be comes first when not all of
+/// The moment, and as much of the table as fits, in height and in width. What is not as it should be comes first when not all of
 /// it does.
-fn page(mut views: Vec<ElectionView>, away: &[String], height: usize) -> String {
+fn page(mut views: Vec<ElectionView>, away: &[String], height: usize, width: usize) -> String {
     /// The moment, a blank line, the header, and how many there are besides.
     const AROUND: usize = 4;
     let mut text = format!("{}\n\n", output::moment(clock::wall()));
@@ -206,7 +206,7 @@ fn page(mut views: Vec<ElectionView>, away: &[String], height: usize) -> String 
         views.sort_by_key(|view| report::tone(&view.state) == Tone::Good);
     }
     let hidden = views.split_off(room.min(views.len()));
-    text.push_str(&list::elections(&views));
+    text.push_str(&list::fitted(&views, width));
     if !hidden.is_empty() {
         let good = hidden
             .iter()

@@ -54,9 +54,9 @@ impl std::fmt::Debug for Source {
 }
 
 impl ElectionBuilder {
-    pub(super) fn new(name: &str) -> Self {
+    pub(super) fn new(name: String) -> Self {
         Self {
-            name: name.to_owned(),
+            name,
             sources: Vec::new(),
             options: StoreOptions::default(),
             timing: TimingConfig::default(),
@@ -67,8 +67,8 @@ impl ElectionBuilder {
 
     /// Adds a store by its address, such as `redis://127.0.0.1/`. Several stores form a quorum: give
     /// 1, 3 or 5 independent ones.
-    pub fn store(mut self, address: &str) -> Self {
-        self.sources.push(Source::Address(address.to_owned()));
+    pub fn store(mut self, address: impl Into<String>) -> Self {
+        self.sources.push(Source::Address(address.into()));
         self
     }
 
@@ -85,7 +85,7 @@ impl ElectionBuilder {
         self
     }
 
-    /// The timing.
+    /// All of the timing at once. The setters below change one value of it each.
     pub fn timing(mut self, timing: TimingConfig) -> Self {
         self.timing = timing;
         self
@@ -103,10 +103,29 @@ impl ElectionBuilder {
         self
     }
 
+    /// How long before the end of its tenure the work has to stop: [`TimingConfig::stop_grace`].
+    pub fn stop_grace(mut self, grace: Duration) -> Self {
+        self.timing.stop_grace = grace;
+        self
+    }
+
+    /// How long one request to a store may take: [`TimingConfig::op_timeout`].
+    pub fn op_timeout(mut self, timeout: Duration) -> Self {
+        self.timing.op_timeout = Some(timeout);
+        self
+    }
+
+    /// How long to wait before acting on stores that may have lost a leader's record:
+    /// [`TimingConfig::probation`].
+    pub fn probation(mut self, probation: Duration) -> Self {
+        self.timing.probation = Some(probation);
+        self
+    }
+
     /// What the ids of this program's candidacies begin with. Default: host and process id. Two
     /// programs with the same label are kept apart by a random part.
-    pub fn label(mut self, label: &str) -> Self {
-        self.label = Some(label.to_owned());
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
         self
     }
 

@@ -78,6 +78,21 @@ impl Election {
         })
     }
 
+    /// Campaigns until elected, or until `shutdown` is ready: then it leaves the stores, and returns nothing.
+    pub(super) async fn campaign_until(
+        &self,
+        shutdown: impl Future,
+    ) -> Result<Option<Leadership>, CampaignError> {
+        let mut candidacy = self.enter()?;
+        tokio::select! {
+            biased;
+            _ = shutdown => {}
+            elected = candidacy.elected(Patience::Endless) => return elected.map(Some),
+        }
+        candidacy.leave().await;
+        Ok(None)
+    }
+
     fn enter(&self) -> Result<Candidacy, CampaignError> {
         self.start()?;
         let identity = self.new_identity();
@@ -136,6 +151,16 @@ struct Candidacy {
 }
 
 impl Candidacy {
+    /// Leaves the election, and waits until what it held is released, or the stores have had twice
+    /// `op_timeout` to confirm that.
+    async fn leave(mut self) {
+        drop(self.commands.take());
+        let over = |standing: &Standing| matches!(standing, Standing::Over);
+        if self.standing.wait_for(over).await.is_err() {
+            tracing::debug!("the driver of the candidacy is gone");
+        }
+    }
+
     fn refused(&self, source: StoreError) -> CampaignError {
         let (election, source) = (self.name(), Box::new(source));
         if source.is_misconfigured() {
@@ -153,7 +178,8 @@ impl Candidacy {
                     let commands = self.commands.take();
                     let commands = commands.expect("a candidacy is elected once");
                     let overrun = self.election.shared.overrun;
-                    let guarded = (overrun == Overrun::Kill).then(|| guard::watch(lease.clone()));
+                    let guarded = (overrun == Overrun::Kill)
+                        .then(|| guard::watch(self.election.name(), lease.clone()));
                     return Ok(Leadership::new(
                         self.identity.clone(),
                         lease,
@@ -256,7 +282,7 @@ impl Candidacy {
 }
 
 /// `tokio::time::timeout` on the runtime of the elections, so that the caller needs no timer.
-async fn timeout<F: Future>(wait: Duration, future: F) -> Option<F::Output> {
+pub(super) async fn timeout<F: Future>(wait: Duration, future: F) -> Option<F::Output> {
     let mut timer = runtime::handle().spawn(tokio::time::sleep(wait));
     tokio::select! {
         biased;

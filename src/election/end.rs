@@ -1,19 +1,22 @@
 //! The end of the process, when nothing else keeps two from acting.
 
+use std::io::stderr;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, getpid, kill_process};
 
 /// How long the last words may take, out of a margin of 50 ms at the least.
 const LAST_WORDS: Duration = Duration::from_millis(5);
 
-/// Ends the process by SIGKILL, whatever its log, its handlers of signals or its other threads do. The reason
-/// is logged if that takes no time: work that blocks may well hold what the log waits for.
-pub(super) fn end_process(tell: impl FnOnce() + Send + 'static) -> ! {
+/// Ends the process by SIGKILL, whatever its log, its signal handlers or its other threads do. The reason is
+/// written to stderr and to the log if that takes no time: work that blocks may hold a lock that the log needs.
+pub(super) fn end_process(why: String) -> ! {
     let (told, is_told) = mpsc::sync_channel::<()>(1);
     let words = std::thread::Builder::new().spawn(move || {
-        tell();
+        print(&format!("incumbent: {why}\n"));
+        tracing::error!("{why}");
         // Nobody waits for it any more when it took longer.
         told.send(()).unwrap_or_default();
     });
@@ -24,4 +27,21 @@ pub(super) fn end_process(tell: impl FnOnce() + Send + 'static) -> ! {
     // It fails for nobody but PID 1 of a container, which the kernel spares its own signals.
     kill_process(getpid(), Signal::KILL).unwrap_or_default();
     std::process::abort();
+}
+
+/// Writes to stderr past the lock of the standard library, which blocked work may hold, and only if the write
+/// does not block: the log still has its turn.
+fn print(line: &str) {
+    let stderr = stderr();
+    let mut polled = [PollFd::new(&stderr, PollFlags::OUT)];
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let writable = poll(&mut polled, Some(&now)).is_ok_and(|ready| ready == 1)
+        && polled[0].revents().contains(PollFlags::OUT);
+    if writable {
+        // A process about to be killed has no one to report a failed write to.
+        rustix::io::write(&stderr, line.as_bytes()).unwrap_or_default();
+    }
 }

@@ -15,7 +15,7 @@ use super::alarm;
 use super::clock;
 use super::end::end_process;
 use super::lease::Lease;
-use crate::protocol::Timestamp;
+use crate::protocol::{ElectionName, Timestamp};
 
 /// Keeps a lease under guard until it is dropped.
 #[derive(Debug)]
@@ -30,13 +30,13 @@ impl Drop for Guarded {
 }
 
 /// Puts a lease under guard.
-pub(super) fn watch(lease: Lease) -> Guarded {
+pub(super) fn watch(election: &ElectionName, lease: Lease) -> Guarded {
     let guard = guard();
     let mut state = guard.lock();
     let key = state.next_key;
     state.next_key += 1;
     let deadline = lease.deadline();
-    state.leases.insert(key, lease);
+    state.leases.insert(key, (election.clone(), lease));
     guard.wake_by(&mut state, deadline);
     Guarded { key }
 }
@@ -55,7 +55,7 @@ struct Guard {
 }
 
 struct State {
-    leases: BTreeMap<u64, Lease>,
+    leases: BTreeMap<u64, (ElectionName, Lease)>,
     next_key: u64,
     armed: Timestamp,
 }
@@ -127,20 +127,19 @@ impl Guard {
             let now = clock::now();
             let mut state = self.lock();
             let mut next = Timestamp::NEVER;
-            for lease in state.leases.values() {
+            for (election, lease) in state.leases.values() {
                 if lease.has_work_ended() {
                     continue;
                 }
                 if lease.deadline() <= now {
-                    let term = lease.fencing_token();
                     // Work that goes on would act beside the next leader.
-                    end_process(move || {
-                        tracing::error!(
-                            term,
-                            "the work has outlived the tenure of its leadership: killing the process, so \
-                             that no two act"
-                        );
-                    });
+                    end_process(format!(
+                        "killing the process: its work as leader of election {:?} did not end by the deadline \
+                         of term {}, and another leader may act from now; end the work when Lease::lost \
+                         returns or Lease::check fails",
+                        election.as_str(),
+                        lease.term()
+                    ));
                 }
                 next = next.min(lease.deadline());
             }

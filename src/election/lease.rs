@@ -82,6 +82,12 @@ impl Lease {
         })
     }
 
+    /// Whether [`Lease::check`] succeeds at this very moment.
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        self.check().is_ok()
+    }
+
     /// How long the work may still act if no further heartbeat succeeds.
     #[must_use]
     pub fn remaining(&self) -> Duration {

@@ -118,8 +118,8 @@ impl Election {
     pub const EVENTS_KEPT: usize = 256;
 
     /// Begins the configuration of an election.
-    pub fn builder(name: &str) -> ElectionBuilder {
-        ElectionBuilder::new(name)
+    pub fn builder(name: impl Into<String>) -> ElectionBuilder {
+        ElectionBuilder::new(name.into())
     }
 
     /// Has the campaigns to come tell, in a word, what holds the processes of the supervised program
@@ -355,6 +355,30 @@ impl Election {
     pub fn lease(&self) -> Option<Lease> {
         let leading = self.shared.leading();
         leading.map(|(lease, _)| lease)
+    }
+
+    /// Whether a campaign of this process leads at this very moment: whether its work may act.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use incumbent::{Election, store::MemoryStore};
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// # let store = Arc::new(MemoryStore::new("example"));
+    /// let election = Election::builder("billing").store_object(store).build()?;
+    /// assert!(!election.is_leader());
+    /// let leadership = election.campaign().await?;
+    /// assert!(election.is_leader() && leadership.is_leader());
+    /// leadership.resign().await;
+    /// assert!(!election.is_leader());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        self.lease().is_some_and(|lease| lease.is_leader())
     }
 
     /// Has the work of the leader in this process told to stop, as [`Leadership::stop`] does, and tells

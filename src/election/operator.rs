@@ -130,24 +130,43 @@ impl Operator {
         self.resign_seen(&view, to).await
     }
 
-    /// As [`Operator::resign_leader`], with a successor named by its candidate id or its host.
+    /// As [`Operator::resign_leader`], with a successor named by its candidate id, its host or its label.
     ///
     /// # Errors
     ///
-    /// As [`Operator::resign_leader`].
+    /// As [`Operator::resign_leader`], and [`OrderError::AmbiguousSuccessor`] when the label is that of several
+    /// standbys, or also the name of a host of others.
     pub async fn resign_leader_to(&self, name: &str) -> Result<Asked, OrderError> {
         let view = self.observer.view(&self.election).await;
-        let candidate = CandidateId::new(name).map(Successor::Candidate);
-        let host = HostName::new(name).map(Successor::Host);
-        let named = [candidate.ok(), host.ok()].into_iter().flatten();
-        let mut known = named.filter(|successor| is_standby(&view, successor));
-        match known.next() {
-            Some(to) => self.resign_seen(&view, Some(to)).await,
-            // An election without a leader has nobody to hand over, whoever is named.
-            None => Err(self
-                .held_term(&view)
-                .err()
-                .unwrap_or_else(|| self.unknown(name, &view))),
+        // Without a leader there is no handover, whatever the name.
+        self.held_term(&view)?;
+        let to = self.successor(name, &view)?;
+        self.resign_seen(&view, Some(to)).await
+    }
+
+    /// The standby, or the host of standbys, that `name` refers to.
+    fn successor(&self, name: &str, view: &ElectionView) -> Result<Successor, OrderError> {
+        let standbys = view.candidates.iter().filter(|one| !one.leads);
+        let standbys: Vec<&Identity> = standbys.map(|one| &one.identity).collect();
+        if let Some(one) = standbys.iter().find(|one| one.id().as_str() == name) {
+            return Ok(Successor::Candidate(one.id().clone()));
+        }
+        let (here, elsewhere): (Vec<&Identity>, _) =
+            standbys.into_iter().partition(|one| one.host() == name);
+        let mut labelled = elsewhere;
+        labelled.retain(|one| one.id().label() == name);
+        match (here.first(), &labelled[..]) {
+            (None, []) => Err(self.unknown(name, view)),
+            (None, [one]) => Ok(Successor::Candidate(one.id().clone())),
+            // It was checked when the identity was made.
+            (Some(_), []) => HostName::new(name)
+                .map(Successor::Host)
+                .map_err(|_| self.unknown(name, view)),
+            _ => Err(OrderError::AmbiguousSuccessor {
+                election: self.election.to_string(),
+                name: name.to_owned(),
+                candidates: here.into_iter().chain(labelled).cloned().collect(),
+            }),
         }
     }
 
@@ -373,6 +392,16 @@ pub enum OrderError {
         /// Who stands by.
         candidates: Vec<Identity>,
     },
+    /// The name is the label of several standbys, or the label of one and the host of another.
+    #[error("{name:?} names {} standbys of election {election:?}: {}", .candidates.len(), standbys(.candidates))]
+    AmbiguousSuccessor {
+        /// The election.
+        election: String,
+        /// The name given.
+        name: String,
+        /// The standbys that it names.
+        candidates: Vec<Identity>,
+    },
     /// The holder's counter moves: it is alive.
     #[error(
         "election {election:?} stays as it is: the counter{} moves, so its holder is alive; ask it to resign instead",
@@ -416,7 +445,10 @@ impl OrderError {
             Self::NoMajority { stores, .. } => {
                 stores.iter().any(|(_, told)| told.as_ref().is_err_and(is))
             }
-            Self::NotHeld { .. } | Self::UnknownSuccessor { .. } | Self::Alive { .. } => false,
+            Self::NotHeld { .. }
+            | Self::UnknownSuccessor { .. }
+            | Self::AmbiguousSuccessor { .. }
+            | Self::Alive { .. } => false,
         }
     }
 }

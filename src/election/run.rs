@@ -1,15 +1,19 @@
 //! Running work as the leader.
 
+use std::future::pending;
 use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::future::FutureExt;
+use futures_util::future::{FusedFuture, FutureExt};
 
-use super::{Election, ElectionBuilder, Lease, Lost, RunError, clock, runtime};
+use super::campaign::timeout;
+use super::{Election, ElectionBuilder, Leadership, Lease, Lost, RunError, clock, runtime};
 use crate::protocol::LossReason;
 
 impl Election {
-    /// Campaigns, runs `work` while leading, and resigns when it returns.
+    /// Campaigns, runs `work` while leading, and resigns when it returns. A service uses
+    /// [`Election::run_until`].
     ///
     /// When the leadership ends first, [`Lease::lost`] tells the work so. It then has until
     /// [`Lease::remaining`] runs out to end by itself; right before that moment its future is dropped.
@@ -51,6 +55,29 @@ impl Election {
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    ///
+    /// Work that uses `?` names its error type, for nothing else does:
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use incumbent::{Election, store::MemoryStore};
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// # let election = Election::builder("billing")
+    /// #     .store_object(Arc::new(MemoryStore::new("example")))
+    /// #     .build()?;
+    /// type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+    ///
+    /// let number = election
+    ///     .run_as_leader(async |lease| -> Outcome<u32> {
+    ///         lease.check()?;
+    ///         Ok("7".parse()?)
+    ///     })
+    ///     .await??; // The first ? is for the leadership, the second for the work.
+    /// assert_eq!(number, 7);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub async fn run_as_leader<W, F, T>(&self, work: W) -> Result<T, RunError>
     where
         W: FnOnce(Lease) -> F,
@@ -58,38 +85,128 @@ impl Election {
     {
         let leadership = self.campaign().await?;
         let lease = leadership.lease().clone();
+        // The call of the closure is part of what may panic.
+        let working = async { work(lease).await };
+        let led = self.lead(leadership, working, pending::<()>()).await;
+        led.map_err(|(_, lost)| lost.into())
+    }
+
+    /// Runs `work` whenever elected, until it returns or `shutdown` is ready: the whole life of a service.
+    ///
+    /// - When a leadership is lost, it campaigns again and calls `work` again.
+    /// - When `work` returns while it leads, that is the outcome.
+    /// - When `shutdown` is ready, [`Lease::lost`] returns. The work has the timing's `stop_grace` to end;
+    ///   then its future is dropped. The election is released before this method returns, so a standby takes
+    ///   over at once. The outcome is what the work returned, or `None` if it was dropped or did not run.
+    ///
+    /// Apart from that it is [`Election::run_as_leader`]. Work that changes what it captures keeps that in a
+    /// `Cell` or a `Mutex`, because one call of it must not borrow from the next.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Campaign`] when the stores refuse this process.
+    ///
+    /// # Panics
+    ///
+    /// When `work` does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use incumbent::{Election, store::MemoryStore};
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// # let election = Election::builder("billing")
+    /// #     .store_object(Arc::new(MemoryStore::new("example")))
+    /// #     .build()?;
+    /// // Or tokio::signal::ctrl_c(), or a CancellationToken.
+    /// let shutdown = tokio::time::sleep(std::time::Duration::from_millis(100));
+    /// let sent = election
+    ///     .run_until(shutdown, async |lease| {
+    ///         let mut sent = 0;
+    ///         while lease.loss().is_none() && lease.is_leader() {
+    ///             sent += 1; // Send something, with lease.fencing_token().
+    ///             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    ///         }
+    ///         sent
+    ///     })
+    ///     .await?;
+    /// assert!(sent.is_some_and(|sent| sent > 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn run_until<W, F, T>(
+        &self,
+        shutdown: impl Future,
+        mut work: W,
+    ) -> Result<Option<T>, RunError>
+    where
+        W: FnMut(Lease) -> F,
+        F: Future<Output = T>,
+    {
+        let mut shutdown = pin!(shutdown.fuse());
+        loop {
+            let Some(leadership) = self.campaign_until(shutdown.as_mut()).await? else {
+                return Ok(None);
+            };
+            let lease = leadership.lease().clone();
+            let working = async { work(lease).await };
+            match self.lead(leadership, working, shutdown.as_mut()).await {
+                Ok(value) => return Ok(Some(value)),
+                Err((value, _)) if shutdown.is_terminated() => return Ok(value),
+                // The log has why.
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Runs `work` under a leadership, and resigns. When the leadership ended first, by `shutdown` or
+    /// otherwise, what the work returned all the same is part of the error.
+    async fn lead<T>(
+        &self,
+        leadership: Leadership,
+        work: impl Future<Output = T>,
+        shutdown: impl Future,
+    ) -> Result<T, (Option<T>, Lost)> {
+        let lease = leadership.lease().clone();
         // Half the margin is left for the drop itself, before the guard ends the process.
         let ahead = self.timing().margin() / 2;
-        let working = AssertUnwindSafe(async { work(lease.clone()).await }).catch_unwind();
+        let working = AssertUnwindSafe(work).catch_unwind();
         let outcome = tokio::select! {
             biased;
-            outcome = working => Some(outcome),
-            () = close_to_deadline(lease.clone(), ahead) => None,
+            outcome = working => Ok(outcome),
+            () = close_to_deadline(lease.clone(), ahead) => Err(LossReason::TenureEnded),
+            () = self.stop_when(&leadership, shutdown) => Err(LossReason::Resigned),
         };
         let reason = lease.loss();
         let held = lease.check();
         leadership
             .conclude(match outcome {
-                Some(Ok(_)) => LossReason::WorkEnded { status: None },
-                Some(Err(_)) => LossReason::Panicked,
-                None => LossReason::TenureEnded,
+                Ok(Ok(_)) => LossReason::WorkEnded { status: None },
+                Ok(Err(_)) => LossReason::Panicked,
+                Err(dropped) => dropped,
             })
             .await;
+        let term = lease.term();
+        let because = |reason| Lost { term, reason };
         match outcome {
-            Some(Err(panic)) => resume_unwind(panic),
-            Some(Ok(value)) => match (reason, held) {
+            Ok(Err(panic)) => resume_unwind(panic),
+            Ok(Ok(value)) => match (reason, held) {
                 (None, Ok(())) => Ok(value),
-                (Some(reason), _) => Err(lost(&lease, reason)),
-                (None, Err(lost)) => Err(lost.into()),
+                (Some(reason), _) => Err((Some(value), because(reason))),
+                (None, Err(lost)) => Err((Some(value), lost)),
             },
-            None => Err(lost(&lease, reason.unwrap_or(LossReason::TenureEnded))),
+            Err(dropped) => Err((None, because(reason.unwrap_or(dropped)))),
         }
     }
-}
 
-fn lost(lease: &Lease, reason: LossReason) -> RunError {
-    let term = lease.term();
-    Lost { term, reason }.into()
+    /// Waits for `shutdown`, stops the work, and waits as long as the work may take to end.
+    async fn stop_when(&self, leadership: &Leadership, shutdown: impl Future) {
+        shutdown.await;
+        leadership.stop(LossReason::Resigned);
+        timeout(self.timing().stop_grace(), pending::<()>()).await;
+    }
 }
 
 /// Waits until the deadline is as close as `ahead`, however often it moves before.

@@ -57,9 +57,7 @@ pub(super) fn spawn_vital(future: impl Future<Output = ()> + Send + 'static) {
     impl Drop for Vital {
         fn drop(&mut self) {
             if std::thread::panicking() {
-                end_process(|| {
-                    tracing::error!("a candidacy has contradicted itself: killing the process");
-                });
+                end_process("a candidacy has contradicted itself: killing the process".to_owned());
             }
         }
     }

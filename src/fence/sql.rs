@@ -11,8 +11,8 @@ use crate::protocol::Term;
 /// at the start of each writing transaction.
 ///
 /// The statement locks the row until the transaction ends, so of two leaders one waits for the other,
-/// and the older is refused; that holds from READ COMMITTED up. The statements are those of SQLite
-/// (3.24 and later) and, with `$1` in the place of `?1`, of PostgreSQL:
+/// and the older is refused; that holds from READ COMMITTED up. The statements run on SQLite (3.24 and
+/// later) and, as [`SqlFence::POSTGRES_RAISE`] and [`SqlFence::POSTGRES_HIGHEST`], on PostgreSQL:
 ///
 /// ```sql
 /// BEGIN;
@@ -20,6 +20,20 @@ use crate::protocol::Term;
 ///     ON CONFLICT (resource) DO UPDATE SET token = excluded.token
 ///     WHERE incumbent_fence.token <= excluded.token;
 /// -- One row: go on with the writes, and COMMIT. No row: a newer leader was seen, ROLLBACK.
+/// ```
+///
+/// With PostgreSQL, in each writing transaction:
+///
+/// ```text
+/// let mut transaction = pool.begin().await?;
+/// let raised = sqlx::query(SqlFence::POSTGRES_RAISE)
+///     .bind(fence.resource())
+///     .bind(i64::try_from(lease.fencing_token())?)
+///     .execute(&mut *transaction)
+///     .await?;
+/// if raised.rows_affected() == 0 {
+///     return Err("a newer leader has written".into()); // The transaction is rolled back.
+/// }
 /// ```
 ///
 /// A table of which each row is guarded for itself needs no fence row, but a column:
@@ -66,6 +80,13 @@ impl SqlFence {
          WHERE incumbent_fence.token <= excluded.token";
     /// The highest token seen for the resource `?1`.
     pub const HIGHEST: &'static str = "SELECT token FROM incumbent_fence WHERE resource = ?1";
+    /// [`SqlFence::RAISE`] with the placeholders of PostgreSQL: the token is `$2`, the resource `$1`.
+    pub const POSTGRES_RAISE: &'static str = "INSERT INTO incumbent_fence (resource, token) VALUES ($1, $2) \
+         ON CONFLICT (resource) DO UPDATE SET token = excluded.token \
+         WHERE incumbent_fence.token <= excluded.token";
+    /// [`SqlFence::HIGHEST`] with the placeholder of PostgreSQL: the resource is `$1`.
+    pub const POSTGRES_HIGHEST: &'static str =
+        "SELECT token FROM incumbent_fence WHERE resource = $1";
 
     /// A fence for the resource of this name: whatever the transactions that name it write to.
     #[must_use]

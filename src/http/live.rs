@@ -133,6 +133,7 @@ impl Live {
             let history = self.history(looking, &view).await;
             elections.push(Entry { view, history });
         }
+        elections.sort_by_key(|entry| page::urgency(&entry.view));
         Overview {
             taken: clock::wall(),
             elections,

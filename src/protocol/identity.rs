@@ -33,6 +33,19 @@ impl CandidateId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The label of the candidate: the id without the random part, `:` and 16 hexadecimal digits, that keeps
+    /// candidacies under one label apart. All of an id that has no such part.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        let is_random = |part: &str| {
+            part.len() == 16 && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        match self.0.rsplit_once(':') {
+            Some((label, random)) if is_random(random) => label,
+            _ => &self.0,
+        }
+    }
 }
 
 impl FromStr for CandidateId {
@@ -181,6 +194,17 @@ impl Identity {
     #[must_use]
     pub fn timing(&self) -> Option<&Timing> {
         self.timing.as_deref()
+    }
+
+    /// The label that somebody gave it; nothing if it is the default, host and process id.
+    #[must_use]
+    pub fn given_label(&self) -> Option<&str> {
+        let label = self.id.label();
+        let own = label
+            .strip_prefix(&*self.host)
+            .and_then(|rest| rest.strip_prefix(':'));
+        let is_default = own.is_some_and(|pid| pid == self.pid.to_string());
+        (!is_default && label != self.id.as_str()).then_some(label)
     }
 
     /// What holds the processes of its program together, if it has a program and tells.

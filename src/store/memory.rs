@@ -1,13 +1,15 @@
 //! The memory store: the record function itself, behind a lock. It elects within one process.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
 
 use super::{
-    Change, HistoryEntry, Inspection, Note, Presence, Store, StoreFuture, WakeUp, WakeUps, is_free,
+    Change, HistoryEntry, Inspection, Note, Presence, Store, StoreError, StoreFuture, WakeUp,
+    WakeUps, is_free,
 };
 use crate::protocol::{
     CandidateId, Durability, ElectionName, Identity, Record, Reply, Request, Verdict, WallMillis,
@@ -23,11 +25,53 @@ use crate::protocol::{
 ///
 /// assert_eq!(MemoryStore::new("test").label(), "memory:test");
 /// ```
+///
+/// A test that wants to see what its program does without a store breaks it:
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use incumbent::Election;
+/// use incumbent::store::{Fault, MemoryStore};
+///
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// let store = Arc::new(MemoryStore::new("test"));
+/// let election = Election::builder("billing")
+///     .store_object(store.clone())
+///     .interval(Duration::from_millis(50))
+///     .stop_grace(Duration::from_millis(50))
+///     .build()?;
+/// let leadership = election.campaign().await?;
+/// store.set_fault(Fault::Unreachable);
+/// leadership.lost().await;
+/// leadership.resign().await;
+/// assert!(election.try_campaign().await.is_err());
+///
+/// store.set_fault(None);
+/// election.campaign().await?.resign().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct MemoryStore {
     label: Arc<str>,
     durability: Durability,
+    fault: Mutex<Option<Fault>>,
     elections: Mutex<BTreeMap<ElectionName, Entry>>,
+}
+
+/// What is wrong with a [`MemoryStore`] while a test says so: [`MemoryStore::set_fault`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// Requests do not reach it, and fail with [`StoreError::Unreachable`].
+    Unreachable,
+    /// Requests are executed, but their replies are lost: they fail with [`StoreError::Unknown`].
+    Silent,
+    /// Each request takes this long. Keep it within the timing's `op_timeout`: other stores fail by then,
+    /// with [`StoreError::Unknown`].
+    Slow(Duration),
 }
 
 #[derive(Debug)]
@@ -66,6 +110,7 @@ impl MemoryStore {
         Self {
             label: format!("memory:{name}").into(),
             durability: Durability::Durable,
+            fault: Mutex::default(),
             elections: Mutex::default(),
         }
     }
@@ -77,6 +122,41 @@ impl MemoryStore {
             durability: Durability::Forgetful,
             ..Self::new(name)
         }
+    }
+
+    /// Breaks the store for all requests that follow, or repairs it with `None`. Releases still wake standbys:
+    /// a request that is not executed releases nothing.
+    pub fn set_fault(&self, fault: impl Into<Option<Fault>>) {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault.into();
+    }
+
+    /// Runs `request`, as well as the fault permits.
+    fn ask<'a, T: Send + 'a>(
+        &'a self,
+        request: impl FnOnce() -> T + Send + 'a,
+    ) -> StoreFuture<'a, T> {
+        let store = || Arc::clone(&self.label);
+        Box::pin(async move {
+            let fault = *self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+            match fault {
+                None => Ok(request()),
+                Some(Fault::Unreachable) => Err(StoreError::Unreachable {
+                    store: store(),
+                    source: Arc::new(io::Error::other("a test has made it unreachable")),
+                }),
+                Some(Fault::Silent) => {
+                    request();
+                    Err(StoreError::Unknown {
+                        store: store(),
+                        source: Arc::new(io::Error::other("a test has silenced it")),
+                    })
+                }
+                Some(Fault::Slow(delay)) => {
+                    tokio::time::sleep(delay).await;
+                    Ok(request())
+                }
+            }
+        })
     }
 
     /// Replaces the record of an election, as an operator with a shell could.
@@ -208,7 +288,7 @@ impl Store for MemoryStore {
         who: &'a Identity,
         request: &'a Request,
     ) -> StoreFuture<'a, Reply> {
-        Box::pin(async move { Ok(self.carry_out(election, who, request)) })
+        self.ask(|| self.carry_out(election, who, request))
     }
 
     fn withdraw<'a>(
@@ -216,9 +296,10 @@ impl Store for MemoryStore {
         election: &'a ElectionName,
         who: &'a Identity,
     ) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            self.with(election, |entry| entry.candidates.remove(who));
-            Ok(())
+        self.ask(move || {
+            self.with(election, |entry| {
+                entry.candidates.retain(|one, _| one != who)
+            })
         })
     }
 
@@ -229,9 +310,9 @@ impl Store for MemoryStore {
     }
 
     fn inspect<'a>(&'a self, election: &'a ElectionName) -> StoreFuture<'a, Inspection> {
-        Box::pin(async move {
+        self.ask(|| {
             let clock = wall_clock();
-            Ok(self.with(election, |entry| Inspection {
+            self.with(election, |entry| Inspection {
                 record: entry.record.seen_at(clock),
                 clock,
                 holder: entry.holder.clone(),
@@ -245,17 +326,17 @@ impl Store for MemoryStore {
                         last_seen: *last_seen,
                     })
                     .collect(),
-            }))
+            })
         })
     }
 
     fn elections(&self) -> StoreFuture<'_, Vec<ElectionName>> {
-        Box::pin(async move {
+        self.ask(|| {
             let elections = self.lock();
             let known = elections
                 .iter()
                 .filter(|(_, entry)| entry.record != Record::ABSENT);
-            Ok(known.map(|(name, _)| name.clone()).collect())
+            known.map(|(name, _)| name.clone()).collect()
         })
     }
 
@@ -264,10 +345,10 @@ impl Store for MemoryStore {
         election: &'a ElectionName,
         limit: usize,
     ) -> StoreFuture<'a, Vec<HistoryEntry>> {
-        Box::pin(async move {
-            Ok(self.with(election, |entry| {
+        self.ask(move || {
+            self.with(election, |entry| {
                 entry.history.iter().take(limit).cloned().collect()
-            }))
+            })
         })
     }
 }

@@ -41,7 +41,7 @@ use self::registry::Registry;
 pub use address::{InvalidAddress, Password, StoreAddress};
 pub use error::StoreError;
 pub use examination::Examination;
-pub use memory::MemoryStore;
+pub use memory::{Fault, MemoryStore};
 pub use note::Note;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;

@@ -86,6 +86,42 @@ fn every_command_has_help_on_standard_output() {
     );
 }
 
+/// Each example begins with a command line that is understood; comments and pipes are for the reader.
+#[test]
+fn every_command_has_examples_that_are_right() {
+    let home = Home::new();
+    for command in COMMANDS {
+        let help = home.run(&[command, &["--help"]].concat()).stdout;
+        let (_, examples) = help.split_once("\nExample").expect("examples");
+        let (_, examples) = examples.split_once(":\n").unwrap();
+        let block = examples.split("\n\n").next().unwrap();
+        let lines = block
+            .lines()
+            .filter(|line| line.starts_with("  incumbent "));
+        let lines: Vec<&str> = lines.collect();
+        assert!(!lines.is_empty(), "{command:?}: {help}");
+        for line in block.lines() {
+            assert!(line.chars().count() <= 80, "{command:?}: {line}");
+        }
+        for line in lines {
+            let end = ["#", "|", ">", "&&", "\\"];
+            let line = line.replace("\"new disks\"", "disks");
+            let words = line.split_whitespace().skip(1);
+            let words = words.take_while(|word| !end.iter().any(|mark| word.starts_with(mark)));
+            let mut help: Vec<&str> = words.collect();
+            // Asking for help parses what stands before, and runs nothing.
+            let at = help
+                .iter()
+                .position(|word| *word == "--")
+                .unwrap_or(help.len());
+            help.truncate(at);
+            help.push("--help");
+            let ended = home.run(&help);
+            assert_eq!(ended.status, 0, "{line}: {ended:#?}");
+        }
+    }
+}
+
 #[test]
 fn no_command_is_wrong_usage_told_on_standard_error() {
     let home = Home::new();

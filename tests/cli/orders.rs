@@ -154,6 +154,32 @@ fn a_leader_is_moved_to_the_candidate_that_is_named_and_stands_by_again() {
 }
 
 #[test]
+fn a_label_names_the_standby_that_has_it_unless_several_have() {
+    let fleet = Fleet::start(&["a", "b", "twin", "twin"]);
+    let twins = fleet.candidates();
+    let twins = twins.iter().filter(|id| id.starts_with("twin:"));
+    let refused = fleet.order(&["resign", "--to", "twin"]);
+    refused.assert(64, "\"twin\" names 2 standbys of election \"job\"");
+    for id in twins {
+        assert!(refused.stderr.contains(id.as_str()), "{refused:#?}");
+    }
+    let itself = fleet.order(&["resign", "--to", "a"]);
+    itself.assert(64, "leads already");
+    for look in ["status", "candidates"] {
+        let table = fleet.order(&[look]).stdout;
+        let id = fleet.id_of("b");
+        let of_b = table.lines().find(|line| line.contains(&id)).unwrap();
+        assert!(
+            table.contains("LABEL") && of_b.split_whitespace().any(|word| word == "b"),
+            "{table}"
+        );
+    }
+    let moved = fleet.order(&["resign", "--to", "b", "--wait"]);
+    assert_eq!(moved.status, 0, "{moved:#?}");
+    assert!(is_led_by(&fleet.status(), "b"));
+}
+
+#[test]
 fn who_cannot_lead_next_is_refused_with_the_names_of_those_who_can() {
     let fleet = Fleet::start(&["a", "b"]);
     let refused = fleet.order(&["resign", "--to", "elsewhere"]);

@@ -40,8 +40,9 @@ fn an_election_that_never_was_reads_differently_from_one_that_is_released() {
     assert_eq!(absent.status, 3);
     assert_eq!(
         absent.stdout,
-        "job: not held: it has never been, as far as the stores know\n  fix        nobody campaigns: start a \
-         candidate, or look in the stores and under the key prefix that the candidates use\n"
+        "job: not held: it has never been, as far as the stores know\n  fix        no candidate campaigns: start \
+         one, or use the stores and the key prefix that the candidates use; if one runs already, incumbent \
+         doctor job shows why it is not listed\n"
     );
     assert!(!home.path(".local").exists(), "looking made a store");
     home.run(&["run", "job", "--", "true"]);
@@ -58,6 +59,26 @@ fn an_election_that_never_was_reads_differently_from_one_that_is_released() {
         (&json!("vacant"), &Value::Null)
     );
     assert!(json["term"].as_u64().unwrap() > 1_600_000_000_000);
+}
+
+/// A replica refuses the candidates that would be listed: to start another changes nothing.
+#[test]
+fn what_to_do_about_a_server_that_has_become_a_replica_leads_to_the_reason() {
+    let (home, server) = (Home::new(), RedisServer::start());
+    let store = ["--store", &server.url()];
+    home.run(&[&["run", "job"], &store[..], &["--", "true"]].concat());
+    // Its master is away, so it keeps the record.
+    server.command(&["REPLICAOF", "127.0.0.1", "1"]);
+    let status = home.run(&[&["status", "job"], &store[..]].concat());
+    assert_eq!(status.status, 3, "{status:#?}");
+    let hint = "incumbent doctor job shows why it is not listed";
+    assert!(status.stdout.contains(hint), "{status:#?}");
+    let doctor = home.run(&[&["doctor", "job"], &store[..]].concat());
+    assert!(
+        doctor.stdout.contains("the server is a replica"),
+        "{doctor:#?}"
+    );
+    assert!(!doctor.stdout.contains("start a candidate"), "{doctor:#?}");
 }
 
 #[test]

@@ -292,3 +292,73 @@ fn on_a_terminal_it_is_redrawn_in_place_and_no_line_is_written_twice() {
         "coloured: {screen}"
     );
 }
+
+/// The table as it stands on a terminal this wide, once it is drawn.
+fn drawn(home: &Home, url: &str, columns: usize) -> Vec<String> {
+    let watch = format!(
+        "stty rows 10 cols {columns}; exec {} watch --store {url}",
+        env!("CARGO_BIN_EXE_incumbent")
+    );
+    let log = std::fs::File::create(home.path("screen")).unwrap();
+    let mut script = std::process::Command::new("script");
+    let mut script = environment::clear(&mut script)
+        .args(["-qec", &watch, "/dev/null"])
+        .env("TERM", "xterm")
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::from(log))
+        .spawn()
+        .unwrap();
+    let screen = || std::fs::read_to_string(home.path("screen")).unwrap();
+    wait_until("it has drawn", || screen().contains("held"));
+    script.kill().unwrap();
+    script.wait().unwrap();
+    let screen = screen();
+    let lines = written(&screen).into_iter().filter(|(row, _)| *row >= 3);
+    let line = |text: &str| {
+        text.replace("\u{1b}[K", "")
+            .split('\u{1b}')
+            .next()
+            .unwrap()
+            .to_owned()
+    };
+    lines.map(|(_, text)| line(text)).collect()
+}
+
+/// A long name pushed every other column off the screen.
+#[test]
+fn what_matters_most_stands_on_a_narrow_terminal_too() {
+    let (home, server) = (Home::new(), RedisServer::start());
+    let url = server.url();
+    let name = format!("accounting.{}.nightly-run", "department".repeat(12));
+    let run = ["run", &name, "--id", "web-2.eu", "--store", &url, "--"];
+    let _running = home.start(&[&run[..], &["sleep", "100"]].concat());
+    wait_until("it is led", || {
+        home.run(&["status", &name, "--store", &url]).status == 0
+    });
+    for (columns, all) in [(80, &["HOST", "HELD FOR", "LABEL"][..]), (40, &["HOST"])] {
+        let lines = drawn(&home, &url, columns);
+        let heading = &lines[0];
+        let words = ["ELECTION", "STATE"].iter().chain(all);
+        for word in words {
+            assert!(heading.contains(word), "{columns}: {lines:#?}");
+        }
+        for line in &lines {
+            let wide = line.chars().count();
+            assert!(wide <= columns, "{wide} of {columns}: {lines:#?}");
+        }
+        assert!(
+            lines[1].contains("accounting.") || columns == 40,
+            "{lines:#?}"
+        );
+        assert!(
+            lines[1].contains("run ") && lines[1].contains("held"),
+            "{lines:#?}"
+        );
+    }
+    let all = drawn(&home, &url, 300);
+    assert!(
+        all[0].contains("CANDIDATES") && all[1].contains(&name),
+        "{all:#?}"
+    );
+}

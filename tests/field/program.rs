@@ -131,7 +131,7 @@ fn election() -> Election {
     let [interval, stall_polls, stop_grace] = numbers[..] else {
         panic!("{TIMING} is {timing:?}")
     };
-    let mut builder = Election::builder(&variable(ELECTION))
+    let mut builder = Election::builder(variable(ELECTION))
         .timing(TimingConfig {
             interval: Duration::from_millis(interval),
             stall_polls: u32::try_from(stall_polls).unwrap(),
@@ -142,7 +142,7 @@ fn election() -> Election {
             key_prefix: variable(PREFIX),
             ..StoreOptions::default()
         })
-        .label(&variable(LABEL));
+        .label(variable(LABEL));
     for store in variable(STORES).split(' ') {
         builder = builder.store(store);
     }

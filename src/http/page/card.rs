@@ -95,6 +95,15 @@ pub(in crate::http) fn card(entry: &Entry, now: WallMillis) -> String {
     html
 }
 
+/// The place of an election on the page: what is broken first, then what is odd or paused.
+pub(in crate::http) fn urgency(view: &ElectionView) -> u8 {
+    match standing(view).0 {
+        "bad" => 0,
+        "good" if view.paused.is_none() => 2,
+        _ => 1,
+    }
+}
+
 /// How an election stands: the tone, a word, and what it means.
 pub(super) fn standing(view: &ElectionView) -> (&'static str, &'static str, &'static str) {
     match &view.state {

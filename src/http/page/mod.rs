@@ -18,7 +18,7 @@ use super::response::{self, Answer};
 use crate::election::Election;
 use crate::observe::StoreHealth;
 
-pub(super) use card::{beat, card, card_id, digest};
+pub(super) use card::{beat, card, card_id, digest, urgency};
 
 const STYLE: &str = include_str!("style.css");
 const PLAIN_STYLE: &str = include_str!("plain.css");

@@ -86,21 +86,19 @@ function pulse(card, beat) {
   bar.style.transform = "scaleX(0)";
 }
 
+// As the server writes it.
 function clock(ms) {
-  return new Date(ms).toLocaleTimeString();
+  return new Date(ms).toISOString().slice(0, 19).replace("T", " ") + " UTC";
 }
 
 function say(text) {
   if (live.textContent !== text) live.textContent = text;
 }
 
-// Times are shown where the reader is; the title keeps UTC.
+// All times are UTC, as in the logs; the title has the time where the reader is.
 function localise(root) {
   for (const time of root.querySelectorAll("time[data-at]")) {
-    time.title = time.textContent;
-    time.textContent = new Date(Number(time.dataset.at)).toLocaleString([], {
-      month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit",
-    });
+    time.title = new Date(Number(time.dataset.at)).toLocaleString();
   }
 }
 

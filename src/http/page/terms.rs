@@ -48,8 +48,8 @@ fn row(html: &mut String, term: &PastTerm) {
     put(
         html,
         format_args!(
-            "<tr class=\"{class}{fault}\"><td>{}</td><td>{} <span class=\"muted\">{}</span></td>\
-             <td class=\"why\">{why}</td><td class=\"number\">{gap}</td><td>{}</td><td><code>{}</code></td></tr>",
+            "<tr class=\"{class}{fault}\"><td class=\"when\">{}</td><td class=\"who\">{} <span class=\"muted\">{}</span></td>\
+             <td class=\"why\">{why}</td><td class=\"number\">{gap}</td><td class=\"when\">{}</td><td><code>{}</code></td></tr>",
             moment::time(term.from),
             escaped(term.holder.host()),
             term.holder.pid(),

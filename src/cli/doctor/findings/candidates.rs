@@ -16,7 +16,7 @@ pub(super) fn judge(evidence: &Evidence, about: &mut About<'_>) {
         return;
     };
     records(evidence, view, about);
-    presence(view, about);
+    presence(evidence, view, about);
     paused(view, about);
     timings(view, evidence.chosen.as_ref(), about);
     // A file does not forget, a server may.
@@ -49,7 +49,13 @@ fn records(evidence: &Evidence, view: &ElectionView, about: &mut About<'_>) {
     }
 }
 
-fn presence(view: &ElectionView, about: &mut About<'_>) {
+fn presence(evidence: &Evidence, view: &ElectionView, about: &mut About<'_>) {
+    let is_replica = |store: &super::StoreEvidence| store.fact("role") == Some("slave");
+    let start = if evidence.stores.iter().any(is_replica) {
+        "use a store that can be written: a replica neither lists nor elects candidates"
+    } else {
+        "start a candidate"
+    };
     if view
         .leader()
         .is_some_and(incumbent::observe::Holding::is_stalled)
@@ -60,7 +66,7 @@ fn presence(view: &ElectionView, about: &mut About<'_>) {
             "it is dead, and nobody takes over",
             match view.paused {
                 Some(_) => "end the pause",
-                None => "start a candidate",
+                None => start,
             },
         );
     }
@@ -75,7 +81,7 @@ fn presence(view: &ElectionView, about: &mut About<'_>) {
             Severity::Danger,
             "nobody campaigns",
             "nobody leads, and nobody will",
-            "start a candidate",
+            start,
         ),
         (1, _) => about.say(
             Severity::Warning,
