@@ -30,7 +30,7 @@ use super::runtime;
 use crate::observe::{Happening, HeartbeatResult};
 use crate::protocol::{
     Candidate, CandidateConfig, CandidateId, Event, HostName, Identity, Input, LossReason,
-    Occupancy, Opening, Outgoing, Pause, Prospect, Record, Reply, Request, RequestId, Role, Step,
+    Occupancy, Outgoing, Pause, Prospect, Record, Reply, Request, RequestId, Role, Step,
     StoreIndex, Term, Timestamp, Verdict,
 };
 use crate::store::{StoreError, WakeUp, WakeUps, let_others_go_first};
@@ -307,15 +307,10 @@ impl Driver {
                 self.leaderless = self.leaderless.or(self.released);
             }
         }
-        let WakeUp {
-            record,
-            clock,
-            called,
-        } = wake_up;
+        let WakeUp { record, called, .. } = wake_up;
         Input::Woken {
             store,
             record,
-            clock,
             called,
         }
     }
@@ -368,6 +363,9 @@ impl Driver {
                 self.note_stall();
                 self.tell(Happening::Claiming { term, stores });
             }
+            Event::TermsUsedUp { store } => self.tell(Happening::TermsUsedUp {
+                store: self.label(store),
+            }),
             Event::ClaimFailed { term, granted } => {
                 self.tell(Happening::ClaimFailed { term, granted });
             }
@@ -604,13 +602,8 @@ impl Driver {
 
     async fn finish(self) {
         let now = clock::now();
-        let openings = self.shared.electorate.stores().map(|store| {
-            Some(Opening {
-                record: self.candidate.record(store)?.clone(),
-                clock: self.candidate.clock(store)?,
-                seen: now,
-            })
-        });
+        let stores = self.shared.electorate.stores();
+        let openings = stores.map(|store| self.candidate.opening(store));
         if let Some(lease) = &self.lease {
             self.shared.keep_openings(openings.collect());
             if lease.loss() == Some(LossReason::Requested) {

@@ -43,6 +43,11 @@ pub enum Happening {
         /// On how many stores.
         stores: usize,
     },
+    /// Nobody can be elected: a store has granted the highest term there is.
+    TermsUsedUp {
+        /// The store.
+        store: Arc<str>,
+    },
     /// The claim did not get a majority.
     ClaimFailed {
         /// The term it claimed.
