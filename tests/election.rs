@@ -518,6 +518,44 @@ async fn a_campaign_that_ends_before_anybody_leads_leaves_its_gap_to_the_next() 
     leadership.resign().await;
 }
 
+/// A standby sees the end of an outage, and not the end of the leader in it.
+#[tokio::test]
+async fn the_time_without_a_leader_includes_the_outage_that_ended_the_last_one() {
+    for forgets in [false, true] {
+        let store = Arc::new(Hooked {
+            store: Arc::new(MemoryStore::new("away")),
+            hook: Down(AtomicBool::new(false)),
+        });
+        let enter = || {
+            let builder = Election::builder("billing").store_object(store.clone());
+            builder.timing(fast()).build().unwrap()
+        };
+        let (leading, waiting) = (enter(), enter());
+        let leadership = leading.campaign().await.unwrap();
+        let mut events = waiting.events();
+        let campaigning = waiting.clone();
+        let campaign = tokio::spawn(async move { campaigning.campaign().await.unwrap() });
+        while !matches!(
+            events.recv().await.unwrap().happening,
+            Happening::Following { .. }
+        ) {}
+        store.hook.0.store(true, Ordering::Release);
+        let away = clock::now();
+        leadership.lease().lost().await;
+        leadership.resign().await;
+        tokio::time::sleep(waiting.timing().window()).await;
+        if forgets {
+            store.store.put(waiting.name(), Record::ABSENT);
+        }
+        let away = clock::now().since(away);
+        store.hook.0.store(false, Ordering::Release);
+        let successor = campaign.await.unwrap();
+        let gap = waiting.metrics().leaderless;
+        assert!(gap >= away, "{gap:?}, and the store was away for {away:?}");
+        successor.resign().await;
+    }
+}
+
 /// Whether a store is taken away.
 struct Down(AtomicBool);
 
