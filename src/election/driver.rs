@@ -3,7 +3,7 @@
 //! ```text
 //!   commands ─────┐                      ┌──▶ requests to the stores, all at once, each bounded
 //!   replies ──────┼─▶ Candidate::handle ─┼──▶ Lease       what the work may still do
-//!   wake-ups ─────┤     (boot time)      ├──▶ Standing    what a campaign waits for
+//!   wake-ups ─────┤     (the clock)      ├──▶ Standing    what a campaign waits for
 //!   the timer ────┘                      └──▶ events
 //! ```
 

@@ -1,6 +1,6 @@
 //! The guard: a thread that ends the process when work outlives its deadline.
 //!
-//! It sleeps on a boot-time timer until the earliest deadline of all leaderships, and needs neither an
+//! It sleeps on a timer until the earliest deadline of all leaderships, and needs neither an
 //! event loop nor anybody's cooperation.
 
 use std::collections::BTreeMap;
@@ -63,8 +63,8 @@ static GUARD: OnceLock<Guard> = OnceLock::new();
 
 fn guard() -> &'static Guard {
     GUARD.get_or_init(|| {
-        let timer = alarm::create(TimerfdFlags::CLOEXEC)
-            .expect("a boot-time timer for the deadlines can be created");
+        let timer =
+            alarm::create(TimerfdFlags::CLOEXEC).expect("a timer for the deadlines can be created");
         std::thread::Builder::new()
             .name("incumbent-guard".to_owned())
             .spawn(|| guard().keep())

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::FutureExt;
 
-use super::{Election, ElectionBuilder, Lease, Lost, RunError, clock, runtime};
+use super::{Alarm, Election, ElectionBuilder, Lease, Lost, RunError, clock, runtime};
 use crate::protocol::LossReason;
 
 impl Election {
@@ -96,16 +96,21 @@ fn lost(lease: &Lease, reason: LossReason) -> RunError {
 async fn close_to_deadline(lease: Lease, ahead: Duration) {
     let waiting = runtime::handle().spawn(async move {
         let mut deadlines = lease.deadlines();
+        let mut alarm = Alarm::new();
         loop {
             let end = deadlines.current().before(ahead);
-            let left = end.since(clock::now());
-            if left.is_zero() {
+            if clock::now() >= end {
                 return;
             }
-            // A changed deadline, the timer, or the end of the lease: in each case look again.
-            let moved = tokio::time::timeout(left, deadlines.changed()).await;
-            if matches!(moved, Ok(None)) {
-                return;
+            alarm.set(end);
+            // A changed deadline, the alarm, or the end of the lease: in each case look again.
+            tokio::select! {
+                moved = deadlines.changed() => {
+                    if moved.is_none() {
+                        return;
+                    }
+                }
+                () = alarm.ring() => {}
             }
         }
     });

@@ -8,7 +8,7 @@ use crate::protocol::{CandidateId, ElectionName, LossReason, Pause, Term, Timest
 /// Something that happened to one candidacy.
 #[derive(Clone, Debug)]
 pub struct ElectionEvent {
-    /// When, on the boot-time clock.
+    /// When, on the clock that decides (`election::clock`).
     pub at: Timestamp,
     /// In which election.
     pub election: ElectionName,
