@@ -249,18 +249,40 @@ pub(crate) fn create(flags: TimerfdFlags) -> rustix::io::Result<OwnedFd> {
     timerfd_create(TimerfdClockId::Boottime, flags)
 }
 
-/// Sets a timer to wake somebody by a deadline, or not at all when that is [`Timestamp::NEVER`]. However slowly
-/// boot time runs, it is not late: it fires when seven eighths of the time have passed, and is to be set again.
+/// Sets a timer to a moment, or to none when that is [`Timestamp::NEVER`]. It is late where boot time is slowed
+/// down, so whoever enforces a deadline looks again after [`patience`].
 pub(crate) fn arm(timer: impl AsFd, at: Timestamp) -> rustix::io::Result<()> {
+    arm_in(timer, at, |left| left)
+}
+
+/// Sets a timer so that it is not late for a deadline: it fires when seven eighths of the time have passed, and
+/// is to be set again.
+pub(super) fn arm_early(timer: impl AsFd, deadline: Timestamp) -> rustix::io::Result<()> {
+    arm_in(timer, deadline, by_deadline)
+}
+
+fn arm_in(
+    timer: impl AsFd,
+    at: Timestamp,
+    wait: fn(Duration) -> Duration,
+) -> rustix::io::Result<()> {
     if at == Timestamp::NEVER {
         return set(timer, at);
     }
+    // Boot time first: an interruption between the two brings the moment forward.
     let boot = clock::boot();
     let left = at.since(clock::now());
-    set(timer, boot + by_deadline(left))
+    set(timer, boot + wait(left))
 }
 
-/// What is close is waited for as it is: of a millisecond, boot time is late by a tenth of one.
+/// How long a wait for a deadline may last on any clock of the kernel without being late, however slowly that
+/// runs: then it is looked at again. `None` when there is no deadline.
+pub(crate) fn patience(deadline: Timestamp) -> Option<Duration> {
+    let waits = deadline != Timestamp::NEVER;
+    waits.then(|| by_deadline(deadline.since(clock::now())))
+}
+
+/// What is close is waited for as it is: of a millisecond, a clock that is slowed down is late by a tenth.
 fn by_deadline(left: Duration) -> Duration {
     if left > Duration::from_millis(1) {
         clock::early(left)

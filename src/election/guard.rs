@@ -93,7 +93,7 @@ impl Guard {
     }
 
     fn arm(&self, at: Timestamp) {
-        alarm::arm(&self.timer, at).expect("a valid time can be set on a timer of our own");
+        alarm::arm_early(&self.timer, at).expect("a valid time can be set on a timer of our own");
     }
 
     fn keep(&self) {
