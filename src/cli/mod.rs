@@ -21,6 +21,7 @@ mod doctor;
 mod electorate;
 mod exit;
 mod explain;
+mod hidden;
 mod history;
 mod keeping;
 mod keys;
