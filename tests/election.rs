@@ -16,7 +16,9 @@ use incumbent::election::clock;
 use incumbent::observe::State;
 use incumbent::protocol::{Beat, LossReason, Occupancy, Record, Term, TimingConfig};
 use incumbent::store::{MemoryStore, StoreError};
-use incumbent::{Election, ElectionBuilder, ElectionEvent, Happening, Overrun, RunError};
+use incumbent::{
+    CampaignError, Election, ElectionBuilder, ElectionEvent, Happening, Overrun, RunError,
+};
 use tokio::sync::broadcast::Receiver;
 
 fn election(stores: &[Arc<MemoryStore>]) -> Election {
@@ -516,6 +518,24 @@ async fn a_campaign_that_ends_before_anybody_leads_leaves_its_gap_to_the_next() 
     let gap = waiting.metrics().leaderless;
     assert!(gap >= unled, "{gap:?}, and nobody led for {unled:?}");
     leadership.resign().await;
+}
+
+#[tokio::test]
+async fn a_wait_that_is_shorter_than_the_probation_says_so_and_names_no_holder() {
+    let store = Arc::new(MemoryStore::forgetful("new"));
+    let election = builder(std::slice::from_ref(&store)).build().unwrap();
+    let wait = Duration::from_millis(500);
+    let error = election.campaign_timeout(wait).await.unwrap_err();
+    assert!(!error.is_held(), "{error}");
+    let window = election.timing().window();
+    assert!(
+        matches!(error, CampaignError::NotYet { probation: Some(it), .. } if it == window),
+        "{error:?}"
+    );
+    assert!(
+        error.to_string().contains("nobody else holds it"),
+        "{error}"
+    );
 }
 
 /// A standby sees the end of an outage, and not the end of the leader in it.

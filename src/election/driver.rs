@@ -57,6 +57,8 @@ pub(super) enum Standing {
         paused: Option<Pause>,
         error: Option<StoreError>,
     },
+    /// It holds the election, and waits out its probation.
+    Probation,
     /// The stores refuse us, and have never done otherwise.
     Refused(StoreError),
     Elected(Lease),
@@ -603,12 +605,11 @@ impl Driver {
     }
 
     fn show_standing(&self) {
-        if self.candidate.role() != Role::Standby {
-            return;
-        }
-        let standing = match self.no_majority(Link::refusal) {
-            Some(error) => Standing::Refused(error.clone()),
-            None => self.campaigning(),
+        let standing = match (self.candidate.role(), self.no_majority(Link::refusal)) {
+            (Role::Probation, _) => Standing::Probation,
+            (Role::Standby, Some(error)) => Standing::Refused(error.clone()),
+            (Role::Standby, None) => self.campaigning(),
+            _ => return,
         };
         self.standing.send_if_modified(|current| {
             let changed = !same(current, &standing);
@@ -748,9 +749,11 @@ fn same(a: &Standing, b: &Standing) -> bool {
                 && paused == other_paused
                 && error.is_some() == other_error.is_some()
         }
-        (Standing::Refused(_), Standing::Refused(_)) => true,
+        (Standing::Refused(_), Standing::Refused(_))
+        | (Standing::Probation, Standing::Probation) => true,
         (
             Standing::Campaigning { .. }
+            | Standing::Probation
             | Standing::Refused(_)
             | Standing::Elected(_)
             | Standing::Over,
