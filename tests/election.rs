@@ -14,7 +14,9 @@ use incumbent::election::clock;
 use incumbent::observe::State;
 use incumbent::protocol::{Beat, LossReason, Occupancy, Record, Term, TimingConfig};
 use incumbent::store::{Fault, MemoryStore};
-use incumbent::{Election, ElectionBuilder, ElectionEvent, Happening, Overrun, RunError};
+use incumbent::{
+    CampaignError, Election, ElectionBuilder, ElectionEvent, Happening, Overrun, RunError,
+};
 use tokio::sync::broadcast::Receiver;
 
 fn election(stores: &[Arc<MemoryStore>]) -> Election {
@@ -519,6 +521,59 @@ async fn a_campaign_that_ends_before_anybody_leads_leaves_its_gap_to_the_next() 
     let gap = waiting.metrics().leaderless;
     assert!(gap >= unled, "{gap:?}, and nobody led for {unled:?}");
     leadership.resign().await;
+}
+
+#[tokio::test]
+async fn a_wait_that_is_shorter_than_the_probation_says_so_and_names_no_holder() {
+    let store = Arc::new(MemoryStore::forgetful("new"));
+    let election = builder(std::slice::from_ref(&store)).build().unwrap();
+    let wait = Duration::from_millis(500);
+    let error = election.campaign_timeout(wait).await.unwrap_err();
+    assert!(!error.is_held(), "{error}");
+    let window = election.timing().window();
+    assert!(
+        matches!(error, CampaignError::NotYet { probation: Some(it), .. } if it == window),
+        "{error:?}"
+    );
+    assert!(
+        error.to_string().contains("nobody else holds it"),
+        "{error}"
+    );
+}
+
+/// A standby sees the end of an outage, and not the end of the leader in it.
+#[tokio::test]
+async fn the_time_without_a_leader_includes_the_outage_that_ended_the_last_one() {
+    for forgets in [false, true] {
+        let store = Arc::new(MemoryStore::new("away"));
+        let enter = || {
+            let builder = Election::builder("billing").store_object(store.clone());
+            builder.timing(fast()).build().unwrap()
+        };
+        let (leading, waiting) = (enter(), enter());
+        let leadership = leading.campaign().await.unwrap();
+        let mut events = waiting.events();
+        let campaigning = waiting.clone();
+        let campaign = tokio::spawn(async move { campaigning.campaign().await.unwrap() });
+        while !matches!(
+            events.recv().await.unwrap().happening,
+            Happening::Following { .. }
+        ) {}
+        store.set_fault(Some(Fault::Unreachable));
+        let away = clock::now();
+        leadership.lease().lost().await;
+        leadership.resign().await;
+        tokio::time::sleep(waiting.timing().window()).await;
+        if forgets {
+            store.put(waiting.name(), Record::ABSENT);
+        }
+        let away = clock::now().since(away);
+        store.set_fault(None);
+        let successor = campaign.await.unwrap();
+        let gap = waiting.metrics().leaderless;
+        assert!(gap >= away, "{gap:?}, and the store was away for {away:?}");
+        successor.resign().await;
+    }
 }
 
 #[tokio::test]

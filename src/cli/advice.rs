@@ -13,6 +13,9 @@ pub(super) fn on(view: &ElectionView) -> Option<String> {
         format!("if one runs already, incumbent doctor {name} shows why it is not listed");
     Some(match &view.state {
         State::Held(holding) if !holding.is_stalled() => return None,
+        _ if view.used_up().next().is_some() => format!(
+            "nobody can be elected: a record has the highest term there is; incumbent doctor {name} tells how to repair it"
+        ),
         State::Foreign { .. } => return None,
         State::Held(_) | State::Vacant { .. } | State::Absent if view.paused.is_some() => resume,
         State::Held(_) if standbys => format!("a standby takes over by itself; {otherwise}"),

@@ -161,6 +161,7 @@ pub(crate) fn campaign_failed(error: CampaignError, not_elected: u8) -> Failure 
     let exit = match &error {
         CampaignError::Held { .. }
         | CampaignError::TimedOut { .. }
+        | CampaignError::NotYet { .. }
         | CampaignError::Paused { .. } => Exit::NotElected(not_elected),
         CampaignError::Unreachable { .. } => Exit::Unreachable,
         CampaignError::Denied { .. } => Exit::Refused,

@@ -22,6 +22,7 @@ mod electorate;
 mod environment;
 mod exit;
 mod explain;
+mod hidden;
 mod history;
 mod keeping;
 mod keys;

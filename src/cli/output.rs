@@ -9,6 +9,7 @@ use owo_colors::{AnsiColors, OwoColorize};
 use serde::Serialize;
 
 use super::exit::Failure;
+use super::hidden::{escaped, escaped_json};
 
 /// How a piece of text is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,7 @@ impl Tone {
 ///
 /// When standard output cannot be written, except that nobody reads it any more.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let text = escaped(text);
     let mut stdout = anstream::stdout().lock();
     told(
         stdout
@@ -75,9 +77,8 @@ pub(crate) fn print_raw(bytes: &[u8]) -> Result<(), Failure> {
 ///
 /// As [`print`].
 pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    let mut text = serde_json::to_string_pretty(value).map_err(Failure::internal)?;
-    text.push('\n');
-    print_raw(text.as_bytes())
+    let text = serde_json::to_string_pretty(value).map_err(Failure::internal)?;
+    print_raw(format!("{}\n", escaped_json(&text)).as_bytes())
 }
 
 /// Writes a value as one line of JSON.
@@ -86,9 +87,8 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
 ///
 /// As [`print`].
 pub(crate) fn print_json_line(value: &impl Serialize) -> Result<(), Failure> {
-    let mut text = serde_json::to_string(value).map_err(Failure::internal)?;
-    text.push('\n');
-    print_raw(text.as_bytes())
+    let text = serde_json::to_string(value).map_err(Failure::internal)?;
+    print_raw(format!("{}\n", escaped_json(&text)).as_bytes())
 }
 
 fn told(written: io::Result<()>) -> Result<(), Failure> {
@@ -192,7 +192,9 @@ fn painted<const N: usize>(lines: &[String], rows: &[(Tone, [String; N])]) -> St
 
 /// What a store or an error says, fit for one line of a terminal.
 pub(crate) fn one_line(text: &str) -> String {
-    text.chars()
+    let shown = escaped(text);
+    shown
+        .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()
 }

@@ -1,10 +1,13 @@
-//! Alarms on the boot-time clock: each wakes one task once, at the moment it is set to.
+//! Alarms: each wakes one task once, at the moment it is set to.
 //!
 //! ```text
 //!   Alarm, Alarm, … ──set──▶ Table, by moment ──the earliest──▶ one timer of the kernel
 //!        ▲                                                          │ rings
 //!        └──────────────wake───────── the thread of the elections ◀─┘
 //! ```
+//!
+//! The kernel's timers run on boot time, which NTP adjusts, and the moments are those of the clock that decides.
+//! A timer therefore fires a little early or late. Whoever is woken compares with the clock and sets it again.
 //!
 //! The timers of tokio stop while the machine sleeps, and wake their thread twice for each moment that is
 //! more than 64 ms away: once to sort them finer, and once when it has come.
@@ -127,7 +130,50 @@ struct Bell {
 struct Table {
     waiting: BTreeMap<(Timestamp, u64), Option<Waker>>,
     armed: Timestamp,
+    pace: Pace,
     keys: u64,
+}
+
+/// How fast boot time passes: nobody who beats once per interval is to be woken twice for it, or late.
+#[derive(Debug, Default)]
+struct Pace {
+    /// When it was measured last, on both clocks.
+    at: Option<(Timestamp, Timestamp)>,
+    /// By how many parts in 65,536 boot time has run faster since.
+    faster: i64,
+}
+
+impl Pace {
+    /// Over less than that the readings themselves blur it.
+    const LEAST: Duration = Duration::from_millis(20);
+    /// The kernel adjusts a clock by at most a tenth.
+    const MOST: i64 = 65_536 / 8;
+
+    fn measure(&mut self, boot: Timestamp, now: Timestamp) {
+        let Some((boot_then, then)) = self.at else {
+            self.at = Some((boot, now));
+            return;
+        };
+        let nanos = |time: Duration| i128::try_from(time.as_nanos()).unwrap_or(i128::MAX >> 32);
+        let (booted, passed) = (nanos(boot.since(boot_then)), nanos(now.since(then)));
+        if passed >= nanos(Self::LEAST) {
+            let faster = (booted - passed) * 65_536 / passed;
+            let most = i128::from(Self::MOST);
+            self.faster = i64::try_from(faster.clamp(-most, most)).unwrap_or(0);
+            self.at = Some((boot, now));
+        }
+    }
+
+    /// So much time in boot time, and a thousandth more, so that it is not woken early.
+    fn in_boot_time(&self, left: Duration) -> Duration {
+        let part = left / 65_536 * u32::try_from(self.faster.abs()).unwrap_or(0);
+        let left_in_boot = if self.faster >= 0 {
+            left + part
+        } else {
+            left.saturating_sub(part)
+        };
+        left_in_boot.saturating_add(left / 1024)
+    }
 }
 
 static BELL: OnceLock<Bell> = OnceLock::new();
@@ -160,6 +206,7 @@ fn ringing() -> io::Result<&'static Bell> {
         table: Mutex::new(Table {
             waiting: BTreeMap::new(),
             armed: Timestamp::NEVER,
+            pace: Pace::default(),
             keys: 0,
         }),
     });
@@ -189,8 +236,13 @@ impl Bell {
         let next = table.waiting.first_key_value();
         let next = next.map_or(Timestamp::NEVER, |((at, _), _)| *at);
         if next != table.armed {
-            arm(self.timer.get_ref(), next)
-                .expect("a valid moment can be set on a timer of our own");
+            let (boot, now) = (clock::boot(), clock::now());
+            table.pace.measure(boot, now);
+            let at = match next {
+                Timestamp::NEVER => next,
+                _ => boot + table.pace.in_boot_time(next.since(now)),
+            };
+            set(self.timer.get_ref(), at).expect("a valid moment can be set on a timer of our own");
             table.armed = next;
         }
     }
@@ -224,8 +276,50 @@ pub(crate) fn create(flags: TimerfdFlags) -> rustix::io::Result<OwnedFd> {
     timerfd_create(TimerfdClockId::Boottime, flags)
 }
 
-/// Sets a timer to a moment, or to none when that is [`Timestamp::NEVER`].
+/// Sets a timer to a moment, or to none when that is [`Timestamp::NEVER`]. It is late where boot time is slowed
+/// down, so whoever enforces a deadline looks again after [`patience`].
 pub(crate) fn arm(timer: impl AsFd, at: Timestamp) -> rustix::io::Result<()> {
+    arm_in(timer, at, |left| left)
+}
+
+/// Sets a timer so that it is not late for a deadline: it fires when seven eighths of the time have passed, and
+/// is to be set again.
+pub(super) fn arm_early(timer: impl AsFd, deadline: Timestamp) -> rustix::io::Result<()> {
+    arm_in(timer, deadline, by_deadline)
+}
+
+fn arm_in(
+    timer: impl AsFd,
+    at: Timestamp,
+    wait: fn(Duration) -> Duration,
+) -> rustix::io::Result<()> {
+    if at == Timestamp::NEVER {
+        return set(timer, at);
+    }
+    // Boot time first: an interruption between the two brings the moment forward.
+    let boot = clock::boot();
+    let left = at.since(clock::now());
+    set(timer, boot + wait(left))
+}
+
+/// How long a wait for a deadline may last on any clock of the kernel without being late, however slowly that
+/// runs: then it is looked at again. `None` when there is no deadline.
+pub(crate) fn patience(deadline: Timestamp) -> Option<Duration> {
+    let waits = deadline != Timestamp::NEVER;
+    waits.then(|| by_deadline(deadline.since(clock::now())))
+}
+
+/// What is close is waited for as it is: of a millisecond, a clock that is slowed down is late by a tenth.
+fn by_deadline(left: Duration) -> Duration {
+    if left > Duration::from_millis(1) {
+        clock::early(left)
+    } else {
+        left
+    }
+}
+
+/// Sets a timer to a moment of boot time, or to none when that is [`Timestamp::NEVER`].
+fn set(timer: impl AsFd, at: Timestamp) -> rustix::io::Result<()> {
     let zero = Timespec {
         tv_sec: 0,
         tv_nsec: 0,
@@ -251,6 +345,44 @@ pub(crate) fn arm(timer: impl AsFd, at: Timestamp) -> rustix::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Boot time that runs slower or faster by so many parts in a thousand.
+    const SLEWS: [i64; 7] = [-100, -80, -1, 0, 1, 80, 100];
+
+    fn slewed(time: Duration, slew: i64) -> Duration {
+        let nanos = i64::try_from(time.as_nanos()).unwrap();
+        Duration::from_nanos(u64::try_from(nanos + nanos * slew / 1000).unwrap())
+    }
+
+    #[test]
+    fn a_timer_for_a_deadline_is_not_late_however_slow_boot_time_runs() {
+        for left in [2, 40, 4900, 86_400_000].map(Duration::from_millis) {
+            for slew in SLEWS {
+                // In as much real time boot time has come at least this far.
+                assert!(by_deadline(left) <= slewed(left, slew), "{left:?} {slew}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_timer_for_an_alarm_follows_the_pace_of_boot_time() {
+        for slew in SLEWS {
+            let mut pace = Pace::default();
+            let mut moment = Timestamp::from_nanos(1);
+            let mut boot = Timestamp::from_nanos(1 << 40);
+            for _ in 0..3 {
+                pace.measure(boot, moment);
+                moment = moment + Duration::from_secs(1);
+                boot = boot + slewed(Duration::from_secs(1), slew);
+            }
+            let left = Duration::from_secs(1);
+            let (set, due) = (pace.in_boot_time(left), slewed(left, slew));
+            assert!(
+                set >= due && set <= due + left / 500,
+                "{slew}: {set:?} {due:?}"
+            );
+        }
+    }
 
     #[tokio::test]
     async fn it_rings_once_at_the_moment_it_was_last_set_to() {

@@ -53,7 +53,8 @@ impl Election {
     ///
     /// # Errors
     ///
-    /// [`CampaignError::TimedOut`] when somebody else has led all the while, [`CampaignError::Paused`] when
+    /// [`CampaignError::TimedOut`] when somebody else holds the election, [`CampaignError::NotYet`] when nobody
+    /// does, as on a new name of a Redis when `wait` is shorter than the probation, [`CampaignError::Paused`] when
     /// the election is paused at the end of it,
     /// [`CampaignError::Unreachable`] when no majority of the stores answers at the end of it,
     /// [`CampaignError::Denied`] when they refuse us from the start.
@@ -230,7 +231,7 @@ impl Candidacy {
                         source: Box::new(source),
                     });
                 }
-                (Standing::Campaigning { .. } | Standing::Over, _) => {}
+                (Standing::Campaigning { .. } | Standing::Probation | Standing::Over, _) => {}
             }
             if self.standing.changed().await.is_err() {
                 // The driver ends only after it was told to, and nobody else could have told it.
@@ -254,6 +255,14 @@ impl Candidacy {
         if let Standing::Refused(source) = standing {
             return self.refused(source);
         }
+        let held = matches!(
+            standing,
+            Standing::Campaigning {
+                prospect: Prospect::Held,
+                ..
+            }
+        );
+        let probation = matches!(standing, Standing::Probation);
         let (leader, error): (Option<(CandidateId, Term)>, _) = match standing {
             Standing::Campaigning {
                 prospect: Prospect::Unreachable,
@@ -261,12 +270,19 @@ impl Candidacy {
                 ..
             } => (None, error),
             Standing::Campaigning { leader, .. } => (leader, None),
-            Standing::Refused(_) | Standing::Elected(_) | Standing::Over => (None, None),
+            Standing::Probation | Standing::Refused(_) | Standing::Elected(_) | Standing::Over => {
+                (None, None)
+            }
         };
         match error {
             Some(source) => CampaignError::Unreachable {
                 election: self.name(),
                 source: Box::new(source),
+            },
+            None if !held && leader.is_none() => CampaignError::NotYet {
+                election: self.name(),
+                waited,
+                probation: probation.then(|| self.election.shared.timing.probation()),
             },
             None => CampaignError::TimedOut {
                 election: self.name(),

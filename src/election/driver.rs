@@ -3,7 +3,7 @@
 //! ```text
 //!   commands ─────┐                      ┌──▶ requests to the stores, all at once, each bounded
 //!   replies ──────┼─▶ Candidate::handle ─┼──▶ Lease       what the work may still do
-//!   wake-ups ─────┤     (boot time)      ├──▶ Standing    what a campaign waits for
+//!   wake-ups ─────┤     (the clock)      ├──▶ Standing    what a campaign waits for
 //!   the timer ────┘                      └──▶ events
 //! ```
 
@@ -29,8 +29,8 @@ use super::link::{Link, News};
 use super::runtime;
 use crate::observe::{Happening, HeartbeatResult};
 use crate::protocol::{
-    Candidate, CandidateConfig, CandidateId, Event, HostName, Identity, Input, LossReason,
-    Occupancy, Opening, Outgoing, Pause, Prospect, Record, Reply, Request, RequestId, Role, Step,
+    Beat, Candidate, CandidateConfig, CandidateId, Event, HostName, Identity, Input, LossReason,
+    Occupancy, Outgoing, Pause, Prospect, Record, Reply, Request, RequestId, Role, Step,
     StoreIndex, Term, Timestamp, Verdict,
 };
 use crate::store::{StoreError, WakeUp, WakeUps, let_others_go_first};
@@ -57,6 +57,8 @@ pub(super) enum Standing {
         paused: Option<Pause>,
         error: Option<StoreError>,
     },
+    /// It holds the election, and waits out its probation.
+    Probation,
     /// The stores refuse us, and have never done otherwise.
     Refused(StoreError),
     Elected(Lease),
@@ -108,14 +110,31 @@ pub(super) struct Driver {
     before: Option<Gap>,
     /// The leadership of this process that it began with.
     ended: Option<Following>,
-    /// When we heard that the leader we follow has released, unless another leads since.
-    released: Option<Timestamp>,
+    /// The last sign of life of the leader we follow.
+    sign: Option<Sign>,
+    /// The release of the leader we follow that we heard of, until another leads.
+    told: Option<Told>,
     /// The term whose work had not ended when its deadline passed, and when to look at it again.
     overdue: Option<(Term, Timestamp)>,
     /// The pause that was told of last.
     paused: Option<Pause>,
     /// The release that each store has not confirmed.
     unconfirmed: Vec<Option<Request>>,
+}
+
+/// A heartbeat of a leader: when it was first seen, and the highest counter of its stores.
+#[derive(Clone, Copy, Debug)]
+struct Sign {
+    at: Timestamp,
+    beat: Beat,
+}
+
+/// A release as a hint tells of it.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    heard: Timestamp,
+    /// Since when nobody leads, if it is true.
+    since: Timestamp,
 }
 
 /// Who leads in the eyes of a standby.
@@ -155,7 +174,8 @@ impl Driver {
             leaderless: None,
             before,
             ended: None,
-            released: None,
+            sign: None,
+            told: None,
             overdue: None,
             paused: None,
             unconfirmed: vec![None; stores],
@@ -217,6 +237,7 @@ impl Driver {
         for event in step.events {
             self.happened(now, event);
         }
+        self.note_sign();
         self.tell_of_overrun(now);
         self.tell_of_pause();
         self.listen();
@@ -300,22 +321,17 @@ impl Driver {
     }
 
     fn woken(&mut self, store: StoreIndex, wake_up: WakeUp) -> Input {
-        if self.leader.is_some() {
-            self.released.get_or_insert_with(clock::now);
-            // Somebody else is called, and leads before we look.
-            if wake_up.calls(self.candidate.id()) {
-                self.leaderless = self.leaderless.or(self.released);
-            }
+        let WakeUp { record, called, .. } = wake_up;
+        let now = clock::now();
+        if self.leader.is_some() && self.release(now).is_none() {
+            self.told = Some(Told {
+                heard: now,
+                since: self.gone_since(now, &[&record]),
+            });
         }
-        let WakeUp {
-            record,
-            clock,
-            called,
-        } = wake_up;
         Input::Woken {
             store,
             record,
-            clock,
             called,
         }
     }
@@ -331,6 +347,51 @@ impl Driver {
             };
             counters.heartbeat(result, took);
         }
+    }
+
+    /// Since when nobody leads, if the release that we were told of is true. A hint that no look has
+    /// confirmed for a while was not.
+    fn release(&self, now: Timestamp) -> Option<Timestamp> {
+        let recent = self.shared.timing.interval() * 2;
+        let told = self.told.filter(|told| now.since(told.heard) <= recent);
+        told.map(|told| told.since)
+    }
+
+    /// Since when the leader we follow is gone, when it is found to be gone at `now`. One that has not been
+    /// seen to beat for a tenure, say over an outage, is gone since its last heartbeat, unless what it left
+    /// shows a later one.
+    fn gone_since(&self, now: Timestamp, left: &[&Record]) -> Timestamp {
+        let Some(sign) = self.sign else { return now };
+        let silent = now.since(sign.at) > self.shared.timing.tenure();
+        let went_on = left
+            .iter()
+            .any(|record| record.occupancy == Occupancy::Vacant && record.beat > sign.beat);
+        if silent && !went_on { sign.at } else { now }
+    }
+
+    /// Notes that the leader we follow is alive.
+    fn note_sign(&mut self) {
+        let Some((leader, term)) = &self.leader else {
+            self.sign = None;
+            return;
+        };
+        let stores = self.shared.electorate.stores();
+        let signs = stores.filter_map(|store| {
+            let record = self.candidate.record(store)?;
+            let its = match &record.occupancy {
+                Occupancy::Held { holder, .. } => leader.as_ref() == Some(holder),
+                Occupancy::Foreign { .. } => leader.is_none(),
+                Occupancy::Absent | Occupancy::Vacant => false,
+            };
+            let at = self.candidate.unchanged_since(store)?;
+            (its && record.term == *term).then_some((at, record.mark().last_counter()))
+        });
+        self.sign = signs.fold(self.sign, |last, (at, beat)| {
+            Some(last.map_or(Sign { at, beat }, |last| Sign {
+                at: last.at.max(at),
+                beat: last.beat.max(beat),
+            }))
+        });
     }
 
     /// The gap that is over now, which every observer of it counts.
@@ -365,10 +426,15 @@ impl Driver {
             Event::Saw { .. } => self.saw(now),
             Event::Claimed { term, stores } => {
                 self.resume_gap();
-                self.note_stall();
+                self.note_end(now);
                 self.tell(Happening::Claiming { term, stores });
             }
+            Event::TermsUsedUp { store } => self.tell(Happening::TermsUsedUp {
+                store: self.label(store),
+            }),
             Event::ClaimFailed { term, granted } => {
+                // Whoever we follow has not been seen to be gone.
+                self.leaderless.take_if(|_| self.leader.is_some());
                 self.tell(Happening::ClaimFailed { term, granted });
             }
             Event::Probation { term, until } => self.tell(Happening::Probation {
@@ -383,7 +449,7 @@ impl Driver {
                 // The work starts here; everything else can wait.
                 self.standing.send_replace(Standing::Elected(lease));
                 self.wake_ups.iter_mut().for_each(|slot| *slot = None);
-                (self.leader, self.released) = (None, None);
+                (self.leader, self.told) = (None, None);
                 self.tell(Happening::Elected { term, leaderless });
             }
             Event::Joined { store } => self.tell(Happening::StoreJoined {
@@ -439,17 +505,20 @@ impl Driver {
                 self.end_gap(now);
             }
             if self.leader != leading {
+                self.sign = None;
                 self.tell(Happening::Following {
                     leader: leader.clone(),
                     term: *term,
                 });
             }
             self.leader = leading;
-            self.released = None;
+            self.told = None;
         } else if records.len() - holders.len() >= majority
-            && let Some((_, term)) = self.leader.take()
+            && let Some((_, term)) = self.leader
         {
-            let since = self.released.take().unwrap_or(now);
+            let found = self.gone_since(now, &records);
+            let since = self.release(now).unwrap_or(found);
+            (self.leader, self.told) = (None, None);
             self.leaderless.get_or_insert(since);
             self.tell(Happening::Leaderless { term });
         }
@@ -485,13 +554,12 @@ impl Driver {
         self.paused = paused;
     }
 
-    /// A leader whose counter stands still is taken to be gone since its last heartbeat.
-    fn note_stall(&mut self) {
+    /// A leader whose record we claim has released it, or its counter stands still: then it is taken to be
+    /// gone since its last heartbeat.
+    fn note_end(&mut self, now: Timestamp) {
         if self.leader.is_some() && self.leaderless.is_none() {
-            let stores = self.shared.electorate.stores();
-            self.leaderless = stores
-                .filter_map(|store| self.candidate.unchanged_since(store))
-                .max();
+            let stalled = self.sign.map(|sign| sign.at);
+            self.leaderless = self.release(now).or(stalled);
         }
     }
 
@@ -537,12 +605,11 @@ impl Driver {
     }
 
     fn show_standing(&self) {
-        if self.candidate.role() != Role::Standby {
-            return;
-        }
-        let standing = match self.no_majority(Link::refusal) {
-            Some(error) => Standing::Refused(error.clone()),
-            None => self.campaigning(),
+        let standing = match (self.candidate.role(), self.no_majority(Link::refusal)) {
+            (Role::Probation, _) => Standing::Probation,
+            (Role::Standby, Some(error)) => Standing::Refused(error.clone()),
+            (Role::Standby, None) => self.campaigning(),
+            _ => return,
         };
         self.standing.send_if_modified(|current| {
             let changed = !same(current, &standing);
@@ -604,13 +671,8 @@ impl Driver {
 
     async fn finish(self) {
         let now = clock::now();
-        let openings = self.shared.electorate.stores().map(|store| {
-            Some(Opening {
-                record: self.candidate.record(store)?.clone(),
-                clock: self.candidate.clock(store)?,
-                seen: now,
-            })
-        });
+        let stores = self.shared.electorate.stores();
+        let openings = stores.map(|store| self.candidate.opening(store));
         if let Some(lease) = &self.lease {
             self.shared.keep_openings(openings.collect());
             if lease.loss() == Some(LossReason::Requested) {
@@ -687,9 +749,11 @@ fn same(a: &Standing, b: &Standing) -> bool {
                 && paused == other_paused
                 && error.is_some() == other_error.is_some()
         }
-        (Standing::Refused(_), Standing::Refused(_)) => true,
+        (Standing::Refused(_), Standing::Refused(_))
+        | (Standing::Probation, Standing::Probation) => true,
         (
             Standing::Campaigning { .. }
+            | Standing::Probation
             | Standing::Refused(_)
             | Standing::Elected(_)
             | Standing::Over,

@@ -77,6 +77,17 @@ pub enum CampaignError {
         /// Who leads, when that is known.
         leader: Option<(CandidateId, Term)>,
     },
+    /// The time given to the campaign is over, and nobody else holds the election.
+    #[error("not elected in {election:?} within {waited:?}; nobody else holds it{}", still(.probation))]
+    NotYet {
+        /// The election.
+        election: String,
+        /// How long it waited.
+        waited: Duration,
+        /// The probation that the candidate was waiting out, if it was: a store has no record of the
+        /// election, and may have forgotten a leader. A wait must be longer than that.
+        probation: Option<Duration>,
+    },
     /// An operator has paused the election: nobody is elected until the pause is lifted, or over.
     #[error("election {election:?} is paused {}", pause_in_words(.pause))]
     Paused {
@@ -139,6 +150,15 @@ impl CampaignError {
     pub const fn is_denied(&self) -> bool {
         matches!(self, Self::Denied { .. })
     }
+}
+
+fn still(probation: &Option<Duration>) -> String {
+    probation.map_or_else(String::new, |probation| {
+        format!(
+            ". The candidate was waiting {probation:?} before acting: a store has no record of this election and \
+             may have lost a leader's. Wait longer than that"
+        )
+    })
 }
 
 fn by(leader: &Option<(CandidateId, Term)>) -> String {

@@ -1,6 +1,6 @@
 //! The guard: a thread that ends the process when work outlives its deadline.
 //!
-//! It sleeps on a boot-time timer until the earliest deadline of all leaderships, and needs neither an
+//! It sleeps on a timer until the earliest deadline of all leaderships, and needs neither an
 //! event loop nor anybody's cooperation.
 
 use std::collections::BTreeMap;
@@ -114,7 +114,7 @@ impl Guard {
     }
 
     fn arm(&self, at: Timestamp) {
-        alarm::arm(&self.timer, at).expect("a valid time can be set on a timer of our own");
+        alarm::arm_early(&self.timer, at).expect("a valid time can be set on a timer of our own");
     }
 
     fn keep(&self) -> ! {

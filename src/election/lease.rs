@@ -23,10 +23,12 @@ pub struct Lease {
 #[derive(Debug)]
 pub(super) struct Shared {
     term: Term,
-    /// Nanoseconds of boot time until which the work may act: [`Shared::PAST`] while it may not, and
+    /// Until when the work may act, in nanoseconds: [`Shared::PAST`] while it may not, and
     /// [`Shared::ENDED`] for good once it has ended.
     until: AtomicU64,
-    /// Nanoseconds of boot time until which the work must be over: it outlives the right to act by the
+    /// Until when that has certainly not come, in nanoseconds of boot time, which is a single clock to read.
+    surely_until: AtomicU64,
+    /// Until when the work must be over, in nanoseconds: it outlives the right to act by the
     /// moment a deposed leader gets. The guard reads it without taking a lock that anybody could hold.
     deadline: AtomicU64,
     /// The same, for who follows it.
@@ -45,6 +47,7 @@ impl Lease {
             shared: Arc::new(Shared {
                 term,
                 until: AtomicU64::new(deadline.as_nanos()),
+                surely_until: AtomicU64::new(clock::boot_before(deadline).as_nanos()),
                 deadline: AtomicU64::new(deadline.as_nanos()),
                 deadlines: watch::Sender::new(deadline),
                 loss: watch::Sender::new(None),
@@ -73,8 +76,12 @@ impl Lease {
     ///
     /// [`Lost`] from the end of the tenure on, for good.
     pub fn check(&self) -> Result<(), Lost> {
-        if clock::now().as_nanos() < self.shared.until.load(Ordering::Acquire) {
-            return Ok(());
+        let until = self.shared.until.load(Ordering::Acquire);
+        if until > Shared::PAST {
+            let surely_until = self.shared.surely_until.load(Ordering::Acquire);
+            if clock::boot().as_nanos() < surely_until || clock::now().as_nanos() < until {
+                return Ok(());
+            }
         }
         Err(Lost {
             term: self.shared.term,
@@ -129,6 +136,8 @@ impl Lease {
         } else {
             Shared::PAST
         };
+        // Nobody takes the sure moment of another deadline for that of this one.
+        self.shared.surely_until.store(0, Ordering::Release);
         // A driver amid a step does not give back what the end of the work has just taken.
         let running = |now| (now != Shared::ENDED).then_some(until);
         let renewed = self
@@ -137,6 +146,13 @@ impl Lease {
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, running);
         if renewed.is_err() {
             return false;
+        }
+        if may_act {
+            let surely_until = clock::boot_before(deadline);
+            let surely_until = surely_until.as_nanos();
+            self.shared
+                .surely_until
+                .store(surely_until, Ordering::Release);
         }
         let before = self
             .shared

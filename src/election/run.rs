@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::{FusedFuture, FutureExt};
 
 use super::campaign::timeout;
-use super::{Election, ElectionBuilder, Leadership, Lease, Lost, RunError, clock, runtime};
+use super::{Alarm, Election, ElectionBuilder, Leadership, Lease, Lost, RunError, clock, runtime};
 use crate::protocol::LossReason;
 
 impl Election {
@@ -213,16 +213,21 @@ impl Election {
 async fn close_to_deadline(lease: Lease, ahead: Duration) {
     let waiting = runtime::handle().spawn(async move {
         let mut deadlines = lease.deadlines();
+        let mut alarm = Alarm::new();
         loop {
             let end = deadlines.current().before(ahead);
-            let left = end.since(clock::now());
-            if left.is_zero() {
+            if clock::now() >= end {
                 return;
             }
-            // A changed deadline, the timer, or the end of the lease: in each case look again.
-            let moved = tokio::time::timeout(left, deadlines.changed()).await;
-            if matches!(moved, Ok(None)) {
-                return;
+            alarm.set(end);
+            // A changed deadline, the alarm, or the end of the lease: in each case look again.
+            tokio::select! {
+                moved = deadlines.changed() => {
+                    if moved.is_none() {
+                        return;
+                    }
+                }
+                () = alarm.ring() => {}
             }
         }
     });

@@ -8,7 +8,7 @@ use crate::protocol::{CandidateId, ElectionName, LossReason, Pause, Term, Timest
 /// Something that happened to one candidacy.
 #[derive(Clone, Debug)]
 pub struct ElectionEvent {
-    /// When, on the boot-time clock.
+    /// When, on the clock that decides (`election::clock`).
     pub at: Timestamp,
     /// In which election.
     pub election: ElectionName,
@@ -42,6 +42,11 @@ pub enum Happening {
         term: Term,
         /// On how many stores.
         stores: usize,
+    },
+    /// Nobody can be elected: a store has granted the highest term there is.
+    TermsUsedUp {
+        /// The store.
+        store: Arc<str>,
     },
     /// The claim did not get a majority.
     ClaimFailed {

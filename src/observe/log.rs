@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::{debug, error, info, warn};
 
 use super::{ElectionEvent, Happening};
-use crate::protocol::LossReason;
+use crate::protocol::{LossReason, Term};
 
 /// Writes one event as one line.
 pub(crate) fn log(event: &ElectionEvent) {
@@ -40,6 +40,16 @@ pub(crate) fn log(event: &ElectionEvent) {
         }
         Happening::Claiming { term, stores } => {
             debug!(election, candidate, term = term.get(), stores, "claiming");
+        }
+        Happening::TermsUsedUp { store } => {
+            error!(
+                election,
+                candidate,
+                store = &**store,
+                "nobody can be elected: the record on {store} has the highest term there is, {}, so no later \
+                 leader could have a higher token; `incumbent doctor {election}` tells how to repair it",
+                Term::MAX
+            );
         }
         Happening::ClaimFailed { term, granted } => {
             debug!(

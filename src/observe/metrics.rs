@@ -162,6 +162,7 @@ impl Counters {
             Happening::Paused { .. } => self.paused.store(true, Ordering::Relaxed),
             Happening::Resumed => self.paused.store(false, Ordering::Relaxed),
             Happening::Following { .. }
+            | Happening::TermsUsedUp { .. }
             | Happening::Leaderless { .. }
             | Happening::Claiming { .. }
             | Happening::Probation { .. }

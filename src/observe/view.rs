@@ -202,6 +202,13 @@ impl ElectionView {
         self.state.holding()
     }
 
+    /// The stores whose record has granted the highest term there is: nobody can be elected after it.
+    pub fn used_up(&self) -> impl Iterator<Item = &StoreView> {
+        let used_up = |inspection: &Inspection| inspection.record.floor == Term::MAX;
+        let stores = self.stores.iter();
+        stores.filter(move |one| one.inspection.as_ref().is_ok_and(used_up))
+    }
+
     /// The errors of the stores that did not answer.
     pub fn errors(&self) -> impl Iterator<Item = &StoreError> {
         self.stores

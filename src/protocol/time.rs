@@ -1,10 +1,10 @@
-//! Instants of the two clocks: boot time, which decides, and wall time, which is for people.
+//! Instants of the two clocks: the one that decides, and wall time, which is for people.
 
 use std::fmt;
 use std::time::Duration;
 
 /// An instant of the clock that decides leadership: nanoseconds since the machine booted, suspended
-/// time included (`CLOCK_BOOTTIME` in `clock_gettime(2)`).
+/// time included and adjustments by NTP left out (`CLOCK_MONOTONIC_RAW` in `clock_gettime(2)`).
 ///
 /// The protocol only ever receives one; it never reads a clock. Arithmetic saturates, so no
 /// configuration and no peer can make it wrap.

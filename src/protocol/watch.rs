@@ -21,6 +21,8 @@ struct Seen {
     until: Timestamp,
     /// How many polls after the first have found it unchanged.
     polls: u32,
+    /// When the holder that stood here until the store forgot it was first seen with its last counter.
+    forgotten: Option<Timestamp>,
 }
 
 impl Watch {
@@ -36,11 +38,17 @@ impl Watch {
                 seen.record = record.clone();
             }
             seen => {
+                let before = seen.as_ref().filter(|seen| {
+                    let absent = record.mark().shape == Shape::Absent;
+                    absent && !seen.record.mark().shape.is_free()
+                });
+                let forgotten = before.map(|seen| seen.since);
                 *seen = Some(Seen {
                     record: record.clone(),
                     since: received,
                     until: sent,
                     polls: 0,
+                    forgotten,
                 });
             }
         }
@@ -66,8 +74,26 @@ impl Watch {
     #[must_use]
     pub fn claimable(&self, now: Timestamp, timing: &Timing) -> Option<Mark> {
         let seen = self.seen.as_ref()?;
-        let fresh = now.since(seen.until) <= freshness(timing);
-        (fresh && seen.is_stalled(now, timing)).then(|| seen.record.mark())
+        let claimable = self.is_fresh(now, timing) && seen.is_stalled(now, timing);
+        claimable.then(|| seen.record.mark())
+    }
+
+    /// Whether the last sight of the record is recent enough for a claim to rest on it (`R2`).
+    pub(crate) fn is_fresh(&self, now: Timestamp, timing: &Timing) -> bool {
+        let seen = self.seen.as_ref();
+        seen.is_some_and(|seen| now.since(seen.until) <= freshness(timing))
+    }
+
+    /// Whether the store has just forgotten a holder that was alive: it finds that out by its next
+    /// heartbeat and joins the store again, so others let it.
+    pub(crate) fn awaits_its_leader(&self, now: Timestamp, timing: &Timing) -> bool {
+        let seen = self.seen.as_ref();
+        seen.is_some_and(|seen| seen.returns_by(timing).is_some_and(|until| now < until))
+    }
+
+    /// When the last poll was sent that showed the record as it is.
+    pub(crate) fn last_seen(&self) -> Option<Timestamp> {
+        self.seen.as_ref().map(|seen| seen.until)
     }
 
     /// What an order may expect of the store that takes its holder for gone: a held record is abandoned
@@ -89,6 +115,9 @@ impl Watch {
     #[must_use]
     pub(crate) fn ripe_at(&self, timing: &Timing) -> Option<Timestamp> {
         let seen = self.seen.as_ref()?;
+        if let Some(until) = seen.returns_by(timing) {
+            return Some(until);
+        }
         let waits = !seen.record.mark().shape.is_free() || seen.record.preferred().is_some();
         let enough = waits && seen.polls >= timing.stall_polls();
         enough.then(|| seen.since + seen.stall(timing))
@@ -109,6 +138,13 @@ impl Seen {
 
     fn stands_still(&self, now: Timestamp, timing: &Timing) -> bool {
         self.polls >= timing.stall_polls() && now.since(self.since) >= self.stall(timing)
+    }
+
+    /// Until when a holder that was alive when the store forgot it may come back: its next heartbeat is at
+    /// most an interval away, and joining takes two round trips.
+    fn returns_by(&self, timing: &Timing) -> Option<Timestamp> {
+        let alive = self.since.since(self.forgotten?) <= timing.tenure();
+        alive.then(|| self.since + timing.interval() + timing.interval() / 2)
     }
 
     fn stall(&self, timing: &Timing) -> Duration {

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper, setsid};
@@ -25,7 +25,7 @@ use super::program::{Program, StartFailure};
 use super::sight;
 use super::spawn::{Progress, Standing, Starting, spawn};
 use super::tree::{self, Chase};
-use crate::election::{arm, clock, create_timer};
+use crate::election::{arm, clock, create_timer, patience};
 use crate::protocol::{Identity, Term, Timestamp};
 
 /// What an elector left behind when it died: a term to release on every store.
@@ -183,9 +183,13 @@ impl Keeper {
         if !self.deaf {
             sources.push(PollFd::new(&self.pipe, interest));
         }
-        match poll(&mut sources, None) {
+        // The timer runs on boot time, which may be slowed down: well before the deadline it is set anew.
+        let patience = patience(self.plan.wake_at());
+        let patience = patience.and_then(|patience| Timespec::try_from(patience).ok());
+        match poll(&mut sources, patience.as_ref()) {
+            Ok(0) => self.armed = Timestamp::NEVER,
             // A signal that was caught to be ignored.
-            Ok(_) | Err(Errno::INTR) => {}
+            Ok(1..) | Err(Errno::INTR) => {}
             Err(error) => {
                 // Without `poll` nobody would watch the deadline.
                 tracing::error!(%error, "the keeper cannot wait for anything");

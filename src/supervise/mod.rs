@@ -17,7 +17,7 @@
 //!   keeper stopped       elector: kills the keeper just after the deadline
 //! ```
 //!
-//! Deadlines are absolute instants of the boot-time clock, counted from the send time of a heartbeat, so
+//! Deadlines are absolute instants of the clock that decides, counted from the send time of a heartbeat, so
 //! a delay anywhere on the way can only make the kill come earlier, never later. And because the death of
 //! the program is proven here, its release need not wait for a window (`L2`).
 //!

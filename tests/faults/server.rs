@@ -183,6 +183,22 @@ fn a_server_that_is_wiped_never_lets_two_act() {
     });
 }
 
+/// A standby may be the first to see that the data is gone, and leaves the store to the leader that it has
+/// just seen.
+#[test]
+fn a_server_that_is_wiped_does_not_cost_the_leadership_of_a_live_leader() {
+    led_by_each(|bed| {
+        let leader = bed.fleet.leader();
+        let window = bed.window();
+        for round in 0..8 {
+            wait_for_a_heartbeat(&bed.servers[0]);
+            std::thread::sleep(window * round / 40);
+            bed.servers[0].command(&["FLUSHALL"]);
+            bed.fleet.still_led_by(&leader, window);
+        }
+    });
+}
+
 #[test]
 fn a_server_that_is_wiped_while_its_leader_is_paused_never_lets_two_act() {
     let mut bed = Bed::new(ONE_REDIS, &[Wrapper, Library]);

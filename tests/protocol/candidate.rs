@@ -319,7 +319,6 @@ fn a_release_that_is_heard_late_does_not_set_the_clock_back() {
     let woken = Input::Woken {
         store: StoreIndex(0),
         record: stage.records[0].clone(),
-        clock: WallMillis::new(EPOCH_MS + 100).expect("a clock"),
         called: None,
     };
     stage.input(900, woken);
@@ -348,7 +347,6 @@ fn it_waits_a_moment_for_the_store_that_spares_a_probation_and_no_longer() {
             let woken = Input::Woken {
                 store: StoreIndex(u8::try_from(store).expect("three stores")),
                 record: stage.records[store].clone(),
-                clock: WallMillis::new(EPOCH_MS).expect("a clock"),
                 called: None,
             };
             stage.input(ms, woken);
@@ -389,7 +387,6 @@ fn it_claims_at_once_what_a_majority_of_the_stores_calls_it_for() {
             let woken = Input::Woken {
                 store: StoreIndex(u8::try_from(store).expect("three stores")),
                 record: stage.records[store].clone(),
-                clock: WallMillis::new(EPOCH_MS).expect("a clock"),
                 called: Some(called.parse().expect("a valid id")),
             };
             stage.input(10, woken);

@@ -41,7 +41,6 @@ impl Stage {
         let woken = Input::Woken {
             store: STORE,
             record: self.record.clone(),
-            clock: self.clock,
             called: None,
         };
         self.hand_in(player, woken);

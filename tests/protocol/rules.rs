@@ -171,7 +171,7 @@ fn a_standby_that_is_woken_leads_after_one_round_trip() {
         (Role::Leading, Role::Standby)
     );
     stage.hand_in(first, Input::WorkEnded(LossReason::Resigned));
-    let (record, clock) = (stage.record.clone(), stage.clock);
+    let record = stage.record.clone();
     assert_eq!(record.occupancy, Occupancy::Vacant);
     let store = Electorate::new(1).unwrap().stores().next().unwrap();
     stage.hand_in(
@@ -179,7 +179,6 @@ fn a_standby_that_is_woken_leads_after_one_round_trip() {
         Input::Woken {
             store,
             record,
-            clock,
             called: None,
         },
     );
@@ -201,14 +200,13 @@ fn a_standby_that_is_not_called_looks_a_little_later_and_claims_what_is_still_va
         stage.hand_in(first, Input::WorkEnded(LossReason::Resigned));
         stage.pass(Duration::ZERO);
         let released = stage.now;
-        let (record, clock) = (stage.record.clone(), stage.clock);
+        let record = stage.record.clone();
         assert_eq!(record.occupancy, Occupancy::Vacant);
         let store = Electorate::new(1).unwrap().stores().next().unwrap();
         for player in [third, second] {
             let woken = Input::Woken {
                 store,
                 record: record.clone(),
-                clock,
                 called: Some("second".parse().unwrap()),
             };
             stage.hand_in(player, woken);

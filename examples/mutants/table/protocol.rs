@@ -14,15 +14,19 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "R1", "waits for the window of the holder only", "protocol/watch.rs",
         "self.record.window().max(timing.window())" => "self.record.window()";
     "R2", "claims on evidence of any age", "protocol/watch.rs",
-        "let fresh = now.since(seen.until) <= freshness(timing);" => "let fresh = timing.interval() > Duration::ZERO;";
+        "now.since(seen.until) <= freshness(timing)" => "now >= seen.until && timing.interval() > Duration::ZERO";
     "R3", "numbers terms without the clocks", "protocol/term.rs",
         "Self::new(floor.0.checked_add(1)?.max(clock.get()))" => "Self::new(floor.0.checked_add(1)? + clock.get() * 0)";
     "R3", "numbers terms without the floors", "protocol/candidate/standby.rs",
-        "(floor.max(seen), clock" => "(floor.max(Term::ZERO.max(seen.min(Term::ZERO))), clock";
-    "R3", "numbers terms by clocks as they were read", "protocol/candidate/mod.rs",
+        "let floor = seen(&highest).max(self.last_claimed);" => "let floor = self.last_claimed;";
+    "R3", "numbers terms by clocks as they were read", "protocol/candidate/view.rs",
         "let passed = now.since(self.clock_read).as_millis();" => "let passed = now.since(now.max(self.clock_read)).as_millis();";
-    "R3", "claims twice with one term", "protocol/candidate/standby.rs",
-        "self.last_claimed = term;" => "self.last_claimed = Term::ZERO;";
+    "R3", "claims twice with one term", "protocol/candidate/claiming.rs",
+        "self.last_claimed = self.last_claimed.max(term);" => "self.last_claimed = Term::ZERO.min(term);";
+    "hints", "a hint counts as a look", "protocol/candidate/standby.rs",
+        "view.hint = match look {" => "view.watch.observe(record, now, now);\n        view.hint = match look {";
+    "wiped", "claims what a live leader has just lost", "protocol/candidate/standby.rs",
+        "!view.watch.awaits_its_leader(now, &self.timing)" => "view.watch.record().is_some()";
     "R4", "counts grants that arrive late", "protocol/timing.rs",
         "pub const fn op_timeout(&self) -> Duration {\n        self.op_timeout\n" => "pub const fn op_timeout(&self) -> Duration {\n        self.op_timeout.saturating_mul(40)\n";
     "R5", "counts probation from the sending of the claims", "protocol/candidate/claiming.rs",
@@ -114,8 +118,8 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "        view.failing = true;\n"
         => "        view.failing = true;\n        if let Some(record) = view.watch.record().cloned() {\n            view.watch.observe(&record, pending.sent, now);\n        }\n";
     "S4", "a store that does not answer counts as vacant", "protocol/candidate/standby.rs",
-        "let mark = view.watch.claimable(now, &self.timing)?;"
-        => "let mark = if view.failing { view.watch.record()?.mark() } else { view.watch.claimable(now, &self.timing)? };";
+        "let seen = view.watch.claimable(now, &self.timing);"
+        => "let seen = if view.failing { Some(view.watch.record()?.mark()) } else { view.watch.claimable(now, &self.timing) };";
     "liveness", "a store that is full is claimed without a pause", "protocol/candidate/claiming.rs",
         "let not_before = if claimed.is_empty() && !failing {" => "let not_before = if claimed.is_empty() && (!failing || failing) {";
     "liveness", "a free store is polled without a pause after the tenure", "protocol/candidate/standby.rs",

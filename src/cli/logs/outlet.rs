@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
 
 use super::LogFormat;
+use crate::cli::hidden::escaped_as;
 
 /// What a pipe that is said to be writable takes without making anybody wait: `PIPE_BUF` of pipe(7).
 const AT_ONCE: usize = 4096;
@@ -164,7 +165,10 @@ fn takes_something(file: &OwnedFd) -> bool {
 /// What writes one line: the library that formats it hands it over as a whole.
 impl Write for &Outlet {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.write_line(line);
+        match std::str::from_utf8(line) {
+            Ok(text) => self.write_line(escaped_as(self.format, text).as_bytes()),
+            Err(_) => self.write_line(line),
+        }
         Ok(line.len())
     }
 

@@ -148,6 +148,9 @@ impl Candidate {
         // reads and fails claims at once. Whoever was only refused has seen something newer, and may
         // claim again.
         let failing = self.stores.iter().any(|view| view.failing);
+        if !claimed.is_empty() {
+            self.last_claimed = self.last_claimed.max(term);
+        }
         let not_before = if claimed.is_empty() && !failing {
             now
         } else {

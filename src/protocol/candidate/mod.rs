@@ -17,12 +17,14 @@ mod claiming;
 mod leading;
 mod orders;
 mod standby;
+mod view;
 
 use std::time::Duration;
 
+use self::view::{Hint, Hold, Kind, Pending, StoreView};
 use super::{
-    Beat, CandidateId, Electorate, HostName, LossReason, Orders, Record, Reply, Request,
-    StoreIndex, Term, Timestamp, Timing, Verdict, WallMillis, Watch,
+    CandidateId, Electorate, HostName, LossReason, Orders, Record, Reply, Request, StoreIndex,
+    Term, Timestamp, Timing, Verdict, WallMillis,
 };
 
 /// What a candidate is made of.
@@ -45,17 +47,17 @@ pub struct CandidateConfig {
     pub openings: Vec<Option<Opening>>,
 }
 
-/// A vacant record that is known before the first poll.
+/// A vacant record that is known before the first poll: what a store replied to an earlier campaign.
 ///
-/// It is a hint: the claim that rests on it is compared with the record itself, like any other, and it
-/// goes stale like any other (`R2`).
+/// The claim that rests on it is compared with the record itself, like any other, and it goes stale like
+/// any other (`R2`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Opening {
     /// The record, vacant when it was seen.
     pub record: Record,
     /// The store's clock when it was seen.
     pub clock: WallMillis,
-    /// When it was seen.
+    /// When the request was sent whose reply showed it.
     pub seen: Timestamp,
 }
 
@@ -77,15 +79,14 @@ pub enum Input {
         /// Its outcome.
         result: Result<Reply, Failure>,
     },
-    /// A store has told that its record was released, with the record as it is now. A hint, as
-    /// [`Opening`].
+    /// A store has told that its record was released, with the record as it is now. It is a hint, which
+    /// anybody may have forged: a claim may expect this record, and neither the claim's term nor any later
+    /// decision rests on it.
     Woken {
         /// The store that told.
         store: StoreIndex,
         /// The vacant record.
         record: Record,
-        /// The store's clock.
-        clock: WallMillis,
         /// The standby that is called to claim it at once, while the others look a little later whether
         /// it did; `None` calls everybody.
         called: Option<CandidateId>,
@@ -146,6 +147,11 @@ pub enum Event {
         term: Term,
         /// On so many stores.
         stores: usize,
+    },
+    /// It could claim, but a store has granted the highest term there is, so nobody can be elected.
+    TermsUsedUp {
+        /// That store.
+        store: StoreIndex,
     },
     /// It did not get a majority, or lost it during probation.
     ClaimFailed {
@@ -275,8 +281,10 @@ pub struct Candidate {
     phase: Phase,
     next_request: u64,
     jitter: u64,
-    /// The last term claimed: no two claims of a candidacy share one.
+    /// The last term claimed that a store may have granted: no later claim of the candidacy shares it.
     last_claimed: Term,
+    /// Whether the terms were used up when it last could have claimed.
+    used_up: bool,
     /// How many claims in a row have failed with a grant in hand.
     split_claims: u32,
     /// Until when a standby that could claim a majority waits for a further store.
@@ -313,90 +321,6 @@ enum Phase {
     Done,
 }
 
-/// What a candidate knows of one store.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct StoreView {
-    watch: Watch,
-    /// The highest reading of its clock.
-    clock: WallMillis,
-    /// When that was received.
-    clock_read: Timestamp,
-    /// The one request under way.
-    pending: Option<Pending>,
-    /// When the next one is due.
-    due: Timestamp,
-    /// Whether the last request failed, and none has succeeded since.
-    failing: bool,
-    /// Whether a claim was sent that was not certainly refused: the record may be ours.
-    claimed: bool,
-    /// Our hold on its record, while the store confirms it.
-    hold: Option<Hold>,
-    /// When the last heartbeat that it acknowledged in this term was sent. It outlives the hold: who
-    /// takes the record over waits a window, and who finds it forgotten waits out a probation.
-    acknowledged: Option<Timestamp>,
-    /// The highest counter that we may have written there.
-    written: Beat,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Hold {
-    granted: Timestamp,
-    unproven: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Pending {
-    id: RequestId,
-    sent: Timestamp,
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Kind {
-    Observe,
-    Claim,
-    Beat { proven: bool },
-    Release,
-}
-
-impl StoreView {
-    const fn new() -> Self {
-        Self {
-            watch: Watch::NEW,
-            clock: WallMillis::ZERO,
-            clock_read: Timestamp::ZERO,
-            pending: None,
-            due: Timestamp::ZERO,
-            failing: false,
-            claimed: false,
-            hold: None,
-            acknowledged: None,
-            written: Beat::new(0),
-        }
-    }
-
-    fn read_clock(&mut self, clock: WallMillis, received: Timestamp) {
-        if clock >= self.clock {
-            self.clock = clock;
-            self.clock_read = received;
-        }
-    }
-
-    /// What its clock shows at `now`, at the least.
-    fn clock_at(&self, now: Timestamp) -> WallMillis {
-        if self.clock == WallMillis::ZERO {
-            return self.clock;
-        }
-        let passed = now.since(self.clock_read).as_millis();
-        let passed = u64::try_from(passed).unwrap_or(u64::MAX);
-        WallMillis::new(self.clock.get().saturating_add(passed)).unwrap_or(WallMillis::MAX)
-    }
-
-    fn awaits(&self, kind: Kind) -> bool {
-        self.pending.as_ref().is_some_and(|p| p.kind == kind)
-    }
-}
-
 impl Candidate {
     /// A candidate that has done nothing yet: its first [`Input::Tick`] sends its first requests.
     #[must_use]
@@ -422,6 +346,7 @@ impl Candidate {
             next_request: 0,
             jitter: config.seed,
             last_claimed: Term::ZERO,
+            used_up: false,
             split_claims: 0,
             lingers_until: None,
             stale_replies: 0,
@@ -446,9 +371,8 @@ impl Candidate {
             Input::Woken {
                 store,
                 record,
-                clock,
                 called,
-            } => self.woken(now, store, &record, clock, called.as_ref()),
+            } => self.woken(now, store, &record, called.as_ref()),
             Input::Resign(reason) => self.resign(now, reason, &mut step),
             Input::WorkEnded(reason) => self.work_ended(now, reason, &mut step),
         }
@@ -540,10 +464,19 @@ impl Candidate {
         self.stores.get(store.get())?.watch.unchanged_since()
     }
 
-    /// The last clock seen of a store.
+    /// What the next campaign of this process may know of a store: its record, if that was vacant when it
+    /// was last seen.
     #[must_use]
-    pub fn clock(&self, store: StoreIndex) -> Option<WallMillis> {
-        self.stores.get(store.get()).map(|view| view.clock)
+    pub fn opening(&self, store: StoreIndex) -> Option<Opening> {
+        let view = self.stores.get(store.get())?;
+        let record = view.watch.record()?;
+        let vacant = record.occupancy == super::Occupancy::Vacant;
+        let seen = view.watch.last_seen()?;
+        vacant.then(|| Opening {
+            record: record.clone(),
+            clock: view.clock_at(seen),
+            seen,
+        })
     }
 
     /// How many replies came too late to count.
@@ -615,6 +548,7 @@ impl Candidate {
     ) {
         let view = &mut self.stores[store.get()];
         view.failing = false;
+        view.hint.take_if(|hint| hint.heard <= pending.sent);
         view.read_clock(reply.clock, now);
         let before = view.watch.record().map(holding);
         view.watch.observe(&reply.record, pending.sent, now);

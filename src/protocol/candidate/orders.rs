@@ -46,10 +46,16 @@ impl Candidate {
     /// Whether an order keeps us from claiming what would be claimable: a pause does until a poll shows
     /// that it is over, another's preference until the record stood still for a window.
     pub(super) fn is_barred(&self, view: &StoreView, now: Timestamp) -> bool {
-        let host = self.host.as_ref().map(HostName::as_str);
-        let preferred = view.watch.record().and_then(Record::preferred);
-        let another = preferred.is_some_and(|successor| !successor.is(&self.id, host));
+        let record = view.watch.record();
+        let another = record.is_some_and(|record| self.is_left_to_another(record));
         view.paused().is_some() || (another && !view.watch.stands_still(now, &self.timing))
+    }
+
+    /// Whether somebody else is named as the successor in a vacant record.
+    pub(super) fn is_left_to_another(&self, record: &Record) -> bool {
+        let host = self.host.as_ref().map(HostName::as_str);
+        let preferred = record.preferred();
+        preferred.is_some_and(|successor| !successor.is(&self.id, host))
     }
 
     /// Does what an operator asks of the holder of this term, once a majority of the stores says so: an

@@ -1,6 +1,6 @@
 //! Watching, and deciding when to claim.
 
-use super::{Candidate, Event, Kind, Phase, Step};
+use super::{Candidate, Event, Hint, Kind, Phase, Step};
 use crate::protocol::{
     CandidateId, Claim, LossReason, Mark, Occupancy, Record, Reply, Request, StoreIndex, Term,
     Timestamp, WallMillis,
@@ -54,7 +54,6 @@ impl Candidate {
         now: Timestamp,
         store: StoreIndex,
         record: &Record,
-        clock: WallMillis,
         called: Option<&CandidateId>,
     ) {
         let interval = self.timing.interval();
@@ -72,16 +71,40 @@ impl Candidate {
         if !standby || !newer || record.occupancy != Occupancy::Vacant {
             return;
         }
-        if let Some(look) = look {
-            view.due = view.due.min(look);
-        } else {
-            // A release may have been told long before we come to hear it, say over a pause. What the
-            // last poll showed, carried on to now, may be the later time (R3).
-            if clock >= view.clock_at(now) {
-                view.read_clock(clock, now);
-            }
-            view.watch.observe(record, now, now);
+        view.hint = match look {
+            Some(_) => None,
+            None => Some(Hint {
+                record: record.clone(),
+                heard: now,
+            }),
+        };
+        // Without a recent poll there is nothing to number a term by, so it looks first (R2).
+        let known = view.watch.is_fresh(now, &self.timing);
+        view.due = match look {
+            Some(look) => view.due.min(look),
+            None if known => view.due,
+            None => now,
+        };
+    }
+
+    /// What a claim may expect of a store now. A hint is only that: it names the record that the claim is
+    /// compared with, and everything else rests on what the store has replied.
+    fn expects(&self, now: Timestamp, store: StoreIndex) -> Option<Mark> {
+        let view = &self.stores[store.get()];
+        if view.awaits(Kind::Release) {
+            return None;
         }
+        let seen = view.watch.claimable(now, &self.timing);
+        let seen = seen.filter(|_| {
+            !self.is_barred(view, now) && !view.watch.awaits_its_leader(now, &self.timing)
+        });
+        seen.or_else(|| {
+            let hint = view.hint.as_ref()?;
+            let known = view.watch.is_fresh(now, &self.timing);
+            let fresh = now.since(hint.heard) <= self.timing.interval();
+            let open = known && fresh && !self.is_left_to_another(&hint.record);
+            open.then(|| hint.record.mark())
+        })
     }
 
     /// Claims every claimable store when they are a majority.
@@ -89,12 +112,7 @@ impl Candidate {
         let claimable: Vec<(StoreIndex, Mark)> = self
             .electorate
             .stores()
-            .filter_map(|store| {
-                let view = &self.stores[store.get()];
-                let mark = view.watch.claimable(now, &self.timing)?;
-                let barred = view.awaits(Kind::Release) || self.is_barred(view, now);
-                (!barred).then_some((store, mark))
-            })
+            .filter_map(|store| Some((store, self.expects(now, store)?)))
             .collect();
         if claimable.len() < self.electorate.majority() {
             self.lingers_until = None;
@@ -104,14 +122,13 @@ impl Candidate {
             return false;
         }
         self.lingers_until = None;
-        let Some(term) = self.next_term(now) else {
+        let Some(term) = self.next_term(now, step) else {
             return false;
         };
         step.events.push(Event::Claimed {
             term,
             stores: claimable.len(),
         });
-        self.last_claimed = term;
         self.phase = Phase::Claiming { term };
         for (store, expected) in claimable {
             self.claim(now, store, term, expected, false, step);
@@ -123,9 +140,12 @@ impl Candidate {
     /// waits out a probation, and what would spare it that may be one message away: three new stores do not
     /// answer at the same instant, nor are three releases heard at once.
     fn lingers(&mut self, now: Timestamp, claimable: &[(StoreIndex, Mark)]) -> bool {
-        let is_proven = |(store, _): &&(StoreIndex, Mark)| {
-            let record = self.stores[store.get()].watch.record();
-            record.is_some_and(|record| !record.unproven && record.occupancy != Occupancy::Absent)
+        let is_proven = |(store, expected): &&(StoreIndex, Mark)| {
+            let view = &self.stores[store.get()];
+            let hint = view.hint.as_ref().map(|hint| &hint.record);
+            let known = view.watch.record().into_iter().chain(hint);
+            let mut claimed = known.filter(|record| record.mark() == *expected);
+            claimed.any(|record| !record.unproven && record.occupancy != Occupancy::Absent)
         };
         let proven = claimable.iter().filter(is_proven).count();
         let answering = self.stores.iter().filter(|view| !view.failing).count();
@@ -138,19 +158,19 @@ impl Candidate {
 
     /// R3: above every floor seen, and not behind any clock seen, as far as it must have come since: a
     /// store that goes back to older data may have forgotten a term that was granted after our last
-    /// look. Above every term of our own, too: a release of a claim that failed may still be on its
+    /// look. Above every term of our own that may have been granted, too: its release may still be on its
     /// way, and must not meet a later claim.
-    fn next_term(&self, now: Timestamp) -> Option<Term> {
-        let views = self.stores.iter();
-        let none = (self.last_claimed, WallMillis::ZERO);
-        let (floor, clock) = views.fold(none, |(floor, clock), view| {
-            let seen = view
-                .watch
-                .record()
-                .map_or(Term::ZERO, |record| record.floor);
-            (floor.max(seen), clock.max(view.clock_at(now)))
-        });
-        Term::next(floor, clock)
+    fn next_term(&mut self, now: Timestamp, step: &mut Step) -> Option<Term> {
+        let seen = |store: &StoreIndex| self.record(*store).map_or(Term::ZERO, |seen| seen.floor);
+        let highest = self.electorate.stores().max_by_key(seen)?;
+        let floor = seen(&highest).max(self.last_claimed);
+        let clocks = self.stores.iter().map(|view| view.clock_at(now));
+        let term = Term::next(floor, clocks.max().unwrap_or(WallMillis::ZERO));
+        if term.is_none() && !self.used_up {
+            step.events.push(Event::TermsUsedUp { store: highest });
+        }
+        self.used_up = term.is_none();
+        term
     }
 
     pub(super) fn claim(
@@ -170,7 +190,9 @@ impl Candidate {
             after: self.stores[store.get()].written,
             window: self.timing.window(),
         };
-        self.stores[store.get()].claimed = true;
+        let view = &mut self.stores[store.get()];
+        view.claimed = true;
+        view.hint = None;
         self.send(now, store, Kind::Claim, Request::Claim(claim), step);
     }
 

@@ -194,7 +194,6 @@ impl World {
             Body::Push(reply) => Input::Woken {
                 store,
                 record: reply.record,
-                clock: reply.clock,
                 // Everybody is called, so that all claim at once.
                 called: None,
             },

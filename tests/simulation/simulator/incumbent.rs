@@ -53,17 +53,9 @@ impl Contender {
     }
 
     fn openings(&self) -> Vec<Option<Opening>> {
-        let opening = |store| {
-            let store = index(store);
-            let record = self.candidate.record(store)?.clone();
-            let clock = self.candidate.clock(store)?;
-            (record.occupancy == Occupancy::Vacant).then_some(Opening {
-                record,
-                clock,
-                seen: self.last,
-            })
-        };
-        (0..self.stores).map(opening).collect()
+        (0..self.stores)
+            .map(|store| self.candidate.opening(index(store)))
+            .collect()
     }
 }
 
@@ -145,7 +137,6 @@ impl Party for Contender {
             } => Input::Woken {
                 store: index(store),
                 record: reply.record,
-                clock: reply.clock,
                 called: called.map(|name| name.parse().expect("a valid id")),
             },
             Stimulus::Resign => Input::Resign(LossReason::Resigned),

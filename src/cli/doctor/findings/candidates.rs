@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use incumbent::observe::{ElectionView, State, pause_in_words};
-use incumbent::protocol::{Identity, Timing};
+use incumbent::protocol::{Identity, Term, Timing};
 use incumbent::store::StoreError;
 
 use super::{About, Evidence, Severity};
@@ -16,6 +16,7 @@ pub(super) fn judge(evidence: &Evidence, about: &mut About<'_>) {
         return;
     };
     records(evidence, view, about);
+    terms(view, about);
     presence(evidence, view, about);
     paused(view, about);
     timings(view, evidence.chosen.as_ref(), about);
@@ -46,6 +47,24 @@ fn records(evidence: &Evidence, view: &ElectionView, about: &mut About<'_>) {
                 "docs/redis.md tells what its keys hold, and how to repair or to delete them",
             );
         }
+    }
+}
+
+/// Only a forged record, or a damaged one, gets there.
+fn terms(view: &ElectionView, about: &mut About<'_>) {
+    for store in view.used_up() {
+        about.say(
+            Severity::Danger,
+            format!(
+                "the record on {} has the highest term there is, {}",
+                store.store,
+                Term::MAX
+            ),
+            "the next leader would need a higher one, so nobody can be elected any more",
+            "stop all candidates, delete the record on every store that has this term (docs/redis.md tells how), \
+             reset each resource that has seen this token, start the candidates again, and find out who wrote \
+             the record",
+        );
     }
 }
 

@@ -298,6 +298,22 @@ fn the_timings_of_all_candidates_are_compared() {
 }
 
 #[test]
+fn a_record_with_the_highest_term_is_told_with_its_repair() {
+    for (floor, told) in [(Term::MAX.get() - 1, false), (Term::MAX.get(), true)] {
+        let mut evidence = evidence(vec![store(&[])]);
+        let mut view = fleet(&[TimingConfig::default(), TimingConfig::default()]);
+        view.stores[0].inspection.as_mut().unwrap().record.floor = Term::new(floor).unwrap();
+        evidence.view = Some(view);
+        let found = judge(&evidence);
+        let about = found.iter().find(|one| one.found.contains("highest term"));
+        assert_eq!(about.is_some(), told, "{found:?}");
+        assert!(about.is_none_or(|one| {
+            one.severity == Severity::Danger && one.fix.contains("delete the record")
+        }));
+    }
+}
+
+#[test]
 fn a_pause_is_told_with_what_it_puts_at_risk() {
     let paused = |record: Record, clock: u64| {
         let mut view = fleet(&[TimingConfig::default(), TimingConfig::default()]);

@@ -1,0 +1,98 @@
+//! What a candidate knows of one store.
+
+use super::RequestId;
+use crate::protocol::{Beat, Record, Timestamp, WallMillis, Watch};
+
+/// What one store has replied, and what is under way there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct StoreView {
+    pub(super) watch: Watch,
+    /// The release that was told last, until the store replies to a request sent after it.
+    pub(super) hint: Option<Hint>,
+    /// The highest reading of its clock.
+    pub(super) clock: WallMillis,
+    /// When that was received.
+    pub(super) clock_read: Timestamp,
+    /// The one request under way.
+    pub(super) pending: Option<Pending>,
+    /// When the next one is due.
+    pub(super) due: Timestamp,
+    /// Whether the last request failed, and none has succeeded since.
+    pub(super) failing: bool,
+    /// Whether a claim was sent that was not certainly refused: the record may be ours.
+    pub(super) claimed: bool,
+    /// Our hold on its record, while the store confirms it.
+    pub(super) hold: Option<Hold>,
+    /// When the last heartbeat that it acknowledged in this term was sent. It outlives the hold: who
+    /// takes the record over waits a window, and who finds it forgotten waits out a probation.
+    pub(super) acknowledged: Option<Timestamp>,
+    /// The highest counter that we may have written there.
+    pub(super) written: Beat,
+}
+
+/// A vacant record that was told of, and not replied.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Hint {
+    pub(super) record: Record,
+    pub(super) heard: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Hold {
+    pub(super) granted: Timestamp,
+    pub(super) unproven: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Pending {
+    pub(super) id: RequestId,
+    pub(super) sent: Timestamp,
+    pub(super) kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    Observe,
+    Claim,
+    Beat { proven: bool },
+    Release,
+}
+
+impl StoreView {
+    pub(super) const fn new() -> Self {
+        Self {
+            watch: Watch::NEW,
+            hint: None,
+            clock: WallMillis::ZERO,
+            clock_read: Timestamp::ZERO,
+            pending: None,
+            due: Timestamp::ZERO,
+            failing: false,
+            claimed: false,
+            hold: None,
+            acknowledged: None,
+            written: Beat::new(0),
+        }
+    }
+
+    pub(super) fn read_clock(&mut self, clock: WallMillis, received: Timestamp) {
+        if clock >= self.clock {
+            self.clock = clock;
+            self.clock_read = received;
+        }
+    }
+
+    /// What its clock shows at `now`, at the least.
+    pub(super) fn clock_at(&self, now: Timestamp) -> WallMillis {
+        if self.clock == WallMillis::ZERO {
+            return self.clock;
+        }
+        let passed = now.since(self.clock_read).as_millis();
+        let passed = u64::try_from(passed).unwrap_or(u64::MAX);
+        WallMillis::new(self.clock.get().saturating_add(passed)).unwrap_or(WallMillis::MAX)
+    }
+
+    pub(super) fn awaits(&self, kind: Kind) -> bool {
+        self.pending.as_ref().is_some_and(|p| p.kind == kind)
+    }
+}

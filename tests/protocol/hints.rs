@@ -1,0 +1,178 @@
+//! What a hint may do: it wakes, and nothing that is decided rests on what it says.
+
+use incumbent::protocol::{
+    Beat, Durability, Electorate, Event, Input, LossReason, Occupancy, Record, Role, StoreIndex,
+    Term, WallMillis,
+};
+
+use crate::rules::{SECOND, Stage, window};
+
+fn first_store() -> StoreIndex {
+    let mut stores = Electorate::new(1).unwrap().stores();
+    stores.next().unwrap()
+}
+
+fn vacant(floor: u64, term: u64, beat: i64) -> Record {
+    Record {
+        floor: Term::new(floor).unwrap(),
+        term: Term::new(term).unwrap(),
+        beat: Beat::new(beat),
+        occupancy: Occupancy::Vacant,
+        ..Record::ABSENT
+    }
+}
+
+fn told(record: Record) -> Input {
+    Input::Woken {
+        store: first_store(),
+        record,
+        called: None,
+    }
+}
+
+const NEARLY_THE_LAST: u64 = (1 << 53) - 2;
+
+/// A leader that has been elected, and a standby that has seen it.
+fn led(clock: u64) -> (Stage, usize, usize) {
+    let mut stage = Stage::new(Durability::Durable);
+    stage.clock = WallMillis::new(clock).unwrap();
+    let first = stage.enter("first");
+    stage.pass(SECOND / 3);
+    let second = stage.enter("second");
+    stage.pass(SECOND * 2);
+    assert_eq!(stage.role(first), Role::Leading);
+    assert_eq!(stage.role(second), Role::Standby);
+    (stage, first, second)
+}
+
+/// Whoever may publish on a server can send any of these, at any time, and again and again.
+#[test]
+fn forged_releases_neither_number_a_term_nor_keep_anybody_from_leading() {
+    let forged = [
+        vacant(NEARLY_THE_LAST, 1, 1),
+        vacant(NEARLY_THE_LAST, NEARLY_THE_LAST, 1),
+        vacant(NEARLY_THE_LAST + 1, NEARLY_THE_LAST + 1, i64::MAX),
+        vacant(1 << 50, 1 << 50, 1 << 60),
+        vacant(9, 8, 1 << 60),
+    ];
+    for record in forged {
+        let (mut stage, first, second) = led(1_000_000);
+        for _ in 0..40 {
+            stage.hand_in(second, told(record.clone()));
+            stage.pass(SECOND / 20);
+            assert_eq!(stage.role(first), Role::Leading, "{record:?}");
+        }
+        stage.players[first].alive = false;
+        let died = stage.now;
+        for _ in 0..160 {
+            stage.hand_in(second, told(record.clone()));
+            stage.pass(SECOND / 20);
+        }
+        let (at, term) = stage.elected(second).expect("nobody else is there");
+        assert!(at.since(died) <= window() + 2 * SECOND, "{record:?}");
+        // The clock of the store stands still here, so terms are numbered by the time that passes.
+        assert!(term.get() < 1_000_000 + 20_000, "{term} after {record:?}");
+    }
+}
+
+/// Each of them makes it claim, and is refused: what was refused everywhere counts for nothing.
+#[test]
+fn a_flood_of_forged_releases_does_not_lift_the_next_term() {
+    let (mut stage, first, second) = led(1_000_000);
+    for _ in 0..50_000 {
+        stage.hand_in(second, told(vacant(2_000_000, 2, 1 << 60)));
+        stage.pass(SECOND * 0);
+    }
+    assert!(stage.failed_claims(second) > 10_000);
+    stage.hand_in(first, Input::WorkEnded(LossReason::Resigned));
+    stage.pass(SECOND * 2);
+    let (_, term) = stage.elected(second).expect("the record is vacant");
+    assert!(term.get() < 1_000_000 + 20_000, "{term}");
+}
+
+/// A token that was lifted would fall when the store loses its data.
+#[test]
+fn a_release_is_claimed_in_one_round_trip_under_a_term_that_the_replies_number() {
+    let (mut stage, first, second) = led(1_000_000);
+    stage.hand_in(first, Input::WorkEnded(LossReason::Resigned));
+    stage.pass(SECOND * 0);
+    assert_eq!(stage.record.occupancy, Occupancy::Vacant);
+    let told_of = Record {
+        floor: Term::new(NEARLY_THE_LAST).unwrap(),
+        ..stage.record.clone()
+    };
+    let sent = stage.sent;
+    stage.hand_in(second, told(told_of));
+    stage.pass(SECOND * 0);
+    assert_eq!(stage.sent, sent + 1, "it claims without looking first");
+    let (at, term) = stage.elected(second).expect("the record is vacant");
+    assert_eq!(at, stage.now);
+    assert!(term.get() < 1_000_000 + 20_000, "{term}");
+}
+
+/// `R2`: who stood still knows too little to number a term, whatever it is told on waking up.
+#[test]
+fn a_release_that_was_told_over_a_pause_is_looked_at_before_it_is_claimed() {
+    let (mut stage, first, second) = led(1_000_000);
+    stage.players[second].alive = false;
+    stage.pass(SECOND * 100);
+    stage.hand_in(first, Input::WorkEnded(LossReason::Resigned));
+    stage.pass(SECOND * 0);
+    // The clock of the store has run faster than that of the one who stood still.
+    stage.clock = WallMillis::new(1_000_000 + 103_000).unwrap();
+    stage.players[second].alive = true;
+    let record = stage.record.clone();
+    stage.hand_in(second, told(record));
+    stage.pass(SECOND / 100);
+    let (_, term) = stage.elected(second).expect("the record is vacant");
+    assert!(term.get() >= 1_103_000, "{term}");
+}
+
+/// It cannot come about by itself, so whoever is concerned is told, once.
+#[test]
+fn a_floor_at_the_end_of_its_range_is_reported() {
+    let mut stage = Stage::new(Durability::Durable);
+    stage.record = vacant(Term::MAX.get(), 7, 7);
+    let candidate = stage.enter("candidate");
+    stage.pass(SECOND * 30);
+    assert_eq!(stage.role(candidate), Role::Standby);
+    let happened = stage.players[candidate].happened.iter();
+    let reports = happened.filter(
+        |(_, event)| matches!(event, Event::TermsUsedUp { store } if *store == first_store()),
+    );
+    assert_eq!(reports.count(), 1);
+}
+
+/// `L1` is of no use to who has lost its data: the leader finds that out by its next heartbeat.
+#[test]
+fn a_store_that_forgot_a_live_leader_is_left_to_it() {
+    for seed in 0..40 {
+        let mut stage = Stage::new(Durability::Forgetful);
+        let first = stage.enter("first");
+        stage.pass(SECOND * 7 + SECOND / 40 * seed);
+        let second = stage.enter("second");
+        stage.pass(SECOND * 5 / 2);
+        assert_eq!(stage.role(first), Role::Leading);
+        stage.record = Record::ABSENT;
+        stage.pass(SECOND * 20);
+        assert_eq!(stage.role(first), Role::Leading, "{seed}");
+        assert_eq!(stage.role(second), Role::Standby, "{seed}");
+    }
+}
+
+/// A leader that is dead, too, is waited for no longer than it could come back.
+#[test]
+fn a_store_that_forgot_a_dead_leader_is_claimed_an_interval_and_a_half_later() {
+    let mut stage = Stage::new(Durability::Forgetful);
+    let first = stage.enter("first");
+    stage.pass(SECOND * 7);
+    let second = stage.enter("second");
+    stage.pass(SECOND * 5 / 2);
+    stage.players[first].alive = false;
+    stage.record = Record::ABSENT;
+    let wiped = stage.now;
+    stage.pass(SECOND * 20);
+    let (at, _) = stage.elected(second).expect("nobody else is there");
+    let took = at.since(wiped);
+    assert!(took <= window() + SECOND * 5 / 2 + SECOND, "{took:?}");
+}

@@ -1,0 +1,90 @@
+//! Releases that nobody has given: whoever may publish on a server may send them.
+
+use std::time::Duration;
+
+use incumbent::protocol::TimingConfig;
+use incumbent::{Election, Happening};
+use tokio::task::JoinHandle;
+
+use crate::faults::{subscribed, until};
+use crate::support::redis::RedisServer;
+
+/// The highest floor that a message may name, and one below it.
+const FORGED: [&str; 4] = [
+    "9007199254740990 1 1 0 1 -",
+    "9007199254740991 9007199254740991 9007199254740991 0 281474976710656 -",
+    "9007199254740990 9007199254740990 1 1 1 -",
+    "4503599627370496 4503599627370496 4503599627370496 0 281474976710656 - nobody:0000000000000000",
+];
+
+/// A token that no clock of these years numbers.
+const LIFTED: u64 = 1 << 45;
+
+fn election(server: &RedisServer) -> Election {
+    let timing = TimingConfig {
+        interval: Duration::from_millis(200),
+        stall_polls: 10,
+        stop_grace: Duration::from_millis(500),
+        ..Default::default()
+    };
+    let builder = Election::builder("billing").store(&server.url());
+    builder.timing(timing).build().unwrap()
+}
+
+/// What a campaign comes to, which must not take long.
+async fn in_time<T>(campaign: JoinHandle<T>) -> T {
+    let outcome = tokio::time::timeout(Duration::from_secs(20), campaign).await;
+    outcome.expect("nobody was elected").unwrap()
+}
+
+#[tokio::test]
+async fn forged_releases_neither_silence_a_standby_nor_lift_its_token() {
+    let server = RedisServer::start();
+    let (first, second) = (election(&server), election(&server));
+    let leadership = first.campaign().await.unwrap();
+    let mut events = second.events();
+    let campaign = tokio::spawn(async move { second.campaign().await.unwrap() });
+    while !matches!(
+        events.recv().await.unwrap().happening,
+        Happening::Following { .. }
+    ) {}
+    subscribed(&server, 1).await;
+    let forge = || {
+        for message in FORGED {
+            server.command(&["PUBLISH", "{incumbent:billing}:events", message]);
+        }
+    };
+    for _ in 0..20 {
+        forge();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        leadership.lease().check().unwrap();
+    }
+    leadership.resign().await;
+    let successor = in_time(campaign).await;
+    assert!(successor.fencing_token() < LIFTED);
+    let record = ["HGET", "{incumbent:billing}:record", "floor"];
+    assert_eq!(server.text(&record), successor.fencing_token().to_string());
+    successor.resign().await;
+}
+
+/// A record that was forged is another matter: it is what the store replies.
+#[tokio::test]
+async fn a_floor_at_the_end_of_its_range_is_an_event_of_every_candidate() {
+    let server = RedisServer::start();
+    let election = election(&server);
+    election.campaign().await.unwrap().resign().await;
+    let record = "{incumbent:billing}:record";
+    server.command(&["HSET", record, "floor", "9007199254740991"]);
+    let mut events = election.events();
+    let campaigning = election.clone();
+    let campaign = tokio::spawn(async move { campaigning.campaign().await.map(drop) });
+    until("it is told", async || {
+        let told = events.recv().await.unwrap().happening;
+        matches!(told, Happening::TermsUsedUp { store } if *store == *server.url())
+    })
+    .await;
+    assert_eq!(election.status().await.used_up().count(), 1);
+    // The repair that docs/redis.md gives.
+    server.command(&["DEL", record, "incumbent:billing"]);
+    in_time(campaign).await.unwrap();
+}
