@@ -59,6 +59,8 @@ impl Found {
     /// Whether whoever led before this memory was born may still act, when nobody's window is longer.
     pub(super) fn is_younger_than(self, window: Duration) -> bool {
         let now = boot_time();
+        // NTP may have boot time run faster than the clock of a leader, by a tenth at most.
+        let window = window + window / 8;
         // What was born later than now was born before this host was started: nobody from then is alive.
         self.born <= now && now.since(self.born) < window
     }

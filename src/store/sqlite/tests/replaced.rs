@@ -12,7 +12,7 @@ async fn whoever_claims_in_a_file_outwaits_those_who_may_lead_in_one_before_it()
     assert!(!outwaits(1).await, "nobody uses another file at its path");
     set_age(path, WINDOW - Duration::from_secs(1));
     assert!(outwaits(2).await, "it is younger than a window");
-    set_age(path, WINDOW);
+    set_age(path, WINDOW * 9 / 8);
     assert!(!outwaits(3).await, "nobody can lead in another");
     let connection = rusqlite::Connection::open(path).expect("it opens");
     let born_later = "UPDATE memory SET born_ns = 1 << 62";
@@ -25,7 +25,7 @@ async fn a_longer_probation_than_the_window_is_kept() {
     let Scratch { path, .. } = &scratch();
     let store = SqliteStore::open(path, TIMEOUT);
     claim_by(&store, "a", 1).await;
-    set_age(path, WINDOW);
+    set_age(path, WINDOW * 9 / 8);
     let config = TimingConfig {
         probation: Some(Duration::from_secs(3600)),
         ..TimingConfig::default()
@@ -59,7 +59,7 @@ async fn a_file_or_its_folder_that_was_deleted_under_a_leader_may_have_forgotten
             SqliteStore::open(path, TIMEOUT),
         );
         claim_by(&old, "a", 1).await;
-        set_age(path, WINDOW);
+        set_age(path, WINDOW * 9 / 8);
         delete(path).expect("it is deleted");
         // Of a file that was moved away alone, the log stays, and whoever has it open must look first.
         observe(&old).await.expect("it opens the new one");
@@ -100,7 +100,7 @@ async fn a_database_that_goes_back_in_time_may_have_forgotten_a_leader() {
         let backup = directory.path().join("backup.db");
         let store = SqliteStore::open(path, TIMEOUT);
         claim_by(&store, "a", 1).await;
-        set_age(path, WINDOW);
+        set_age(path, WINDOW * 9 / 8);
         let connection = rusqlite::Connection::open(path).expect("it opens");
         let vacuum = format!("VACUUM INTO '{}'", backup.display());
         connection.execute_batch(&vacuum).expect("a backup");
@@ -117,7 +117,7 @@ async fn a_database_that_goes_back_in_time_may_have_forgotten_a_leader() {
         reply.expect("an order is answered");
         assert!(claim_by(&other, "c", 5).await, "restore {number}");
         assert!(claim_by(&store, "d", 6).await, "restore {number}");
-        set_age(path, WINDOW);
+        set_age(path, WINDOW * 9 / 8);
         assert!(!claim_by(&store, "e", 7).await, "restore {number}");
     }
 }
