@@ -1,5 +1,7 @@
 //! What a hint may do: it wakes, and nothing that is decided rests on what it says.
 
+use std::time::Duration;
+
 use incumbent::protocol::{
     Beat, Durability, Electorate, Event, Input, LossReason, Occupancy, Record, Role, StoreIndex,
     Term, WallMillis,
@@ -81,7 +83,7 @@ fn a_flood_of_forged_releases_does_not_lift_the_next_term() {
     let (mut stage, first, second) = led(1_000_000);
     for _ in 0..50_000 {
         stage.hand_in(second, told(vacant(2_000_000, 2, 1 << 60)));
-        stage.pass(SECOND * 0);
+        stage.pass(Duration::ZERO);
     }
     assert!(stage.failed_claims(second) > 10_000);
     stage.hand_in(first, Input::WorkEnded(LossReason::Resigned));
@@ -95,7 +97,7 @@ fn a_flood_of_forged_releases_does_not_lift_the_next_term() {
 fn a_release_is_claimed_in_one_round_trip_under_a_term_that_the_replies_number() {
     let (mut stage, first, second) = led(1_000_000);
     stage.hand_in(first, Input::WorkEnded(LossReason::Resigned));
-    stage.pass(SECOND * 0);
+    stage.pass(Duration::ZERO);
     assert_eq!(stage.record.occupancy, Occupancy::Vacant);
     let told_of = Record {
         floor: Term::new(NEARLY_THE_LAST).unwrap(),
@@ -103,7 +105,7 @@ fn a_release_is_claimed_in_one_round_trip_under_a_term_that_the_replies_number()
     };
     let sent = stage.sent;
     stage.hand_in(second, told(told_of));
-    stage.pass(SECOND * 0);
+    stage.pass(Duration::ZERO);
     assert_eq!(stage.sent, sent + 1, "it claims without looking first");
     let (at, term) = stage.elected(second).expect("the record is vacant");
     assert_eq!(at, stage.now);
@@ -117,7 +119,7 @@ fn a_release_that_was_told_over_a_pause_is_looked_at_before_it_is_claimed() {
     stage.players[second].alive = false;
     stage.pass(SECOND * 100);
     stage.hand_in(first, Input::WorkEnded(LossReason::Resigned));
-    stage.pass(SECOND * 0);
+    stage.pass(Duration::ZERO);
     // The clock of the store has run faster than that of the one who stood still.
     stage.clock = WallMillis::new(1_000_000 + 103_000).unwrap();
     stage.players[second].alive = true;
