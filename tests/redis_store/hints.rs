@@ -27,7 +27,7 @@ fn election(server: &RedisServer) -> Election {
         stop_grace: Duration::from_millis(500),
         ..Default::default()
     };
-    let builder = Election::builder("billing").store(&server.url());
+    let builder = Election::builder("billing").store(server.url());
     builder.timing(timing).build().unwrap()
 }
 
