@@ -18,7 +18,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::protocol::{Timestamp, WallMillis};
 
 /// This moment on the clock that decides. It never goes back, and all processes of a machine agree on it to
-/// within [`PRECISION_NANOS`].
+/// within 20 µs.
 #[must_use]
 pub fn now() -> Timestamp {
     static CLOCK: Clock = Clock::new();
