@@ -2,8 +2,9 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use incumbent::store::{self, InvalidAddress, StoreAddress, StoreError};
+use incumbent::store::{self, InvalidAddress, StoreAddress, StoreError, StoreOptions};
 use tokio::io::AsyncWriteExt;
 
 use crate::deployments::cluster;
@@ -165,6 +166,42 @@ async fn certificates_that_were_renewed_on_disk_serve_the_next_connection() {
         a.beat(7).await.is_ok()
     })
     .await;
+}
+
+/// An authority that is renewed here before the server has its new certificate is worth a warning, no more.
+#[tokio::test]
+async fn a_connection_that_works_outlives_the_certificate_that_it_was_made_with() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    authority(path, "ca");
+    authority(path, "renewed");
+    certificate(path, "server");
+    let port = free_port();
+    let server = over_tls(path, "server", port).start();
+    let address = format!(
+        "rediss://127.0.0.1:{port}?ca={}",
+        path.join("ca.crt").display()
+    );
+    let hasty = StoreOptions {
+        op_timeout: Duration::from_millis(200),
+        ..options()
+    };
+    let a = Election::with(&address.parse().unwrap(), &hasty, "billing", "a");
+    until("the server answers in time", async || {
+        a.observe().await.is_ok()
+    })
+    .await;
+    std::fs::rename(path.join("renewed.crt"), path.join("ca.crt")).unwrap();
+    let clients = server.info("total_connections_received");
+    until("a new connection was refused", async || {
+        a.observe().await.expect("the present one works");
+        server.log().contains("Error accepting a client connection")
+    })
+    .await;
+    for _ in 0..20 {
+        a.observe().await.expect("the present one still works");
+    }
+    assert_ne!(server.info("total_connections_received"), clients);
 }
 
 #[tokio::test]

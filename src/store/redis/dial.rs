@@ -66,6 +66,9 @@ pub(super) enum ConnectError {
     /// What was configured cannot work.
     #[error("{0}")]
     Misconfigured(String),
+    /// The address leads to different servers.
+    #[error("{0}")]
+    SeveralServers(String),
     /// It answered with an error.
     #[error("{0}")]
     Answered(RedisError),

@@ -23,7 +23,9 @@ pub(super) fn not_connected(store: &Arc<str>, error: ConnectError) -> StoreError
     match error {
         ConnectError::Unreachable(source) => StoreError::Unreachable { store, source },
         ConnectError::Denied(message) => StoreError::Denied { store, message },
-        ConnectError::Misconfigured(message) => StoreError::Misconfigured { store, message },
+        ConnectError::Misconfigured(message) | ConnectError::SeveralServers(message) => {
+            StoreError::Misconfigured { store, message }
+        }
         ConnectError::Answered(error) => store_error(&store, error, Stage::Connecting),
     }
 }

@@ -212,8 +212,7 @@ impl Link {
         state.refused = failed.is_some();
         let elsewhere = match &dialed {
             Ok(dialed) => dialed.server.run_id.is_some() && dialed.server.run_id != state.run_id,
-            // It leads to different servers.
-            Err(ConnectError::Misconfigured(_)) => state.run_id.is_some(),
+            Err(ConnectError::SeveralServers(_)) => true,
             Err(_) => false,
         };
         if elsewhere && matches!(state.now, Now::Connected(_)) {

@@ -58,7 +58,7 @@ pub(super) async fn only(dialer: &Dialer, endpoint: &Endpoint) -> Result<Dialed,
         .iter()
         .filter_map(|(_, dialed)| dialed.server.run_id.as_deref());
     if ids.collect::<BTreeSet<_>>().len() > 1 {
-        return Err(ConnectError::Misconfigured(different(endpoint, &reached)));
+        return Err(ConnectError::SeveralServers(different(endpoint, &reached)));
     }
     match (reached.into_iter().next(), failed) {
         (Some(_), Some((address, error))) if several => Err(ConnectError::unreachable(format!(

@@ -89,6 +89,7 @@ fn by_way_of(what: &str, endpoint: &Endpoint, error: ConnectError) -> ConnectErr
         ConnectError::Unreachable(_) => ConnectError::unreachable(message),
         ConnectError::Denied(_) => ConnectError::Denied(message),
         ConnectError::Misconfigured(_) => ConnectError::Misconfigured(message),
+        ConnectError::SeveralServers(_) => ConnectError::SeveralServers(message),
         ConnectError::Answered(error) => match super::failure::is_refusal(&error) {
             true => ConnectError::Denied(message),
             false => ConnectError::unreachable(message),
