@@ -10,6 +10,8 @@ mod election;
 mod faults;
 #[path = "redis_store/garbage.rs"]
 mod garbage;
+#[path = "redis_store/harness.rs"]
+mod harness;
 #[path = "redis_store/hints.rs"]
 mod hints;
 #[path = "redis_store/names.rs"]
