@@ -114,6 +114,14 @@ impl Home {
         }
     }
 
+    /// Starts any command; it is killed when the test ends.
+    pub(crate) fn start_command(&self, mut command: Command) -> Running {
+        let log = self.path(&format!("log-{}", fastrand::u64(..)));
+        command.stderr(fs::File::create(&log).unwrap());
+        let child = command.spawn().unwrap();
+        Running { child, log }
+    }
+
     /// Waits until a file has as many lines, and returns them.
     pub(crate) fn wait_for_lines(&self, name: &str, count: usize) -> Vec<String> {
         wait_until(&format!("{name} has {count} lines"), || {

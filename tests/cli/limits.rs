@@ -24,8 +24,10 @@ fn run_as(user: u32, home: &Home, words: &str, arguments: &[&str]) -> Ended {
     }
     std::fs::set_permissions(&binary, std::fs::Permissions::from_mode(0o755)).unwrap();
     let user = user.to_string();
-    let mut command = Command::new("setpriv");
+    // One that hangs is a failure too.
+    let mut command = Command::new("timeout");
     command
+        .args(["--signal=KILL", "60", "setpriv"])
         .args(["--reuid", &user, "--regid", &user, "--clear-groups"])
         .args(["bash", "-c", &format!("{words} exec \"$0\" \"$@\"")])
         .arg(&binary)

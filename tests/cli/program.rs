@@ -200,10 +200,10 @@ os.execv(sys.argv[1], sys.argv[1:])";
         .args(["-c", block, env!("CARGO_BIN_EXE_incumbent")])
         .args(["run", "job", "--", "bash", "-c", &program])
         .env("HOME", home.path(""));
-    let mut leader = command.spawn().unwrap();
+    let mut leader = home.start_command(command);
     let signals = home.wait_for_lines("signals", 2);
-    kill_process(Pid::from_child(&leader), Signal::TERM).unwrap();
-    assert_eq!(leader.wait().unwrap().code(), Some(143));
+    leader.signal(Signal::TERM);
+    assert_eq!(leader.wait(), 143);
     let mask = |line: &String| u64::from_str_radix(line.split_once('\t').unwrap().1, 16).unwrap();
     // SIGINT and SIGUSR1, but not the signal that stops it.
     assert_eq!(mask(&signals[0]), 0x202, "{signals:?}");
