@@ -119,7 +119,7 @@ const EXPLORATION: Bounds = Bounds {
 };
 
 /// What is explored with every change.
-pub(crate) const EXPLORATIONS: [Bounds; 8] = [
+pub(crate) const EXPLORATIONS: [Bounds; 10] = [
     Bounds {
         name: "one store",
         faults: 2,
@@ -147,7 +147,7 @@ pub(crate) const EXPLORATIONS: [Bounds; 8] = [
     Bounds {
         name: "three candidates",
         candidates: 3,
-        shows: &[Sight::Takeover, Sight::Probation, Sight::FailedClaim],
+        shows: &[Sight::Takeover, Sight::FailedClaim],
         ..EXPLORATION
     },
     Bounds {
@@ -161,7 +161,21 @@ pub(crate) const EXPLORATIONS: [Bounds; 8] = [
         stores: 3,
         faults: 2,
         kinds: &[(Fault::Part, 1), (Fault::Forget, 1)],
-        shows: &[Sight::Deposition, Sight::Probation, Sight::Join],
+        shows: &[Sight::Join],
+        ..EXPLORATION
+    },
+    // Where its leader cannot come back to a store that forgot it in time, a standby takes it over.
+    Bounds {
+        name: "a store that forgets a leader that cannot reach it",
+        intervals: 7,
+        faults: 2,
+        kinds: &[(Fault::Part, 1), (Fault::Forget, 1)],
+        shows: &[
+            Sight::Takeover,
+            Sight::Probation,
+            Sight::FailedClaim,
+            Sight::Join,
+        ],
         ..EXPLORATION
     },
     Bounds {
@@ -191,13 +205,24 @@ pub(crate) const EXPLORATIONS: [Bounds; 8] = [
         shows: &[Sight::Probation, Sight::Join],
         ..EXPLORATION
     },
+    // While a leader lives, a store that forgets is left to it.
+    Bounds {
+        name: "three candidates, and a store that forgets a dead leader",
+        candidates: 3,
+        intervals: 6,
+        faults: 2,
+        kinds: &[(Fault::Forget, 1), (Fault::Crash, 1)],
+        shows: &[Sight::Probation],
+        ..EXPLORATION
+    },
 ];
 
 /// What has to fail: a request is carried out once more after its store has lost all it held.
 pub(crate) const REPLAYS: Bounds = Bounds {
     name: "old copies at a store that has forgotten",
     replays: true,
-    ..EXPLORATIONS[7]
+    intervals: 6,
+    ..EXPLORATIONS[8]
 };
 
 impl fmt::Display for Bounds {

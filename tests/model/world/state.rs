@@ -126,11 +126,14 @@ fn digest(inner: &Inner) -> u64 {
 }
 
 impl Inner {
-    /// Notes that a store has shown a record. Marks do not come back, so the last few tell enough.
+    /// Notes that a store has shown a record. Of the marks only that of an absent record comes back, so the few
+    /// that were shown last are enough.
     pub(crate) fn show(&mut self, store: StoreIndex, mark: Mark, time: u8) {
         let shown = &mut self.shown[store.get()];
-        if let Some(known) = shown.iter_mut().find(|shown| shown.mark == mark) {
+        if let Some(known) = shown.iter().position(|shown| shown.mark == mark) {
+            let mut known = shown.remove(known);
             known.times = known.times.saturating_add(1);
+            shown.push(known);
             return;
         }
         if shown.len() > 2 {
