@@ -101,6 +101,30 @@ async fn a_sentinel_deployment_is_followed_to_its_new_master() {
     assert!(error.to_string().contains("other"), "{error}");
 }
 
+/// While a master is dead, a sentinel that refuses us says nothing about the others.
+#[tokio::test]
+async fn a_sentinel_that_refuses_us_is_no_refusal_while_another_waits_for_a_master() {
+    let mut master = RedisServer::start();
+    let open = RedisServer::settings().sentinel("main", &master).start();
+    let closed = RedisServer::settings()
+        .sentinel("main", &master)
+        .password("of-the-sentinel")
+        .start();
+    until("the sentinel knows the master", async || {
+        open.info("master0").contains("status=ok")
+    })
+    .await;
+    master.kill();
+    let (open, closed) = (open.port(), closed.port());
+    for list in [[open, closed], [closed, open]] {
+        let [first, second] = list;
+        let address = format!("redis+sentinel://127.0.0.1:{first},127.0.0.1:{second}/main");
+        let a = Election::new(&address.parse().unwrap(), "a");
+        let error = a.observe().await.unwrap_err();
+        assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
+    }
+}
+
 /// Sentinels that ask for a password are asked, and listened to, with theirs: the servers have another.
 #[tokio::test]
 async fn sentinels_with_a_password_of_their_own_are_asked_and_listened_to() {

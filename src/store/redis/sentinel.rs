@@ -44,9 +44,9 @@ impl Sentinels {
                 Err(error) => failed.push(error),
             }
         }
-        // A refusal says more than a silence.
-        let says_more = |error: &ConnectError| !matches!(error, ConnectError::Unreachable(_));
-        let at = failed.iter().position(says_more).unwrap_or(0);
+        // One that refuses us decides nothing while another may lead to a master again in a moment.
+        let may_pass = |error: &ConnectError| matches!(error, ConnectError::Unreachable(_));
+        let at = failed.iter().position(may_pass).unwrap_or(0);
         Err(failed.swap_remove(at))
     }
 
