@@ -197,6 +197,9 @@ const LAST_WORDS: Duration = Duration::from_millis(50);
 /// How long a candidate waits for its keeper before it campaigns.
 const FINDING_OUT: Duration = Duration::from_millis(500);
 
+/// How long a candidate that has led waits when the stores refuse it.
+const AGAIN: Duration = Duration::from_secs(1);
+
 struct Runner<'a> {
     election: &'a Election,
     settings: &'a Settings,
@@ -216,8 +219,9 @@ impl Runner<'_> {
     async fn run(&mut self, program: Program) -> Result<Exit, Failure> {
         let mut restarts = self.settings.restart().then(Restarts::new);
         let (mut pause, mut wait) = (Duration::ZERO, self.settings.wait());
+        let mut has_led = false;
         loop {
-            let leadership = match self.stand_by(pause, wait).await? {
+            let leadership = match self.stand_by(pause, wait, has_led).await? {
                 Standby::Elected(leadership) => leadership,
                 Standby::Ended(signal) => {
                     tracing::info!(signal, "ended by a signal before being elected");
@@ -225,7 +229,7 @@ impl Runner<'_> {
                 }
             };
             let conclusion = self.lead(leadership, &program, restarts.as_mut()).await?;
-            wait = Wait::Endless;
+            (wait, has_led) = (Wait::Endless, true);
             // Where there is no pause, the election itself keeps us from claiming before we may.
             pause = match conclusion {
                 Conclusion::Ended(exit) | Conclusion::Asked(exit) => return Ok(exit),
@@ -299,7 +303,15 @@ impl Runner<'_> {
 
     /// Campaigns, after a pause, until elected or told to end. Meanwhile the keeper is there, so that no
     /// time is lost later; one that dies is replaced.
-    async fn stand_by(&mut self, pause: Duration, wait: Wait) -> Result<Standby, Failure> {
+    ///
+    /// The stores that refuse a candidate which has led on them let it in before: that is an outage, and no
+    /// mistake in the configuration.
+    async fn stand_by(
+        &mut self,
+        pause: Duration,
+        wait: Wait,
+        has_led: bool,
+    ) -> Result<Standby, Failure> {
         let mut is_ready = self.ready.subscribe();
         let campaign = async {
             if !pause.is_zero() {
@@ -311,7 +323,18 @@ impl Runner<'_> {
             if tokio::time::timeout(FINDING_OUT, told).await.is_err() {
                 tracing::debug!("the keeper has not told how the program is contained");
             }
-            campaign(self.election, wait).await
+            loop {
+                match campaign(self.election, wait).await {
+                    Err(
+                        error
+                        @ (CampaignError::Denied { .. } | CampaignError::Misconfigured { .. }),
+                    ) if has_led => {
+                        tracing::error!(%error, "trying again in {AGAIN:?}");
+                        tokio::time::sleep(AGAIN).await;
+                    }
+                    outcome => return outcome,
+                }
+            }
         };
         tokio::pin!(campaign);
         loop {

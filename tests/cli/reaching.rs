@@ -174,6 +174,56 @@ fn a_password_that_was_changed_is_noticed_before_the_connection_ends() {
     standby.wait_said("new connections to the store can be made again");
 }
 
+/// A leader that is refused when it campaigns again was let in before: it is an outage, as for a standby.
+#[test]
+fn a_leader_that_is_refused_later_stands_by_until_it_is_let_in_again() {
+    let home = Home::new();
+    let server = RedisServer::start();
+    let set_to = |password: &str| {
+        let password = format!(">{password}");
+        server.command(&[
+            "ACL",
+            "SETUSER",
+            "app",
+            "on",
+            "resetpass",
+            &password,
+            "~*",
+            "&*",
+            "+@all",
+        ]);
+    };
+    set_to("old");
+    let file = home.write("password", "old\n");
+    let program = format!("echo >> {}; exec sleep 1000", home.text_path("led"));
+    let url = server.url();
+    let leader = home.start(&[
+        "run",
+        "job",
+        "--store",
+        &url,
+        "--username",
+        "app",
+        "--password-file",
+        &file,
+        "--interval",
+        "200ms",
+        "--stop-grace",
+        "100ms",
+        "--restart",
+        "--",
+        "sh",
+        "-c",
+        &program,
+    ]);
+    home.wait_for_lines("led", 1);
+    set_to("new");
+    server.command(&["CLIENT", "KILL", "USER", "app"]);
+    leader.wait_said("trying again in 1s");
+    home.write("password", "new\n");
+    home.wait_for_lines("led", 2);
+}
+
 #[test]
 fn a_password_is_taken_from_a_command() {
     let home = Home::new();
