@@ -135,20 +135,7 @@ fn a_server_that_refuses_hello_is_spoken_to_all_the_same() {
 fn a_password_that_was_changed_is_noticed_before_the_connection_ends() {
     let home = Home::new();
     let server = RedisServer::start();
-    let set_to = |password: &str| {
-        let password = format!(">{password}");
-        server.command(&[
-            "ACL",
-            "SETUSER",
-            "app",
-            "on",
-            "resetpass",
-            &password,
-            "~*",
-            "&*",
-            "+@all",
-        ]);
-    };
+    let set_to = |password: &str| server.let_in("app", password);
     set_to("old");
     let file = home.write("password", "old\n");
     let store = server.url();
@@ -179,20 +166,7 @@ fn a_password_that_was_changed_is_noticed_before_the_connection_ends() {
 fn a_leader_that_is_refused_later_stands_by_until_it_is_let_in_again() {
     let home = Home::new();
     let server = RedisServer::start();
-    let set_to = |password: &str| {
-        let password = format!(">{password}");
-        server.command(&[
-            "ACL",
-            "SETUSER",
-            "app",
-            "on",
-            "resetpass",
-            &password,
-            "~*",
-            "&*",
-            "+@all",
-        ]);
-    };
+    let set_to = |password: &str| server.let_in("app", password);
     set_to("old");
     let file = home.write("password", "old\n");
     let program = format!("echo >> {}; exec sleep 1000", home.text_path("led"));

@@ -23,20 +23,7 @@ async fn a_password_that_is_changed_on_disk_serves_the_next_connection() {
     let path = directory.path().join("password");
     std::fs::write(&path, "old\n").unwrap();
     let server = RedisServer::start();
-    let set_to = |password: &str| {
-        let password = format!(">{password}");
-        server.command(&[
-            "ACL",
-            "SETUSER",
-            "app",
-            "on",
-            "resetpass",
-            &password,
-            "~*",
-            "&*",
-            "+@all",
-        ]);
-    };
+    let set_to = |password: &str| server.let_in("app", password);
     for password in [
         Password::File(path.clone()),
         Password::Command(format!("cat {}", path.display())),

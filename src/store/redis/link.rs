@@ -187,11 +187,11 @@ impl Link {
         if self.rehearsing.swap(true, Ordering::AcqRel) {
             return;
         }
-        let link = Arc::clone(self);
+        let rehearsal = Rehearsal(Arc::clone(self));
         tokio::spawn(async move {
+            let link = &rehearsal.0;
             let dialed = within(op_timeout * ATTEMPT, (link.dial)()).await;
             link.rehearsed(dialed);
-            link.rehearsing.store(false, Ordering::Release);
         });
     }
 
@@ -237,6 +237,15 @@ impl Link {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The one rehearsal under way. It is over when its task ends, even if the runtime ends it.
+struct Rehearsal(Arc<Link>);
+
+impl Drop for Rehearsal {
+    fn drop(&mut self) {
+        self.0.rehearsing.store(false, Ordering::Release);
     }
 }
 
