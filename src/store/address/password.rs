@@ -40,7 +40,8 @@ pub enum Password {
     /// A file that contains it. A line end at the end of the file is not part of it.
     File(PathBuf),
     /// A shell command that prints it, such as one that fetches a token. A line end at the end of the
-    /// output is not part of it. The command may run for ten seconds.
+    /// output is not part of it. A connection waits for it as long as connecting may take, which is two
+    /// `op_timeout`s; it is killed after ten seconds.
     Command(String),
 }
 
