@@ -7,6 +7,7 @@ use rustix::process::Signal;
 
 use crate::field::bed::durable;
 use crate::field::candidate::Kind::{Library, Wrapper};
+use crate::field::fleet::wait_until;
 use crate::field::proxy::{Proxy, Weather};
 use crate::field::wall_clock::WallClock;
 use crate::field::{Fleet, Settings};
@@ -54,5 +55,32 @@ fn a_wall_clock_that_jumps_either_way_costs_nothing_and_no_token_goes_back() {
         fleet.start(Library);
         fleet.campaigning();
     }
+    fleet.verdict();
+}
+
+/// How long a candidate uses a connection before it finds out that a new one would lead elsewhere.
+const REHEARSAL: Duration = Duration::from_secs(5);
+
+#[test]
+fn an_address_that_is_moved_to_another_server_makes_no_two_of_those_who_run() {
+    let (one, other) = (durable(), durable());
+    let network = Proxy::to(&one.socket(), 1);
+    let settings = Settings::new(&[network.url()]);
+    let window = settings.window();
+    let mut fleet = Fleet::of(settings, &[Library]);
+    let first = fleet.leader();
+    fleet.still_led_by(&first, REHEARSAL - window);
+    // The leader finds out before the standbys, who then see it stand still on the old server: every connection
+    // that stands goes on reaching that.
+    fleet.start(Wrapper);
+    fleet.start(Library);
+    fleet.campaigning();
+    network.move_to(&other.socket());
+    wait_until("somebody leads on the other server", || {
+        other.text(&["EXISTS", "incumbent:billing"]) == "1"
+    });
+    // Whoever is on the old server still finds its leader gone by then.
+    let leader = fleet.leader();
+    fleet.still_led_by(&leader, window * 2);
     fleet.verdict();
 }

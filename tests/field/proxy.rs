@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -48,6 +48,8 @@ const SILENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Proxy {
     address: SocketAddr,
+    /// The socket that new connections are led to.
+    target: Arc<Mutex<PathBuf>>,
     weather: watch::Sender<Weather>,
     accepting: tokio::task::AbortHandle,
 }
@@ -58,17 +60,20 @@ impl Proxy {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        let socket = socket.to_owned();
+        let target = Arc::new(Mutex::new(socket.to_owned()));
+        let current = Arc::clone(&target);
         let task = handle().spawn(async move {
             let listener = TcpListener::from_std(listener).unwrap();
             let mut random = fastrand::Rng::with_seed(seed);
             while let Ok((client, _)) = listener.accept().await {
                 let random = fastrand::Rng::with_seed(random.u64(..));
-                tokio::spawn(serve(client, socket.clone(), seen.clone(), random));
+                let socket = current.lock().unwrap().clone();
+                tokio::spawn(serve(client, socket, seen.clone(), random));
             }
         });
         Self {
             address,
+            target,
             weather,
             accepting: task.abort_handle(),
         }
@@ -80,6 +85,11 @@ impl Proxy {
 
     pub(crate) fn weather(&self) -> Weather {
         *self.weather.borrow()
+    }
+
+    /// Leads new connections to another server; those there are stay.
+    pub(crate) fn move_to(&self, socket: &Path) {
+        socket.clone_into(&mut self.target.lock().unwrap());
     }
 
     pub(crate) fn set(&self, weather: Weather) {
