@@ -46,7 +46,7 @@ pub enum Password {
 }
 
 impl Password {
-    /// The password as it is now. It blocks while a file is read or a command runs.
+    /// The current password. It blocks while a file is read or a command runs.
     pub(in crate::store) fn read(&self) -> Result<SecretString, PasswordError> {
         match self {
             Self::Text(text) => Ok(text.clone()),
@@ -153,14 +153,14 @@ fn output(command: &str) -> Result<SecretString, String> {
     if printed.is_err()
         && let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw)
     {
-        // It may have ended by itself meanwhile.
+        // It may have exited meanwhile.
         let _ended = kill_process_group(group, Signal::KILL);
     }
     let status = child.wait();
     let printed = printed.map_err(|error| error.to_string())?;
     match status {
         Ok(status) if !status.success() => Err(format!("it ended with {status}")),
-        // The status may have been taken by the code that reaps orphans in this process. Then only the
+        // Code that reaps orphans in this process may have collected the status. Then only the
         // output counts, and the server refuses what is not a password.
         Ok(_) | Err(_) if printed.is_empty() => Err("it printed nothing".to_owned()),
         Ok(_) | Err(_) => password(printed).map_err(|reason| format!("its output: {reason}")),
