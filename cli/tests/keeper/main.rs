@@ -117,7 +117,7 @@ async fn the_keeper_kills_on_time_while_nobody_listens_to_it() {
     assert_eq!(events.last(), Some(&Event::Dead));
 }
 
-/// A file that nobody can execute until it is let go of: whoever opens it waits for the end of a lease.
+/// A file that no one can execute until it is let go of: opening it waits for the end of a lease.
 struct Held(std::process::Child);
 
 impl Held {
@@ -239,14 +239,14 @@ async fn newer_deadlines_keep_the_program_alive() {
 async fn a_stop_sends_exactly_one_sigterm_and_then_kills() {
     let mut bench = Bench::new(false);
     let program = bench.shell(
-        "trap 'echo told >> $DIR/told' TERM; echo up >> $DIR/up; while :; do sleep 0.01; done",
+        "trap 'echo asked >> $DIR/asked' TERM; echo up >> $DIR/up; while :; do sleep 0.01; done",
     );
     bench.start_and_wait(program).await;
     for _ in 0..3 {
         bench.keeper.stop(Duration::from_secs(30));
     }
     assert_eq!(bench.event().await, Event::Stopping(Cause::Asked));
-    bench.wait_for_lines("told", 1).await;
+    bench.wait_for_lines("asked", 1).await;
     bench.set_deadline(Duration::from_millis(400));
     assert_eq!(
         bench.events_of_the_keeper_alone().await,
@@ -256,7 +256,7 @@ async fn a_stop_sends_exactly_one_sigterm_and_then_kills() {
             Event::Dead,
         ]
     );
-    assert_eq!(count_lines(&bench.file("told")), 1);
+    assert_eq!(count_lines(&bench.file("asked")), 1);
 }
 
 #[tokio::test]
@@ -436,7 +436,7 @@ async fn the_program_inherits_nothing_but_its_standard_streams() {
     for field in ["SigBlk:\t", "SigIgn:\t", "SigCgt:\t"] {
         let mask = status.lines().find_map(|line| line.strip_prefix(field));
         let mask = u64::from_str_radix(mask.unwrap(), 16).unwrap();
-        // Signals 32 and 33 belong to the C library, which lets nobody touch them.
+        // Signals 32 and 33 belong to the C library, which lets no one touch them.
         assert_eq!(mask & !(0b11 << 31), 0, "{status}");
     }
     let oom_score = fs::read_to_string("/proc/self/oom_score_adj").unwrap();

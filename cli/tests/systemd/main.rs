@@ -84,7 +84,7 @@ fn number(report: &Report) -> usize {
     report.host.trim_start_matches('h').parse().unwrap()
 }
 
-/// Does something to the host whose program runs, and tells how long it took until another ran.
+/// Does something to the host whose program runs, and returns how long it took until another ran.
 fn provoke(bed: &Bed, witness: &Witness, line: &str) -> (Report, Duration) {
     let old = witness.wait_active(SLACK);
     settle(bed);
@@ -114,7 +114,7 @@ fn settle(bed: &Bed) {
                 .try_sh(&format!("systemctl show -p SubState,StatusText {UNIT}"))
                 .1;
             let has = |line: &str| shown.lines().any(|one| one.starts_with(line));
-            // The text of a unit that is down is the last that it told.
+            // The text of a unit that is down is the last that it sent.
             let settled = has("StatusText=standing by:") || has("StatusText=leading:");
             (settled && has("SubState=running")).then_some(())
         });
@@ -133,7 +133,7 @@ fn told_to_stop(host: &Host) -> u64 {
     figures::now_micros() - since_then
 }
 
-/// Why each of the last terms that have ended was released, as the history tells it.
+/// Why each of the last terms that have ended was released, according to the history.
 fn endings(host: &Host, terms: usize) -> Vec<String> {
     let told = host.sh(&format!("incumbent history demo -o json -n {}", terms + 1));
     let told: serde_json::Value = serde_json::from_str(&told).expect(&told);
@@ -188,10 +188,10 @@ fn every_way_to_end_a_leader_moves_it_and_no_two_overlap() {
         ),
         (
             "whole unit killed -9",
-            // Whichever half is killed last may come to release.
+            // The half that is killed last may get to release.
             &["unit-died", "elector-died", "keeper-died"],
             5,
-            // Some of the processes are gone before systemd comes to them, which it reports.
+            // Some of the processes are gone before systemd gets to them, which it reports.
             format!("{NOW}; systemctl kill -s KILL {UNIT} || true"),
         ),
     ];
@@ -203,16 +203,18 @@ fn every_way_to_end_a_leader_moves_it_and_no_two_overlap() {
             if what == STOP {
                 let told = told_to_stop(bed.host(number(&old)));
                 let ours = Duration::from_micros(new.said.saturating_sub(told));
-                figures.add("— of that, from the SIGTERM on", ours);
+                figures.add("— of that, after the SIGTERM", ours);
                 figures.add(
                     "— of that, until systemd sends it",
                     gap.saturating_sub(ours),
                 );
             }
         }
-        let told = endings(bed.host(1), times);
-        let expected = told.iter().all(|reason| reasons.contains(&reason.as_str()));
-        assert!(expected && told.len() == times, "{what}: {told:?}");
+        let found = endings(bed.host(1), times);
+        let expected = found
+            .iter()
+            .all(|reason| reasons.contains(&reason.as_str()));
+        assert!(expected && found.len() == times, "{what}: {found:?}");
     }
     let (_, gap) = provoke(&bed, &witness, &format!("{NOW}; kill -STOP $main"));
     figures.add("elector stopped (SIGSTOP)", gap);
@@ -285,7 +287,7 @@ fn a_reload_takes_a_good_file_and_refuses_a_bad_one() {
     let host = bed.host(number(&leader));
     let stores = [format!("redis://{REDIS}:6379/")];
     host.sh(&format!("systemctl reload {UNIT}"));
-    wait_for("the reload to be told", SLACK, || {
+    wait_for("the reload to be reported", SLACK, || {
         let log = host.sh(&format!("journalctl -u {UNIT} --no-pager -o cat"));
         log.contains("configuration read again").then_some(())
     });
