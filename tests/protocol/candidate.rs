@@ -308,7 +308,7 @@ fn a_term_follows_the_floor_the_clock_and_the_time_since_the_clock_was_read() {
     assert_eq!(term, EPOCH_MS + ms, "the clock was read at 0 ms");
 }
 
-/// R3: what was told long ago must not number a term in the past.
+/// R3: an old observation must not number a term in the past.
 #[test]
 fn a_release_that_is_heard_late_does_not_set_the_clock_back() {
     let mut stage = Stage::new(1);
@@ -331,7 +331,7 @@ fn a_release_that_is_heard_late_does_not_set_the_clock_back() {
 }
 
 /// A successor hears of the releases one after the other. If two of them are not proof enough, it waits for
-/// the third, which spares everybody a probation, but not for long.
+/// the third, which spares everyone a probation, but not for long.
 #[test]
 fn it_waits_a_moment_for_the_store_that_spares_a_probation_and_no_longer() {
     for told in [true, false] {
@@ -396,7 +396,7 @@ fn it_claims_at_once_what_a_majority_of_the_stores_calls_it_for() {
             sent.iter().filter(claim).count()
         };
         assert_eq!(claims(&stage.sent) > 0, mine >= 2, "called by {mine}");
-        // Nobody else claims, so the polls that come early find the records vacant.
+        // No one else claims, so the polls that come early find the records vacant.
         let mut claimed = claims(&stage.sent);
         for ms in 11..=110 {
             stage.tick(ms);
@@ -430,7 +430,7 @@ fn no_two_claims_of_a_candidate_share_a_term() {
 }
 
 /// A claim was granted, and neither that nor its release got through: when the store shows it, it is given
-/// up at once, or everybody would have to outwait a holder that does not lead.
+/// up at once. Otherwise everyone outwaits a holder that does not lead.
 #[test]
 fn a_claim_that_was_granted_unnoticed_is_given_up_when_it_is_seen() {
     let mut stage = Stage::new(1);
@@ -461,7 +461,7 @@ fn a_claim_that_was_granted_unnoticed_is_given_up_when_it_is_seen() {
     let mut shown = 20;
     while !stage.sent.iter().any(is_release) {
         shown += 50;
-        assert!(shown < 2500, "its own record is left to stand still");
+        assert!(shown < 2500, "its own record is left to stall");
         stage.answer_all(shown);
         stage.tick(shown);
     }

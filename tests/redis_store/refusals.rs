@@ -98,7 +98,7 @@ async fn a_server_that_takes_no_writes_is_an_outage_in_its_own_words() {
         server.command(&["SCRIPT", "KILL"]);
     })
     .await;
-    // Version 6 lets scripts write all the same, as docs/redis.md says.
+    // Version 6 lets scripts write anyway, as docs/redis.md says.
     if major_version() >= 7 {
         let replicas = async |server: &RedisServer, count: &str| {
             server.command(&["CONFIG", "SET", "min-replicas-to-write", count]);
@@ -132,7 +132,7 @@ async fn keep_busy(server: &RedisServer) {
 async fn a_server_that_cannot_save_takes_no_claim_and_no_heartbeat() {
     let server = RedisServer::settings().set("save", &["3600", "1"]).start();
     let a = held(&server).await;
-    // A folder stands in the way of the file.
+    // A folder has the name of the file.
     std::fs::create_dir_all(server.directory().join("dump.rdb/in-the-way")).unwrap();
     server.command(&["BGSAVE"]);
     until("it has failed", async || {
