@@ -444,8 +444,12 @@ fn the_drop_ins_let_a_leader_lead_on_each_kind_of_store() {
                 &configuration,
                 0o644,
             );
+            let folder = format!("{units}/incumbent@{instance}.service.d");
+            // It stands for LimitRTPRIO=, which does nothing where the host itself may not raise limits.
+            let priority = "[Service]\nCapabilityBoundingSet=CAP_SYS_NICE\n\
+                            AmbientCapabilities=CAP_SYS_NICE\nPrivateUsers=no\n";
+            host.write(&format!("{folder}/90-priority.conf"), priority, 0o644);
             if strict {
-                let folder = format!("{units}/incumbent@{instance}.service.d");
                 let strict = shipped("20-strict.conf");
                 host.write(&format!("{folder}/20-strict.conf"), &strict, 0o644);
             }
@@ -463,6 +467,18 @@ fn the_drop_ins_let_a_leader_lead_on_each_kind_of_store() {
             let (led, _) = host.try_sh(&status);
             led.then_some(())
         });
+        // What they restrict takes no real-time priority from the keeper, and gives the program none.
+        let log = format!("journalctl -u incumbent@{instance}.service --no-pager -o cat");
+        let program = wait_for(&format!("the program of {instance}"), SLACK, || {
+            let log = host.sh(&log);
+            let started = log.lines().find(|line| line.contains("has been started"));
+            let pid = started?.split_once("pid=")?.1.split(' ').next()?;
+            assert!(log.contains("real_time=true"), "{instance}: {log}");
+            Some(pid.to_owned())
+        });
+        let limits = host.sh(&format!("grep 'realtime priority' /proc/{program}/limits"));
+        let words: Vec<&str> = limits.split_whitespace().collect();
+        assert_eq!(words[3..], ["0", "0"], "{instance}");
     }
 }
 

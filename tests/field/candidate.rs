@@ -122,9 +122,14 @@ impl Candidate {
 
     /// Sends a signal to the first process that it has started: for the wrapper, the keeper.
     pub(crate) fn signal_keeper(&self, signal: Signal) {
-        if let Some(pid) = descendants(self.child.id()).first() {
-            send(*pid, signal);
+        if let Some(pid) = self.keeper() {
+            send(pid, signal);
         }
+    }
+
+    /// The first process that it has started: for the wrapper, the keeper.
+    pub(crate) fn keeper(&self) -> Option<u32> {
+        descendants(self.child.id()).first().copied()
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {

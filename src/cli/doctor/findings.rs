@@ -245,7 +245,8 @@ fn keeping(evidence: &Evidence, timing: &Timing, about: &mut About<'_>) {
             "the keeper of a program gets no real-time priority here",
             "a process of real-time priority (SCHED_FIFO) on the processor of the keeper holds up the kill at the \
              deadline",
-            "allow it: LimitRTPRIO=99 and no RestrictRealtime=yes in the unit, or run it as root",
+            "allow it: LimitRTPRIO=0:99 and no RestrictRealtime=yes in the unit (incumbent unit prints one), or run it \
+             as root",
         );
     }
     if !kept.memory_locked {
