@@ -8,7 +8,7 @@ use incumbent::election::{Observer, clock};
 use incumbent::observe::ElectionView;
 use incumbent::protocol::{ElectionName, Timing};
 use incumbent::store::StoreError;
-use incumbent::supervise::{Event, Keeper, Launched};
+use incumbent::supervise::{Event, Keeper, Launched, Quota};
 use serde::Serialize;
 
 use super::args::{Doctor, Format};
@@ -110,6 +110,7 @@ async fn keep_nothing(launched: Result<Launched, Failure>) -> Result<Keeping, St
             containment,
             memory_locked,
             real_time,
+            quota: Quota::of_this_process(),
         }),
         Ok(_) => Err("the keeper has ended at once".to_owned()),
         Err(_) => Err(format!("the keeper did not come up in {KEEPER_PATIENCE:?}")),

@@ -16,7 +16,7 @@ use incumbent::election::Overrun;
 use incumbent::http::{Server, ServerOptions};
 use incumbent::observe::ProgramCounters;
 use incumbent::protocol::{ElectionName, LossReason};
-use incumbent::supervise::{Estate, Event, Keeper, Program, Restarts};
+use incumbent::supervise::{Estate, Event, Keeper, Program, Quota, Restarts};
 use incumbent::{CampaignError, Election, Leadership};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use signal_hook_tokio::Signals;
@@ -64,6 +64,12 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
     logs::start(&settings);
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
+    }
+    if let Some(quota) = Quota::of_this_process() {
+        tracing::warn!(
+            "incumbent shares its quota with the program: {quota}; one that uses it up delays heartbeats, and the kill \
+             at the deadline where the keeper has no real-time priority: set CPUWeight= instead"
+        );
     }
     // It may be there by the time we are elected, as on a mount that comes up late.
     if let Err(missing) = super::program::found(program.name()) {

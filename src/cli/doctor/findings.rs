@@ -14,7 +14,7 @@ use std::time::Duration;
 use incumbent::observe::ElectionView;
 use incumbent::protocol::{Electorate, Timing};
 use incumbent::store::{Examination, StoreError};
-use incumbent::supervise::Containment;
+use incumbent::supervise::{Containment, Quota};
 use serde::Serialize;
 
 use crate::cli::output::Tone;
@@ -48,6 +48,8 @@ pub(super) struct Keeping {
     pub(super) memory_locked: bool,
     /// Whether the keeper runs before what has real-time priority.
     pub(super) real_time: bool,
+    /// What it shares with its program.
+    pub(super) quota: Option<Quota>,
 }
 
 /// What was learnt of one store.
@@ -247,6 +249,28 @@ fn keeping(evidence: &Evidence, timing: &Timing, about: &mut About<'_>) {
              deadline",
             "allow it: LimitRTPRIO=0:99 and no RestrictRealtime=yes in the unit (incumbent unit prints one), or run it \
              as root",
+        );
+    }
+    if let Some(quota) = &kept.quota {
+        let (severity, risk) = if kept.real_time {
+            (
+                Severity::Note,
+                "a program that uses it up delays the heartbeats, and its leadership is lost; the keeper has \
+                 real-time priority, to which no quota applies, and kills it in time",
+            )
+        } else {
+            (
+                Severity::Danger,
+                "a program that uses it up stops its keeper as well, so the kill at the deadline comes late: two \
+                 may act",
+            )
+        };
+        about.say(
+            severity,
+            format!("incumbent shares its quota with the program: {quota}"),
+            risk,
+            "give the unit CPUWeight= in place of CPUQuota=, a container --cpu-shares in place of --cpus; or allow \
+             the keeper real-time priority (LimitRTPRIO=0:99 in the unit)",
         );
     }
     if !kept.memory_locked {
