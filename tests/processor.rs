@@ -8,21 +8,17 @@
 mod field;
 mod support;
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
-use std::thread::{self, JoinHandle};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use field::bed::{Bed, ONE_REDIS};
 use field::candidate::Kind::Wrapper;
 use field::fleet::wait_until;
+use field::processor::{Group, hog, pin};
 use field::program;
-use field::witness::boot_nanos;
 use rustix::process::Signal;
-use rustix::thread::{CpuSet, gettid, sched_getaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity};
 
 #[test]
 fn the_witness_sees_what_an_elected_program_does() {
@@ -68,10 +64,10 @@ fn a_real_time_hog_on_the_processor_of_the_keeper_does_not_delay_the_kill() {
             leader.said()
         );
         pin(leader.keeper().unwrap(), of_keeper);
-        let hog = Hog::on(of_keeper);
+        let hog = hog(of_keeper, Duration::from_millis(900));
         leader.signal(loss);
         bed.fleet.next_leader(&first);
-        drop(hog);
+        hog.join().unwrap();
         bed.verdict();
     }
 }
@@ -83,7 +79,7 @@ fn a_quota_that_the_program_uses_up_does_not_delay_the_kill() {
     let group = Group::new();
     group.set_quota(500_000);
     let enter = "echo 0 > \"$0\"/cgroup.procs && exec \"$@\"";
-    let within = ["sh", "-c", enter, group.0.to_str().unwrap()].map(str::to_owned);
+    let within = ["sh", "-c", enter, group.path().to_str().unwrap()].map(str::to_owned);
     for loss in [Signal::KILL, Signal::STOP] {
         let mut bed = bed(within.to_vec());
         bed.fleet.start(Wrapper);
@@ -116,70 +112,6 @@ fn a_quota_that_the_program_uses_up_does_not_delay_the_kill() {
     assert!(told.contains("a CPU quota of 0.50 processors"), "{told}");
 }
 
-/// A control group that may be given a quota. Its processes may have real-time priority.
-struct Group(PathBuf);
-
-impl Group {
-    /// The longest period there is.
-    const PERIOD_US: u32 = 1_000_000;
-
-    fn new() -> Self {
-        let name = format!("incumbent-test-{}", std::process::id());
-        let first = Path::new("/sys/fs/cgroup/cpu");
-        let group = if first.exists() {
-            first
-        } else {
-            Path::new("/sys/fs/cgroup")
-        };
-        let group = Self(group.join(name));
-        fs::create_dir(&group.0)
-            .expect("only root may make a control group: run this test as root");
-        // A kernel that shares real-time priority out among groups gives a new one nothing.
-        if group.0.join("cpu.rt_runtime_us").exists() {
-            group.write("cpu.rt_runtime_us", "100000");
-        }
-        group
-    }
-
-    /// How many microseconds in each second its processes have together.
-    fn set_quota(&self, micros: u32) {
-        if self.0.join("cpu.max").exists() {
-            self.write("cpu.max", &format!("{micros} {}", Self::PERIOD_US));
-        } else {
-            self.write("cpu.cfs_period_us", &Self::PERIOD_US.to_string());
-            self.write("cpu.cfs_quota_us", &micros.to_string());
-        }
-    }
-
-    fn throttled(&self) -> u64 {
-        let statistics = fs::read_to_string(self.0.join("cpu.stat")).unwrap();
-        let count = statistics
-            .lines()
-            .find_map(|line| line.strip_prefix("nr_throttled "));
-        count.unwrap().parse().unwrap()
-    }
-
-    fn write(&self, file: &str, text: &str) {
-        let file = self.0.join(file);
-        fs::write(&file, text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.set_quota(Self::PERIOD_US);
-        let started = boot_nanos();
-        while let Err(error) = fs::remove_dir(&self.0) {
-            assert!(
-                boot_nanos() - started < 20_000_000_000,
-                "{}: {error}",
-                self.0.display()
-            );
-            thread::sleep(Duration::from_millis(10));
-        }
-    }
-}
-
 /// Two processes that do nothing but use up what their group may.
 struct Workers([Child; 2]);
 
@@ -203,53 +135,4 @@ impl Drop for Workers {
             worker.wait().unwrap();
         }
     }
-}
-
-/// A thread that takes a processor for itself, with real-time priority, and not for long.
-struct Hog {
-    enough: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Hog {
-    const LONGEST: Duration = Duration::from_millis(900);
-
-    /// It runs when this returns.
-    fn on(processor: usize) -> Self {
-        let enough = Arc::new(AtomicBool::new(false));
-        let is_enough = Arc::clone(&enough);
-        let (begin, begun) = mpsc::channel();
-        let thread = thread::spawn(move || {
-            let me = gettid().as_raw_nonzero().get().unsigned_abs();
-            pin(me, processor);
-            run("chrt", &["--fifo", "--pid", "50", &me.to_string()]);
-            let end = boot_nanos() + u64::try_from(Self::LONGEST.as_nanos()).unwrap();
-            begin.send(()).unwrap();
-            while boot_nanos() < end && !is_enough.load(Ordering::Relaxed) {}
-        });
-        begun.recv().unwrap();
-        Self {
-            enough,
-            thread: Some(thread),
-        }
-    }
-}
-
-impl Drop for Hog {
-    fn drop(&mut self) {
-        self.enough.store(true, Ordering::Relaxed);
-        self.thread.take().unwrap().join().unwrap();
-    }
-}
-
-fn pin(thread: u32, processor: usize) {
-    run(
-        "taskset",
-        &["-cp", &processor.to_string(), &thread.to_string()],
-    );
-}
-
-fn run(program: &str, words: &[&str]) {
-    let output = Command::new(program).args(words).output().unwrap();
-    assert!(output.status.success(), "{program} {words:?}: {output:?}");
 }

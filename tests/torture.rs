@@ -23,7 +23,7 @@ use field::program;
 use torture::arena::{Arena, Extent};
 
 /// Faults for each of the two electorates when nothing else is asked for.
-const FAULTS: usize = 110;
+const FAULTS: usize = 106;
 
 #[test]
 fn the_witness_sees_what_an_elected_program_does() {

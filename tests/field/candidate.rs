@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) period: Duration,
     /// What a wrapper is started by: a command that becomes the one behind it.
     pub(crate) by: Vec<String>,
+    /// The same for the program of a wrapper.
+    pub(crate) program_by: Vec<String>,
 }
 
 impl Settings {
@@ -38,6 +40,7 @@ impl Settings {
             stop_grace: Duration::from_millis(200),
             period: Duration::from_millis(5),
             by: Vec::new(),
+            program_by: Vec::new(),
         }
     }
 
@@ -132,6 +135,12 @@ impl Candidate {
         descendants(self.child.id()).first().copied()
     }
 
+    /// It and all that is below it.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        let own = self.child.id();
+        std::iter::once(own).chain(descendants(own)).collect()
+    }
+
     pub(crate) fn has_ended(&mut self) -> bool {
         if self.ended.is_none() {
             self.ended = self.child.try_wait().unwrap();
@@ -212,6 +221,7 @@ fn wrapper(label: &str, settings: &Settings) -> Command {
     let work = program::command("work");
     command
         .arg("--")
+        .args(&settings.program_by)
         .arg(work.get_program())
         .args(work.get_args());
     for (name, value) in work.get_envs() {

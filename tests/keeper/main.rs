@@ -4,6 +4,9 @@
 #![allow(missing_docs, reason = "tests are named by what they claim")]
 
 mod bench;
+#[path = "../support/held.rs"]
+#[allow(unreachable_pub, reason = "it is shared with other test programs")]
+mod held;
 mod lost;
 #[path = "../support/marked.rs"]
 #[allow(unreachable_pub, reason = "it is shared with other test programs")]
@@ -14,6 +17,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use bench::{Bench, GRACE, count_lines};
+use held::Held;
 use incumbent::election::clock;
 use incumbent::supervise::{Cause, Event, ProgramExit, StartFailure};
 use rustix::process::{Pid, Signal, kill_process};
@@ -118,43 +122,11 @@ async fn the_keeper_kills_on_time_while_nobody_listens_to_it() {
     assert_eq!(events.last(), Some(&Event::Dead));
 }
 
-/// A file that nobody can execute until it is let go of: whoever opens it waits for the end of a lease.
-struct Held(std::process::Child);
-
-impl Held {
-    fn hold(file: &std::path::Path) -> Self {
-        let lease = "import fcntl, signal, sys
-signal.signal(signal.SIGIO, signal.SIG_IGN)
-file = open(sys.argv[1])
-fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
-print('held', flush=True)
-sys.stdin.read()";
-        let mut holder = std::process::Command::new("python3")
-            .args(["-c", lease])
-            .arg(file)
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = [0; 4];
-        let told = holder.stdout.as_mut().unwrap();
-        std::io::Read::read_exact(told, &mut line).unwrap();
-        Self(holder)
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        self.0.wait().unwrap();
-    }
-}
-
 fn slow_program(bench: &Bench) -> (incumbent::supervise::Program, Held) {
     let script = bench.file("slow");
     fs::write(&script, "#!/bin/sh\necho up >> $DIR/up\nexec sleep 1000\n").unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-    let held = Held::hold(&script);
+    let held = Held::hold(&script).expect("nobody else opens it");
     (bench.program(&[script.to_str().unwrap()]), held)
 }
 
