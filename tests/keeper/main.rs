@@ -429,3 +429,43 @@ async fn the_program_inherits_nothing_but_its_standard_streams() {
     let own = rustix::process::getpriority_process(None).unwrap();
     assert_eq!(nice, own.to_string());
 }
+
+/// Of a PID namespace whose init is not below the keeper: a child that loses its parent there gets that init.
+#[tokio::test]
+async fn what_escapes_through_a_pid_namespace_is_killed_with_its_cgroup_and_not_seen_without() {
+    let mut outside = std::process::Command::new("unshare")
+        .args(["--pid", "--fork", "cat"])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let children = format!("/proc/{0}/task/{0}/children", outside.id());
+    let until = clock::now() + bench::PATIENCE;
+    let init = loop {
+        let child = fs::read_to_string(&children).unwrap();
+        // It is in its namespace once it is the program that it was to become.
+        let name = fs::read_to_string(format!("/proc/{}/comm", child.trim()));
+        if name.is_ok_and(|name| name.trim() == "cat") {
+            break child.trim().to_owned();
+        }
+        assert!(
+            clock::now() < until,
+            "only root may make a PID namespace: run this test as root"
+        );
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    };
+    for cgroup in [true, false] {
+        let mut bench = Bench::new(cgroup);
+        let worker = "setsid sh -c \"echo up >> $DIR/up; exec sleep 1000\" &";
+        let escape = format!("nsenter --target {init} --pid sh -c '{worker}'");
+        let program = bench.shell(&format!("{escape}; echo up >> $DIR/up; exec sleep 1000"));
+        bench.start_and_wait(program).await;
+        bench.wait_for_lines("up", 2).await;
+        assert_eq!(bench.alive().len(), 2);
+        bench.keeper.kill();
+        assert_eq!(bench.events().await.last(), Some(&Event::Dead));
+        assert_eq!(bench.alive().len(), usize::from(!cgroup));
+    }
+    // Its end is that of all processes in its namespace.
+    drop(outside.stdin.take());
+    outside.wait().unwrap();
+}
