@@ -9,6 +9,7 @@ use incumbent::observe::ElectionView;
 use incumbent::protocol::{ElectionName, Timing};
 use incumbent::store::StoreError;
 use incumbent::supervise::{Event, Keeper, Launched, Quota};
+use rustix::thread::{CapabilitySet, capabilities};
 use serde::Serialize;
 
 use super::args::{Doctor, Format};
@@ -110,6 +111,8 @@ async fn keep_nothing(launched: Result<Launched, Failure>) -> Result<Keeping, St
             containment,
             memory_locked,
             real_time,
+            reads_others: capabilities(None)
+                .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_PTRACE)),
             quota: Quota::of_this_process(),
         }),
         Ok(_) => Err("the keeper has ended at once".to_owned()),

@@ -48,6 +48,8 @@ pub(super) struct Keeping {
     pub(super) memory_locked: bool,
     /// Whether the keeper runs before what has real-time priority.
     pub(super) real_time: bool,
+    /// Whether it may look into processes of other users.
+    pub(super) reads_others: bool,
     /// What it shares with its program.
     pub(super) quota: Option<Quota>,
 }
@@ -232,7 +234,17 @@ fn keeping(evidence: &Evidence, timing: &Timing, about: &mut About<'_>) {
              hidepid=0 for it, or with gid= and a group of its user",
         );
     }
-    if !matches!(kept.containment, Containment::Cgroup(_)) {
+    if matches!(kept.containment, Containment::Cgroup(_)) {
+        if !kept.reads_others {
+            about.say(
+                Severity::Note,
+                "this user may not look into processes of other users",
+                "a worker that su, sudo or systemd-run --scope start as another user, outside of the unit, is not \
+                 found by release --after-unit once both halves of incumbent were killed: it acts beside the next leader",
+                "start workers without them, or give the resource the fencing token",
+            );
+        }
+    } else {
         about.say(
             Severity::Note,
             "processes of a program that start a PID namespace can leave what contains it here",

@@ -37,6 +37,7 @@ fn evidence(stores: Vec<StoreEvidence>) -> Evidence {
             containment: Containment::Cgroup("/sys/fs/cgroup/a".into()),
             memory_locked: true,
             real_time: true,
+            reads_others: true,
             quota: None,
         }),
         electorate: Electorate::new(stores.len()).unwrap(),
@@ -377,6 +378,7 @@ fn how_a_program_would_be_kept_here_is_told() {
         containment: Containment::Subreaper,
         memory_locked: false,
         real_time: false,
+        reads_others: true,
         quota: None,
     });
     let found: Vec<String> = judge(&evidence).into_iter().map(|one| one.found).collect();
@@ -392,6 +394,7 @@ fn how_a_program_would_be_kept_here_is_told() {
         containment: Containment::Hidden,
         memory_locked: true,
         real_time: true,
+        reads_others: true,
         quota: None,
     });
     let found: Vec<Finding> = judge(&evidence).into_iter().collect();
@@ -401,6 +404,7 @@ fn how_a_program_would_be_kept_here_is_told() {
             containment: Containment::Hidden,
             memory_locked: true,
             real_time,
+            reads_others: true,
             quota: Some(Quota {
                 group: "/sys/fs/cgroup/a".into(),
                 processors: 0.2,
@@ -419,6 +423,17 @@ fn how_a_program_would_be_kept_here_is_told() {
         );
         assert_eq!(of_quota.severity, severity);
     }
+    if let Ok(kept) = &mut evidence.keeping {
+        kept.containment = Containment::Cgroup("/sys/fs/cgroup/a".into());
+        kept.reads_others = false;
+    }
+    let found = judge(&evidence);
+    assert!(
+        found
+            .iter()
+            .any(|one| one.risk.contains("release --after-unit")),
+        "{found:?}"
+    );
     evidence.keeping = Err("EAGAIN".to_owned());
     assert_eq!(judge(&evidence)[0].severity, Severity::Danger);
 }
