@@ -94,15 +94,6 @@ impl Group {
         }
     }
 
-    /// In how many periods it was used up.
-    pub(crate) fn throttled(&self) -> u64 {
-        let statistics = fs::read_to_string(self.path().join("cpu.stat")).unwrap();
-        let count = statistics
-            .lines()
-            .find_map(|line| line.strip_prefix("nr_throttled "));
-        count.unwrap().parse().unwrap()
-    }
-
     fn write(&self, file: &str, text: &str) {
         let file = self.path().join(file);
         fs::write(&file, text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
