@@ -125,7 +125,7 @@ fn slow_program(bench: &Bench) -> (incumbent_cli::supervise::Program, Held) {
     let script = bench.file("slow");
     fs::write(&script, "#!/bin/sh\necho up >> $DIR/up\nexec sleep 1000\n").unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-    let held = Held::hold(&script).expect("nobody else opens it");
+    let held = Held::hold(&script).expect("no one else opens it");
     (bench.program(&[script.to_str().unwrap()]), held)
 }
 

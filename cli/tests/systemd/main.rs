@@ -359,7 +359,7 @@ fn a_printed_unit_runs_and_releases_where_it_was_told_to() {
     witness.assert_no_overlap();
 }
 
-/// A program of root's starts workers by what may take them out of the unit's control group.
+/// A program that runs as root starts workers in the ways that may take them out of the unit's cgroup.
 #[test]
 fn a_worker_that_has_left_the_unit_keeps_its_term_from_being_released() {
     const WAYS: [(&str, &str); 3] = [
@@ -401,21 +401,22 @@ fn a_worker_that_has_left_the_unit_keeps_its_term_from_being_released() {
     host.sh(&format!("{main}; {KEEPER}; kill -STOP $main $keeper"));
     host.try_sh(&format!("systemctl kill -s KILL {UNIT}"));
     let log = format!("journalctl -u {UNIT} --no-pager -o cat");
-    let told = wait_for("the word of ExecStopPost=", SLACK, || {
+    let report = wait_for("the report of ExecStopPost=", SLACK, || {
         let log = host.sh(&log);
-        let told = |line: &&str| line.contains("are still alive") || line.contains("released for");
-        log.lines().find(told).map(str::to_owned)
+        let report =
+            |line: &&str| line.contains("are still alive") || line.contains("released for");
+        log.lines().find(report).map(str::to_owned)
     });
-    let (_, listed) = told.split_once("is not released: [").expect(&told);
+    let (_, listed) = report.split_once("is not released: [").expect(&report);
     let listed: Vec<&str> = listed.trim_end_matches(']').split(", ").collect();
     for (worker, way) in WAYS {
         let alive = alive(worker);
         let is_known = alive.iter().any(|pid| listed.contains(&pid.as_str()));
-        assert!(is_known || alive.is_empty(), "{way}: {alive:?} in {told}");
+        assert!(is_known || alive.is_empty(), "{way}: {alive:?} in {report}");
     }
     assert!(
         !alive("1001").is_empty() && !alive("1002").is_empty(),
-        "{told}"
+        "{report}"
     );
 }
 

@@ -56,7 +56,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Whether a leader from before this memory was born may still act, when no one's window is longer.
+    /// Whether a leader older than this memory may still act, when no one's window is longer.
     pub(super) fn is_younger_than(self, window: Duration) -> bool {
         let now = boot_time();
         // NTP may have boot time run faster than the clock of a leader, by a tenth at most.

@@ -125,7 +125,7 @@ fn settle(plan: &Plan, world: &mut World<Player>) -> Option<String> {
         finishes: 0,
         ..plan.work.clone()
     });
-    // The current leader may have been asked to stop, or may have planned to; all that is over
+    // An order to stop, or a planned stop, may still end the current leader; all of that has happened
     // by the first look.
     world.run_until(calm + plan.work.longest + patience(plan));
     let Some(leader) = world.actor() else {
