@@ -19,6 +19,8 @@ mod hosts;
 mod input;
 #[path = "cli/limits.rs"]
 mod limits;
+#[path = "cli/lists.rs"]
+mod lists;
 #[path = "cli/manager.rs"]
 mod manager;
 #[path = "cli/measures.rs"]

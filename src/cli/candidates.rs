@@ -2,7 +2,7 @@
 
 use incumbent::observe::document::{self, Document};
 use incumbent::observe::{Contender, ElectionView};
-use incumbent::protocol::Timing;
+use incumbent::protocol::{StoreList, Timing};
 
 use super::args::{Format, Look};
 use super::exit::{Exit, Failure};
@@ -52,6 +52,13 @@ fn text(view: &ElectionView, exit: Exit) -> String {
         text.push_str(&table(HEADER, view.candidates.iter().map(row).collect()));
     } else if exit == Exit::NotHeld {
         text.push_str(&format!("{}: nobody campaigns\n", view.election));
+    }
+    let ours = StoreList::new(view.stores.iter().map(|store| &*store.store));
+    for (one, difference) in view.other_stores(&ours) {
+        let (host, pid) = (one.identity.host(), one.identity.pid());
+        let line = format!("{host} pid {pid} {difference}");
+        text.push_str(&Tone::Odd.paint(&line));
+        text.push('\n');
     }
     text.push_str(&troubles(
         view.errors()

@@ -165,7 +165,9 @@ pub(crate) fn campaign_failed(error: CampaignError, not_elected: u8) -> Failure 
         | CampaignError::Paused { .. } => Exit::NotElected(not_elected),
         CampaignError::Unreachable { .. } => Exit::Unreachable,
         CampaignError::Denied { .. } => Exit::Refused,
-        CampaignError::Misconfigured { .. } => Exit::Configuration,
+        CampaignError::Misconfigured { .. } | CampaignError::OtherStores { .. } => {
+            Exit::Configuration
+        }
         _ => Exit::Failed,
     };
     Failure::new(exit, error)

@@ -326,8 +326,9 @@ impl Runner<'_> {
             loop {
                 match campaign(self.election, wait).await {
                     Err(
-                        error
-                        @ (CampaignError::Denied { .. } | CampaignError::Misconfigured { .. }),
+                        error @ (CampaignError::Denied { .. }
+                        | CampaignError::Misconfigured { .. }
+                        | CampaignError::OtherStores { .. }),
                     ) if has_led => {
                         tracing::error!(%error, "trying again in {AGAIN:?}");
                         tokio::time::sleep(AGAIN).await;

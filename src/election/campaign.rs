@@ -135,6 +135,7 @@ impl Election {
                 Identity::new(id, &self.shared.host, std::process::id(), version)
             })
             .map(|identity| identity.with_timing(self.shared.timing))
+            .map(|identity| identity.with_stores(self.store_list()))
             .and_then(|identity| match self.shared.containment.get() {
                 Some(containment) => identity.with_containment(containment),
                 None => Ok(identity),
@@ -172,9 +173,18 @@ impl Candidacy {
     }
 
     async fn elected(&mut self, patience: Patience) -> Result<Leadership, CampaignError> {
+        let election = self.election.clone();
+        let agreement = election.agree_on_stores(self.identity.id().clone());
+        tokio::pin!(agreement);
+        let mut agreed = false;
         loop {
             let standing = self.standing.borrow_and_update().clone();
             match (standing, patience) {
+                (Standing::Elected(_), _) if !agreed => {
+                    agreement.as_mut().await?;
+                    agreed = true;
+                    continue;
+                }
                 (Standing::Elected(lease), _) => {
                     let commands = self.commands.take();
                     let commands = commands.expect("a candidacy is elected once");
@@ -233,7 +243,16 @@ impl Candidacy {
                 }
                 (Standing::Campaigning { .. } | Standing::Probation | Standing::Over, _) => {}
             }
-            if self.standing.changed().await.is_err() {
+            let changed = tokio::select! {
+                biased;
+                outcome = &mut agreement, if !agreed => {
+                    outcome?;
+                    agreed = true;
+                    continue;
+                }
+                changed = self.standing.changed() => changed,
+            };
+            if changed.is_err() {
                 // The driver ends only after it was told to, and nobody else could have told it.
                 unreachable!("a candidacy ended while its campaign was waiting");
             }

@@ -4,10 +4,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::observe::pause_in_words;
+use crate::observe::{Difference, pause_in_words};
 use crate::protocol::{
-    CandidateId, InvalidElectorate, InvalidIdentity, InvalidName, InvalidTiming, LossReason, Pause,
-    Term,
+    CandidateId, Identity, InvalidElectorate, InvalidIdentity, InvalidName, InvalidTiming,
+    LossReason, Pause, Term,
 };
 use crate::store::{InvalidAddress, StoreError};
 
@@ -111,6 +111,21 @@ pub enum CampaignError {
         election: String,
         /// What is wrong.
         source: Box<StoreError>,
+    },
+    /// Somebody campaigns with another list of stores: both could lead.
+    #[error(
+        "election {election:?} cannot be entered: {} pid {} {difference}, so two could lead. All candidates must \
+         use the same stores. To change them: stop every candidate on every host, wait one window, then start \
+         them with the new stores",
+        .who.host(), .who.pid()
+    )]
+    OtherStores {
+        /// The election.
+        election: String,
+        /// Who.
+        who: Box<Identity>,
+        /// How its stores differ from ours.
+        difference: Difference,
     },
     /// The system refuses the threads, the timers or the event loop of an election.
     #[error("this process cannot take part in election {election:?}: {source}")]

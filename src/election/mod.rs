@@ -10,6 +10,7 @@
 //!                  store::Store × 1, 3 or 5
 //! ```
 
+mod agreement;
 mod alarm;
 mod blocking;
 mod builder;

@@ -96,6 +96,9 @@ pub struct Candidate {
     pub timing: Option<Timing>,
     /// What holds the processes of its program together, when it tells.
     pub containment: Option<String>,
+    /// A digest of the address of each of its stores, when it tells: candidates of one election have the
+    /// same, unless they write the addresses differently.
+    pub store_digests: Option<Vec<String>>,
 }
 
 /// By which timing a candidate campaigns, with fractions where there are any.
@@ -300,6 +303,9 @@ impl Candidate {
             seen_ago_ms: millis(contender.age),
             timing: identity.timing().map(Timing::new),
             containment: identity.containment().map(str::to_owned),
+            store_digests: identity
+                .stores()
+                .map(|stores| stores.to_string().split('.').map(str::to_owned).collect()),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::store_list::StoreList;
 use super::timing::{Timing, TimingConfig};
 
 /// The id of one candidacy, new for every campaign, even of the same process under the same label.
@@ -102,8 +103,8 @@ impl fmt::Display for HostName {
 /// A candidate as people look for it: which process on which host.
 ///
 /// Its fields obey the same character rule as [`CandidateId`], so the text form
-/// `id|host|pid|version`, with `|timing` and `|containment` behind it when they are known, can always be
-/// taken apart again.
+/// `id|host|pid|version`, with `|timing`, `|containment` and `|stores` behind it when they are known, can
+/// always be taken apart again.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity {
     id: CandidateId,
@@ -112,6 +113,7 @@ pub struct Identity {
     version: Arc<str>,
     timing: Option<Arc<Timing>>,
     containment: Option<Arc<str>>,
+    stores: Option<StoreList>,
 }
 
 impl Identity {
@@ -141,6 +143,7 @@ impl Identity {
             version: version.into(),
             timing: None,
             containment: None,
+            stores: None,
         })
     }
 
@@ -164,6 +167,15 @@ impl Identity {
             containment: Some(containment.into()),
             ..self
         })
+    }
+
+    /// The same candidate, which publishes the stores that it uses.
+    #[must_use]
+    pub fn with_stores(self, stores: StoreList) -> Self {
+        Self {
+            stores: Some(stores),
+            ..self
+        }
     }
 
     /// The id of the candidacy.
@@ -212,16 +224,22 @@ impl Identity {
     pub fn containment(&self) -> Option<&str> {
         self.containment.as_deref()
     }
+
+    /// The stores that it uses, if it tells.
+    #[must_use]
+    pub const fn stores(&self) -> Option<&StoreList> {
+        self.stores.as_ref()
+    }
 }
 
 /// Writes `id|host|pid|version`, and behind it `|interval/stall_polls/op_timeout/stop_grace/probation`,
-/// in nanoseconds, when the timing is known, and `|containment` when that is; a timing that is not known is
-/// empty before it.
+/// in nanoseconds, `|containment` and `|stores`, up to the last one that is known. Those before it that are
+/// not known are empty.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}|{}|{}|{}", self.id, self.host, self.pid, self.version)?;
-        if let Some(timing) = &self.timing {
-            write!(
+        match &self.timing {
+            Some(timing) => write!(
                 f,
                 "|{}/{}/{}/{}/{}",
                 timing.interval().as_nanos(),
@@ -229,12 +247,15 @@ impl fmt::Display for Identity {
                 timing.op_timeout().as_nanos(),
                 timing.stop_grace().as_nanos(),
                 timing.probation().as_nanos()
-            )?;
+            )?,
+            None if self.containment.is_some() || self.stores.is_some() => f.write_str("|")?,
+            None => {}
         }
-        match (&self.containment, &self.timing) {
-            (None, _) => Ok(()),
-            (Some(containment), Some(_)) => write!(f, "|{containment}"),
-            (Some(containment), None) => write!(f, "||{containment}"),
+        match (&self.containment, &self.stores) {
+            (None, None) => Ok(()),
+            (Some(containment), None) => write!(f, "|{containment}"),
+            (None, Some(stores)) => write!(f, "||{stores}"),
+            (Some(containment), Some(stores)) => write!(f, "|{containment}|{stores}"),
         }
     }
 }
@@ -244,22 +265,28 @@ impl FromStr for Identity {
     type Err = InvalidIdentity;
 
     fn from_str(text: &str) -> Result<Self, InvalidIdentity> {
-        let mut parts = text.splitn(6, '|');
+        let mut parts = text.splitn(7, '|');
         let mut next = || parts.next().ok_or(InvalidIdentity::Incomplete);
         let (id, host, pid, version) = (next()?, next()?, next()?, next()?);
         let pid = pid.parse().map_err(|_| InvalidIdentity::Pid {
             text: pid.chars().take(20).collect(),
         })?;
         let identity = Self::new(CandidateId::new(id)?, host, pid, version)?;
-        let (timing, containment) = (parts.next(), parts.next());
-        let identity = match (timing, containment) {
-            (None, _) | (Some(""), Some(_)) => identity,
-            (Some(timing), _) => identity.with_timing(timing_of(timing)?),
+        let [timing, containment, stores] = [parts.next(), parts.next(), parts.next()];
+        let identity = match timing {
+            None => identity,
+            Some("") if containment.is_some() => identity,
+            Some(timing) => identity.with_timing(timing_of(timing)?),
         };
-        match containment {
-            None => Ok(identity),
-            Some(containment) => identity.with_containment(containment),
-        }
+        let identity = match containment {
+            None => identity,
+            Some("") if stores.is_some() => identity,
+            Some(containment) => identity.with_containment(containment)?,
+        };
+        Ok(match stores {
+            None => identity,
+            Some(stores) => identity.with_stores(stores.parse()?),
+        })
     }
 }
 
@@ -339,6 +366,12 @@ pub enum InvalidIdentity {
     /// The process id is not a number.
     #[error("the process id {text:?} is not a number")]
     Pid {
+        /// Its first characters.
+        text: String,
+    },
+    /// The stores are not digests of addresses.
+    #[error("the stores of a candidate are written as one to {max} digests of 8 digits, and {text:?} is not", max = StoreList::MAX)]
+    Stores {
         /// Its first characters.
         text: String,
     },
