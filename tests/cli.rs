@@ -11,6 +11,8 @@ mod handover;
 mod health;
 #[path = "cli/help.rs"]
 mod help;
+#[path = "cli/hints.rs"]
+mod hints;
 #[path = "cli/home.rs"]
 mod home;
 #[path = "cli/hosts.rs"]

@@ -7,6 +7,7 @@ use incumbent::observe::{HistoryView, PastOrder, PastTerm, order_word, until_in_
 use incumbent::protocol::Term;
 use incumbent::store::Note;
 
+use super::advice;
 use super::args::{Format, History};
 use super::electorate;
 use super::exit::{Exit, Failure};
@@ -74,9 +75,10 @@ pub(super) fn troubles(troubles: impl Iterator<Item = (&'static str, String)>) -
         })
         .collect();
     if forbidden {
-        text.push_str(
-            "correct the user and the password; incumbent doctor tells which right is missing\n",
-        );
+        text.push_str(&format!(
+            "correct the user and the password; {} tells which right is missing\n",
+            advice::command("doctor", None)
+        ));
     }
     text
 }

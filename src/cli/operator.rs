@@ -7,6 +7,7 @@ use incumbent::observe::document::{Followed, Ordered};
 use incumbent::observe::{ElectionView, Told};
 use incumbent::protocol::{Term, Verdict};
 
+use super::advice;
 use super::args::{Format, Order};
 use super::electorate;
 use super::exit::{Exit, Failure};
@@ -128,8 +129,13 @@ impl From<OrderError> for Failure {
             _ => Exit::Unreachable,
         };
         if exit == Exit::Refused {
-            let rights = "incumbent doctor tries each right for real, and tells which is missing";
-            return Self::new(exit, format_args!("{error}; {rights}"));
+            let doctor = advice::command("doctor", None);
+            return Self::new(
+                exit,
+                format_args!(
+                    "{error}; {doctor} tries each right for real, and tells which is missing"
+                ),
+            );
         }
         Self::new(exit, error)
     }

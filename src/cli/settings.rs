@@ -18,6 +18,7 @@ use incumbent::supervise::Estate;
 use rustix::process::Signal;
 use serde::Deserialize;
 
+use super::advice;
 use super::environment;
 use super::exit::{Exit, Failure};
 use super::layer::{Layer, Origin};
@@ -148,6 +149,7 @@ impl Settings {
     pub(crate) fn load(typed: Typed, election: Option<&ElectionName>) -> Result<Self, Failure> {
         let defaults = Layer::from_toml(DEFAULTS, |_| Origin::Default)?;
         let (environment, mut warnings) = Layer::from_environment(environment::ours())?;
+        advice::remember(&typed.of_stores());
         let mut layers = vec![defaults];
         let file = places::configuration_file(typed.file, election);
         if let Some(path) = &file {

@@ -71,8 +71,11 @@ fn what_to_do_about_a_server_that_has_become_a_replica_leads_to_the_reason() {
     server.command(&["REPLICAOF", "127.0.0.1", "1"]);
     let status = home.run(&[&["status", "job"], &store[..]].concat());
     assert_eq!(status.status, 3, "{status:#?}");
-    let hint = "incumbent doctor job shows why it is not listed";
-    assert!(status.stdout.contains(hint), "{status:#?}");
+    let hint = format!(
+        "`incumbent doctor job --store {}` shows why it is not listed",
+        store[1]
+    );
+    assert!(status.stdout.contains(&hint), "{status:#?}");
     let doctor = home.run(&[&["doctor", "job"], &store[..]].concat());
     assert!(
         doctor.stdout.contains("the server is a replica"),
@@ -316,7 +319,11 @@ fn a_foreign_holder_and_a_garbled_record_are_told_apart() {
     assert!(lines[4].starts_with("forbidden: "), "{list:#?}");
     assert_eq!(
         lines[5],
-        "correct the user and the password; incumbent doctor tells which right is missing"
+        format!(
+            "correct the user and the password; `incumbent doctor --store redis://walker@127.0.0.1:{}` tells which \
+             right is missing",
+            server.port()
+        )
     );
     assert_eq!(lines.len(), 6, "{list:#?}");
     let watch = home.command(&["watch", "--store", &url, "-o", "json"]);

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use crate::cli::args::{GeneralOptions, Options, RunOptions, StoreOptions, TimingOptions};
+use crate::cli::keys::{Key, Kind};
 use crate::cli::layer::{BadValue, Layer};
+use incumbent::store::StoreAddress;
 
 /// What the command line brings to the settings.
 #[derive(Debug, Default)]
@@ -37,6 +39,32 @@ impl Typed {
         layer.flag("log_level", options.log_level.as_deref())?;
         let file = options.config.clone();
         Ok(Self { layer, file })
+    }
+
+    /// The options by which another command finds the same stores. The password of an address is left out.
+    pub(super) fn of_stores(&self) -> Vec<String> {
+        const KEYS: [&str; 6] = [
+            "store",
+            "key_prefix",
+            "username",
+            "password_file",
+            "password_cmd",
+            "op_timeout",
+        ];
+        let mut words = Vec::new();
+        for key in KEYS.into_iter().filter_map(Key::find) {
+            for value in self.layer.texts(key.name) {
+                let address: Option<StoreAddress> = value.parse().ok();
+                let secret =
+                    address.filter(|address| key.kind == Kind::Stores && address.has_password());
+                let shown = secret.map_or(value, |address| address.label().to_owned());
+                words.extend([key.flag(), shown]);
+            }
+        }
+        if let Some(file) = &self.file {
+            words.extend(["--config".to_owned(), file.display().to_string()]);
+        }
+        words
     }
 
     /// Adds the options about stores.

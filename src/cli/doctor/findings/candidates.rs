@@ -8,6 +8,7 @@ use incumbent::protocol::{Identity, StoreList, Term, Timing};
 use incumbent::store::StoreError;
 
 use super::{About, Evidence, Severity};
+use crate::cli::advice::command;
 use crate::cli::candidates::rhythm;
 use crate::cli::output::duration;
 
@@ -95,7 +96,10 @@ fn presence(evidence: &Evidence, view: &ElectionView, about: &mut About<'_>) {
             Severity::Note,
             format!("no store has a record of {}", view.election),
             "the name is another, or the stores have lost their data",
-            "incumbent list shows the elections that there are",
+            &format!(
+                "{} shows the elections that there are",
+                command("list", None)
+            ),
         ),
         (0, State::Vacant { .. }) => about.say(
             Severity::Danger,
@@ -154,8 +158,8 @@ fn paused(view: &ElectionView, about: &mut About<'_>) {
         format!("the election is paused {}", pause_in_words(pause)),
         risk,
         &format!(
-            "incumbent resume {}, once what it was paused for is over",
-            view.election
+            "{}, once what it was paused for is over",
+            command("resume", Some(view.election.as_str()))
         ),
     );
 }
