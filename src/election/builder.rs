@@ -8,7 +8,7 @@ use tokio::sync::{broadcast, watch};
 use super::observer::Observer;
 use super::{ConfigError, Election, Shared};
 use crate::observe::Counters;
-use crate::protocol::{CandidateId, ElectionName, Timestamp, Timing, TimingConfig};
+use crate::protocol::{CandidateId, ElectionName, Timestamp, Timing, TimingChoices};
 use crate::store::{self, Store, StoreAddress, StoreOptions};
 
 /// What happens when the work has not ended by its deadline.
@@ -32,7 +32,7 @@ pub struct ElectionBuilder {
     name: String,
     sources: Vec<Source>,
     options: StoreOptions,
-    timing: TimingConfig,
+    timing: TimingChoices,
     label: Option<String>,
     overrun: Overrun,
 }
@@ -59,7 +59,7 @@ impl ElectionBuilder {
             name,
             sources: Vec::new(),
             options: StoreOptions::default(),
-            timing: TimingConfig::default(),
+            timing: TimingChoices::default(),
             label: None,
             overrun: Overrun::default(),
         }
@@ -86,37 +86,44 @@ impl ElectionBuilder {
     }
 
     /// All of the timing at once. The setters below change one value of it each.
-    pub fn timing(mut self, timing: TimingConfig) -> Self {
-        self.timing = timing;
+    pub fn timing(mut self, timing: impl Into<TimingChoices>) -> Self {
+        self.timing = timing.into();
         self
     }
 
-    /// The time between two heartbeats: [`TimingConfig::interval`].
+    /// The time within which the leadership of a host that died has moved on: the whole timing follows from it,
+    /// except for the values that are set by themselves. See [`TimingChoices`].
+    pub fn failover(mut self, failover: Duration) -> Self {
+        self.timing.failover = Some(failover);
+        self
+    }
+
+    /// The time between two heartbeats: [`TimingConfig::interval`](crate::protocol::TimingConfig::interval).
     pub fn interval(mut self, interval: Duration) -> Self {
-        self.timing.interval = interval;
+        self.timing.interval = Some(interval);
         self
     }
 
-    /// How many polls a counter must stand still: [`TimingConfig::stall_polls`].
+    /// How many polls a counter must stand still: [`TimingConfig::stall_polls`](crate::protocol::TimingConfig::stall_polls).
     pub fn stall_polls(mut self, polls: u32) -> Self {
-        self.timing.stall_polls = polls;
+        self.timing.stall_polls = Some(polls);
         self
     }
 
-    /// How long before the end of its tenure the work has to stop: [`TimingConfig::stop_grace`].
+    /// How long before the end of its tenure the work has to stop: [`TimingConfig::stop_grace`](crate::protocol::TimingConfig::stop_grace).
     pub fn stop_grace(mut self, grace: Duration) -> Self {
-        self.timing.stop_grace = grace;
+        self.timing.stop_grace = Some(grace);
         self
     }
 
-    /// How long one request to a store may take: [`TimingConfig::op_timeout`].
+    /// How long one request to a store may take: [`TimingConfig::op_timeout`](crate::protocol::TimingConfig::op_timeout).
     pub fn op_timeout(mut self, timeout: Duration) -> Self {
         self.timing.op_timeout = Some(timeout);
         self
     }
 
     /// How long to wait before acting on stores that may have lost a leader's record:
-    /// [`TimingConfig::probation`].
+    /// [`TimingConfig::probation`](crate::protocol::TimingConfig::probation).
     pub fn probation(mut self, probation: Duration) -> Self {
         self.timing.probation = Some(probation);
         self
@@ -142,7 +149,7 @@ impl ElectionBuilder {
     /// [`ConfigError`] names the part that cannot be used.
     pub fn build(self) -> Result<Election, ConfigError> {
         let name = ElectionName::new(&self.name)?;
-        let timing = Timing::new(&self.timing)?;
+        let timing = Timing::new(&self.timing.config()?)?;
         let options = StoreOptions {
             op_timeout: timing.op_timeout(),
             ..self.options

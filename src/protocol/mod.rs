@@ -18,6 +18,7 @@
 
 mod candidate;
 mod decimal;
+mod failover;
 mod handover;
 mod identity;
 mod loss_reason;
@@ -39,6 +40,7 @@ pub use candidate::{
     Role, Step,
 };
 pub(crate) use decimal::canonical;
+pub use failover::TimingChoices;
 pub use handover::{Handover, Successor};
 pub use identity::{CandidateId, HostName, Identity, InvalidIdentity};
 pub use loss_reason::LossReason;
