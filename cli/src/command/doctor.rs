@@ -28,7 +28,8 @@ const SAMPLES: usize = 10;
 const KEEPER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The settings that make a timing.
-const TIMING_KEYS: [&str; 5] = [
+const TIMING_KEYS: [&str; 6] = [
+    "failover",
     "interval",
     "stall_polls",
     "op_timeout",

@@ -53,13 +53,14 @@ pub(crate) const STOP_SIGNALS: [&str; 7] = [
 ];
 
 /// All settings, in the order in which they are shown.
-pub(crate) const KEYS: [Key; 32] = [
+pub(crate) const KEYS: [Key; 33] = [
     key("store", Kind::Stores),
     key("key_prefix", Kind::Text),
     key("username", Kind::Text),
     key("password", Kind::Secret),
     key("password_file", Kind::Path),
     key("password_cmd", Kind::Text),
+    key("failover", Kind::Duration),
     key("interval", Kind::Duration),
     key("stall_polls", Kind::Number(u32::MAX)),
     key("op_timeout", Kind::Duration),

@@ -25,13 +25,14 @@ const COMMANDS: [&[&str]; 19] = [
 ];
 
 /// Every option of `run`.
-const RUN: [&str; 35] = [
+const RUN: [&str; 36] = [
     "--store",
     "--key-prefix",
     "--username",
     "--password-file",
     "--password-cmd",
     "--op-timeout",
+    "--failover",
     "--interval",
     "--stall-polls",
     "--stop-grace",

@@ -415,6 +415,25 @@ fn explain_gives_the_figures_of_the_timing() {
     assert_eq!(json["schema"], "incumbent.explain.v1");
     assert_eq!(json["window_ms"], 2000.0);
     assert_eq!(json["worst_failover_ms"], 2400.0);
+    let quick = home
+        .run(&["explain", "--failover", "700ms", "-o", "json"])
+        .json();
+    assert_eq!(
+        (&quick["failover_ms"], &quick["worst_failover_ms"]),
+        (&json!(700.0), &json!(700.0))
+    );
+    assert_eq!(
+        (&quick["interval_ms"], &quick["stop_grace_ms"]),
+        (&json!(100.0), &json!(100.0))
+    );
+    let rare = home
+        .run(&["explain", "--failover", "700ms", "--stall-polls", "12"])
+        .stdout;
+    assert!(rare.contains("50ms × 12 polls"), "{rare}");
+    let file = home.write("quick.toml", "failover = \"100ms\"\n");
+    let refused = home.run(&["explain", "--config", &file]);
+    refused.assert(78, "failover = 182ms is the smallest that works");
+    refused.assert(78, &format!("failover = 100ms from {file}:1"));
     home.run(&["explain", "--stall-polls", "3"])
         .assert(78, "stall_polls = 4 would work");
 }

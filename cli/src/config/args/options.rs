@@ -47,6 +47,9 @@ pub(crate) struct StoreOptions {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Timing")]
 pub(crate) struct TimingOptions {
+    /// Replace a dead host within this time: derives the four options below, except those that are given
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) failover: Option<String>,
     /// Time between two heartbeats, and between two polls [default: 1s]
     #[arg(long, value_name = "DURATION")]
     pub(crate) interval: Option<String>,

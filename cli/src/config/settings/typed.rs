@@ -91,6 +91,7 @@ impl Typed {
     pub(crate) fn timing(&mut self, options: &TimingOptions) -> Result<(), BadValue> {
         let layer = &mut self.layer;
         let polls = options.stall_polls.map(|polls| polls.to_string());
+        layer.flag("failover", options.failover.as_deref())?;
         layer.flag("interval", options.interval.as_deref())?;
         layer.flag("stall_polls", polls.as_deref())?;
         layer.flag("stop_grace", options.stop_grace.as_deref())?;
