@@ -88,6 +88,9 @@
 //! | `sqlite` | SQLite files, by the SQLite of the system |
 //! | `bundled` | the same, by one that is compiled in |
 //! | `tls` | Redis over TLS: `rediss://` |
+//!
+//! Only one package of a program may link SQLite. `sqlite` takes rusqlite 0.39 to 0.41, so it resolves and builds
+//! beside sqlx 0.9 and diesel 2.3; beside sqlx 0.8 it does not.
 
 pub mod election;
 pub mod fence;
