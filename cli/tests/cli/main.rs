@@ -24,6 +24,7 @@ mod reaching;
 mod readings;
 mod schemas;
 mod secrets;
+mod shared_home;
 mod show;
 mod sources;
 mod statuses;
