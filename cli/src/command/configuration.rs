@@ -107,7 +107,7 @@ fn checked(name: Option<&ElectionName>, settings: &Settings) -> Result<String, F
 
 fn show(settings: &Settings) -> Result<Vec<Shown>, Failure> {
     let mut shown = Vec::with_capacity(KEYS.len());
-    for key in &KEYS {
+    for key in KEYS {
         let value = settings
             .value(key.name)
             .and_then(|value| written(key, value));

@@ -64,8 +64,8 @@ struct Examined {
 pub(crate) fn doctor(arguments: &Doctor) -> Result<Exit, Failure> {
     let name = super::optional_name(arguments.name.as_deref())?;
     let mut typed = Typed::general(&arguments.general)?;
-    typed.stores(&arguments.stores)?;
-    typed.timing(&arguments.timing)?;
+    typed.add(&arguments.stores)?;
+    typed.add(&arguments.timing)?;
     let settings = Settings::load(typed, name.as_ref())?;
     super::warn(&settings);
     let timing = settings.timing()?;

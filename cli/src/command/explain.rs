@@ -36,7 +36,7 @@ struct Document {
 pub(crate) fn explain(arguments: &Explain) -> Result<Exit, Failure> {
     let name = super::optional_name(arguments.name.as_deref())?;
     let mut typed = Typed::general(&arguments.general)?;
-    typed.timing(&arguments.timing)?;
+    typed.add(&arguments.timing)?;
     typed.op_timeout(arguments.op_timeout.as_deref())?;
     let settings = Settings::load(typed, name.as_ref())?;
     super::warn(&settings);

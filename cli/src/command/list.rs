@@ -22,7 +22,7 @@ use crate::output::{self, Tone, fitted_table, table};
 /// A configuration that cannot be used. A store that cannot be used is shown, not returned.
 pub(crate) fn list(arguments: &List) -> Result<Exit, Failure> {
     let mut typed = Typed::general(&arguments.general)?;
-    typed.stores(&arguments.stores)?;
+    typed.add(&arguments.stores)?;
     let settings = Settings::load(typed, None)?;
     super::warn(&settings);
     let observer = electorate::observe(&settings)?;

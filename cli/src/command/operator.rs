@@ -45,8 +45,8 @@ pub(super) fn operator(order: &Order) -> Result<(Operator, Settings), Failure> {
     let name = incumbent::protocol::ElectionName::new(&look.name)
         .map_err(|error| Failure::new(Exit::Usage, error))?;
     let mut typed = Typed::general(&look.general)?;
-    typed.stores(&look.stores)?;
-    typed.timing(&order.timing)?;
+    typed.add(&look.stores)?;
+    typed.add(&order.timing)?;
     let settings = Settings::load(typed, Some(&name))?;
     super::warn(&settings);
     let observer = electorate::check(&settings)?;

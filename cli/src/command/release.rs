@@ -111,7 +111,7 @@ pub(crate) fn release(arguments: &Release) -> Result<Exit, Failure> {
     let name =
         ElectionName::new(&arguments.name).map_err(|error| Failure::new(Exit::Usage, error))?;
     let mut typed = Typed::general(&arguments.general)?;
-    typed.stores(&arguments.stores)?;
+    typed.add(&arguments.stores)?;
     let settings = Settings::load(typed, Some(&name))?;
     logs::start(&settings);
     let Some(folder) = Note::folder() else {

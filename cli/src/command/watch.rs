@@ -38,7 +38,7 @@ const ROUNDS_PER_LISTING: u32 = 10;
 pub(crate) fn watch(arguments: &Watch) -> Result<Exit, Failure> {
     let name = super::optional_name(arguments.name.as_deref())?;
     let mut typed = Typed::general(&arguments.general)?;
-    typed.stores(&arguments.stores)?;
+    typed.add(&arguments.stores)?;
     typed.interval(arguments.interval.as_deref())?;
     let settings = Settings::load(typed, name.as_ref())?;
     super::warn(&settings);
