@@ -41,8 +41,8 @@ fn an_election_that_never_was_reads_differently_from_one_that_is_released() {
     assert_eq!(
         absent.stdout,
         "job: not held: it has never been, as far as the stores know\n  fix        no candidate campaigns: start \
-         one, or use the stores and the key prefix that the candidates use; if one runs already, incumbent \
-         doctor job shows why it is not listed\n"
+         one, or use the stores and the key prefix that the candidates use; if one runs already, `incumbent \
+         doctor job` shows why it is not listed\n"
     );
     assert!(!home.path(".local").exists(), "looking made a store");
     home.run(&["run", "job", "--", "true"]);
