@@ -1,3 +1,5 @@
+//! Which differences between two lists of stores are told, as a table.
+
 use std::time::Duration;
 
 use super::*;
