@@ -235,7 +235,6 @@ impl Entry {
         if change.wakes() && is_free(&self.record) {
             let wake_up = WakeUp {
                 record: self.record.clone(),
-                clock,
                 called: self.called(before.holder()),
             };
             self.waiting.retain(|waiting| {

@@ -174,8 +174,6 @@ impl WakeUps {
 pub struct WakeUp {
     /// The vacant record.
     pub record: Record,
-    /// The store's clock.
-    pub clock: WallMillis,
     /// The standby that is called to claim it: the one seen last, of those that the store lists. `None`
     /// calls everybody.
     pub called: Option<CandidateId>,

@@ -297,7 +297,6 @@ impl Store for RedisStore {
                 let found = Reader { store, keys }.inspection(asked.await.ok()?).ok()?;
                 is_free(&found.record).then_some(WakeUp {
                     record: found.record,
-                    clock: found.clock,
                     called: None,
                 })
             });

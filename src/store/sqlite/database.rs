@@ -329,10 +329,9 @@ impl Database {
     }
 
     /// The record of an election, and the clock.
-    pub(super) fn record(&self, election: &ElectionName) -> Result<(Record, WallMillis), Trouble> {
-        let clock = wall_clock();
+    pub(super) fn record(&self, election: &ElectionName) -> Result<Record, Trouble> {
         let row = read(&self.connection, election)?;
-        Ok((row.record.seen_at(clock), clock))
+        Ok(row.record.seen_at(wall_clock()))
     }
 
     /// The number of the latest entry of all histories.
@@ -348,7 +347,7 @@ impl Database {
     pub(super) fn released_since(
         &self,
         seen: &mut i64,
-    ) -> Result<Vec<(ElectionName, Record, WallMillis)>, Trouble> {
+    ) -> Result<Vec<(ElectionName, Record)>, Trouble> {
         let last = self.last_change()?;
         let mut select = self.connection.prepare_cached(
             "SELECT DISTINCT election FROM history WHERE id > ?1 AND id <= ?2 AND change IN (?3, ?4, ?5)",
@@ -366,7 +365,7 @@ impl Database {
         for name in names.iter().filter_map(|name| ElectionName::new(name).ok()) {
             let record = read(&self.connection, &name)?.record.seen_at(clock);
             if is_free(&record) {
-                released.push((name, record, clock));
+                released.push((name, record));
             }
         }
         Ok(released)

@@ -155,7 +155,7 @@ impl Store for SqliteStore {
             self.ask(move |database| {
                 let reply = database.execute(&election, &who, &request)?;
                 if releases && reply.verdict == Verdict::Granted {
-                    subscribers.tell(&election, &reply.record, reply.clock);
+                    subscribers.tell(&election, &reply.record);
                 }
                 Ok(reply)
             })
