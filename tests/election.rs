@@ -10,13 +10,16 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use incumbent::election::clock;
+use futures_util::StreamExt;
+use incumbent::election::{Alarm, OrderError, clock};
 use incumbent::observe::State;
 use incumbent::protocol::{Beat, LossReason, Occupancy, Record, Term, TimingConfig};
 use incumbent::store::{Fault, MemoryStore};
 use incumbent::{
     CampaignError, Election, ElectionBuilder, ElectionEvent, Happening, Overrun, RunError,
 };
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::runtime::Builder;
 use tokio::sync::broadcast::Receiver;
 
 fn election(stores: &[Arc<MemoryStore>]) -> Election {
@@ -539,6 +542,99 @@ async fn a_wait_that_is_shorter_than_the_probation_says_so_and_names_no_holder()
         error.to_string().contains("nobody else holds it"),
         "{error}"
     );
+}
+
+/// Nobody can be elected there, so neither a campaign that does not wait nor one that has waited is left open.
+#[tokio::test]
+async fn a_campaign_on_terms_that_are_used_up_says_so() {
+    let store = Arc::new(MemoryStore::new("forged"));
+    let election = builder(std::slice::from_ref(&store)).build().unwrap();
+    let mut forged = Record::ABSENT;
+    (forged.floor, forged.term) = (Term::MAX, Term::MAX);
+    forged.occupancy = Occupancy::Vacant;
+    store.put(election.name(), forged);
+    let wait = Duration::from_millis(500);
+    let at_once = tokio::time::timeout(Duration::from_secs(60), election.try_campaign()).await;
+    for refused in [at_once.unwrap(), election.campaign_timeout(wait).await] {
+        let error = refused.unwrap_err();
+        assert!(
+            matches!(error, CampaignError::TermsUsedUp { .. }),
+            "{error:?}"
+        );
+        assert!(!error.is_held(), "{error}");
+    }
+}
+
+/// Set in the process that may open no further file.
+const EXHAUSTED: &str = "INCUMBENT_TEST_EXHAUSTED";
+
+/// In a process of its own, whose limit holds for all of it.
+#[test]
+fn who_observes_is_told_when_the_system_refuses_the_thread() {
+    if std::env::var_os(EXHAUSTED).is_some() {
+        return observe_without_a_thread();
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "who_observes_is_told_when_the_system_refuses_the_thread",
+        ])
+        .env(EXHAUSTED, "1")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+fn observe_without_a_thread() {
+    let election = election(&stores(3));
+    let runtime = Builder::new_current_thread().build().unwrap();
+    let limits = getrlimit(Resource::Nofile);
+    let current = Some(3);
+    setrlimit(Resource::Nofile, Rlimit { current, ..limits }).unwrap();
+    let observed = runtime.block_on(async {
+        let observer = election.observer();
+        let watched = election.watch().collect::<Vec<_>>().await;
+        assert_eq!(watched.len(), 1);
+        for view in watched.iter().chain([&election.status().await]) {
+            assert_eq!(
+                (&view.state, view.errors().count()),
+                (&State::Unreachable, 3)
+            );
+        }
+        assert!(
+            observer
+                .elections()
+                .await
+                .stores
+                .iter()
+                .all(|(_, told)| told.is_err())
+        );
+        assert!(
+            election
+                .history(1)
+                .await
+                .stores
+                .iter()
+                .all(|(_, told)| told.is_err())
+        );
+        assert!(matches!(
+            election.operator().resume().await,
+            Err(OrderError::NoMajority { .. })
+        ));
+        assert!(matches!(
+            election.operator().depose().await,
+            Err(OrderError::Unread { .. })
+        ));
+        assert!(Alarm::new().is_err());
+        assert!(matches!(
+            election.campaign().await,
+            Err(CampaignError::System { .. })
+        ));
+        // With room for it, the same can be used.
+        setrlimit(Resource::Nofile, limits).unwrap();
+        election.status().await.state
+    });
+    assert_eq!(observed, State::Absent);
 }
 
 /// A standby sees the end of an outage, and not the end of the leader in it.

@@ -183,9 +183,8 @@ impl Driver {
     }
 
     /// Runs the candidacy to its end.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(mut self, mut timer: Alarm) {
         self.tell(Happening::Campaigning);
-        let mut timer = Alarm::new();
         let mut input = Input::Tick;
         let mut owner_gone = false;
         loop {
@@ -321,7 +320,7 @@ impl Driver {
     }
 
     fn woken(&mut self, store: StoreIndex, wake_up: WakeUp) -> Input {
-        let WakeUp { record, called, .. } = wake_up;
+        let WakeUp { record, called } = wake_up;
         let now = clock::now();
         if self.leader.is_some() && self.release(now).is_none() {
             self.told = Some(Told {

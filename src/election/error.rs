@@ -104,6 +104,17 @@ pub enum CampaignError {
         /// What the last of them failed with.
         source: Box<StoreError>,
     },
+    /// A store has granted the highest term there is, so no later leader could have a higher token. Only a
+    /// forged or damaged record gets there, and it has to be repaired.
+    #[error(
+        "nobody can be elected in {election:?}: a record has the highest term there is, {max}; `incumbent \
+         doctor {election}` tells how to repair it",
+        max = Term::MAX
+    )]
+    TermsUsedUp {
+        /// The election.
+        election: String,
+    },
     /// The stores cannot be reached as they are configured, and never could.
     #[error("election {election:?} cannot be entered: {source}")]
     Misconfigured {

@@ -213,7 +213,7 @@ impl Election {
 async fn close_to_deadline(lease: Lease, ahead: Duration) {
     let waiting = runtime::handle().spawn(async move {
         let mut deadlines = lease.deadlines();
-        let mut alarm = Alarm::new();
+        let mut alarm = Alarm::new().expect("a campaign starts the timer before anything else");
         loop {
             let end = deadlines.current().before(ahead);
             if clock::now() >= end {

@@ -181,7 +181,7 @@ impl Keeper {
             run: None,
             lost: None,
             news: VecDeque::new(),
-            alarm: Alarm::new(),
+            alarm: Alarm::new()?,
         })
     }
 

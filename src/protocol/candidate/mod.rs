@@ -237,6 +237,8 @@ pub enum Prospect {
     Paused,
     /// So many stores do not answer that no majority is left.
     Unreachable,
+    /// A store has granted the highest term there is, so nobody can be elected.
+    TermsUsedUp,
 }
 
 /// One campaign for one election.

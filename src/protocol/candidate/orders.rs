@@ -29,6 +29,8 @@ impl Candidate {
             Prospect::Paused
         } else if !possible(barred + failing) {
             Prospect::Unreachable
+        } else if self.used_up {
+            Prospect::TermsUsedUp
         } else {
             Prospect::Open
         }
