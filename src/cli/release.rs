@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use incumbent::election::clock;
-use incumbent::protocol::{ElectionName, Identity, LossReason, Term};
+use incumbent::protocol::{ElectionName, LossReason, Term};
+use incumbent::store::Identity;
 use incumbent::supervise::{Orphan, Unit, started_with};
 
 use super::args::Release;

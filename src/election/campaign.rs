@@ -8,7 +8,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::driver::{Command, Driver, Standing};
 use super::{Alarm, CampaignError, Election, Leadership, Overrun, guard, runtime};
-use crate::protocol::{CandidateId, Identity, Prospect, Term};
+use crate::protocol::{CandidateId, Prospect, Term};
+use crate::store::Identity;
 use crate::store::StoreError;
 
 /// How many commands a candidacy may have waiting: there are only two to give.

@@ -29,10 +29,11 @@ use super::link::{Link, News};
 use super::runtime;
 use crate::observe::{Happening, HeartbeatResult};
 use crate::protocol::{
-    Beat, Candidate, CandidateConfig, CandidateId, Event, HostName, Identity, Input, LossReason,
-    Occupancy, Outgoing, Pause, Prospect, Record, Reply, Request, RequestId, Role, Step,
-    StoreIndex, Term, Timestamp, Verdict,
+    Beat, Candidate, CandidateConfig, CandidateId, Event, HostName, Input, LossReason, Occupancy,
+    Outgoing, Pause, Prospect, Record, Reply, Request, RequestId, Role, Step, StoreIndex, Term,
+    Timestamp, Verdict,
 };
+use crate::store::Identity;
 use crate::store::{StoreError, WakeUp, WakeUps, let_others_go_first};
 
 /// How long the end of a candidacy may take for what only people read. A standby that is told to stop is

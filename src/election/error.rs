@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use crate::observe::pause_in_words;
 use crate::protocol::{
-    CandidateId, InvalidElectorate, InvalidIdentity, InvalidName, InvalidTiming, LossReason, Pause,
-    Term,
+    CandidateId, InvalidElectorate, InvalidId, InvalidName, InvalidTiming, LossReason, Pause, Term,
 };
 use crate::store::{InvalidAddress, StoreError};
 
@@ -24,7 +23,7 @@ pub enum ConfigError {
         /// The label given.
         label: String,
         /// What is wrong with it.
-        source: InvalidIdentity,
+        source: InvalidId,
     },
     /// The address of a store.
     #[error(transparent)]

@@ -11,7 +11,8 @@ use futures_util::future::join_all;
 
 use super::Shared;
 use super::clock;
-use crate::protocol::{Identity, Request, StoreIndex, Verdict};
+use crate::protocol::{Request, StoreIndex, Verdict};
+use crate::store::Identity;
 
 /// For how long they are sent again, once per interval.
 const PATIENCE: Duration = Duration::from_secs(3600);

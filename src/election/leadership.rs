@@ -7,7 +7,8 @@ use tokio::sync::{mpsc, watch};
 use super::driver::{Command, Standing};
 use super::guard::Guarded;
 use super::lease::Lease;
-use crate::protocol::{CandidateId, Identity, LossReason};
+use crate::protocol::{CandidateId, LossReason};
+use crate::store::Identity;
 
 /// A leadership. As long as it lives, heartbeats keep it, on a thread of their own.
 ///

@@ -29,6 +29,7 @@ mod observer;
 mod operator;
 mod run;
 mod runtime;
+mod standstill;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -41,7 +42,7 @@ use crate::observe::{
     self, Contender, Counters, ElectionEvent, ElectionView, Happening, HistoryView, Metrics,
 };
 use crate::protocol::{
-    CandidateId, ElectionName, Electorate, InvalidIdentity, LossReason, Opening, Timestamp, Timing,
+    CandidateId, ElectionName, Electorate, InvalidId, LossReason, Opening, Timestamp, Timing,
 };
 use crate::store::Store;
 use driver::Command;
@@ -60,6 +61,7 @@ pub use observer::{Listing, Observer};
 pub use operator::{Asked, Given, Operator, OrderError};
 pub use run::run_as_leader;
 pub use runtime::start;
+pub use standstill::Standstill;
 
 /// An election, ready to campaign in. Cheap to clone; every campaign is a new candidacy.
 ///
@@ -127,8 +129,8 @@ impl Election {
     ///
     /// # Errors
     ///
-    /// [`InvalidIdentity`] when it is not such a word: see [`Identity::with_containment`](crate::protocol::Identity::with_containment).
-    pub fn tell_containment(&self, containment: &str) -> Result<(), InvalidIdentity> {
+    /// [`InvalidId`] when it is not such a word: see [`Identity::with_containment`](crate::store::Identity::with_containment).
+    pub fn tell_containment(&self, containment: &str) -> Result<(), InvalidId> {
         self.operator_identity().with_containment(containment)?;
         self.shared.containment.get_or_init(|| containment.into());
         Ok(())

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use super::clock;
 use super::observer::{Observer, answers, on_the_runtime, unasked};
+use crate::election::Standstill;
 use crate::observe::{ElectionView, HistoryView, State, Told};
 use crate::protocol::{
-    CandidateId, ElectionName, HostName, Identity, Mark, Order, Reason, Request, Standstill,
-    StoreIndex, Successor, Term, Timing, Verdict,
+    CandidateId, ElectionName, HostName, Mark, Order, Reason, Request, StoreIndex, Successor, Term,
+    Timing, Verdict,
 };
+use crate::store::Identity;
 use crate::store::StoreError;
 
 /// Gives the orders of an operator to every store of one election.

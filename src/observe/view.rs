@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::protocol::{
-    Beat, CandidateId, ElectionName, Electorate, Handover, Identity, Occupancy, Pause, Term,
-    Timing, WallMillis,
+    Beat, CandidateId, ElectionName, Electorate, Handover, Occupancy, Pause, Term, Timing,
+    WallMillis,
 };
+use crate::store::Identity;
 use crate::store::{Inspection, StoreError};
 
 /// One election, as its stores show it at one moment.

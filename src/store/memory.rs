@@ -12,9 +12,9 @@ use super::{
     WakeUps, is_free,
 };
 use crate::protocol::{
-    CandidateId, Durability, ElectionName, Identity, Record, Reply, Request, Verdict, WallMillis,
-    apply,
+    CandidateId, Durability, ElectionName, Record, Reply, Request, Verdict, WallMillis, apply,
 };
+use crate::store::Identity;
 
 /// A store in the memory of this process: for tests, and for electing among the tasks of one process.
 ///

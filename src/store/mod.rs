@@ -11,10 +11,14 @@
 //! untrusted until it is parsed.
 
 mod address;
+mod decimal;
 mod error;
 mod examination;
+mod identity;
+mod loss_words;
 mod memory;
 mod note;
+mod order_text;
 mod redis;
 mod registry;
 #[cfg(feature = "sqlite")]
@@ -30,8 +34,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::protocol::{
-    CandidateId, Claim, Durability, ElectionName, Identity, Occupancy, Order, Record, Reply,
-    Request, Shape, Term, WallMillis,
+    CandidateId, Claim, Durability, ElectionName, Occupancy, Order, Record, Reply, Request, Shape,
+    Term, WallMillis,
 };
 
 use self::address::Place;
@@ -41,8 +45,10 @@ use self::registry::Registry;
 pub use address::{InvalidAddress, Password, StoreAddress};
 pub use error::StoreError;
 pub use examination::Examination;
+pub use identity::{Identity, InvalidIdentity};
 pub use memory::{Fault, MemoryStore};
 pub use note::Note;
+pub use order_text::InvalidOrder;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub(crate) use target::target;

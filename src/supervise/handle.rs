@@ -17,7 +17,8 @@ use super::plan::Cause;
 use super::program::{Program, ProgramExit, StartFailure};
 use super::tree;
 use crate::election::{Alarm, clock};
-use crate::protocol::{Identity, Term, Timestamp};
+use crate::protocol::{Term, Timestamp};
+use crate::store::Identity;
 
 /// What happens to the program, and to its keeper.
 ///

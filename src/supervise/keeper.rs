@@ -26,7 +26,8 @@ use super::sight;
 use super::spawn::{Progress, Standing, Starting, spawn};
 use super::tree::{self, Chase};
 use crate::election::{arm, clock, create_timer, patience};
-use crate::protocol::{Identity, Term, Timestamp};
+use crate::protocol::{Term, Timestamp};
+use crate::store::Identity;
 
 /// What an elector left behind when it died: a term to release on every store.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,7 +15,8 @@ use rustix::process::{Pid, Signal};
 use super::inherited::Inherited;
 use super::plan::Cause;
 use super::program::{Program, ProgramExit, StartFailure};
-use crate::protocol::{Identity, Term, Timestamp};
+use crate::protocol::{Term, Timestamp};
+use crate::store::Identity;
 
 /// What the elector tells the keeper.
 #[derive(Clone, Debug, PartialEq, Eq)]

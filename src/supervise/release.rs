@@ -8,7 +8,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::keeper::Orphan;
 use super::message::{Malformed, Reader, Writer};
-use crate::protocol::{ElectionName, Identity, LossReason, Request};
+use crate::protocol::{ElectionName, LossReason, Request};
+use crate::store::Identity;
 use crate::store::{self, Password, Store, StoreOptions};
 
 /// The election and its stores, as the elector leaves them to its keeper.

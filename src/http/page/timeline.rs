@@ -139,7 +139,8 @@ fn draw(html: &mut String, stretch: &Stretch<'_>, other: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Electorate, Identity, Term};
+    use crate::protocol::{Electorate, Term};
+    use crate::store::Identity;
     use crate::store::{Change, HistoryEntry};
 
     #[test]

@@ -64,9 +64,10 @@ use super::{
     WakeUp, WakeUps, is_free,
 };
 use crate::protocol::{
-    Claim, Durability, ElectionName, Handover, Identity, Mark, Order, Pause, Reply, Request, Shape,
-    Verdict, WallMillis,
+    Claim, Durability, ElectionName, Handover, Mark, Order, Pause, Reply, Request, Shape, Verdict,
+    WallMillis,
 };
+use crate::store::Identity;
 
 /// The longest key prefix, in bytes.
 const MAX_PREFIX: usize = 200;

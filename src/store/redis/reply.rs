@@ -12,8 +12,9 @@ use redis::Value;
 use super::keys::Keys;
 use crate::protocol::{
     Beat, CandidateId, Handover, Occupancy, Orders, Record, Reply, Term, Timing, Verdict,
-    WallMillis, canonical,
+    WallMillis,
 };
+use crate::store::decimal::canonical;
 use crate::store::{StoreError, WakeUp};
 
 /// The largest beat that a record may hold: far above what terms and heartbeats can reach, far enough

@@ -17,9 +17,9 @@ use super::schema;
 use super::trouble::{Place, Trouble};
 use super::wake::WakeFile;
 use crate::protocol::{
-    Durability, ElectionName, Identity, Record, Reply, Request, Term, Timing, Verdict, WallMillis,
-    apply,
+    Durability, ElectionName, Record, Reply, Request, Term, Timing, Verdict, WallMillis, apply,
 };
+use crate::store::Identity;
 use crate::store::memory::wall_clock;
 use crate::store::{Change, HistoryEntry, Inspection, Note, Presence, is_free, target};
 

@@ -49,7 +49,8 @@ use self::worker::Worker;
 use self::{files::InodeLock, memory::Memory};
 use super::memory::wall_clock;
 use super::{Examination, HistoryEntry, Inspection, Store, StoreError, StoreFuture, WakeUps};
-use crate::protocol::{Durability, ElectionName, Identity, Record, Reply, Request, Verdict};
+use crate::protocol::{Durability, ElectionName, Record, Reply, Request, Verdict};
+use crate::store::Identity;
 
 /// A store in an SQLite file, for electing among the processes of one host.
 ///

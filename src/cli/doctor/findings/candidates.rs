@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use incumbent::observe::{ElectionView, State, pause_in_words};
-use incumbent::protocol::{Identity, Term, Timing};
+use incumbent::protocol::{Term, Timing};
+use incumbent::store::Identity;
 use incumbent::store::StoreError;
 
 use super::{About, Evidence, Severity};
