@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::driver::{Command, Driver, Standing};
+use super::driver::Driver;
+use super::standing::{Command, Standing};
 use super::{Alarm, CampaignError, Election, Leadership, Overrun, guard, runtime};
 use crate::protocol::{CandidateId, Prospect, Term};
 use crate::store::Identity;

@@ -4,9 +4,9 @@ use std::ops::Deref;
 
 use tokio::sync::{mpsc, watch};
 
-use super::driver::{Command, Standing};
 use super::guard::Guarded;
 use super::lease::Lease;
+use super::standing::{Command, Standing};
 use crate::protocol::{CandidateId, LossReason};
 use crate::store::Identity;
 
