@@ -9,7 +9,7 @@
 //! - The [fencing token](Lease::fencing_token) rises from each leader to the next, even after a store has
 //!   lost all its data. [`fence`] has resources refuse the token of a leader of the past.
 //!
-//! What this rests on, and what is not promised, stands in `docs/guarantees.md`.
+//! What this rests on, and what is not promised, stands in `docs/guarantees.md`. It runs on Linux only.
 //!
 //! # Examples
 //!
@@ -89,6 +89,11 @@
 //! | `tls` | Redis over TLS: `rediss://` |
 //! | `http` | the HTTP server with health, metrics and a page |
 //! | `cli` (default) | the command `incumbent`, with all of these |
+
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "incumbent runs on Linux only: its clock, its timers and its keeper are those of Linux"
+);
 
 pub mod election;
 pub mod fence;

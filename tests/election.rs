@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use incumbent::election::{Alarm, OrderError, clock};
+use incumbent::fence::FenceError;
 use incumbent::observe::State;
 use incumbent::protocol::{Beat, LossReason, Occupancy, Record, Term, TimingConfig};
-use incumbent::store::{Fault, MemoryStore};
+use incumbent::store::{Fault, MemoryStore, StoreError};
 use incumbent::{
     CampaignError, Election, ElectionBuilder, ElectionEvent, Happening, Overrun, RunError,
 };
@@ -122,7 +123,10 @@ async fn work_is_told_that_it_lost_and_dropped_at_the_deadline() {
         std::future::pending::<()>().await;
     });
     let outcome = run.await;
-    assert!(matches!(outcome, Err(RunError::Lost(_))), "{outcome:?}");
+    assert!(
+        matches!(outcome, Err(RunError::Lost { value: None, .. })),
+        "{outcome:?}"
+    );
     let mut happened = Vec::new();
     while let Ok(event) = events.try_recv() {
         happened.push(event.happening);
@@ -343,6 +347,88 @@ fn killed_as(test: &str, variable: &str) -> String {
     printed
 }
 
+#[tokio::test]
+async fn a_value_that_is_finished_after_the_work_was_told_to_stop_comes_with_the_error() {
+    let election = election(&stores(1));
+    let mine = election.clone();
+    let value = election.run_as_leader(|lease| async move {
+        assert!(mine.stop_leading(LossReason::Resigned));
+        lease.lost().await;
+        7
+    });
+    let error = value.await.unwrap_err();
+    assert!(
+        matches!(error, RunError::Lost { value: Some(7), .. }),
+        "{error:?}"
+    );
+    let mine = election.clone();
+    let blocking = tokio::task::spawn_blocking(move || {
+        mine.blocking().run_as_leader(|lease| {
+            assert!(mine.stop_leading(LossReason::Resigned));
+            while lease.loss().is_none() {
+                std::thread::yield_now();
+            }
+            8
+        })
+    });
+    let error = blocking.await.unwrap().unwrap_err();
+    assert!(
+        matches!(error, RunError::Lost { value: Some(8), .. }),
+        "{error:?}"
+    );
+}
+
+/// Whoever prints an error with all its sources prints each of them once.
+#[test]
+fn an_error_names_its_source_in_the_message_or_returns_it() {
+    let system = || Arc::new(std::io::Error::other("of the system"));
+    let store = StoreError::Unreachable {
+        store: "one".into(),
+        source: system(),
+    };
+    let source = Box::new(store.clone());
+    let election = "billing".to_owned();
+    let unreachable = CampaignError::Unreachable {
+        election: election.clone(),
+        source: source.clone(),
+    };
+    let label = Election::builder("billing")
+        .label("a|b")
+        .build()
+        .unwrap_err();
+    let errors: [Box<dyn std::error::Error>; 7] = [
+        Box::new(store),
+        Box::new(label),
+        Box::new(OrderError::Unread {
+            election: election.clone(),
+            source,
+        }),
+        Box::new(RunError::<()>::from(unreachable.clone())),
+        Box::new(unreachable),
+        Box::new(CampaignError::System {
+            election,
+            source: system(),
+        }),
+        Box::new(FenceError::Io {
+            action: "locking",
+            path: "/".into(),
+            source: system(),
+        }),
+    ];
+    for error in errors {
+        let mut said = vec![error.to_string()];
+        let mut next = error.source();
+        while let Some(source) = next {
+            said.push(source.to_string());
+            next = source.source();
+        }
+        for (at, one) in said.iter().enumerate() {
+            let twice = said[at + 1..].iter().any(|later| one.contains(later));
+            assert!(!twice, "{said:?}");
+        }
+    }
+}
+
 /// Set in the process whose work blocks.
 const BLOCKING: &str = "INCUMBENT_TEST_BLOCKING";
 
@@ -359,6 +445,7 @@ fn a_deposed_leader_whose_work_blocks_ends_the_process_long_before_its_tenure_wo
     let went_on = Duration::from_millis(u64::try_from(last.max().unwrap()).unwrap());
     // A tenure is about 60 s here, and a heartbeat finds the stranger after one.
     assert!(went_on < Duration::from_secs(30), "{went_on:?}");
+    assert!(printed.contains("the hook: Some(Deposed)"), "{printed}");
 }
 
 fn block_when_deposed() {
@@ -368,6 +455,10 @@ fn block_when_deposed() {
         .timing(TimingConfig {
             stall_polls: 60,
             ..TimingConfig::default()
+        })
+        .before_kill(|lease| {
+            let line = format!("the hook: {:?}\n", lease.loss());
+            rustix::io::write(std::io::stdout(), line.as_bytes()).unwrap();
         })
         .build()
         .unwrap();

@@ -30,6 +30,11 @@ impl Election {
     ///
     /// Dropping the future leaves the election.
     ///
+    /// **The process is killed, by SIGKILL, when the [`Leadership`] outlives its deadline**: work that goes on would
+    /// act beside the next leader. Drop it, or end the work, when [`Lease::lost`](super::Lease::lost) returns.
+    /// [`ElectionBuilder::overrun`](super::ElectionBuilder::overrun) opts out, and
+    /// [`ElectionBuilder::before_kill`](super::ElectionBuilder::before_kill) is called before.
+    ///
     /// # Errors
     ///
     /// [`CampaignError::Denied`] when the stores refuse us from the start, [`CampaignError::System`] when the
@@ -189,8 +194,10 @@ impl Candidacy {
                     let commands = self.commands.take();
                     let commands = commands.expect("a candidacy is elected once");
                     let overrun = self.election.shared.overrun;
-                    let guarded = (overrun == Overrun::Kill)
-                        .then(|| guard::watch(self.election.name(), lease.clone()));
+                    let guarded = (overrun == Overrun::Kill).then(|| {
+                        let hook = self.election.shared.before_kill.clone();
+                        guard::watch(self.election.name(), lease.clone(), hook)
+                    });
                     return Ok(Leadership::new(
                         self.identity.clone(),
                         lease,

@@ -381,7 +381,7 @@ pub enum OrderError {
         /// The election.
         election: String,
         /// What one of them failed with.
-        source: Box<StoreError>,
+        r#source: Box<StoreError>,
     },
     /// No other candidate is the one that was named.
     #[error("no standby of election {election:?} is {name:?}: {}", standbys(.candidates))]

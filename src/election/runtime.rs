@@ -54,7 +54,8 @@ pub(super) fn spawn_vital(future: impl Future<Output = ()> + Send + 'static) {
     impl Drop for Vital {
         fn drop(&mut self) {
             if std::thread::panicking() {
-                end_process("a candidacy has contradicted itself: killing the process".to_owned());
+                let why = "a candidacy has contradicted itself: killing the process";
+                end_process(why.to_owned(), || {});
             }
         }
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::gap::Gap;
+use super::guard::KillHook;
 use super::standing::Command;
 use super::{Lease, Overrun, clock};
 use crate::observe::{self, Counters, ElectionEvent, Happening};
@@ -20,6 +21,7 @@ pub(super) struct Shared {
     pub(super) label: Arc<str>,
     pub(super) host: Arc<str>,
     pub(super) overrun: Overrun,
+    pub(super) before_kill: KillHook,
     /// The records as the last leadership of this process left them, by store.
     pub(super) openings: Mutex<Vec<Option<Opening>>>,
     pub(super) events: broadcast::Sender<ElectionEvent>,
