@@ -37,8 +37,7 @@ mod standstill;
 mod tracker;
 
 pub use alarm::Alarm;
-#[cfg(feature = "cli")]
-pub(crate) use alarm::{arm, create as create_timer, patience};
+pub use alarm::{arm, create as create_timer, patience};
 pub use blocking::{BlockingElection, BlockingLeadership};
 pub use builder::{ElectionBuilder, Overrun};
 pub use error::{CampaignError, ConfigError, Lost, RunError};

@@ -106,6 +106,20 @@ impl From<PasswordError> for ConnectError {
 }
 
 impl Dialer {
+    /// The same with its password read, for several connections at once.
+    pub(super) async fn ready(&self) -> Result<Self, ConnectError> {
+        let mut credentials = self.credentials.clone();
+        if let Some(password) = credentials.password.take() {
+            let read = on_thread("password", move || password.read()).await??;
+            credentials.password = Some(Password::Text(read));
+        }
+        Ok(Self {
+            credentials,
+            database: self.database,
+            tls: self.tls.clone(),
+        })
+    }
+
     /// Connects to one address of `host` over TCP.
     pub(super) async fn tcp(
         &self,
@@ -203,7 +217,18 @@ impl Dialer {
 }
 
 impl ServerInfo {
-    fn read(text: &str) -> Self {
+    /// Whether it is known to be another one, or the same one restarted.
+    pub(super) fn is_another_than(&self, other: &Self) -> bool {
+        matches!((&self.run_id, &other.run_id), (Some(one), Some(other)) if one != other)
+    }
+
+    /// The first characters of its `run_id`.
+    pub(super) fn short_id(&self) -> &str {
+        let id = self.run_id.as_deref().unwrap_or("unknown");
+        id.get(..8).unwrap_or(id)
+    }
+
+    pub(super) fn read(text: &str) -> Self {
         let field = |name: &str| {
             let mut lines = text.lines();
             lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))

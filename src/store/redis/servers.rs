@@ -15,7 +15,7 @@ use super::cluster::{Cluster, Redirection};
 use super::connection::{Connection, logged_in};
 use super::dial::{ConnectError, Dialed, Dialer};
 use super::failure::{self, Stage};
-use super::link::{Dial, Link};
+use super::link::{Dial, LeadsTo, Link};
 use super::names;
 use super::sentinel::{self, Sentinels};
 use crate::store::address::{
@@ -112,13 +112,17 @@ impl Servers {
             to,
         });
         let way = Arc::clone(&route);
-        let dial: Dial = Box::new(move || {
+        let dial: Dial = Box::new(move |looks| {
             let way = Arc::clone(&way);
-            Box::pin(async move { way.dial().await })
+            Box::pin(async move { way.dial(looks).await })
         });
+        let leads_to = match &route.to {
+            Goal::Endpoint(_) | Goal::Socket(_) => LeadsTo::OneServer,
+            Goal::Master(_) => LeadsTo::Whoever,
+        };
         Ok(Self::One {
+            link: Arc::new(Link::new(label, leads_to, dial)),
             route,
-            link: Arc::new(Link::new(label, dial)),
         })
     }
 
@@ -149,7 +153,7 @@ impl Servers {
     /// A connection for messages alone.
     pub(super) async fn subscriber(&self) -> Result<PubSub, ConnectError> {
         let dialed = match self {
-            Self::One { route, .. } => route.dial().await?,
+            Self::One { route, .. } => route.dial(1).await?,
             Self::Cluster(cluster) => cluster.any_node().await?,
         };
         let connection = PubSub::new(&logged_in(), dialed.stream).await;
@@ -281,9 +285,9 @@ impl Servers {
 }
 
 impl Route {
-    async fn dial(&self) -> Result<Dialed, ConnectError> {
+    async fn dial(&self, looks: usize) -> Result<Dialed, ConnectError> {
         match &self.to {
-            Goal::Endpoint(endpoint) => names::only(&self.dialer, endpoint).await,
+            Goal::Endpoint(endpoint) => names::only(&self.dialer, endpoint, looks).await,
             Goal::Socket(path) => self.dialer.unix(path).await,
             Goal::Master(sentinels) => sentinels.master(&self.dialer).await,
         }
