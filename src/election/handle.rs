@@ -306,7 +306,7 @@ impl Election {
         self.lease().is_some_and(|lease| lease.is_leader())
     }
 
-    /// Has the work of the leader in this process told to stop, as [`Leadership::stop`] does, and tells
+    /// Has the work of the leader in this process told to stop, as [`Leadership::stop`](super::Leadership::stop) does, and tells
     /// whether there is one to tell.
     pub fn stop_leading(&self, reason: LossReason) -> bool {
         let Some((lease, commands)) = self.shared.leading() else {
@@ -331,7 +331,7 @@ impl Election {
 
     /// When the timer of a campaign of this process was last heeded, and every change of it: some once
     /// per interval, for as long as the loop that heartbeats and polls depend on turns. It is
-    /// [`Timestamp::ZERO`] before the first campaign.
+    /// [`Timestamp::ZERO`](crate::protocol::Timestamp::ZERO) before the first campaign.
     #[must_use]
     pub fn turns(&self) -> Moments {
         Moments::new(self.shared.turns.subscribe())
