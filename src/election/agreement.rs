@@ -6,7 +6,8 @@ use tokio::task::JoinSet;
 
 use super::{CampaignError, Election, clock, runtime};
 use crate::observe::{Difference, ElectionView};
-use crate::protocol::{CandidateId, StoreList, Timing};
+use crate::protocol::{CandidateId, Timing};
+use crate::store::StoreList;
 
 impl Election {
     /// The list of stores that its candidates publish.

@@ -41,16 +41,18 @@ use crate::protocol::Timestamp;
 /// use incumbent::election::{Alarm, clock};
 ///
 /// # tokio::runtime::Runtime::new()?.block_on(async {
-/// let mut alarm = Alarm::new();
+/// let mut alarm = Alarm::new()?;
 /// let at = clock::now() + Duration::from_millis(5);
 /// alarm.set(at);
 /// alarm.ring().await;
 /// assert!(clock::now() >= at);
-/// # });
+/// # Ok::<(), std::io::Error>(())
+/// # })?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Alarm {
+    bell: &'static Bell,
     key: u64,
     at: Timestamp,
 }
@@ -58,18 +60,18 @@ pub struct Alarm {
 impl Alarm {
     /// An alarm that is not set.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// The first one, when the system has no room for a timer, and [`start`](super::start) was not called
-    /// before.
-    #[must_use]
-    pub fn new() -> Self {
-        let mut table = bell().lock();
+    /// The first one, when the system has no room for a timer or for the thread of the elections.
+    pub fn new() -> io::Result<Self> {
+        let bell = ringing()?;
+        let mut table = bell.lock();
         table.keys += 1;
-        Self {
+        Ok(Self {
+            bell,
             key: table.keys,
             at: Timestamp::NEVER,
-        }
+        })
     }
 
     /// Sets it to another moment, of which [`Timestamp::NEVER`] is one.
@@ -77,14 +79,13 @@ impl Alarm {
         if at == self.at {
             return;
         }
-        let bell = bell();
-        let mut table = bell.lock();
+        let mut table = self.bell.lock();
         table.waiting.remove(&(self.at, self.key));
         if at != Timestamp::NEVER {
             table.waiting.insert((at, self.key), None);
         }
         self.at = at;
-        bell.arm(&mut table);
+        self.bell.arm(&mut table);
     }
 
     /// Waits for the moment, after which it is not set any more. It may be dropped and called again.
@@ -98,7 +99,9 @@ impl Alarm {
         }
         if clock::now() < self.at {
             let waker = Some(context.waker().clone());
-            bell().lock().waiting.insert((self.at, self.key), waker);
+            let mut table = self.bell.lock();
+            table.waiting.insert((self.at, self.key), waker);
+            drop(table);
             // It may have rung between the look at the clock and the lock.
             if clock::now() < self.at {
                 return Poll::Pending;
@@ -109,12 +112,6 @@ impl Alarm {
     }
 }
 
-impl Default for Alarm {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Drop for Alarm {
     fn drop(&mut self) {
         self.set(Timestamp::NEVER);
@@ -122,11 +119,13 @@ impl Drop for Alarm {
 }
 
 /// The one timer, and who waits for it.
+#[derive(Debug)]
 struct Bell {
     timer: AsyncFd<OwnedFd>,
     table: Mutex<Table>,
 }
 
+#[derive(Debug)]
 struct Table {
     waiting: BTreeMap<(Timestamp, u64), Option<Waker>>,
     armed: Timestamp,
@@ -198,7 +197,7 @@ fn ringing() -> io::Result<&'static Bell> {
     }
     let timer = create(TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
     // The thread of the elections watches it, and so needs room in its event loop.
-    let runtime = runtime::handle();
+    let runtime = runtime::started()?;
     let _entered = runtime.enter();
     let watched = watched(timer)?;
     let bell = BELL.get_or_init(|| Bell {
@@ -220,10 +219,6 @@ fn ringing() -> io::Result<&'static Bell> {
 )]
 fn watched(timer: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(timer, Interest::READABLE)
-}
-
-fn bell() -> &'static Bell {
-    ringing().expect("the system has room for the timer of the heartbeats")
 }
 
 impl Bell {
@@ -394,7 +389,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_rings_once_at_the_moment_it_was_last_set_to() {
-        let mut alarm = Alarm::new();
+        let mut alarm = Alarm::new().unwrap();
         let begun = clock::now();
         alarm.set(begun + Duration::from_millis(1));
         std::thread::sleep(Duration::from_millis(5));
@@ -412,7 +407,7 @@ mod tests {
     #[tokio::test]
     async fn many_ring_each_at_its_moment_and_a_dropped_one_holds_up_none() {
         let begun = clock::now();
-        let mut alarms: Vec<Alarm> = (0..50).map(|_| Alarm::new()).collect();
+        let mut alarms: Vec<Alarm> = (0..50).map(|_| Alarm::new().unwrap()).collect();
         for (index, alarm) in (1..).zip(&mut alarms) {
             alarm.set(begun + Duration::from_millis(60 - index));
         }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, watch};
 
+use super::guard::KillHook;
 use super::observer::Observer;
-use super::{ConfigError, Election, Shared};
+use super::{ConfigError, Election, Lease, Shared};
 use crate::observe::Counters;
 use crate::protocol::{CandidateId, ElectionName, Timestamp, Timing, TimingChoices};
-use crate::store::{self, Store, StoreAddress, StoreOptions};
+use crate::store::{self, Password, Store, StoreAddress, StoreOptions};
 
 /// What happens when the work has not ended by its deadline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +36,7 @@ pub struct ElectionBuilder {
     timing: TimingChoices,
     label: Option<String>,
     overrun: Overrun,
+    before_kill: KillHook,
 }
 
 #[derive(Clone)]
@@ -62,6 +64,7 @@ impl ElectionBuilder {
             timing: TimingChoices::default(),
             label: None,
             overrun: Overrun::default(),
+            before_kill: KillHook::default(),
         }
     }
 
@@ -78,10 +81,21 @@ impl ElectionBuilder {
         self
     }
 
-    /// How to connect to the stores given by address. The timing's `op_timeout` takes the place of
-    /// [`StoreOptions::op_timeout`].
-    pub fn store_options(mut self, options: StoreOptions) -> Self {
-        self.options = options;
+    /// What the keys of a Redis begin with: [`StoreOptions::key_prefix`]. It concerns the stores given by address.
+    pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.options.key_prefix = prefix.into();
+        self
+    }
+
+    /// The user name for the stores whose address has none.
+    pub fn username(mut self, name: impl Into<String>) -> Self {
+        self.options.username = Some(name.into());
+        self
+    }
+
+    /// Where the password comes from for the stores whose address has none.
+    pub fn password(mut self, password: Password) -> Self {
+        self.options.password = Some(password);
         self
     }
 
@@ -142,6 +156,13 @@ impl ElectionBuilder {
         self
     }
 
+    /// Calls `hook` right before [`Overrun::Kill`] kills the process, on a thread of its own: to save a trace, say.
+    /// The process is killed when it returns, and 5 ms later at the latest.
+    pub fn before_kill(mut self, hook: impl Fn(&Lease) + Send + Sync + 'static) -> Self {
+        self.before_kill = KillHook(Arc::new(hook));
+        self
+    }
+
     /// Checks the configuration. Nothing is connected yet.
     ///
     /// # Errors
@@ -180,6 +201,7 @@ impl ElectionBuilder {
                 label: label.into(),
                 host: host.into(),
                 overrun: self.overrun,
+                before_kill: self.before_kill,
                 openings: Mutex::default(),
                 sits_out_until: Mutex::default(),
                 gap: Mutex::default(),

@@ -12,7 +12,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Contender, ElectionView, State, StoreView, Told};
-use crate::protocol::{CandidateId, Electorate, Identity, Occupancy, Record, WallMillis};
+use crate::protocol::{CandidateId, Electorate, Occupancy, Record, WallMillis};
+use crate::store::Identity;
 use crate::store::{Inspection, StoreError};
 
 pub use order::{Followed, Handover, Ordered, Paused};

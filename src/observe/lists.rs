@@ -7,7 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Contender, ElectionView, StoreView};
-use crate::protocol::{CandidateId, Identity, StoreList};
+use crate::protocol::CandidateId;
+use crate::store::{Identity, StoreList};
 
 /// How the stores of a candidate differ from a list that it is compared with.
 #[derive(Clone, Debug, PartialEq, Eq)]

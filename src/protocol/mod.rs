@@ -17,19 +17,14 @@
 //! `ARCHITECTURE.md`.
 
 mod candidate;
-mod decimal;
 mod failover;
-mod handover;
-mod identity;
+mod id;
 mod loss_reason;
 mod name;
 mod operation;
 mod order;
-mod pause;
 mod quorum;
 mod record;
-mod standstill;
-mod store_list;
 mod term;
 mod time;
 mod timing;
@@ -39,19 +34,15 @@ pub use candidate::{
     Candidate, CandidateConfig, Event, Failure, Input, Opening, Outgoing, Prospect, RequestId,
     Role, Step,
 };
-pub(crate) use decimal::canonical;
 pub use failover::TimingChoices;
-pub use handover::{Handover, Successor};
-pub use identity::{CandidateId, HostName, Identity, InvalidIdentity};
+pub(crate) use id::check;
+pub use id::{CandidateId, HostName, InvalidId};
 pub use loss_reason::LossReason;
 pub use name::{ElectionName, InvalidName};
 pub use operation::{Claim, Durability, Reply, Request, Verdict, apply};
-pub use order::{InvalidOrder, Order, Orders};
-pub use pause::{Pause, Reason};
+pub use order::{Handover, InvalidReason, Order, Orders, Pause, Reason, Successor};
 pub use quorum::{Electorate, InvalidElectorate, StoreIndex};
 pub use record::{Mark, Occupancy, Record, Shape};
-pub use standstill::Standstill;
-pub use store_list::StoreList;
 pub use term::{Beat, Term};
 pub use time::{Timestamp, WallMillis};
 pub use timing::{InvalidTiming, Timing, TimingConfig};

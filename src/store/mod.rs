@@ -11,14 +11,19 @@
 //! untrusted until it is parsed.
 
 mod address;
+mod decimal;
 mod error;
 mod examination;
+mod identity;
+mod loss_words;
 mod memory;
 mod note;
+mod order_text;
 mod redis;
 mod registry;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod store_list;
 mod target;
 mod turn;
 
@@ -30,8 +35,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::protocol::{
-    CandidateId, Claim, Durability, ElectionName, Identity, Occupancy, Order, Record, Reply,
-    Request, Shape, Term, WallMillis,
+    CandidateId, Claim, Durability, ElectionName, Occupancy, Order, Record, Reply, Request, Shape,
+    Term, WallMillis,
 };
 
 use self::address::Place;
@@ -41,10 +46,13 @@ use self::registry::Registry;
 pub use address::{InvalidAddress, Password, StoreAddress};
 pub use error::StoreError;
 pub use examination::Examination;
+pub use identity::{Identity, InvalidIdentity};
 pub use memory::{Fault, MemoryStore};
 pub use note::Note;
+pub use order_text::InvalidOrder;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
+pub use store_list::StoreList;
 pub(crate) use target::target;
 pub(crate) use turn::let_others_go_first;
 
@@ -174,8 +182,6 @@ impl WakeUps {
 pub struct WakeUp {
     /// The vacant record.
     pub record: Record,
-    /// The store's clock.
-    pub clock: WallMillis,
     /// The standby that is called to claim it: the one seen last, of those that the store lists. `None`
     /// calls everybody.
     pub called: Option<CandidateId>,

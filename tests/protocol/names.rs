@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use incumbent::protocol::{
-    CandidateId, ElectionName, Identity, InvalidIdentity, InvalidName, StoreList, Timing,
-    TimingConfig,
+    CandidateId, ElectionName, InvalidId, InvalidName, Timing, TimingConfig,
 };
+use incumbent::store::{Identity, InvalidIdentity, StoreList};
 use proptest::prelude::*;
 
 use super::support::seed;
@@ -45,7 +45,7 @@ fn an_identity_is_refused_with_the_part_that_breaks_a_rule() {
     for text in ["", "a", "a|h", "a|h|1"] {
         assert!(matches!(
             refusal(text).1,
-            InvalidIdentity::Empty { .. } | InvalidIdentity::Incomplete
+            InvalidIdentity::Part(InvalidId::Empty { .. }) | InvalidIdentity::Incomplete
         ));
     }
     for (text, part) in [

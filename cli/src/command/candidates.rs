@@ -2,7 +2,8 @@
 
 use incumbent::observe::document::{self, Document};
 use incumbent::observe::{Contender, ElectionView};
-use incumbent::protocol::{StoreList, Timing};
+use incumbent::protocol::Timing;
+use incumbent::store::StoreList;
 
 use super::history::troubles;
 use super::runtime;

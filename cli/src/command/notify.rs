@@ -149,7 +149,10 @@ impl Companion {
     async fn keep_telling(mut self) {
         let interval = self.election.timing().interval();
         let mut turns = self.election.turns();
-        let mut alarm = Alarm::new();
+        let mut alarm = match Alarm::new() {
+            Ok(alarm) => alarm,
+            Err(error) => return tracing::warn!("cannot report status to the manager: {error}"),
+        };
         // Whether the leadership that goes on was told to end.
         let mut ending = false;
         loop {

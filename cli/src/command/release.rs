@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use crate::supervise::{Orphan, Unit, started_with};
 use incumbent::election::clock;
-use incumbent::protocol::{ElectionName, Identity, LossReason, Term};
+use incumbent::protocol::{ElectionName, LossReason, Term};
+use incumbent::store::Identity;
 
 use crate::config::args::Release;
 use crate::config::settings::{Settings, Typed};

@@ -5,7 +5,8 @@ use std::time::Duration;
 use incumbent::election::{Operator, clock};
 use incumbent::observe::document::Followed;
 use incumbent::observe::{ElectionView, Holding, PastTerm, pause_in_words};
-use incumbent::protocol::{Identity, Term};
+use incumbent::protocol::Term;
+use incumbent::store::Identity;
 
 use super::operator::{Report, operator, report};
 use super::runtime;

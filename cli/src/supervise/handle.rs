@@ -17,7 +17,8 @@ use super::plan::Cause;
 use super::program::{Program, ProgramExit, StartFailure};
 use super::tree;
 use incumbent::election::{Alarm, clock};
-use incumbent::protocol::{Identity, Term, Timestamp};
+use incumbent::protocol::{Term, Timestamp};
+use incumbent::store::Identity;
 
 /// What happens to the program, and to its keeper.
 ///
@@ -181,7 +182,7 @@ impl Keeper {
             run: None,
             lost: None,
             news: VecDeque::new(),
-            alarm: Alarm::new(),
+            alarm: Alarm::new()?,
         })
     }
 

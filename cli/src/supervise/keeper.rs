@@ -26,7 +26,8 @@ use super::sight;
 use super::spawn::{Progress, Standing, Starting, spawn};
 use super::tree::{self, Chase};
 use incumbent::election::{arm, clock, create_timer, patience};
-use incumbent::protocol::{Identity, Term, Timestamp};
+use incumbent::protocol::{Term, Timestamp};
+use incumbent::store::Identity;
 
 /// What an elector left behind when it died: a term to release on every store.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -64,9 +64,10 @@ use super::{
     WakeUp, WakeUps, is_free,
 };
 use crate::protocol::{
-    Claim, Durability, ElectionName, Handover, Identity, Mark, Order, Pause, Reply, Request, Shape,
-    Verdict, WallMillis,
+    Claim, Durability, ElectionName, Handover, Mark, Order, Pause, Reply, Request, Shape, Verdict,
+    WallMillis,
 };
+use crate::store::Identity;
 
 /// The longest key prefix, in bytes.
 const MAX_PREFIX: usize = 200;
@@ -297,7 +298,6 @@ impl Store for RedisStore {
                 let found = Reader { store, keys }.inspection(asked.await.ok()?).ok()?;
                 is_free(&found.record).then_some(WakeUp {
                     record: found.record,
-                    clock: found.clock,
                     called: None,
                 })
             });

@@ -12,8 +12,9 @@ use redis::Cmd;
 use super::RedisStore;
 use super::keys::Keys;
 use crate::protocol::{
-    Beat, CandidateId, Claim, ElectionName, Identity, LossReason, Record, Request, Term, Verdict,
+    Beat, CandidateId, Claim, ElectionName, LossReason, Record, Request, Term, Verdict,
 };
+use crate::store::Identity;
 use crate::store::{StoreError, WakeUps};
 
 /// How often a release is announced until it must have been heard, and how long each is listened for.

@@ -17,9 +17,9 @@ use super::schema;
 use super::trouble::{Place, Trouble};
 use super::wake::WakeFile;
 use crate::protocol::{
-    Durability, ElectionName, Identity, Record, Reply, Request, Term, Timing, Verdict, WallMillis,
-    apply,
+    Durability, ElectionName, Record, Reply, Request, Term, Timing, Verdict, WallMillis, apply,
 };
+use crate::store::Identity;
 use crate::store::memory::wall_clock;
 use crate::store::{Change, HistoryEntry, Inspection, Note, Presence, is_free, target};
 
@@ -324,10 +324,9 @@ impl Database {
     }
 
     /// The record of an election, and the clock.
-    pub(super) fn record(&self, election: &ElectionName) -> Result<(Record, WallMillis), Trouble> {
-        let clock = wall_clock();
+    pub(super) fn record(&self, election: &ElectionName) -> Result<Record, Trouble> {
         let row = read(&self.connection, election)?;
-        Ok((row.record.seen_at(clock), clock))
+        Ok(row.record.seen_at(wall_clock()))
     }
 
     /// The number of the latest entry of all histories.
@@ -343,7 +342,7 @@ impl Database {
     pub(super) fn released_since(
         &self,
         seen: &mut i64,
-    ) -> Result<Vec<(ElectionName, Record, WallMillis)>, Trouble> {
+    ) -> Result<Vec<(ElectionName, Record)>, Trouble> {
         let last = self.last_change()?;
         let mut select = self.connection.prepare_cached(
             "SELECT DISTINCT election FROM history WHERE id > ?1 AND id <= ?2 AND change IN (?3, ?4, ?5)",
@@ -361,7 +360,7 @@ impl Database {
         for name in names.iter().filter_map(|name| ElectionName::new(name).ok()) {
             let record = read(&self.connection, &name)?.record.seen_at(clock);
             if is_free(&record) {
-                released.push((name, record, clock));
+                released.push((name, record));
             }
         }
         Ok(released)

@@ -49,7 +49,8 @@ use self::worker::Worker;
 use self::{files::InodeLock, memory::Memory};
 use super::memory::wall_clock;
 use super::{Examination, HistoryEntry, Inspection, Store, StoreError, StoreFuture, WakeUps};
-use crate::protocol::{Durability, ElectionName, Identity, Record, Reply, Request, Verdict};
+use crate::protocol::{Durability, ElectionName, Record, Reply, Request, Verdict};
+use crate::store::Identity;
 
 /// A store in an SQLite file, for electing among the processes of one host.
 ///
@@ -155,7 +156,7 @@ impl Store for SqliteStore {
             self.ask(move |database| {
                 let reply = database.execute(&election, &who, &request)?;
                 if releases && reply.verdict == Verdict::Granted {
-                    subscribers.tell(&election, &reply.record, reply.clock);
+                    subscribers.tell(&election, &reply.record);
                 }
                 Ok(reply)
             })

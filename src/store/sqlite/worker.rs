@@ -114,9 +114,9 @@ impl Worker {
     pub(super) fn begin_to_listen(&mut self, election: &ElectionName) {
         self.listen();
         if let Some(database) = &self.database
-            && let Ok((record, clock)) = database.record(election)
+            && let Ok(record) = database.record(election)
         {
-            self.subscribers.tell(election, &record, clock);
+            self.subscribers.tell(election, &record);
         }
     }
 
@@ -130,8 +130,8 @@ impl Worker {
             patience::until(boot_time() + WakeFile::PATIENCE);
             // What cannot be read now is found by polling.
             if let Ok(released) = database.released_since(&mut wake.seen) {
-                for (election, record, clock) in released {
-                    self.subscribers.tell(&election, &record, clock);
+                for (election, record) in released {
+                    self.subscribers.tell(&election, &record);
                 }
             }
         }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use incumbent::observe::{Difference, ElectionView, State, pause_in_words};
-use incumbent::protocol::{Identity, StoreList, Term, Timing};
+use incumbent::protocol::{Term, Timing};
 use incumbent::store::StoreError;
+use incumbent::store::{Identity, StoreList};
 
 use super::{About, Evidence, Severity};
 use crate::command::candidates::rhythm;
