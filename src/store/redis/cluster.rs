@@ -86,6 +86,11 @@ impl Cluster {
         self.lock().slots.clear();
     }
 
+    /// How its nodes are logged in to.
+    pub(super) fn dialer(&self) -> &Dialer {
+        &self.dialer
+    }
+
     /// The links to all nodes that serve slots.
     pub(super) async fn masters(
         &self,

@@ -9,10 +9,10 @@
 //! at once, so writing to it fails before its words are read. Version 2 of the protocol is spoken, which every
 //! server and proxy understands.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::RedisError;
@@ -37,6 +37,8 @@ pub(super) struct Dialer {
     pub(super) credentials: Credentials,
     pub(super) database: u16,
     pub(super) tls: Option<TlsSettings>,
+    /// The password command that the last connection waits for, or was given up for.
+    pub(super) awaited: Mutex<Option<String>>,
 }
 
 /// A connection that is logged in, and what the server says of itself.
@@ -112,6 +114,7 @@ impl Dialer {
         host: &str,
         address: SocketAddr,
     ) -> Result<Dialed, ConnectError> {
+        self.set_awaited(None);
         let stream = TcpStream::connect(address).await?;
         configure(&stream)?;
         let io = match &self.tls {
@@ -129,6 +132,7 @@ impl Dialer {
     }
 
     pub(super) async fn unix(&self, path: &Path) -> Result<Dialed, ConnectError> {
+        self.set_awaited(None);
         let stream = UnixStream::connect(path).await.map_err(|error| {
             let message = format!("the socket {}: {error}", path.display());
             match error.kind() {
@@ -139,13 +143,30 @@ impl Dialer {
         self.log_in(Stream::new(Io::Unix(stream))).await
     }
 
+    /// The password command that the last connection waits for, or was given up for.
+    pub(super) fn awaited(&self) -> Option<String> {
+        let awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        awaited.clone()
+    }
+
+    fn set_awaited(&self, what: Option<String>) {
+        *self.awaited.lock().unwrap_or_else(PoisonError::into_inner) = what;
+    }
+
     async fn log_in(&self, mut stream: Stream) -> Result<Dialed, ConnectError> {
         let password = match &self.credentials.password {
             None => None,
             Some(Password::Text(text)) => Some(text.clone()),
             Some(password) => {
                 let password = password.clone();
-                Some(on_thread("password", move || password.read()).await??)
+                self.set_awaited(password.awaited());
+                // Closed without a word when this is dropped halfway, which ends the command.
+                let (leash, mut held) = io::pipe()?;
+                let read = on_thread("password", move || password.read(leash)).await?;
+                self.set_awaited(None);
+                // Nobody reads it where the command has failed, or was none.
+                let _unread = held.write_all(b"\n");
+                Some(read?)
             }
         };
         let mut commands = Vec::new();

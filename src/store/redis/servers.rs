@@ -74,6 +74,7 @@ impl Servers {
             credentials: credentials.clone(),
             database,
             tls: place.tls.clone(),
+            awaited: std::sync::Mutex::default(),
         };
         let unusable = |error| {
             let (PasswordError::File { name, reason } | PasswordError::Command { name, reason }) =
@@ -98,7 +99,7 @@ impl Servers {
                 credentials,
             } => {
                 if let Some(password) = &credentials.password {
-                    password.read().map_err(unusable)?;
+                    password.check().map_err(unusable)?;
                 }
                 Goal::Master(Sentinels {
                     endpoints: sentinels.clone(),
@@ -207,6 +208,12 @@ impl Servers {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(Trouble::NotConnected(error))) => {
                 give_up(None);
+                let error = match (error, self.awaited()) {
+                    (ConnectError::Unreachable(error), Some(awaited)) => {
+                        ConnectError::unreachable(format!("{error}: {awaited}"))
+                    }
+                    (error, _) => error,
+                };
                 Err(failure::not_connected(store, error))
             }
             Ok(Err(Trouble::Failed(error)))
@@ -230,9 +237,28 @@ impl Servers {
                     None => Stage::Connecting,
                 };
                 give_up(used);
-                Err(failure::timed_out(store, stage))
+                match (stage, self.awaited()) {
+                    (Stage::Connecting, Some(awaited)) => {
+                        let error = format!("no connection within {timeout:?}: {awaited}");
+                        let error = ConnectError::unreachable(error);
+                        Err(failure::not_connected(store, error))
+                    }
+                    (Stage::Connecting | Stage::Sent, _) => Err(failure::timed_out(store, stage)),
+                }
             }
         }
+    }
+
+    /// What the last attempt to connect waits for, or waited for when it was given up, besides the server.
+    fn awaited(&self) -> Option<String> {
+        let dialer = match self {
+            Self::One { route, .. } => &route.dialer,
+            Self::Cluster(cluster) => cluster.dialer(),
+        };
+        let awaited = dialer.awaited()?;
+        Some(format!(
+            "{awaited} has not ended; let it be faster, or choose a longer op_timeout"
+        ))
     }
 
     async fn attempt<T, F>(
