@@ -78,7 +78,7 @@ pub(crate) fn embedded_store() -> Result<PathBuf, Failure> {
 ///
 /// When it cannot be read, is larger, or is not UTF-8, and when a pipe is not written to and closed in time.
 pub(crate) fn read_bounded(path: &Path) -> io::Result<String> {
-    // Opening a pipe that nobody writes to would wait for ever.
+    // Opening a pipe without a writer would block.
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
     let mut options = File::options();
     let file = options.read(true).custom_flags(flags).open(path)?;
@@ -129,7 +129,7 @@ impl Pipe {
             return Ok(());
         }
         Err(io::Error::other(format!(
-            "it is a pipe, and nobody has written to it and closed it within {PIPE_PATIENCE:?}"
+            "it is a pipe, and nothing was written to it, or it was not closed, within {PIPE_PATIENCE:?}"
         )))
     }
 }

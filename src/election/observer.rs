@@ -65,7 +65,15 @@ impl Observer {
     pub(super) fn check(stores: &[Arc<dyn Store>]) -> Result<Electorate, ConfigError> {
         let electorate = Electorate::new(stores.len())?;
         let mut seen = BTreeSet::new();
-        if let Some(twice) = stores.iter().find(|store| !seen.insert(store.label())) {
+        // A server has the same address under both of its names.
+        let place = |label: &str| match label.strip_prefix("valkey") {
+            Some(rest) => format!("redis{rest}"),
+            None => label.to_owned(),
+        };
+        let twice = stores
+            .iter()
+            .find(|store| !seen.insert(place(store.label())));
+        if let Some(twice) = twice {
             return Err(ConfigError::SameStore {
                 store: twice.label().to_owned(),
             });
@@ -135,18 +143,22 @@ impl Observer {
         .await
     }
 
-    /// The names of all elections that any store has a record of.
+    /// The names of all elections that any store has a record of. Where a node of a cluster could not be asked,
+    /// they are those of the others.
     pub async fn elections(&self) -> Listing {
         let observer = self.clone();
         on_the_runtime(async move {
             let asked = observer.stores.iter().map(async |store| {
-                let elections = store.elections().await;
-                (Arc::<str>::from(store.label()), elections)
+                (
+                    Arc::<str>::from(store.label()),
+                    store.known_elections().await,
+                )
             });
             let mut elections = Vec::new();
             let mut stores = Vec::new();
-            for (label, told) in join_all(asked).await {
-                stores.push((label, told.map(|names| elections.extend(names))));
+            for (label, (names, failed)) in join_all(asked).await {
+                elections.extend(names);
+                stores.push((label, failed.map_or(Ok(()), Err)));
             }
             elections.sort_unstable();
             elections.dedup();

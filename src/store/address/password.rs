@@ -155,7 +155,7 @@ fn from_file(path: &Path) -> Result<SecretString, PasswordError> {
 }
 
 fn bytes(path: &Path) -> io::Result<Vec<u8>> {
-    // Opening a pipe that nobody writes to would wait for ever.
+    // Opening a pipe without a writer would block.
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
     let mut options = std::fs::File::options();
     let file = options.read(true).custom_flags(flags).open(path)?;

@@ -32,12 +32,20 @@ const PROBE: Duration = Duration::from_secs(5);
 /// The longest answer to a command of the log-in, in bytes. `INFO` has about 6,000.
 const LONGEST: usize = 1 << 18;
 
+/// The beginning of an alert of TLS 1.0 and later (RFC 8446, section 5.1), which is no text.
+const TLS_ALERT: [u8; 2] = [21, 3];
+
+/// What a server answers in TLS to what was not.
+#[derive(Debug, thiserror::Error)]
+#[error("the server speaks TLS on this port: use rediss://, or another port")]
+struct SpeaksTls;
+
 /// How the servers of one deployment are logged in to.
 pub(super) struct Dialer {
     pub(super) credentials: Credentials,
     pub(super) database: u16,
     pub(super) tls: Option<TlsSettings>,
-    /// The password command that the last connection waits for, or was given up for.
+    /// What the last connection waits for, or was given up for, and what to do about it.
     pub(super) awaited: Mutex<Option<String>>,
 }
 
@@ -54,6 +62,10 @@ pub(super) struct ServerInfo {
     pub(super) run_id: Option<String>,
     /// Whether it is a replica of another server.
     pub(super) is_replica: bool,
+    /// That other server.
+    pub(super) master: Option<String>,
+    /// Whether it keeps no data, and knows where others do.
+    pub(super) is_sentinel: bool,
 }
 
 /// Why a server was not connected to. Nothing has been executed.
@@ -72,7 +84,7 @@ pub(super) enum ConnectError {
     #[error("{0}")]
     SeveralServers(String),
     /// It answered with an error.
-    #[error("{0}")]
+    #[error("{}", super::failure::words(.0))]
     Answered(RedisError),
 }
 
@@ -93,7 +105,10 @@ impl From<io::Error> for ConnectError {
                 false => Self::Misconfigured(fault),
             };
         }
-        Self::Unreachable(Arc::new(error))
+        match error.get_ref() {
+            Some(inner) if inner.is::<SpeaksTls>() => Self::Misconfigured(error.to_string()),
+            Some(_) | None => Self::Unreachable(Arc::new(error)),
+        }
     }
 }
 
@@ -120,7 +135,16 @@ impl Dialer {
         let io = match &self.tls {
             None => Io::Tcp(stream),
             #[cfg(feature = "tls")]
-            Some(settings) => Io::Tls(Box::new(super::tls::connect(settings, host, stream).await?)),
+            Some(settings) => {
+                // A server without TLS waits for the end of a line.
+                self.set_awaited(Some(
+                    "the TLS handshake has not been answered: use the port of TLS, or an address without TLS"
+                        .to_owned(),
+                ));
+                let stream = super::tls::connect(settings, host, stream).await?;
+                self.set_awaited(None);
+                Io::Tls(Box::new(stream))
+            }
             #[cfg(not(feature = "tls"))]
             Some(_) => {
                 return Err(ConnectError::Misconfigured(format!(
@@ -143,7 +167,7 @@ impl Dialer {
         self.log_in(Stream::new(Io::Unix(stream))).await
     }
 
-    /// The password command that the last connection waits for, or was given up for.
+    /// What the last connection waits for, or was given up for, and what to do about it.
     pub(super) fn awaited(&self) -> Option<String> {
         let awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
         awaited.clone()
@@ -159,7 +183,11 @@ impl Dialer {
             Some(Password::Text(text)) => Some(text.clone()),
             Some(password) => {
                 let password = password.clone();
-                self.set_awaited(password.awaited());
+                self.set_awaited(password.awaited().map(|command| {
+                    format!(
+                        "{command} has not ended: let it be faster, or choose a longer op_timeout"
+                    )
+                }));
                 // Closed without a word when this is dropped halfway, which ends the command.
                 let (leash, mut held) = io::pipe()?;
                 let read = on_thread("password", move || password.read(leash)).await?;
@@ -193,7 +221,15 @@ impl Dialer {
             env!("CARGO_PKG_VERSION"),
         ]);
         commands.push(vec!["INFO"]);
-        let answers = converse(&mut stream, &commands).await?;
+        let answers = converse(&mut stream, &commands).await;
+        let answers = answers.map_err(|error| match error {
+            ConnectError::Unreachable(source) if self.tls.is_none() && is_hang_up(&*source) => {
+                ConnectError::unreachable(format!(
+                    "the server hung up without a word ({source}); if it speaks TLS on this port, use rediss://"
+                ))
+            }
+            error => error,
+        })?;
         let answer_to = |name: &str| {
             let at = commands.iter().position(|command| command[0] == name);
             at.map(|at| &answers[at])
@@ -209,9 +245,11 @@ impl Dialer {
         }
         if let Some(Err(error)) = answer_to("SELECT") {
             return Err(match error.code() {
-                Some("ERR") => {
-                    ConnectError::Denied(format!("database {database} cannot be used: {error}"))
-                }
+                Some("ERR") => ConnectError::Misconfigured(format!(
+                    "it has no database {database} ({}): choose another one, or set databases in its \
+                     configuration",
+                    super::failure::words(error)
+                )),
                 _ => ConnectError::Answered(error.clone()),
             });
         }
@@ -232,6 +270,10 @@ impl ServerInfo {
         Self {
             run_id: field("run_id").map(|id| id.chars().take(64).collect()),
             is_replica: field("role") == Some("slave"),
+            master: field("master_host")
+                .zip(field("master_port"))
+                .map(|(host, port)| format!("{host}:{port}")),
+            is_sentinel: field("redis_mode") == Some("sentinel"),
         }
     }
 }
@@ -280,6 +322,13 @@ async fn converse(
         ));
     }
     Ok(answers)
+}
+
+/// Whether a connection was ended by the other side.
+fn is_hang_up(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    matches!(kind, Some(BrokenPipe | ConnectionReset | UnexpectedEof))
 }
 
 /// The next answer: a line, a text, or an error.
@@ -334,6 +383,9 @@ async fn read_until(
         }
         if stream.read_buf(received).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if received.starts_with(&TLS_ALERT) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, SpeaksTls));
         }
     }
 }
