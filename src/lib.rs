@@ -84,21 +84,16 @@
 //!
 //! | feature | brings |
 //! | --- | --- |
-//! | none | memory stores and Redis, including Sentinel and Cluster |
-//! | `sqlite` | SQLite files |
+//! | none (default) | memory stores and Redis, including Sentinel and Cluster |
+//! | `sqlite` | SQLite files, by the SQLite of the system |
+//! | `bundled` | the same, by one that is compiled in |
 //! | `tls` | Redis over TLS: `rediss://` |
-//! | `http` | the HTTP server with health, metrics and a page |
-//! | `cli` (default) | the command `incumbent`, with all of these |
 
 pub mod election;
 pub mod fence;
-#[cfg(feature = "http")]
-pub mod http;
 pub mod observe;
 pub mod protocol;
 pub mod store;
-#[cfg(feature = "cli")]
-pub mod supervise;
 
 pub use election::{
     BlockingElection, BlockingLeadership, CampaignError, ConfigError, Election, ElectionBuilder,

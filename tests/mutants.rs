@@ -1,7 +1,7 @@
 //! The mutants fit the code that they break, and `docs/mutants.md` tells what noticed each of them.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[path = "../examples/mutants/table/mod.rs"]
 #[allow(dead_code, reason = "who looks at a mutant is of no interest here")]
@@ -15,7 +15,7 @@ fn root() -> PathBuf {
 fn each_mutant_finds_the_text_that_it_breaks() {
     let mut astray = Vec::new();
     for mutant in table::all() {
-        let path = Path::new("src").join(mutant.file);
+        let path = mutant.path();
         let code = fs::read_to_string(root().join(&path)).unwrap_or_default();
         let times = code.matches(mutant.old).count();
         if times != 1 || mutant.old == mutant.new {

@@ -44,8 +44,10 @@ impl Bed {
         let bed = Self::empty(root.join("target/mutants/everything"))?;
         for part in [
             "Cargo.lock",
+            "Cargo.toml",
             "README.md",
             "benches",
+            "cli",
             "config",
             "examples",
             "src",
@@ -53,17 +55,12 @@ impl Bed {
         ] {
             copy(&root.join(part), &bed.here.join(part))?;
         }
-        let manifest = fs::read_to_string(root.join("Cargo.toml"))?;
-        fs::write(
-            bed.here.join("Cargo.toml"),
-            format!("[workspace]\n\n{manifest}"),
-        )?;
         Ok(bed)
     }
 
     /// What was built before is kept, for it saves most of the time.
     fn empty(here: PathBuf) -> io::Result<Self> {
-        for part in ["benches", "config", "examples", "src", "tests"] {
+        for part in ["benches", "cli", "config", "examples", "src", "tests"] {
             match fs::remove_dir_all(here.join(part)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 Ok(()) | Err(_) => {}
@@ -79,7 +76,7 @@ impl Bed {
         mutant: &Mutant,
         only: Option<&str>,
     ) -> io::Result<Option<String>> {
-        let path = self.here.join("src").join(mutant.file);
+        let path = self.here.join(mutant.path());
         let whole = fs::read_to_string(&path)?;
         let found = whole.matches(mutant.old).count();
         if found != 1 {

@@ -272,14 +272,21 @@ impl Bell {
 }
 
 /// Makes a timer on the boot-time clock.
-pub(crate) fn create(flags: TimerfdFlags) -> rustix::io::Result<OwnedFd> {
+///
+/// # Errors
+///
+/// When the system refuses one.
+pub fn create(flags: TimerfdFlags) -> rustix::io::Result<OwnedFd> {
     timerfd_create(TimerfdClockId::Boottime, flags)
 }
 
 /// Sets a timer to a moment, or to none when that is [`Timestamp::NEVER`]. It is late where boot time is slowed
 /// down, so whoever enforces a deadline looks again after [`patience`].
-#[cfg(feature = "cli")]
-pub(crate) fn arm(timer: impl AsFd, at: Timestamp) -> rustix::io::Result<()> {
+///
+/// # Errors
+///
+/// When the system refuses it.
+pub fn arm(timer: impl AsFd, at: Timestamp) -> rustix::io::Result<()> {
     arm_in(timer, at, |left| left)
 }
 
@@ -305,8 +312,7 @@ fn arm_in(
 
 /// How long a wait for a deadline may last on any clock of the kernel without being late, however slowly that
 /// runs: then it is looked at again. `None` when there is no deadline.
-#[cfg(feature = "cli")]
-pub(crate) fn patience(deadline: Timestamp) -> Option<Duration> {
+pub fn patience(deadline: Timestamp) -> Option<Duration> {
     let waits = deadline != Timestamp::NEVER;
     waits.then(|| by_deadline(deadline.since(clock::now())))
 }

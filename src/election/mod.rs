@@ -48,8 +48,7 @@ use driver::Command;
 use gap::Gap;
 
 pub use alarm::Alarm;
-#[cfg(feature = "cli")]
-pub(crate) use alarm::{arm, create as create_timer, patience};
+pub use alarm::{arm, create as create_timer, patience};
 pub use blocking::{BlockingElection, BlockingLeadership};
 pub use builder::{ElectionBuilder, Overrun};
 pub use error::{CampaignError, ConfigError, Lost, RunError};

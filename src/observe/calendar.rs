@@ -3,7 +3,8 @@
 use crate::protocol::WallMillis;
 
 /// Date and time of day in UTC. The calendar is Hinnant's `civil_from_days`.
-pub(crate) fn date_and_time(at: WallMillis) -> (String, String) {
+#[must_use]
+pub fn date_and_time(at: WallMillis) -> (String, String) {
     let seconds = at.get() / 1000;
     let (days, of_day) = (seconds / 86_400, seconds % 86_400);
     let shifted = days + 719_468;

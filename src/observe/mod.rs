@@ -20,7 +20,7 @@ mod pause;
 mod program;
 mod view;
 
-pub(crate) use calendar::date_and_time;
+pub use calendar::date_and_time;
 pub use event::{ElectionEvent, Happening};
 pub use history::{Ending, HistoryView, PastOrder, PastTerm, Told, order_word};
 pub(crate) use log::log;

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use incumbent::protocol::Verdict;
-use incumbent::store::{StoreAddress, StoreError, StoreOptions};
+use incumbent::store::{StoreAddress, StoreError};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::election::{Election, options};
+use crate::election::Election;
 use crate::faults::until;
 use crate::support::redis::RedisServer;
 
-/// A proxy that leads each new connection to the next of `ports`.
+/// A proxy that leads new connections to the next of `ports` in turn.
 struct Balancer {
     port: u16,
     ports: Arc<Vec<AtomicUsize>>,
@@ -20,7 +20,8 @@ struct Balancer {
 }
 
 impl Balancer {
-    async fn before(servers: &[&RedisServer]) -> Self {
+    /// Leads so many connections in a row to each server.
+    async fn before(servers: &[&RedisServer], in_a_row: usize) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let ports = servers
@@ -33,7 +34,7 @@ impl Balancer {
                 let Ok((mut client, _)) = listener.accept().await else {
                     return;
                 };
-                let port = targets[turn % targets.len()].load(Ordering::Relaxed);
+                let port = targets[turn / in_a_row % targets.len()].load(Ordering::Relaxed);
                 tokio::spawn(async move {
                     let port = u16::try_from(port).unwrap();
                     let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
@@ -65,8 +66,17 @@ impl Drop for Balancer {
 
 #[tokio::test]
 async fn a_proxy_in_front_of_two_servers_is_refused() {
+    refused_behind_a_proxy(1).await;
+}
+
+#[tokio::test]
+async fn a_proxy_that_changes_servers_every_few_connections_is_refused() {
+    refused_behind_a_proxy(3).await;
+}
+
+async fn refused_behind_a_proxy(in_a_row: usize) {
     let (one, other) = (RedisServer::start(), RedisServer::start());
-    let proxy = Balancer::before(&[&one, &other]).await;
+    let proxy = Balancer::before(&[&one, &other], in_a_row).await;
     for _ in 0..3 {
         let error = Election::new(&proxy.address(), "a")
             .observe()
@@ -102,19 +112,28 @@ async fn a_claim_on_another_server_than_before_is_not_proven() {
     .unwrap();
     b.release(5).await.unwrap();
 
-    let proxy = Balancer::before(&[&one]).await;
-    let hasty = StoreOptions {
-        op_timeout: std::time::Duration::from_millis(100),
-        ..options()
-    };
-    let a = Election::with(&proxy.address(), &hasty, "billing", "a");
+    let proxy = Balancer::before(&[&one], 1).await;
+    let a = Election::new(&proxy.address(), "a");
     a.observe().await.unwrap();
     let known = Election::new(&other.address(), "known");
     let seen = known.observe().await.unwrap().record;
     assert!(!seen.unproven, "the other server remembers");
 
     proxy.turn_to(&other);
-    // The connection to the old server still works: it is noticed all the same.
+    // The connection to the old server still works: it is noticed all the same, and neither server is used for
+    // as long as somebody may still lead on the old one.
+    until("the address is refused", async || match a.observe().await {
+        Ok(seen) => {
+            assert_eq!(seen.record.term.get(), 0, "nobody was refused before");
+            false
+        }
+        Err(error) => {
+            assert!(error.is_misconfigured(), "{error}");
+            assert!(error.to_string().contains("leads to the one"), "{error}");
+            true
+        }
+    })
+    .await;
     until("requests go to the other server", async || {
         a.observe()
             .await

@@ -382,7 +382,13 @@ fn certificate_with(directory: &Path, name: &str, extensions: &str, days: &str) 
         "" => &[],
         _ => &["-extfile", "extensions"],
     };
-    openssl(
+    // One that was valid, and is no longer, for a day.
+    let (clock, days) = match days {
+        "-1" => ("-3", "2"),
+        days => ("+0", days),
+    };
+    openssl_on(
+        clock,
         directory,
         &[
             &["x509", "-req", "-days", days, "-in", &csr, "-out", &crt],
@@ -401,7 +407,13 @@ const NEW_KEY: &[&str] = &[
 ];
 
 fn openssl(directory: &Path, arguments: &[&[&str]]) {
-    let output = Command::new("openssl")
+    openssl_on("+0", directory, arguments);
+}
+
+/// As many days from now as `clock` says.
+fn openssl_on(clock: &str, directory: &Path, arguments: &[&[&str]]) {
+    let output = Command::new("faketime")
+        .args(["-f", &format!("{clock}d"), "openssl"])
         .args(arguments.concat())
         .current_dir(directory)
         .output()

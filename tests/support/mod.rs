@@ -7,7 +7,6 @@
 )]
 
 pub mod environment;
-#[cfg(feature = "sqlite")]
 pub mod file;
 pub mod marked;
 pub mod program;

@@ -26,9 +26,6 @@ pub fn example(name: &str) -> PathBuf {
         if profile.ends_with("release") {
             cargo.arg("--release");
         }
-        if !cfg!(feature = "cli") {
-            cargo.args(["--no-default-features", "--features", "sqlite"]);
-        }
         // Compilers need the time by which files are dated, also when tests run under `faketime`.
         cargo.env_remove("LD_PRELOAD");
         // What this build says of this package is no setting of that one: build scripts would run again.

@@ -17,11 +17,11 @@ pub const ALL: &[(&str, Reads)] = &[
     ("names", names),
     ("addresses", addresses),
     ("redis", redis),
-    #[cfg(feature = "sqlite")]
     ("rows", rows),
-    #[cfg(feature = "cli")]
-    ("configuration", configuration),
-    #[cfg(feature = "cli")]
+    (
+        "configuration",
+        incumbent_cli::config::fuzzing::configuration,
+    ),
     ("keeper", keeper),
     ("guard", guard),
 ];
@@ -64,8 +64,7 @@ pub fn names(bytes: &[u8]) -> bool {
         }
         Err(error) => assert!(error.to_string().len() < WORDS),
     }
-    #[cfg(feature = "http")]
-    if let Ok(listen) = text.parse::<incumbent::http::ListenAddress>() {
+    if let Ok(listen) = text.parse::<incumbent_cli::http::ListenAddress>() {
         assert_eq!(listen.to_string().parse(), Ok(listen));
     }
     name.is_ok() || id.is_ok() || identity.is_ok()
@@ -125,7 +124,6 @@ pub fn redis(bytes: &[u8]) -> bool {
 }
 
 /// Rows of a database. The bytes spell eleven values: a letter for the type, a length, and so many bytes.
-#[cfg(feature = "sqlite")]
 pub fn rows(mut bytes: &[u8]) -> bool {
     use rusqlite::types::Value;
 
@@ -159,54 +157,9 @@ pub fn rows(mut bytes: &[u8]) -> bool {
     }
 }
 
-#[cfg(feature = "cli")]
-#[path = "../../src/cli/keys.rs"]
-mod keys;
-#[cfg(feature = "cli")]
-#[path = "../../src/cli/layer.rs"]
-mod layer;
-
-/// The configuration, as a file and as a variable of the environment.
-#[cfg(feature = "cli")]
-pub fn configuration(bytes: &[u8]) -> bool {
-    use std::ffi::OsString;
-    use std::os::unix::ffi::OsStringExt;
-
-    use layer::{Layer, Origin};
-
-    let mut valid = false;
-    if let Ok(text) = from_utf8(bytes) {
-        let lines = 1 + text.matches('\n').count();
-        let read = Layer::from_toml(text, |line| {
-            assert!(line <= lines, "line {line} of {lines}");
-            Origin::Flag(line.to_string())
-        });
-        match read {
-            Ok(_) => valid = true,
-            Err(error) => assert!(error.to_string().len() < WORDS + 8 * text.len()),
-        }
-    }
-    for key in &keys::KEYS {
-        let variable = (key.variable().into(), OsString::from_vec(bytes.to_vec()));
-        match Layer::from_environment(std::iter::once(variable)) {
-            Ok((layer, warnings)) => {
-                assert!(warnings.is_empty(), "{warnings:?}");
-                valid |= layer.origin(key.name).is_some();
-            }
-            Err(error) => {
-                let told = error.to_string();
-                assert!(told.contains(&key.variable()), "{told}");
-                assert!(told.len() < WORDS + 8 * bytes.len(), "{told}");
-            }
-        }
-    }
-    valid
-}
-
 /// What elector and keeper tell each other, and what the one leaves to the other.
-#[cfg(feature = "cli")]
 pub fn keeper(bytes: &[u8]) -> bool {
-    use incumbent::supervise::fuzzing::{read_by_elector, read_by_keeper, read_estate};
+    use incumbent_cli::supervise::fuzzing::{read_by_elector, read_by_keeper, read_estate};
 
     let mut valid = false;
     for read in [read_by_keeper, read_by_elector] {

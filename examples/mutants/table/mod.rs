@@ -1,5 +1,7 @@
 //! The mutants: one deliberate break of one rule each.
 
+use std::path::{Path, PathBuf};
+
 mod orders;
 mod protocol;
 mod scripts;
@@ -11,21 +13,30 @@ pub(crate) struct Mutant {
     pub(crate) rule: &'static str,
     /// What the code does then.
     pub(crate) name: &'static str,
-    /// Below `src/`.
+    /// Below the `src/` of the library, or that of the command.
     pub(crate) file: &'static str,
     pub(crate) old: &'static str,
     pub(crate) new: &'static str,
 }
 
 impl Mutant {
+    /// Where the file is, from the root of the project.
+    pub(crate) fn path(&self) -> PathBuf {
+        let command = self.file.starts_with("supervise/");
+        Path::new(if command { "cli/src" } else { "src" }).join(self.file)
+    }
+
     /// What `cargo test` is given to find the witnesses of a mutant outside the protocol.
     pub(crate) fn witnesses(&self) -> &'static [&'static str] {
         if self.file.starts_with("protocol/") {
             &[]
         } else if self.file.starts_with("store/") {
-            &["--no-default-features --features sqlite --test store_conformance redis::"]
+            &["--package incumbent --test store_conformance redis::"]
         } else {
-            &["--lib supervise::plan", "--test keeper"]
+            &[
+                "--package incumbent-cli --lib supervise::plan",
+                "--package incumbent-cli --test keeper",
+            ]
         }
     }
 }

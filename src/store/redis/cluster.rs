@@ -13,7 +13,7 @@ use redis::{FromRedisValue, RedisError, RedisResult, Value};
 
 use super::connection::Connection;
 use super::dial::{ConnectError, Dialed, Dialer};
-use super::link::Link;
+use super::link::{LeadsTo, Link};
 use super::sentinel::by_way_of;
 use super::{failure, names, script};
 use crate::store::address::Endpoint;
@@ -167,11 +167,12 @@ impl Cluster {
         }
         let link = known.links.entry(node.clone()).or_insert_with(|| {
             let (dialer, node) = (Arc::clone(&self.dialer), node.clone());
-            let dial = move || -> futures_util::future::BoxFuture<'static, _> {
+            let dial = move |_looks| -> futures_util::future::BoxFuture<'static, _> {
                 let (dialer, node) = (Arc::clone(&dialer), node.clone());
                 Box::pin(async move { names::any(&dialer, &node).await })
             };
-            Arc::new(Link::new(Arc::clone(&self.label), Box::new(dial)))
+            let label = Arc::clone(&self.label);
+            Arc::new(Link::new(label, LeadsTo::Whoever, Box::new(dial)))
         });
         Arc::clone(link)
     }

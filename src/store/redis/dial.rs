@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use redis::RedisError;
 use rustix::net::sockopt;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -46,7 +46,7 @@ pub(super) struct Dialer {
     pub(super) database: u16,
     pub(super) tls: Option<TlsSettings>,
     /// What the last connection waits for, or was given up for, and what to do about it.
-    pub(super) awaited: Mutex<Option<String>>,
+    pub(super) awaited: Arc<Mutex<Option<String>>>,
 }
 
 /// A connection that is logged in, and what the server says of itself.
@@ -123,6 +123,36 @@ impl From<PasswordError> for ConnectError {
 }
 
 impl Dialer {
+    /// The same with its password read, for several connections at once.
+    pub(super) async fn ready(&self) -> Result<Self, ConnectError> {
+        let mut credentials = self.credentials.clone();
+        credentials.password = self.password().await?.map(Password::Text);
+        Ok(Self {
+            credentials,
+            database: self.database,
+            tls: self.tls.clone(),
+            awaited: Arc::clone(&self.awaited),
+        })
+    }
+
+    async fn password(&self) -> Result<Option<SecretString>, ConnectError> {
+        let password = match &self.credentials.password {
+            None => return Ok(None),
+            Some(Password::Text(text)) => return Ok(Some(text.clone())),
+            Some(password) => password.clone(),
+        };
+        self.set_awaited(password.awaited().map(|command| {
+            format!("{command} has not ended: let it be faster, or choose a longer op_timeout")
+        }));
+        // Closed without a word when this is dropped halfway, which ends the command.
+        let (leash, mut held) = io::pipe()?;
+        let read = on_thread("password", move || password.read(leash)).await?;
+        self.set_awaited(None);
+        // Nobody reads it where the command has failed, or was none.
+        let _unread = held.write_all(b"\n");
+        Ok(Some(read?))
+    }
+
     /// Connects to one address of `host` over TCP.
     pub(super) async fn tcp(
         &self,
@@ -141,9 +171,9 @@ impl Dialer {
                     "the TLS handshake has not been answered: use the port of TLS, or an address without TLS"
                         .to_owned(),
                 ));
-                let stream = super::tls::connect(settings, host, stream).await?;
+                let connected = super::tls::connect(settings, host, stream).await;
                 self.set_awaited(None);
-                Io::Tls(Box::new(stream))
+                Io::Tls(Box::new(connected?))
             }
             #[cfg(not(feature = "tls"))]
             Some(_) => {
@@ -178,25 +208,7 @@ impl Dialer {
     }
 
     async fn log_in(&self, mut stream: Stream) -> Result<Dialed, ConnectError> {
-        let password = match &self.credentials.password {
-            None => None,
-            Some(Password::Text(text)) => Some(text.clone()),
-            Some(password) => {
-                let password = password.clone();
-                self.set_awaited(password.awaited().map(|command| {
-                    format!(
-                        "{command} has not ended: let it be faster, or choose a longer op_timeout"
-                    )
-                }));
-                // Closed without a word when this is dropped halfway, which ends the command.
-                let (leash, mut held) = io::pipe()?;
-                let read = on_thread("password", move || password.read(leash)).await?;
-                self.set_awaited(None);
-                // Nobody reads it where the command has failed, or was none.
-                let _unread = held.write_all(b"\n");
-                Some(read?)
-            }
-        };
+        let password = self.password().await?;
         let mut commands = Vec::new();
         match (&self.credentials.username, &password) {
             (None, None) => {}
@@ -262,7 +274,18 @@ impl Dialer {
 }
 
 impl ServerInfo {
-    fn read(text: &str) -> Self {
+    /// Whether it is known to be another one, or the same one restarted.
+    pub(super) fn is_another_than(&self, other: &Self) -> bool {
+        matches!((&self.run_id, &other.run_id), (Some(one), Some(other)) if one != other)
+    }
+
+    /// The first characters of its `run_id`.
+    pub(super) fn short_id(&self) -> &str {
+        let id = self.run_id.as_deref().unwrap_or("unknown");
+        id.get(..8).unwrap_or(id)
+    }
+
+    pub(super) fn read(text: &str) -> Self {
         let field = |name: &str| {
             let mut lines = text.lines();
             lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))

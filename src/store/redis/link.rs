@@ -4,12 +4,16 @@
 //! ```text
 //!   idle ──first request──▶ connecting ──▶ connected ──ended, stuck, wrong server──▶ idle
 //!    ▲                          │ failed       │ every now and then: would a new connection be let in,
-//!    │                          ▼              └── and reach the same server? If not, say so
-//!    └──────after a pause───── refused         everyone who asks meanwhile gets the same answer
+//!    │                          ▼              │ and reach the same server? If not, warn
+//!    └──────after a pause───── refused ◀──moved┘ everyone who asks meanwhile gets the same answer
 //! ```
 //!
 //! Connecting goes on when the request that began it has run out of time: one that is ready a moment too late
 //! serves the next request.
+//!
+//! An address that was moved to another server leaves some candidates on the old one, whose connections still
+//! work, and brings others to the new one. So who finds out uses neither until everyone else has found out and
+//! whoever led on the old server has stopped.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,28 +21,55 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
+use redis::aio::ConnectionLike;
+use redis::{FromRedisValue, cmd};
 use tokio::time::{Instant, timeout};
 
 use super::connection::Connection;
-use super::dial::{ConnectError, Dialed};
+use super::dial::{ConnectError, Dialed, ServerInfo};
 use super::script;
 
 /// How long everyone gets the error of a failed attempt before the next one is made.
 const PAUSE: Duration = Duration::from_millis(20);
 /// How long connecting may take, in times of one request.
 const ATTEMPT: u32 = 2;
-/// How long a connection serves before it is tried whether another one could be made, in times of one request.
-const REHEARSAL: u32 = 10;
+/// How long a connection serves before it is tried whether another one could be made. Every candidate has the
+/// same, for the next figure rests on it.
+const REHEARSAL: Duration = Duration::from_secs(5);
+/// The longest a rehearsal may take, and a look whether the server in use still serves.
+const REHEARSING: Duration = Duration::from_secs(2);
+const LOOKING: Duration = Duration::from_secs(1);
+/// How long an address that was moved is not used: by then every candidate has found out, and who led on the old
+/// server has sent its last heartbeat there. Whoever claims on the new one then waits for a window besides.
+const MOVED: Duration = REHEARSAL.saturating_add(REHEARSING).saturating_add(LOOKING);
 
-/// How a server is found and logged in to.
+/// How many connections are compared before one of them is used, where an address must lead to one server. A
+/// proxy that picks one of two servers for each goes unnoticed in one of eight attempts.
+const LOOKS: usize = 4;
+/// The same in a rehearsal, beside the connection in use.
+const REHEARSAL_LOOKS: usize = 1;
+/// The same once the address is known to have led to several servers.
+const SUSPICIOUS_LOOKS: usize = 16;
+
+/// How a server is found and logged in to, with how many connections are compared first.
 pub(super) type Dial =
-    Box<dyn Fn() -> BoxFuture<'static, Result<Dialed, ConnectError>> + Send + Sync>;
+    Box<dyn Fn(usize) -> BoxFuture<'static, Result<Dialed, ConnectError>> + Send + Sync>;
+
+/// What an address may lead to over time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum LeadsTo {
+    /// One server, which may be restarted, or replaced when it is gone.
+    OneServer,
+    /// Whichever server has its part now: the master that sentinels name, a node of a cluster.
+    Whoever,
+}
 
 /// The shared connection to one server.
 pub(super) struct Link {
     /// What is shown of the server in the log.
     label: Arc<str>,
     dial: Dial,
+    leads_to: LeadsTo,
     state: Mutex<State>,
     rehearsing: AtomicBool,
 }
@@ -53,6 +84,8 @@ struct State {
     run_id: Option<String>,
     /// When another server than before was found.
     changed: Option<Instant>,
+    /// Whether the address has led to several servers at once.
+    suspicious: bool,
     /// When it was last known that a connection can be made.
     rehearsed: Instant,
     /// Whether the last rehearsal failed.
@@ -67,15 +100,17 @@ enum Now {
 }
 
 impl Link {
-    pub(super) fn new(label: Arc<str>, dial: Dial) -> Self {
+    pub(super) fn new(label: Arc<str>, leads_to: LeadsTo, dial: Dial) -> Self {
         Self {
             label,
             dial,
+            leads_to,
             state: Mutex::new(State {
                 now: Now::Idle,
                 attempt: 0,
                 run_id: None,
                 changed: None,
+                suspicious: false,
                 rehearsed: Instant::now(),
                 refused: false,
             }),
@@ -93,7 +128,7 @@ impl Link {
             match &state.now {
                 Now::Connected(connection) if connection.is_alive() => {
                     let connection = connection.clone();
-                    if state.rehearsed.elapsed() > op_timeout * REHEARSAL {
+                    if state.rehearsed.elapsed() > REHEARSAL {
                         state.rehearsed = Instant::now();
                         self.rehearse(op_timeout);
                     }
@@ -105,7 +140,11 @@ impl Link {
                 Now::Connecting(attempt) => attempt.clone(),
                 Now::Idle | Now::Connected(_) | Now::Refused { .. } => {
                     state.attempt += 1;
-                    let attempt = self.attempt(state.attempt, op_timeout);
+                    let looks = match state.suspicious {
+                        true => SUSPICIOUS_LOOKS,
+                        false => LOOKS,
+                    };
+                    let attempt = self.attempt(state.attempt, looks, op_timeout);
                     state.now = Now::Connecting(attempt.clone());
                     attempt
                 }
@@ -125,11 +164,11 @@ impl Link {
     ///
     /// A server that has restarted has lost its scripts. It is taught them here, once, or else every election
     /// would send them along.
-    fn attempt(self: &Arc<Self>, number: u64, op_timeout: Duration) -> Attempt {
+    fn attempt(self: &Arc<Self>, number: u64, looks: usize, op_timeout: Duration) -> Attempt {
         let link = Arc::clone(self);
         let connecting = tokio::spawn(async move {
             let connect = async {
-                let mut connection = Connection::new((link.dial)().await?).await?;
+                let mut connection = Connection::new((link.dial)(looks).await?).await?;
                 script::load_all(&mut connection)
                     .await
                     .map_err(ConnectError::Answered)?;
@@ -164,11 +203,18 @@ impl Link {
                 state.changed = Some(Instant::now());
             }
         }
+        let several = matches!(result, Err(ConnectError::SeveralServers(_)));
+        state.suspicious |= several;
+        // Who has used none of the servers has nobody to wait for.
+        let pause = match several && state.run_id.is_some() {
+            true => MOVED,
+            false => PAUSE,
+        };
         state.now = match result {
             Ok(connection) => Now::Connected(connection.clone()),
             Err(error) => Now::Refused {
                 error: error.clone(),
-                until: Instant::now() + PAUSE,
+                until: Instant::now() + pause,
             },
         };
     }
@@ -190,12 +236,19 @@ impl Link {
         let rehearsal = Rehearsal(Arc::clone(self));
         tokio::spawn(async move {
             let link = &rehearsal.0;
-            let dialed = within(op_timeout * ATTEMPT, (link.dial)()).await;
-            link.rehearsed(dialed);
+            let time = (op_timeout * ATTEMPT).min(REHEARSING);
+            let dialed = within(time, (link.dial)(REHEARSAL_LOOKS)).await;
+            if let Some((used, found)) = link.rehearsed(dialed) {
+                let serves = link.leads_to == LeadsTo::OneServer
+                    && still_serves(&used, op_timeout.min(LOOKING)).await;
+                link.moved(&used, serves.then_some(found));
+            }
         });
     }
 
-    fn rehearsed(&self, dialed: Result<Dialed, ConnectError>) {
+    /// Takes note of how a rehearsal ended. If it reached another server than the one in use, returns the
+    /// connection to that, and what was found.
+    fn rehearsed(&self, dialed: Result<Dialed, ConnectError>) -> Option<(Connection, String)> {
         let mut state = self.lock();
         let failed = dialed.as_ref().err();
         match failed {
@@ -210,14 +263,42 @@ impl Link {
             Some(_) | None => {}
         }
         state.refused = failed.is_some();
-        let elsewhere = match &dialed {
-            Ok(dialed) => dialed.server.run_id.is_some() && dialed.server.run_id != state.run_id,
-            Err(ConnectError::SeveralServers(_)) => true,
-            Err(_) => false,
+        let Now::Connected(used) = &state.now else {
+            return None;
         };
-        if elsewhere && matches!(state.now, Now::Connected(_)) {
-            state.now = Now::Idle;
+        let found = match dialed {
+            Ok(Dialed { server, .. }) if server.is_another_than(used.server()) => {
+                let [found, known] = [&server, used.server()].map(ServerInfo::short_id);
+                format!(
+                    "it led to the server with run_id {known}, which still serves, and leads to the one with \
+                     run_id {found} now: a store is one server, and each of these could have a leader"
+                )
+            }
+            Err(ConnectError::SeveralServers(found)) => found,
+            Ok(_) | Err(_) => return None,
+        };
+        Some((used.clone(), found))
+    }
+
+    /// The address leads elsewhere. While the server in use still serves, others may use it too, so neither is
+    /// used for a while; else the next request goes to the new one.
+    fn moved(&self, used: &Connection, found: Option<String>) {
+        let mut state = self.lock();
+        if !matches!(&state.now, Now::Connected(current) if current.is(used)) {
+            return;
         }
+        state.now = match found {
+            None => Now::Idle,
+            Some(found) => {
+                state.suspicious = true;
+                let error = format!("{found}. Neither is used for {MOVED:?}");
+                tracing::warn!(store = %self.label, %error, "the address of the store leads to another server");
+                Now::Refused {
+                    error: ConnectError::SeveralServers(error),
+                    until: Instant::now() + MOVED,
+                }
+            }
+        };
     }
 
     /// Connects anew for the next request: the server is not the right one any more.
@@ -247,6 +328,18 @@ impl Drop for Rehearsal {
     fn drop(&mut self) {
         self.0.rehearsing.store(false, Ordering::Release);
     }
+}
+
+/// Whether the server at the other end of a connection still takes writes.
+async fn still_serves(used: &Connection, time: Duration) -> bool {
+    let mut used = used.clone();
+    let info = cmd("INFO");
+    let asked = timeout(time, used.req_packed_command(&info)).await;
+    let said = asked
+        .ok()
+        .and_then(Result::ok)
+        .and_then(|said| String::from_redis_value(said).ok());
+    said.is_some_and(|said| !ServerInfo::read(&said).is_replica)
 }
 
 async fn within<T>(

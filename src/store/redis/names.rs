@@ -2,14 +2,15 @@
 //!
 //! A store is one server. A name with several addresses, or a proxy in front of several servers, could lead one
 //! candidate to one server and the next candidate to another, and each would lead on its own. So a store is
-//! connected to at every address of its name, or twice where there is only one, and all connections must reach
-//! the same server. Sentinels, and the nodes of a cluster, are several servers by design: any of them will do.
+//! connected to at every address of its name, and several times where there are few, and all connections must
+//! reach the same server. Sentinels, and the nodes of a cluster, are several servers by design: any of them will do.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
@@ -23,13 +24,18 @@ const MOST: usize = 16;
 /// addresses differ: one of them often leads nowhere.
 const BEHIND: Duration = Duration::from_millis(100);
 
-/// Connects to the one server at `endpoint`.
+/// Connects to the one server at `endpoint`, and compares at least `looks` connections.
 ///
 /// # Errors
 ///
 /// Also when connections to it reach different servers, or when that cannot be ruled out.
-pub(super) async fn only(dialer: &Dialer, endpoint: &Endpoint) -> Result<Dialed, ConnectError> {
+pub(super) async fn only(
+    dialer: &Dialer,
+    endpoint: &Endpoint,
+    looks: usize,
+) -> Result<Dialed, ConnectError> {
     let addresses = resolve(endpoint).await?;
+    let dialer = &dialer.ready().await?;
     let of_one_family = |ipv4| addresses.iter().filter(|one| one.is_ipv4() == ipv4).count();
     let several = of_one_family(true).max(of_one_family(false)) > 1;
     let dial =
@@ -47,12 +53,18 @@ pub(super) async fn only(dialer: &Dialer, endpoint: &Endpoint) -> Result<Dialed,
             Some((address, Ok(dialed))) => {
                 until.get_or_insert_with(|| Instant::now() + BEHIND);
                 reached.push((address, dialed));
-                if addresses.len() == 1 && reached.len() == 1 {
-                    dialing.push(dial(address));
-                }
             }
             Some((address, Err(error))) => failed = Some((address, error)),
         }
+    }
+    if let Some(&(address, _)) = reached.first() {
+        let further = (reached.len()..looks).map(|_| dial(address));
+        let further = join_all(further).await;
+        reached.extend(
+            further
+                .into_iter()
+                .filter_map(|(address, dialed)| Some((address, dialed.ok()?))),
+        );
     }
     let ids = reached
         .iter()
@@ -76,10 +88,7 @@ pub(super) async fn only(dialer: &Dialer, endpoint: &Endpoint) -> Result<Dialed,
 fn different(endpoint: &Endpoint, reached: &[(SocketAddr, Dialed)]) -> String {
     let servers: Vec<String> = reached
         .iter()
-        .map(|(address, dialed)| {
-            let id = dialed.server.run_id.as_deref().unwrap_or("unknown");
-            format!("{address} with run_id {}", id.get(..8).unwrap_or(id))
-        })
+        .map(|(address, dialed)| format!("{address} with run_id {}", dialed.server.short_id()))
         .collect();
     format!(
         "{endpoint} leads to different servers ({}), on each of which a candidate could lead: a store is one \

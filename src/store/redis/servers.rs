@@ -15,7 +15,7 @@ use super::cluster::{Cluster, Redirection};
 use super::connection::{Connection, logged_in};
 use super::dial::{ConnectError, Dialed, Dialer};
 use super::failure::{self, Stage};
-use super::link::{Dial, Link};
+use super::link::{Dial, LeadsTo, Link};
 use super::names;
 use super::sentinel::{self, Sentinels};
 use crate::store::address::{
@@ -74,7 +74,7 @@ impl Servers {
             credentials: credentials.clone(),
             database,
             tls: place.tls.clone(),
-            awaited: std::sync::Mutex::default(),
+            awaited: Arc::default(),
         };
         let unusable = |error| {
             let (PasswordError::File { name, reason } | PasswordError::Command { name, reason }) =
@@ -113,13 +113,17 @@ impl Servers {
             to,
         });
         let way = Arc::clone(&route);
-        let dial: Dial = Box::new(move || {
+        let dial: Dial = Box::new(move |looks| {
             let way = Arc::clone(&way);
-            Box::pin(async move { way.dial().await })
+            Box::pin(async move { way.dial(looks).await })
         });
+        let leads_to = match &route.to {
+            Goal::Endpoint(_) | Goal::Socket(_) => LeadsTo::OneServer,
+            Goal::Master(_) => LeadsTo::Whoever,
+        };
         Ok(Self::One {
+            link: Arc::new(Link::new(label, leads_to, dial)),
             route,
-            link: Arc::new(Link::new(label, dial)),
         })
     }
 
@@ -167,7 +171,7 @@ impl Servers {
 
     async fn dial(&self) -> Result<Dialed, ConnectError> {
         match self {
-            Self::One { route, .. } => route.dial().await,
+            Self::One { route, .. } => route.dial(1).await,
             Self::Cluster(cluster) => cluster.any_node().await,
         }
     }
@@ -342,9 +346,9 @@ impl Servers {
 }
 
 impl Route {
-    async fn dial(&self) -> Result<Dialed, ConnectError> {
+    async fn dial(&self, looks: usize) -> Result<Dialed, ConnectError> {
         let dialed = match &self.to {
-            Goal::Endpoint(endpoint) => names::only(&self.dialer, endpoint).await?,
+            Goal::Endpoint(endpoint) => names::only(&self.dialer, endpoint, looks).await?,
             Goal::Socket(path) => self.dialer.unix(path).await?,
             Goal::Master(sentinels) => sentinels.master(&self.dialer).await?,
         };

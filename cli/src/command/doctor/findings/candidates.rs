@@ -1,0 +1,242 @@
+//! Who campaigns, and whether their timings and versions go together.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use incumbent::observe::{ElectionView, State, pause_in_words};
+use incumbent::protocol::{Identity, Term, Timing};
+use incumbent::store::StoreError;
+
+use super::{About, Evidence, Severity};
+use crate::command::candidates::rhythm;
+use crate::output::duration;
+
+pub(super) fn judge(evidence: &Evidence, about: &mut About<'_>) {
+    let Some(view) = &evidence.view else {
+        return;
+    };
+    records(evidence, view, about);
+    terms(view, about);
+    presence(evidence, view, about);
+    paused(view, about);
+    timings(view, evidence.chosen.as_ref(), about);
+    // A file does not forget, a server may.
+    if !evidence.stores.iter().all(super::StoreEvidence::is_file) {
+        probations(view, about);
+    }
+    versions(view, about);
+}
+
+/// A store that answers may still hold what nobody can read. What else is wrong with it is told of the store.
+fn records(evidence: &Evidence, view: &ElectionView, about: &mut About<'_>) {
+    // Of a file whose whole content cannot be read it has been told.
+    let is_told = |error: &StoreError| {
+        let trials = evidence.stores.iter().filter(|store| store.is_file());
+        let mut trials = trials.filter_map(|store| store.examination.as_ref().ok()?.trial.as_ref());
+        trials.any(|trial| {
+            let refused = trial.as_ref().err();
+            refused.is_some_and(|refused| refused.to_string() == error.to_string())
+        })
+    };
+    for error in view.errors() {
+        if matches!(error, StoreError::Garbled { .. }) && !is_told(error) {
+            about.say(
+                Severity::Danger,
+                error.to_string(),
+                "it has no vote: a majority of the others is needed, and if it is the only store nobody is elected",
+                "docs/redis.md tells what its keys hold, and how to repair or to delete them",
+            );
+        }
+    }
+}
+
+/// Only a forged record, or a damaged one, gets there.
+fn terms(view: &ElectionView, about: &mut About<'_>) {
+    for store in view.used_up() {
+        about.say(
+            Severity::Danger,
+            format!(
+                "the record on {} has the highest term there is, {}",
+                store.store,
+                Term::MAX
+            ),
+            "the next leader would need a higher one, so nobody can be elected any more",
+            "stop all candidates, delete the record on every store that has this term (docs/redis.md tells how), \
+             reset each resource that has seen this token, start the candidates again, and find out who wrote \
+             the record",
+        );
+    }
+}
+
+fn presence(evidence: &Evidence, view: &ElectionView, about: &mut About<'_>) {
+    let is_replica = |store: &super::StoreEvidence| store.fact("role") == Some("slave");
+    let start = if evidence.stores.iter().any(is_replica) {
+        "use a store that can be written: a replica neither lists nor elects candidates"
+    } else {
+        "start a candidate"
+    };
+    if view
+        .leader()
+        .is_some_and(incumbent::observe::Holding::is_stalled)
+    {
+        about.say(
+            Severity::Danger,
+            "the leader has not beaten for longer than its window",
+            "it is dead, and nobody takes over",
+            match view.paused {
+                Some(_) => "end the pause",
+                None => start,
+            },
+        );
+    }
+    match (view.candidates.len(), &view.state) {
+        (0, State::Absent) => about.say(
+            Severity::Note,
+            format!("no store has a record of {}", view.election),
+            "the name is another, or the stores have lost their data",
+            "incumbent list shows the elections that there are",
+        ),
+        (0, State::Vacant { .. }) => about.say(
+            Severity::Danger,
+            "nobody campaigns",
+            "nobody leads, and nobody will",
+            start,
+        ),
+        (1, _) => about.say(
+            Severity::Warning,
+            "there is one candidate",
+            "when it dies nobody takes over",
+            "start another, on another host",
+        ),
+        _ => {}
+    }
+}
+
+/// A pause is somebody's will, and yet it is forgotten easily: without a leader it is all that there is to
+/// say.
+fn paused(view: &ElectionView, about: &mut About<'_>) {
+    let Some(pause) = &view.paused else {
+        return;
+    };
+    let (severity, risk) = match view.leader() {
+        Some(leader) if !leader.is_stalled() => (
+            Severity::Warning,
+            "when the leader dies, or gives up, nobody takes over",
+        ),
+        Some(_) | None => (Severity::Danger, "nobody is elected until it ends"),
+    };
+    about.say(
+        severity,
+        format!("the election is paused {}", pause_in_words(pause)),
+        risk,
+        &format!(
+            "incumbent resume {}, once what it was paused for is over",
+            view.election
+        ),
+    );
+}
+
+/// Differences cost time, and are safe as long as the stores remember.
+fn timings(view: &ElectionView, chosen: Option<&Timing>, about: &mut About<'_>) {
+    let mut by_timing: BTreeMap<&Timing, Vec<String>> = BTreeMap::new();
+    for (timing, identity) in told(view) {
+        by_timing.entry(timing).or_default().push(whom(identity));
+    }
+    if by_timing.len() > 1 {
+        let groups = by_timing
+            .iter()
+            .map(|(timing, who)| format!("{} ({})", described(timing), who.join(", ")));
+        about.say(
+            Severity::Warning,
+            format!(
+                "the candidates have different timings: {}",
+                groups.collect::<Vec<_>>().join("; ")
+            ),
+            "a takeover waits for the longer window, and how long nobody leads depends on who leads",
+            "use one timing everywhere",
+        );
+    }
+    let others: Vec<_> = by_timing
+        .keys()
+        .filter(|timing| chosen.is_some_and(|chosen| chosen != **timing))
+        .collect();
+    if let (Some(chosen), Some(other)) = (chosen, others.first()) {
+        about.say(
+            Severity::Warning,
+            format!(
+                "the candidates have a timing of {}, this configuration one of {}",
+                described(other),
+                described(chosen)
+            ),
+            "a candidate that is started with this configuration differs from the others",
+            "use one timing everywhere",
+        );
+    }
+}
+
+/// A candidate that a store has forgotten may act for its whole window, and only a probation waits for
+/// it.
+fn probations(view: &ElectionView, about: &mut About<'_>) {
+    let Some((longest, longest_of)) = told(view)
+        .map(|(timing, identity)| (timing.window(), whom(identity)))
+        .max()
+    else {
+        return;
+    };
+    let hasty: Vec<String> = told(view)
+        .filter(|(timing, _)| timing.probation() < longest)
+        .map(|(timing, identity)| format!("{} ({})", whom(identity), duration(timing.probation())))
+        .collect();
+    if !hasty.is_empty() {
+        about.say(
+            Severity::Danger,
+            format!(
+                "{} would not wait for the window of {longest_of}, {}, after a store has lost its data",
+                hasty.join(", "),
+                duration(longest)
+            ),
+            "then two may lead",
+            &format!("set probation = \"{}\" everywhere", duration(longest)),
+        );
+    }
+}
+
+fn versions(view: &ElectionView, about: &mut About<'_>) {
+    let mut versions: Vec<&str> = view
+        .candidates
+        .iter()
+        .map(|one| one.identity.version())
+        .collect();
+    versions.sort_unstable();
+    versions.dedup();
+    if versions.len() > 1 {
+        about.say(
+            Severity::Note,
+            format!("the candidates run versions {}", versions.join(", ")),
+            "none by itself: what only the newer one can do is not to be relied on",
+            "finish the upgrade",
+        );
+    }
+}
+
+fn told(view: &ElectionView) -> impl Iterator<Item = (&Timing, &Identity)> {
+    let identities = view.candidates.iter().map(|one| &one.identity);
+    identities.filter_map(|identity| Some((identity.timing()?, identity)))
+}
+
+fn whom(identity: &Identity) -> String {
+    format!("{} pid {}", identity.host(), identity.pid())
+}
+
+fn described(timing: &Timing) -> String {
+    let mut text = rhythm(timing);
+    let default = timing.interval().min(Duration::from_secs(1));
+    if timing.op_timeout() != default {
+        text.push_str(&format!(", op_timeout {}", duration(timing.op_timeout())));
+    }
+    text.push_str(&format!(", stop_grace {}", duration(timing.stop_grace())));
+    if timing.probation() != timing.window() {
+        text.push_str(&format!(", probation {}", duration(timing.probation())));
+    }
+    text
+}

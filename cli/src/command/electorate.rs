@@ -1,0 +1,79 @@
+//! The stores that the settings name, opened.
+
+use std::sync::Arc;
+
+use incumbent::election::{ConfigError, Observer};
+use incumbent::store::{self, InvalidAddress, Store};
+
+use super::warn_of;
+use crate::config::settings::Settings;
+use crate::exit::Failure;
+
+/// Opens the stores. Nothing is connected yet.
+///
+/// # Errors
+///
+/// Addresses that cannot be used.
+pub(crate) fn open(settings: &Settings) -> Result<Vec<Arc<dyn Store>>, Failure> {
+    let addresses = settings.addresses()?;
+    let options = settings.store_options();
+    let mut opened: Vec<Arc<dyn Store>> = Vec::with_capacity(addresses.len());
+    for address in &addresses {
+        let store = store::open(address, &options);
+        opened.push(store.map_err(|error| refused(settings, error.into()))?);
+    }
+    Ok(opened)
+}
+
+/// What is wrong with an election, with where it was set: stores may be wrong together although each of
+/// them is an address, and a name of its own may leave no room for what is added to it.
+pub(crate) fn refused(settings: &Settings, error: ConfigError) -> Failure {
+    let (key, named) = match &error {
+        ConfigError::Electorate(_) => {
+            let addresses = settings.addresses().unwrap_or_default();
+            let labels: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            ("store", format!("; they are {}", labels.join(", ")))
+        }
+        ConfigError::SameStore { .. } | ConfigError::MixedHosts { .. } => ("store", String::new()),
+        ConfigError::Address(
+            InvalidAddress::KeyPrefix { .. } | InvalidAddress::KeyPrefixTooLong { .. },
+        ) => ("key_prefix", String::new()),
+        ConfigError::Label { .. } => ("id", String::new()),
+        _ => return error.into(),
+    };
+    match settings.origin(key) {
+        Some(origin) => Failure::configuration(format_args!("{origin}: {error}{named}")),
+        None => error.into(),
+    }
+}
+
+/// Opens the stores to look at them only, and tells of a file that is not there: what is read of it is
+/// what is read of an election that never was.
+///
+/// # Errors
+///
+/// As [`open`], and when they form no electorate.
+pub(crate) fn observe(settings: &Settings) -> Result<Observer, Failure> {
+    let chosen = match settings.embedded_store()? {
+        Some(_) => "no store is given, and the embedded one",
+        None => "the store",
+    };
+    for address in settings.addresses()? {
+        if address.file().is_some_and(|path| !path.exists()) {
+            warn_of(&format!(
+                "{chosen} {address} does not exist: no candidate has used it yet, or the elections are in \
+                 another (--store)"
+            ));
+        }
+    }
+    check(settings)
+}
+
+/// Opens the stores to find out whether they can be used together.
+///
+/// # Errors
+///
+/// As [`observe`].
+pub(crate) fn check(settings: &Settings) -> Result<Observer, Failure> {
+    Observer::new(open(settings)?).map_err(|error| refused(settings, error))
+}

@@ -1,0 +1,227 @@
+//! `incumbent explain`: what a timing means.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use incumbent::protocol::{ElectionName, Timing};
+use serde::Serialize;
+
+use crate::config::args::{Explain, Format};
+use crate::config::settings::{Settings, Typed};
+use crate::exit::{Exit, Failure};
+use crate::output::{self, duration};
+
+#[derive(Serialize)]
+struct Document {
+    schema: &'static str,
+    interval_ms: f64,
+    stall_polls: u32,
+    op_timeout_ms: f64,
+    stop_grace_ms: f64,
+    margin_ms: f64,
+    window_ms: f64,
+    tenure_ms: f64,
+    probation_ms: f64,
+    slack_ms: f64,
+    tolerated_outage_ms: f64,
+    worst_failover_ms: f64,
+}
+
+/// Explains the timing that is configured.
+///
+/// # Errors
+///
+/// A configuration that cannot be used.
+pub(crate) fn explain(arguments: &Explain) -> Result<Exit, Failure> {
+    let name = super::optional_name(arguments.name.as_deref())?;
+    let mut typed = Typed::general(&arguments.general)?;
+    typed.timing(&arguments.timing)?;
+    typed.op_timeout(arguments.op_timeout.as_deref())?;
+    let settings = Settings::load(typed, name.as_ref())?;
+    super::warn(&settings);
+    let timing = settings.timing()?;
+    match arguments.output.output {
+        Format::Json => output::print_json(&document(&timing))?,
+        Format::Text => output::print(&text(&timing, name.as_ref()))?,
+    }
+    Ok(Exit::Success)
+}
+
+fn document(timing: &Timing) -> Document {
+    let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+    Document {
+        schema: "incumbent.explain.v1",
+        interval_ms: ms(timing.interval()),
+        stall_polls: timing.stall_polls(),
+        op_timeout_ms: ms(timing.op_timeout()),
+        stop_grace_ms: ms(timing.stop_grace()),
+        margin_ms: ms(timing.margin()),
+        window_ms: ms(timing.window()),
+        tenure_ms: ms(timing.tenure()),
+        probation_ms: ms(timing.probation()),
+        slack_ms: ms(slack(timing)),
+        tolerated_outage_ms: ms(timing.tolerated_outage()),
+        worst_failover_ms: ms(timing.worst_failover()),
+    }
+}
+
+/// By how much the inequality of the timing holds.
+fn slack(timing: &Timing) -> Duration {
+    timing.window().saturating_sub(needed(timing))
+}
+
+fn needed(timing: &Timing) -> Duration {
+    timing.interval() + timing.op_timeout() + timing.stop_grace() + timing.margin()
+}
+
+fn text(timing: &Timing, name: Option<&ElectionName>) -> String {
+    let t = duration;
+    let (interval, op_timeout) = (t(timing.interval()), t(timing.op_timeout()));
+    let (stop_grace, margin) = (t(timing.stop_grace()), t(timing.margin()));
+    let (window, polls) = (t(timing.window()), timing.stall_polls());
+    let whose = name.map_or_else(String::new, |name| format!(" of {}", name.as_str()));
+    let mut rows: Vec<(&str, String, String)> = Vec::new();
+    let mut row = |what, value: String, why: String| rows.push((what, value, why));
+    row(
+        "interval",
+        interval.clone(),
+        "between two heartbeats, and between two polls".to_owned(),
+    );
+    row(
+        "window",
+        window.clone(),
+        format!("{interval} × {polls} polls: how long a counter must stand still"),
+    );
+    row(
+        "margin",
+        margin.clone(),
+        "max(2 % of the window, 50ms): clock drift and scheduling".to_owned(),
+    );
+    row(
+        "tenure",
+        t(timing.tenure()),
+        "window − margin: how long a leader may act after its last heartbeat".to_owned(),
+    );
+    row(
+        "op timeout",
+        op_timeout.clone(),
+        "how long one request may take".to_owned(),
+    );
+    row(
+        "stop grace",
+        stop_grace.clone(),
+        "from the order to stop to the end of the tenure".to_owned(),
+    );
+    row(
+        "probation",
+        t(timing.probation()),
+        "before the first leader on a store that may have forgotten one".to_owned(),
+    );
+    let mut text = format!("The timing{whose}\n\n");
+    write_rows(&mut text, &rows);
+    let _infallible = write!(
+        text,
+        "\n  interval + op timeout + stop grace + margin < window\n  \
+         {interval} + {op_timeout} + {stop_grace} + {margin} = {} < {window}, with {} to spare\n",
+        t(needed(timing)),
+        t(slack(timing)),
+    );
+    text.push_str("\nHow long nobody leads\n\n");
+    let worst = t(timing.worst_failover());
+    write_rows(
+        &mut text,
+        &[
+            (
+                "the leader stops, or its program ends",
+                "a round trip".to_owned(),
+                "the release wakes the standbys".to_owned(),
+            ),
+            (
+                "the leader's host dies",
+                format!("at most {worst}"),
+                "window + 2 × interval".to_owned(),
+            ),
+            (
+                "the first start on a new Redis",
+                t(timing.probation()),
+                "the probation; SQLite needs none".to_owned(),
+            ),
+        ],
+    );
+    text.push_str("\nWhat changes nothing\n\n");
+    let outage = t(timing.tolerated_outage());
+    write_rows(
+        &mut text,
+        &[(
+            "an outage of the stores",
+            format!("up to {outage}"),
+            "tenure − stop grace − interval − op timeout".to_owned(),
+        )],
+    );
+    text.push_str(
+        "\nFrom the last heartbeat that a majority acknowledged, when no other gets through\n\n",
+    );
+    text.push_str(&timeline(timing));
+    text
+}
+
+fn write_rows(text: &mut String, rows: &[(&str, String, String)]) {
+    let width = |of: fn(&(&str, String, String)) -> usize| rows.iter().map(of).max().unwrap_or(0);
+    let (what_width, value_width) = (
+        width(|row| row.0.chars().count()),
+        width(|row| row.1.chars().count()),
+    );
+    for (what, value, why) in rows {
+        text.push_str(&format!(
+            "  {what:<what_width$}  {value:<value_width$}  {why}\n"
+        ));
+    }
+}
+
+/// One line per moment, on a scale that ends with the worst failover.
+fn timeline(timing: &Timing) -> String {
+    const WIDTH: usize = 40;
+    let stop_at = timing.tenure().saturating_sub(timing.stop_grace());
+    let moments = [
+        (Duration::ZERO, "the heartbeat is sent"),
+        (
+            timing.interval(),
+            "the next one is due; a failed one is retried quickly",
+        ),
+        (stop_at, "the program is told to stop (SIGTERM)"),
+        (timing.tenure(), "the program is dead (SIGKILL)"),
+        (
+            timing.window(),
+            "the earliest moment at which anyone can take over",
+        ),
+        (
+            timing.worst_failover(),
+            "the latest, if a standby is there and the stores answer",
+        ),
+    ];
+    let whole = timing.worst_failover().as_secs_f64();
+    let place = |at: Duration| {
+        let share = at.as_secs_f64() / whole;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "a share of a line of 40 columns"
+        )]
+        let column = (share * WIDTH as f64).round() as usize;
+        column.min(WIDTH)
+    };
+    let widest = moments
+        .iter()
+        .map(|(at, _)| duration(*at).chars().count())
+        .max()
+        .unwrap_or(0);
+    let mut text = String::new();
+    for (at, what) in moments {
+        let column = place(at);
+        let (before, after) = ("─".repeat(column), " ".repeat(WIDTH - column));
+        let at = duration(at);
+        text.push_str(&format!("  {at:>widest$}  {before}┤{after}  {what}\n"));
+    }
+    text
+}

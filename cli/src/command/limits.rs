@@ -1,0 +1,83 @@
+//! The limits of this process on open files and on processes.
+
+use std::io;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+
+use incumbent::election;
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
+
+use crate::exit::Failure;
+
+/// How many files a process may need to have open: five stores, each with two connections and what waits for
+/// them, the event loops, and the keeper.
+const OPEN_FILES: u64 = 64;
+
+/// How many threads and processes are started later: for a store, for its name, for HTTP, and the program.
+const LATER: usize = 4;
+
+/// Checks the limit that can be known in advance.
+///
+/// # Errors
+///
+/// When too few files may be open at a time.
+pub(crate) fn check() -> Result<(), Failure> {
+    match getrlimit(Resource::Nofile).current {
+        Some(limit) if limit < OPEN_FILES => Err(Failure::internal(format_args!(
+            "the limit on open files (ulimit -n) is {limit}: raise it to {OPEN_FILES} or more"
+        ))),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Starts the threads of the elections, and tries whether there is room for those that come later: without it
+/// a candidate would wait for ever for a store that needs one.
+///
+/// # Errors
+///
+/// When there may be no more of them.
+pub(crate) fn start_threads() -> Result<(), Failure> {
+    let (ends, wait) = mpsc::channel::<()>();
+    let wait = Arc::new(Mutex::new(wait));
+    let later = |_| {
+        let wait = Arc::clone(&wait);
+        // It ends when the sender is dropped.
+        let until_dropped = move || wait.lock().is_ok_and(|wait| wait.recv().is_ok());
+        thread::Builder::new().spawn(until_dropped)
+    };
+    let started = election::start().and_then(|()| {
+        let tried: io::Result<Vec<_>> = (0..LATER).map(later).collect();
+        tried
+    });
+    drop(ends);
+    let tried = started.map_err(|error| refused("a thread cannot be started", &error))?;
+    for one in tried {
+        one.join()
+            .map_err(|_| Failure::internal("a thread has panicked"))?;
+    }
+    Ok(())
+}
+
+/// What the system refuses, and which limit that is due to.
+pub(crate) fn refused(what: &str, error: &io::Error) -> Failure {
+    let is = |errno: Errno| error.raw_os_error() == Some(errno.raw_os_error());
+    let limit = |resource| match getrlimit(resource).current {
+        Some(limit) => limit.to_string(),
+        None => "unlimited".to_owned(),
+    };
+    if is(Errno::AGAIN) {
+        let limit = limit(Resource::Nproc);
+        return Failure::internal(format_args!(
+            "{what}: the limit on processes and threads of this user (ulimit -u, or TasksMax= of the unit) is \
+             reached; ulimit -u is {limit}"
+        ));
+    }
+    if is(Errno::MFILE) {
+        let limit = limit(Resource::Nofile);
+        return Failure::internal(format_args!(
+            "{what}: the limit on open files (ulimit -n) of {limit} is reached"
+        ));
+    }
+    Failure::internal(format_args!("{what}: {error}"))
+}

@@ -1,0 +1,156 @@
+//! The commands of `incumbent`: each is a file of its own.
+//!
+//! ```text
+//!   config::settings
+//!     ▼
+//!   run, status, list, watch, history, candidates, doctor, explain, configuration, manual
+//!   resign, pause, resume, depose ─▶ operator
+//!     │         └──▶ report ─▶ output        data on standard output: text or JSON
+//!     └──▶ keeping                          logs on standard error
+//!   exit        what each outcome ends with
+//! ```
+
+mod advice;
+mod candidates;
+mod configuration;
+mod depose;
+mod doctor;
+mod electorate;
+mod explain;
+mod history;
+mod keeping;
+mod limits;
+mod list;
+mod manual;
+mod notify;
+mod operator;
+mod pause;
+mod program;
+mod release;
+mod report;
+mod resign;
+mod resume;
+mod run;
+mod status;
+mod unit;
+mod user;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use incumbent::protocol::ElectionName;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::config::args::{Arguments, Command, Look};
+use crate::config::environment;
+use crate::config::settings::{Settings, Typed};
+use crate::exit::{Exit, Failure};
+use crate::output;
+use crate::supervise::{self, Entry};
+
+/// The program: a keeper where `incumbent` launched it as one, or else what the command line asks for.
+pub fn main() -> ExitCode {
+    // Before anything else: a keeper has one thread, and as little memory as can be.
+    match Entry::take() {
+        Some(entry) => keeping::keep(entry),
+        None => command(),
+    }
+}
+
+/// Does what the command line asks for.
+fn command() -> ExitCode {
+    environment::take();
+    if let Err(error) = supervise::unblock_signals() {
+        warn_of(&format!("signals that are blocked stay blocked: {error}"));
+    }
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(answer) => return answered(&answer).into(),
+    };
+    let done = match arguments.command {
+        Command::Run(run) => run::run(*run),
+        Command::Status(look) => status::status(&look),
+        Command::List(list) => list::list(&list),
+        Command::Watch(watch) => watch::watch(&watch),
+        Command::History(history) => history::history(&history),
+        Command::Candidates(look) => candidates::candidates(&look),
+        Command::Resign(resign) => resign::resign(&resign),
+        Command::Pause(pause) => pause::pause(&pause),
+        Command::Resume(order) => resume::resume(&order),
+        Command::Depose(depose) => depose::depose(&depose),
+        Command::Doctor(doctor) => doctor::doctor(&doctor),
+        Command::Explain(explain) => explain::explain(&explain),
+        Command::Config(config) => configuration::configuration(&config),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man => manual::man(),
+        Command::Release(release) => release::release(&release),
+        Command::Unit(unit) => unit::unit(&unit),
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            anstream::eprintln!("incumbent: {}", output::one_line(&failure.to_string()));
+            failure.exit.into()
+        }
+    }
+}
+
+/// Prints help, the version, or what is wrong with the command line.
+fn answered(answer: &clap::Error) -> Exit {
+    // Nobody is left to tell when even this cannot be printed.
+    let printed = answer.print();
+    if lacks_dashes(answer) {
+        anstream::eprintln!(
+            "the program and its arguments stand behind --: incumbent run NAME -- PROGRAM…"
+        );
+    }
+    match (answer.use_stderr(), printed) {
+        (false, Ok(())) => Exit::Success,
+        (false, Err(_)) => Exit::Failed,
+        (true, _) => Exit::Usage,
+    }
+}
+
+/// Whether a program was named without the two dashes in front of it.
+fn lacks_dashes(answer: &clap::Error) -> bool {
+    let words: Vec<_> = std::env::args_os().collect();
+    answer.kind() == clap::error::ErrorKind::UnknownArgument
+        && words
+            .get(1)
+            .is_some_and(|word| word == "run" || word == "unit")
+        && !words.iter().any(|word| word == "--")
+}
+
+/// An event loop on this thread, and the threads of the elections beside it.
+fn runtime() -> Result<Runtime, Failure> {
+    limits::check()?;
+    limits::start_threads()?;
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| limits::refused("an event loop cannot be made", &error))
+}
+
+/// The election to look at, and the settings to find it with.
+fn reading(look: &Look) -> Result<(ElectionName, Settings), Failure> {
+    let name = ElectionName::new(&look.name).map_err(|error| Failure::new(Exit::Usage, error))?;
+    let mut typed = Typed::general(&look.general)?;
+    typed.stores(&look.stores)?;
+    let settings = Settings::load(typed, Some(&name))?;
+    warn(&settings);
+    Ok((name, settings))
+}
+
+fn optional_name(name: Option<&str>) -> Result<Option<ElectionName>, Failure> {
+    let checked = name.map(ElectionName::new).transpose();
+    checked.map_err(|error| Failure::new(Exit::Usage, error))
+}
+
+/// Tells what was odd about the settings, where no log is kept.
+fn warn(settings: &Settings) {
+    settings.warnings.iter().for_each(|odd| warn_of(odd));
+}
+
+/// Tells what is odd, where no log is kept.
+fn warn_of(odd: &str) {
+    anstream::eprintln!("incumbent: warning: {}", output::one_line(odd));
+}

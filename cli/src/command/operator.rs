@@ -1,0 +1,136 @@
+//! What the commands that give orders have in common: who gives them, and what became of them.
+
+use std::time::Duration;
+
+use incumbent::election::{Given, Operator, OrderError};
+use incumbent::observe::document::{Followed, Ordered};
+use incumbent::observe::{ElectionView, Told};
+use incumbent::protocol::{Term, Verdict};
+
+use super::electorate;
+use super::user;
+use crate::config::args::{Format, Order};
+use crate::config::settings::{Settings, Typed};
+use crate::exit::{Exit, Failure};
+use crate::output::{self, Tone, one_line};
+
+/// An order that was given.
+pub(super) struct Report<'a> {
+    pub(super) order: &'static str,
+    pub(super) term: Option<Term>,
+    pub(super) stores: &'a Told<Verdict>,
+    /// What is told to people.
+    pub(super) said: String,
+    /// Somebody else leads, when that was waited for.
+    pub(super) followed: Option<Followed>,
+}
+
+impl<'a> Report<'a> {
+    /// Of an order that nobody is waited for after.
+    pub(super) fn of(order: &'static str, given: &'a Given, said: impl Into<String>) -> Self {
+        Self {
+            order,
+            term: None,
+            stores: &given.stores,
+            said: said.into(),
+            followed: None,
+        }
+    }
+}
+
+/// The operator of the election that is named.
+pub(super) fn operator(order: &Order) -> Result<(Operator, Settings), Failure> {
+    let look = &order.look;
+    let name = incumbent::protocol::ElectionName::new(&look.name)
+        .map_err(|error| Failure::new(Exit::Usage, error))?;
+    let mut typed = Typed::general(&look.general)?;
+    typed.stores(&look.stores)?;
+    typed.timing(&order.timing)?;
+    let settings = Settings::load(typed, Some(&name))?;
+    super::warn(&settings);
+    let observer = electorate::check(&settings)?;
+    let addresses = settings.addresses()?;
+    let files = addresses.iter().map(|address| address.file());
+    let missing = files.filter(|file| file.is_some_and(|file| !file.exists()));
+    // Whoever gives an order means an election that there is: a file made for it would hold none.
+    if missing.count() >= observer.electorate().majority() {
+        let stores = observer.stores().iter().map(|store| store.label());
+        return Err(Failure::new(
+            Exit::NotHeld,
+            format_args!(
+                "there is no election {:?}: {} does not exist, and no candidate has used it; name the store of \
+                 the candidates with --store",
+                look.name,
+                stores.collect::<Vec<_>>().join(", ")
+            ),
+        ));
+    }
+    let operator = Operator::new(observer, name, user::identity(), settings.timing()?);
+    Ok((operator, settings))
+}
+
+/// The duration that was typed for an option, which must not be zero.
+pub(super) fn duration(option: &str, typed: Option<&str>) -> Result<Option<Duration>, Failure> {
+    let Some(text) = typed else {
+        return Ok(None);
+    };
+    let wrong = |why: &dyn std::fmt::Display| {
+        Failure::new(Exit::Usage, format_args!("{option} {text:?}: {why}"))
+    };
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err(wrong(&"give it more than nothing")),
+        Ok(duration) => Ok(Some(duration)),
+        Err(error) => Err(wrong(&format!("{error}; write it as in 10m or 1h 30m"))),
+    }
+}
+
+/// Tells what became of an order.
+pub(super) fn report(
+    view: &ElectionView,
+    format: Format,
+    report: &Report<'_>,
+) -> Result<(), Failure> {
+    if format == Format::Json {
+        let Report {
+            order,
+            term,
+            stores,
+            followed,
+            ..
+        } = *report;
+        let document = Ordered::document(view, order, term, stores, followed);
+        return output::print_json(&document);
+    }
+    let mut text = format!("{}: {}\n", view.election, one_line(&report.said));
+    for (store, told) in report.stores {
+        let missing = match told {
+            Ok(Verdict::Granted) => continue,
+            Ok(Verdict::Refused) => format!("{store} refused it: its record has changed meanwhile"),
+            Err(error) => error.to_string(),
+        };
+        let line = format!("  not taken by a minority: {}", one_line(&missing));
+        text.push_str(&Tone::Odd.paint(&line));
+        text.push('\n');
+    }
+    output::print(&text)
+}
+
+impl From<OrderError> for Failure {
+    fn from(error: OrderError) -> Self {
+        let exit = match &error {
+            _ if error.is_denied() => Exit::Refused,
+            _ if error.is_misconfigured() => Exit::Configuration,
+            OrderError::NotHeld { .. } => Exit::NotHeld,
+            OrderError::UnknownSuccessor { .. } | OrderError::AmbiguousSuccessor { .. } => {
+                Exit::Usage
+            }
+            OrderError::Alive { .. } => Exit::NotElected(75),
+            _ => Exit::Unreachable,
+        };
+        if exit == Exit::Refused {
+            let rights = "incumbent doctor tries each right for real, and tells which is missing";
+            return Self::new(exit, format_args!("{error}; {rights}"));
+        }
+        Self::new(exit, error)
+    }
+}

@@ -1,0 +1,400 @@
+//! `incumbent run NAME -- PROGRAM`: campaigns, and runs the program while elected.
+
+mod ballast;
+mod call;
+mod leading;
+mod reload;
+mod restarting;
+mod vitals;
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::http::{Server, ServerOptions};
+use crate::supervise::{Estate, Event, Keeper, Program, Restarts};
+use futures_util::StreamExt;
+use incumbent::election::Overrun;
+use incumbent::observe::ProgramCounters;
+use incumbent::protocol::{ElectionName, LossReason};
+use incumbent::{CampaignError, Election, Leadership};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
+use signal_hook_tokio::Signals;
+use tokio::sync::watch;
+
+use super::notify::{Activity, Manager};
+use super::release::Note;
+use super::{electorate, keeping, limits, runtime};
+use crate::config::args::Run;
+use crate::config::settings::{Settings, Typed, Wait};
+use crate::exit::{Exit, Failure, campaign_failed};
+use crate::output::logs;
+use call::{Call, Calls};
+use leading::Leading;
+use reload::Reload;
+use restarting::Conclusion;
+use vitals::Vitals;
+
+/// Campaigns, and runs the program while elected.
+///
+/// # Errors
+///
+/// A configuration that cannot be used. What goes wrong later is logged.
+pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
+    let name =
+        ElectionName::new(&arguments.name).map_err(|error| Failure::new(Exit::Usage, error))?;
+    let settings = Settings::load(Typed::all(&arguments.options)?, Some(&name))?;
+    let mut words = arguments.program;
+    if words.is_empty() {
+        words.extend(settings.program().iter().map(Into::into));
+    }
+    let program = Program::new(words).ok_or_else(|| {
+        Failure::new(
+            Exit::Usage,
+            "there is no program to run: name one after --, or as `program` in the configuration file",
+        )
+    })?;
+    let program = program
+        .stdin(settings.stdin())
+        .stop_signal(settings.stop_signal());
+    settings.health()?;
+    // While this process is small, has one thread, and has opened nothing.
+    let keeper = keeping::launch(&settings)?;
+    let estate = settings.estate(&name)?;
+    let election = election(&name, &settings)?;
+    logs::start(&settings);
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    // It may be there by the time we are elected, as on a mount that comes up late.
+    if let Err(missing) = super::program::found(program.name()) {
+        tracing::error!("the program cannot be started as things are: {missing}");
+    }
+    if let Some(path) = settings.embedded_store()? {
+        tracing::info!(
+            "no store is given: electing among the processes of this host only, in {}",
+            path.display()
+        );
+    }
+    // The last moment at which this process has one thread.
+    match ballast::shed() {
+        Ok(kib) => tracing::debug!(kib, "the memory that only the start needed is let go of"),
+        Err(error) => tracing::debug!(%error, "the memory that only the start needed is kept"),
+    }
+    let counters = Arc::new(ProgramCounters::default());
+    let server = serve(&election, &settings, &counters)?;
+    let outcome = runtime()?.block_on(async {
+        let mut signals = Signals::new(SIGNALS)
+            .map_err(|error| limits::refused("signals cannot be received", &error))?;
+        let manager = Manager::detect();
+        let activity = watch::Sender::new(Activity::default());
+        let told = manager.accompany(election.clone(), election.events(), activity.subscribe());
+        let telling = tokio::spawn(told);
+        let mut runner = Runner {
+            election: &election,
+            settings: &settings,
+            activity: &activity,
+            reload: Reload::new(manager, &name, &arguments.options, &settings),
+            signals: &mut signals,
+            calls: Calls::new(settings.stop_signal()),
+            keeper: keeping::attach(keeper, &estate)?,
+            vitals: Vitals::new(&settings, &counters)?,
+            estate: &estate,
+            counters: &counters,
+            ready: watch::Sender::new(false),
+        };
+        let outcome = runner.run(program).await;
+        activity.send_modify(|activity| activity.ending = true);
+        runner.vitals.close().await;
+        runner.keeper.close().await;
+        election.finished().await;
+        // The end of the process would cut it short, and the manager would not hear of the end.
+        drop(activity);
+        if tokio::time::timeout(LAST_WORDS, telling).await.is_err() {
+            tracing::debug!("the service manager may not have heard that this is the end");
+        }
+        outcome
+    });
+    drop(server);
+    Ok(outcome.unwrap_or_else(|failure| {
+        tracing::error!("{failure}");
+        failure.exit
+    }))
+}
+
+/// Ends this process at once when it panics, and leaves the program to its keeper, which releases the election
+/// when the program is dead.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
+/// Every signal that is taken before it can end this process behind its own back.
+const SIGNALS: [i32; 8] = [
+    SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH,
+];
+
+/// Starts the HTTP server, if there is to be one. Nothing of it exists before this.
+fn serve(
+    election: &Election,
+    settings: &Settings,
+    counters: &Arc<ProgramCounters>,
+) -> Result<Option<Server>, Failure> {
+    let Some(options) = settings.http()? else {
+        return Ok(None);
+    };
+    let listen = options.listen;
+    let options = ServerOptions {
+        program: Some(Arc::clone(counters)),
+        ..options
+    };
+    let server = Server::start(election.clone(), options).map_err(|error| {
+        let exit = match error.kind() {
+            // The system refuses a thread.
+            ErrorKind::WouldBlock => return limits::refused("HTTP cannot be served", &error),
+            // Whoever has the address may give it up, and an address may come up later.
+            ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable => Exit::Unreachable,
+            _ => Exit::Configuration,
+        };
+        Failure::new(
+            exit,
+            format_args!("the HTTP server cannot listen at {listen}: {error}"),
+        )
+    })?;
+    tracing::info!("HTTP is served at http://{}/", server.address());
+    Ok(Some(server))
+}
+
+/// The election that the settings describe. Nothing is connected yet.
+///
+/// # Errors
+///
+/// What cannot be used of them, with where it was set.
+pub(super) fn election(name: &ElectionName, settings: &Settings) -> Result<Election, Failure> {
+    settings.timing()?;
+    let mut builder = Election::builder(name.as_str())
+        .timing(settings.timing_config())
+        // The program is another process, and ends by other means than the end of this one.
+        .overrun(Overrun::Report);
+    if let Some(label) = settings.label() {
+        builder = builder.label(label);
+    }
+    for store in electorate::open(settings)? {
+        builder = builder.store_object(store);
+    }
+    builder
+        .build()
+        .map_err(|error| electorate::refused(settings, error))
+}
+
+/// How long the end of the process may take for what the service manager is told last.
+const LAST_WORDS: Duration = Duration::from_millis(50);
+
+/// How long a candidate waits for its keeper before it campaigns.
+const FINDING_OUT: Duration = Duration::from_millis(500);
+
+/// How long a candidate that has led waits when the stores refuse it.
+const AGAIN: Duration = Duration::from_secs(1);
+
+struct Runner<'a> {
+    election: &'a Election,
+    settings: &'a Settings,
+    activity: &'a watch::Sender<Activity>,
+    reload: Reload<'a>,
+    signals: &'a mut Signals,
+    calls: Calls,
+    keeper: Keeper,
+    vitals: Vitals<'a>,
+    estate: &'a Estate,
+    counters: &'a ProgramCounters,
+    /// Whether a keeper has told how the program is contained.
+    ready: watch::Sender<bool>,
+}
+
+impl Runner<'_> {
+    async fn run(&mut self, program: Program) -> Result<Exit, Failure> {
+        let mut restarts = self.settings.restart().then(Restarts::new);
+        let (mut pause, mut wait) = (Duration::ZERO, self.settings.wait());
+        let mut has_led = false;
+        loop {
+            let leadership = match self.stand_by(pause, wait, has_led).await? {
+                Standby::Elected(leadership) => leadership,
+                Standby::Ended(signal) => {
+                    tracing::info!(signal, "ended by a signal before being elected");
+                    return Ok(Exit::Signaled(signal));
+                }
+            };
+            let conclusion = self.lead(leadership, &program, restarts.as_mut()).await?;
+            (wait, has_led) = (Wait::Endless, true);
+            // Where there is no pause, the election itself keeps us from claiming before we may.
+            pause = match conclusion {
+                Conclusion::Ended(exit) | Conclusion::Asked(exit) => return Ok(exit),
+                Conclusion::Resigned => {
+                    tracing::info!(
+                        "resigned as an operator asked: standing by, and claiming nothing for {:?}",
+                        self.election.timing().window()
+                    );
+                    Duration::ZERO
+                }
+                Conclusion::Lost => {
+                    tracing::info!("the leadership was lost: standing by again");
+                    Duration::ZERO
+                }
+                Conclusion::GivenUp(_) => {
+                    let sit_out = self.settings.sit_out();
+                    tracing::info!("sitting out for {sit_out:?}");
+                    sit_out
+                }
+            };
+        }
+    }
+
+    /// Leads until the program has ended for good, and gives the leadership up.
+    async fn lead(
+        &mut self,
+        leadership: Leadership,
+        program: &Program,
+        restarts: Option<&mut Restarts>,
+    ) -> Result<Conclusion, Failure> {
+        // Dropped before the leadership, which would else be given up while the program runs.
+        let _unwinding = AbortOnPanic;
+        self.activity
+            .send_modify(|activity| activity.lease = Some(leadership.lease().clone()));
+        let mut note = Note::leave(
+            self.election.name(),
+            leadership.identity(),
+            leadership.term(),
+        );
+        let leading = Leading {
+            election: self.election,
+            leadership: &leadership,
+            activity: self.activity,
+            reload: &mut self.reload,
+            signals: self.signals,
+            calls: &self.calls,
+            keeper: &mut self.keeper,
+            vitals: &mut self.vitals,
+            counters: self.counters,
+        };
+        let conclusion = leading.run(program, restarts).await;
+        self.activity.send_modify(|activity| {
+            (activity.lease, activity.program, activity.unhealthy) = (None, None, false);
+            activity.ending = matches!(
+                conclusion,
+                Ok(Conclusion::Ended(_) | Conclusion::Asked(_)) | Err(_)
+            );
+        });
+        let reason = match &conclusion {
+            Ok(conclusion) => conclusion.reason(),
+            Err(_) if self.keeper.is_lost() => LossReason::KeeperDied,
+            Err(failure) => LossReason::WorkEnded {
+                status: Some(failure.exit.status()),
+            },
+        };
+        leadership.conclude(reason).await;
+        self.keeper.released();
+        note.remove();
+        conclusion
+    }
+
+    /// Campaigns, after a pause, until elected or told to end. Meanwhile the keeper is there, so that no
+    /// time is lost later; one that dies is replaced.
+    ///
+    /// The stores that refuse a candidate which has led on them let it in before: that is an outage, and no
+    /// mistake in the configuration.
+    async fn stand_by(
+        &mut self,
+        pause: Duration,
+        wait: Wait,
+        has_led: bool,
+    ) -> Result<Standby, Failure> {
+        let mut is_ready = self.ready.subscribe();
+        let campaign = async {
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            // A candidate tells how its program is contained, which its keeper finds out. That is for
+            // people, so nobody waits for it for long.
+            let told = is_ready.wait_for(|ready| *ready);
+            if tokio::time::timeout(FINDING_OUT, told).await.is_err() {
+                tracing::debug!("the keeper has not told how the program is contained");
+            }
+            loop {
+                match campaign(self.election, wait).await {
+                    Err(
+                        error
+                        @ (CampaignError::Denied { .. } | CampaignError::Misconfigured { .. }),
+                    ) if has_led => {
+                        tracing::error!(%error, "trying again in {AGAIN:?}");
+                        tokio::time::sleep(AGAIN).await;
+                    }
+                    outcome => return outcome,
+                }
+            }
+        };
+        tokio::pin!(campaign);
+        loop {
+            tokio::select! {
+                biased;
+                signal = ended_by(self.signals, &self.calls, &mut self.reload) => return Ok(Standby::Ended(signal)),
+                event = self.keeper.event() => match event {
+                    Event::Ready { containment, memory_locked, real_time } => {
+                        let pid = self.keeper.pid();
+                        tracing::info!(pid, %containment, memory_locked, real_time, "the keeper is ready");
+                        if let Err(error) = self.election.tell_containment(containment.level()) {
+                            tracing::debug!(%error, "nobody is told how the program is contained");
+                        }
+                        self.ready.send_replace(true);
+                    }
+                    Event::KeeperLost => {
+                        tracing::warn!("the keeper has died while there was nothing to keep: starting another");
+                        let launched = keeping::launch(self.settings)?;
+                        let another = keeping::attach(launched, self.estate)?;
+                        std::mem::replace(&mut self.keeper, another).close().await;
+                    }
+                    // Nothing runs, so there is nothing else to tell.
+                    event => tracing::debug!(?event, "unexpected news from the keeper"),
+                },
+                won = &mut campaign => {
+                    let not_elected = self.settings.conflict_exit_code();
+                    return won
+                        .map(Standby::Elected)
+                        .map_err(|error| campaign_failed(error, not_elected));
+                }
+            }
+        }
+    }
+}
+
+/// How standing by ended.
+enum Standby {
+    Elected(Leadership),
+    /// By this signal.
+    Ended(i32),
+}
+
+async fn campaign(election: &Election, wait: Wait) -> Result<Leadership, CampaignError> {
+    match wait {
+        Wait::Endless => election.campaign().await,
+        Wait::No => election.try_campaign().await,
+        Wait::For(time) => election.campaign_timeout(time).await,
+    }
+}
+
+/// Waits for a signal that ends a candidate which has no program yet.
+async fn ended_by(signals: &mut Signals, calls: &Calls, reload: &mut Reload<'_>) -> i32 {
+    while let Some(signal) = signals.next().await {
+        match calls.understand(signal) {
+            Call::Stop | Call::Kill => return signal,
+            Call::Reap => keeping::reap(),
+            Call::Reload => reload.read_again(),
+            Call::PassOn => {}
+        }
+    }
+    std::future::pending().await
+}

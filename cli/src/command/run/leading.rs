@@ -1,0 +1,286 @@
+//! While elected: the program runs, and its end is the end of the leadership.
+
+use std::time::Duration;
+
+use crate::supervise::{Cause, Event, Keeper, Program, ProgramExit, StartFailure};
+use futures_util::StreamExt;
+use incumbent::election::clock;
+use incumbent::observe::{KillCause, ProgramCounters};
+use incumbent::protocol::{LossReason, Timestamp};
+use incumbent::{Election, Leadership};
+use rustix::process::Signal;
+use signal_hook_tokio::Signals;
+use tokio::sync::watch;
+
+use super::call::{Asked, Call, Calls};
+use super::reload::Reload;
+use super::vitals::Vitals;
+use crate::command::keeping;
+use crate::command::notify::Activity;
+use crate::exit::{Exit, Failure, not_started};
+
+/// One leadership, and what decides over its program.
+pub(super) struct Leading<'a, 'b> {
+    pub(super) election: &'a Election,
+    pub(super) leadership: &'a Leadership,
+    pub(super) activity: &'a watch::Sender<Activity>,
+    pub(super) reload: &'a mut Reload<'b>,
+    pub(super) signals: &'a mut Signals,
+    pub(super) calls: &'a Calls,
+    pub(super) keeper: &'a mut Keeper,
+    pub(super) vitals: &'a mut Vitals<'b>,
+    pub(super) counters: &'a ProgramCounters,
+}
+
+/// What has become of the program so far.
+#[derive(Default)]
+struct Course {
+    failure: Option<StartFailure>,
+    exit: Option<ProgramExit>,
+    /// Somebody sent a signal that asks to stop.
+    asked: bool,
+    /// The first signal that did, and left the program time.
+    first: Option<Asked>,
+    /// The leadership was lost before anybody asked.
+    lost: bool,
+    /// The program was found to be unhealthy before anybody asked.
+    unhealthy: bool,
+    /// An operator asked the leader to resign.
+    resigns: bool,
+    /// The keeper died, and the program with it.
+    unkept: bool,
+    /// When the program was first asked to stop.
+    stopping: Option<Timestamp>,
+}
+
+/// How one run of the program ended.
+pub(super) enum Once {
+    /// By itself: it may be started again.
+    Ended(Exit),
+    /// It was unhealthy, and was stopped for it.
+    Unhealthy,
+    /// It was stopped because the leadership was lost.
+    Lost,
+    /// In a way that ends the leadership as well.
+    Final(Exit),
+    /// For a signal that asked to stop.
+    Asked(Exit),
+    /// For an operator who asked the leader to resign.
+    Resigned,
+}
+
+impl Leading<'_, '_> {
+    /// Runs the program to its end, once: when this returns, nothing of it is alive.
+    pub(super) async fn run_once(&mut self, program: &Program) -> Result<Once, Failure> {
+        let leadership = self.leadership;
+        let (identity, term) = (leadership.identity().clone(), leadership.term());
+        let program = program
+            .clone()
+            .elected(self.election.name(), term, leadership.candidate());
+        let name = program.name().to_owned();
+        let deadline = leadership.deadlines().current();
+        self.keeper.hold(identity, term);
+        let grace = self.election.timing().stop_grace();
+        let introduced = self.vitals.introduce(program.clone());
+        self.keeper.start(introduced, deadline, grace)?;
+        let course = self.watch(&program).await;
+        self.vitals.end();
+        match course {
+            Course {
+                failure: Some(failure),
+                ..
+            } => Err(not_started(&name, failure)),
+            Course {
+                unhealthy: true,
+                asked: false,
+                ..
+            } => Ok(Once::Unhealthy),
+            Course {
+                unhealthy: true, ..
+            } => Ok(Once::Final(Exit::Lost)),
+            // A keeper that is gone is not there for another program.
+            Course {
+                lost: true,
+                unkept: true,
+                ..
+            } => Ok(Once::Final(Exit::Lost)),
+            Course { lost: true, .. } => Ok(Once::Lost),
+            Course { unkept: true, .. } => {
+                Err(Failure::internal("the keeper of the program has died"))
+            }
+            Course {
+                exit: Some(exit),
+                asked: true,
+                ..
+            } => Ok(Once::Asked(Exit::Program(exit))),
+            Course { resigns: true, .. } => Ok(Once::Resigned),
+            Course {
+                exit: Some(exit), ..
+            } => Ok(Once::Ended(Exit::Program(exit))),
+            Course { exit: None, .. } => {
+                Err(Failure::internal("nobody knows how the program ended"))
+            }
+        }
+    }
+
+    /// Hands on what happens to the leadership and to us, until the whole tree of the program is dead.
+    async fn watch(&mut self, program: &Program) -> Course {
+        let mut course = Course::default();
+        let mut deadlines = self.leadership.deadlines();
+        // It may have moved since the program was started with it, and closer.
+        self.keeper.set_deadline(deadlines.current());
+        let mut told_lost = false;
+        let keeper = self.keeper.pid();
+        loop {
+            tokio::select! {
+                biased;
+                event = self.keeper.event() => {
+                    if event == Event::Dead {
+                        let took = course.stopping.map(|since| clock::now().since(since));
+                        self.counters.ended(took);
+                        return course;
+                    }
+                    match event {
+                        Event::Started(pid) => self.vitals.begin(program, pid),
+                        Event::Stopping(_) | Event::Exited(_) => self.vitals.end(),
+                        _ => {}
+                    }
+                    self.count(&event, &mut course);
+                    self.note(event, &mut course);
+                }
+                Some(deadline) = deadlines.changed() => {
+                    self.keeper.set_deadline(deadline);
+                }
+                reason = self.leadership.lost(), if !told_lost => {
+                    told_lost = true;
+                    course.resigns = reason == LossReason::Requested;
+                    course.lost = !course.asked && !course.resigns;
+                    self.keeper.stop(self.time_to_stop(reason));
+                }
+                Some(signal) = self.signals.next() => self.obey(signal, &mut course),
+                unhealthy = self.vitals.news(keeper) => if let Some(why) = unhealthy {
+                    tracing::error!("the program is unhealthy: {why}");
+                    course.unhealthy = !course.asked && !course.lost;
+                    self.vitals.end();
+                    self.activity.send_modify(|activity| activity.unhealthy = true);
+                    self.leadership.stop(LossReason::Unhealthy);
+                }
+            }
+        }
+    }
+
+    /// How long the program may take to stop when the leadership ends for this reason. Its deadline is
+    /// enforced all the same, and where heartbeats go on, it moves on with them.
+    fn time_to_stop(&self, reason: LossReason) -> Duration {
+        match reason {
+            LossReason::Resigned | LossReason::Requested => self.reload.stop_timeout(),
+            LossReason::Unhealthy => self.election.timing().stop_grace(),
+            _ => self.leadership.remaining(),
+        }
+    }
+
+    fn obey(&mut self, signal: i32, course: &mut Course) {
+        match self.calls.understand(signal) {
+            Call::Stop if !course.asked => {
+                course.asked = true;
+                course.first = Some(Asked::by(signal));
+                let timeout = self.reload.stop_timeout();
+                self.activity
+                    .send_modify(|activity| activity.draining = Some(timeout));
+                tracing::info!(signal, "asked to stop: the program has {timeout:?}");
+                self.keeper.stop(timeout);
+            }
+            Call::Stop if course.first.is_some_and(|first| first.is_echoed_by(signal)) => {
+                tracing::debug!(signal, "the same signal within a second counts as one");
+            }
+            Call::Stop | Call::Kill => {
+                course.asked = true;
+                tracing::info!(signal, "asked to stop at once: killing the program");
+                self.keeper.kill();
+            }
+            Call::Reap => keeping::reap(),
+            call @ (Call::Reload | Call::PassOn) => {
+                if call == Call::Reload {
+                    self.reload.read_again();
+                }
+                if let Some(signal) = Signal::from_named_raw(signal) {
+                    self.keeper.signal(signal);
+                }
+            }
+        }
+    }
+
+    fn count(&self, event: &Event, course: &mut Course) {
+        match event {
+            Event::Started(_) => self.counters.started(),
+            Event::Stopping(_) => {
+                course.stopping.get_or_insert_with(clock::now);
+            }
+            Event::Killing(cause) => self.counters.killed(match cause {
+                Cause::Deadline => KillCause::Deadline,
+                Cause::StopTimeout => KillCause::StopTimeout,
+                _ => KillCause::Asked,
+            }),
+            Event::KeeperLost => self.counters.killed(KillCause::KeeperLost),
+            _ => {}
+        }
+    }
+
+    fn note(&self, event: Event, course: &mut Course) {
+        let term = self.leadership.fencing_token();
+        match event {
+            Event::Started(pid) => {
+                self.activity
+                    .send_modify(|activity| activity.program = Some(pid));
+                tracing::info!(pid, term, "the program has been started");
+            }
+            Event::NotStarted(failure) => course.failure = Some(failure),
+            Event::Exited(exit) => {
+                tracing::info!("the program {exit}");
+                course.exit = Some(exit);
+            }
+            Event::Stopping(Cause::Deadline) => {
+                tracing::warn!(
+                    "no heartbeat was acknowledged for long: the program is asked to stop"
+                );
+                course.lost |= !course.asked;
+            }
+            Event::Stopping(_) => tracing::debug!("the program is asked to stop"),
+            Event::Killing(Cause::Deadline) => {
+                tracing::error!("the tenure has ended: the program is killed");
+                course.lost |= !course.asked;
+            }
+            Event::Killing(Cause::StopTimeout) => {
+                tracing::warn!("the program did not stop in the time it had, and is killed");
+            }
+            Event::Killing(_) => tracing::info!("the program is killed"),
+            Event::LeftBehind { pids } if course.stopping.is_none() && !course.asked => {
+                tracing::warn!(
+                    ?pids,
+                    "the program has ended and left processes behind, which are ended too: a program that should lead \
+                 must stay in the foreground and not become a daemon"
+                )
+            }
+            Event::Surviving { pids } => tracing::error!(
+                ?pids,
+                term,
+                "processes of the program are still alive after SIGKILL: the election stays held"
+            ),
+            Event::KeeperLost => {
+                tracing::error!("the keeper of the program has died: killing what is left");
+                course.unkept = true;
+                // One that was late with a deadline was killed for it: the tenure was over first.
+                course.lost |= !course.asked && self.leadership.remaining().is_zero();
+            }
+            Event::Ready {
+                containment,
+                memory_locked,
+                real_time,
+            } => {
+                let pid = self.keeper.pid();
+                tracing::info!(pid, %containment, memory_locked, real_time, "the keeper is ready");
+            }
+            other => tracing::debug!(event = ?other, "news from the keeper"),
+        }
+    }
+}

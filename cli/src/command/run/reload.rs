@@ -1,0 +1,67 @@
+//! Reading the configuration again while running: a good file takes effect, a bad one changes nothing.
+
+use std::time::Duration;
+
+use incumbent::protocol::ElectionName;
+
+use crate::command::notify::Manager;
+use crate::config::args::Options;
+use crate::config::settings::{Settings, Typed};
+use crate::exit::Failure;
+
+/// What can be read again, and what of it takes effect at once.
+pub(super) struct Reload<'a> {
+    manager: Manager,
+    name: &'a ElectionName,
+    options: &'a Options,
+    stop_timeout: Duration,
+}
+
+impl<'a> Reload<'a> {
+    pub(super) fn new(
+        manager: Manager,
+        name: &'a ElectionName,
+        options: &'a Options,
+        settings: &Settings,
+    ) -> Self {
+        Self {
+            manager,
+            name,
+            options,
+            stop_timeout: settings.stop_timeout(),
+        }
+    }
+
+    /// How long a program that was asked to stop may take, as last read.
+    pub(super) fn stop_timeout(&self) -> Duration {
+        self.stop_timeout
+    }
+
+    /// Reads the configuration again. The stores and the timing belong to the campaign under way, so
+    /// they are checked here and take effect at the next start.
+    pub(super) fn read_again(&mut self) {
+        self.manager.reloading();
+        match self.load() {
+            Ok(settings) => {
+                self.stop_timeout = settings.stop_timeout();
+                for warning in &settings.warnings {
+                    tracing::warn!("{warning}");
+                }
+                tracing::info!(
+                    "configuration read again: stop_timeout is in effect, the rest from the next start on"
+                );
+            }
+            Err(failure) => tracing::error!(
+                "the configuration is refused, and the one in force stays: {failure}"
+            ),
+        }
+        self.manager.reloaded();
+    }
+
+    fn load(&self) -> Result<Settings, Failure> {
+        let settings = Settings::load(Typed::all(self.options)?, Some(self.name))?;
+        settings.health()?;
+        super::election(self.name, &settings)?;
+        Ok(settings)
+    }
+}

@@ -1,0 +1,111 @@
+//! `--restart`: a program that ends is started again in place, and given up when it ends too often.
+
+use std::time::Duration;
+
+use crate::supervise::{Event, Program, Restarts};
+use futures_util::StreamExt;
+use incumbent::election::clock;
+use incumbent::protocol::LossReason;
+
+use super::call::Call;
+use super::leading::{Leading, Once};
+use crate::command::keeping;
+use crate::exit::{Exit, Failure};
+
+/// How a leadership ended.
+pub(super) enum Conclusion {
+    /// With this, which is also the end of `incumbent`.
+    Ended(Exit),
+    /// Somebody sent a signal that asks to stop; `incumbent` ends with this.
+    Asked(Exit),
+    /// The program ended too often, at last with this, or was unhealthy: another host should have a try.
+    GivenUp(Exit),
+    /// An operator asked the leader to resign: it stands by again.
+    Resigned,
+    /// The leadership was lost: it stands by again.
+    Lost,
+}
+
+impl Conclusion {
+    /// Why the leadership ends, unless it was told to stop for another reason before.
+    pub(super) fn reason(&self) -> LossReason {
+        match self {
+            Self::Ended(exit) | Self::GivenUp(exit) => LossReason::WorkEnded {
+                status: Some(exit.status()),
+            },
+            Self::Asked(_) => LossReason::Resigned,
+            Self::Resigned => LossReason::Requested,
+            Self::Lost => LossReason::TenureEnded,
+        }
+    }
+}
+
+impl Leading<'_, '_> {
+    /// Runs the program, again and again if `restarts` allows it. When this returns, nothing of it is
+    /// alive.
+    pub(super) async fn run(
+        mut self,
+        program: &Program,
+        mut restarts: Option<&mut Restarts>,
+    ) -> Result<Conclusion, Failure> {
+        loop {
+            let (exit, restarts) = match (self.run_once(program).await?, &mut restarts) {
+                (Once::Resigned, _) => return Ok(Conclusion::Resigned),
+                (Once::Asked(exit), _) => return Ok(Conclusion::Asked(exit)),
+                (Once::Final(exit), _) | (Once::Ended(exit), None) => {
+                    return Ok(Conclusion::Ended(exit));
+                }
+                (Once::Unhealthy | Once::Lost, None) => {
+                    return Ok(Conclusion::Ended(Exit::Lost));
+                }
+                (Once::Lost, Some(_)) => return Ok(Conclusion::Lost),
+                (Once::Unhealthy, Some(_)) => {
+                    tracing::error!("the program was unhealthy: leaving it to others");
+                    return Ok(Conclusion::GivenUp(Exit::Lost));
+                }
+                (Once::Ended(exit), Some(restarts)) => (exit, restarts),
+            };
+            let Some(pause) = restarts.ended(clock::now()) else {
+                tracing::error!(
+                    "the program has ended {} times within {:?}: leaving it to others",
+                    Restarts::MOST + 1,
+                    Restarts::WITHIN
+                );
+                return Ok(Conclusion::GivenUp(exit));
+            };
+            tracing::warn!("starting the program again in {pause:?}");
+            if let Some(end) = self.pause(pause, exit).await? {
+                return Ok(end);
+            }
+        }
+    }
+
+    /// Waits while the leadership lasts and nobody asks to stop; else tells how it ends.
+    async fn pause(&mut self, pause: Duration, exit: Exit) -> Result<Option<Conclusion>, Failure> {
+        let over = tokio::time::sleep(pause);
+        tokio::pin!(over);
+        loop {
+            tokio::select! {
+                biased;
+                event = self.keeper.event() => if event == Event::KeeperLost {
+                    return Err(Failure::internal("the keeper of the program has died"));
+                },
+                reason = self.leadership.lost() => return Ok(Some(match reason {
+                    LossReason::Requested => Conclusion::Resigned,
+                    _ => Conclusion::Lost,
+                })),
+                Some(signal) = self.signals.next() => match self.calls.understand(signal) {
+                    Call::Stop | Call::Kill => {
+                        tracing::info!(signal, "asked to stop: the program is not started again");
+                        return Ok(Some(Conclusion::Asked(exit)));
+                    }
+                    Call::Reap => keeping::reap(),
+                    Call::Reload => self.reload.read_again(),
+                    // There is no program that could be told.
+                    Call::PassOn => tracing::debug!(signal, "nobody to hand the signal to"),
+                },
+                () = &mut over => return Ok(None),
+            }
+        }
+    }
+}

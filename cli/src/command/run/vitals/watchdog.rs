@@ -1,0 +1,113 @@
+//! `--watchdog`: the program says `WATCHDOG=1` on a notify socket of ours, as it would to systemd.
+//!
+//! The socket has an abstract address: there is no file that could stay behind, or that a program under
+//! another user could not reach. So anybody on the host can write to it, and every message is checked:
+//! it counts when the kernel names a process as its sender that lives below the keeper.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram as StdDatagram};
+use std::time::Duration;
+
+use crate::supervise::{Program, descends};
+use incumbent::election::clock;
+use incumbent::protocol::Timestamp;
+use rustix::net::sockopt::set_socket_passcred;
+use tokio::io::Interest;
+use tokio::net::UnixDatagram;
+
+use super::datagram::{Datagram, receive};
+
+/// Listens for the program's signs of life.
+pub(super) struct Watchdog {
+    socket: UnixDatagram,
+    /// Its address, as the program finds it in `NOTIFY_SOCKET`.
+    address: String,
+    period: Duration,
+    /// Until when the program may be silent.
+    until: Timestamp,
+}
+
+/// What was heard, or not.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// The program lives, or has said something else.
+    Alive,
+    /// This process, which is not the program, has said something.
+    Stranger(i32),
+    /// The program says itself that something is wrong with it.
+    Trouble,
+    /// Nothing, for this long.
+    Silent(Duration),
+}
+
+impl Watchdog {
+    pub(super) fn listen(period: Duration) -> io::Result<Self> {
+        let name = format!(
+            "incumbent/{}/{:016x}",
+            std::process::id(),
+            fastrand::u64(..)
+        );
+        let socket = StdDatagram::bind_addr(&SocketAddr::from_abstract_name(&name)?)?;
+        set_socket_passcred(&socket, true)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self {
+            socket: UnixDatagram::from_std(socket)?,
+            address: format!("@{name}"),
+            period,
+            until: Timestamp::NEVER,
+        })
+    }
+
+    pub(super) fn introduce(&self, program: Program) -> Program {
+        program
+            .env("NOTIFY_SOCKET", &self.address)
+            .env("WATCHDOG_USEC", self.period.as_micros().to_string())
+    }
+
+    /// A program has been started, and may be silent for one period after `start`.
+    pub(super) fn begin(&mut self, start: Timestamp) {
+        self.until = start + self.period;
+    }
+
+    /// Waits for the next message, or for the end of the program's time.
+    pub(super) async fn sign(&mut self, keeper: i32) -> Sign {
+        loop {
+            let now = clock::now();
+            if now >= self.until {
+                // However late we are ourselves, the program is judged by all that it has said.
+                return match receive(self.socket.as_fd()) {
+                    Ok(message) => self.take_in(&message, keeper),
+                    Err(_) => Sign::Silent(self.period),
+                };
+            }
+            let pause = tokio::time::sleep(self.until.since(now));
+            tokio::select! {
+                ready = self.socket.readable() => {
+                    let read = ready.and_then(|()| {
+                        self.socket.try_io(Interest::READABLE, || receive(self.socket.as_fd()))
+                    });
+                    if let Ok(message) = read {
+                        return self.take_in(&message, keeper);
+                    }
+                }
+                () = pause => {}
+            }
+        }
+    }
+
+    fn take_in(&mut self, message: &Datagram, keeper: i32) -> Sign {
+        if !descends(message.sender, keeper) {
+            return Sign::Stranger(message.sender);
+        }
+        for line in message.bytes.split(|byte| *byte == b'\n') {
+            match line {
+                b"WATCHDOG=1" => self.until = clock::now() + self.period,
+                b"WATCHDOG=trigger" => return Sign::Trouble,
+                _ => {}
+            }
+        }
+        Sign::Alive
+    }
+}

@@ -1,0 +1,214 @@
+//! `incumbent status NAME`: who holds an election.
+
+use std::time::Duration;
+
+use incumbent::observe::document::{self, Document};
+use incumbent::observe::{ElectionView, Holding, State, pause_in_words};
+use incumbent::protocol::{Handover, Timing, WallMillis};
+
+use super::advice;
+use super::electorate;
+use super::report;
+use super::runtime;
+use crate::config::args::{Format, Look};
+use crate::exit::{Exit, Failure};
+use crate::output::{self, Tone, duration, moment, one_line, table};
+
+/// Shows one election.
+///
+/// # Errors
+///
+/// A configuration that cannot be used. A store that cannot be used is shown, not returned.
+pub(crate) fn status(look: &Look) -> Result<Exit, Failure> {
+    let (name, settings) = super::reading(look)?;
+    let observer = electorate::observe(&settings)?;
+    let view = runtime()?.block_on(observer.view(&name));
+    for store in observer.stores() {
+        if let Some(caveat) = store.caveat() {
+            super::warn_of(&format!("{}: {caveat}", store.label()));
+        }
+    }
+    let document = Document::<document::Status>::from(&view);
+    match look.output.output {
+        Format::Json => output::print_json(&document)?,
+        Format::Text => output::print(&text(&view, &document.content))?,
+    }
+    Ok(report::exit(&view.state))
+}
+
+fn text(view: &ElectionView, election: &document::Status) -> String {
+    let state = report::tone(&view.state).paint(&sentence(view));
+    let mut text = format!("{}: {state}\n", election.election);
+    let mut line = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            text.push_str(&format!("  {name:<9}  {value}\n"));
+        }
+    };
+    if let Some(holder) = &election.holder {
+        line("holder", Some(holder.id.clone()));
+        line("host", holder.host.clone());
+        line("pid", holder.pid.map(|pid| pid.to_string()));
+        line("version", holder.version.clone());
+    }
+    let term = if election.holder.is_some() {
+        "term"
+    } else {
+        "last term"
+    };
+    line(term, election.term.map(|term| term.to_string()));
+    line("beat", election.beat.map(|beat| beat.to_string()));
+    line("window", election.window_ms.map(ms));
+    line("tenure", view.leader().and_then(tenure));
+    line("since", since(election.since_ms, election.held_for_ms));
+    line(
+        "changed",
+        election
+            .changed_ago_ms
+            .map(|ago| format!("{} ago", ms(ago))),
+    );
+    line(
+        "paused",
+        view.paused
+            .as_ref()
+            .map(|pause| one_line(&pause_in_words(pause))),
+    );
+    line("handover", view.handover.as_ref().map(handover));
+    line("fix", advice::on(view));
+    if !election.candidates.is_empty() {
+        text.push_str("\ncandidates\n");
+        text.push_str(&indented(&candidates(view, election)));
+    }
+    if election.stores.len() > 1 || election.stores.iter().any(|store| store.error.is_some()) {
+        text.push_str("\nstores");
+        if election.stores.len() > 1 {
+            text.push_str(&format!(", of which {} decide", election.majority));
+        }
+        text.push('\n');
+        text.push_str(&indented(&stores(election)));
+        let troubles = troubles(election);
+        if !troubles.is_empty() {
+            text.push_str(&format!("\n{troubles}"));
+        }
+    }
+    text
+}
+
+fn sentence(view: &ElectionView) -> String {
+    let text = match &view.state {
+        State::Held(holding) if holding.is_stalled() => {
+            "held, but nobody leads: the counter has stood still for longer than the window"
+        }
+        State::Held(holding) if holding.unproven => {
+            "held, without acting until the probation of its store is over"
+        }
+        State::Held(_) => "held",
+        State::Foreign { .. } => "held by a program that speaks only the bare protocol",
+        State::Vacant { .. } => "not held: the last holder has released it, or was deposed",
+        State::Absent => "not held: it has never been, as far as the stores know",
+        State::Divided => "not held by a majority: the stores do not agree",
+        State::Unreachable => "not known: too few stores answer",
+        State::Forbidden => "not known: the stores refuse access",
+        State::Misconfigured => "not known: the stores cannot be reached as they are configured",
+        State::Garbled => "not known: the record cannot be read",
+        other => other.word(),
+    };
+    text.to_owned()
+}
+
+/// What is left of a tenure, as far as it can be told from outside: the leader counts from when it sent its
+/// last heartbeat, and a store knows when that came.
+fn tenure(leader: &Holding) -> Option<String> {
+    let tenure = duration(Timing::tenure_of(leader.window));
+    Some(match leader.tenure_left()? {
+        Duration::ZERO => format!("{tenure}, and over: the leader may not act any more"),
+        left => format!(
+            "{tenure}, of which {} are left at the most unless it beats again",
+            duration(left)
+        ),
+    })
+}
+
+fn handover(handover: &Handover) -> String {
+    match &handover.to {
+        Some(to) => format!("to {to}, after term {}", handover.term),
+        None => format!("to whoever comes first, after term {}", handover.term),
+    }
+}
+
+fn candidates(view: &ElectionView, election: &document::Status) -> String {
+    let both = view.candidates.iter().zip(&election.candidates);
+    let rows = both.map(|(one, candidate)| {
+        let person = &candidate.person;
+        let (tone, role) = match candidate.leads {
+            true => (Tone::Good, "leader"),
+            false => (Tone::Plain, "standby"),
+        };
+        let row = [
+            person.id.clone(),
+            one.identity.given_label().unwrap_or_default().to_owned(),
+            person.host.clone().unwrap_or_default(),
+            person.pid.map(|pid| pid.to_string()).unwrap_or_default(),
+            role.to_owned(),
+            candidate.containment.clone().unwrap_or_default(),
+            format!("{} ago", ms(candidate.seen_ago_ms)),
+        ];
+        (tone, row)
+    });
+    table(
+        [
+            "ID",
+            output::LABEL,
+            "HOST",
+            "PID",
+            "ROLE",
+            "CONTAINED",
+            "SEEN",
+        ],
+        rows.collect(),
+    )
+}
+
+fn stores(election: &document::Status) -> String {
+    let rows = election.stores.iter().map(|store| {
+        let row = [
+            store.store.clone(),
+            store.state.to_owned(),
+            store.term.map(|term| term.to_string()).unwrap_or_default(),
+            store.beat.map(|beat| beat.to_string()).unwrap_or_default(),
+            store
+                .changed_ago_ms
+                .map(|ago| format!("{} ago", ms(ago)))
+                .unwrap_or_default(),
+            store.holder.clone().unwrap_or_default(),
+        ];
+        (report::store_tone(store), row)
+    });
+    table(
+        ["STORE", "STATE", "TERM", "BEAT", "CHANGED", "HOLDER"],
+        rows.collect(),
+    )
+}
+
+/// Why stores did not tell, for which a table has no room.
+fn troubles(election: &document::Status) -> String {
+    let stores = election.stores.iter();
+    let lines = stores.filter_map(|store| {
+        let line = format!("{}: {}", store.state, one_line(store.error.as_deref()?));
+        Some(format!("{}\n", Tone::Bad.paint(&line)))
+    });
+    lines.collect()
+}
+
+fn since(at_ms: Option<u64>, ago_ms: Option<u64>) -> Option<String> {
+    let at = WallMillis::new(at_ms?)?;
+    Some(format!("{} ({} ago)", moment(at), ms(ago_ms?)))
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
+}
+
+/// Milliseconds for people.
+pub(crate) fn ms(millis: u64) -> String {
+    duration(Duration::from_millis(millis))
+}

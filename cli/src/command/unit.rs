@@ -1,0 +1,259 @@
+//! `incumbent unit NAME -- PROGRAM…`: a ready unit, with the settings and the paths filled in.
+
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use incumbent::protocol::ElectionName;
+use incumbent::store::StoreAddress;
+
+use super::program::absolute;
+use super::{electorate, program, warn, warn_of};
+use crate::config::args::Unit;
+use crate::config::keys::{KEYS, Kind};
+use crate::config::layer::Origin;
+use crate::config::settings::{Settings, Typed};
+use crate::exit::{Exit, Failure};
+
+const TEMPLATE: &str = include_str!("unit.service.in");
+/// The drop-in that the shipped unit is installed with.
+const HARDENING: &str = include_str!("hardening.conf");
+/// Where a unit of root's keeps the embedded store: in its `StateDirectory=`.
+const EMBEDDED: &str = "sqlite:/var/lib/incumbent/elections.db";
+/// The settings that `release` takes too.
+const OF_STORES: [&str; 8] = [
+    "key_prefix",
+    "username",
+    "password_file",
+    "password_cmd",
+    "op_timeout",
+    "log_format",
+    "log_level",
+    "store",
+];
+
+/// Prints the unit.
+///
+/// # Errors
+///
+/// What `run` would refuse, a password that would stand in the unit, and a program that is not there or
+/// cannot be written in a unit.
+pub(crate) fn unit(arguments: &Unit) -> Result<Exit, Failure> {
+    let name =
+        ElectionName::new(&arguments.name).map_err(|error| Failure::new(Exit::Usage, error))?;
+    let settings = Settings::load(Typed::all(&arguments.options)?, Some(&name))?;
+    warn(&settings);
+    settings.timing()?;
+    settings.health()?;
+    settings.http()?;
+    electorate::check(&settings)?;
+    let stores = stores(&settings)?;
+    let me = std::env::current_exe()
+        .map_err(|error| Failure::new(Exit::Failed, format!("where am I installed? {error}")))?;
+    let me = quoted(me.as_os_str())?;
+    let election = quoted(OsStr::new(name.as_str()))?;
+    let mut line = format!(
+        "{me} run {election}{}",
+        flags(&settings, &stores, |_| true)?
+    );
+    let of_stores = |key: &str| OF_STORES.contains(&key);
+    let release = format!(
+        "{me} release {election} --after-unit{}",
+        flags(&settings, &stores, of_stores)?
+    );
+    line.push_str(" --");
+    let (first, rest) = arguments
+        .program
+        .split_first()
+        .ok_or_else(|| Failure::new(Exit::Usage, "there is no program to run"))?;
+    let first = program::found(first)?;
+    for word in std::iter::once(first.as_os_str()).chain(rest.iter().map(AsRef::as_ref)) {
+        line.push(' ');
+        line.push_str(&quoted(word)?);
+    }
+    let hardening = HARDENING
+        .split_once("[Service]\n")
+        .map_or("", |(_, lines)| lines);
+    let text = TEMPLATE
+        .replace("@SCOPE@", scope(&settings)?)
+        .replace("@HARDENING@\n", hardening)
+        .replace("@WRITABLE@\n", &writable(&settings)?)
+        .replace("@NAME@", &name.as_str().replace('%', "%%"))
+        .replace("@RUN@", &line)
+        .replace("@RELEASE@", &release);
+    crate::output::print(&text)?;
+    Ok(Exit::Success)
+}
+
+/// Says in the unit, and on standard error, when hosts would each elect a leader of their own.
+fn scope(settings: &Settings) -> Result<&'static str, Failure> {
+    if settings.addresses()?.iter().all(|it| it.file().is_none()) {
+        return Ok("");
+    }
+    warn_of(
+        "the store is a file: this unit elects among the processes of its host only, and on several hosts \
+         each has a leader of its own; give --store redis://HOST/ to elect among hosts",
+    );
+    Ok("# The store is a file of this host: elects among the processes of this host only.\n")
+}
+
+/// Lets the unit write to the folders of its stores, wherever they are. Its own folder is not in need of it.
+fn writable(settings: &Settings) -> Result<String, Failure> {
+    if settings.embedded_store()?.is_some() {
+        return Ok(String::new());
+    }
+    let mut text = String::new();
+    for address in settings.addresses()? {
+        let file = address.file().map(absolute).transpose()?;
+        if let Some(folder) = file.as_deref().and_then(Path::parent) {
+            let folder = quoted(folder.as_os_str())?;
+            writeln!(text, "ReadWritePaths={folder}").map_err(Failure::internal)?;
+        }
+    }
+    Ok(text)
+}
+
+/// The addresses as they are written into the unit, which is read by everybody, and by a process that is
+/// started in another folder.
+fn stores(settings: &Settings) -> Result<Vec<String>, Failure> {
+    let from = |key| {
+        settings
+            .origin(key)
+            .map(ToString::to_string)
+            .unwrap_or_default()
+    };
+    let secret = |origin: String| {
+        Failure::configuration(format!(
+            "{origin}: a password would stand in the unit, which everybody may read: write it to a file and \
+             give --password-file, or LoadCredential= as in 30-password.conf"
+        ))
+    };
+    let elsewhere = settings
+        .origin("password_file")
+        .max(settings.origin("password_cmd"));
+    if settings.origin("password") > elsewhere {
+        return Err(secret(from("password")));
+    }
+    if settings.embedded_store()?.is_some() {
+        return Ok(vec![EMBEDDED.to_owned()]);
+    }
+    let texts = settings.value("store").and_then(|it| it.into_array().ok());
+    let texts = texts
+        .unwrap_or_default()
+        .into_iter()
+        .map(|it| it.to_string());
+    let mut stores = Vec::new();
+    for (text, address) in texts.zip(settings.addresses()?) {
+        if address.has_password() {
+            return Err(secret(from("store")));
+        }
+        stores.push(match address.file() {
+            Some(path) => StoreAddress::sqlite(absolute(path)?).label().to_owned(),
+            None => text,
+        });
+    }
+    Ok(stores)
+}
+
+/// The settings that are not the default, and that `wanted` takes, as flags.
+fn flags(
+    settings: &Settings,
+    stores: &[String],
+    wanted: impl Fn(&str) -> bool,
+) -> Result<String, Failure> {
+    let mut words = Vec::new();
+    for key in KEYS.iter().filter(|key| wanted(key.name)) {
+        if key.kind == Kind::Stores {
+            for store in stores {
+                words.extend([key.flag(), store.clone()]);
+            }
+            continue;
+        }
+        let set = settings
+            .origin(key.name)
+            .is_some_and(|it| *it != Origin::Default);
+        let Some(value) = settings.value(key.name).filter(|_| set) else {
+            continue;
+        };
+        match key.kind {
+            // The password is not written, and the program is on the command line.
+            Kind::Secret | Kind::Words => {}
+            Kind::Switch => {
+                if value.into_bool().map_err(Failure::internal)? {
+                    words.push(key.flag());
+                }
+            }
+            Kind::Path => {
+                let path = value.into_string().map_err(Failure::internal)?;
+                let path = absolute(Path::new(&path))?;
+                words.extend([key.flag(), path.display().to_string()]);
+            }
+            _ => {
+                let value = value.into_string().map_err(Failure::internal)?;
+                words.extend([key.flag(), value]);
+            }
+        }
+    }
+    let mut text = String::new();
+    for word in words {
+        text.push(' ');
+        text.push_str(&quoted(OsStr::new(&word))?);
+    }
+    Ok(text)
+}
+
+/// A word as `systemd.service(5)` reads it back: quoted, with its specifiers and variables disarmed.
+fn quoted(word: &OsStr) -> Result<String, Failure> {
+    let text = word.to_str().ok_or_else(|| {
+        Failure::new(
+            Exit::Usage,
+            format!("{} is not UTF-8, and a unit file must be", word.display()),
+        )
+    })?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=+,@".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return Ok(text.to_owned());
+    }
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => {
+                quoted.push('\\');
+                quoted.push(c);
+            }
+            '%' => quoted.push_str("%%"),
+            '$' => quoted.push_str("$$"),
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            c if c.is_control() => {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    format!("{text:?} holds {c:?}, which a unit file cannot carry"),
+                ));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    Ok(quoted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_so_that_systemd_reads_them_back() {
+        let check = |word: &str, expected: &str| {
+            assert_eq!(quoted(OsStr::new(word)).unwrap(), expected);
+        };
+        check("/usr/bin/true", "/usr/bin/true");
+        check("", "\"\"");
+        check("two words", "\"two words\"");
+        check("100%", "\"100%%\"");
+        check("$HOME", "\"$$HOME\"");
+        check("say \"hi\"\\", "\"say \\\"hi\\\"\\\\\"");
+        check("a\nb", "\"a\\nb\"");
+        assert!(quoted(OsStr::new("\u{7}")).is_err());
+    }
+}

@@ -1,0 +1,160 @@
+//! What `incumbent` ends with, and why.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::process::ExitCode;
+
+use crate::supervise::{KeeperLost, ProgramExit, StartFailure};
+use incumbent::election::{CampaignError, ConfigError};
+use incumbent::store::StoreError;
+
+/// The exit status, by meaning. The numbers up to 78 are those of `sysexits.h`, those from 124 on are
+/// those of `timeout(1)` and of the shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All is well.
+    Success,
+    /// `doctor`: there is something to look at.
+    Questionable,
+    /// `doctor`: something endangers the election.
+    Endangered,
+    /// `status`: nobody leads.
+    NotHeld,
+    /// What was typed cannot be understood.
+    Usage,
+    /// Too few stores can be used, or the address to listen at cannot: it may be mended by trying again.
+    Unreachable,
+    /// The candidate was not elected, and was told what to end with then.
+    NotElected(u8),
+    /// The stores refuse us.
+    Refused,
+    /// The configuration cannot be used.
+    Configuration,
+    /// The leadership was lost, and the program stopped for it.
+    Lost,
+    /// `incumbent` itself failed.
+    Failed,
+    /// The program is there and cannot be executed.
+    NotExecutable,
+    /// There is no such program.
+    NotFound,
+    /// Whatever the program ended with.
+    Program(ProgramExit),
+    /// A standby was ended by this signal.
+    Signaled(i32),
+}
+
+impl Exit {
+    /// The number that the parent process gets.
+    pub(crate) fn status(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Questionable => 1,
+            Self::Endangered => 2,
+            Self::NotHeld => 3,
+            Self::Usage => 64,
+            Self::Unreachable => 69,
+            Self::NotElected(status) => status,
+            Self::Refused => 77,
+            Self::Configuration => 78,
+            Self::Lost => 124,
+            Self::Failed => 125,
+            Self::NotExecutable => 126,
+            Self::NotFound => 127,
+            Self::Program(exit) => exit.status(),
+            Self::Signaled(signal) => u8::try_from(signal.saturating_add(128)).unwrap_or(u8::MAX),
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.status().into()
+    }
+}
+
+/// Why a command did not do what it was asked to, and what to end with.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What to end with.
+    pub(crate) exit: Exit,
+    /// What to say, with the reason in it.
+    message: String,
+}
+
+impl Failure {
+    /// A failure of this kind.
+    pub(crate) fn new(exit: Exit, message: impl fmt::Display) -> Self {
+        let message = message.to_string();
+        Self { exit, message }
+    }
+
+    /// A failure of `incumbent` or of the system under it.
+    pub(crate) fn internal(message: impl fmt::Display) -> Self {
+        Self::new(Exit::Failed, message)
+    }
+
+    /// A configuration that cannot be used.
+    pub(crate) fn configuration(message: impl fmt::Display) -> Self {
+        Self::new(Exit::Configuration, message)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let exit = match error {
+            ConfigError::Name(_) => Exit::Usage,
+            _ => Exit::Configuration,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let exit = match &error {
+            StoreError::Denied { .. } => Exit::Refused,
+            StoreError::Misconfigured { .. } => Exit::Configuration,
+            _ => Exit::Unreachable,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<KeeperLost> for Failure {
+    fn from(lost: KeeperLost) -> Self {
+        Self::internal(lost)
+    }
+}
+
+/// What a program that cannot be started ends with.
+pub(crate) fn not_started(program: &OsStr, failure: StartFailure) -> Failure {
+    let exit = match failure {
+        StartFailure::NotFound => Exit::NotFound,
+        StartFailure::NotExecutable { .. } => Exit::NotExecutable,
+        StartFailure::TooLate => Exit::Lost,
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, format_args!("{program:?} {failure}"))
+}
+
+/// What a campaign that failed ends with; `not_elected` was asked for by the user.
+pub(crate) fn campaign_failed(error: CampaignError, not_elected: u8) -> Failure {
+    let exit = match &error {
+        CampaignError::Held { .. }
+        | CampaignError::TimedOut { .. }
+        | CampaignError::NotYet { .. }
+        | CampaignError::Paused { .. } => Exit::NotElected(not_elected),
+        CampaignError::Unreachable { .. } => Exit::Unreachable,
+        CampaignError::Denied { .. } => Exit::Refused,
+        CampaignError::Misconfigured { .. } => Exit::Configuration,
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, error)
+}

@@ -1,0 +1,81 @@
+//! When terms ended and why, from the history of the stores. A process that ends right after it has lost its
+//! leadership takes its counters with it; whoever remains, or comes after it, can still tell.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::broadcast::error::RecvError;
+
+use incumbent::election::Election;
+use incumbent::observe::{Ending, Happening, HistoryView, PastTerm};
+use incumbent::protocol::{LossReason, WallMillis};
+
+/// How many terms are looked at.
+const TERMS: usize = 20;
+
+/// How long to wait after a leadership has changed, in milliseconds: the stores have other things to do then,
+/// and everybody who stands by asks.
+const SETTLING_MS: std::ops::Range<u64> = 200..1200;
+
+/// When a term last ended, by why it did.
+#[derive(Debug, Default)]
+pub(super) struct Endings {
+    latest: Mutex<BTreeMap<&'static str, WallMillis>>,
+}
+
+impl Endings {
+    /// Reads the history now, and whenever something has happened that may have ended a term.
+    pub(super) async fn keep_current(&self, election: &Election) {
+        let mut events = election.events();
+        loop {
+            self.take_in(&election.history(TERMS).await);
+            loop {
+                match events.recv().await {
+                    Ok(event) if !may_have_ended_a_term(&event.happening) => {}
+                    Ok(_) | Err(RecvError::Lagged(_)) => break,
+                    Err(RecvError::Closed) => return,
+                }
+            }
+            let settling = Duration::from_millis(fastrand::u64(SETTLING_MS));
+            tokio::time::sleep(settling).await;
+            // What has happened meanwhile is in what is read next.
+            events = events.resubscribe();
+        }
+    }
+
+    /// The reasons, and when a term last ended for each.
+    pub(super) fn latest(&self) -> BTreeMap<&'static str, WallMillis> {
+        let latest = self.latest.lock();
+        latest.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn take_in(&self, history: &HistoryView) {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        for term in history.terms.iter().filter(|term| term.led()) {
+            if let (Some(reason), Some(at)) = (reason(term), term.to) {
+                let last = latest.entry(reason).or_insert(at);
+                *last = at.max(*last);
+            }
+        }
+    }
+}
+
+/// Why a term ended, in the word of whoever released it, or else in that of the stores.
+fn reason(term: &PastTerm) -> Option<&'static str> {
+    Some(match (term.ended?, term.reason) {
+        (Ending::Released | Ending::Requested, Some(reason)) => LossReason::word(reason),
+        (ending, _) => ending.word(),
+    })
+}
+
+const fn may_have_ended_a_term(happening: &Happening) -> bool {
+    matches!(
+        happening,
+        Happening::Following { .. }
+            | Happening::Leaderless { .. }
+            | Happening::Elected { .. }
+            | Happening::Released { .. }
+            | Happening::StoreUp { .. }
+    )
+}

@@ -1,0 +1,7 @@
+//! The command `incumbent`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    incumbent_cli::main()
+}

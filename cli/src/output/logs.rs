@@ -1,0 +1,58 @@
+//! The log: on standard error, as text or as JSON.
+
+mod outlet;
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{IsTerminal, stderr};
+use std::sync::Arc;
+
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt;
+
+use outlet::Outlet;
+
+use crate::config::settings::{LogFormat, LogLevel, Settings};
+
+/// Starts the log as configured, once.
+pub(crate) fn start(settings: &Settings) {
+    start_as(settings.log_level(), settings.log_format());
+}
+
+/// Starts the log at this level and in this format, once.
+pub(crate) fn start_as(level: LogLevel, format: LogFormat) {
+    let level = match level {
+        LogLevel::Off => LevelFilter::OFF,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    // Without a standard error there is nobody to tell anything.
+    let Ok(outlet) = Outlet::stderr(format) else {
+        return;
+    };
+    // A panic is told in the same way: what waits for a reader while it unwinds does nothing else.
+    std::panic::set_hook(Box::new(|panic| match Backtrace::capture() {
+        trace if trace.status() == BacktraceStatus::Captured => {
+            tracing::error!("{panic}\n{trace}");
+        }
+        _ => tracing::error!("{panic}"),
+    }));
+    let lines = fmt()
+        .with_max_level(level)
+        .with_writer(Arc::new(outlet))
+        .log_internal_errors(false)
+        .with_target(false)
+        .with_ansi(stderr().is_terminal() && !no_color);
+    match format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .init(),
+    }
+}

@@ -1,0 +1,316 @@
+//! What the keeper does next, as a pure state machine: what it was told, what happened, and the time.
+//!
+//! It exists apart from the process around it so that the promise of the keeper, that nothing outlives
+//! its term, can be tested on every order of events without a single process.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use incumbent::protocol::Timestamp;
+
+#[cfg(test)]
+mod tests;
+
+/// The state of the keeper: whether a program runs, and by when it must be gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    phase: Phase,
+    /// The end of the tenure, as the elector last told it. Nothing of the program lives past it.
+    deadline: Timestamp,
+    /// How long before the deadline the program is asked to end, and how long what it leaves behind
+    /// has to end.
+    grace: Duration,
+    /// Whether the elector is gone.
+    orphaned: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing of a program is alive.
+    Idle,
+    /// The program runs.
+    Running,
+    /// The program was told to end, once.
+    Stopping { by: Timestamp },
+    /// The program has ended and left processes behind, which were told to end, once.
+    Lingering { by: Timestamp },
+    /// The whole tree was killed and is not proven dead yet.
+    Killing {
+        /// When to sweep again.
+        again: Timestamp,
+        /// How long to wait after that.
+        pause: Duration,
+        /// When to say again that something survives.
+        loud: Timestamp,
+    },
+    /// The keeper has done all it had to do.
+    Over,
+}
+
+/// What the keeper was told, and what happened to the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Happening {
+    /// The elector wants the program started.
+    Start {
+        /// When its whole tree must be dead.
+        deadline: Timestamp,
+        /// How long before that it is asked to end.
+        grace: Duration,
+    },
+    /// A newer deadline. It is not always a later one: a quorum that lost a store may have less time.
+    Deadline(Timestamp),
+    /// A signal to hand on.
+    Signal(Signal),
+    /// Ask the program to end, and kill it at `by` if that is before the deadline.
+    Stop {
+        /// When patience ends.
+        by: Timestamp,
+    },
+    /// Kill the tree now.
+    Kill,
+    /// The elector is gone, or talks nonsense, which is no better.
+    Orphaned,
+    /// The program itself has ended, and something of its tree may be left.
+    ProgramEnded,
+    /// Some process of the tree has ended, and left its children to us.
+    SomeEnded,
+    /// Nothing of the tree is left, or the program was not started in the first place.
+    TreeEmpty,
+    /// Time has passed.
+    Woken,
+}
+
+/// What the keeper is to do, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Start the program.
+    Spawn,
+    /// Answer that it is too late to start.
+    RefuseLate,
+    /// Hand a signal on to the program.
+    Forward(Signal),
+    /// Send the program the signal that asks it to stop.
+    Terminate(Cause),
+    /// Send SIGTERM to what the program left behind.
+    TerminateRest,
+    /// Kill the whole tree.
+    KillTree(Cause),
+    /// Kill what is still there.
+    Sweep,
+    /// Kill what has come to us because its parent has died.
+    Chase,
+    /// Tell who survives SIGKILL.
+    ReportSurvivors,
+    /// Tell that the tree is dead.
+    ReportDead,
+    /// Release the term on every store, in the elector's place.
+    Release,
+    /// End the keeper.
+    Exit,
+}
+
+/// Why the program is stopped or killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The elector asked for it.
+    Asked,
+    /// The tenure is about to end, or has ended.
+    Deadline,
+    /// It was asked to end, and did not within the time it was given.
+    StopTimeout,
+    /// The elector is gone.
+    Orphaned,
+}
+
+impl Plan {
+    /// The pause before the first repeated sweep; it doubles from sweep to sweep.
+    const FIRST_PAUSE: Duration = Duration::from_millis(1);
+    /// The longest pause between two sweeps.
+    const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+    /// How often survivors of SIGKILL are reported.
+    const LOUD_EVERY: Duration = Duration::from_secs(1);
+
+    /// A keeper that keeps nothing yet.
+    pub(super) const fn new() -> Self {
+        Self {
+            phase: Phase::Idle,
+            deadline: Timestamp::NEVER,
+            grace: Duration::ZERO,
+            orphaned: false,
+        }
+    }
+
+    /// When to call [`Plan::step`] again even if nothing happens.
+    pub(super) fn wake_at(&self) -> Timestamp {
+        match self.phase {
+            Phase::Idle | Phase::Over => Timestamp::NEVER,
+            Phase::Running => self.deadline.before(self.grace),
+            Phase::Stopping { by } | Phase::Lingering { by } => by.min(self.deadline),
+            Phase::Killing { again, loud, .. } => again.min(loud),
+        }
+    }
+
+    /// Takes in what happened and tells what to do about it, and about the time that has passed.
+    pub(super) fn step(&mut self, now: Timestamp, happening: Happening) -> Vec<Action> {
+        let mut actions = Vec::new();
+        self.take_in(now, happening, &mut actions);
+        self.pass_time(now, &mut actions);
+        assert!(
+            !self.orphaned || matches!(self.phase, Phase::Killing { .. } | Phase::Over),
+            "an orphaned keeper kills or has ended: {self:?}"
+        );
+        actions
+    }
+
+    fn take_in(&mut self, now: Timestamp, happening: Happening, actions: &mut Vec<Action>) {
+        match happening {
+            Happening::Start { deadline, grace } => self.start(now, deadline, grace, actions),
+            Happening::Deadline(deadline) => self.deadline = deadline,
+            Happening::Signal(signal) => match self.phase {
+                Phase::Running | Phase::Stopping { .. } => actions.push(Action::Forward(signal)),
+                Phase::Idle | Phase::Lingering { .. } | Phase::Killing { .. } | Phase::Over => {}
+            },
+            Happening::Stop { by } => self.stop(by, actions),
+            Happening::Kill => self.kill(now, Cause::Asked, actions),
+            Happening::Orphaned => self.lose_elector(now, actions),
+            Happening::ProgramEnded => self.linger(now, actions),
+            Happening::SomeEnded => {
+                if let Phase::Killing { .. } = self.phase {
+                    actions.push(Action::Chase);
+                }
+            }
+            Happening::TreeEmpty => self.prove_dead(actions),
+            Happening::Woken => {}
+        }
+    }
+
+    fn start(
+        &mut self,
+        now: Timestamp,
+        deadline: Timestamp,
+        grace: Duration,
+        actions: &mut Vec<Action>,
+    ) {
+        match self.phase {
+            Phase::Idle => {}
+            Phase::Over => return,
+            // One program at a time: an elector that asks for a second one has lost track.
+            Phase::Running
+            | Phase::Stopping { .. }
+            | Phase::Lingering { .. }
+            | Phase::Killing { .. } => return self.lose_elector(now, actions),
+        }
+        self.deadline = deadline;
+        self.grace = grace;
+        if now >= deadline.before(grace) {
+            actions.extend([Action::RefuseLate, Action::ReportDead]);
+        } else {
+            self.phase = Phase::Running;
+            actions.push(Action::Spawn);
+        }
+    }
+
+    fn stop(&mut self, until: Timestamp, actions: &mut Vec<Action>) {
+        match &mut self.phase {
+            Phase::Running => {
+                self.phase = Phase::Stopping { by: until };
+                actions.push(Action::Terminate(Cause::Asked));
+            }
+            // It was told already, and is told once.
+            Phase::Stopping { by } | Phase::Lingering { by } => *by = until.min(*by),
+            Phase::Idle | Phase::Killing { .. } | Phase::Over => {}
+        }
+    }
+
+    fn kill(&mut self, now: Timestamp, cause: Cause, actions: &mut Vec<Action>) {
+        match self.phase {
+            Phase::Running | Phase::Stopping { .. } | Phase::Lingering { .. } => {
+                self.phase = Phase::Killing {
+                    again: now + Self::FIRST_PAUSE,
+                    pause: Self::FIRST_PAUSE,
+                    loud: now + Self::LOUD_EVERY,
+                };
+                actions.push(Action::KillTree(cause));
+            }
+            Phase::Idle | Phase::Killing { .. } | Phase::Over => {}
+        }
+    }
+
+    fn lose_elector(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        self.orphaned = true;
+        match self.phase {
+            Phase::Idle => self.finish(actions),
+            Phase::Running
+            | Phase::Stopping { .. }
+            | Phase::Lingering { .. }
+            | Phase::Killing { .. } => self.kill(now, Cause::Orphaned, actions),
+            Phase::Over => {}
+        }
+    }
+
+    fn linger(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        let until = now + self.grace;
+        let by = match self.phase {
+            Phase::Running => until,
+            Phase::Stopping { by } => by.min(until),
+            Phase::Idle | Phase::Lingering { .. } | Phase::Killing { .. } | Phase::Over => return,
+        };
+        self.phase = Phase::Lingering { by };
+        actions.push(Action::TerminateRest);
+    }
+
+    fn prove_dead(&mut self, actions: &mut Vec<Action>) {
+        match self.phase {
+            Phase::Running
+            | Phase::Stopping { .. }
+            | Phase::Lingering { .. }
+            | Phase::Killing { .. } => {
+                self.phase = Phase::Idle;
+                actions.push(Action::ReportDead);
+                if self.orphaned {
+                    self.finish(actions);
+                }
+            }
+            Phase::Idle | Phase::Over => {}
+        }
+    }
+
+    fn finish(&mut self, actions: &mut Vec<Action>) {
+        self.phase = Phase::Over;
+        actions.extend([Action::Release, Action::Exit]);
+    }
+
+    fn pass_time(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        match &mut self.phase {
+            Phase::Idle | Phase::Over => {}
+            Phase::Running if now >= self.deadline => self.kill(now, Cause::Deadline, actions),
+            Phase::Running if now >= self.deadline.before(self.grace) => {
+                // Once told, it has until the deadline that was in force: a heartbeat that gets through
+                // now does not take the SIGTERM back.
+                self.phase = Phase::Stopping { by: self.deadline };
+                actions.push(Action::Terminate(Cause::Deadline));
+            }
+            Phase::Running => {}
+            Phase::Stopping { by } | Phase::Lingering { by } => {
+                if now >= self.deadline {
+                    self.kill(now, Cause::Deadline, actions);
+                } else if now >= *by {
+                    self.kill(now, Cause::StopTimeout, actions);
+                }
+            }
+            Phase::Killing { again, pause, loud } => {
+                if now >= *again {
+                    *pause = (*pause * 2).min(Self::LONGEST_PAUSE);
+                    *again = now + *pause;
+                    actions.push(Action::Sweep);
+                }
+                if now >= *loud {
+                    *loud = now + Self::LOUD_EVERY;
+                    actions.push(Action::ReportSurvivors);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The command, as a user at a shell meets it: what it prints, what it ends with, and what it never
+//! shows.
+
+#[path = "../../../tests/support/mod.rs"]
+mod support;
+
+mod documented;
+mod handover;
+mod health;
+mod help;
+mod home;
+mod hosts;
+mod input;
+mod limits;
+mod manager;
+mod measures;
+mod night;
+mod operate;
+mod orders;
+mod program;
+mod reaching;
+mod readings;
+mod schemas;
+mod secrets;
+mod show;
+mod sources;
+mod statuses;
+mod stuck_log;
+mod terminal;
+mod transcript;
+mod unit;
+mod watch;

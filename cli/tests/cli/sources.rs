@@ -1,0 +1,253 @@
+//! Where a value comes from: the flag stands above the environment, above the file, above the default.
+
+use std::collections::BTreeSet;
+
+use incumbent::protocol::TimingConfig;
+use incumbent::store::StoreOptions;
+use serde_json::Value;
+
+use super::home::Home;
+
+/// The value and the source of a setting.
+fn setting(document: &Value, key: &str) -> (Value, String) {
+    let settings = document["settings"].as_array().unwrap();
+    let one = settings.iter().find(|one| one["key"] == key).unwrap();
+    (
+        one["value"].clone(),
+        one["source"].as_str().unwrap().to_owned(),
+    )
+}
+
+fn show(home: &Home, variables: &[(&str, &str)], arguments: &[&str]) -> Value {
+    let ended = home.run_with(
+        variables,
+        &[&["config", "show", "-o", "json"], arguments].concat(),
+    );
+    assert_eq!(ended.status, 0, "{ended:#?}");
+    ended.json()
+}
+
+#[test]
+fn the_stronger_layer_counts_and_is_named() {
+    let home = Home::new();
+    let file = home.write(
+        "c.toml",
+        "# one\ninterval = \"2s\"\nstall_polls = 7\nstore = [\"sqlite:/f\"]\n",
+    );
+    let config = ["--config", &*file];
+    let variable = [
+        ("INCUMBENT_INTERVAL", "3s"),
+        ("INCUMBENT_STORE", "sqlite:/e1 sqlite:/e2 sqlite:/e3"),
+    ];
+
+    let shown = show(&home, &[], &[]);
+    assert_eq!(
+        setting(&shown, "interval"),
+        ("1s".into(), "default".to_owned())
+    );
+    assert_eq!(shown["schema"], "incumbent.config.v1");
+
+    let shown = show(&home, &[], &config);
+    assert_eq!(
+        setting(&shown, "interval"),
+        ("2s".into(), format!("{file}:2"))
+    );
+    assert_eq!(
+        setting(&shown, "stall_polls"),
+        ("7".into(), format!("{file}:3"))
+    );
+    assert_eq!(
+        setting(&shown, "store"),
+        ("sqlite:/f".into(), format!("{file}:4"))
+    );
+
+    let shown = show(&home, &variable, &config);
+    assert_eq!(
+        setting(&shown, "interval"),
+        ("3s".into(), "environment INCUMBENT_INTERVAL".to_owned())
+    );
+    assert_eq!(
+        setting(&shown, "stall_polls"),
+        ("7".into(), format!("{file}:3"))
+    );
+    assert_eq!(
+        setting(&shown, "store"),
+        (
+            "sqlite:/e1 sqlite:/e2 sqlite:/e3".into(),
+            "environment INCUMBENT_STORE".to_owned()
+        )
+    );
+
+    let flags = [&config[..], &["--interval", "4s", "--store", "sqlite:/a b"]].concat();
+    let shown = show(&home, &variable, &flags);
+    assert_eq!(
+        setting(&shown, "interval"),
+        ("4s".into(), "--interval".to_owned())
+    );
+    assert_eq!(setting(&shown, "store").1, "--store");
+}
+
+#[test]
+fn the_users_file_is_read_and_a_given_one_takes_its_place() {
+    let home = Home::new();
+    let users = home.write(".config/incumbent/config.toml", "interval = \"2s\"\n");
+    let other = home.write("other.toml", "interval = \"3s\"\n");
+    let shown = show(&home, &[], &[]);
+    assert_eq!(
+        setting(&shown, "interval"),
+        ("2s".into(), format!("{users}:1"))
+    );
+    let shown = show(&home, &[("INCUMBENT_CONFIG", &other)], &[]);
+    assert_eq!(
+        setting(&shown, "interval"),
+        ("3s".into(), format!("{other}:1"))
+    );
+    let shown = show(
+        &home,
+        &[("INCUMBENT_CONFIG", "/no/such/file")],
+        &["--config", &other],
+    );
+    assert_eq!(
+        setting(&shown, "interval"),
+        ("3s".into(), format!("{other}:1"))
+    );
+    let elsewhere = home.write("xdg/incumbent/config.toml", "interval = \"4s\"\n");
+    let shown = show(&home, &[("XDG_CONFIG_HOME", &home.text_path("xdg"))], &[]);
+    assert_eq!(
+        setting(&shown, "interval"),
+        ("4s".into(), format!("{elsewhere}:1"))
+    );
+}
+
+#[test]
+fn the_embedded_store_is_in_the_state_directory() {
+    let home = Home::new();
+    let shown = show(&home, &[], &[]);
+    let expected = format!(
+        "sqlite:{}",
+        home.text_path(".local/state/incumbent/elections.db")
+    );
+    assert_eq!(setting(&shown, "store").0, expected);
+    let shown = show(&home, &[("XDG_STATE_HOME", "/state")], &[]);
+    assert_eq!(
+        setting(&shown, "store").0,
+        "sqlite:/state/incumbent/elections.db"
+    );
+    let shown = show(&home, &[("XDG_STATE_HOME", "relative")], &[]);
+    assert_eq!(
+        setting(&shown, "store").0,
+        expected,
+        "a relative path is to be ignored"
+    );
+}
+
+#[test]
+fn the_defaults_of_the_command_are_those_of_the_library() {
+    let home = Home::new();
+    let shown = show(&home, &[], &[]);
+    let timing = TimingConfig::default();
+    let duration = |key| humantime_of(&setting(&shown, key).0);
+    assert_eq!(duration("interval"), timing.interval);
+    assert_eq!(duration("stop_grace"), timing.stop_grace);
+    assert_eq!(
+        setting(&shown, "stall_polls").0,
+        timing.stall_polls.to_string()
+    );
+    assert_eq!(
+        setting(&shown, "key_prefix").0,
+        format!("{:?}", StoreOptions::KEY_PREFIX)
+    );
+}
+
+fn humantime_of(text: &Value) -> std::time::Duration {
+    humantime::parse_duration(text.as_str().unwrap()).unwrap()
+}
+
+#[test]
+fn an_empty_variable_counts_as_none_except_where_it_means_something() {
+    let home = Home::new();
+    let empty = [("INCUMBENT_INTERVAL", ""), ("INCUMBENT_KEY_PREFIX", "")];
+    let shown = show(&home, &empty, &[]);
+    assert_eq!(
+        setting(&shown, "interval"),
+        ("1s".into(), "default".to_owned())
+    );
+    assert_eq!(
+        setting(&shown, "key_prefix"),
+        ("\"\"".into(), "environment INCUMBENT_KEY_PREFIX".to_owned())
+    );
+}
+
+#[test]
+fn of_two_settings_about_waiting_the_stronger_counts() {
+    let home = Home::new();
+    let file = home.write("c.toml", "wait_timeout = \"1h\"\n");
+    let _leader = home.start(&[
+        "run",
+        "job",
+        "--",
+        "sh",
+        "-c",
+        &super::home::leader(&home.path("led")),
+    ]);
+    home.wait_for_lines("led", 1);
+    home.run(&["run", "job", "--config", &file, "--no-wait", "--", "true"])
+        .assert(75, "is held by");
+    let file = home.write("d.toml", "no_wait = true\n");
+    let waits = home.run(&[
+        "run",
+        "job",
+        "--config",
+        &file,
+        "--wait-timeout",
+        "100ms",
+        "--",
+        "true",
+    ]);
+    waits.assert(75, "within 100ms");
+    let both = home.write("e.toml", "no_wait = true\nwait_timeout = \"1s\"\n");
+    let ended = home.run(&["config", "check", "--config", &both]);
+    ended.assert(78, "no_wait and wait_timeout are both set");
+}
+
+#[test]
+fn the_schema_for_editors_knows_every_setting_and_its_default() {
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../../config/schema.json")).unwrap();
+    let known = schema["properties"].as_object().unwrap();
+    let shown = Home::new().run(&["config", "show", "-o", "json"]).json();
+    let settings = shown["settings"].as_array().unwrap();
+    let names: BTreeSet<&str> = settings
+        .iter()
+        .map(|setting| setting["key"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        known.keys().map(String::as_str).collect::<BTreeSet<_>>(),
+        names
+    );
+    let defaults: toml::Table = include_str!("../../../config/default.toml")
+        .parse()
+        .unwrap();
+    for (key, default) in &defaults {
+        let default = serde_json::to_value(default).unwrap();
+        assert_eq!(known[key]["default"], default, "{key}");
+    }
+    for (key, setting) in known {
+        let has_default = !setting["default"].is_null();
+        assert_eq!(has_default, defaults.contains_key(key), "{key}");
+    }
+}
+
+#[test]
+fn a_timing_that_cannot_be_used_is_shown_with_where_it_comes_from() {
+    let home = Home::new();
+    let file = home.write("timing.toml", "interval = \"2s\"\nstop_grace = \"9s\"\n");
+    let variables = [("INCUMBENT_STALL_POLLS", "2")];
+    let show = ["config", "show", "--config", &file, "-o", "json"];
+    let shown = home.run_with(&variables, &show);
+    shown.assert(78, "stall_polls = 2 from environment INCUMBENT_STALL_POLLS");
+    shown.assert(78, &format!("interval = 2s from {file}:1"));
+    shown.assert(78, &format!("stop_grace = 9s from {file}:2"));
+    let settings = shown.json()["settings"].clone();
+    assert!(settings.as_array().unwrap().len() > 20, "{settings}");
+}

@@ -1,0 +1,27 @@
+//! Real processes, real servers, real faults, and an independent witness of who acted when.
+//!
+//! In every test the elected programs append to one file, and the verdict is read from it: no two acted
+//! at once (`S1`), and no token went back (`S2`).
+
+#[path = "../field/mod.rs"]
+mod field;
+#[path = "../../../tests/support/mod.rs"]
+mod support;
+
+mod file;
+mod names;
+mod network;
+mod process;
+mod quorum;
+mod server;
+
+use field::program;
+
+#[test]
+fn the_witness_sees_what_an_elected_program_does() {
+    assert_eq!(
+        program::TEST,
+        "the_witness_sees_what_an_elected_program_does"
+    );
+    program::be_or_show();
+}

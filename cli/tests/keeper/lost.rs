@@ -1,0 +1,76 @@
+//! What happens to the program when its keeper dies or freezes.
+//!
+//! The orphans of two lost keepers of one process cannot be told apart, so these tests take turns.
+
+use std::time::Duration;
+
+use incumbent::election::clock;
+use incumbent_cli::supervise::{Event, ProgramExit};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::sync::Mutex;
+
+use crate::bench::{Bench, GRACE, PATIENCE};
+
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+const FAMILY: &str = "setsid sh -c 'sleep 1000 & sleep 1000' & (setsid sleep 1000 &); \
+                      trap '' TERM; echo up >> $DIR/up; while :; do sleep 0.01; done";
+
+fn signal(bench: &Bench, signal: Signal) {
+    kill_process(Pid::from_raw(bench.keeper.pid()).unwrap(), signal).unwrap();
+}
+
+#[tokio::test]
+async fn a_keeper_that_is_killed_takes_the_whole_program_with_it() {
+    let _alone = ALONE.lock().await;
+    for cgroup in [false, true] {
+        let mut bench = Bench::new(cgroup);
+        let program = bench.shell(FAMILY);
+        bench.start_and_wait(program).await;
+        signal(&bench, Signal::KILL);
+        assert_eq!(
+            bench.events().await,
+            [
+                Event::KeeperLost,
+                Event::Exited(ProgramExit::Signal(9)),
+                Event::Dead
+            ]
+        );
+        assert_eq!(bench.alive(), [].into());
+        assert!(!bench.keeper.cgroup().is_some_and(std::path::Path::exists));
+        let program = bench.shell("true");
+        let now = clock::now();
+        assert!(bench.keeper.start(program, now + PATIENCE, GRACE).is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_keeper_that_is_frozen_cannot_keep_the_program_alive() {
+    let _alone = ALONE.lock().await;
+    for cgroup in [false, true] {
+        let mut bench = Bench::new(cgroup);
+        let program = bench.shell(FAMILY);
+        bench.start_and_wait(program).await;
+        signal(&bench, Signal::STOP);
+        let deadline = bench.set_deadline(Duration::from_millis(500));
+        assert_eq!(
+            bench.events().await,
+            [
+                Event::KeeperLost,
+                Event::Exited(ProgramExit::Signal(9)),
+                Event::Dead
+            ]
+        );
+        assert!(clock::now() >= deadline);
+        assert_eq!(bench.alive(), [].into());
+    }
+}
+
+#[tokio::test]
+async fn an_idle_keeper_that_dies_is_reported_and_no_harm_is_done() {
+    let _alone = ALONE.lock().await;
+    let mut bench = Bench::new(false);
+    signal(&bench, Signal::KILL);
+    assert_eq!(bench.event().await, Event::KeeperLost);
+    assert!(!bench.keeper.is_busy());
+}

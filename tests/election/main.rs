@@ -1,0 +1,597 @@
+//! The election as a program uses it, over memory stores.
+
+mod service;
+
+use std::future::{Future, poll_fn};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use incumbent::election::clock;
+use incumbent::observe::State;
+use incumbent::protocol::{Beat, LossReason, Occupancy, Record, Term, TimingConfig};
+use incumbent::store::{Fault, MemoryStore};
+use incumbent::{
+    CampaignError, Election, ElectionBuilder, ElectionEvent, Happening, Overrun, RunError,
+};
+use tokio::sync::broadcast::Receiver;
+
+fn election(stores: &[Arc<MemoryStore>]) -> Election {
+    builder(stores).build().unwrap()
+}
+
+fn builder(stores: &[Arc<MemoryStore>]) -> ElectionBuilder {
+    stores
+        .iter()
+        .fold(Election::builder("billing"), |builder, store| {
+            builder.store_object(store.clone())
+        })
+        .timing(fast())
+}
+
+fn fast() -> TimingConfig {
+    TimingConfig {
+        interval: Duration::from_millis(100),
+        stall_polls: 30,
+        stop_grace: Duration::from_secs(1),
+        ..Default::default()
+    }
+}
+
+fn stores(n: usize) -> Vec<Arc<MemoryStore>> {
+    (0..n)
+        .map(|i| Arc::new(MemoryStore::new(&i.to_string())))
+        .collect()
+}
+
+/// What a record looks like that a program of the bare protocol has overwritten.
+fn taken_by_a_stranger() -> Record {
+    let mut record = Record::ABSENT;
+    record.occupancy = Occupancy::Foreign {
+        counter: Some(Beat::new(1)),
+        window: Duration::ZERO,
+    };
+    record
+}
+
+async fn elected(events: &mut Receiver<ElectionEvent>) {
+    while !matches!(
+        events.recv().await.unwrap().happening,
+        Happening::Elected { .. }
+    ) {}
+}
+
+#[tokio::test]
+async fn a_released_election_goes_to_a_waiting_standby_with_a_greater_token() {
+    for n in [1, 3, 5] {
+        let stores = stores(n);
+        let first = election(&stores).campaign().await.unwrap();
+        let token = first.fencing_token();
+        let other = election(&stores);
+        let waiting = tokio::spawn(async move { other.campaign().await.unwrap() });
+        assert!(
+            election(&stores)
+                .try_campaign()
+                .await
+                .unwrap_err()
+                .is_held()
+        );
+        first.resign().await;
+        let second = waiting.await.unwrap();
+        assert!(second.fencing_token() > token);
+        second.check().unwrap();
+        second.resign().await;
+    }
+}
+
+#[tokio::test]
+async fn a_panic_in_the_work_resigns_before_it_goes_on() {
+    let stores = stores(1);
+    let mine = election(&stores);
+    let work = tokio::spawn(async move {
+        mine.run_as_leader(|_| async { panic!("the work fails") })
+            .await
+    });
+    assert!(work.await.unwrap_err().is_panic());
+    election(&stores)
+        .try_campaign()
+        .await
+        .unwrap()
+        .resign()
+        .await;
+}
+
+#[tokio::test]
+async fn work_is_told_that_it_lost_and_dropped_at_the_deadline() {
+    let store = Arc::new(MemoryStore::new("wiped"));
+    let builder = builder(std::slice::from_ref(&store));
+    // On a busy machine the drop may be late, and would be forestalled by the end of this whole process.
+    let election = builder.overrun(Overrun::Report).build().unwrap();
+    let mut events = election.events();
+    let name = election.name().clone();
+    let run = election.run_as_leader(|lease| async move {
+        store.put(&name, taken_by_a_stranger());
+        lease.lost().await;
+        assert!(lease.check().is_err());
+        std::future::pending::<()>().await;
+    });
+    let outcome = run.await;
+    assert!(matches!(outcome, Err(RunError::Lost(_))), "{outcome:?}");
+    let mut happened = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        happened.push(event.happening);
+    }
+    assert!(
+        happened
+            .iter()
+            .any(|h| matches!(h, Happening::Stopping { .. })),
+        "{happened:?}"
+    );
+}
+
+#[test]
+fn the_blocking_twin_leads_and_resigns() {
+    let stores = stores(1);
+    let election = election(&stores).blocking();
+    let token = election
+        .run_as_leader(|lease| lease.fencing_token())
+        .unwrap();
+    let leadership = election.campaign_timeout(Duration::from_secs(1)).unwrap();
+    assert!(leadership.fencing_token() > token);
+    assert!(election.try_campaign().unwrap_err().is_held());
+    let late = election.campaign_timeout(Duration::from_millis(300));
+    assert!(late.unwrap_err().is_held());
+}
+
+#[tokio::test]
+async fn status_history_and_metrics_tell_of_a_leadership_and_its_end() {
+    use futures_util::StreamExt;
+    use incumbent::observe::{Ending, State};
+
+    for n in [1, 3, 5] {
+        let stores = stores(n);
+        let election = election(&stores);
+        assert_eq!(election.status().await.state, State::Absent);
+        assert_eq!(election.metrics().leading, None);
+
+        let leadership = election.campaign().await.unwrap();
+        let token = leadership.fencing_token();
+        let view = election.status().await;
+        let holding = view.leader().unwrap();
+        assert_eq!(holding.term.get(), token);
+        assert!(!holding.is_stalled());
+        assert!(view.candidates[0].leads);
+
+        let mut views = election.watch();
+        let beat = views.next().await.unwrap().leader().unwrap().beat;
+        while views.next().await.unwrap().leader().unwrap().beat == beat {}
+
+        let metrics = election.metrics();
+        assert_eq!(metrics.leading, Some(leadership.term()));
+        assert_eq!((metrics.campaigns, metrics.elected), (1, 1));
+        assert!(metrics.heartbeats[0] > 0 && metrics.tenure_remaining > Duration::ZERO);
+        assert!(metrics.stores.iter().all(|store| store.up == Some(true)));
+
+        leadership.resign().await;
+        let metrics = election.metrics();
+        assert_eq!((metrics.leading, metrics.campaigns), (None, 0));
+        assert_eq!(metrics.ended, [1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert!(matches!(
+            election.status().await.state,
+            State::Vacant { .. }
+        ));
+        let history = election.history(10).await;
+        assert_eq!(history.terms[0].term.get(), token);
+        assert_eq!(history.terms[0].ended, Some(Ending::Released));
+        assert_eq!(history.terms[0].reason, Some(LossReason::Resigned));
+        let listing = election.observer().elections().await;
+        assert_eq!(listing.elections, [election.name().clone()]);
+    }
+}
+
+/// One word for it, in events, metrics and history.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leadership_that_is_given_up_tells_why_everywhere() {
+    use incumbent::observe::LOSS_REASONS;
+
+    let stores = stores(3);
+    let election = election(&stores);
+    let mut events = election.events();
+    let panics = || {
+        let blocking = election.blocking();
+        let work = std::thread::spawn(move || {
+            let _leadership = blocking.campaign().unwrap();
+            panic!("past a leadership that is held");
+        });
+        assert!(work.join().is_err());
+    };
+
+    election.run_as_leader(async |_| ()).await.unwrap();
+    let blocking = election.blocking();
+    let work = tokio::task::spawn_blocking(move || blocking.run_as_leader(|_| ()));
+    work.await.unwrap().unwrap();
+    let again = election.clone();
+    let work = tokio::spawn(async move { again.run_as_leader(async |_| panic!("it fails")).await });
+    assert!(work.await.unwrap_err().is_panic());
+    tokio::task::block_in_place(panics);
+    drop(election.campaign().await.unwrap());
+    let leadership = election.campaign().await.unwrap();
+    leadership.stop(LossReason::Unhealthy);
+    leadership.lost().await;
+    leadership.resign().await;
+    let leadership = election.campaign().await.unwrap();
+    let status = Some(3);
+    leadership.conclude(LossReason::WorkEnded { status }).await;
+
+    let ended = LossReason::WorkEnded { status: None };
+    let expected = [
+        ended,
+        ended,
+        LossReason::Panicked,
+        LossReason::Panicked,
+        LossReason::Resigned,
+        LossReason::Unhealthy,
+        LossReason::WorkEnded { status },
+    ];
+    let history = election.history(10).await;
+    let told: Vec<_> = history.terms.iter().rev().map(|term| term.reason).collect();
+    assert_eq!(told, expected.map(Some));
+    let counted = LOSS_REASONS.map(|one| {
+        let same = expected.iter().filter(|reason| reason.word() == one.word());
+        u64::try_from(same.count()).unwrap()
+    });
+    assert_eq!(election.metrics().ended, counted);
+    let mut told = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        if let Happening::Stopping { reason, .. } = event.happening {
+            told.push(reason);
+        }
+    }
+    assert_eq!(told, expected);
+}
+
+#[tokio::test]
+async fn a_dropped_run_has_finished_when_its_records_are_released() {
+    let stores = stores(3);
+    let mine = election(&stores);
+    let work = mine.run_as_leader(|_| std::future::pending::<()>());
+    let mut events = mine.events();
+    tokio::select! {
+        _ = work => unreachable!("the work never ends"),
+        () = elected(&mut events) => {}
+    }
+    mine.finished().await;
+    for store in &stores {
+        use incumbent::store::Store;
+        let record = store.inspect(mine.name()).await.unwrap().record;
+        assert_eq!(record.occupancy, Occupancy::Vacant);
+    }
+}
+
+#[tokio::test]
+async fn a_campaign_that_is_dropped_when_it_was_won_leaves_no_lease_that_may_act() {
+    let stores = stores(1);
+    let other = election(&stores).campaign().await.unwrap();
+    let mine = election(&stores);
+    let mut events = mine.events();
+    let mut campaign = Box::pin(mine.campaign());
+    // Polled once, while it cannot be won, and not again.
+    let polled = poll_fn(|context| Poll::Ready(campaign.as_mut().poll(context))).await;
+    assert!(polled.is_pending());
+    other.resign().await;
+    elected(&mut events).await;
+    drop(campaign);
+    mine.finished().await;
+    let next = election(&stores).campaign().await.unwrap();
+    next.check().unwrap();
+    let lease = mine.lease().unwrap();
+    assert!(lease.check().is_err());
+    assert_eq!(lease.remaining(), Duration::ZERO);
+    assert_eq!(mine.metrics().leading, None);
+    next.resign().await;
+}
+
+/// As after a leader that an order has put in the place of a live one, and that was gone again before the
+/// live one heard of it.
+#[tokio::test]
+async fn who_finds_that_another_has_led_meanwhile_does_not_lead_on() {
+    for number in [1, 3] {
+        let stores = stores(number);
+        let election = election(&stores);
+        let leadership = election.campaign().await.unwrap();
+        let mut later = Record::ABSENT;
+        later.term = Term::new(leadership.fencing_token() + 10).unwrap();
+        later.floor = later.term;
+        later.occupancy = Occupancy::Vacant;
+        for store in &stores {
+            store.put(election.name(), later.clone());
+        }
+        let lost = tokio::time::timeout(Duration::from_secs(10), leadership.lost()).await;
+        assert_eq!(lost, Ok(LossReason::Deposed), "{number}");
+        let token = leadership.fencing_token();
+        leadership.resign().await;
+        let next = election.campaign().await.unwrap();
+        assert!(next.fencing_token() > token + 10, "{number}");
+        next.resign().await;
+    }
+}
+
+/// What a test prints in a process of its own, which has to end by SIGKILL.
+fn killed_as(test: &str, variable: &str) -> String {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(variable, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("incumbent: killing the process: its work as leader of election \"billing\""),
+        "{said}"
+    );
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(
+        output.status.signal(),
+        Some(rustix::process::Signal::KILL.as_raw()),
+        "{printed}"
+    );
+    printed
+}
+
+/// Set in the process whose work blocks.
+const BLOCKING: &str = "INCUMBENT_TEST_BLOCKING";
+
+#[test]
+fn a_deposed_leader_whose_work_blocks_ends_the_process_long_before_its_tenure_would() {
+    if std::env::var_os(BLOCKING).is_some() {
+        return block_when_deposed();
+    }
+    let printed = killed_as(
+        "a_deposed_leader_whose_work_blocks_ends_the_process_long_before_its_tenure_would",
+        BLOCKING,
+    );
+    let last = printed.lines().filter_map(|line| line.parse::<u128>().ok());
+    let went_on = Duration::from_millis(u64::try_from(last.max().unwrap()).unwrap());
+    // A tenure is about 60 s here, and a heartbeat finds the stranger after one.
+    assert!(went_on < Duration::from_secs(30), "{went_on:?}");
+}
+
+fn block_when_deposed() {
+    let store = Arc::new(MemoryStore::new("taken"));
+    let election = Election::builder("billing")
+        .store_object(store.clone())
+        .timing(TimingConfig {
+            stall_polls: 60,
+            ..TimingConfig::default()
+        })
+        .build()
+        .unwrap();
+    let name = election.name().clone();
+    let outcome = election.blocking().run_as_leader(|lease| {
+        store.put(&name, taken_by_a_stranger());
+        while lease.check().is_ok() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let lost = clock::now();
+        loop {
+            println!("{}", clock::now().since(lost).as_millis());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    unreachable!("the work never ends: {outcome:?}");
+}
+
+/// Set in the process whose log and whose handler of SIGABRT stand still.
+const STUCK: &str = "INCUMBENT_TEST_STUCK";
+
+#[test]
+fn a_log_and_a_handler_that_stand_still_do_not_keep_work_alive_that_blocks() {
+    if std::env::var_os(STUCK).is_some() {
+        return block_beside_a_stuck_log();
+    }
+    killed_as(
+        "a_log_and_a_handler_that_stand_still_do_not_keep_work_alive_that_blocks",
+        STUCK,
+    );
+}
+
+/// A log that takes no error, ever.
+struct StandsStill;
+
+impl tracing::Subscriber for StandsStill {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::ERROR
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {
+        loop {
+            std::thread::park();
+        }
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+fn block_beside_a_stuck_log() {
+    tracing::subscriber::set_global_default(StandsStill).unwrap();
+    let store = Arc::new(MemoryStore::new("taken"));
+    let election = election(std::slice::from_ref(&store));
+    let name = election.name().clone();
+    let outcome = election.blocking().run_as_leader(|lease| {
+        let mut deadlines = lease.deadlines();
+        store.put(&name, taken_by_a_stranger());
+        while lease.check().is_ok() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // A moment that was asked for belongs to who asked.
+        println!("{:?}", deadlines.current());
+        let lost = clock::now();
+        // Whoever is not killed by then never will be.
+        while clock::now().since(lost) < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    unreachable!("the work never ends: {outcome:?}");
+}
+
+#[tokio::test]
+async fn the_time_without_a_leader_goes_on_from_one_campaign_to_the_next() {
+    const PAUSE: Duration = Duration::from_millis(300);
+    let stores = stores(1);
+    let one = election(&stores);
+    let mut events = one.events();
+    let first = one.campaign().await.unwrap();
+    elected(&mut events).await;
+    let ending = clock::now();
+    first.resign().await;
+    let ended = clock::now();
+    tokio::time::sleep(PAUSE).await;
+    let waited = clock::now().since(ended);
+    let second = one.campaign().await.unwrap();
+    let at_most = clock::now().since(ending);
+    let gap = one.metrics().leaderless;
+    assert!(
+        gap >= waited && gap <= at_most,
+        "{waited:?} {gap:?} {at_most:?}"
+    );
+    let told = loop {
+        if let Happening::Elected { leaderless, .. } = events.recv().await.unwrap().happening {
+            break leaderless;
+        }
+    };
+    assert_eq!(told, Some(gap), "the log tells it too");
+
+    // While somebody else led it did not go on, however long that was.
+    second.resign().await;
+    let other = election(&stores);
+    let elsewhere = other.campaign().await.unwrap();
+    let led = clock::now();
+    tokio::time::sleep(PAUSE).await;
+    let waiting = tokio::spawn(async move {
+        let third = one.campaign().await.unwrap();
+        (one, third)
+    });
+    let standby = |view: incumbent::observe::ElectionView| view.candidates.len() == 2;
+    while !standby(other.status().await) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let led = clock::now().since(led);
+    elsewhere.resign().await;
+    let (one, third) = waiting.await.unwrap();
+    let gap = one.metrics().leaderless - gap;
+    assert!(gap < led, "{gap:?} of {led:?}");
+    third.resign().await;
+}
+
+#[tokio::test]
+async fn a_campaign_that_ends_before_anybody_leads_leaves_its_gap_to_the_next() {
+    let stores = stores(1);
+    let (leading, waiting) = (election(&stores), election(&stores));
+    let leadership = leading.campaign().await.unwrap();
+    let mut events = waiting.events();
+    let mut happens = async |wanted: fn(&Happening) -> bool| {
+        while !wanted(&events.recv().await.unwrap().happening) {}
+    };
+    let campaigning = waiting.clone();
+    let campaign = tokio::spawn(async move { campaigning.campaign().await });
+    happens(|it| matches!(it, Happening::Following { .. })).await;
+    // So that nobody can be elected when the leader has gone.
+    leading.operator().pause(None, None).await.unwrap();
+    leadership.resign().await;
+    happens(|it| matches!(it, Happening::Leaderless { .. })).await;
+    let seen = clock::now();
+    campaign.abort();
+    assert!(campaign.await.unwrap_err().is_cancelled());
+    waiting.finished().await;
+    assert_eq!(
+        waiting.metrics().leaderless,
+        Duration::ZERO,
+        "it is not over"
+    );
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let unled = clock::now().since(seen);
+    leading.operator().resume().await.unwrap();
+    let leadership = waiting.campaign().await.unwrap();
+    let gap = waiting.metrics().leaderless;
+    assert!(gap >= unled, "{gap:?}, and nobody led for {unled:?}");
+    leadership.resign().await;
+}
+
+#[tokio::test]
+async fn a_wait_that_is_shorter_than_the_probation_says_so_and_names_no_holder() {
+    let store = Arc::new(MemoryStore::forgetful("new"));
+    let election = builder(std::slice::from_ref(&store)).build().unwrap();
+    let wait = Duration::from_millis(500);
+    let error = election.campaign_timeout(wait).await.unwrap_err();
+    assert!(!error.is_held(), "{error}");
+    let window = election.timing().window();
+    assert!(
+        matches!(error, CampaignError::NotYet { probation: Some(it), .. } if it == window),
+        "{error:?}"
+    );
+    assert!(
+        error.to_string().contains("nobody else holds it"),
+        "{error}"
+    );
+}
+
+/// A standby sees the end of an outage, and not the end of the leader in it.
+#[tokio::test]
+async fn the_time_without_a_leader_includes_the_outage_that_ended_the_last_one() {
+    for forgets in [false, true] {
+        let store = Arc::new(MemoryStore::new("away"));
+        let enter = || {
+            let builder = Election::builder("billing").store_object(store.clone());
+            builder.timing(fast()).build().unwrap()
+        };
+        let (leading, waiting) = (enter(), enter());
+        let leadership = leading.campaign().await.unwrap();
+        let mut events = waiting.events();
+        let campaigning = waiting.clone();
+        let campaign = tokio::spawn(async move { campaigning.campaign().await.unwrap() });
+        while !matches!(
+            events.recv().await.unwrap().happening,
+            Happening::Following { .. }
+        ) {}
+        store.set_fault(Some(Fault::Unreachable));
+        let away = clock::now();
+        leadership.lease().lost().await;
+        leadership.resign().await;
+        tokio::time::sleep(waiting.timing().window()).await;
+        if forgets {
+            store.put(waiting.name(), Record::ABSENT);
+        }
+        let away = clock::now().since(away);
+        store.set_fault(None);
+        let successor = campaign.await.unwrap();
+        let gap = waiting.metrics().leaderless;
+        assert!(gap >= away, "{gap:?}, and the store was away for {away:?}");
+        successor.resign().await;
+    }
+}
+
+#[tokio::test]
+async fn a_release_that_no_store_took_is_sent_again_when_they_are_back() {
+    for n in [1, 3] {
+        let stores = stores(n);
+        // Nobody waits for this window to pass.
+        let patient = builder(&stores).stall_polls(36_000).build().unwrap();
+        let all = |fault: Option<Fault>| stores.iter().for_each(|store| store.set_fault(fault));
+        let leadership = patient.campaign().await.unwrap();
+        let token = leadership.fencing_token();
+        all(Some(Fault::Unreachable));
+        leadership.resign().await;
+        all(None);
+        let state = patient.status().await.state;
+        assert!(matches!(state, State::Held(_)), "{state:?}");
+        let next = patient.campaign_timeout(Duration::from_secs(60)).await;
+        let next = next.expect("the record of who is gone stands in the way");
+        assert!(next.fencing_token() > token);
+        next.resign().await;
+    }
+}

@@ -1,0 +1,19 @@
+//! The store on Redis against real servers, and everything that can be wrong with them.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod deployments;
+mod election;
+mod faults;
+mod garbage;
+mod harness;
+mod hints;
+mod names;
+mod operations;
+mod passwords;
+mod people;
+mod refusals;
+mod specification;
+mod tls;
+mod wake;
