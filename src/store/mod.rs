@@ -27,6 +27,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use crate::protocol::{
@@ -131,9 +132,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// As [`Store::elections`], and beside the names the error of a part of the store that could not be asked.
     /// A store that has no parts need not implement it.
-    fn known_elections(
-        &self,
-    ) -> Pin<Box<dyn Future<Output = (Vec<ElectionName>, Option<StoreError>)> + Send + '_>> {
+    fn known_elections(&self) -> BoxFuture<'_, (Vec<ElectionName>, Option<StoreError>)> {
         Box::pin(async {
             match self.elections().await {
                 Ok(names) => (names, None),
