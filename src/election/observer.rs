@@ -66,7 +66,15 @@ impl Observer {
     pub(super) fn check(stores: &[Arc<dyn Store>]) -> Result<Electorate, ConfigError> {
         let electorate = Electorate::new(stores.len())?;
         let mut seen = BTreeSet::new();
-        if let Some(twice) = stores.iter().find(|store| !seen.insert(store.label())) {
+        // A server has the same address under both of its names.
+        let place = |label: &str| match label.strip_prefix("valkey") {
+            Some(rest) => format!("redis{rest}"),
+            None => label.to_owned(),
+        };
+        let twice = stores
+            .iter()
+            .find(|store| !seen.insert(place(store.label())));
+        if let Some(twice) = twice {
             return Err(ConfigError::SameStore {
                 store: twice.label().to_owned(),
             });
@@ -135,13 +143,21 @@ impl Observer {
         HistoryView::merge(election.clone(), self.electorate, terms, told.await)
     }
 
-    /// The names of all elections that any store has a record of.
+    /// The names of all elections that any store has a record of. Where a node of a cluster could not be asked,
+    /// they are those of the others.
     pub async fn elections(&self) -> Listing {
         let mut elections = Vec::new();
         let mut stores = Vec::new();
-        let told = self.ask(|store| async move { store.elections().await });
+        let told = self.ask(|store| async move { Ok(store.known_elections().await) });
         for (label, told) in told.await {
-            stores.push((label, told.map(|names| elections.extend(names))));
+            let failed = match told {
+                Ok((names, failed)) => {
+                    elections.extend(names);
+                    failed
+                }
+                Err(error) => Some(error),
+            };
+            stores.push((label, failed.map_or(Ok(()), Err)));
         }
         elections.sort_unstable();
         elections.dedup();

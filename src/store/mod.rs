@@ -32,6 +32,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use crate::protocol::{
@@ -136,6 +137,22 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// [`StoreError`] as for [`Store::execute`].
     fn elections(&self) -> StoreFuture<'_, Vec<ElectionName>>;
+
+    /// As [`Store::elections`], and beside the names the error of a part of the store that could not be asked.
+    /// A store that has no parts need not implement it.
+    fn known_elections(&self) -> BoxFuture<'_, (Vec<ElectionName>, Option<StoreError>)> {
+        Box::pin(async {
+            match self.elections().await {
+                Ok(names) => (names, None),
+                Err(error) => (Vec::new(), Some(error)),
+            }
+        })
+    }
+
+    /// What people should know of the record that they were last shown, such as that it may be an old one.
+    fn caveat(&self) -> Option<String> {
+        None
+    }
 
     /// The latest entries of the election's history, the newest first, `limit` at the most.
     ///

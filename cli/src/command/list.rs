@@ -32,6 +32,14 @@ pub(crate) fn list(arguments: &List) -> Result<Exit, Failure> {
         (listing, views)
     });
     let exit = report::answered(&observer, &listing.stores);
+    for (store, told) in &listing.stores {
+        // Where nothing is listed, the error itself is all that is shown.
+        if told.is_err() && !views.is_empty() {
+            super::warn_of(&format!(
+                "the list is incomplete: elections that only {store} knows may be missing"
+            ));
+        }
+    }
     let document = Document::<Listed>::list(observer.electorate(), &views, &listing.stores);
     match arguments.output.output {
         Format::Json => output::print_json(&document)?,

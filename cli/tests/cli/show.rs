@@ -76,9 +76,11 @@ fn what_to_do_about_a_server_that_has_become_a_replica_leads_to_the_reason() {
         store[1]
     );
     assert!(status.stdout.contains(&hint), "{status:#?}");
+    let master = "a replica of 127.0.0.1:1";
+    assert!(status.stderr.contains(master), "{status:#?}");
     let doctor = home.run(&[&["doctor", "job"], &store[..]].concat());
     assert!(
-        doctor.stdout.contains("the server is a replica"),
+        doctor.stdout.contains(&format!("the server is {master}")),
         "{doctor:#?}"
     );
     assert!(!doctor.stdout.contains("start a candidate"), "{doctor:#?}");

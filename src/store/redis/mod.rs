@@ -44,7 +44,7 @@ mod thread;
 mod tls;
 mod trial;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -83,6 +83,8 @@ pub(super) struct RedisStore {
     prefix: String,
     op_timeout: Duration,
     shared: Arc<Shared>,
+    /// The master of the server that was inspected last, where that was a replica.
+    replica_of: Mutex<Option<String>>,
 }
 
 /// What all stores of this process that are on one deployment share.
@@ -139,6 +141,7 @@ impl RedisStore {
             prefix,
             op_timeout: options.op_timeout,
             shared,
+            replica_of: Mutex::default(),
         })
     }
 
@@ -312,13 +315,38 @@ impl Store for RedisStore {
         Box::pin(async move {
             let keys = Keys::new(&self.prefix, election);
             let names: [&str; 3] = [&keys.counter, &keys.record, &keys.candidates];
-            let value = self.call(&script::INSPECT, &names, &[]).await?;
-            self.reader(&keys).inspection(value)
+            let names = &names;
+            let value = self.request(To::Key(names[0]), |mut connection| async move {
+                let server = connection.server();
+                let master = server.is_replica.then(|| server.master.clone()).flatten();
+                *self
+                    .replica_of
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner) = master;
+                script::INSPECT.call(&mut connection, names, &[]).await
+            });
+            self.reader(&keys).inspection(value.await?)
         })
     }
 
     fn elections(&self) -> StoreFuture<'_, Vec<ElectionName>> {
+        Box::pin(async {
+            let (names, failed) = self.scan().await;
+            failed.map_or(Ok(names), Err)
+        })
+    }
+
+    fn known_elections(&self) -> BoxFuture<'_, (Vec<ElectionName>, Option<StoreError>)> {
         Box::pin(self.scan())
+    }
+
+    fn caveat(&self) -> Option<String> {
+        let replica_of = self.replica_of.lock();
+        let master = replica_of.unwrap_or_else(PoisonError::into_inner).clone()?;
+        Some(format!(
+            "it is a replica of {master}: what it shows may be old, and nobody can be elected on it; use its \
+             master, or redis+sentinel://"
+        ))
     }
 
     fn examine(&self) -> StoreFuture<'_, Examination> {
