@@ -24,7 +24,6 @@ mod late;
 mod leadership;
 mod lease;
 mod link;
-mod moments;
 mod observer;
 mod operator;
 mod run;
@@ -47,14 +46,12 @@ use crate::store::Store;
 use driver::Command;
 use gap::Gap;
 
-pub use alarm::Alarm;
-pub use alarm::{arm, create as create_timer, patience};
+use alarm::Alarm;
 pub use blocking::{BlockingElection, BlockingLeadership};
 pub use builder::{ElectionBuilder, Overrun};
 pub use error::{CampaignError, ConfigError, Lost, RunError};
 pub use leadership::Leadership;
 pub use lease::Lease;
-pub use moments::Moments;
 pub use observer::{Listing, Observer};
 pub use operator::{Asked, Given, Operator, OrderError};
 pub use run::run_as_leader;
@@ -403,12 +400,10 @@ impl Election {
         debug_assert!(none_left.is_ok());
     }
 
-    /// When the timer of a campaign of this process was last heeded, and every change of it: some once
-    /// per interval, for as long as the loop that heartbeats and polls depend on turns. It is
-    /// [`Timestamp::ZERO`] before the first campaign.
-    #[must_use]
-    pub fn turns(&self) -> Moments {
-        Moments::new(self.shared.turns.subscribe())
+    /// Each turn of the loop that heartbeats and polls depend on, from now on: about one per interval while a
+    /// campaign of this process goes on. Feed a watchdog with it, such as the `WatchdogSec=` of your service.
+    pub fn turns(&self) -> impl Stream<Item = Timestamp> + Send + Unpin + use<> {
+        clock::changes(self.shared.turns.subscribe())
     }
 
     /// The same election for programs without an async runtime.

@@ -423,13 +423,11 @@ fn block_beside_a_stuck_log() {
     let election = election(std::slice::from_ref(&store));
     let name = election.name().clone();
     let outcome = election.blocking().run_as_leader(|lease| {
-        let mut deadlines = lease.deadlines();
+        let _deadlines = lease.deadlines();
         store.put(&name, taken_by_a_stranger());
         while lease.check().is_ok() {
             std::thread::sleep(Duration::from_millis(5));
         }
-        // A moment that was asked for belongs to who asked.
-        println!("{:?}", deadlines.current());
         let lost = clock::now();
         // Whoever is not killed by then never will be.
         while clock::now().since(lost) < Duration::from_secs(20) {

@@ -45,6 +45,7 @@ mod release;
 mod restarts;
 mod sight;
 mod spawn;
+mod timer;
 mod tree;
 mod unit;
 
