@@ -27,7 +27,6 @@
 
 mod cgroup;
 mod children;
-#[doc(hidden)]
 pub mod fuzzing;
 mod handle;
 mod health;
