@@ -122,10 +122,9 @@ impl Beds {
 const HEAD: &str = "\
 # Mutants
 
-The code, broken on purpose one rule at a time, and a test that noticed.
-`cargo run --example mutants -- WRITE` tries all of them and writes this page anew, with the test that was the
-first to notice; `cargo run --example mutants` tries them and compares. `tests/mutants.rs` holds that the page
-names every mutant there is, and that each was noticed.
+Each mutant breaks the code on purpose, one rule at a time; the table names the first test that noticed.
+`cargo run --example mutants -- WRITE` tries them all and rewrites this page; without `WRITE`, it compares.
+`tests/mutants.rs` checks that the page lists every mutant and that each was noticed.
 
 | rule | the mutant | noticed by |
 | --- | --- | --- |

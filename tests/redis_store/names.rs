@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use incumbent::protocol::Verdict;
-use incumbent::store::{StoreAddress, StoreError, StoreOptions};
+use incumbent::store::{StoreAddress, StoreError};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::election::{Election, options};
+use crate::election::Election;
 use crate::faults::until;
 use crate::support::redis::RedisServer;
 
@@ -113,11 +113,7 @@ async fn a_claim_on_another_server_than_before_is_not_proven() {
     b.release(5).await.unwrap();
 
     let proxy = Balancer::before(&[&one], 1).await;
-    let hasty = StoreOptions {
-        op_timeout: std::time::Duration::from_millis(100),
-        ..options()
-    };
-    let a = Election::with(&proxy.address(), &hasty, "billing", "a");
+    let a = Election::new(&proxy.address(), "a");
     a.observe().await.unwrap();
     let known = Election::new(&other.address(), "known");
     let seen = known.observe().await.unwrap().record;

@@ -236,10 +236,10 @@ fn a_name_that_cannot_be_looked_up_for_want_of_a_thread_ends_no_candidate() {
     let home = Home::new();
     let server = RedisServer::start();
     std::fs::set_permissions(home.path(""), PermissionsExt::from_mode(0o777)).unwrap();
-    let fork = "import os, time\n\
-        try:\n    while True:\n        if os.fork() == 0: time.sleep(1000)\n\
+    let fork = "import os, signal\n\
+        try:\n    while True:\n        if os.fork() == 0: signal.pause()\n\
         except OSError: open('full', 'w').close()\n\
-        time.sleep(1000)\n";
+        signal.pause()\n";
     let store = format!("redis://localhost:{}", server.port());
     let incumbent = home.command(&[
         "run",

@@ -39,7 +39,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "beat.lua", "is granted though a stranger touched the counter", "store/redis/scripts/beat.lua",
         "if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then"
         => "if record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then";
-    "beat.lua", "proves a store that nobody has outwaited (R8)", "store/redis/scripts/beat.lua",
+    "beat.lua", "proves a store before a window has passed (R8)", "store/redis/scripts/beat.lua",
         "if ARGV[4] == '1' then record[UNPROVEN] = '0' end" => "record[UNPROVEN] = '0'";
     "beat.lua", "proves nothing", "store/redis/scripts/beat.lua",
         "if ARGV[4] == '1' then record[UNPROVEN] = '0' end" => "";
@@ -52,17 +52,17 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "release.lua", "takes the counter of a stranger away", "store/redis/scripts/release.lua",
         "if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then"
         => "if record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then";
-    "release.lua", "wakes nobody", "store/redis/scripts/release.lua",
+    "release.lua", "wakes no standby", "store/redis/scripts/release.lua",
         "wake(ARGV[4], ARGV[2])" => "";
     "order.lua", "resume lifts nothing", "store/redis/scripts/order.lua",
         "  must('HDEL', KEYS[2], 'paused')" => "";
-    "order.lua", "resume wakes nobody", "store/redis/scripts/order.lua",
+    "order.lua", "resume wakes no standby", "store/redis/scripts/order.lua",
         "    wake(ARGV[2], '')" => "";
     "order.lua", "resign is asked of another term", "store/redis/scripts/order.lua",
         "if shape ~= 'held' or record[TERM] ~= ARGV[4] then return refuse() end" => "if shape ~= 'held' then return refuse() end";
-    "order.lua", "resign is asked of nobody", "store/redis/scripts/order.lua",
+    "order.lua", "resign is granted without a holder", "store/redis/scripts/order.lua",
         "if shape ~= 'held' or record[TERM] ~= ARGV[4] then return refuse() end" => "if record[TERM] ~= ARGV[4] then return refuse() end";
-    "order.lua", "depose is granted of what nobody holds", "store/redis/scripts/order.lua",
+    "order.lua", "depose is granted without a holder", "store/redis/scripts/order.lua",
         "  if shape ~= 'held' and shape ~= 'foreign' then return refuse() end\n" => "";
     "order.lua", "depose is granted of another term", "store/redis/scripts/order.lua",
         "if shape ~= ARGV[4] or (record[TERM] or '0') ~= ARGV[5] or (record[BEAT] or '0') ~= ARGV[6] then"
