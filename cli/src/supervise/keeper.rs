@@ -48,7 +48,7 @@ pub struct Orphan {
 /// the thread that starts it.
 #[must_use]
 pub fn keep(entry: Entry, release: impl FnOnce(Orphan)) -> ExitCode {
-    let mut keeper = match Keeper::prepare(entry) {
+    let mut keeper = match KeeperProcess::prepare(entry) {
         Ok(keeper) => keeper,
         Err(error) => {
             tracing::error!(%error, "the keeper cannot work");
@@ -73,7 +73,7 @@ pub fn keep(entry: Entry, release: impl FnOnce(Orphan)) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-struct Keeper {
+struct KeeperProcess {
     plan: Plan,
     pipe: UnixStream,
     frames: Frames,
@@ -106,7 +106,7 @@ struct Keeper {
     over: bool,
 }
 
-impl Keeper {
+impl KeeperProcess {
     /// How much the elector may leave unread. One that reads nothing is frozen, and needs no more news.
     const MOST_UNSENT: usize = 64 << 10;
 

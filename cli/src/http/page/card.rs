@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::super::live::Entry;
+use super::super::overview::Entry;
 use super::{escaped, moment, put, terms, timeline};
 use incumbent::observe::document::trouble;
 use incumbent::observe::{Contender, ElectionView, Holding, State, StoreView, pause_in_words};

@@ -13,7 +13,7 @@ use std::fmt::{self, Write};
 
 use hyper::StatusCode;
 
-use super::live::Overview;
+use super::overview::Overview;
 use super::response::{self, Answer};
 use incumbent::election::Election;
 use incumbent::observe::StoreHealth;

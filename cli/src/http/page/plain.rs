@@ -1,6 +1,6 @@
 //! The same as a plain table, for browsers without JavaScript.
 
-use super::super::live::Overview;
+use super::super::overview::Overview;
 use super::{card, escaped, moment, put};
 use incumbent::observe::Holding;
 
