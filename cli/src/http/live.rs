@@ -197,14 +197,17 @@ impl Viewer {
             let id = page::card_id(&entry.view.election);
             let digest = page::digest(entry, overview.taken);
             if self.cards.get(&id) != Some(&digest) {
-                changed.insert(id.clone(), page::card(entry, overview.taken).into());
+                changed.insert(
+                    id.clone(),
+                    page::card(entry, overview.taken).into_string().into(),
+                );
             }
             beats.insert(id.clone(), page::beat(&entry.view));
             cards.insert(id.clone(), digest);
             order.push(id);
         }
         self.cards = cards;
-        let head = page::head(&self.own, overview);
+        let head = page::head(&self.own, overview).into_string();
         let head = (head != self.head).then(|| {
             self.head.clone_from(&head);
             head

@@ -2,8 +2,10 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use maud::{Markup, html};
+
 use super::super::overview::Entry;
-use super::{escaped, moment, put, terms, timeline};
+use super::{moment, terms, timeline};
 use incumbent::observe::document::trouble;
 use incumbent::observe::{Contender, ElectionView, Holding, State, StoreView, pause_in_words};
 use incumbent::protocol::{ElectionName, Timing, WallMillis};
@@ -14,10 +16,8 @@ const TIMELINE_MS: u64 = 60_000;
 /// The id of the element: the name itself may hold anything.
 pub(in crate::http) fn card_id(election: &ElectionName) -> String {
     let bytes = election.as_str().bytes();
-    bytes.fold("e-".to_owned(), |mut id, byte| {
-        put(&mut id, format_args!("{byte:02x}"));
-        id
-    })
+    let digits: String = bytes.map(|byte| format!("{byte:02x}")).collect();
+    format!("e-{digits}")
 }
 
 /// A digest of everything on the card that does not change with every beat.
@@ -59,40 +59,30 @@ pub(in crate::http) fn beat(view: &ElectionView) -> serde_json::Value {
 }
 
 /// The card.
-pub(in crate::http) fn card(entry: &Entry, now: WallMillis) -> String {
+pub(in crate::http) fn card(entry: &Entry, now: WallMillis) -> Markup {
     let view = &entry.view;
     let id = card_id(&view.election);
     let (tone, word, meaning) = standing(view);
-    let name = escaped(view.election.as_str());
-    let mut html = format!(
-        "<article id=\"{id}\" class=\"card {tone}\" aria-labelledby=\"{id}-name\">\
-         <header><h2 id=\"{id}-name\">{name}</h2>{}\
-         <span class=\"state\" title=\"{meaning}\">{word}</span></header>",
-        match view.paused {
-            Some(_) =>
-                "<span class=\"state paused\" title=\"nobody is elected meanwhile\">paused</span>",
-            None => "",
+    html! {
+        article id=(id) .card.(tone) aria-labelledby={ (id) "-name" } {
+            header {
+                h2 id={ (id) "-name" } { (view.election.as_str()) }
+                @if view.paused.is_some() {
+                    span.state.paused title="nobody is elected meanwhile" { "paused" }
+                }
+                span.state title=(meaning) { (word) }
+            }
+            @match view.leader() {
+                Some(holding) => (leader(holding)),
+                None => p.meaning { (without_leader(view)) },
+            }
+            (orders(view))
+            (candidates(&view.candidates))
+            @if view.stores.len() > 1 { (stores(&view.stores)) }
+            (timeline::timeline(&entry.history, now))
+            (terms::terms(&entry.history, &id))
         }
-    );
-    match view.leader() {
-        Some(holding) => leader(&mut html, holding),
-        None => put(
-            &mut html,
-            format_args!(
-                "<p class=\"meaning\">{}</p>",
-                escaped(&without_leader(view))
-            ),
-        ),
     }
-    orders(&mut html, view);
-    candidates(&mut html, &view.candidates);
-    if view.stores.len() > 1 {
-        stores(&mut html, &view.stores);
-    }
-    html.push_str(&timeline::timeline(&entry.history, now));
-    html.push_str(&terms::terms(&entry.history, &id));
-    html.push_str("</article>\n");
-    html
 }
 
 /// The place of an election on the page: what is broken first, then what is odd or paused.
@@ -153,7 +143,7 @@ fn without_leader(view: &ElectionView) -> String {
             let (_, _, meaning) = standing(view);
             let mut text = format!("No leader is known: {meaning}.");
             for error in view.errors() {
-                put(&mut text, format_args!(" {error}."));
+                text.push_str(&format!(" {error}."));
             }
             text
         }
@@ -161,146 +151,108 @@ fn without_leader(view: &ElectionView) -> String {
 }
 
 /// What operators have ordered, while it stands.
-fn orders(html: &mut String, view: &ElectionView) {
-    if let Some(pause) = &view.paused {
-        let words = escaped(&pause_in_words(pause));
-        put(
-            html,
-            format_args!(
-                "<p class=\"meaning order\">Paused {words}. Nobody is elected meanwhile.</p>"
-            ),
-        );
-    }
-    if let Some(handover) = &view.handover {
-        let to = handover.to.as_ref().map_or_else(
-            || "whoever comes first".to_owned(),
-            |to| escaped(&to.to_string()),
-        );
-        put(
-            html,
-            format_args!(
-                "<p class=\"meaning order\">Term {} hands over to {to}.</p>",
-                handover.term
-            ),
-        );
+fn orders(view: &ElectionView) -> Markup {
+    html! {
+        @if let Some(pause) = &view.paused {
+            p.meaning.order { "Paused " (pause_in_words(pause)) ". Nobody is elected meanwhile." }
+        }
+        @if let Some(handover) = &view.handover {
+            p.meaning.order {
+                "Term " (handover.term) " hands over to "
+                @match &handover.to {
+                    Some(to) => (to),
+                    None => "whoever comes first",
+                }
+                "."
+            }
+        }
     }
 }
 
-fn leader(html: &mut String, holding: &Holding) {
-    let (host, detail) = match &holding.identity {
-        Some(identity) => (
-            escaped(identity.host()),
-            format!("pid {} · v{}", identity.pid(), escaped(identity.version())),
-        ),
-        None => ("unknown host".to_owned(), String::new()),
-    };
-    put(
-        html,
-        format_args!(
-            "<div class=\"leader\"><span class=\"pulse\" aria-hidden=\"true\"></span>\
-             <div><p><strong>{host}</strong> <span class=\"muted\">{detail}</span></p>\
-             <code class=\"id\">{}</code></div></div>",
-            escaped(holding.holder.as_str())
-        ),
-    );
-    html.push_str("<dl>");
-    fact(html, "Token", &format!("<code>{}</code>", holding.term));
-    if let (Some(since), Some(held_for)) = (holding.since, holding.held_for) {
-        let (date, time) = moment::date_and_time(since);
-        let shown = format!(
-            "<time datetime=\"{date}T{time}Z\" title=\"since {date} {time} UTC\" data-for=\"{}\">{}</time>",
-            held_for.as_millis(),
-            moment::duration(held_for)
-        );
-        fact(html, "Leading for", &shown);
-    }
-    let beat = format!("<code data-beat>{}</code>", holding.beat);
-    fact(html, "Beat", &beat);
-    let tenure = moment::duration(Timing::tenure_of(holding.window));
+fn leader(holding: &Holding) -> Markup {
     let left = holding.tenure_left().map(moment::duration);
-    let shown = format!(
-        "<span data-left>{}</span> <span class=\"muted\">of {tenure}</span>\
-         <span class=\"bar\" aria-hidden=\"true\"><i></i></span>",
-        left.as_deref().unwrap_or("unknown")
-    );
-    fact(html, "Tenure left", &shown);
-    html.push_str("</dl>");
-}
-
-fn fact(html: &mut String, name: &str, value: &str) {
-    put(
-        html,
-        format_args!("<div><dt>{name}</dt><dd>{value}</dd></div>"),
-    );
-}
-
-fn candidates(html: &mut String, candidates: &[Contender]) {
-    put(
-        html,
-        format_args!(
-            "<h3>Candidates <span class=\"count\">{}</span></h3>",
-            candidates.len()
-        ),
-    );
-    if candidates.is_empty() {
-        html.push_str("<p class=\"muted\">Nobody campaigns.</p>");
-        return;
+    html! {
+        div.leader {
+            span.pulse aria-hidden="true" {}
+            div {
+                p {
+                    @match &holding.identity {
+                        Some(identity) => {
+                            strong { (identity.host()) } " "
+                            span.muted { "pid " (identity.pid()) " · v" (identity.version()) }
+                        }
+                        None => strong { "unknown host" },
+                    }
+                }
+                code.id { (holding.holder) }
+            }
+        }
+        dl {
+            div { dt { "Token" } dd { code { (holding.term) } } }
+            @if let (Some(since), Some(held_for)) = (holding.since, holding.held_for) {
+                @let (date, time) = moment::date_and_time(since);
+                div {
+                    dt { "Leading for" }
+                    dd {
+                        time datetime={ (date) "T" (time) "Z" } title={ "since " (date) " " (time) " UTC" }
+                            data-for=(held_for.as_millis()) { (moment::duration(held_for)) }
+                    }
+                }
+            }
+            div { dt { "Beat" } dd { code data-beat { (holding.beat) } } }
+            div {
+                dt { "Tenure left" }
+                dd {
+                    span data-left { (left.as_deref().unwrap_or("unknown")) } " "
+                    span.muted { "of " (moment::duration(Timing::tenure_of(holding.window))) }
+                    span.bar aria-hidden="true" { i {} }
+                }
+            }
+        }
     }
-    html.push_str("<ul class=\"candidates\">");
-    for one in candidates {
-        let (class, role) = if one.leads {
-            (" class=\"leads\"", "leads")
-        } else {
-            ("", "stands by")
-        };
-        put(
-            html,
-            format_args!(
-                "<li{class} title=\"{}\"><b>{}</b> <span class=\"muted\">{} · {role}</span></li>",
-                escaped(one.identity.id().as_str()),
-                escaped(one.identity.host()),
-                one.identity.pid()
-            ),
-        );
-    }
-    html.push_str("</ul>");
 }
 
-fn stores(html: &mut String, stores: &[StoreView]) {
+fn candidates(candidates: &[Contender]) -> Markup {
+    html! {
+        h3 { "Candidates " span.count { (candidates.len()) } }
+        @if candidates.is_empty() {
+            p.muted { "Nobody campaigns." }
+        } @else {
+            ul.candidates {
+                @for one in candidates {
+                    li.leads[one.leads] title=(one.identity.id()) {
+                        b { (one.identity.host()) } " "
+                        span.muted {
+                            (one.identity.pid()) " · " @if one.leads { "leads" } @else { "stands by" }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn stores(stores: &[StoreView]) -> Markup {
     let up = stores.iter().filter(|store| store.inspection.is_ok());
-    put(
-        html,
-        format_args!(
-            "<h3>Stores <span class=\"count\">{} of {}</span></h3><ul class=\"votes\">",
-            up.count(),
-            stores.len()
-        ),
-    );
-    for store in stores {
-        let (class, said, why) = match &store.inspection {
-            Ok(inspection) => match inspection.record.holder() {
-                Some(_) => (
-                    "up",
-                    format!("term {}", inspection.record.term),
-                    String::new(),
-                ),
-                None => ("odd", "not held".to_owned(), String::new()),
-            },
-            Err(error) => (
-                "down",
-                trouble(error).to_owned(),
-                format!(" title=\"{}\"", escaped(&error.to_string())),
-            ),
-        };
-        put(
-            html,
-            format_args!(
-                "<li class=\"{class}\"{why}><span class=\"dot\"></span><code>{}</code> <span class=\"muted\">{said}</span></li>",
-                escaped(&store.store)
-            ),
-        );
+    html! {
+        h3 { "Stores " span.count { (up.count()) " of " (stores.len()) } }
+        ul.votes { @for store in stores { (vote(store)) } }
     }
-    html.push_str("</ul>");
+}
+
+fn vote(store: &StoreView) -> Markup {
+    let (class, said, why) = match &store.inspection {
+        Ok(inspection) => match inspection.record.holder() {
+            Some(_) => ("up", format!("term {}", inspection.record.term), None),
+            None => ("odd", "not held".to_owned(), None),
+        },
+        Err(error) => ("down", trouble(error).to_owned(), Some(error)),
+    };
+    html! {
+        li class=(class) title=[why] {
+            span.dot {} code { (store.store) } " " span.muted { (said) }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -317,12 +269,11 @@ mod tests {
             value: "<what>".to_owned(),
             expected: "where a number should stand".to_owned(),
         };
-        let mut html = String::new();
         let view = StoreView {
             store: "s".into(),
             inspection: Err(garbled),
         };
-        stores(&mut html, &[view]);
+        let html = stores(&[view]).into_string();
         assert!(html.contains(">garbled</span>"), "{html}");
         assert!(
             html.contains("the value of incumbent:billing is &quot;&lt;what&gt;"),

@@ -9,14 +9,14 @@ mod plain;
 mod terms;
 mod timeline;
 
-use std::fmt::{self, Write};
-
 use hyper::StatusCode;
+use maud::{DOCTYPE, Markup, html};
 
 use super::overview::Overview;
 use super::response::{self, Answer};
 use incumbent::election::Election;
 use incumbent::observe::StoreHealth;
+use incumbent::store::StoreError;
 
 pub(super) use card::{beat, card, card_id, digest, urgency};
 
@@ -27,39 +27,42 @@ const ICON: &str = include_str!("icon.svg");
 
 /// The whole page.
 pub(super) fn page(own: &Election, overview: &Overview) -> Answer {
-    let mut html = String::with_capacity(16 * 1024);
-    html.push_str(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>",
-    );
-    html.push_str(&escaped(own.name().as_str()));
-    html.push_str(
-        " · incumbent</title>\n\
-         <link rel=\"icon\" href=\"icon.svg\" type=\"image/svg+xml\">\n\
-         <link rel=\"stylesheet\" href=\"page.css\">\n\
-         <noscript><link rel=\"stylesheet\" href=\"plain.css\">\
-         <meta http-equiv=\"refresh\" content=\"5\"></noscript>\n\
-         <script src=\"page.js\" defer></script>\n</head>\n<body>\n\
-         <a class=\"skip\" href=\"#elections\">Skip to the elections</a>\n\
-         <header id=\"head\">",
-    );
-    html.push_str(&head(own, overview));
-    html.push_str("</header>\n<noscript>\n");
-    html.push_str(&plain::table(overview));
-    html.push_str("</noscript>\n<main id=\"elections\" tabindex=\"-1\">\n");
-    for entry in &overview.elections {
-        html.push_str(&card(entry, overview.taken));
-    }
-    html.push_str("</main>\n<footer><span id=\"live\" role=\"status\">as of ");
-    html.push_str(&moment::time(overview.taken));
-    html.push_str(
-        "</span><nav aria-label=\"For programs\"><a href=\"status\">status</a> \
-         <a href=\"history\">history</a> <a href=\"metrics\">metrics</a></nav></footer>\n\
-         </body>\n</html>\n",
-    );
-    response::with(StatusCode::OK, response::HTML, html)
+    let name = own.name().as_str();
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (name) " · incumbent" }
+                link rel="icon" href="icon.svg" type="image/svg+xml";
+                link rel="stylesheet" href="page.css";
+                noscript {
+                    link rel="stylesheet" href="plain.css";
+                    meta http-equiv="refresh" content="5";
+                }
+                script src="page.js" defer {}
+            }
+            body {
+                a.skip href="#elections" { "Skip to the elections" }
+                header #head { (head(own, overview)) }
+                noscript { (plain::table(overview)) }
+                main #elections tabindex="-1" {
+                    @for entry in &overview.elections { (card(entry, overview.taken)) }
+                }
+                footer {
+                    span #live role="status" { "as of " (moment::time(overview.taken)) }
+                    nav aria-label="For programs" {
+                        a href="status" { "status" } " "
+                        a href="history" { "history" } " "
+                        a href="metrics" { "metrics" }
+                    }
+                }
+            }
+        }
+    };
+    response::with(StatusCode::OK, response::HTML, page.into_string())
 }
 
 pub(super) fn style() -> Answer {
@@ -79,7 +82,7 @@ pub(super) fn icon() -> Answer {
 }
 
 /// What stands above the elections: this process, and the stores.
-pub(super) fn head(own: &Election, overview: &Overview) -> String {
+pub(super) fn head(own: &Election, overview: &Overview) -> Markup {
     let metrics = own.metrics();
     let role = if metrics.leading.is_some() {
         "leads"
@@ -88,62 +91,28 @@ pub(super) fn head(own: &Election, overview: &Overview) -> String {
     } else {
         "watches"
     };
-    let mut html = format!(
-        "<h1>incumbent</h1><p class=\"self\">This process {role} <b>{}</b></p><ul class=\"stores\" aria-label=\"Stores\">",
-        escaped(own.name().as_str())
-    );
-    for ((label, told), health) in overview.stores.iter().zip(&metrics.stores) {
-        let problem = told.as_ref().err().map(ToString::to_string);
-        html.push_str(&store(label, problem.as_deref(), health));
-    }
-    html.push_str("</ul>");
-    if overview.more > 0 {
-        put(
-            &mut html,
-            format_args!(
-                "<p class=\"note\">{} more elections are not shown: <code>incumbent list</code> shows all.</p>",
-                overview.more
-            ),
-        );
-    }
-    html
-}
-
-fn store(label: &str, problem: Option<&str>, health: &StoreHealth) -> String {
-    let down = problem.is_some() || health.up == Some(false);
-    let (class, word) = if down { ("down", "down") } else { ("up", "up") };
-    let mut html = format!(
-        "<li class=\"{class}\"><span class=\"dot\"></span><code>{}</code> <span class=\"word\">{word}</span>",
-        escaped(label)
-    );
-    if let Some(problem) = problem {
-        put(
-            &mut html,
-            format_args!("<p class=\"problem\">{}</p>", escaped(problem)),
-        );
-    }
-    html.push_str("</li>");
-    html
-}
-
-/// Writes into a string, which cannot fail.
-fn put(html: &mut String, arguments: fmt::Arguments<'_>) {
-    html.write_fmt(arguments)
-        .expect("a string takes whatever is written to it");
-}
-
-/// The text, safe inside an element and inside a quoted attribute.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            other => safe.push(other),
+    let stores = overview.stores.iter().zip(&metrics.stores);
+    html! {
+        h1 { "incumbent" }
+        p.self { "This process " (role) " " b { (own.name().as_str()) } }
+        ul.stores aria-label="Stores" {
+            @for ((label, told), health) in stores { (store(label, told.as_ref().err(), health)) }
+        }
+        @if overview.more > 0 {
+            p.note {
+                (overview.more) " more elections are not shown: " code { "incumbent list" } " shows all."
+            }
         }
     }
-    safe
+}
+
+fn store(label: &str, problem: Option<&StoreError>, health: &StoreHealth) -> Markup {
+    let down = problem.is_some() || health.up == Some(false);
+    let word = if down { "down" } else { "up" };
+    html! {
+        li class=(word) {
+            span.dot {} code { (label) } " " span.word { (word) }
+            @if let Some(problem) = problem { p.problem { (problem) } }
+        }
+    }
 }

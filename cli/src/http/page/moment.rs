@@ -4,14 +4,14 @@ use std::time::Duration;
 
 pub(super) use incumbent::observe::date_and_time;
 use incumbent::protocol::WallMillis;
+use maud::{Markup, html};
 
 /// A `time` element: UTC as text, and for the script the milliseconds.
-pub(super) fn time(at: WallMillis) -> String {
+pub(super) fn time(at: WallMillis) -> Markup {
     let (date, time) = date_and_time(at);
-    format!(
-        "<time datetime=\"{date}T{time}Z\" data-at=\"{}\">{date} {time} UTC</time>",
-        at.get()
-    )
+    html! {
+        time datetime={ (date) "T" (time) "Z" } data-at=(at.get()) { (date) " " (time) " UTC" }
+    }
 }
 
 /// A duration in two units at the most.

@@ -1,42 +1,41 @@
 //! The last terms of an election, as a table to unfold.
 
-use super::{escaped, moment, put};
+use maud::{Markup, html};
+
+use super::moment;
 use incumbent::observe::{Ending, HistoryView, PastTerm};
 
 /// How many terms are listed.
 const LISTED: usize = 25;
 
-pub(super) fn terms(history: &HistoryView, id: &str) -> String {
-    let mut html = String::new();
-    if history.terms.is_empty() {
-        return html;
+pub(super) fn terms(history: &HistoryView, id: &str) -> Markup {
+    html! {
+        @if !history.terms.is_empty() {
+            details data-keep={ (id) "-terms" } {
+                summary { "Terms and why they ended" }
+                div.scroll role="region" tabindex="0" aria-label="Terms" data-keep={ (id) "-scroll" } {
+                    table {
+                        thead {
+                            tr {
+                                th scope="col" { "From" }
+                                th scope="col" { "Leader" }
+                                th scope="col" { "Why it ended" }
+                                th.number scope="col" { "Gap after" }
+                                th scope="col" { "Until" }
+                                th scope="col" { "Token" }
+                            }
+                        }
+                        tbody { @for term in history.terms.iter().take(LISTED) { (row(term)) } }
+                    }
+                }
+            }
+        }
     }
-    put(
-        &mut html,
-        format_args!(
-            "<details data-keep=\"{id}-terms\"><summary>Terms and why they ended</summary>\
-             <div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Terms\" data-keep=\"{id}-scroll\"><table>\
-             <thead><tr><th scope=\"col\">From</th><th scope=\"col\">Leader</th>\
-             <th scope=\"col\">Why it ended</th><th scope=\"col\" class=\"number\">Gap after</th>\
-             <th scope=\"col\">Until</th><th scope=\"col\">Token</th></tr></thead><tbody>"
-        ),
-    );
-    for term in history.terms.iter().take(LISTED) {
-        row(&mut html, term);
-    }
-    html.push_str("</tbody></table></div></details>");
-    html
 }
 
-fn row(html: &mut String, term: &PastTerm) {
+fn row(term: &PastTerm) -> Markup {
     let class = term.ended.map_or("leads", Ending::word);
-    let why = term.why().unwrap_or_else(|| "not ended".to_owned());
-    let fault = if term.ended.is_none() || term.ended_as_planned() {
-        ""
-    } else {
-        " fault"
-    };
-    let until = term.to.map(moment::time);
+    let fault = term.ended.is_some() && !term.ended_as_planned();
     let gap = match (term.gap, term.ended) {
         (Some(gap), _) if term.last_heartbeat.is_some() => {
             format!("up to {}", moment::duration(gap))
@@ -45,16 +44,14 @@ fn row(html: &mut String, term: &PastTerm) {
         (None, Some(Ending::Stalled)) => "a window or more".to_owned(),
         (None, _) => String::new(),
     };
-    put(
-        html,
-        format_args!(
-            "<tr class=\"{class}{fault}\"><td class=\"when\">{}</td><td class=\"who\">{} <span class=\"muted\">{}</span></td>\
-             <td class=\"why\">{why}</td><td class=\"number\">{gap}</td><td class=\"when\">{}</td><td><code>{}</code></td></tr>",
-            moment::time(term.from),
-            escaped(term.holder.host()),
-            term.holder.pid(),
-            until.unwrap_or_default(),
-            term.term,
-        ),
-    );
+    html! {
+        tr class=(class) .fault[fault] {
+            td.when { (moment::time(term.from)) }
+            td.who { (term.holder.host()) " " span.muted { (term.holder.pid()) } }
+            td.why { (term.why().unwrap_or_else(|| "not ended".to_owned())) }
+            td.number { (gap) }
+            td.when { @if let Some(to) = term.to { (moment::time(to)) } }
+            td { code { (term.term) } }
+        }
+    }
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{escaped, moment, put};
+use maud::{Markup, html};
+
+use super::moment;
 use incumbent::observe::{HistoryView, PastTerm};
 use incumbent::protocol::WallMillis;
 
@@ -19,44 +21,33 @@ struct Stretch<'a> {
     end: u64,
 }
 
-pub(super) fn timeline(history: &HistoryView, now: WallMillis) -> String {
+pub(super) fn timeline(history: &HistoryView, now: WallMillis) -> Markup {
     let stretches = stretches(history, now);
-    let mut html = String::new();
     let ended = history.terms.iter().filter(|term| term.ended.is_some());
     let handovers = ended.filter(|term| is_recent(term, now)).count();
-    let label = format!(
-        "The last 24 hours: {} {}, {handovers} ended",
-        stretches.len(),
-        if stretches.len() == 1 {
-            "term"
-        } else {
-            "terms"
+    let (count, noun) = match stretches.len() {
+        1 => (1, "term"),
+        count => (count, "terms"),
+    };
+    let label = format!("The last 24 hours: {count} {noun}, {handovers} ended");
+    // From the first term on, whatever is not drawn over had no leader.
+    let first = stretches.iter().map(|stretch| stretch.start).min();
+    html! {
+        figure.timeline {
+            svg viewBox={ "0 0 " (WIDTH) " 40" } preserveAspectRatio="none" role="img" aria-label=(label) {
+                rect.unknown width=(WIDTH) height="40" {}
+                @if let Some(first) = first {
+                    rect.gap x=(first) width=(WIDTH.saturating_sub(first)) height="40" {}
+                }
+                @for (index, stretch) in stretches.iter().enumerate() {
+                    (draw(stretch, index % 2 == 1))
+                }
+            }
+            figcaption {
+                span { "24 h ago" } span { "18" } span { "12" } span { "6" } span { "now" }
+            }
         }
-    );
-    put(
-        &mut html,
-        format_args!(
-            "<figure class=\"timeline\"><svg viewBox=\"0 0 {WIDTH} 40\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{label}\">\
-             <rect class=\"unknown\" width=\"{WIDTH}\" height=\"40\"/>"
-        ),
-    );
-    // What is known to have had no leader: from the first term on, wherever no term lies.
-    if let Some(first) = stretches.iter().map(|stretch| stretch.start).min() {
-        put(
-            &mut html,
-            format_args!(
-                "<rect class=\"gap\" x=\"{first}\" width=\"{}\" height=\"40\"/>",
-                WIDTH.saturating_sub(first)
-            ),
-        );
     }
-    for (index, stretch) in stretches.iter().enumerate() {
-        draw(&mut html, stretch, index % 2 == 1);
-    }
-    html.push_str(
-        "</svg><figcaption><span>24 h ago</span><span>18</span><span>12</span><span>6</span><span>now</span></figcaption></figure>",
-    );
-    html
 }
 
 /// The terms of the last day, the oldest first.
@@ -94,45 +85,36 @@ fn place(at: WallMillis, now: WallMillis) -> u64 {
     WIDTH - ago * WIDTH / DAY_MS
 }
 
-fn draw(html: &mut String, stretch: &Stretch<'_>, other: bool) {
+fn draw(stretch: &Stretch<'_>, other: bool) -> Markup {
     let term = stretch.term;
     let (date, time) = moment::date_and_time(term.from);
-    let ended = term
-        .why()
-        .map_or("leads now".to_owned(), |why| match term.to {
-            Some(to) => format!(
-                "{why}, after {}",
-                moment::duration(Duration::from_millis(
-                    to.get().saturating_sub(term.from.get())
-                ))
-            ),
-            None => why,
-        });
+    let lasted = term.to.map(|to| {
+        let millis = to.get().saturating_sub(term.from.get());
+        format!(
+            ", after {}",
+            moment::duration(Duration::from_millis(millis))
+        )
+    });
     let width = (stretch.end.saturating_sub(stretch.start)).max(NARROWEST);
     let start = stretch.start.min(WIDTH - width.min(WIDTH));
-    let class = if other { "term other" } else { "term" };
-    put(
-        html,
-        format_args!(
-            "<rect class=\"{class}\" x=\"{start}\" width=\"{width}\" height=\"40\"><title>{} (pid {}), token {}, from {date} {time} UTC: {ended}</title></rect>",
-            escaped(term.holder.host()),
-            term.holder.pid(),
-            term.term
-        ),
-    );
-    let mark = match term.ended {
-        Some(_) if term.ended_as_planned() => Some("handover"),
-        Some(_) => Some("lost"),
-        None => None,
-    };
-    if let Some(class) = mark {
-        put(
-            html,
-            format_args!(
-                "<rect class=\"{class}\" x=\"{}\" width=\"2\" height=\"40\"/>",
-                (start + width).saturating_sub(1)
-            ),
-        );
+    let mark = term.ended.map(|_| match term.ended_as_planned() {
+        true => "handover",
+        false => "lost",
+    });
+    html! {
+        rect.term.other[other] x=(start) width=(width) height="40" {
+            title {
+                (term.holder.host()) " (pid " (term.holder.pid()) "), token " (term.term)
+                ", from " (date) " " (time) " UTC: "
+                @match term.why() {
+                    Some(why) => { (why) (lasted.unwrap_or_default()) }
+                    None => "leads now",
+                }
+            }
+        }
+        @if let Some(mark) = mark {
+            rect class=(mark) x=((start + width).saturating_sub(1)) width="2" height="40" {}
+        }
     }
 }
 
@@ -172,7 +154,7 @@ mod tests {
             .map(|stretch| (stretch.start, stretch.end))
             .collect();
         assert_eq!(drawn, [(0, 360), (720, 1080), (1080, 1440)]);
-        let html = timeline(&history, now);
+        let html = timeline(&history, now).into_string();
         assert!(
             html.contains("&lt;b&gt;") && !html.contains("<b>"),
             "{html}"
