@@ -266,18 +266,49 @@ impl RedisServer {
     /// Kills it, deletes what it had on disk, and starts it again.
     pub fn restart_empty(&mut self) {
         self.kill();
-        for entry in std::fs::read_dir(self.directory.path()).unwrap() {
-            let path = entry.unwrap().path();
+        self.delete_data();
+        self.start_again();
+    }
+
+    /// A copy of what it has on disk.
+    #[must_use]
+    pub fn snapshot(&self) -> TempDir {
+        let copy = tempfile::tempdir().unwrap();
+        for path in self.data() {
+            copy_data(&path, copy.path());
+        }
+        copy
+    }
+
+    /// Kills it, and starts it again with a copy of what it had on disk before.
+    pub fn restart_from(&mut self, snapshot: &TempDir) {
+        self.kill();
+        self.delete_data();
+        for entry in std::fs::read_dir(snapshot.path()).unwrap() {
+            copy_data(&entry.unwrap().path(), self.directory.path());
+        }
+        self.start_again();
+    }
+
+    fn delete_data(&self) {
+        for path in self.data() {
             if path.is_dir() {
                 std::fs::remove_dir_all(path).unwrap();
-            } else if path
-                .extension()
-                .is_some_and(|extension| extension == "rdb" || extension == "aof")
-            {
+            } else {
                 std::fs::remove_file(path).unwrap();
             }
         }
-        self.start_again();
+    }
+
+    /// What it has on disk of its data: files, or a folder of them.
+    fn data(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.directory.path()).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        let is_data = |path: &PathBuf| {
+            let extension = path.extension();
+            path.is_dir() || extension.is_some_and(|it| it == "rdb" || it == "aof")
+        };
+        paths.filter(is_data).collect()
     }
 
     /// Stops it in its tracks: connections stay open, and nothing is answered.
@@ -409,5 +440,18 @@ pub fn free_port() -> u16 {
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
+    }
+}
+
+/// Copies a file, or a folder of files, into a folder.
+fn copy_data(from: &Path, folder: &Path) {
+    let to = folder.join(from.file_name().unwrap());
+    if from.is_dir() {
+        std::fs::create_dir(&to).unwrap();
+        for entry in std::fs::read_dir(from).unwrap() {
+            copy_data(&entry.unwrap().path(), &to);
+        }
+    } else {
+        std::fs::copy(from, to).unwrap();
     }
 }

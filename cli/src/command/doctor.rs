@@ -4,11 +4,12 @@ mod findings;
 
 use std::time::Duration;
 
-use crate::supervise::{Event, Keeper, Launched};
+use crate::supervise::{Event, Keeper, Launched, Quota};
 use incumbent::election::{Observer, clock};
 use incumbent::observe::ElectionView;
 use incumbent::protocol::{ElectionName, Timing};
 use incumbent::store::StoreError;
+use rustix::thread::{CapabilitySet, capabilities};
 use serde::Serialize;
 
 use super::electorate;
@@ -110,6 +111,9 @@ async fn keep_nothing(launched: Result<Launched, Failure>) -> Result<Keeping, St
             containment,
             memory_locked,
             real_time,
+            reads_others: capabilities(None)
+                .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_PTRACE)),
+            quota: Quota::of_this_process(),
         }),
         Ok(_) => Err("the keeper has ended at once".to_owned()),
         Err(_) => Err(format!("the keeper did not come up in {KEEPER_PATIENCE:?}")),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::http::{Server, ServerOptions};
-use crate::supervise::{Estate, Event, Keeper, Program, Restarts};
+use crate::supervise::{Estate, Event, Keeper, Program, Quota, Restarts};
 use futures_util::StreamExt;
 use incumbent::election::Overrun;
 use incumbent::observe::ProgramCounters;
@@ -65,6 +65,12 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
     logs::start(&settings);
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
+    }
+    if let Some(quota) = Quota::of_this_process() {
+        tracing::warn!(
+            "incumbent shares its quota with the program: {quota}; one that uses it up delays heartbeats, and the kill \
+             at the deadline where the keeper has no real-time priority: set CPUWeight= instead"
+        );
     }
     // It may be there by the time we are elected, as on a mount that comes up late.
     if let Err(missing) = super::program::found(program.name()) {

@@ -119,6 +119,8 @@ pub(super) enum Hierarchy {
     Unified,
     /// The one of the first version in which systemd keeps its units where there is no second.
     OfSystemd,
+    /// The one of the first version that has the CPU quotas where the second has not.
+    OfCpu,
 }
 
 /// The group of this process in one hierarchy.
@@ -134,14 +136,16 @@ pub(super) fn own_directory(hierarchy: Hierarchy, mounts: &[u8], membership: &[u
     let (kind, option) = match hierarchy {
         Hierarchy::Unified => (&b"cgroup2"[..], None),
         Hierarchy::OfSystemd => (&b"cgroup"[..], Some(&b"name=systemd"[..])),
+        Hierarchy::OfCpu => (&b"cgroup"[..], Some(&b"cpu"[..])),
     };
+    let has = |list: &[u8], name: &[u8]| list.split(|byte| *byte == b',').any(|one| one == name);
     let path = lines(membership).find_map(|line| {
         // NUMBER:CONTROLLERS:PATH; the unified one has the number 0 and names no controllers.
         let mut fields = line.splitn(3, |byte| *byte == b':');
         let (number, controllers) = (fields.next()?, fields.next()?);
         let meant = match option {
             None => number == b"0" && controllers.is_empty(),
-            Some(name) => controllers == name,
+            Some(name) => has(controllers, name),
         };
         fields.next().filter(|_| meant)
     })?;
@@ -159,8 +163,7 @@ pub(super) fn own_directory(hierarchy: Hierarchy, mounts: &[u8], membership: &[u
         let (root, point) = (fields.nth(3)?, fields.next()?);
         let mut rest = fields.skip_while(|field| *field != b"-").skip(1);
         let (found, options) = (rest.next()?, rest.nth(1)?);
-        let has_option =
-            option.is_none_or(|name| options.split(|byte| *byte == b',').any(|one| one == name));
+        let has_option = option.is_none_or(|name| has(options, name));
         if found != kind || !has_option || [root, point].iter().any(|name| name.contains(&b'\\')) {
             return None;
         }
@@ -206,6 +209,15 @@ mod tests {
         check(part, unit, None);
         check(unified, "0::/../other\n", None);
         check(unified, "4:memory:/x\n", None);
+        let cpu = |membership: &str| {
+            let own = own_directory(Hierarchy::OfCpu, hybrid.as_bytes(), membership.as_bytes());
+            own.map(|own| own.directory)
+        };
+        assert_eq!(
+            cpu("0::/y\n6:cpuacct,cpu:/z\n"),
+            Some("/sys/fs/cgroup/cpu/z".into())
+        );
+        assert_eq!(cpu("0::/y\n6:cpuset:/z\n"), None);
         check("", unit, None);
         check("a b\n- -\n", unit, None);
     }

@@ -11,8 +11,8 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, read, write};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
-    Pid, Signal, getpid, getppid, getpriority_process, set_parent_process_death_signal, setpgid,
-    setpriority_pgrp, setpriority_process,
+    Pid, Resource, Rlimit, Signal, getpid, getppid, getpriority_process, getrlimit,
+    set_parent_process_death_signal, setpgid, setpriority_pgrp, setpriority_process, setrlimit,
 };
 
 use super::cgroup::Cgroup;
@@ -62,12 +62,28 @@ impl Standing {
 }
 
 /// Has the kernel run this process before all others, and none of its children, where that is allowed.
-#[expect(unsafe_code, reason = "the library wraps no scheduler")]
+///
+/// Of the limit on real-time priority the hard one is for this process. The soft one is what the program may
+/// have: it cannot take more, as under `RestrictRealtime=`, which would forbid it to this process as well.
 fn come_first() -> bool {
+    let limit = getrlimit(Resource::Rtprio);
+    let set = |current, maximum| setrlimit(Resource::Rtprio, Rlimit { current, maximum });
+    let raised = set(limit.maximum, limit.maximum);
+    let most = libc::c_int::try_from(limit.maximum.unwrap_or(0)).unwrap_or(0);
+    // Root has no limit.
+    let came = schedule_first(libc::c_int::MAX) || schedule_first(most);
+    if let Err(error) = raised.and_then(|()| set(limit.current, limit.current)) {
+        tracing::debug!(%error, "the limit on real-time priority is left as it was");
+    }
+    came
+}
+
+#[expect(unsafe_code, reason = "the library wraps no scheduler")]
+fn schedule_first(most: libc::c_int) -> bool {
     let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
     // SAFETY: it takes numbers, and a structure that lives as long as the call.
     unsafe {
-        let sched_priority = libc::sched_get_priority_max(libc::SCHED_FIFO);
+        let sched_priority = libc::sched_get_priority_max(libc::SCHED_FIFO).min(most);
         libc::sched_setscheduler(0, policy, &libc::sched_param { sched_priority }) == 0
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) period: Duration,
     /// What a wrapper is started by: a command that becomes the one behind it.
     pub(crate) by: Vec<String>,
+    /// The same for the program of a wrapper.
+    pub(crate) program_by: Vec<String>,
 }
 
 impl Settings {
@@ -38,6 +40,7 @@ impl Settings {
             stop_grace: Duration::from_millis(200),
             period: Duration::from_millis(5),
             by: Vec::new(),
+            program_by: Vec::new(),
         }
     }
 
@@ -122,9 +125,20 @@ impl Candidate {
 
     /// Sends a signal to the first process that it has started: for the wrapper, the keeper.
     pub(crate) fn signal_keeper(&self, signal: Signal) {
-        if let Some(pid) = descendants(self.child.id()).first() {
-            send(*pid, signal);
+        if let Some(pid) = self.keeper() {
+            send(pid, signal);
         }
+    }
+
+    /// The first process that it has started: for the wrapper, the keeper.
+    pub(crate) fn keeper(&self) -> Option<u32> {
+        descendants(self.child.id()).first().copied()
+    }
+
+    /// It and all that is below it.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        let own = self.child.id();
+        std::iter::once(own).chain(descendants(own)).collect()
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {
@@ -207,6 +221,7 @@ fn wrapper(label: &str, settings: &Settings) -> Command {
     let work = program::command("work");
     command
         .arg("--")
+        .args(&settings.program_by)
         .arg(work.get_program())
         .args(work.get_args());
     for (name, value) in work.get_envs() {

@@ -17,8 +17,12 @@ pub(crate) mod candidate;
 #[path = "../../../tests/simulation/simulator/checker.rs"]
 pub(crate) mod checker;
 pub(crate) mod fleet;
+#[path = "../../../tests/support/held.rs"]
+#[allow(unreachable_pub, reason = "it is shared with other test programs")]
+pub(crate) mod held;
 #[path = "../../../tests/simulation/simulator/history.rs"]
 pub(crate) mod history;
+pub(crate) mod processor;
 pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod wall_clock;

@@ -3,6 +3,9 @@
 #![allow(missing_docs, reason = "tests are named by what they claim")]
 
 mod bench;
+#[path = "../../../tests/support/held.rs"]
+#[allow(unreachable_pub, reason = "it is shared with other test programs")]
+mod held;
 mod lost;
 #[path = "../../../tests/support/marked.rs"]
 #[allow(unreachable_pub, reason = "it is shared with other test programs")]
@@ -13,6 +16,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use bench::{Bench, GRACE, count_lines};
+use held::Held;
 use incumbent::election::clock;
 use incumbent_cli::supervise::{Cause, Event, ProgramExit, StartFailure};
 use rustix::process::{Pid, Signal, kill_process};
@@ -117,43 +121,11 @@ async fn the_keeper_kills_on_time_while_nobody_listens_to_it() {
     assert_eq!(events.last(), Some(&Event::Dead));
 }
 
-/// A file that nobody can execute until it is let go of: whoever opens it waits for the end of a lease.
-struct Held(std::process::Child);
-
-impl Held {
-    fn hold(file: &std::path::Path) -> Self {
-        let lease = "import fcntl, signal, sys
-signal.signal(signal.SIGIO, signal.SIG_IGN)
-file = open(sys.argv[1])
-fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
-print('held', flush=True)
-sys.stdin.read()";
-        let mut holder = std::process::Command::new("python3")
-            .args(["-c", lease])
-            .arg(file)
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = [0; 4];
-        let told = holder.stdout.as_mut().unwrap();
-        std::io::Read::read_exact(told, &mut line).unwrap();
-        Self(holder)
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        self.0.wait().unwrap();
-    }
-}
-
 fn slow_program(bench: &Bench) -> (incumbent_cli::supervise::Program, Held) {
     let script = bench.file("slow");
     fs::write(&script, "#!/bin/sh\necho up >> $DIR/up\nexec sleep 1000\n").unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-    let held = Held::hold(&script);
+    let held = Held::hold(&script).expect("nobody else opens it");
     (bench.program(&[script.to_str().unwrap()]), held)
 }
 
@@ -455,4 +427,44 @@ async fn the_program_inherits_nothing_but_its_standard_streams() {
     );
     let own = rustix::process::getpriority_process(None).unwrap();
     assert_eq!(nice, own.to_string());
+}
+
+/// Of a PID namespace whose init is not below the keeper: a child that loses its parent there gets that init.
+#[tokio::test]
+async fn what_escapes_through_a_pid_namespace_is_killed_with_its_cgroup_and_not_seen_without() {
+    let mut outside = std::process::Command::new("unshare")
+        .args(["--pid", "--fork", "cat"])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let children = format!("/proc/{0}/task/{0}/children", outside.id());
+    let until = clock::now() + bench::PATIENCE;
+    let init = loop {
+        let child = fs::read_to_string(&children).unwrap();
+        // It is in its namespace once it is the program that it was to become.
+        let name = fs::read_to_string(format!("/proc/{}/comm", child.trim()));
+        if name.is_ok_and(|name| name.trim() == "cat") {
+            break child.trim().to_owned();
+        }
+        assert!(
+            clock::now() < until,
+            "only root may make a PID namespace: run this test as root"
+        );
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    };
+    for cgroup in [true, false] {
+        let mut bench = Bench::new(cgroup);
+        let worker = "setsid sh -c \"echo up >> $DIR/up; exec sleep 1000\" &";
+        let escape = format!("nsenter --target {init} --pid sh -c '{worker}'");
+        let program = bench.shell(&format!("{escape}; echo up >> $DIR/up; exec sleep 1000"));
+        bench.start_and_wait(program).await;
+        bench.wait_for_lines("up", 2).await;
+        assert_eq!(bench.alive().len(), 2);
+        bench.keeper.kill();
+        assert_eq!(bench.events().await.last(), Some(&Event::Dead));
+        assert_eq!(bench.alive().len(), usize::from(!cgroup));
+    }
+    // Its end is that of all processes in its namespace.
+    drop(outside.stdin.take());
+    outside.wait().unwrap();
 }

@@ -357,6 +357,66 @@ fn a_printed_unit_runs_and_releases_where_it_was_told_to() {
     witness.assert_no_overlap();
 }
 
+/// A program of root's starts workers by what may take them out of the unit's control group.
+#[test]
+fn a_worker_that_has_left_the_unit_keeps_its_term_from_being_released() {
+    const WAYS: [(&str, &str); 3] = [
+        ("1001", "systemd-run --scope --quiet sleep 1001"),
+        ("1002", "su nobody -s /bin/sh -c 'sleep 1002'"),
+        ("1003", "sudo -u nobody sleep 1003"),
+    ];
+    let mut bed = Bed::new(1);
+    let host = bed.host(1);
+    install(host, &["sqlite:/var/lib/incumbent/elections.db".to_owned()]);
+    let program = format!(
+        "#!/bin/sh\n{} &\nwait\n",
+        WAYS.map(|(_, way)| way).join(" &\n")
+    );
+    host.write("/usr/bin/report", &program, 0o755);
+    let of_root = "[Service]\nUser=root\nGroup=root\nRestart=no\n";
+    let drop_in = "/etc/systemd/system/incumbent@.service.d/10-hardening.conf";
+    host.write(drop_in, of_root, 0o644);
+    bed.boot();
+    let host = bed.host(1);
+    host.sh(&format!(
+        "systemctl daemon-reload && systemctl start {UNIT}"
+    ));
+    let alive = |worker: &str| {
+        // The pattern does not match the line of the shell that looks for it.
+        let found = host
+            .try_sh(&format!("pgrep -f 'sleep [1]{}'", &worker[1..]))
+            .1;
+        found.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    wait_for("all workers to run", SLACK, || {
+        let running = host.try_sh("pgrep -x -a sleep").1;
+        WAYS.iter()
+            .all(|(worker, _)| running.contains(worker))
+            .then_some(())
+    });
+    // Neither half gets to kill what is below it.
+    let main = format!("main=$(systemctl show -p MainPID --value {UNIT})");
+    host.sh(&format!("{main}; {KEEPER}; kill -STOP $main $keeper"));
+    host.try_sh(&format!("systemctl kill -s KILL {UNIT}"));
+    let log = format!("journalctl -u {UNIT} --no-pager -o cat");
+    let told = wait_for("the word of ExecStopPost=", SLACK, || {
+        let log = host.sh(&log);
+        let told = |line: &&str| line.contains("are still alive") || line.contains("released for");
+        log.lines().find(told).map(str::to_owned)
+    });
+    let (_, listed) = told.split_once("is not released: [").expect(&told);
+    let listed: Vec<&str> = listed.trim_end_matches(']').split(", ").collect();
+    for (worker, way) in WAYS {
+        let alive = alive(worker);
+        let is_known = alive.iter().any(|pid| listed.contains(&pid.as_str()));
+        assert!(is_known || alive.is_empty(), "{way}: {alive:?} in {told}");
+    }
+    assert!(
+        !alive("1001").is_empty() && !alive("1002").is_empty(),
+        "{told}"
+    );
+}
+
 #[test]
 fn a_password_stays_a_credential_and_mistakes_are_not_tried_again() {
     let mut bed = Bed::new(1);
@@ -439,8 +499,12 @@ fn the_drop_ins_let_a_leader_lead_on_each_kind_of_store() {
                 &configuration,
                 0o644,
             );
+            let folder = format!("{units}/incumbent@{instance}.service.d");
+            // It stands for LimitRTPRIO=, which does nothing where the host itself may not raise limits.
+            let priority = "[Service]\nCapabilityBoundingSet=CAP_SYS_NICE\n\
+                            AmbientCapabilities=CAP_SYS_NICE\nPrivateUsers=no\n";
+            host.write(&format!("{folder}/90-priority.conf"), priority, 0o644);
             if strict {
-                let folder = format!("{units}/incumbent@{instance}.service.d");
                 let strict = shipped("20-strict.conf");
                 host.write(&format!("{folder}/20-strict.conf"), &strict, 0o644);
             }
@@ -458,6 +522,18 @@ fn the_drop_ins_let_a_leader_lead_on_each_kind_of_store() {
             let (led, _) = host.try_sh(&status);
             led.then_some(())
         });
+        // What they restrict takes no real-time priority from the keeper, and gives the program none.
+        let log = format!("journalctl -u incumbent@{instance}.service --no-pager -o cat");
+        let program = wait_for(&format!("the program of {instance}"), SLACK, || {
+            let log = host.sh(&log);
+            let started = log.lines().find(|line| line.contains("has been started"));
+            let pid = started?.split_once("pid=")?.1.split(' ').next()?;
+            assert!(log.contains("real_time=true"), "{instance}: {log}");
+            Some(pid.to_owned())
+        });
+        let limits = host.sh(&format!("grep 'realtime priority' /proc/{program}/limits"));
+        let words: Vec<&str> = limits.split_whitespace().collect();
+        assert_eq!(words[3..], ["0", "0"], "{instance}");
     }
 }
 

@@ -1,6 +1,9 @@
 //! The arena: candidates, stores, and the faults that strike them, one after the other and together.
 
 use std::collections::VecDeque;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::plan::{Plan, Planned};
@@ -27,6 +30,11 @@ pub(crate) struct Arena {
     pub(super) stores: Vec<Store>,
     pub(super) clock: WallClock,
     pub(super) undo: Vec<(u64, Undo)>,
+    /// What each wrapper executes first.
+    pub(super) script: PathBuf,
+    /// When a candidate was started last, or a fault ended.
+    pub(super) changed: u64,
+    pub(super) no_start_before: u64,
     /// What was done last, for a person who looks into a violation.
     recent: VecDeque<String>,
     report: Report,
@@ -54,6 +62,10 @@ impl Arena {
     pub(crate) fn new(stores: usize, seed: u64) -> Self {
         let mut fleet = Fleet::new(Settings::new(&[]));
         let clock = WallClock::new(fleet.dir());
+        let script = fleet.dir().join("program");
+        fs::write(&script, "#!/bin/sh\nexec \"$@\"\n").unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        fleet.settings().program_by = vec![script.display().to_string()];
         let stores: Vec<Store> = (0..stores)
             .map(|index| Store::new(&clock, Self::KINDS.len(), seed + 100 * index as u64))
             .collect();
@@ -78,6 +90,9 @@ impl Arena {
             stores,
             clock,
             undo: Vec::new(),
+            script,
+            changed: boot_nanos(),
+            no_start_before: 0,
             recent: VecDeque::new(),
             began: boot_nanos(),
         }
@@ -205,7 +220,8 @@ impl Arena {
             }
             match slot.back {
                 None => slot.back = Some(now + nanos(Duration::from_millis(300))),
-                Some(back) if back <= now => {
+                Some(back) if back.max(self.no_start_before) <= now => {
+                    self.changed = now;
                     self.fleet.settings().stores = urls(&self.stores, index);
                     self.fleet.start_again(slot.kind, &slot.name);
                     slot.back = None;

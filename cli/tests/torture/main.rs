@@ -23,7 +23,7 @@ use arena::{Arena, Extent};
 use field::program;
 
 /// Faults for each of the two electorates when nothing else is asked for.
-const FAULTS: usize = 110;
+const FAULTS: usize = 99;
 
 #[test]
 fn the_witness_sees_what_an_elected_program_does() {

@@ -57,10 +57,18 @@ pub(crate) enum Fault {
     Truncate,
     /// 16 busy loops.
     Busy,
+    /// A thread of real-time priority takes the processor of a keeper.
+    Hog,
+    /// A wrapper that leads, and all that is below it, have a hundredth of a processor.
+    Quota,
+    /// Executing the program of a wrapper takes long.
+    SlowExec,
+    /// A server is killed, and starts again with what it had on disk some time before.
+    Restore,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::Terminate,
         Self::Kill,
         Self::Pause,
@@ -87,6 +95,10 @@ impl Fault {
         Self::Stall,
         Self::Truncate,
         Self::Busy,
+        Self::Hog,
+        Self::Quota,
+        Self::SlowExec,
+        Self::Restore,
     ];
 
     /// What costs a leadership, whatever the electorate.

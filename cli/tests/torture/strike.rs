@@ -3,16 +3,19 @@
 use std::time::Duration;
 
 use rustix::process::Signal;
+use tempfile::TempDir;
 
 use super::arena::{Arena, nanos};
 use super::plan::{Fault, Planned};
 use super::stores::Store;
 use crate::field::candidate::Kind;
+use crate::field::held::Held;
+use crate::field::processor::{Group, hog, processor_of};
 use crate::field::proxy::{Proxy, Weather};
 use crate::field::witness::boot_nanos;
 
 /// What ends a fault.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) enum Undo {
     Resume(usize),
     ResumeKeeper(usize),
@@ -25,6 +28,9 @@ pub(super) enum Undo {
     Free(usize),
     /// The ways, each from a candidate to a store.
     Clear(Vec<Way>),
+    Quota(Group),
+    Exec(Held),
+    Restore(usize, TempDir),
 }
 
 /// From which candidate to which store.
@@ -41,9 +47,20 @@ impl Arena {
             Fault::Terminate | Fault::Kill | Fault::Pause | Fault::KillKeeper => {
                 self.strike_candidate(planned)
             }
-            Fault::PauseKeeper | Fault::KillProgram | Fault::PauseProgram => {
-                self.strike_program(planned)
-            }
+            Fault::PauseKeeper
+            | Fault::KillProgram
+            | Fault::PauseProgram
+            | Fault::Hog
+            | Fault::Quota => self.strike_program(planned),
+            Fault::SlowExec => match Held::hold(&self.script) {
+                Some(held) => {
+                    let until = boot_nanos() + nanos(planned.lasts);
+                    self.undo.push((until, Undo::Exec(held)));
+                    true
+                }
+                None => false,
+            },
+            Fault::Restore => self.strike_past(planned),
             Fault::Slow
             | Fault::Cut
             | Fault::HalfOpen
@@ -123,6 +140,22 @@ impl Arena {
                 candidate.signal_program(Signal::STOP);
                 self.undo.push((until, Undo::ResumeProgram(index)));
             }
+            Fault::Hog => {
+                // Others need the machine as well.
+                const LONGEST: Duration = Duration::from_millis(250);
+                let Some(processor) = candidate.keeper().and_then(processor_of) else {
+                    return false;
+                };
+                hog(processor, planned.lasts.min(LONGEST));
+            }
+            Fault::Quota => {
+                let group = Group::new();
+                for pid in candidate.processes() {
+                    group.take(pid);
+                }
+                group.set_quota(10_000);
+                self.undo.push((until, Undo::Quota(group)));
+            }
             _ => {
                 candidate.signal_keeper(Signal::STOP);
                 // Elector and keeper watch each other: it takes one of them.
@@ -169,6 +202,31 @@ impl Arena {
         let until = boot_nanos() + nanos(planned.lasts);
         self.note(&format!("{ways:?}"));
         self.undo.push((until, Undo::Clear(ways)));
+        true
+    }
+
+    /// Takes a server back in time. The promise holds for candidates that knew the server before. So each of
+    /// them has had the time and the way to get to know it, and none starts until two windows after.
+    fn strike_past(&mut self, planned: Planned) -> bool {
+        let now = boot_nanos();
+        let mut slots = self.slots.iter();
+        let all_run = slots.all(|slot| slot.back.is_none() && !slot.paused);
+        if !all_run || now - self.changed < nanos(self.fleet.settings().window()) {
+            return false;
+        }
+        let known = |store: &Store| {
+            !store.busy && store.ways.iter().all(|way| way.weather() == Weather::Clear)
+        };
+        let Some(index) = self.choose(planned.pick, known) else {
+            return false;
+        };
+        let until = now + nanos(planned.lasts);
+        self.no_start_before = u64::MAX;
+        let store = &mut self.stores[index];
+        store.busy = true;
+        self.undo
+            .push((until, Undo::Restore(index, store.server.snapshot())));
+        self.note(&format!("store {index} is struck"));
         true
     }
 
@@ -249,6 +307,7 @@ impl Arena {
 
     pub(super) fn end(&mut self, undo: Undo) {
         self.note(&format!("end: {undo:?}"));
+        self.changed = boot_nanos();
         match undo {
             Undo::Resume(slot) => {
                 self.slots[slot].paused = false;
@@ -289,6 +348,14 @@ impl Arena {
                 self.stores[store].busy = false;
             }
             Undo::Free(store) => self.stores[store].busy = false,
+            Undo::Quota(group) => drop(group),
+            Undo::Exec(held) => drop(held),
+            Undo::Restore(store, snapshot) => {
+                self.stores[store].server.restart_from(&snapshot);
+                self.stores[store].busy = false;
+                let window = nanos(self.fleet.settings().window());
+                self.no_start_before = boot_nanos() + 2 * window;
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ mod server;
 
 use std::time::Duration;
 
-use crate::supervise::Containment;
+use crate::supervise::{Containment, Quota};
 use incumbent::observe::ElectionView;
 use incumbent::protocol::{Electorate, Timing};
 use incumbent::store::{Examination, StoreError};
@@ -48,6 +48,10 @@ pub(super) struct Keeping {
     pub(super) memory_locked: bool,
     /// Whether the keeper runs before what has real-time priority.
     pub(super) real_time: bool,
+    /// Whether it may look into processes of other users.
+    pub(super) reads_others: bool,
+    /// What it shares with its program.
+    pub(super) quota: Option<Quota>,
 }
 
 /// What was learnt of one store.
@@ -230,7 +234,17 @@ fn keeping(evidence: &Evidence, timing: &Timing, about: &mut About<'_>) {
              hidepid=0 for it, or with gid= and a group of its user",
         );
     }
-    if !matches!(kept.containment, Containment::Cgroup(_)) {
+    if matches!(kept.containment, Containment::Cgroup(_)) {
+        if !kept.reads_others {
+            about.say(
+                Severity::Note,
+                "this user may not look into processes of other users",
+                "a worker that su, sudo or systemd-run --scope start as another user, outside of the unit, is not \
+                 found by release --after-unit once both halves of incumbent were killed: it acts beside the next leader",
+                "start workers without them, or give the resource the fencing token",
+            );
+        }
+    } else {
         about.say(
             Severity::Note,
             "processes of a program that start a PID namespace can leave what contains it here",
@@ -245,7 +259,30 @@ fn keeping(evidence: &Evidence, timing: &Timing, about: &mut About<'_>) {
             "the keeper of a program gets no real-time priority here",
             "a process of real-time priority (SCHED_FIFO) on the processor of the keeper holds up the kill at the \
              deadline",
-            "allow it: LimitRTPRIO=99 and no RestrictRealtime=yes in the unit, or run it as root",
+            "allow it: LimitRTPRIO=0:99 and no RestrictRealtime=yes in the unit (incumbent unit prints one), or run it \
+             as root",
+        );
+    }
+    if let Some(quota) = &kept.quota {
+        let (severity, risk) = if kept.real_time {
+            (
+                Severity::Note,
+                "a program that uses it up delays the heartbeats, and its leadership is lost; the keeper has \
+                 real-time priority, to which no quota applies, and kills it in time",
+            )
+        } else {
+            (
+                Severity::Danger,
+                "a program that uses it up stops its keeper as well, so the kill at the deadline comes late: two \
+                 may act",
+            )
+        };
+        about.say(
+            severity,
+            format!("incumbent shares its quota with the program: {quota}"),
+            risk,
+            "give the unit CPUWeight= in place of CPUQuota=, a container --cpu-shares in place of --cpus; or allow \
+             the keeper real-time priority (LimitRTPRIO=0:99 in the unit)",
         );
     }
     if !kept.memory_locked {

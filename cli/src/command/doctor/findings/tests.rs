@@ -37,6 +37,8 @@ fn evidence(stores: Vec<StoreEvidence>) -> Evidence {
             containment: Containment::Cgroup("/sys/fs/cgroup/a".into()),
             memory_locked: true,
             real_time: true,
+            reads_others: true,
+            quota: None,
         }),
         electorate: Electorate::new(stores.len()).unwrap(),
         view: None,
@@ -376,6 +378,8 @@ fn how_a_program_would_be_kept_here_is_told() {
         containment: Containment::Subreaper,
         memory_locked: false,
         real_time: false,
+        reads_others: true,
+        quota: None,
     });
     let found: Vec<String> = judge(&evidence).into_iter().map(|one| one.found).collect();
     for part in ["no control group", "PID namespace", "no real-time priority"] {
@@ -390,9 +394,46 @@ fn how_a_program_would_be_kept_here_is_told() {
         containment: Containment::Hidden,
         memory_locked: true,
         real_time: true,
+        reads_others: true,
+        quota: None,
     });
     let found: Vec<Finding> = judge(&evidence).into_iter().collect();
     assert!(found.iter().any(|one| one.found.contains("hidepid")));
+    for (real_time, severity) in [(false, Severity::Danger), (true, Severity::Note)] {
+        evidence.keeping = Ok(Keeping {
+            containment: Containment::Hidden,
+            memory_locked: true,
+            real_time,
+            reads_others: true,
+            quota: Some(Quota {
+                group: "/sys/fs/cgroup/a".into(),
+                processors: 0.2,
+                throttled: 7,
+            }),
+        });
+        let found = judge(&evidence);
+        let of_quota = found
+            .iter()
+            .find(|one| one.found.contains("quota"))
+            .unwrap();
+        assert!(
+            of_quota
+                .found
+                .ends_with("0.20 processors in /sys/fs/cgroup/a, throttled 7 times")
+        );
+        assert_eq!(of_quota.severity, severity);
+    }
+    if let Ok(kept) = &mut evidence.keeping {
+        kept.containment = Containment::Cgroup("/sys/fs/cgroup/a".into());
+        kept.reads_others = false;
+    }
+    let found = judge(&evidence);
+    assert!(
+        found
+            .iter()
+            .any(|one| one.risk.contains("release --after-unit")),
+        "{found:?}"
+    );
     evidence.keeping = Err("EAGAIN".to_owned());
     assert_eq!(judge(&evidence)[0].severity, Severity::Danger);
 }
