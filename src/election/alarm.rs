@@ -33,25 +33,8 @@ use crate::protocol::Timestamp;
 
 /// Wakes a task at one moment, on whatever runtime it runs. It decides nothing: whoever is woken compares
 /// with the clock.
-///
-/// # Examples
-///
-/// ```
-/// use std::time::Duration;
-/// use incumbent::election::{Alarm, clock};
-///
-/// # tokio::runtime::Runtime::new()?.block_on(async {
-/// let mut alarm = Alarm::new()?;
-/// let at = clock::now() + Duration::from_millis(5);
-/// alarm.set(at);
-/// alarm.ring().await;
-/// assert!(clock::now() >= at);
-/// # Ok::<(), std::io::Error>(())
-/// # })?;
-/// # Ok::<(), std::io::Error>(())
-/// ```
 #[derive(Debug)]
-pub struct Alarm {
+pub(super) struct Alarm {
     bell: &'static Bell,
     key: u64,
     at: Timestamp,
@@ -63,7 +46,7 @@ impl Alarm {
     /// # Errors
     ///
     /// The first one, when the system has no room for a timer or for the thread of the elections.
-    pub fn new() -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         let bell = ringing()?;
         let mut table = bell.lock();
         table.keys += 1;
@@ -75,7 +58,7 @@ impl Alarm {
     }
 
     /// Sets it to another moment, of which [`Timestamp::NEVER`] is one.
-    pub fn set(&mut self, at: Timestamp) {
+    pub(super) fn set(&mut self, at: Timestamp) {
         if at == self.at {
             return;
         }
@@ -89,7 +72,7 @@ impl Alarm {
     }
 
     /// Waits for the moment, after which it is not set any more. It may be dropped and called again.
-    pub async fn ring(&mut self) {
+    pub(super) async fn ring(&mut self) {
         poll_fn(|context| self.poll(context)).await;
     }
 
@@ -267,49 +250,20 @@ impl Bell {
 }
 
 /// Makes a timer on the boot-time clock.
-///
-/// # Errors
-///
-/// When the system refuses one.
-pub fn create(flags: TimerfdFlags) -> rustix::io::Result<OwnedFd> {
+pub(super) fn create(flags: TimerfdFlags) -> rustix::io::Result<OwnedFd> {
     timerfd_create(TimerfdClockId::Boottime, flags)
-}
-
-/// Sets a timer to a moment, or to none when that is [`Timestamp::NEVER`]. It is late where boot time is slowed
-/// down, so whoever enforces a deadline looks again after [`patience`].
-///
-/// # Errors
-///
-/// When the system refuses it.
-pub fn arm(timer: impl AsFd, at: Timestamp) -> rustix::io::Result<()> {
-    arm_in(timer, at, |left| left)
 }
 
 /// Sets a timer so that it is not late for a deadline: it fires when seven eighths of the time have passed, and
 /// is to be set again.
 pub(super) fn arm_early(timer: impl AsFd, deadline: Timestamp) -> rustix::io::Result<()> {
-    arm_in(timer, deadline, by_deadline)
-}
-
-fn arm_in(
-    timer: impl AsFd,
-    at: Timestamp,
-    wait: fn(Duration) -> Duration,
-) -> rustix::io::Result<()> {
-    if at == Timestamp::NEVER {
-        return set(timer, at);
+    if deadline == Timestamp::NEVER {
+        return set(timer, deadline);
     }
     // Boot time first: an interruption between the two brings the moment forward.
     let boot = clock::boot();
-    let left = at.since(clock::now());
-    set(timer, boot + wait(left))
-}
-
-/// How long a wait for a deadline may last on any clock of the kernel without being late, however slowly that
-/// runs: then it is looked at again. `None` when there is no deadline.
-pub fn patience(deadline: Timestamp) -> Option<Duration> {
-    let waits = deadline != Timestamp::NEVER;
-    waits.then(|| by_deadline(deadline.since(clock::now())))
+    let left = deadline.since(clock::now());
+    set(timer, boot + by_deadline(left))
 }
 
 /// What is close is waited for as it is: of a millisecond, a clock that is slowed down is late by a tenth.

@@ -7,9 +7,9 @@ use futures_util::stream::Stream;
 use tokio::sync::broadcast;
 
 use super::standing::Command;
-use super::{BlockingElection, ElectionBuilder, Lease, Moments, Observer, Operator, Shared, clock};
+use super::{BlockingElection, ElectionBuilder, Lease, Observer, Operator, Shared, clock};
 use crate::observe::{Contender, ElectionEvent, ElectionView, HistoryView, Metrics};
-use crate::protocol::{ElectionName, InvalidId, LossReason, Timing};
+use crate::protocol::{ElectionName, InvalidId, LossReason, Timestamp, Timing};
 use crate::store::Store;
 
 /// An election, ready to campaign in. Cheap to clone; every campaign is a new candidacy.
@@ -329,12 +329,10 @@ impl Election {
         debug_assert!(none_left.is_ok());
     }
 
-    /// When the timer of a campaign of this process was last heeded, and every change of it: some once
-    /// per interval, for as long as the loop that heartbeats and polls depend on turns. It is
-    /// [`Timestamp::ZERO`](crate::protocol::Timestamp::ZERO) before the first campaign.
-    #[must_use]
-    pub fn turns(&self) -> Moments {
-        Moments::new(self.shared.turns.subscribe())
+    /// Each turn of the loop that heartbeats and polls depend on, from now on: about one per interval while a
+    /// campaign of this process goes on. Feed a watchdog with it, such as the `WatchdogSec=` of your service.
+    pub fn turns(&self) -> impl Stream<Item = Timestamp> + Send + Unpin + use<> {
+        clock::changes(self.shared.turns.subscribe())
     }
 
     /// The same election for programs without an async runtime.

@@ -6,9 +6,10 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::{FusedFuture, FutureExt};
+use futures_util::stream::StreamExt;
 
 use super::campaign::timeout;
-use super::{Alarm, Election, ElectionBuilder, Leadership, Lease, Lost, RunError, clock, runtime};
+use super::{Election, ElectionBuilder, Leadership, Lease, Lost, RunError, clock, runtime};
 use crate::protocol::LossReason;
 
 impl Election {
@@ -213,21 +214,19 @@ impl Election {
 async fn close_to_deadline(lease: Lease, ahead: Duration) {
     let waiting = runtime::handle().spawn(async move {
         let mut deadlines = lease.deadlines();
-        let mut alarm = Alarm::new().expect("a campaign starts the timer before anything else");
         loop {
-            let end = deadlines.current().before(ahead);
+            let end = lease.deadline().before(ahead);
             if clock::now() >= end {
                 return;
             }
-            alarm.set(end);
             // A changed deadline, the alarm, or the end of the lease: in each case look again.
             tokio::select! {
-                moved = deadlines.changed() => {
+                moved = deadlines.next() => {
                     if moved.is_none() {
                         return;
                     }
                 }
-                () = alarm.ring() => {}
+                () = clock::sleep_until(end) => {}
             }
         }
     });

@@ -58,7 +58,7 @@ pub(crate) use target::target;
 pub(crate) use turn::let_others_go_first;
 
 /// The decoders of what the stores send, for fuzz targets and property tests. No part of the API.
-#[doc(hidden)]
+#[cfg(feature = "_fuzzing")]
 pub mod fuzzing {
     pub use super::redis::fuzzing as redis;
     #[cfg(feature = "sqlite")]

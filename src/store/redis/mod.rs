@@ -25,6 +25,7 @@ mod connection;
 mod dial;
 mod examine;
 mod failure;
+#[cfg(feature = "_fuzzing")]
 pub mod fuzzing;
 mod keys;
 mod link;

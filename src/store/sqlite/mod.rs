@@ -21,6 +21,7 @@ mod database;
 mod files;
 mod filesystem;
 mod folders;
+#[cfg(feature = "_fuzzing")]
 pub mod fuzzing;
 mod line;
 mod memory;
