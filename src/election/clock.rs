@@ -28,14 +28,14 @@ pub fn now() -> Timestamp {
     CLOCK.now(read)
 }
 
-/// How long a wait without a timer of this clock lasts before the clock is looked at again.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How long a wait without a timer holds up its thread before others have their turn.
+const TURN: Duration = Duration::from_millis(1);
 
 /// Waits until a moment of this clock, on whatever runtime. [`Timestamp::NEVER`] does not come.
 ///
 /// The timers of a runtime do not do: they stop while the machine is suspended, and NTP adjusts them.
 ///
-/// Where the system has no room for a timer of this clock, it looks at the clock again and again.
+/// Where the system has no room for another timer, it looks at the clock once per millisecond.
 ///
 /// # Examples
 ///
@@ -58,7 +58,8 @@ pub async fn sleep_until(at: Timestamp) {
         }
         Err(_) => {
             while now() < at {
-                tokio::time::sleep(at.since(now()).min(LOOK_AGAIN)).await;
+                std::thread::sleep(TURN);
+                tokio::task::yield_now().await;
             }
         }
     }
