@@ -9,7 +9,7 @@
 //! - The [fencing token](Lease::fencing_token) rises from each leader to the next, even after a store has
 //!   lost all its data. [`fence`] has resources refuse the token of a leader of the past.
 //!
-//! What this rests on, and what is not promised, stands in `docs/guarantees.md`.
+//! What this rests on, and what is not promised, stands in `docs/guarantees.md`. It runs on Linux only.
 //!
 //! # Examples
 //!
@@ -88,6 +88,14 @@
 //! | `sqlite` | SQLite files, by the SQLite of the system |
 //! | `bundled` | the same, by one that is compiled in |
 //! | `tls` | Redis over TLS: `rediss://` |
+//!
+//! Only one package of a program may link SQLite. `sqlite` takes rusqlite 0.39 to 0.41, so it resolves and builds
+//! beside sqlx 0.9 and diesel 2.3; beside sqlx 0.8 it does not.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "incumbent runs on Linux only: its clock, its timers and its keeper are those of Linux"
+);
 
 pub mod election;
 pub mod fence;

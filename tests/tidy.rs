@@ -160,6 +160,28 @@ fn no_source_file_is_one_through_which_everything_goes() {
     }
 }
 
+/// An error that names its source in its message does not return it too, or a printed chain has it twice. With
+/// `thiserror` the field is then written `r#source`.
+#[test]
+fn no_error_prints_its_source_and_returns_it() {
+    let mut twice = Vec::new();
+    for file in sources(&root().join("src")) {
+        let text = fs::read_to_string(&file).unwrap();
+        for (at, _) in text.match_indices("#[error(") {
+            // Up to the next variant.
+            let rest = &text[at + 1..];
+            let variant = &rest[..rest.find("#[error(").unwrap_or(rest.len())];
+            let (message, fields) = variant.split_once(")]").unwrap_or((variant, ""));
+            let named = message.contains("{source") || message.contains("{0");
+            let returned = [" source: ", "#[source]", "#[from]"];
+            if named && returned.iter().any(|field| fields.contains(field)) {
+                twice.push(format!("{}: {message}", file.display()));
+            }
+        }
+    }
+    assert!(twice.is_empty(), "{}", twice.join("\n"));
+}
+
 #[test]
 fn nothing_is_left_undone() {
     // Written apart, so that this file does not name them itself.

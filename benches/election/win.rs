@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use incumbent::Election;
 use incumbent::election::clock;
-use incumbent::protocol::{Beat, CandidateId, Claim, Identity, LossReason, Request, Verdict};
+use incumbent::protocol::{Beat, CandidateId, Claim, LossReason, Request, Verdict};
+use incumbent::store::Identity;
 use incumbent::store::{self, Store, StoreOptions};
 
 use crate::raw::{self, Pair};

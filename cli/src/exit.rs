@@ -151,9 +151,11 @@ pub(crate) fn campaign_failed(error: CampaignError, not_elected: u8) -> Failure 
         | CampaignError::TimedOut { .. }
         | CampaignError::NotYet { .. }
         | CampaignError::Paused { .. } => Exit::NotElected(not_elected),
-        CampaignError::Unreachable { .. } => Exit::Unreachable,
+        CampaignError::Unreachable { .. } | CampaignError::TermsUsedUp { .. } => Exit::Unreachable,
         CampaignError::Denied { .. } => Exit::Refused,
-        CampaignError::Misconfigured { .. } => Exit::Configuration,
+        CampaignError::Misconfigured { .. } | CampaignError::OtherStores { .. } => {
+            Exit::Configuration
+        }
         _ => Exit::Failed,
     };
     Failure::new(exit, error)

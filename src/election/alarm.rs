@@ -33,24 +33,9 @@ use crate::protocol::Timestamp;
 
 /// Wakes a task at one moment, on whatever runtime it runs. It decides nothing: whoever is woken compares
 /// with the clock.
-///
-/// # Examples
-///
-/// ```
-/// use std::time::Duration;
-/// use incumbent::election::{Alarm, clock};
-///
-/// # tokio::runtime::Runtime::new()?.block_on(async {
-/// let mut alarm = Alarm::new();
-/// let at = clock::now() + Duration::from_millis(5);
-/// alarm.set(at);
-/// alarm.ring().await;
-/// assert!(clock::now() >= at);
-/// # });
-/// # Ok::<(), std::io::Error>(())
-/// ```
 #[derive(Debug)]
-pub struct Alarm {
+pub(super) struct Alarm {
+    bell: &'static Bell,
     key: u64,
     at: Timestamp,
 }
@@ -58,37 +43,36 @@ pub struct Alarm {
 impl Alarm {
     /// An alarm that is not set.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// The first one, when the system has no room for a timer, and [`start`](super::start) was not called
-    /// before.
-    #[must_use]
-    pub fn new() -> Self {
-        let mut table = bell().lock();
+    /// The first one, when the system has no room for a timer or for the thread of the elections.
+    pub(super) fn new() -> io::Result<Self> {
+        let bell = ringing()?;
+        let mut table = bell.lock();
         table.keys += 1;
-        Self {
+        Ok(Self {
+            bell,
             key: table.keys,
             at: Timestamp::NEVER,
-        }
+        })
     }
 
     /// Sets it to another moment, of which [`Timestamp::NEVER`] is one.
-    pub fn set(&mut self, at: Timestamp) {
+    pub(super) fn set(&mut self, at: Timestamp) {
         if at == self.at {
             return;
         }
-        let bell = bell();
-        let mut table = bell.lock();
+        let mut table = self.bell.lock();
         table.waiting.remove(&(self.at, self.key));
         if at != Timestamp::NEVER {
             table.waiting.insert((at, self.key), None);
         }
         self.at = at;
-        bell.arm(&mut table);
+        self.bell.arm(&mut table);
     }
 
     /// Waits for the moment, after which it is not set any more. It may be dropped and called again.
-    pub async fn ring(&mut self) {
+    pub(super) async fn ring(&mut self) {
         poll_fn(|context| self.poll(context)).await;
     }
 
@@ -98,7 +82,9 @@ impl Alarm {
         }
         if clock::now() < self.at {
             let waker = Some(context.waker().clone());
-            bell().lock().waiting.insert((self.at, self.key), waker);
+            let mut table = self.bell.lock();
+            table.waiting.insert((self.at, self.key), waker);
+            drop(table);
             // It may have rung between the look at the clock and the lock.
             if clock::now() < self.at {
                 return Poll::Pending;
@@ -109,12 +95,6 @@ impl Alarm {
     }
 }
 
-impl Default for Alarm {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Drop for Alarm {
     fn drop(&mut self) {
         self.set(Timestamp::NEVER);
@@ -122,11 +102,13 @@ impl Drop for Alarm {
 }
 
 /// The one timer, and who waits for it.
+#[derive(Debug)]
 struct Bell {
     timer: AsyncFd<OwnedFd>,
     table: Mutex<Table>,
 }
 
+#[derive(Debug)]
 struct Table {
     waiting: BTreeMap<(Timestamp, u64), Option<Waker>>,
     armed: Timestamp,
@@ -198,7 +180,7 @@ fn ringing() -> io::Result<&'static Bell> {
     }
     let timer = create(TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
     // The thread of the elections watches it, and so needs room in its event loop.
-    let runtime = runtime::handle();
+    let runtime = runtime::started()?;
     let _entered = runtime.enter();
     let watched = watched(timer)?;
     let bell = BELL.get_or_init(|| Bell {
@@ -220,10 +202,6 @@ fn ringing() -> io::Result<&'static Bell> {
 )]
 fn watched(timer: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(timer, Interest::READABLE)
-}
-
-fn bell() -> &'static Bell {
-    ringing().expect("the system has room for the timer of the heartbeats")
 }
 
 impl Bell {
@@ -272,49 +250,20 @@ impl Bell {
 }
 
 /// Makes a timer on the boot-time clock.
-///
-/// # Errors
-///
-/// When the system refuses one.
-pub fn create(flags: TimerfdFlags) -> rustix::io::Result<OwnedFd> {
+pub(super) fn create(flags: TimerfdFlags) -> rustix::io::Result<OwnedFd> {
     timerfd_create(TimerfdClockId::Boottime, flags)
-}
-
-/// Sets a timer to a moment, or to none when that is [`Timestamp::NEVER`]. It is late where boot time is slowed
-/// down, so whoever enforces a deadline looks again after [`patience`].
-///
-/// # Errors
-///
-/// When the system refuses it.
-pub fn arm(timer: impl AsFd, at: Timestamp) -> rustix::io::Result<()> {
-    arm_in(timer, at, |left| left)
 }
 
 /// Sets a timer so that it is not late for a deadline: it fires when seven eighths of the time have passed, and
 /// is to be set again.
 pub(super) fn arm_early(timer: impl AsFd, deadline: Timestamp) -> rustix::io::Result<()> {
-    arm_in(timer, deadline, by_deadline)
-}
-
-fn arm_in(
-    timer: impl AsFd,
-    at: Timestamp,
-    wait: fn(Duration) -> Duration,
-) -> rustix::io::Result<()> {
-    if at == Timestamp::NEVER {
-        return set(timer, at);
+    if deadline == Timestamp::NEVER {
+        return set(timer, deadline);
     }
     // Boot time first: an interruption between the two brings the moment forward.
     let boot = clock::boot();
-    let left = at.since(clock::now());
-    set(timer, boot + wait(left))
-}
-
-/// How long a wait for a deadline may last on any clock of the kernel without being late, however slowly that
-/// runs: then it is looked at again. `None` when there is no deadline.
-pub fn patience(deadline: Timestamp) -> Option<Duration> {
-    let waits = deadline != Timestamp::NEVER;
-    waits.then(|| by_deadline(deadline.since(clock::now())))
+    let left = deadline.since(clock::now());
+    set(timer, boot + by_deadline(left))
 }
 
 /// What is close is waited for as it is: of a millisecond, a clock that is slowed down is late by a tenth.
@@ -394,7 +343,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_rings_once_at_the_moment_it_was_last_set_to() {
-        let mut alarm = Alarm::new();
+        let mut alarm = Alarm::new().unwrap();
         let begun = clock::now();
         alarm.set(begun + Duration::from_millis(1));
         std::thread::sleep(Duration::from_millis(5));
@@ -412,7 +361,7 @@ mod tests {
     #[tokio::test]
     async fn many_ring_each_at_its_moment_and_a_dropped_one_holds_up_none() {
         let begun = clock::now();
-        let mut alarms: Vec<Alarm> = (0..50).map(|_| Alarm::new()).collect();
+        let mut alarms: Vec<Alarm> = (0..50).map(|_| Alarm::new().unwrap()).collect();
         for (index, alarm) in (1..).zip(&mut alarms) {
             alarm.set(begun + Duration::from_millis(60 - index));
         }

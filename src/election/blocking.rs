@@ -1,12 +1,12 @@
 //! The same election for programs without an async runtime.
 
-use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use super::leadership::unless_panicking;
 use super::{CampaignError, Election, Leadership, Lease, Lost, RunError, runtime};
-use crate::protocol::LossReason;
+use crate::protocol::{CandidateId, LossReason, Term};
+use crate::store::Identity;
 
 /// An election whose calls block the calling thread. Heartbeats go on regardless, on their own thread.
 ///
@@ -85,7 +85,7 @@ impl BlockingElection {
     /// # Panics
     ///
     /// When `work` does.
-    pub fn run_as_leader<T>(&self, work: impl FnOnce(&Lease) -> T) -> Result<T, RunError> {
+    pub fn run_as_leader<T>(&self, work: impl FnOnce(&Lease) -> T) -> Result<T, RunError<T>> {
         let leadership = self.campaign()?;
         let lease = leadership.lease().clone();
         let outcome = catch_unwind(AssertUnwindSafe(|| work(&lease)));
@@ -95,14 +95,20 @@ impl BlockingElection {
             Ok(_) => LossReason::WorkEnded { status: None },
             Err(_) => LossReason::Panicked,
         });
-        match (outcome, reason) {
-            (Err(panic), _) => resume_unwind(panic),
-            (Ok(_), Some(reason)) => Err(Lost {
+        let lost = match (reason, held) {
+            (Some(reason), _) => Some(Lost {
                 term: lease.term(),
                 reason,
-            }
-            .into()),
-            (Ok(value), None) => Ok(held.map(|()| value)?),
+            }),
+            (None, held) => held.err(),
+        };
+        match (outcome, lost) {
+            (Err(panic), _) => resume_unwind(panic),
+            (Ok(value), None) => Ok(value),
+            (Ok(value), Some(lost)) => Err(RunError::Lost {
+                lost,
+                value: Some(value),
+            }),
         }
     }
 
@@ -148,18 +154,72 @@ impl BlockingLeadership {
         runtime::block_on(async move { lease.lost().await })
     }
 
+    /// As [`Leadership::stop`].
+    pub fn stop(&self, reason: LossReason) {
+        self.leadership().stop(reason);
+    }
+
+    /// As [`Leadership::candidate`].
+    #[must_use]
+    pub fn candidate(&self) -> &CandidateId {
+        self.leadership().candidate()
+    }
+
+    /// As [`Leadership::identity`].
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        self.leadership().identity()
+    }
+
+    /// As [`Leadership::lease`].
+    #[must_use]
+    pub fn lease(&self) -> &Lease {
+        self.leadership().lease()
+    }
+
+    /// As [`Lease::check`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Lease::check`].
+    pub fn check(&self) -> Result<(), Lost> {
+        self.lease().check()
+    }
+
+    /// As [`Lease::is_leader`].
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        self.lease().is_leader()
+    }
+
+    /// As [`Lease::fencing_token`].
+    #[must_use]
+    pub fn fencing_token(&self) -> u64 {
+        self.lease().fencing_token()
+    }
+
+    /// As [`Lease::term`].
+    #[must_use]
+    pub fn term(&self) -> Term {
+        self.lease().term()
+    }
+
+    /// As [`Lease::remaining`].
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.lease().remaining()
+    }
+
+    /// As [`Lease::loss`].
+    #[must_use]
+    pub fn loss(&self) -> Option<LossReason> {
+        self.lease().loss()
+    }
+
     fn leadership(&self) -> &Leadership {
         self.leadership
             .as_ref()
             .expect("the leadership is taken out only by the drop")
-    }
-}
-
-impl Deref for BlockingLeadership {
-    type Target = Leadership;
-
-    fn deref(&self) -> &Leadership {
-        self.leadership()
     }
 }
 

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, watch};
 
+use super::guard::KillHook;
 use super::observer::Observer;
-use super::{ConfigError, Election, Shared};
+use super::{ConfigError, Election, Lease, Shared};
 use crate::observe::Counters;
-use crate::protocol::{CandidateId, ElectionName, Timestamp, Timing, TimingConfig};
-use crate::store::{self, Store, StoreAddress, StoreOptions};
+use crate::protocol::{CandidateId, ElectionName, Timestamp, Timing, TimingChoices};
+use crate::store::{self, Password, Store, StoreAddress, StoreOptions};
 
 /// What happens when the work has not ended by its deadline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,9 +33,10 @@ pub struct ElectionBuilder {
     name: String,
     sources: Vec<Source>,
     options: StoreOptions,
-    timing: TimingConfig,
+    timing: TimingChoices,
     label: Option<String>,
     overrun: Overrun,
+    before_kill: KillHook,
 }
 
 #[derive(Clone)]
@@ -59,9 +61,10 @@ impl ElectionBuilder {
             name,
             sources: Vec::new(),
             options: StoreOptions::default(),
-            timing: TimingConfig::default(),
+            timing: TimingChoices::default(),
             label: None,
             overrun: Overrun::default(),
+            before_kill: KillHook::default(),
         }
     }
 
@@ -78,45 +81,63 @@ impl ElectionBuilder {
         self
     }
 
-    /// How to connect to the stores given by address. The timing's `op_timeout` takes the place of
-    /// [`StoreOptions::op_timeout`].
-    pub fn store_options(mut self, options: StoreOptions) -> Self {
-        self.options = options;
+    /// What the keys of a Redis begin with: [`StoreOptions::key_prefix`]. It concerns the stores given by address.
+    pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.options.key_prefix = prefix.into();
+        self
+    }
+
+    /// The user name for the stores whose address has none.
+    pub fn username(mut self, name: impl Into<String>) -> Self {
+        self.options.username = Some(name.into());
+        self
+    }
+
+    /// Where the password comes from for the stores whose address has none.
+    pub fn password(mut self, password: Password) -> Self {
+        self.options.password = Some(password);
         self
     }
 
     /// All of the timing at once. The setters below change one value of it each.
-    pub fn timing(mut self, timing: TimingConfig) -> Self {
-        self.timing = timing;
+    pub fn timing(mut self, timing: impl Into<TimingChoices>) -> Self {
+        self.timing = timing.into();
         self
     }
 
-    /// The time between two heartbeats: [`TimingConfig::interval`].
+    /// The time within which the leadership of a host that died has moved on: the whole timing follows from it,
+    /// except for the values that are set by themselves. See [`TimingChoices`].
+    pub fn failover(mut self, failover: Duration) -> Self {
+        self.timing.failover = Some(failover);
+        self
+    }
+
+    /// The time between two heartbeats: [`TimingConfig::interval`](crate::protocol::TimingConfig::interval).
     pub fn interval(mut self, interval: Duration) -> Self {
-        self.timing.interval = interval;
+        self.timing.interval = Some(interval);
         self
     }
 
-    /// How many polls a counter must stand still: [`TimingConfig::stall_polls`].
+    /// How many polls a counter must stand still: [`TimingConfig::stall_polls`](crate::protocol::TimingConfig::stall_polls).
     pub fn stall_polls(mut self, polls: u32) -> Self {
-        self.timing.stall_polls = polls;
+        self.timing.stall_polls = Some(polls);
         self
     }
 
-    /// How long before the end of its tenure the work has to stop: [`TimingConfig::stop_grace`].
+    /// How long before the end of its tenure the work has to stop: [`TimingConfig::stop_grace`](crate::protocol::TimingConfig::stop_grace).
     pub fn stop_grace(mut self, grace: Duration) -> Self {
-        self.timing.stop_grace = grace;
+        self.timing.stop_grace = Some(grace);
         self
     }
 
-    /// How long one request to a store may take: [`TimingConfig::op_timeout`].
+    /// How long one request to a store may take: [`TimingConfig::op_timeout`](crate::protocol::TimingConfig::op_timeout).
     pub fn op_timeout(mut self, timeout: Duration) -> Self {
         self.timing.op_timeout = Some(timeout);
         self
     }
 
     /// How long to wait before acting on stores that may have lost a leader's record:
-    /// [`TimingConfig::probation`].
+    /// [`TimingConfig::probation`](crate::protocol::TimingConfig::probation).
     pub fn probation(mut self, probation: Duration) -> Self {
         self.timing.probation = Some(probation);
         self
@@ -135,6 +156,13 @@ impl ElectionBuilder {
         self
     }
 
+    /// Calls `hook` right before [`Overrun::Kill`] kills the process, on a thread of its own: to save a trace, say.
+    /// The process is killed when it returns, and 5 ms later at the latest.
+    pub fn before_kill(mut self, hook: impl Fn(&Lease) + Send + Sync + 'static) -> Self {
+        self.before_kill = KillHook(Arc::new(hook));
+        self
+    }
+
     /// Checks the configuration. Nothing is connected yet.
     ///
     /// # Errors
@@ -142,7 +170,7 @@ impl ElectionBuilder {
     /// [`ConfigError`] names the part that cannot be used.
     pub fn build(self) -> Result<Election, ConfigError> {
         let name = ElectionName::new(&self.name)?;
-        let timing = Timing::new(&self.timing)?;
+        let timing = Timing::new(&self.timing.config()?)?;
         let options = StoreOptions {
             op_timeout: timing.op_timeout(),
             ..self.options
@@ -173,6 +201,7 @@ impl ElectionBuilder {
                 label: label.into(),
                 host: host.into(),
                 overrun: self.overrun,
+                before_kill: self.before_kill,
                 openings: Mutex::default(),
                 sits_out_until: Mutex::default(),
                 gap: Mutex::default(),

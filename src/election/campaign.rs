@@ -1,13 +1,16 @@
 //! Campaigning: waiting, not waiting, and waiting for a while.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::driver::{Command, Driver, Standing};
-use super::{CampaignError, Election, Leadership, Overrun, guard, runtime};
-use crate::protocol::{CandidateId, Identity, Prospect, Term};
+use super::driver::Driver;
+use super::standing::{Command, Standing};
+use super::{Alarm, CampaignError, Election, Leadership, Overrun, guard, runtime};
+use crate::protocol::{CandidateId, Prospect, Term};
+use crate::store::Identity;
 use crate::store::StoreError;
 
 /// How many commands a candidacy may have waiting: there are only two to give.
@@ -27,6 +30,11 @@ impl Election {
     ///
     /// Dropping the future leaves the election.
     ///
+    /// **The process is killed, by SIGKILL, when the [`Leadership`] outlives its deadline**: work that goes on would
+    /// act beside the next leader. Drop it, or end the work, when [`Lease::lost`](super::Lease::lost) returns.
+    /// [`ElectionBuilder::overrun`](super::ElectionBuilder::overrun) opts out, and
+    /// [`ElectionBuilder::before_kill`](super::ElectionBuilder::before_kill) is called before.
+    ///
     /// # Errors
     ///
     /// [`CampaignError::Denied`] when the stores refuse us from the start, [`CampaignError::System`] when the
@@ -44,7 +52,8 @@ impl Election {
     ///
     /// [`CampaignError::Held`] when somebody leads, [`CampaignError::Paused`] when an operator has paused
     /// the election, [`CampaignError::Unreachable`] when no majority of the stores answers,
-    /// [`CampaignError::Denied`] when they refuse us.
+    /// [`CampaignError::Denied`] when they refuse us, [`CampaignError::TermsUsedUp`] when a record has the highest
+    /// term there is.
     pub async fn try_campaign(&self) -> Result<Leadership, CampaignError> {
         self.enter()?.elected(Patience::None).await
     }
@@ -57,7 +66,8 @@ impl Election {
     /// does, as on a new name of a Redis when `wait` is shorter than the probation, [`CampaignError::Paused`] when
     /// the election is paused at the end of it,
     /// [`CampaignError::Unreachable`] when no majority of the stores answers at the end of it,
-    /// [`CampaignError::Denied`] when they refuse us from the start.
+    /// [`CampaignError::Denied`] when they refuse us from the start, [`CampaignError::TermsUsedUp`] when a record
+    /// has the highest term there is.
     pub async fn campaign_timeout(&self, wait: Duration) -> Result<Leadership, CampaignError> {
         let mut candidacy = self.enter()?;
         let elected = candidacy.elected(Patience::Endless);
@@ -73,10 +83,14 @@ impl Election {
             Overrun::Kill => guard::start(),
             Overrun::Report => Ok(()),
         });
-        started.map_err(|source| CampaignError::System {
+        started.map_err(|source| self.no_room(source))
+    }
+
+    fn no_room(&self, source: io::Error) -> CampaignError {
+        CampaignError::System {
             election: self.shared.name.as_str().to_owned(),
             source: Arc::new(source),
-        })
+        }
     }
 
     /// Campaigns until elected, or until `shutdown` is ready: then it leaves the stores, and returns nothing.
@@ -96,6 +110,7 @@ impl Election {
 
     fn enter(&self) -> Result<Candidacy, CampaignError> {
         self.start()?;
+        let timer = Alarm::new().map_err(|source| self.no_room(source))?;
         let identity = self.new_identity();
         let (commands, received) = mpsc::channel(COMMANDS);
         let (shown, standing) = watch::channel(Standing::START);
@@ -106,7 +121,7 @@ impl Election {
             (commands.downgrade(), received),
             shown,
         );
-        runtime::spawn_vital(driver.run());
+        runtime::spawn_vital(driver.run(timer));
         Ok(Candidacy {
             election: self.clone(),
             identity,
@@ -135,6 +150,7 @@ impl Election {
                 Identity::new(id, &self.shared.host, std::process::id(), version)
             })
             .map(|identity| identity.with_timing(self.shared.timing))
+            .map(|identity| identity.with_stores(self.store_list()))
             .and_then(|identity| match self.shared.containment.get() {
                 Some(containment) => identity.with_containment(containment),
                 None => Ok(identity),
@@ -172,15 +188,26 @@ impl Candidacy {
     }
 
     async fn elected(&mut self, patience: Patience) -> Result<Leadership, CampaignError> {
+        let election = self.election.clone();
+        let agreement = election.agree_on_stores(self.identity.id().clone());
+        tokio::pin!(agreement);
+        let mut agreed = false;
         loop {
             let standing = self.standing.borrow_and_update().clone();
             match (standing, patience) {
+                (Standing::Elected(_), _) if !agreed => {
+                    agreement.as_mut().await?;
+                    agreed = true;
+                    continue;
+                }
                 (Standing::Elected(lease), _) => {
                     let commands = self.commands.take();
                     let commands = commands.expect("a candidacy is elected once");
                     let overrun = self.election.shared.overrun;
-                    let guarded = (overrun == Overrun::Kill)
-                        .then(|| guard::watch(self.election.name(), lease.clone()));
+                    let guarded = (overrun == Overrun::Kill).then(|| {
+                        let hook = self.election.shared.before_kill.clone();
+                        guard::watch(self.election.name(), lease.clone(), hook)
+                    });
                     return Ok(Leadership::new(
                         self.identity.clone(),
                         lease,
@@ -231,9 +258,29 @@ impl Candidacy {
                         source: Box::new(source),
                     });
                 }
+                (
+                    Standing::Campaigning {
+                        prospect: Prospect::TermsUsedUp,
+                        ..
+                    },
+                    Patience::None,
+                ) => {
+                    return Err(CampaignError::TermsUsedUp {
+                        election: self.name(),
+                    });
+                }
                 (Standing::Campaigning { .. } | Standing::Probation | Standing::Over, _) => {}
             }
-            if self.standing.changed().await.is_err() {
+            let changed = tokio::select! {
+                biased;
+                outcome = &mut agreement, if !agreed => {
+                    outcome?;
+                    agreed = true;
+                    continue;
+                }
+                changed = self.standing.changed() => changed,
+            };
+            if changed.is_err() {
                 // The driver ends only after it was told to, and nobody else could have told it.
                 unreachable!("a candidacy ended while its campaign was waiting");
             }
@@ -254,6 +301,15 @@ impl Candidacy {
         }
         if let Standing::Refused(source) = standing {
             return self.refused(source);
+        }
+        if let Standing::Campaigning {
+            prospect: Prospect::TermsUsedUp,
+            ..
+        } = standing
+        {
+            return CampaignError::TermsUsedUp {
+                election: self.name(),
+            };
         }
         let held = matches!(
             standing,

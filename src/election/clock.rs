@@ -13,8 +13,11 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use futures_util::stream::{self, Stream, StreamExt};
 use rustix::time::{ClockId, clock_gettime};
+use tokio::sync::watch;
 
+use super::Alarm;
 use crate::protocol::{Timestamp, WallMillis};
 
 /// This moment on the clock that decides. It never goes back, and all processes of a machine agree on it to
@@ -23,6 +26,55 @@ use crate::protocol::{Timestamp, WallMillis};
 pub fn now() -> Timestamp {
     static CLOCK: Clock = Clock::new();
     CLOCK.now(read)
+}
+
+/// How long a wait without a timer holds up its thread before others have their turn.
+const TURN: Duration = Duration::from_millis(1);
+
+/// Waits until a moment of this clock, on whatever runtime. [`Timestamp::NEVER`] does not come.
+///
+/// The timers of a runtime do not do: they stop while the machine is suspended, and NTP adjusts them.
+///
+/// Where the system has no room for another timer, it looks at the clock once per millisecond.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use incumbent::election::clock;
+///
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// let at = clock::now() + Duration::from_millis(5);
+/// clock::sleep_until(at).await;
+/// assert!(clock::now() >= at);
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub async fn sleep_until(at: Timestamp) {
+    match Alarm::new() {
+        Ok(mut alarm) => {
+            alarm.set(at);
+            alarm.ring().await;
+        }
+        Err(_) => {
+            while now() < at {
+                std::thread::sleep(TURN);
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+/// Each value from now on, as a copy: whoever looks at one never holds up whoever sends the next.
+pub(super) fn changes(
+    receiver: watch::Receiver<Timestamp>,
+) -> impl Stream<Item = Timestamp> + Send + Unpin + use<> {
+    let changes = stream::unfold(receiver, async |mut receiver| {
+        receiver.changed().await.ok()?;
+        let at = *receiver.borrow_and_update();
+        Some((at, receiver))
+    });
+    changes.fuse().boxed()
 }
 
 /// This moment on the clock of the kernel's timers, which only wake us.

@@ -7,87 +7,30 @@
 //!   the timer ────┘                      └──▶ events
 //! ```
 
-use std::future::{pending, poll_fn};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
-use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, watch};
 
 use super::Alarm;
 use super::Shared;
 use super::clock;
-use super::gap::Gap;
 use super::guard;
+use super::inbox::{Answer, Answering, next_answer, next_release};
 use super::late;
 use super::lease::Lease;
 use super::link::{Link, News};
 use super::runtime;
+use super::standing::{Command, Standing};
+use super::tracker::{Change, Tracker};
 use crate::observe::{Happening, HeartbeatResult};
 use crate::protocol::{
-    Beat, Candidate, CandidateConfig, CandidateId, Event, HostName, Identity, Input, LossReason,
-    Occupancy, Outgoing, Pause, Prospect, Record, Reply, Request, RequestId, Role, Step,
-    StoreIndex, Term, Timestamp, Verdict,
+    Candidate, CandidateConfig, Event, HostName, Input, LossReason, Outgoing, Pause, Prospect,
+    Request, Role, Step, StoreIndex, Term, Timestamp, Verdict,
 };
+use crate::store::Identity;
 use crate::store::{StoreError, WakeUp, WakeUps, let_others_go_first};
-
-/// How long the end of a candidacy may take for what only people read. A standby that is told to stop is
-/// gone within 100 ms, also when its store hangs.
-const FAREWELL: Duration = Duration::from_millis(80);
-
-/// What the owner of a candidacy tells its driver.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Command {
-    /// Leave the election; a leader's work is told to stop.
-    Resign(LossReason),
-    /// The work has provably ended, for this reason unless it was told to stop for another.
-    WorkEnded(LossReason),
-}
-
-/// How a candidacy stands, for who waits for it.
-#[derive(Clone, Debug)]
-pub(super) enum Standing {
-    Campaigning {
-        prospect: Prospect,
-        leader: Option<(CandidateId, Term)>,
-        paused: Option<Pause>,
-        error: Option<StoreError>,
-    },
-    /// It holds the election, and waits out its probation.
-    Probation,
-    /// The stores refuse us, and have never done otherwise.
-    Refused(StoreError),
-    Elected(Lease),
-    Over,
-}
-
-impl Standing {
-    pub(super) const START: Self = Self::Campaigning {
-        prospect: Prospect::Open,
-        leader: None,
-        paused: None,
-        error: None,
-    };
-}
-
-/// What came of a request.
-struct Answer {
-    store: StoreIndex,
-    id: RequestId,
-    /// Whether the request was to change the record, and not only to look at it.
-    changes: bool,
-    result: Result<Reply, StoreError>,
-    /// How long it took, of a heartbeat.
-    beat: Option<Duration>,
-    /// Whether it was asked to release.
-    releases: bool,
-}
-
-type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 pub(super) struct Driver {
     shared: Arc<Shared>,
@@ -103,17 +46,7 @@ pub(super) struct Driver {
     wake_ups: Vec<Option<WakeUps>>,
     links: Vec<Link>,
     lease: Option<Lease>,
-    leader: Option<Following>,
-    /// Since when nobody leads, as far as the records seen tell.
-    leaderless: Option<Timestamp>,
-    /// What the campaign before left of that, until the records tell whether it goes on.
-    before: Option<Gap>,
-    /// The leadership of this process that it began with.
-    ended: Option<Following>,
-    /// The last sign of life of the leader we follow.
-    sign: Option<Sign>,
-    /// The release of the leader we follow that we heard of, until another leads.
-    told: Option<Told>,
+    tracker: Tracker,
     /// The term whose work had not ended when its deadline passed, and when to look at it again.
     overdue: Option<(Term, Timestamp)>,
     /// The pause that was told of last.
@@ -121,24 +54,6 @@ pub(super) struct Driver {
     /// The release that each store has not confirmed.
     unconfirmed: Vec<Option<Request>>,
 }
-
-/// A heartbeat of a leader: when it was first seen, and the highest counter of its stores.
-#[derive(Clone, Copy, Debug)]
-struct Sign {
-    at: Timestamp,
-    beat: Beat,
-}
-
-/// A release as a hint tells of it.
-#[derive(Clone, Copy, Debug)]
-struct Told {
-    heard: Timestamp,
-    /// Since when nobody leads, if it is true.
-    since: Timestamp,
-}
-
-/// Who leads in the eyes of a standby.
-type Following = (Option<CandidateId>, Term);
 
 impl Driver {
     pub(super) fn new(
@@ -157,7 +72,7 @@ impl Driver {
             openings: shared.take_openings(),
         });
         let stores = shared.stores.len();
-        let before = shared.take_gap();
+        let tracker = Tracker::new(shared.electorate, shared.timing, shared.take_gap());
         Self {
             shared,
             identity: Arc::new(identity),
@@ -170,12 +85,7 @@ impl Driver {
             wake_ups: (0..stores).map(|_| None).collect(),
             links: vec![Link::default(); stores],
             lease: None,
-            leader: None,
-            leaderless: None,
-            before,
-            ended: None,
-            sign: None,
-            told: None,
+            tracker,
             overdue: None,
             paused: None,
             unconfirmed: vec![None; stores],
@@ -183,9 +93,8 @@ impl Driver {
     }
 
     /// Runs the candidacy to its end.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(mut self, mut timer: Alarm) {
         self.tell(Happening::Campaigning);
-        let mut timer = Alarm::new();
         let mut input = Input::Tick;
         let mut owner_gone = false;
         loop {
@@ -237,7 +146,7 @@ impl Driver {
         for event in step.events {
             self.happened(now, event);
         }
-        self.note_sign();
+        self.tracker.note_sign(&self.candidate);
         self.tell_of_overrun(now);
         self.tell_of_pause();
         self.listen();
@@ -321,14 +230,8 @@ impl Driver {
     }
 
     fn woken(&mut self, store: StoreIndex, wake_up: WakeUp) -> Input {
-        let WakeUp { record, called, .. } = wake_up;
-        let now = clock::now();
-        if self.leader.is_some() && self.release(now).is_none() {
-            self.told = Some(Told {
-                heard: now,
-                since: self.gone_since(now, &[&record]),
-            });
-        }
+        let WakeUp { record, called } = wake_up;
+        self.tracker.woken(clock::now(), &record);
         Input::Woken {
             store,
             record,
@@ -349,92 +252,33 @@ impl Driver {
         }
     }
 
-    /// Since when nobody leads, if the release that we were told of is true. A hint that no look has
-    /// confirmed for a while was not.
-    fn release(&self, now: Timestamp) -> Option<Timestamp> {
-        let recent = self.shared.timing.interval() * 2;
-        let told = self.told.filter(|told| now.since(told.heard) <= recent);
-        told.map(|told| told.since)
-    }
-
-    /// Since when the leader we follow is gone, when it is found to be gone at `now`. One that has not been
-    /// seen to beat for a tenure, say over an outage, is gone since its last heartbeat, unless what it left
-    /// shows a later one.
-    fn gone_since(&self, now: Timestamp, left: &[&Record]) -> Timestamp {
-        let Some(sign) = self.sign else { return now };
-        let silent = now.since(sign.at) > self.shared.timing.tenure();
-        let went_on = left
-            .iter()
-            .any(|record| record.occupancy == Occupancy::Vacant && record.beat > sign.beat);
-        if silent && !went_on { sign.at } else { now }
-    }
-
-    /// Notes that the leader we follow is alive.
-    fn note_sign(&mut self) {
-        let Some((leader, term)) = &self.leader else {
-            self.sign = None;
-            return;
-        };
-        let stores = self.shared.electorate.stores();
-        let signs = stores.filter_map(|store| {
-            let record = self.candidate.record(store)?;
-            let its = match &record.occupancy {
-                Occupancy::Held { holder, .. } => leader.as_ref() == Some(holder),
-                Occupancy::Foreign { .. } => leader.is_none(),
-                Occupancy::Absent | Occupancy::Vacant => false,
-            };
-            let at = self.candidate.unchanged_since(store)?;
-            (its && record.term == *term).then_some((at, record.mark().last_counter()))
-        });
-        self.sign = signs.fold(self.sign, |last, (at, beat)| {
-            Some(last.map_or(Sign { at, beat }, |last| Sign {
-                at: last.at.max(at),
-                beat: last.beat.max(beat),
-            }))
-        });
-    }
-
-    /// The gap that is over now, which every observer of it counts.
-    fn end_gap(&mut self, now: Timestamp) -> Option<Duration> {
-        let gap = self.leaderless.take().map(|since| now.since(since))?;
-        self.shared.counters.leaderless(gap);
-        Some(gap)
-    }
-
-    /// The gap that the campaign before has seen goes on, if nobody has led since. When somebody has, as
-    /// much of it counts as was watched.
-    fn resume_gap(&mut self) {
-        let records = self.records();
-        let majority = self.shared.electorate.majority();
-        if records.len() < majority {
-            return;
-        }
-        let goes_on = |gap: &Gap| gap.goes_on(&records, majority);
-        let goes_on = self.before.as_ref().is_some_and(goes_on);
-        match self.before.take() {
-            Some(gap) if goes_on => {
-                self.leaderless = Some(gap.since);
-                self.ended = gap.of.map(|id| (Some(id), gap.term));
+    fn tell_changes(&self, changes: impl IntoIterator<Item = Change>) {
+        for change in changes {
+            match change {
+                Change::Follows((leader, term)) => self.tell(Happening::Following { leader, term }),
+                Change::Leaderless(term) => self.tell(Happening::Leaderless { term }),
+                Change::GapOver(gap) => self.shared.counters.leaderless(gap),
             }
-            Some(gap) => self.shared.counters.leaderless(gap.watched()),
-            None => {}
         }
     }
 
     fn happened(&mut self, now: Timestamp, event: Event) {
         match event {
-            Event::Saw { .. } => self.saw(now),
+            Event::Saw { .. } if self.candidate.role() == Role::Standby => {
+                let changes = self.tracker.saw(now, &self.candidate);
+                self.tell_changes(changes);
+            }
+            Event::Saw { .. } => {}
             Event::Claimed { term, stores } => {
-                self.resume_gap();
-                self.note_end(now);
+                let change = self.tracker.claimed(now, &self.candidate);
+                self.tell_changes(change);
                 self.tell(Happening::Claiming { term, stores });
             }
             Event::TermsUsedUp { store } => self.tell(Happening::TermsUsedUp {
                 store: self.label(store),
             }),
             Event::ClaimFailed { term, granted } => {
-                // Whoever we follow has not been seen to be gone.
-                self.leaderless.take_if(|_| self.leader.is_some());
+                self.tracker.claim_failed();
                 self.tell(Happening::ClaimFailed { term, granted });
             }
             Event::Probation { term, until } => self.tell(Happening::Probation {
@@ -445,11 +289,11 @@ impl Driver {
                 let lease = Lease::new(term, deadline);
                 self.lease = Some(lease.clone());
                 self.shared.keep_lease(lease.clone(), self.owner.clone());
-                let leaderless = self.end_gap(now);
+                let leaderless = self.tracker.elected(now);
+                self.tell_changes(leaderless.map(Change::GapOver));
                 // The work starts here; everything else can wait.
                 self.standing.send_replace(Standing::Elected(lease));
                 self.wake_ups.iter_mut().for_each(|slot| *slot = None);
-                (self.leader, self.told) = (None, None);
                 self.tell(Happening::Elected { term, leaderless });
             }
             Event::Joined { store } => self.tell(Happening::StoreJoined {
@@ -476,51 +320,6 @@ impl Driver {
                 self.overdue = Some((term, now + self.shared.timing.margin()));
             }
             Event::Released { term, stores } => self.tell(Happening::Released { term, stores }),
-        }
-    }
-
-    /// Works out who leads from the last record of each store, and tells when that has changed.
-    fn saw(&mut self, now: Timestamp) {
-        if self.candidate.role() != Role::Standby {
-            return;
-        }
-        self.resume_gap();
-        let records = self.records();
-        let holders = records.iter().filter_map(|record| match &record.occupancy {
-            Occupancy::Held { holder, .. } if holder != self.candidate.id() => {
-                Some((Some(holder.clone()), record.term))
-            }
-            Occupancy::Foreign { .. } => Some((None, record.term)),
-            Occupancy::Held { .. } | Occupancy::Absent | Occupancy::Vacant => None,
-        });
-        let majority = self.shared.electorate.majority();
-        let holders: Vec<Following> = holders.collect();
-        let leading = holders
-            .iter()
-            .find(|leader| holders.iter().filter(|other| other == leader).count() >= majority)
-            .cloned();
-        if let Some((leader, term)) = &leading {
-            // Nobody leads who is named by nothing but the record that this process has left.
-            if leading != self.ended {
-                self.end_gap(now);
-            }
-            if self.leader != leading {
-                self.sign = None;
-                self.tell(Happening::Following {
-                    leader: leader.clone(),
-                    term: *term,
-                });
-            }
-            self.leader = leading;
-            self.told = None;
-        } else if records.len() - holders.len() >= majority
-            && let Some((_, term)) = self.leader
-        {
-            let found = self.gone_since(now, &records);
-            let since = self.release(now).unwrap_or(found);
-            (self.leader, self.told) = (None, None);
-            self.leaderless.get_or_insert(since);
-            self.tell(Happening::Leaderless { term });
         }
     }
 
@@ -554,22 +353,6 @@ impl Driver {
         self.paused = paused;
     }
 
-    /// A leader whose record we claim has released it, or its counter stands still: then it is taken to be
-    /// gone since its last heartbeat.
-    fn note_end(&mut self, now: Timestamp) {
-        if self.leader.is_some() && self.leaderless.is_none() {
-            let stalled = self.sign.map(|sign| sign.at);
-            self.leaderless = self.release(now).or(stalled);
-        }
-    }
-
-    fn records(&self) -> Vec<&Record> {
-        let stores = self.shared.electorate.stores();
-        stores
-            .filter_map(|store| self.candidate.record(store))
-            .collect()
-    }
-
     fn renew_lease(&mut self, now: Timestamp) {
         let Some(lease) = &self.lease else { return };
         match self.candidate.deadline() {
@@ -584,7 +367,7 @@ impl Driver {
                 // Whoever has taken the record may lead already.
                 let taken = [LossReason::Deposed, LossReason::StoreForgot];
                 if !lease.loss().is_some_and(|loss| taken.contains(&loss)) {
-                    self.leaderless.get_or_insert(now);
+                    self.tracker.vacated(now);
                 }
             }
         }
@@ -612,7 +395,7 @@ impl Driver {
             _ => return,
         };
         self.standing.send_if_modified(|current| {
-            let changed = !same(current, &standing);
+            let changed = !current.is_like(&standing);
             if changed {
                 *current = standing;
             }
@@ -627,7 +410,6 @@ impl Driver {
     }
 
     fn campaigning(&self) -> Standing {
-        let leader = self.leader.clone();
         let unwritable = self.no_majority(Link::unwritable);
         let prospect = match self.candidate.prospect() {
             // Who leads needs no more than the changes that it was granted.
@@ -637,27 +419,9 @@ impl Driver {
         let error = unwritable.or_else(|| self.links.iter().find_map(Link::error));
         Standing::Campaigning {
             prospect,
-            leader: leader.and_then(|(leader, term)| Some((leader?, term))),
+            leader: self.tracker.leader(),
             paused: self.candidate.pause().cloned(),
             error: error.cloned(),
-        }
-    }
-
-    /// What the next campaign is to know of the time without a leader that goes on.
-    fn open_gap(&self, since: Timestamp, until: Timestamp) -> Gap {
-        let seen = self.records().into_iter().map(|record| record.term).max();
-        let (term, of) = match &self.lease {
-            Some(lease) => (lease.term(), Some(self.candidate.id().clone())),
-            None => match self.ended.clone() {
-                Some((of, term)) => (term, of),
-                None => (seen.unwrap_or_default(), None),
-            },
-        };
-        Gap {
-            since,
-            until,
-            term,
-            of,
         }
     }
 
@@ -680,8 +444,8 @@ impl Driver {
                 self.shared.sit_out_until(now + window);
             }
         }
-        let open = self.leaderless.map(|since| self.open_gap(since, now));
-        if let Some(gap) = open.or(self.before) {
+        let led = self.lease.as_ref().map(Lease::term);
+        if let Some(gap) = self.tracker.left(now, &self.candidate, led) {
             self.shared.keep_gap(gap);
         }
         self.shared.counters.campaign_over();
@@ -702,63 +466,9 @@ impl Driver {
             let late = late::release(kept, Arc::clone(&identity), interval, releases);
             runtime::handle().spawn(late);
         }
-        withdraw(&shared, &identity, &links).await;
+        let lists_us: Vec<bool> = links.iter().map(|link| link.lists_us).collect();
+        late::withdraw(&shared, &identity, &lists_us).await;
         shared.candidacies.send_modify(|count| *count -= 1);
-    }
-}
-
-/// Has the stores that still list a candidate do so no more. That is for people, so nobody waits for it for long: a
-/// store forgets by itself who is not seen.
-async fn withdraw(shared: &Shared, identity: &Identity, links: &[Link]) {
-    let stores = shared.stores.iter().zip(links);
-    let listing: Vec<_> = stores.filter(|(_, link)| link.lists_us).collect();
-    if listing.is_empty() {
-        return;
-    }
-    let told = listing.into_iter().map(async |(store, _)| {
-        if let Err(error) = store.withdraw(&shared.name, identity).await {
-            tracing::debug!(%error, "a candidate that is gone stays listed for a while");
-        }
-    });
-    if tokio::time::timeout(FAREWELL, join_all(told))
-        .await
-        .is_err()
-    {
-        tracing::debug!("a candidate that is gone may stay listed for a while");
-    }
-}
-
-fn same(a: &Standing, b: &Standing) -> bool {
-    match (a, b) {
-        (
-            Standing::Campaigning {
-                prospect,
-                leader,
-                paused,
-                error,
-            },
-            Standing::Campaigning {
-                prospect: other_prospect,
-                leader: other_leader,
-                paused: other_paused,
-                error: other_error,
-            },
-        ) => {
-            prospect == other_prospect
-                && leader == other_leader
-                && paused == other_paused
-                && error.is_some() == other_error.is_some()
-        }
-        (Standing::Refused(_), Standing::Refused(_))
-        | (Standing::Probation, Standing::Probation) => true,
-        (
-            Standing::Campaigning { .. }
-            | Standing::Probation
-            | Standing::Refused(_)
-            | Standing::Elected(_)
-            | Standing::Over,
-            _,
-        ) => false,
     }
 }
 
@@ -771,35 +481,4 @@ fn is_urgent(step: &Step) -> bool {
     let releases = sends(|request| matches!(request, Request::Release { .. }));
     let claims = sends(|request| matches!(request, Request::Claim(_)));
     releases || (claims && !step.events.iter().any(for_the_work))
-}
-
-/// The next answer to a request; pending forever when there will be none.
-async fn next_answer(
-    answered: &mut Option<Answer>,
-    answers: &mut FuturesUnordered<Answering>,
-) -> Answer {
-    if let Some(answer) = answered.take() {
-        return answer;
-    }
-    match answers.next().await {
-        Some(answer) => answer,
-        None => pending().await,
-    }
-}
-
-/// The next release that any store tells of; pending forever when none will.
-async fn next_release(wake_ups: &mut [Option<WakeUps>]) -> (StoreIndex, WakeUp) {
-    poll_fn(|context| {
-        for (index, slot) in (0..).zip(wake_ups.iter_mut()) {
-            let Some(waiting) = slot else { continue };
-            match waiting.0.poll_recv(context) {
-                Poll::Ready(Some(wake_up)) => return Poll::Ready((StoreIndex(index), wake_up)),
-                // The store will not tell: polling remains.
-                Poll::Ready(None) => waiting.0.close(),
-                Poll::Pending => {}
-            }
-        }
-        Poll::Pending
-    })
-    .await
 }

@@ -1,15 +1,17 @@
 //! The errors of an election, one type per situation in which a caller decides something.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
-use crate::observe::pause_in_words;
+use crate::observe::{Difference, pause_in_words};
 use crate::protocol::{
-    CandidateId, InvalidElectorate, InvalidIdentity, InvalidName, InvalidTiming, LossReason, Pause,
-    Term,
+    CandidateId, InvalidElectorate, InvalidId, InvalidName, InvalidTiming, LossReason, Pause, Term,
 };
-use crate::store::{InvalidAddress, StoreError};
+use crate::store::{Identity, InvalidAddress, StoreError};
+
+// A message that contains the source names the field `r#source`: `Error::source` returns nothing then, and whoever
+// prints the whole chain prints it once.
 
 /// Why an election cannot be set up as configured.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -24,7 +26,7 @@ pub enum ConfigError {
         /// The label given.
         label: String,
         /// What is wrong with it.
-        source: InvalidIdentity,
+        r#source: InvalidId,
     },
     /// The address of a store.
     #[error(transparent)]
@@ -102,7 +104,18 @@ pub enum CampaignError {
         /// The election.
         election: String,
         /// What the last of them failed with.
-        source: Box<StoreError>,
+        r#source: Box<StoreError>,
+    },
+    /// A store has granted the highest term there is, so no later leader could have a higher token. Only a
+    /// forged or damaged record gets there, and it has to be repaired.
+    #[error(
+        "nobody can be elected in {election:?}: a record has the highest term there is, {max}; `incumbent \
+         doctor {election}` tells how to repair it",
+        max = Term::MAX
+    )]
+    TermsUsedUp {
+        /// The election.
+        election: String,
     },
     /// The stores cannot be reached as they are configured, and never could.
     #[error("election {election:?} cannot be entered: {source}")]
@@ -110,7 +123,22 @@ pub enum CampaignError {
         /// The election.
         election: String,
         /// What is wrong.
-        source: Box<StoreError>,
+        r#source: Box<StoreError>,
+    },
+    /// Somebody campaigns with another list of stores: both could lead.
+    #[error(
+        "election {election:?} cannot be entered: {} pid {} {difference}, so two could lead. All candidates must \
+         use the same stores. To change them: stop every candidate on every host, wait one window, then start \
+         them with the new stores",
+        .who.host(), .who.pid()
+    )]
+    OtherStores {
+        /// The election.
+        election: String,
+        /// Who.
+        who: Box<Identity>,
+        /// How its stores differ from ours.
+        difference: Difference,
     },
     /// The system refuses the threads, the timers or the event loop of an election.
     #[error("this process cannot take part in election {election:?}: {source}")]
@@ -118,7 +146,7 @@ pub enum CampaignError {
         /// The election.
         election: String,
         /// What the system said.
-        source: Arc<io::Error>,
+        r#source: Arc<io::Error>,
     },
     /// The stores refuse us, and have never done otherwise.
     #[error(
@@ -128,7 +156,7 @@ pub enum CampaignError {
         /// The election.
         election: String,
         /// What the store said.
-        source: Box<StoreError>,
+        r#source: Box<StoreError>,
     },
 }
 
@@ -178,17 +206,34 @@ pub struct Lost {
     pub reason: LossReason,
 }
 
-/// Why `run_as_leader` did not bring the outcome of the work.
-#[derive(Clone, Debug, thiserror::Error)]
+/// Why `run_as_leader` did not end with the work, under the leadership.
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
-pub enum RunError {
+pub enum RunError<T = ()> {
     /// The election cannot be set up as configured.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// There was no leadership.
     #[error(transparent)]
     Campaign(#[from] CampaignError),
-    /// The leadership was lost before the work was done. The work has ended, or was dropped.
-    #[error(transparent)]
-    Lost(#[from] Lost),
+    /// The leadership was lost, or told to stop, before the work was done. The work has ended, or was dropped.
+    #[error("{lost}")]
+    Lost {
+        /// Which leadership, and why.
+        lost: Lost,
+        /// What the work returned all the same; `None` when it was dropped. Another leader may have been at work
+        /// when it was finished.
+        value: Option<T>,
+    },
+}
+
+/// The value is left out, so it need not have a `Debug`.
+impl<T> fmt::Debug for RunError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => f.debug_tuple("Config").field(error).finish(),
+            Self::Campaign(error) => f.debug_tuple("Campaign").field(error).finish(),
+            Self::Lost { lost, .. } => f.debug_tuple("Lost").field(lost).finish(),
+        }
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::protocol::{CandidateId, Occupancy, Record, Term, Timestamp};
+use crate::protocol::{CandidateId, Electorate, Record, Term, Timestamp};
 
 /// A time without a leader that was not over when a campaign ended.
 #[derive(Clone, Debug)]
@@ -20,19 +20,10 @@ pub(super) struct Gap {
 
 impl Gap {
     /// Whether these records, of a majority at the least, show that nobody has led since.
-    pub(super) fn goes_on(&self, records: &[&Record], majority: usize) -> bool {
+    pub(super) fn goes_on(&self, records: &[&Record], electorate: Electorate) -> bool {
         let newest = records.iter().map(|record| record.term).max();
-        let unled = records.iter().filter(|record| match &record.occupancy {
-            Occupancy::Absent | Occupancy::Vacant => true,
-            Occupancy::Held { holder, .. } => self.is_of(Some(holder), record.term),
-            Occupancy::Foreign { .. } => false,
-        });
-        newest.is_some_and(|newest| newest <= self.term) && unled.count() >= majority
-    }
-
-    /// Whether it began with the end of this leadership.
-    pub(super) fn is_of(&self, holder: Option<&CandidateId>, term: Term) -> bool {
-        holder.is_some() && self.of.as_ref() == holder && self.term == term
+        newest.is_some_and(|newest| newest <= self.term)
+            && electorate.is_free(records, self.of.as_ref())
     }
 
     /// How much of it was watched.
@@ -44,7 +35,7 @@ impl Gap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Beat;
+    use crate::protocol::{Beat, Occupancy};
 
     fn record(text: &str) -> Record {
         let (who, term) = text.split_at(1);
@@ -98,8 +89,8 @@ mod tests {
             };
             let read: Vec<Record> = records.split_whitespace().map(record).collect();
             let seen: Vec<&Record> = read.iter().collect();
-            let majority = seen.len() / 2 + 1;
-            assert_eq!(gap.goes_on(&seen, majority), expected, "{of:?} {records}");
+            let electorate = Electorate::new(seen.len().max(1)).unwrap();
+            assert_eq!(gap.goes_on(&seen, electorate), expected, "{of:?} {records}");
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 
 use rustix::io::{Errno, read};
 use rustix::time::TimerfdFlags;
@@ -16,6 +16,22 @@ use super::clock;
 use super::end::end_process;
 use super::lease::Lease;
 use crate::protocol::{ElectionName, Timestamp};
+
+/// What is called right before the process is killed.
+#[derive(Clone)]
+pub(super) struct KillHook(pub(super) Arc<dyn Fn(&Lease) + Send + Sync>);
+
+impl Default for KillHook {
+    fn default() -> Self {
+        Self(Arc::new(|_| {}))
+    }
+}
+
+impl std::fmt::Debug for KillHook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a hook")
+    }
+}
 
 /// Keeps a lease under guard until it is dropped.
 #[derive(Debug)]
@@ -30,13 +46,13 @@ impl Drop for Guarded {
 }
 
 /// Puts a lease under guard.
-pub(super) fn watch(election: &ElectionName, lease: Lease) -> Guarded {
+pub(super) fn watch(election: &ElectionName, lease: Lease, hook: KillHook) -> Guarded {
     let guard = guard();
     let mut state = guard.lock();
     let key = state.next_key;
     state.next_key += 1;
     let deadline = lease.deadline();
-    state.leases.insert(key, (election.clone(), lease));
+    state.leases.insert(key, (election.clone(), lease, hook));
     guard.wake_by(&mut state, deadline);
     Guarded { key }
 }
@@ -55,7 +71,7 @@ struct Guard {
 }
 
 struct State {
-    leases: BTreeMap<u64, (ElectionName, Lease)>,
+    leases: BTreeMap<u64, (ElectionName, Lease, KillHook)>,
     next_key: u64,
     armed: Timestamp,
 }
@@ -127,19 +143,21 @@ impl Guard {
             let now = clock::now();
             let mut state = self.lock();
             let mut next = Timestamp::NEVER;
-            for (election, lease) in state.leases.values() {
+            for (election, lease, hook) in state.leases.values() {
                 if lease.has_work_ended() {
                     continue;
                 }
                 if lease.deadline() <= now {
                     // Work that goes on would act beside the next leader.
-                    end_process(format!(
+                    let why = format!(
                         "killing the process: its work as leader of election {:?} did not end by the deadline \
                          of term {}, and another leader may act from now; end the work when Lease::lost \
                          returns or Lease::check fails",
                         election.as_str(),
                         lease.term()
-                    ));
+                    );
+                    let (hook, lease) = (hook.clone(), lease.clone());
+                    end_process(why, move || (hook.0)(&lease));
                 }
                 next = next.min(lease.deadline());
             }

@@ -1,5 +1,7 @@
-//! Releases that a store has not confirmed by the end of a candidacy, sent again until it has: a store that
-//! was away comes back with a record whose holder is gone, and the next leader would wait a window for it.
+//! What is left to send when a candidacy is over.
+//!
+//! Releases that a store has not confirmed are sent again until it has: a store that was away comes back with a
+//! record whose holder is gone, and the next leader would wait a window for it.
 //!
 //! Nothing can go wrong with that: the work has ended, and a release is carried out only while the record is
 //! held by that candidacy under that term. What it meets instead refuses it.
@@ -11,9 +13,10 @@ use futures_util::future::join_all;
 
 use super::Shared;
 use super::clock;
-use crate::protocol::{Identity, Request, StoreIndex, Verdict};
+use crate::protocol::{Request, StoreIndex, Verdict};
+use crate::store::Identity;
 
-/// For how long they are sent again, once per interval.
+/// For how long releases are sent again, once per interval.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// Sends releases again for as long as the election is kept, somewhere in the process.
@@ -50,5 +53,30 @@ pub(super) async fn release(
         });
         let mut settled = join_all(sent).await.into_iter();
         releases.retain(|_| !settled.next().unwrap_or(true));
+    }
+}
+
+/// How long the end of a candidacy may take for what only people read. A standby that is told to stop is
+/// gone within 100 ms, also when its store hangs.
+const FAREWELL: Duration = Duration::from_millis(80);
+
+/// Has the stores that still list a candidate do so no more. That is for people, so nobody waits for it for long: a
+/// store forgets by itself who is not seen.
+pub(super) async fn withdraw(shared: &Shared, identity: &Identity, lists_us: &[bool]) {
+    let stores = shared.stores.iter().zip(lists_us);
+    let listing: Vec<_> = stores.filter(|(_, lists_us)| **lists_us).collect();
+    if listing.is_empty() {
+        return;
+    }
+    let told = listing.into_iter().map(async |(store, _)| {
+        if let Err(error) = store.withdraw(&shared.name, identity).await {
+            tracing::debug!(%error, "a candidate that is gone stays listed for a while");
+        }
+    });
+    if tokio::time::timeout(FAREWELL, join_all(told))
+        .await
+        .is_err()
+    {
+        tracing::debug!("a candidate that is gone may stay listed for a while");
     }
 }

@@ -4,10 +4,11 @@ use std::ops::Deref;
 
 use tokio::sync::{mpsc, watch};
 
-use super::driver::{Command, Standing};
 use super::guard::Guarded;
 use super::lease::Lease;
-use crate::protocol::{CandidateId, Identity, LossReason};
+use super::standing::{Command, Standing};
+use crate::protocol::{CandidateId, LossReason};
+use crate::store::Identity;
 
 /// A leadership. As long as it lives, heartbeats keep it, on a thread of their own.
 ///

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::stream::Stream;
 use tokio::sync::watch;
 
 use super::clock;
 use super::error::Lost;
-use super::moments::Moments;
 use crate::protocol::{LossReason, Term, Timestamp};
 
 /// A leadership as its work sees it: cheap to clone, and safe to ask from any thread.
@@ -118,15 +118,37 @@ impl Lease {
         *self.shared.loss.borrow()
     }
 
-    /// When the work must be over, and every change of it. Heartbeats move it on; who supervises
-    /// something that this process cannot stop by itself enforces it.
+    /// When the work must be over, if no further heartbeat succeeds. Whoever supervises something that this
+    /// process cannot stop by itself enforces it: see [`Lease::deadlines`].
     #[must_use]
-    pub fn deadlines(&self) -> Moments {
-        Moments::new(self.shared.deadlines.subscribe())
+    pub fn deadline(&self) -> Timestamp {
+        Timestamp::from_nanos(self.shared.deadline.load(Ordering::Acquire))
     }
 
-    pub(super) fn deadline(&self) -> Timestamp {
-        Timestamp::from_nanos(self.shared.deadline.load(Ordering::Acquire))
+    /// Each new deadline from now on, until the lease is over. An acknowledged heartbeat moves it on, and a
+    /// deposition brings it closer. A reader that falls behind gets the latest only, and holds up no heartbeat.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures_util::StreamExt;
+    /// use incumbent::{Lease, election::clock};
+    ///
+    /// /// Pulls the plug when the work must be over.
+    /// async fn enforce(lease: Lease, pull_the_plug: impl FnOnce()) {
+    ///     let mut deadlines = lease.deadlines();
+    ///     let mut deadline = lease.deadline();
+    ///     while clock::now() < deadline {
+    ///         tokio::select! {
+    ///             Some(moved) = deadlines.next() => deadline = moved,
+    ///             () = clock::sleep_until(deadline) => {}
+    ///         }
+    ///     }
+    ///     pull_the_plug();
+    /// }
+    /// ```
+    pub fn deadlines(&self) -> impl Stream<Item = Timestamp> + Send + Unpin + use<> {
+        clock::changes(self.shared.deadlines.subscribe())
     }
 
     /// Moves the deadline, and tells whether it has come closer.

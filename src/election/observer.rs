@@ -1,6 +1,7 @@
 //! Reading elections without taking part in them: for status, history, lists and alarms.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio::sync::mpsc;
 use super::{ConfigError, runtime};
 use crate::observe::{ElectionView, HistoryView, StoreView, Told};
 use crate::protocol::{ElectionName, Electorate};
-use crate::store::{Examination, Store};
+use crate::store::{Examination, Store, StoreError};
 
 /// Reads the elections of an electorate. It writes nothing, and is not listed among the candidates.
 ///
@@ -65,7 +66,15 @@ impl Observer {
     pub(super) fn check(stores: &[Arc<dyn Store>]) -> Result<Electorate, ConfigError> {
         let electorate = Electorate::new(stores.len())?;
         let mut seen = BTreeSet::new();
-        if let Some(twice) = stores.iter().find(|store| !seen.insert(store.label())) {
+        // A server has the same address under both of its names.
+        let place = |label: &str| match label.strip_prefix("valkey") {
+            Some(rest) => format!("redis{rest}"),
+            None => label.to_owned(),
+        };
+        let twice = stores
+            .iter()
+            .find(|store| !seen.insert(place(store.label())));
+        if let Some(twice) = twice {
             return Err(ConfigError::SameStore {
                 store: twice.label().to_owned(),
             });
@@ -103,90 +112,89 @@ impl Observer {
     /// One election as it is now: who leads, who campaigns, what each store says. It takes one round
     /// trip, and at most the `op_timeout` of the stores.
     pub async fn view(&self, election: &ElectionName) -> ElectionView {
-        let (observer, election) = (self.clone(), election.clone());
-        on_the_runtime(async move { observer.look(election).await }).await
+        let (observer, looked_at) = (self.clone(), election.clone());
+        let looked = on_the_runtime(async move { observer.look(looked_at).await }).await;
+        looked.unwrap_or_else(|refused| self.unseen(election, &refused))
     }
 
     /// Several elections as they are now, in the order given.
     pub async fn views(&self, elections: &[ElectionName]) -> Vec<ElectionView> {
-        let (observer, elections) = (self.clone(), elections.to_vec());
-        on_the_runtime(async move {
-            stream::iter(elections)
+        let (observer, looked_at) = (self.clone(), elections.to_vec());
+        let looked = on_the_runtime(async move {
+            stream::iter(looked_at)
                 .map(|election| observer.look(election))
                 .buffered(Self::AT_ONCE)
                 .collect()
                 .await
+        });
+        looked.await.unwrap_or_else(|refused| {
+            let unseen = |election| self.unseen(election, &refused);
+            elections.iter().map(unseen).collect()
         })
-        .await
     }
 
     /// The last `terms` leaderships of an election, the newest first.
     pub async fn history(&self, election: &ElectionName, terms: usize) -> HistoryView {
-        let (observer, election) = (self.clone(), election.clone());
-        on_the_runtime(async move {
-            let asked = observer.stores.iter().map(async |store| {
-                let entries = HistoryView::entries(terms);
-                let history = store.history(&election, entries).await;
-                (Arc::from(store.label()), history)
-            });
-            let told = join_all(asked).await;
-            HistoryView::merge(election.clone(), observer.electorate, terms, told)
-        })
-        .await
+        let asked = election.clone();
+        let told = self.ask(|store| {
+            let (asked, entries) = (asked.clone(), HistoryView::entries(terms));
+            async move { store.history(&asked, entries).await }
+        });
+        HistoryView::merge(election.clone(), self.electorate, terms, told.await)
     }
 
-    /// The names of all elections that any store has a record of.
+    /// The names of all elections that any store has a record of. Where a node of a cluster could not be asked,
+    /// they are those of the others.
     pub async fn elections(&self) -> Listing {
-        let observer = self.clone();
-        on_the_runtime(async move {
-            let asked = observer.stores.iter().map(async |store| {
-                let elections = store.elections().await;
-                (Arc::<str>::from(store.label()), elections)
-            });
-            let mut elections = Vec::new();
-            let mut stores = Vec::new();
-            for (label, told) in join_all(asked).await {
-                stores.push((label, told.map(|names| elections.extend(names))));
-            }
-            elections.sort_unstable();
-            elections.dedup();
-            Listing { elections, stores }
-        })
-        .await
+        let mut elections = Vec::new();
+        let mut stores = Vec::new();
+        let told = self.ask(|store| async move { Ok(store.known_elections().await) });
+        for (label, told) in told.await {
+            let failed = match told {
+                Ok((names, failed)) => {
+                    elections.extend(names);
+                    failed
+                }
+                Err(error) => Some(error),
+            };
+            stores.push((label, failed.map_or(Ok(()), Err)));
+        }
+        elections.sort_unstable();
+        elections.dedup();
+        Listing { elections, stores }
     }
 
     /// What each store tells of itself. It tries the four operations where they can be refused.
     pub async fn examine(&self) -> Told<Examination> {
-        let observer = self.clone();
-        on_the_runtime(async move {
-            let asked = observer
-                .stores
-                .iter()
-                .map(async |store| (Arc::from(store.label()), store.examine().await));
-            join_all(asked).await
-        })
-        .await
+        self.ask(|store| async move { store.examine().await }).await
     }
 
     /// One election, looked at now and then every `every`, for as long as the stream is kept. A reader
-    /// that falls behind sees fewer views, never old ones in a row.
+    /// that falls behind sees fewer views, never old ones in a row. When the system refuses the thread for it,
+    /// the stream ends after one view that names the error.
     pub fn watch(
         &self,
         election: &ElectionName,
         every: Duration,
     ) -> impl Stream<Item = ElectionView> + Send + Unpin + use<> {
         let (sender, receiver) = mpsc::channel(1);
-        let (observer, election) = (self.clone(), election.clone());
-        runtime::handle().spawn(async move {
-            // A permit first: a view is taken only when there is somebody to look at it.
-            while let Ok(permit) = sender.reserve().await {
-                permit.send(observer.look(election.clone()).await);
-                tokio::select! {
-                    () = tokio::time::sleep(every) => {}
-                    () = sender.closed() => return,
+        let (observer, looked_at) = (self.clone(), election.clone());
+        match runtime::started() {
+            Ok(handle) => drop(handle.spawn(async move {
+                // A permit first: a view is taken only when there is somebody to look at it.
+                while let Ok(permit) = sender.reserve().await {
+                    permit.send(observer.look(looked_at.clone()).await);
+                    tokio::select! {
+                        () = tokio::time::sleep(every) => {}
+                        () = sender.closed() => return,
+                    }
                 }
+            })),
+            Err(refused) => {
+                let unseen = self.unseen(election, &Arc::new(refused));
+                sender.try_send(unseen).expect("the channel is empty");
             }
-        });
+        }
         stream::unfold(receiver, async |mut receiver| {
             let view = receiver.recv().await?;
             Some((view, receiver))
@@ -202,6 +210,26 @@ impl Observer {
         let stores = join_all(asked).await;
         ElectionView::merge(election.clone(), self.electorate, stores)
     }
+
+    /// Asks every store the same.
+    async fn ask<T, F>(&self, question: impl Fn(Arc<dyn Store>) -> F) -> Told<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        let asked = self.stores.iter();
+        let asked = asked.map(|store| (store.label().into(), question(Arc::clone(store))));
+        answers(asked.collect()).await
+    }
+
+    /// The election as nobody could look at it, for want of a thread.
+    fn unseen(&self, election: &ElectionName, refused: &Arc<io::Error>) -> ElectionView {
+        let stores = self.stores.iter().map(|store| StoreView {
+            store: store.label().into(),
+            inspection: Err(unasked(store.label().into(), refused)),
+        });
+        ElectionView::merge(election.clone(), self.electorate, stores.collect())
+    }
 }
 
 impl std::fmt::Debug for Observer {
@@ -211,14 +239,40 @@ impl std::fmt::Debug for Observer {
     }
 }
 
+/// What becomes of a question when the system refuses the thread of the elections.
+pub(super) fn unasked(store: Arc<str>, refused: &Arc<io::Error>) -> StoreError {
+    let source = Arc::clone(refused);
+    StoreError::Unreachable { store, source }
+}
+
+/// What each store answers to what it is asked.
+pub(super) async fn answers<T, F>(asked: Vec<(Arc<str>, F)>) -> Told<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, StoreError>> + Send + 'static,
+{
+    let (labels, asked): (Vec<Arc<str>>, Vec<F>) = asked.into_iter().unzip();
+    match on_the_runtime(join_all(asked)).await {
+        Ok(answers) => labels.into_iter().zip(answers).collect(),
+        Err(refused) => {
+            let unasked = |store: Arc<str>| (store.clone(), Err(unasked(store, &refused)));
+            labels.into_iter().map(unasked).collect()
+        }
+    }
+}
+
 /// Stores are asked on the thread of the elections only, wherever the caller runs.
-pub(super) async fn on_the_runtime<F>(asking: F) -> F::Output
+///
+/// # Errors
+///
+/// When the system refuses that thread.
+pub(super) async fn on_the_runtime<F>(asking: F) -> Result<F::Output, Arc<io::Error>>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    match runtime::handle().spawn(asking).await {
-        Ok(output) => output,
+    match runtime::started()?.spawn(asking).await {
+        Ok(output) => Ok(output),
         Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
         Err(_) => unreachable!("the runtime of the elections runs as long as the process"),
     }

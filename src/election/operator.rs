@@ -5,15 +5,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
-
 use super::clock;
-use super::observer::{Observer, on_the_runtime};
+use super::observer::{Observer, answers, on_the_runtime, unasked};
+use crate::election::Standstill;
 use crate::observe::{ElectionView, HistoryView, State, Told};
 use crate::protocol::{
-    CandidateId, ElectionName, HostName, Identity, Mark, Order, Reason, Request, Standstill,
-    StoreIndex, Successor, Term, Timing, Verdict,
+    CandidateId, ElectionName, HostName, Mark, Order, Reason, Request, StoreIndex, Successor, Term,
+    Timing, Verdict,
 };
+use crate::store::Identity;
 use crate::store::StoreError;
 
 /// Gives the orders of an operator to every store of one election.
@@ -179,11 +179,15 @@ impl Operator {
     /// the election, [`OrderError::Unread`] when the stores cannot be read, and as [`Operator::pause`].
     pub async fn depose(&self) -> Result<Given, OrderError> {
         let operator = self.clone();
-        on_the_runtime(async move {
-            let abandoned = operator.outwait().await?;
-            operator.order_each(depositions(abandoned)).await
-        })
-        .await
+        let outwaited = on_the_runtime(async move { operator.outwait().await }).await;
+        let abandoned = outwaited.unwrap_or_else(|refused| {
+            let store = self.observer.stores()[0].label().into();
+            Err(OrderError::Unread {
+                election: self.election.to_string(),
+                source: Box::new(unasked(store, &refused)),
+            })
+        })?;
+        self.order_each(depositions(abandoned)).await
     }
 
     /// Vacates the election at once, whatever its holder does. **A leader that is alive goes on acting
@@ -318,19 +322,16 @@ impl Operator {
     }
 
     async fn order_each(&self, orders: Vec<(StoreIndex, Order)>) -> Result<Given, OrderError> {
-        let operator = self.clone();
-        let stores: Told<Verdict> = on_the_runtime(async move {
-            let asked = orders.into_iter().map(async |(index, order)| {
-                let store = &operator.observer.stores()[index.get()];
-                let request = Request::Order(order);
-                let who = &operator.who;
-                let reply = store.execute(&operator.election, who, &request).await;
-                let label: Arc<str> = store.label().into();
-                (label, reply.map(|reply| reply.verdict))
-            });
-            join_all(asked).await
-        })
-        .await;
+        let asked = orders.into_iter().map(|(index, order)| {
+            let store = Arc::clone(&self.observer.stores()[index.get()]);
+            let operator = self.clone();
+            (Arc::from(store.label()), async move {
+                let (election, request) = (&operator.election, Request::Order(order));
+                let reply = store.execute(election, &operator.who, &request).await?;
+                Ok(reply.verdict)
+            })
+        });
+        let stores: Told<Verdict> = answers(asked.collect()).await;
         let majority = self.observer.electorate().majority();
         if granted(&stores) >= majority {
             return Ok(Given { stores });
@@ -380,7 +381,7 @@ pub enum OrderError {
         /// The election.
         election: String,
         /// What one of them failed with.
-        source: Box<StoreError>,
+        r#source: Box<StoreError>,
     },
     /// No other candidate is the one that was named.
     #[error("no standby of election {election:?} is {name:?}: {}", standbys(.candidates))]

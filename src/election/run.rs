@@ -6,9 +6,10 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::{FusedFuture, FutureExt};
+use futures_util::stream::StreamExt;
 
 use super::campaign::timeout;
-use super::{Alarm, Election, ElectionBuilder, Leadership, Lease, Lost, RunError, clock, runtime};
+use super::{Election, ElectionBuilder, Leadership, Lease, Lost, RunError, clock, runtime};
 use crate::protocol::LossReason;
 
 impl Election {
@@ -25,8 +26,8 @@ impl Election {
     ///
     /// # Errors
     ///
-    /// [`RunError::Campaign`] when there was no leadership, [`RunError::Lost`] when it was lost before
-    /// the work was done: campaign again to go on.
+    /// [`RunError::Campaign`] when there was no leadership, [`RunError::Lost`] when it was lost, or told to stop,
+    /// before the work was done: campaign again to go on. What the work returned all the same is in the error.
     ///
     /// # Panics
     ///
@@ -78,7 +79,7 @@ impl Election {
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
-    pub async fn run_as_leader<W, F, T>(&self, work: W) -> Result<T, RunError>
+    pub async fn run_as_leader<W, F, T>(&self, work: W) -> Result<T, RunError<T>>
     where
         W: FnOnce(Lease) -> F,
         F: Future<Output = T>,
@@ -88,7 +89,7 @@ impl Election {
         // The call of the closure is part of what may panic.
         let working = async { work(lease).await };
         let led = self.lead(leadership, working, pending::<()>()).await;
-        led.map_err(|(_, lost)| lost.into())
+        led.map_err(|(value, lost)| RunError::Lost { lost, value })
     }
 
     /// Runs `work` whenever elected, until it returns or `shutdown` is ready: the whole life of a service.
@@ -213,21 +214,19 @@ impl Election {
 async fn close_to_deadline(lease: Lease, ahead: Duration) {
     let waiting = runtime::handle().spawn(async move {
         let mut deadlines = lease.deadlines();
-        let mut alarm = Alarm::new();
         loop {
-            let end = deadlines.current().before(ahead);
+            let end = lease.deadline().before(ahead);
             if clock::now() >= end {
                 return;
             }
-            alarm.set(end);
             // A changed deadline, the alarm, or the end of the lease: in each case look again.
             tokio::select! {
-                moved = deadlines.changed() => {
+                moved = deadlines.next() => {
                     if moved.is_none() {
                         return;
                     }
                 }
-                () = alarm.ring() => {}
+                () = clock::sleep_until(end) => {}
             }
         }
     });
@@ -270,7 +269,7 @@ impl Drop for AbortOnDrop {
 /// .await
 /// # }
 /// ```
-pub async fn run_as_leader<W, F, T>(election: ElectionBuilder, work: W) -> Result<T, RunError>
+pub async fn run_as_leader<W, F, T>(election: ElectionBuilder, work: W) -> Result<T, RunError<T>>
 where
     W: FnOnce(Lease) -> F,
     F: Future<Output = T>,

@@ -24,7 +24,8 @@ pub fn start() -> io::Result<()> {
     alarm::start()
 }
 
-fn started() -> io::Result<&'static Handle> {
+/// The runtime of the elections, started on first use.
+pub(super) fn started() -> io::Result<&'static Handle> {
     static STARTING: Mutex<()> = Mutex::new(());
     if let Some(handle) = HANDLE.get() {
         return Ok(handle);
@@ -41,13 +42,9 @@ fn started() -> io::Result<&'static Handle> {
     Ok(HANDLE.get_or_init(|| handle))
 }
 
-/// The runtime of the elections, started on first use.
-///
-/// # Panics
-///
-/// When it was not started before, and [`start`] fails.
-pub(crate) fn handle() -> &'static Handle {
-    started().expect("the system has room for the thread and the event loop of the elections")
+/// The runtime of an election that has begun.
+pub(super) fn handle() -> &'static Handle {
+    started().expect("a campaign starts the runtime before anything else")
 }
 
 /// Runs a future on the thread of the elections. Should it panic, the process ends: a candidate that has
@@ -57,7 +54,8 @@ pub(super) fn spawn_vital(future: impl Future<Output = ()> + Send + 'static) {
     impl Drop for Vital {
         fn drop(&mut self) {
             if std::thread::panicking() {
-                end_process("a candidacy has contradicted itself: killing the process".to_owned());
+                let why = "a candidacy has contradicted itself: killing the process";
+                end_process(why.to_owned(), || {});
             }
         }
     }
@@ -68,7 +66,7 @@ pub(super) fn spawn_vital(future: impl Future<Output = ()> + Send + 'static) {
 }
 
 /// Runs a future on the thread of the elections, and waits for it on this one.
-pub(crate) fn block_on<F>(future: F) -> F::Output
+pub(super) fn block_on<F>(future: F) -> F::Output
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,

@@ -69,7 +69,7 @@ pub enum FenceError {
         /// The resource.
         resource: Arc<str>,
         /// What failed.
-        source: Arc<redis::RedisError>,
+        r#source: Arc<redis::RedisError>,
     },
     /// The database failed, and the transaction was rolled back.
     #[cfg(feature = "sqlite")]
@@ -78,7 +78,7 @@ pub enum FenceError {
         /// The resource.
         resource: Arc<str>,
         /// What failed.
-        source: Arc<rusqlite::Error>,
+        r#source: Arc<rusqlite::Error>,
     },
     /// A file operation failed. What was to be written may be there.
     #[error("{action} {} failed: {source}", path.display())]
@@ -88,7 +88,7 @@ pub enum FenceError {
         /// To which file.
         path: PathBuf,
         /// What failed.
-        source: Arc<std::io::Error>,
+        r#source: Arc<std::io::Error>,
     },
 }
 

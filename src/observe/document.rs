@@ -12,7 +12,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Contender, ElectionView, State, StoreView, Told};
-use crate::protocol::{CandidateId, Electorate, Identity, Occupancy, Record, WallMillis};
+use crate::protocol::{CandidateId, Electorate, Occupancy, Record, WallMillis};
+use crate::store::Identity;
 use crate::store::{Inspection, StoreError};
 
 pub use order::{Followed, Handover, Ordered, Paused};
@@ -96,6 +97,9 @@ pub struct Candidate {
     pub timing: Option<Timing>,
     /// What holds the processes of its program together, when it tells.
     pub containment: Option<String>,
+    /// A digest of the address of each of its stores, when it tells: candidates of one election have the
+    /// same, unless they write the addresses differently.
+    pub store_digests: Option<Vec<String>>,
 }
 
 /// By which timing a candidate campaigns, with fractions where there are any.
@@ -300,6 +304,9 @@ impl Candidate {
             seen_ago_ms: millis(contender.age),
             timing: identity.timing().map(Timing::new),
             containment: identity.containment().map(str::to_owned),
+            store_digests: identity
+                .stores()
+                .map(|stores| stores.to_string().split('.').map(str::to_owned).collect()),
         }
     }
 }

@@ -9,7 +9,8 @@ mod traces;
 
 use self::traces::{Held, Traces, trace};
 use super::view::between;
-use crate::protocol::{ElectionName, Electorate, Identity, LossReason, Term, WallMillis};
+use crate::protocol::{ElectionName, Electorate, LossReason, Term, WallMillis};
+use crate::store::Identity;
 use crate::store::{Change, HistoryEntry, Note, StoreError};
 
 pub use self::ending::Ending;

@@ -47,7 +47,7 @@ pub(crate) fn log(event: &ElectionEvent) {
                 candidate,
                 store = &**store,
                 "nobody can be elected: the record on {store} has the highest term there is, {}, so no later \
-                 leader could have a higher token; `incumbent doctor {election}` tells how to repair it",
+                 leader could have a higher token; `incumbent doctor`, asked about it on these stores, returns the repair",
                 Term::MAX
             );
         }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::protocol::{
-    Beat, CandidateId, ElectionName, Electorate, Handover, Identity, Occupancy, Pause, Term,
-    Timing, WallMillis,
+    Beat, CandidateId, ElectionName, Electorate, Handover, Occupancy, Pause, Record, Term, Timing,
+    WallMillis,
 };
+use crate::store::Identity;
 use crate::store::{Inspection, StoreError};
 
 /// One election, as its stores show it at one moment.
@@ -176,7 +177,7 @@ impl ElectionView {
     /// ```
     #[must_use]
     pub fn merge(election: ElectionName, electorate: Electorate, stores: Vec<StoreView>) -> Self {
-        let state = agreed(electorate.majority(), &stores);
+        let state = agreed(electorate, &stores);
         let candidates = contenders(&stores, &state);
         let answers = || stores.iter().filter_map(|one| one.inspection.as_ref().ok());
         let mut paused = answers().filter_map(|one| one.record.orders.paused.clone());
@@ -217,32 +218,36 @@ impl ElectionView {
     }
 }
 
-fn agreed(majority: usize, stores: &[StoreView]) -> State {
+fn agreed(electorate: Electorate, stores: &[StoreView]) -> State {
     let answers: Vec<&Inspection> = stores
         .iter()
         .filter_map(|store| store.inspection.as_ref().ok())
         .collect();
-    if answers.len() < majority {
+    if answers.len() < electorate.majority() {
         return silence(stores);
     }
-    if let Some(holding) = held(majority, &answers) {
-        return State::Held(holding);
+    let records: Vec<&Record> = answers.iter().map(|one| &one.record).collect();
+    match electorate.holder(&records) {
+        Some((Some(holder), term)) => {
+            let held = |one: &&Inspection| one.record.is_held_by(holder, term);
+            let held: Vec<&Inspection> = answers.iter().copied().filter(held).collect();
+            return State::Held(held_by(holder, term, &held, electorate.majority()));
+        }
+        Some((None, _)) => {
+            let idle = answers.iter().filter_map(|one| age(one)).min();
+            return State::Foreign { idle };
+        }
+        None => {}
     }
-    let count = |is: fn(&Occupancy) -> bool| {
-        let matching = answers.iter().filter(|one| is(&one.record.occupancy));
-        matching.count()
-    };
-    if count(|one| matches!(one, Occupancy::Foreign { .. })) >= majority {
-        let idle = answers.iter().filter_map(|one| age(one)).min();
-        return State::Foreign { idle };
-    }
-    if count(|one| matches!(one, Occupancy::Absent)) >= majority {
+    let absent = answers
+        .iter()
+        .filter(|one| one.record.occupancy == Occupancy::Absent);
+    if absent.count() >= electorate.majority() {
         return State::Absent;
     }
-    let free = count(|one| matches!(one, Occupancy::Absent | Occupancy::Vacant));
     let last = answers.iter().max_by_key(|one| one.record.term);
     match last {
-        Some(last) if free >= majority => State::Vacant {
+        Some(last) if electorate.is_free(&records, None) => State::Vacant {
             term: last.record.term,
             since: last.changed,
         },
@@ -273,17 +278,8 @@ fn silence(stores: &[StoreView]) -> State {
     }
 }
 
-fn held(majority: usize, answers: &[&Inspection]) -> Option<Holding> {
-    let mut by_holder: BTreeMap<(Term, &CandidateId), Vec<&Inspection>> = BTreeMap::new();
-    for answer in answers {
-        if let Some(holder) = answer.record.holder() {
-            let holding = by_holder.entry((answer.record.term, holder)).or_default();
-            holding.push(answer);
-        }
-    }
-    let ((term, holder), held) = by_holder
-        .into_iter()
-        .find(|(_, held)| held.len() >= majority)?;
+/// What the stores that one candidate holds tell of it.
+fn held_by(holder: &CandidateId, term: Term, held: &[&Inspection], majority: usize) -> Holding {
     let proven = held.iter().filter(|one| !one.record.unproven).count();
     // Where the leader has joined a store again that had lost its data, that store knows no more than when it
     // did, and the term tells when it was claimed.
@@ -292,7 +288,7 @@ fn held(majority: usize, answers: &[&Inspection]) -> Option<Holding> {
         one.since
             .map(|at| claimed.map_or(at, |claimed| at.min(claimed)))
     };
-    Some(Holding {
+    Holding {
         holder: holder.clone(),
         identity: held.iter().find_map(|one| one.holder.clone()),
         term,
@@ -301,12 +297,20 @@ fn held(majority: usize, answers: &[&Inspection]) -> Option<Holding> {
             .iter()
             .filter_map(|one| Some(between(since(one)?, one.clock)))
             .max(),
-        beat: held.iter().map(|one| one.record.beat).max()?,
-        window: held.iter().map(|one| one.record.window()).max()?,
+        beat: held
+            .iter()
+            .map(|one| one.record.beat)
+            .max()
+            .unwrap_or_default(),
+        window: held
+            .iter()
+            .map(|one| one.record.window())
+            .max()
+            .unwrap_or_default(),
         beat_age: held.iter().filter_map(|one| age(one)).min(),
         stores: held.len(),
         unproven: proven < majority,
-    })
+    }
 }
 
 /// How long ago a record last changed, by its store's own clock: no two clocks are compared.

@@ -17,17 +17,14 @@
 //! `ARCHITECTURE.md`.
 
 mod candidate;
-mod decimal;
-mod handover;
-mod identity;
+mod failover;
+mod id;
 mod loss_reason;
 mod name;
 mod operation;
 mod order;
-mod pause;
 mod quorum;
 mod record;
-mod standstill;
 mod term;
 mod time;
 mod timing;
@@ -37,17 +34,15 @@ pub use candidate::{
     Candidate, CandidateConfig, Event, Failure, Input, Opening, Outgoing, Prospect, RequestId,
     Role, Step,
 };
-pub(crate) use decimal::canonical;
-pub use handover::{Handover, Successor};
-pub use identity::{CandidateId, HostName, Identity, InvalidIdentity};
+pub use failover::TimingChoices;
+pub(crate) use id::check;
+pub use id::{CandidateId, HostName, InvalidId};
 pub use loss_reason::LossReason;
 pub use name::{ElectionName, InvalidName};
 pub use operation::{Claim, Durability, Reply, Request, Verdict, apply};
-pub use order::{InvalidOrder, Order, Orders};
-pub use pause::{Pause, Reason};
+pub use order::{Handover, InvalidReason, Order, Orders, Pause, Reason, Successor};
 pub use quorum::{Electorate, InvalidElectorate, StoreIndex};
 pub use record::{Mark, Occupancy, Record, Shape};
-pub use standstill::Standstill;
 pub use term::{Beat, Term};
 pub use time::{Timestamp, WallMillis};
 pub use timing::{InvalidTiming, Timing, TimingConfig};

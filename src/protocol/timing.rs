@@ -299,6 +299,13 @@ pub enum InvalidTiming {
         /// The smallest number of polls with which it holds.
         stall_polls: Option<u32>,
     },
+    /// No timing with what else is chosen moves a dead host's leadership on so soon.
+    Failover {
+        /// The failover time given.
+        failover: Duration,
+        /// The smallest that works.
+        smallest: Duration,
+    },
     /// The probation is shorter than the window, or longer than [`Timing::MAX_WINDOW`].
     Probation {
         /// The probation given.
@@ -359,6 +366,10 @@ impl fmt::Display for InvalidTiming {
                     None => write!(f, "set a longer interval or a shorter stop_grace"),
                 }
             }
+            Self::Failover { failover, smallest } => write!(
+                f,
+                "failover = {failover:?} is too short; failover = {smallest:?} is the smallest that works"
+            ),
             Self::Probation { probation, window } => write!(
                 f,
                 "window ≤ probation ≤ {max:?} does not hold: the window is {window:?} and the \

@@ -139,7 +139,15 @@ impl FromStr for StoreAddress {
     type Err = InvalidAddress;
 
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
-        parse::place(text).map(Self::of)
+        let mut address = Self::of(parse::place(text)?);
+        // It is shown under the name that it was given.
+        let is_valkey = text
+            .get(..6)
+            .is_some_and(|start| start.eq_ignore_ascii_case("valkey"));
+        if let Some(rest) = address.label.strip_prefix("redis").filter(|_| is_valkey) {
+            address.label = format!("valkey{rest}").into();
+        }
+        Ok(address)
     }
 }
 

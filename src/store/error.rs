@@ -14,7 +14,7 @@ pub enum StoreError {
         /// The store's label.
         store: Arc<str>,
         /// What failed.
-        source: Arc<dyn std::error::Error + Send + Sync>,
+        r#source: Arc<dyn std::error::Error + Send + Sync>,
     },
     /// The request was sent, and no usable answer came: it may have been executed.
     #[error(
@@ -24,7 +24,7 @@ pub enum StoreError {
         /// The store's label.
         store: Arc<str>,
         /// What failed.
-        source: Arc<dyn std::error::Error + Send + Sync>,
+        r#source: Arc<dyn std::error::Error + Send + Sync>,
     },
     /// The store refuses us: wrong credentials, or a permission that is missing.
     #[error("{store} refuses access: {message}")]

@@ -12,9 +12,9 @@ use super::{
     WakeUps, is_free,
 };
 use crate::protocol::{
-    CandidateId, Durability, ElectionName, Identity, Record, Reply, Request, Verdict, WallMillis,
-    apply,
+    CandidateId, Durability, ElectionName, Record, Reply, Request, Verdict, WallMillis, apply,
 };
+use crate::store::Identity;
 
 /// A store in the memory of this process: for tests, and for electing among the tasks of one process.
 ///
@@ -235,7 +235,6 @@ impl Entry {
         if change.wakes() && is_free(&self.record) {
             let wake_up = WakeUp {
                 record: self.record.clone(),
-                clock,
                 called: self.called(before.holder()),
             };
             self.waiting.retain(|waiting| {

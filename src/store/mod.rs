@@ -11,14 +11,19 @@
 //! untrusted until it is parsed.
 
 mod address;
+mod decimal;
 mod error;
 mod examination;
+mod identity;
+mod loss_words;
 mod memory;
 mod note;
+mod order_text;
 mod redis;
 mod registry;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod store_list;
 mod target;
 mod turn;
 
@@ -27,11 +32,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use crate::protocol::{
-    CandidateId, Claim, Durability, ElectionName, Identity, Occupancy, Order, Record, Reply,
-    Request, Shape, Term, WallMillis,
+    CandidateId, Claim, Durability, ElectionName, Occupancy, Order, Record, Reply, Request, Shape,
+    Term, WallMillis,
 };
 
 use self::address::Place;
@@ -41,15 +47,18 @@ use self::registry::Registry;
 pub use address::{InvalidAddress, Password, StoreAddress};
 pub use error::StoreError;
 pub use examination::Examination;
+pub use identity::{Identity, InvalidIdentity};
 pub use memory::{Fault, MemoryStore};
 pub use note::Note;
+pub use order_text::InvalidOrder;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
+pub use store_list::StoreList;
 pub(crate) use target::target;
 pub(crate) use turn::let_others_go_first;
 
 /// The decoders of what the stores send, for fuzz targets and property tests. No part of the API.
-#[doc(hidden)]
+#[cfg(feature = "_fuzzing")]
 pub mod fuzzing {
     pub use super::redis::fuzzing as redis;
     #[cfg(feature = "sqlite")]
@@ -129,6 +138,22 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`] as for [`Store::execute`].
     fn elections(&self) -> StoreFuture<'_, Vec<ElectionName>>;
 
+    /// Like [`Store::elections`], with the error of any part of the store that could not be asked.
+    /// A store that has no parts need not implement it.
+    fn known_elections(&self) -> BoxFuture<'_, (Vec<ElectionName>, Option<StoreError>)> {
+        Box::pin(async {
+            match self.elections().await {
+                Ok(names) => (names, None),
+                Err(error) => (Vec::new(), Some(error)),
+            }
+        })
+    }
+
+    /// A warning about the record last shown, such as that it may be out of date.
+    fn caveat(&self) -> Option<String> {
+        None
+    }
+
     /// The latest entries of the election's history, the newest first, at most `limit`.
     ///
     /// # Errors
@@ -174,8 +199,6 @@ impl WakeUps {
 pub struct WakeUp {
     /// The vacant record.
     pub record: Record,
-    /// The store's clock.
-    pub clock: WallMillis,
     /// The standby that is called to claim it: the one seen last, of those that the store lists. `None`
     /// calls everyone.
     pub called: Option<CandidateId>,

@@ -5,9 +5,8 @@
 
 use std::fmt;
 
-use crate::protocol::{
-    Handover, LossReason, Order, Pause, Record, Request, Shape, WallMillis, canonical,
-};
+use crate::protocol::{Handover, LossReason, Order, Pause, Record, Request, Shape, WallMillis};
+use crate::store::decimal::canonical;
 
 use super::Change;
 

@@ -9,13 +9,17 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use incumbent::election::clock;
+use futures_util::StreamExt;
+use incumbent::election::{OrderError, clock};
+use incumbent::fence::FenceError;
 use incumbent::observe::State;
 use incumbent::protocol::{Beat, LossReason, Occupancy, Record, Term, TimingConfig};
-use incumbent::store::{Fault, MemoryStore};
+use incumbent::store::{Fault, MemoryStore, StoreError};
 use incumbent::{
     CampaignError, Election, ElectionBuilder, ElectionEvent, Happening, Overrun, RunError,
 };
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::runtime::Builder;
 use tokio::sync::broadcast::Receiver;
 
 fn election(stores: &[Arc<MemoryStore>]) -> Election {
@@ -118,7 +122,10 @@ async fn work_is_told_that_it_lost_and_dropped_at_the_deadline() {
         std::future::pending::<()>().await;
     });
     let outcome = run.await;
-    assert!(matches!(outcome, Err(RunError::Lost(_))), "{outcome:?}");
+    assert!(
+        matches!(outcome, Err(RunError::Lost { value: None, .. })),
+        "{outcome:?}"
+    );
     let mut happened = Vec::new();
     while let Ok(event) = events.try_recv() {
         happened.push(event.happening);
@@ -339,6 +346,88 @@ fn killed_as(test: &str, variable: &str) -> String {
     printed
 }
 
+#[tokio::test]
+async fn a_value_that_is_finished_after_the_work_was_told_to_stop_comes_with_the_error() {
+    let election = election(&stores(1));
+    let mine = election.clone();
+    let value = election.run_as_leader(|lease| async move {
+        assert!(mine.stop_leading(LossReason::Resigned));
+        lease.lost().await;
+        7
+    });
+    let error = value.await.unwrap_err();
+    assert!(
+        matches!(error, RunError::Lost { value: Some(7), .. }),
+        "{error:?}"
+    );
+    let mine = election.clone();
+    let blocking = tokio::task::spawn_blocking(move || {
+        mine.blocking().run_as_leader(|lease| {
+            assert!(mine.stop_leading(LossReason::Resigned));
+            while lease.loss().is_none() {
+                std::thread::yield_now();
+            }
+            8
+        })
+    });
+    let error = blocking.await.unwrap().unwrap_err();
+    assert!(
+        matches!(error, RunError::Lost { value: Some(8), .. }),
+        "{error:?}"
+    );
+}
+
+/// Whoever prints an error with all its sources prints each of them once.
+#[test]
+fn an_error_names_its_source_in_the_message_or_returns_it() {
+    let system = || Arc::new(std::io::Error::other("of the system"));
+    let store = StoreError::Unreachable {
+        store: "one".into(),
+        source: system(),
+    };
+    let source = Box::new(store.clone());
+    let election = "billing".to_owned();
+    let unreachable = CampaignError::Unreachable {
+        election: election.clone(),
+        source: source.clone(),
+    };
+    let label = Election::builder("billing")
+        .label("a|b")
+        .build()
+        .unwrap_err();
+    let errors: [Box<dyn std::error::Error>; 7] = [
+        Box::new(store),
+        Box::new(label),
+        Box::new(OrderError::Unread {
+            election: election.clone(),
+            source,
+        }),
+        Box::new(RunError::<()>::from(unreachable.clone())),
+        Box::new(unreachable),
+        Box::new(CampaignError::System {
+            election,
+            source: system(),
+        }),
+        Box::new(FenceError::Io {
+            action: "locking",
+            path: "/".into(),
+            source: system(),
+        }),
+    ];
+    for error in errors {
+        let mut said = vec![error.to_string()];
+        let mut next = error.source();
+        while let Some(source) = next {
+            said.push(source.to_string());
+            next = source.source();
+        }
+        for (at, one) in said.iter().enumerate() {
+            let twice = said[at + 1..].iter().any(|later| one.contains(later));
+            assert!(!twice, "{said:?}");
+        }
+    }
+}
+
 /// Set in the process whose work blocks.
 const BLOCKING: &str = "INCUMBENT_TEST_BLOCKING";
 
@@ -355,6 +444,7 @@ fn a_deposed_leader_whose_work_blocks_ends_the_process_long_before_its_tenure_wo
     let went_on = Duration::from_millis(u64::try_from(last.max().unwrap()).unwrap());
     // A tenure is about 60 s here, and a heartbeat finds the stranger after one.
     assert!(went_on < Duration::from_secs(30), "{went_on:?}");
+    assert!(printed.contains("the hook: Some(Deposed)"), "{printed}");
 }
 
 fn block_when_deposed() {
@@ -364,6 +454,10 @@ fn block_when_deposed() {
         .timing(TimingConfig {
             stall_polls: 60,
             ..TimingConfig::default()
+        })
+        .before_kill(|lease| {
+            let line = format!("the hook: {:?}\n", lease.loss());
+            rustix::io::write(std::io::stdout(), line.as_bytes()).unwrap();
         })
         .build()
         .unwrap();
@@ -423,13 +517,11 @@ fn block_beside_a_stuck_log() {
     let election = election(std::slice::from_ref(&store));
     let name = election.name().clone();
     let outcome = election.blocking().run_as_leader(|lease| {
-        let mut deadlines = lease.deadlines();
+        let _deadlines = lease.deadlines();
         store.put(&name, taken_by_a_stranger());
         while lease.check().is_ok() {
             std::thread::sleep(Duration::from_millis(5));
         }
-        // A moment that was asked for belongs to who asked.
-        println!("{:?}", deadlines.current());
         let lost = clock::now();
         // A process that is not killed by then never will be.
         while clock::now().since(lost) < Duration::from_secs(20) {
@@ -538,6 +630,101 @@ async fn a_wait_that_is_shorter_than_the_probation_says_so_and_names_no_holder()
         error.to_string().contains("nobody else holds it"),
         "{error}"
     );
+}
+
+/// Nobody can be elected there, so neither a campaign that does not wait nor one that has waited is left open.
+#[tokio::test]
+async fn a_campaign_on_terms_that_are_used_up_says_so() {
+    let store = Arc::new(MemoryStore::new("forged"));
+    let election = builder(std::slice::from_ref(&store)).build().unwrap();
+    let mut forged = Record::ABSENT;
+    (forged.floor, forged.term) = (Term::MAX, Term::MAX);
+    forged.occupancy = Occupancy::Vacant;
+    store.put(election.name(), forged);
+    let wait = Duration::from_millis(500);
+    let at_once = tokio::time::timeout(Duration::from_secs(60), election.try_campaign()).await;
+    for refused in [at_once.unwrap(), election.campaign_timeout(wait).await] {
+        let error = refused.unwrap_err();
+        assert!(
+            matches!(error, CampaignError::TermsUsedUp { .. }),
+            "{error:?}"
+        );
+        assert!(!error.is_held(), "{error}");
+    }
+}
+
+/// Set in the process that may open no further file.
+const EXHAUSTED: &str = "INCUMBENT_TEST_EXHAUSTED";
+
+/// In a process of its own, whose limit holds for all of it.
+#[test]
+fn who_observes_is_told_when_the_system_refuses_the_thread() {
+    if std::env::var_os(EXHAUSTED).is_some() {
+        return observe_without_a_thread();
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "who_observes_is_told_when_the_system_refuses_the_thread",
+        ])
+        .env(EXHAUSTED, "1")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+fn observe_without_a_thread() {
+    let election = election(&stores(3));
+    let runtime = Builder::new_current_thread().build().unwrap();
+    let limits = getrlimit(Resource::Nofile);
+    let current = Some(3);
+    setrlimit(Resource::Nofile, Rlimit { current, ..limits }).unwrap();
+    let observed = runtime.block_on(async {
+        let observer = election.observer();
+        let watched = election.watch().collect::<Vec<_>>().await;
+        assert_eq!(watched.len(), 1);
+        for view in watched.iter().chain([&election.status().await]) {
+            assert_eq!(
+                (&view.state, view.errors().count()),
+                (&State::Unreachable, 3)
+            );
+        }
+        assert!(
+            observer
+                .elections()
+                .await
+                .stores
+                .iter()
+                .all(|(_, told)| told.is_err())
+        );
+        assert!(
+            election
+                .history(1)
+                .await
+                .stores
+                .iter()
+                .all(|(_, told)| told.is_err())
+        );
+        assert!(matches!(
+            election.operator().resume().await,
+            Err(OrderError::NoMajority { .. })
+        ));
+        assert!(matches!(
+            election.operator().depose().await,
+            Err(OrderError::Unread { .. })
+        ));
+        let at = clock::now() + Duration::from_millis(5);
+        clock::sleep_until(at).await;
+        assert!(clock::now() >= at);
+        assert!(matches!(
+            election.campaign().await,
+            Err(CampaignError::System { .. })
+        ));
+        // With room for it, the same can be used.
+        setrlimit(Resource::Nofile, limits).unwrap();
+        election.status().await.state
+    });
+    assert_eq!(observed, State::Absent);
 }
 
 /// A standby sees the end of an outage, and not the end of the leader in it.

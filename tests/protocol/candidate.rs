@@ -510,6 +510,24 @@ fn nothing_is_released_before_the_work_has_ended() {
     }
 }
 
+/// Whoever stops a leader gives a reason for people. Only what the stores show takes the right to act away.
+#[test]
+fn a_leader_that_is_told_to_stop_acts_until_its_deadline_whatever_the_reason() {
+    for reason in [
+        LossReason::Resigned,
+        LossReason::Deposed,
+        LossReason::StoreForgot,
+    ] {
+        let mut stage = Stage::leading(1);
+        let deadline = stage.deadline_ms();
+        stage.input(10, Input::Resign(reason));
+        assert_eq!(stage.deadline_ms(), deadline, "{reason:?}");
+        assert!(stage.candidate.may_act(at(deadline - 1)), "{reason:?}");
+        stage.pass(50, 2_500);
+        assert!(stage.deadline_ms() > deadline, "{reason:?}");
+    }
+}
+
 #[test]
 fn a_reply_after_the_end_of_the_tenure_changes_nothing() {
     let mut stage = Stage::leading(1);

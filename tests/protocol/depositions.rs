@@ -1,8 +1,9 @@
 //! What may be deposed, and what is left of it.
 
+use incumbent::election::Standstill;
 use incumbent::protocol::{
-    Beat, Durability, Electorate, Occupancy, Order, Record, Request, Standstill, StoreIndex, Term,
-    Timestamp, Timing, Verdict, WallMillis, Watch, apply,
+    Beat, Durability, Electorate, Occupancy, Order, Record, Request, StoreIndex, Term, Timestamp,
+    Timing, Verdict, WallMillis, Watch, apply,
 };
 
 use super::rules::{SECOND, window};

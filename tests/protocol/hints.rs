@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Beat, Durability, Electorate, Event, Input, LossReason, Occupancy, Record, Role, StoreIndex,
-    Term, WallMillis,
+    Beat, Durability, Electorate, Event, Input, LossReason, Occupancy, Prospect, Record, Role,
+    StoreIndex, Term, WallMillis,
 };
 
 use crate::rules::{SECOND, Stage, window};
@@ -143,6 +143,8 @@ fn a_floor_at_the_end_of_its_range_is_reported() {
         |(_, event)| matches!(event, Event::TermsUsedUp { store } if *store == first_store()),
     );
     assert_eq!(reports.count(), 1);
+    let prospect = stage.players[candidate].candidate.prospect();
+    assert_eq!(prospect, Prospect::TermsUsedUp);
 }
 
 /// `L1` is of no use to who has lost its data: the leader finds that out by its next heartbeat.

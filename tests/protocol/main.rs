@@ -6,6 +6,7 @@ mod support;
 mod candidate;
 mod counters;
 mod depositions;
+mod failover;
 mod hints;
 mod names;
 mod orders;

@@ -248,6 +248,7 @@ async fn a_cluster_keeps_each_election_on_one_of_its_nodes() {
     }
     assert_eq!(errors.len(), 2, "one node has the election");
     for error in errors {
+        assert!(error.is_misconfigured(), "{error}");
         assert!(error.to_string().contains("redis+cluster://"), "{error}");
     }
 }
@@ -376,6 +377,20 @@ async fn any_node_of_a_cluster_that_answers_is_enough() {
     let of = |node: &RedisServer| node.text(&["DBSIZE"]).parse::<usize>().unwrap();
     assert!(won > 0 && silent > 0, "{won} won, {silent} silent");
     assert!(of(&nodes[1]) > 0 && of(&nodes[2]) > 0);
+    // What the others have is found, and the node that hangs is named.
+    let a = Election::with(&address, &hasty(), "e00", "a");
+    let (known, failed) = a.store.known_elections().await;
+    assert_eq!(known.len(), won);
+    let named = format!("its node 127.0.0.1:{}", nodes[0].port());
+    let failed = failed.unwrap().to_string();
+    assert!(failed.contains(&named), "{failed}");
+    let examined = a.store.examine().await.unwrap();
+    let errors = examined.refused.into_iter().map(|(_, error)| error);
+    let told: Vec<String> = errors
+        .chain(examined.trial.and_then(Result::err))
+        .map(|error| error.to_string())
+        .collect();
+    assert!(told.iter().any(|error| error.contains(&named)), "{told:?}");
     nodes[0].thaw();
     assert_eq!(of(&nodes[0]), 0);
 }

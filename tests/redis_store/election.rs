@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Beat, Claim, ElectionName, Identity, LossReason, Mark, Record, Reply, Request, Term, Verdict,
+    Beat, Claim, ElectionName, LossReason, Mark, Record, Reply, Request, Term, Verdict,
 };
+use incumbent::store::Identity;
 use incumbent::store::{self, Inspection, Store, StoreAddress, StoreError, StoreOptions};
 
 /// A candidate, its store, and its election.

@@ -384,7 +384,7 @@ async fn a_database_is_one_of_its_own_and_one_that_is_missing_is_said() {
 
     let address = format!("{}/4", server.url()).parse().unwrap();
     let error = Election::new(&address, "a").observe().await.unwrap_err();
-    assert!(error.is_denied(), "{error}");
+    assert!(error.is_misconfigured(), "{error}");
     assert!(error.to_string().contains("out of range"), "{error}");
 }
 

@@ -101,7 +101,15 @@ async fn what_is_wrong_with_a_certificate_is_named_with_what_to_do() {
                 assert_eq!(waits, name == "expired", "{error}");
                 assert_eq!(error.is_misconfigured(), name != "expired", "{error}");
                 assert!(error.to_string().contains(fault), "{error}");
+                for code in ["UNIX", "Other", "DnsName", "peer"] {
+                    assert!(!error.to_string().contains(code), "{error}");
+                }
                 assert_ne!(fault, "", "{error}");
+                assert_eq!(
+                    error.to_string().contains("it expired 24 hours ago"),
+                    name == "expired",
+                    "{error}"
+                );
             }
         }
     }
@@ -130,6 +138,28 @@ async fn a_port_without_tls_is_told_from_one_that_cannot_be_reached() {
     };
     assert!(matches!(error, StoreError::Misconfigured { .. }), "{error}");
     assert!(error.to_string().contains("does not speak TLS"), "{error}");
+}
+
+/// Each side waits for the other to go on, or hangs up without a word.
+#[tokio::test]
+async fn the_wrong_one_of_two_ports_is_told_by_whether_it_speaks_tls() {
+    let directory = tempfile::tempdir().unwrap();
+    authority(directory.path(), "self");
+    let port = free_port();
+    let server = over_tls(directory.path(), "self", port).start();
+    let error = election(&format!("redis://127.0.0.1:{port}"))
+        .observe()
+        .await;
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("use rediss://"), "{error}");
+    let url = format!("rediss://127.0.0.1:{}", server.port());
+    let hasty = StoreOptions {
+        op_timeout: Duration::from_millis(300),
+        ..options()
+    };
+    let a = Election::with(&url.parse().unwrap(), &hasty, "billing", "a");
+    let error = a.observe().await.unwrap_err().to_string();
+    assert!(error.contains("an address without TLS"), "{error}");
 }
 
 /// Neither a leader nor a standby is started again when certificates are renewed.
@@ -289,7 +319,12 @@ async fn tls_is_spoken_with_a_private_authority_and_a_client_certificate() {
         for wrong in [base.clone(), format!("{base}?ca={}", file("stranger.crt"))] {
             let error = election(&wrong).observe().await.unwrap_err();
             assert!(matches!(error, StoreError::Misconfigured { .. }), "{error}");
-            assert!(error.to_string().contains("UnknownIssuer"), "{error}");
+            assert!(
+                error
+                    .to_string()
+                    .contains("signed by nobody who is trusted"),
+                "{error}"
+            );
         }
         drop(server);
     }
@@ -347,7 +382,13 @@ fn certificate_with(directory: &Path, name: &str, extensions: &str, days: &str) 
         "" => &[],
         _ => &["-extfile", "extensions"],
     };
-    openssl(
+    // One that was valid, and is no longer, for a day.
+    let (clock, days) = match days {
+        "-1" => ("-3", "2"),
+        days => ("+0", days),
+    };
+    openssl_on(
+        clock,
         directory,
         &[
             &["x509", "-req", "-days", days, "-in", &csr, "-out", &crt],
@@ -366,7 +407,13 @@ const NEW_KEY: &[&str] = &[
 ];
 
 fn openssl(directory: &Path, arguments: &[&[&str]]) {
-    let output = Command::new("openssl")
+    openssl_on("+0", directory, arguments);
+}
+
+/// As many days from now as `clock` says.
+fn openssl_on(clock: &str, directory: &Path, arguments: &[&[&str]]) {
+    let output = Command::new("faketime")
+        .args(["-f", &format!("{clock}d"), "openssl"])
         .args(arguments.concat())
         .current_dir(directory)
         .output()

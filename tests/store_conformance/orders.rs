@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Durability, Handover, HostName, Identity, Mark, Occupancy, Order, Reason, Record, Request,
-    Shape, Successor, Verdict,
+    Durability, Handover, HostName, Mark, Occupancy, Order, Reason, Record, Request, Shape,
+    Successor, Verdict,
 };
+use incumbent::store::Identity;
 use incumbent::store::{Change, Note, WakeUps};
 
 use super::Fixture;

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Beat, CandidateId, Claim, Durability, ElectionName, HostName, Identity, LossReason, Mark,
-    Occupancy, Order, Reason, Record, Reply, Request, Shape, Successor, Term, Verdict, WallMillis,
+    Beat, CandidateId, Claim, Durability, ElectionName, HostName, LossReason, Mark, Occupancy,
+    Order, Reason, Record, Reply, Request, Shape, Successor, Term, Verdict, WallMillis,
 };
+use incumbent::store::Identity;
 use incumbent::store::{Change, Note, Store};
 use proptest::prelude::*;
 

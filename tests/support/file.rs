@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use incumbent::protocol::{CandidateId, Identity, Order, Request};
+use incumbent::protocol::{CandidateId, Order, Request};
+use incumbent::store::Identity;
 use incumbent::store::{SqliteStore, Store};
 
 /// Makes the file at `path`, old enough that no one waits for a leader in an earlier file there.

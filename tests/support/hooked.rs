@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use incumbent::protocol::{Durability, ElectionName, Identity, Reply, Request};
+use incumbent::protocol::{Durability, ElectionName, Reply, Request};
+use incumbent::store::Identity;
 use incumbent::store::{
     HistoryEntry, Inspection, MemoryStore, Store, StoreError, StoreFuture, WakeUps,
 };

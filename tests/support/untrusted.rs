@@ -5,7 +5,8 @@
 
 use std::str::from_utf8;
 
-use incumbent::protocol::{CandidateId, ElectionName, Identity};
+use incumbent::protocol::{CandidateId, ElectionName};
+use incumbent::store::Identity;
 use incumbent::store::StoreAddress;
 use incumbent::store::fuzzing;
 

@@ -2,26 +2,31 @@
 
 use incumbent::observe::{ElectionView, State};
 
+use crate::config::hint;
+
 /// What to do, if there is anything: an election that is led, or about to be, needs nobody.
 pub(super) fn on(view: &ElectionView) -> Option<String> {
-    let name = word(view.election.as_str());
+    let command = |words| hint::command(words, Some(view.election.as_str()));
+    let doctor = command("doctor");
     let standbys = view.candidates.iter().any(|one| !one.leads);
-    let resume = format!("nobody is elected while it is paused: incumbent resume {name}");
-    let otherwise = format!("if it does not, incumbent doctor {name} may tell why");
+    let resume = format!(
+        "nobody is elected while it is paused: {}",
+        command("resume")
+    );
+    let otherwise = format!("if it does not, {doctor} may tell why");
     // A store that cannot be written, such as a replica, lists no candidates.
-    let unlisted =
-        format!("if one runs already, incumbent doctor {name} shows why it is not listed");
+    let unlisted = format!("if one runs already, {doctor} shows why it is not listed");
     Some(match &view.state {
         State::Held(holding) if !holding.is_stalled() => return None,
         _ if view.used_up().next().is_some() => format!(
-            "nobody can be elected: a record has the highest term there is; incumbent doctor {name} tells how to repair it"
+            "nobody can be elected: a record has the highest term there is; {doctor} tells how to repair it"
         ),
         State::Foreign { .. } => return None,
         State::Held(_) | State::Vacant { .. } | State::Absent if view.paused.is_some() => resume,
         State::Held(_) if standbys => format!("a standby takes over by itself; {otherwise}"),
         State::Held(_) => format!(
-            "no candidate stands by to take over: start one, or vacate the record with incumbent depose {name} \
-             --yes; {unlisted}"
+            "no candidate stands by to take over: start one, or vacate the record with {}; {unlisted}",
+            command("depose --yes")
         ),
         State::Vacant { .. } | State::Absent if standbys => {
             format!("a candidate claims it by itself; {otherwise}")
@@ -31,9 +36,9 @@ pub(super) fn on(view: &ElectionView) -> Option<String> {
             "no candidate campaigns: start one, or use the stores and the key prefix that the candidates use; \
              {unlisted}"
         ),
-        State::Divided => format!("an election is under way; if that lasts, incumbent doctor {name} may tell why"),
+        State::Divided => format!("an election is under way; if that lasts, {doctor} may tell why"),
         State::Forbidden => format!(
-            "correct the user and the password; incumbent doctor {name} tells which right is missing"
+            "correct the user and the password; {doctor} tells which right is missing"
         ),
         State::Misconfigured => {
             "correct the addresses of the stores, or what they lead to, as the error below asks".to_owned()
@@ -43,14 +48,4 @@ pub(super) fn on(view: &ElectionView) -> Option<String> {
               deadline meanwhile"
             .to_owned(),
     })
-}
-
-/// A name as a word of a shell.
-fn word(name: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_./:@%+=,".contains(c);
-    if name.chars().all(plain) {
-        name.to_owned()
-    } else {
-        format!("'{}'", name.replace('\'', "'\\''"))
-    }
 }

@@ -3,6 +3,7 @@
 use incumbent::observe::document::{self, Document};
 use incumbent::observe::{Contender, ElectionView};
 use incumbent::protocol::Timing;
+use incumbent::store::StoreList;
 
 use super::history::troubles;
 use super::runtime;
@@ -52,6 +53,13 @@ fn text(view: &ElectionView, exit: Exit) -> String {
         text.push_str(&table(HEADER, view.candidates.iter().map(row).collect()));
     } else if exit == Exit::NotHeld {
         text.push_str(&format!("{}: nobody campaigns\n", view.election));
+    }
+    let ours = StoreList::new(view.stores.iter().map(|store| &*store.store));
+    for (one, difference) in view.other_stores(&ours) {
+        let (host, pid) = (one.identity.host(), one.identity.pid());
+        let line = format!("{host} pid {pid} {difference}");
+        text.push_str(&Tone::Odd.paint(&line));
+        text.push('\n');
     }
     text.push_str(&troubles(
         view.errors()

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::electorate;
 use crate::config::args::{Config, Format, Options};
 use crate::config::keys::{KEYS, Key, Kind};
+use crate::config::layer::Origin;
 use crate::config::places;
 use crate::config::settings::{Settings, Typed};
 use crate::exit::{Exit, Failure};
@@ -106,11 +107,20 @@ fn checked(name: Option<&ElectionName>, settings: &Settings) -> Result<String, F
 
 fn show(settings: &Settings) -> Result<Vec<Shown>, Failure> {
     let mut shown = Vec::with_capacity(KEYS.len());
-    for key in &KEYS {
+    for key in KEYS {
         let value = settings
             .value(key.name)
             .and_then(|value| written(key, value));
         let (value, source) = match (value, settings.origin(key.name)) {
+            (_, Some(Origin::Default)) if follows(key, settings) => {
+                let timing = settings.timing().ok();
+                let value = timing.map(|timing| match key.name {
+                    "interval" => duration(timing.interval()),
+                    "stall_polls" => timing.stall_polls().to_string(),
+                    _ => duration(timing.stop_grace()),
+                });
+                (value, "follows from failover".to_owned())
+            }
             (Some(value), Some(origin)) => (Some(value), origin.to_string()),
             (Some(_) | None, None) | (None, Some(_)) => derived(key, settings)?,
         };
@@ -121,6 +131,12 @@ fn show(settings: &Settings) -> Result<Vec<Shown>, Failure> {
         });
     }
     Ok(shown)
+}
+
+/// Whether a setting that has its default follows from another one instead.
+fn follows(key: &Key, settings: &Settings) -> bool {
+    let derived = ["interval", "stall_polls", "stop_grace"];
+    settings.failover().is_some() && derived.contains(&key.name)
 }
 
 /// What counts when a setting is not set.

@@ -29,7 +29,8 @@ const SAMPLES: usize = 10;
 const KEEPER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The settings that make a timing.
-const TIMING_KEYS: [&str; 5] = [
+const TIMING_KEYS: [&str; 6] = [
+    "failover",
     "interval",
     "stall_polls",
     "op_timeout",
@@ -64,8 +65,8 @@ struct Examined {
 pub(crate) fn doctor(arguments: &Doctor) -> Result<Exit, Failure> {
     let name = super::optional_name(arguments.name.as_deref())?;
     let mut typed = Typed::general(&arguments.general)?;
-    typed.stores(&arguments.stores)?;
-    typed.timing(&arguments.timing)?;
+    typed.add(&arguments.stores)?;
+    typed.add(&arguments.timing)?;
     let settings = Settings::load(typed, name.as_ref())?;
     super::warn(&settings);
     let timing = settings.timing()?;

@@ -14,6 +14,7 @@ use crate::output::{self, duration};
 #[derive(Serialize)]
 struct Document {
     schema: &'static str,
+    failover_ms: Option<f64>,
     interval_ms: f64,
     stall_polls: u32,
     op_timeout_ms: f64,
@@ -35,22 +36,23 @@ struct Document {
 pub(crate) fn explain(arguments: &Explain) -> Result<Exit, Failure> {
     let name = super::optional_name(arguments.name.as_deref())?;
     let mut typed = Typed::general(&arguments.general)?;
-    typed.timing(&arguments.timing)?;
+    typed.add(&arguments.timing)?;
     typed.op_timeout(arguments.op_timeout.as_deref())?;
     let settings = Settings::load(typed, name.as_ref())?;
     super::warn(&settings);
     let timing = settings.timing()?;
     match arguments.output.output {
-        Format::Json => output::print_json(&document(&timing))?,
-        Format::Text => output::print(&text(&timing, name.as_ref()))?,
+        Format::Json => output::print_json(&document(&timing, settings.failover()))?,
+        Format::Text => output::print(&text(&timing, settings.failover(), name.as_ref()))?,
     }
     Ok(Exit::Success)
 }
 
-fn document(timing: &Timing) -> Document {
+fn document(timing: &Timing, failover: Option<Duration>) -> Document {
     let ms = |time: Duration| time.as_secs_f64() * 1000.0;
     Document {
         schema: "incumbent.explain.v1",
+        failover_ms: failover.map(ms),
         interval_ms: ms(timing.interval()),
         stall_polls: timing.stall_polls(),
         op_timeout_ms: ms(timing.op_timeout()),
@@ -74,7 +76,7 @@ fn needed(timing: &Timing) -> Duration {
     timing.interval() + timing.op_timeout() + timing.stop_grace() + timing.margin()
 }
 
-fn text(timing: &Timing, name: Option<&ElectionName>) -> String {
+fn text(timing: &Timing, failover: Option<Duration>, name: Option<&ElectionName>) -> String {
     let t = duration;
     let (interval, op_timeout) = (t(timing.interval()), t(timing.op_timeout()));
     let (stop_grace, margin) = (t(timing.stop_grace()), t(timing.margin()));
@@ -82,6 +84,14 @@ fn text(timing: &Timing, name: Option<&ElectionName>) -> String {
     let whose = name.map_or_else(String::new, |name| format!(" of {}", name.as_str()));
     let mut rows: Vec<(&str, String, String)> = Vec::new();
     let mut row = |what, value: String, why: String| rows.push((what, value, why));
+    if let Some(failover) = failover {
+        row(
+            "failover",
+            t(failover),
+            "within which a dead host is replaced: what is not given by itself follows from it"
+                .to_owned(),
+        );
+    }
     row(
         "interval",
         interval.clone(),

@@ -11,6 +11,7 @@ use super::electorate;
 use super::report;
 use super::runtime;
 use crate::config::args::{Format, History};
+use crate::config::hint;
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Tone, duration, moment, one_line, table};
 
@@ -74,9 +75,10 @@ pub(super) fn troubles(troubles: impl Iterator<Item = (&'static str, String)>) -
         })
         .collect();
     if forbidden {
-        text.push_str(
-            "correct the user and the password; incumbent doctor tells which right is missing\n",
-        );
+        text.push_str(&format!(
+            "correct the user and the password; {} tells which right is missing\n",
+            hint::command("doctor", None)
+        ));
     }
     text
 }

@@ -22,7 +22,7 @@ use crate::output::{self, Tone, fitted_table, table};
 /// A configuration that cannot be used. A store that cannot be used is shown, not returned.
 pub(crate) fn list(arguments: &List) -> Result<Exit, Failure> {
     let mut typed = Typed::general(&arguments.general)?;
-    typed.stores(&arguments.stores)?;
+    typed.add(&arguments.stores)?;
     let settings = Settings::load(typed, None)?;
     super::warn(&settings);
     let observer = electorate::observe(&settings)?;
@@ -32,6 +32,14 @@ pub(crate) fn list(arguments: &List) -> Result<Exit, Failure> {
         (listing, views)
     });
     let exit = report::answered(&observer, &listing.stores);
+    for (store, told) in &listing.stores {
+        // Where nothing is listed, the error itself is all that is shown.
+        if told.is_err() && !views.is_empty() {
+            super::warn_of(&format!(
+                "the list is incomplete: elections that only {store} knows may be missing"
+            ));
+        }
+    }
     let document = Document::<Listed>::list(observer.electorate(), &views, &listing.stores);
     match arguments.output.output {
         Format::Json => output::print_json(&document)?,

@@ -134,7 +134,7 @@ fn runtime() -> Result<Runtime, Failure> {
 fn reading(look: &Look) -> Result<(ElectionName, Settings), Failure> {
     let name = ElectionName::new(&look.name).map_err(|error| Failure::new(Exit::Usage, error))?;
     let mut typed = Typed::general(&look.general)?;
-    typed.stores(&look.stores)?;
+    typed.add(&look.stores)?;
     let settings = Settings::load(typed, Some(&name))?;
     warn(&settings);
     Ok((name, settings))

@@ -17,7 +17,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
-use incumbent::election::{Alarm, clock};
+use futures_util::StreamExt;
+use incumbent::election::clock;
 use incumbent::observe::pause_in_words;
 use incumbent::protocol::Timestamp;
 use incumbent::{Election, ElectionEvent, Happening, Lease};
@@ -149,7 +150,6 @@ impl Companion {
     async fn keep_telling(mut self) {
         let interval = self.election.timing().interval();
         let mut turns = self.election.turns();
-        let mut alarm = Alarm::new();
         // Whether the leadership that goes on was told to end.
         let mut ending = false;
         loop {
@@ -157,20 +157,20 @@ impl Companion {
             self.tell_status(&now);
             self.tell_draining(&now, interval);
             // The status tells the tenure left, also while no heartbeat succeeds.
-            alarm.set(clock::now() + interval * 2);
+            let look_again = clock::sleep_until(clock::now() + interval * 2);
             let woken = match &now.lease {
                 Some(lease) => {
                     let mut deadlines = lease.deadlines();
                     tokio::select! {
                         changed = self.activity.changed() => changed.map(|()| None),
                         // The deadline moves on an acknowledged heartbeat, and on nothing else.
-                        Some(_) = deadlines.changed() => Ok((!ending).then(|| self.by_tenure(lease))),
+                        Some(_) = deadlines.next() => Ok((!ending).then(|| self.by_tenure(lease))),
                         _ = lease.lost(), if !ending => {
                             ending = true;
                             // The program is being stopped, and has until the very end of the tenure.
                             Ok(Some(lease.remaining().max(interval)))
                         }
-                        () = alarm.ring() => Ok(None),
+                        () = look_again => Ok(None),
                     }
                 }
                 None => {
@@ -181,7 +181,7 @@ impl Companion {
                             self.learn(event);
                             Ok(None)
                         }
-                        Some(_) = turns.changed() => Ok(Some(self.election.timing().tenure())),
+                        Some(_) = turns.next() => Ok(Some(self.election.timing().tenure())),
                         () = std::future::ready(()), if over => {
                             Ok(Some(self.election.timing().tenure()))
                         }

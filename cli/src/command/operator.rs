@@ -10,6 +10,7 @@ use incumbent::protocol::{Term, Verdict};
 use super::electorate;
 use super::user;
 use crate::config::args::{Format, Order};
+use crate::config::hint;
 use crate::config::settings::{Settings, Typed};
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Tone, one_line};
@@ -44,8 +45,8 @@ pub(super) fn operator(order: &Order) -> Result<(Operator, Settings), Failure> {
     let name = incumbent::protocol::ElectionName::new(&look.name)
         .map_err(|error| Failure::new(Exit::Usage, error))?;
     let mut typed = Typed::general(&look.general)?;
-    typed.stores(&look.stores)?;
-    typed.timing(&order.timing)?;
+    typed.add(&look.stores)?;
+    typed.add(&order.timing)?;
     let settings = Settings::load(typed, Some(&name))?;
     super::warn(&settings);
     let observer = electorate::check(&settings)?;
@@ -128,8 +129,13 @@ impl From<OrderError> for Failure {
             _ => Exit::Unreachable,
         };
         if exit == Exit::Refused {
-            let rights = "incumbent doctor tries each right for real, and tells which is missing";
-            return Self::new(exit, format_args!("{error}; {rights}"));
+            let doctor = hint::command("doctor", None);
+            return Self::new(
+                exit,
+                format_args!(
+                    "{error}; {doctor} tries each right for real, and tells which is missing"
+                ),
+            );
         }
         Self::new(exit, error)
     }

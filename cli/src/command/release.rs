@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use crate::supervise::{Orphan, Unit, started_with};
 use incumbent::election::clock;
-use incumbent::protocol::{ElectionName, Identity, LossReason, Term};
+use incumbent::protocol::{ElectionName, LossReason, Term};
+use incumbent::store::Identity;
 
 use crate::config::args::Release;
 use crate::config::settings::{Settings, Typed};
@@ -111,7 +112,7 @@ pub(crate) fn release(arguments: &Release) -> Result<Exit, Failure> {
     let name =
         ElectionName::new(&arguments.name).map_err(|error| Failure::new(Exit::Usage, error))?;
     let mut typed = Typed::general(&arguments.general)?;
-    typed.stores(&arguments.stores)?;
+    typed.add(&arguments.stores)?;
     let settings = Settings::load(typed, Some(&name))?;
     logs::start(&settings);
     let Some(folder) = Note::folder() else {

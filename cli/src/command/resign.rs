@@ -5,11 +5,13 @@ use std::time::Duration;
 use incumbent::election::{Operator, clock};
 use incumbent::observe::document::Followed;
 use incumbent::observe::{ElectionView, Holding, PastTerm, pause_in_words};
-use incumbent::protocol::{Identity, Term};
+use incumbent::protocol::Term;
+use incumbent::store::Identity;
 
 use super::operator::{Report, operator, report};
 use super::runtime;
 use crate::config::args::Resign;
+use crate::config::hint;
 use crate::exit::{Exit, Failure};
 use crate::output::duration;
 
@@ -57,8 +59,8 @@ pub(crate) fn resign(arguments: &Resign) -> Result<Exit, Failure> {
             said = match others {
                 0 => format!("{leader} leads{gap}"),
                 _ => format!(
-                    "{leader} leads, and {others} that led before it did not last: incumbent history {} tells why",
-                    view.election
+                    "{leader} leads, and {others} that led before it did not last: {} tells why",
+                    hint::command("history", Some(view.election.as_str()))
                 ),
             };
         }
@@ -82,9 +84,9 @@ fn forewarn(view: &ElectionView, arguments: &Resign) -> Result<(), Failure> {
     // It has no program to stop: its successor may be named before a `resume`.
     if leader.is_stalled() {
         super::warn_of(&format!(
-            "the leader has stood still for longer than its window, and may never hear of it: incumbent depose {} \
-             --yes vacates what it has left",
-            view.election
+            "the leader has stood still for longer than its window, and may never hear of it: {} vacates what it \
+             has left",
+            hint::command("depose --yes", Some(view.election.as_str()))
         ));
         return Ok(());
     }
@@ -96,8 +98,8 @@ fn forewarn(view: &ElectionView, arguments: &Resign) -> Result<(), Failure> {
         );
         if !arguments.anyway {
             let message = format!(
-                "{paused}; incumbent resume {} first, or say --anyway",
-                view.election
+                "{paused}; {} first, or say --anyway",
+                hint::command("resume", Some(view.election.as_str()))
             );
             return Err(Failure::new(Exit::NotElected(75), message));
         }

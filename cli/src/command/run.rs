@@ -183,8 +183,9 @@ fn serve(
 /// What cannot be used of them, with where it was set.
 pub(super) fn election(name: &ElectionName, settings: &Settings) -> Result<Election, Failure> {
     settings.timing()?;
+    let timing = settings.timing_config().map_err(Failure::internal)?;
     let mut builder = Election::builder(name.as_str())
-        .timing(settings.timing_config())
+        .timing(timing)
         // The program is another process, and ends by other means than the end of this one.
         .overrun(Overrun::Report);
     if let Some(label) = settings.label() {
@@ -333,8 +334,9 @@ impl Runner<'_> {
             loop {
                 match campaign(self.election, wait).await {
                     Err(
-                        error
-                        @ (CampaignError::Denied { .. } | CampaignError::Misconfigured { .. }),
+                        error @ (CampaignError::Denied { .. }
+                        | CampaignError::Misconfigured { .. }
+                        | CampaignError::OtherStores { .. }),
                     ) if has_led => {
                         tracing::error!(%error, "trying again in {AGAIN:?}");
                         tokio::time::sleep(AGAIN).await;

@@ -23,6 +23,11 @@ pub(crate) fn status(look: &Look) -> Result<Exit, Failure> {
     let (name, settings) = super::reading(look)?;
     let observer = electorate::observe(&settings)?;
     let view = runtime()?.block_on(observer.view(&name));
+    for store in observer.stores() {
+        if let Some(caveat) = store.caveat() {
+            super::warn_of(&format!("{}: {caveat}", store.label()));
+        }
+    }
     let document = Document::<document::Status>::from(&view);
     match look.output.output {
         Format::Json => output::print_json(&document)?,

@@ -10,7 +10,7 @@ use incumbent::store::StoreAddress;
 use super::program::absolute;
 use super::{electorate, program, warn, warn_of};
 use crate::config::args::Unit;
-use crate::config::keys::{KEYS, Kind};
+use crate::config::keys::{Group, KEYS, Key, Kind};
 use crate::config::layer::Origin;
 use crate::config::settings::{Settings, Typed};
 use crate::exit::{Exit, Failure};
@@ -20,17 +20,6 @@ const TEMPLATE: &str = include_str!("unit.service.in");
 const HARDENING: &str = include_str!("hardening.conf");
 /// Where a unit of root's keeps the embedded store: in its `StateDirectory=`.
 const EMBEDDED: &str = "sqlite:/var/lib/incumbent/elections.db";
-/// The settings that `release` takes too.
-const OF_STORES: [&str; 8] = [
-    "key_prefix",
-    "username",
-    "password_file",
-    "password_cmd",
-    "op_timeout",
-    "log_format",
-    "log_level",
-    "store",
-];
 
 /// Prints the unit.
 ///
@@ -56,7 +45,8 @@ pub(crate) fn unit(arguments: &Unit) -> Result<Exit, Failure> {
         "{me} run {election}{}",
         flags(&settings, &stores, |_| true)?
     );
-    let of_stores = |key: &str| OF_STORES.contains(&key);
+    // What `release` takes too.
+    let of_stores = |key: &Key| matches!(key.group, Group::Stores | Group::General);
     let release = format!(
         "{me} release {election} --after-unit{}",
         flags(&settings, &stores, of_stores)?
@@ -159,10 +149,10 @@ fn stores(settings: &Settings) -> Result<Vec<String>, Failure> {
 fn flags(
     settings: &Settings,
     stores: &[String],
-    wanted: impl Fn(&str) -> bool,
+    wanted: impl Fn(&Key) -> bool,
 ) -> Result<String, Failure> {
     let mut words = Vec::new();
-    for key in KEYS.iter().filter(|key| wanted(key.name)) {
+    for key in KEYS.iter().filter(|key| wanted(key)) {
         if key.kind == Kind::Stores {
             for store in stores {
                 words.extend([key.flag(), store.clone()]);

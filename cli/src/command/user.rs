@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use incumbent::protocol::{CandidateId, Identity};
+use incumbent::protocol::CandidateId;
+use incumbent::store::Identity;
 
 use crate::config::places;
 

@@ -38,11 +38,11 @@ const ROUNDS_PER_LISTING: u32 = 10;
 pub(crate) fn watch(arguments: &Watch) -> Result<Exit, Failure> {
     let name = super::optional_name(arguments.name.as_deref())?;
     let mut typed = Typed::general(&arguments.general)?;
-    typed.stores(&arguments.stores)?;
+    typed.add(&arguments.stores)?;
     typed.interval(arguments.interval.as_deref())?;
     let settings = Settings::load(typed, name.as_ref())?;
     super::warn(&settings);
-    if settings.timing_config().interval.is_zero() {
+    if settings.interval().is_zero() {
         let origin = settings.origin("interval").map(ToString::to_string);
         return Err(Failure::configuration(format!(
             "{}: the interval must be positive, and it is 0: remove it for the default",
@@ -52,7 +52,7 @@ pub(crate) fn watch(arguments: &Watch) -> Result<Exit, Failure> {
     let watcher = Watcher {
         observer: electorate::observe(&settings)?,
         name,
-        interval: settings.timing_config().interval,
+        interval: settings.interval(),
         format: arguments.output.output,
         in_place: stdout().is_terminal() && arguments.output.output == Format::Text,
     };

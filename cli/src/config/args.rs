@@ -14,7 +14,7 @@ use after_help::{
     RUN_AFTER_HELP, STATUS_AFTER_HELP, UNIT_AFTER_HELP, WATCH_AFTER_HELP,
 };
 pub(crate) use options::{
-    Format, GeneralOptions, Options, OutputOptions, RunOptions, StoreOptions, TimingOptions,
+    Flags, Format, GeneralOptions, Options, OutputOptions, StoreOptions, TimingOptions,
 };
 
 /// Keeps exactly one instance of a program active over many hosts.
@@ -255,7 +255,7 @@ pub(crate) struct Explain {
     #[command(flatten)]
     pub(crate) timing: TimingOptions,
     /// How long one request may take [default: one interval, at most 1s]
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", help_heading = "Timing")]
     pub(crate) op_timeout: Option<String>,
     #[command(flatten)]
     pub(crate) general: GeneralOptions,

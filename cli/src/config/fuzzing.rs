@@ -24,7 +24,7 @@ pub fn configuration(bytes: &[u8]) -> bool {
             Err(error) => assert!(error.to_string().len() < WORDS + 8 * text.len()),
         }
     }
-    for key in &keys::KEYS {
+    for key in keys::KEYS {
         let variable = (key.variable().into(), OsString::from_vec(bytes.to_vec()));
         match Layer::from_environment(std::iter::once(variable)) {
             Ok((layer, warnings)) => {

@@ -13,6 +13,23 @@ pub(crate) struct Key {
     pub(crate) name: &'static str,
     /// What it takes.
     pub(crate) kind: Kind,
+    /// Which commands have its flag.
+    pub(crate) group: Group,
+    /// What the help calls its value.
+    pub(crate) value: &'static str,
+    /// What the help says of it, with a blank before.
+    pub(crate) help: &'static str,
+}
+
+/// The flags that a command has or has not: the help shows each group under its heading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    Stores,
+    Timing,
+    Running,
+    General,
+    /// It has no flag.
+    Hidden,
 }
 
 /// What a setting takes.
@@ -52,44 +69,105 @@ pub(crate) const STOP_SIGNALS: [&str; 7] = [
     "SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH",
 ];
 
-/// All settings, in the order in which they are shown.
-pub(crate) const KEYS: [Key; 32] = [
-    key("store", Kind::Stores),
-    key("key_prefix", Kind::Text),
-    key("username", Kind::Text),
-    key("password", Kind::Secret),
-    key("password_file", Kind::Path),
-    key("password_cmd", Kind::Text),
-    key("interval", Kind::Duration),
-    key("stall_polls", Kind::Number(u32::MAX)),
-    key("op_timeout", Kind::Duration),
-    key("stop_grace", Kind::Duration),
-    key("probation", Kind::Duration),
-    key("program", Kind::Words),
-    key("stop_signal", Kind::Choice(&STOP_SIGNALS)),
-    key("stop_timeout", Kind::Duration),
-    key("stdin", Kind::Switch),
-    key("restart", Kind::Switch),
-    key("sit_out", Kind::Duration),
-    key("health_cmd", Kind::Text),
-    key("health_interval", Kind::Duration),
-    key("health_timeout", Kind::Duration),
-    key("health_rise", Kind::Number(u32::MAX)),
-    key("health_fall", Kind::Number(u32::MAX)),
-    key("health_start_period", Kind::Duration),
-    key("watchdog", Kind::Duration),
-    key("id", Kind::Label),
-    key("no_wait", Kind::Switch),
-    key("wait_timeout", Kind::Duration),
-    key("conflict_exit_code", Kind::Number(255)),
-    key("listen", Kind::Listen),
-    key("control_token_file", Kind::Path),
-    key("log_format", Kind::Choice(&LOG_FORMATS)),
-    key("log_level", Kind::Choice(&LOG_LEVELS)),
-];
+macro_rules! keys {
+    ($($group:ident { $($(#[doc = $help:literal])* $name:ident $kind:expr $(=> $value:literal)?;)* })*) => {
+        /// All settings, in the order in which they are shown.
+        pub(crate) static KEYS: &[Key] = &[$($(Key {
+            name: stringify!($name),
+            kind: $kind,
+            group: Group::$group,
+            value: concat!($($value)?),
+            help: concat!($($help),*),
+        },)*)*];
+    };
+}
 
-const fn key(name: &'static str, kind: Kind) -> Key {
-    Key { name, kind }
+keys! {
+    Stores {
+        /// Where the election is kept; give it 1, 3 or 5 times: redis://HOST, sqlite:PATH, … [default: an
+        /// SQLite file of this user, on this host]
+        store Kind::Stores => "URL";
+        /// What the keys of a Redis begin with [default: "incumbent:"]
+        key_prefix Kind::Text => "TEXT";
+        /// The user name for stores whose URL has none
+        username Kind::Text => "NAME";
+    }
+    Hidden {
+        password Kind::Secret;
+    }
+    Stores {
+        /// A file with the password for stores whose URL has none
+        password_file Kind::Path => "FILE";
+        /// A shell command that prints the password for stores whose URL has none; it runs for each connection
+        password_cmd Kind::Text => "COMMAND";
+    }
+    Timing {
+        /// Replace a dead host within this time: derives the four options below, except those that are given
+        failover Kind::Duration => "DURATION";
+        /// Time between two heartbeats, and between two polls [default: 1s]
+        interval Kind::Duration => "DURATION";
+        /// How many polls a counter must stand still before a takeover [default: 5]
+        stall_polls Kind::Number(u32::MAX) => "NUMBER";
+    }
+    Stores {
+        /// How long one request may take [default: one interval, at most 1s]
+        op_timeout Kind::Duration => "DURATION";
+    }
+    Timing {
+        /// How long before the end of its tenure a leader stops the program [default: 1s]
+        stop_grace Kind::Duration => "DURATION";
+        /// How long to wait when stores may have forgotten a leader [default: the window]
+        probation Kind::Duration => "DURATION";
+    }
+    Hidden {
+        program Kind::Words;
+    }
+    Running {
+        /// The signal that asks the program to stop; sent to incumbent it does what SIGTERM does [default:
+        /// SIGTERM]
+        stop_signal Kind::Choice(&STOP_SIGNALS) => "SIGNAL";
+        /// How long a program that was asked to stop may take before it is killed [default: 30s]
+        stop_timeout Kind::Duration => "DURATION";
+        /// Let the program read the standard input [default: it reads nothing]
+        stdin Kind::Switch;
+        /// Start the program again when it ends, up to 3 times within 60s; then resign and sit out. Stand by
+        /// again when the leadership was lost
+        restart Kind::Switch;
+        /// How long to sit out after that before campaigning again [default: 60s]
+        sit_out Kind::Duration => "DURATION";
+        /// Check the health of the program with this command, run by /bin/sh: status 0 is healthy
+        health_cmd Kind::Text => "COMMAND";
+        /// Time from one health check to the next [default: 5s]
+        health_interval Kind::Duration => "DURATION";
+        /// How long a health check may take; then it is killed, and has failed [default: 5s]
+        health_timeout Kind::Duration => "DURATION";
+        /// How many checks passed in a row make the program healthy [default: 2]
+        health_rise Kind::Number(u32::MAX) => "NUMBER";
+        /// How many failed checks make it unhealthy: it is stopped, and the leadership resigned [default: 3]
+        health_fall Kind::Number(u32::MAX) => "NUMBER";
+        /// How long after its start a program that was not healthy yet may fail and be silent [default: 0s]
+        health_start_period Kind::Duration => "DURATION";
+        /// Take a program for unhealthy that sends no WATCHDOG=1 to NOTIFY_SOCKET for so long
+        watchdog Kind::Duration => "DURATION";
+        /// What this candidate is called in status and logs [default: host and process id]
+        id Kind::Label => "LABEL";
+        /// End at once when somebody else holds the election
+        no_wait Kind::Switch;
+        /// How long to wait for being elected [default: for ever]
+        wait_timeout Kind::Duration => "DURATION";
+        /// The exit status when not elected (--no-wait, --wait-timeout) [default: 75]
+        conflict_exit_code Kind::Number(255) => "STATUS";
+        /// Serve health, metrics and a page over HTTP: PORT for this host only, or IP:PORT
+        listen Kind::Listen => "ADDRESS";
+        /// A file with the token that lets its bearer have the leader resign over HTTP
+        control_token_file Kind::Path => "FILE";
+    }
+    General {
+        /// How the log on standard error is written [default: text]
+        log_format Kind::Choice(&LOG_FORMATS) => "FORMAT";
+        /// What is logged [default: info]
+        log_level Kind::Choice(&LOG_LEVELS) => "LEVEL";
+    }
 }
 
 impl Key {

@@ -198,6 +198,15 @@ impl Layer {
         self.0.get(key).map(|(origin, _)| origin)
     }
 
+    /// The value of a setting as it was written, or its values.
+    pub(crate) fn texts(&self, key: &str) -> Vec<String> {
+        match self.0.get(key) {
+            None => Vec::new(),
+            Some((_, ValueKind::Array(values))) => values.iter().map(ToString::to_string).collect(),
+            Some((_, value)) => vec![value.to_string()],
+        }
+    }
+
     fn set(&mut self, key: &'static Key, origin: Origin, value: ValueKind) {
         self.0.insert(key.name, (origin, value));
     }

@@ -1,16 +1,29 @@
 //! Where files are: the configuration, and the embedded store.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use incumbent::protocol::ElectionName;
+use incumbent::election::clock;
+use incumbent::protocol::{ElectionName, Timestamp};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
 
 use super::environment;
 use crate::exit::Failure;
 
 /// The most that is read of a configuration or password file.
 const MAX_BYTES: u64 = 1 << 20;
+/// How long whoever writes to a pipe may take.
+const PIPE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What was read from pipes, by device and inode. A pipe can be read only once, and the configuration is read
+/// again while a candidate runs.
+static PIPES: Mutex<BTreeMap<(u64, u64), String>> = Mutex::new(BTreeMap::new());
 
 /// The configuration file: the one that is given, or the first that exists of [`usual_files`].
 pub(crate) fn configuration_file(
@@ -58,20 +71,83 @@ pub(crate) fn embedded_store() -> Result<PathBuf, Failure> {
     }
 }
 
-/// Reads a whole file, if it is no larger than a file for people would be.
+/// Reads a whole file, if it is no larger than a file for people would be. A pipe, such as that of `<(command)`
+/// in a shell, is read once: the next call returns the same.
 ///
 /// # Errors
 ///
-/// When it cannot be read, is larger, or is not UTF-8.
+/// When it cannot be read, is larger, or is not UTF-8, and when a pipe is not written to and closed in time.
 pub(crate) fn read_bounded(path: &Path) -> io::Result<String> {
+    // Opening a pipe without a writer would block.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
+    let mut options = File::options();
+    let file = options.read(true).custom_flags(flags).open(path)?;
+    let found = file.metadata()?;
+    if !found.file_type().is_fifo() {
+        return bounded(file);
+    }
+    let mut pipes = PIPES.lock().unwrap_or_else(PoisonError::into_inner);
+    let pipe = (found.dev(), found.ino());
+    if let Some(text) = pipes.get(&pipe) {
+        return Ok(text.clone());
+    }
+    let text = bounded(Pipe::new(file))?;
+    pipes.insert(pipe, text.clone());
+    Ok(text)
+}
+
+fn bounded(file: impl Read) -> io::Result<String> {
     let mut text = String::new();
-    let read = File::open(path)?
-        .take(MAX_BYTES + 1)
-        .read_to_string(&mut text)?;
+    let read = file.take(MAX_BYTES + 1).read_to_string(&mut text)?;
     if u64::try_from(read).unwrap_or(u64::MAX) > MAX_BYTES {
         return Err(io::Error::other("it is larger than 1 MiB"));
     }
     Ok(text)
+}
+
+/// The reading end of a pipe, which is waited for.
+struct Pipe {
+    file: File,
+    opened: Timestamp,
+    has_begun: bool,
+}
+
+impl Pipe {
+    fn new(file: File) -> Self {
+        Self {
+            file,
+            opened: clock::now(),
+            has_begun: false,
+        }
+    }
+
+    fn wait(&self) -> io::Result<()> {
+        let left = PIPE_PATIENCE.saturating_sub(clock::now().since(self.opened));
+        let left = Timespec::try_from(left).map_err(io::Error::other)?;
+        let mut readable = [PollFd::new(&self.file, PollFlags::IN)];
+        if poll(&mut readable, Some(&left))? > 0 {
+            return Ok(());
+        }
+        Err(io::Error::other(format!(
+            "it is a pipe, and nothing was written to it, or it was not closed, within {PIPE_PATIENCE:?}"
+        )))
+    }
+}
+
+impl Read for Pipe {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // Before somebody has opened it to write, it reads as if it had ended.
+        if !self.has_begun {
+            self.wait()?;
+            self.has_begun = true;
+        }
+        loop {
+            match self.file.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait()?,
+                read => return read,
+            }
+        }
+    }
 }
 
 /// A directory of the XDG base directory specification, which ignores relative paths.

@@ -13,12 +13,13 @@ use crate::http::{InvalidListenAddress, ServerOptions};
 use crate::supervise::Estate;
 use config::{Config, Value};
 use incumbent::election::ConfigError;
-use incumbent::protocol::{ElectionName, Timing, TimingConfig};
+use incumbent::protocol::{ElectionName, InvalidTiming, Timing, TimingChoices, TimingConfig};
 use incumbent::store::{Password, StoreAddress, StoreOptions};
 use rustix::process::Signal;
 use serde::Deserialize;
 
 use super::environment;
+use super::hint;
 use super::layer::{Layer, Origin};
 use super::places;
 use crate::exit::{Exit, Failure};
@@ -54,6 +55,8 @@ struct Values {
     password: Option<SecretText>,
     password_file: Option<PathBuf>,
     password_cmd: Option<String>,
+    #[serde(default, with = "humantime_serde")]
+    failover: Option<Duration>,
     #[serde(with = "humantime_serde")]
     interval: Duration,
     stall_polls: u32,
@@ -148,6 +151,7 @@ impl Settings {
     pub(crate) fn load(typed: Typed, election: Option<&ElectionName>) -> Result<Self, Failure> {
         let defaults = Layer::from_toml(DEFAULTS, |_| Origin::Default)?;
         let (environment, mut warnings) = Layer::from_environment(environment::ours())?;
+        hint::remember(&typed.of_stores());
         let mut layers = vec![defaults];
         let file = places::configuration_file(typed.file, election);
         if let Some(path) = &file {
@@ -241,19 +245,40 @@ impl Settings {
 
     /// How long one request may take.
     pub(crate) fn op_timeout(&self) -> Duration {
-        let default = self.values.interval.min(Duration::from_secs(1));
+        let timing = self.timing_config();
+        let interval = timing.map_or(self.values.interval, |timing| timing.interval);
+        let default = interval.min(Duration::from_secs(1));
         self.values.op_timeout.unwrap_or(default)
     }
 
-    /// The timing as it was chosen.
-    pub(crate) fn timing_config(&self) -> TimingConfig {
-        TimingConfig {
-            interval: self.values.interval,
-            stall_polls: self.values.stall_polls,
-            stop_grace: self.values.stop_grace,
-            op_timeout: self.values.op_timeout,
-            probation: self.values.probation,
-        }
+    /// How often `watch` looks.
+    pub(crate) fn interval(&self) -> Duration {
+        self.values.interval
+    }
+
+    /// The failover time that the timing follows from, if one is given.
+    pub(crate) fn failover(&self) -> Option<Duration> {
+        self.values.failover
+    }
+
+    /// The timing as it was chosen, not checked.
+    ///
+    /// # Errors
+    ///
+    /// A failover time that the rest of what was chosen does not allow.
+    pub(crate) fn timing_config(&self) -> Result<TimingConfig, InvalidTiming> {
+        let values = &self.values;
+        // A default gives way to what follows from the failover time.
+        let chosen = |key: &str| self.origin(key).is_some_and(|it| *it != Origin::Default);
+        let choices = TimingChoices {
+            failover: values.failover,
+            interval: chosen("interval").then_some(values.interval),
+            stall_polls: chosen("stall_polls").then_some(values.stall_polls),
+            stop_grace: chosen("stop_grace").then_some(values.stop_grace),
+            op_timeout: values.op_timeout,
+            probation: values.probation,
+        };
+        choices.config()
     }
 
     /// The timing, checked.
@@ -262,8 +287,11 @@ impl Settings {
     ///
     /// The inequality that does not hold.
     pub(crate) fn timing(&self) -> Result<Timing, Failure> {
-        Timing::new(&self.timing_config()).map_err(|error| {
+        let config = self.timing_config();
+        let timing = config.and_then(|config| Timing::new(&config));
+        timing.map_err(|error| {
             let set = [
+                "failover",
                 "interval",
                 "stall_polls",
                 "op_timeout",

@@ -14,11 +14,12 @@ use hyper::StatusCode;
 use hyper::body::{Bytes, Frame};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch};
 
+use super::overview::{Entry, Overview};
 use super::page;
 use super::response::{self, Answer};
 use incumbent::election::{Election, Observer, clock};
-use incumbent::observe::{ElectionView, HistoryView, State, Told};
-use incumbent::protocol::{ElectionName, Term, Timestamp, WallMillis};
+use incumbent::observe::{ElectionView, HistoryView, State};
+use incumbent::protocol::{ElectionName, Term, Timestamp};
 
 /// What an event stream is.
 pub(super) const EVENTS: &str = "text/event-stream";
@@ -35,23 +36,6 @@ const PER_ROUND: usize = 50;
 /// How many terms of each election are shown, and how old they may become before they are read again.
 const TERMS: usize = 100;
 const HISTORY_AGE: Duration = Duration::from_secs(15);
-
-/// All that the page shows, at one moment.
-#[derive(Debug)]
-pub(super) struct Overview {
-    pub(super) taken: WallMillis,
-    pub(super) elections: Vec<Entry>,
-    /// How many elections there are beyond those shown.
-    pub(super) more: usize,
-    pub(super) stores: Told<()>,
-}
-
-/// One election and its last terms.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) view: ElectionView,
-    pub(super) history: Arc<HistoryView>,
-}
 
 #[derive(Clone)]
 pub(super) struct Live {

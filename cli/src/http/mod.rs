@@ -20,6 +20,7 @@ mod exposition;
 mod health;
 mod live;
 mod negotiation;
+mod overview;
 mod page;
 mod response;
 mod route;

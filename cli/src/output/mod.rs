@@ -5,9 +5,10 @@ pub(crate) mod logs;
 pub(crate) mod screen;
 
 use std::io::{self, Write};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use comfy_table::{ContentArrangement, Table, presets};
+use incumbent::observe::date_and_time;
 use incumbent::protocol::WallMillis;
 use owo_colors::{AnsiColors, OwoColorize};
 use serde::Serialize;
@@ -219,6 +220,18 @@ pub(crate) fn duration(duration: Duration) -> String {
 
 /// A moment for people, in UTC.
 pub(crate) fn moment(at: WallMillis) -> String {
-    let at = UNIX_EPOCH + Duration::from_millis(at.get());
-    humantime::format_rfc3339_seconds(at).to_string()
+    let (date, time) = date_and_time(at);
+    format!("{date}T{time}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_moment_that_a_store_can_send_is_shown() {
+        let shown = |millis| moment(WallMillis::new(millis).unwrap());
+        assert_eq!(shown(1_795_167_000_999), "2026-11-20T09:30:00Z");
+        assert_eq!(moment(WallMillis::MAX), "10889-08-02T05:31:50Z");
+    }
 }

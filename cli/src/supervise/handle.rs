@@ -16,8 +16,9 @@ use super::pipe::Pipe;
 use super::plan::Cause;
 use super::program::{Program, ProgramExit, StartFailure};
 use super::tree;
-use incumbent::election::{Alarm, clock};
-use incumbent::protocol::{Identity, Term, Timestamp};
+use incumbent::election::clock;
+use incumbent::protocol::{Term, Timestamp};
+use incumbent::store::Identity;
 
 /// What happens to the program, and to its keeper.
 ///
@@ -117,8 +118,6 @@ pub struct Keeper {
     run: Option<Run>,
     lost: Option<Loss>,
     news: VecDeque<Event>,
-    /// Rings when the keeper is late.
-    alarm: Alarm,
 }
 
 /// The life of one program.
@@ -181,7 +180,6 @@ impl Keeper {
             run: None,
             lost: None,
             news: VecDeque::new(),
-            alarm: Alarm::new(),
         })
     }
 
@@ -329,8 +327,6 @@ impl Keeper {
                 continue;
             }
             self.flush();
-            // It only wakes: the clock is asked above.
-            self.alarm.set(guard_at);
             let Some(pipe) = &self.pipe else {
                 self.lose();
                 continue;
@@ -342,7 +338,8 @@ impl Keeper {
                         self.lose();
                     }
                 }
-                () = self.alarm.ring() => {}
+                // It only wakes: the clock is asked above.
+                () = clock::sleep_until(guard_at) => {}
             }
         }
     }

@@ -5,7 +5,7 @@
 //! the pipe, the clock and the children, and carries out what the plan says.
 
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,7 +15,6 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper, setsid};
-use rustix::time::TimerfdFlags;
 
 use super::cgroup::Cgroup;
 use super::launch::Entry;
@@ -24,9 +23,11 @@ use super::plan::{Action, Happening, Plan};
 use super::program::{Program, StartFailure};
 use super::sight;
 use super::spawn::{Progress, Standing, Starting, spawn};
+use super::timer::{Timer, patience};
 use super::tree::{self, Chase};
-use incumbent::election::{arm, clock, create_timer, patience};
-use incumbent::protocol::{Identity, Term, Timestamp};
+use incumbent::election::clock;
+use incumbent::protocol::{Term, Timestamp};
+use incumbent::store::Identity;
 
 /// What an elector left behind when it died: a term to release on every store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +49,7 @@ pub struct Orphan {
 /// the thread that starts it.
 #[must_use]
 pub fn keep(entry: Entry, release: impl FnOnce(Orphan)) -> ExitCode {
-    let mut keeper = match Keeper::prepare(entry) {
+    let mut keeper = match KeeperProcess::prepare(entry) {
         Ok(keeper) => keeper,
         Err(error) => {
             tracing::error!(%error, "the keeper cannot work");
@@ -73,13 +74,13 @@ pub fn keep(entry: Entry, release: impl FnOnce(Orphan)) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-struct Keeper {
+struct KeeperProcess {
     plan: Plan,
     pipe: UnixStream,
     frames: Frames,
     /// What the elector has not taken off our hands yet.
     unsent: Vec<u8>,
-    timer: OwnedFd,
+    timer: Timer,
     armed: Timestamp,
     /// Readable when a child has ended.
     children: UnixStream,
@@ -106,7 +107,7 @@ struct Keeper {
     over: bool,
 }
 
-impl Keeper {
+impl KeeperProcess {
     /// How much the elector may leave unread. One that reads nothing is frozen, and needs no more news.
     const MOST_UNSENT: usize = 64 << 10;
 
@@ -129,7 +130,7 @@ impl Keeper {
             pipe,
             frames: Frames::default(),
             unsent: Vec::new(),
-            timer: create_timer(TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?,
+            timer: Timer::new()?,
             armed: Timestamp::NEVER,
             children,
             standing,
@@ -447,7 +448,7 @@ impl Keeper {
         if wake_at == self.armed {
             return;
         }
-        match arm(&self.timer, wake_at) {
+        match self.timer.set(wake_at) {
             Ok(()) => self.armed = wake_at,
             Err(error) => {
                 tracing::error!(%error, "the keeper cannot be woken at the deadline");

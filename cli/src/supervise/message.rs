@@ -15,7 +15,8 @@ use rustix::process::{Pid, Signal};
 use super::inherited::Inherited;
 use super::plan::Cause;
 use super::program::{Program, ProgramExit, StartFailure};
-use incumbent::protocol::{Identity, Term, Timestamp};
+use incumbent::protocol::{Term, Timestamp};
+use incumbent::store::Identity;
 
 /// What the elector tells the keeper.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -27,7 +27,6 @@
 
 mod cgroup;
 mod children;
-#[doc(hidden)]
 pub mod fuzzing;
 mod handle;
 mod health;
@@ -46,6 +45,7 @@ mod release;
 mod restarts;
 mod sight;
 mod spawn;
+mod timer;
 mod tree;
 mod unit;
 

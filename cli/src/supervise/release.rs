@@ -8,7 +8,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::keeper::Orphan;
 use super::message::{Malformed, Reader, Writer};
-use incumbent::protocol::{ElectionName, Identity, LossReason, Request};
+use incumbent::protocol::{ElectionName, LossReason, Request};
+use incumbent::store::Identity;
 use incumbent::store::{self, Password, Store, StoreOptions};
 
 /// The election and its stores, as the elector leaves them to its keeper.

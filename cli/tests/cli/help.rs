@@ -25,13 +25,14 @@ const COMMANDS: [&[&str]; 19] = [
 ];
 
 /// Every option of `run`.
-const RUN: [&str; 35] = [
+const RUN: [&str; 36] = [
     "--store",
     "--key-prefix",
     "--username",
     "--password-file",
     "--password-cmd",
     "--op-timeout",
+    "--failover",
     "--interval",
     "--stall-polls",
     "--stop-grace",
@@ -155,6 +156,15 @@ fn run_tells_all_its_options_and_so_does_the_documentation() {
     let told = help
         .lines()
         .filter_map(|line| line.trim_start().strip_prefix("--"));
+    for told in told.clone() {
+        // `stop-grace <DURATION>`, and behind it perhaps what it means.
+        let usage = told.split("  ").next().unwrap();
+        let row = format!(
+            "| `--{}` |",
+            usage.replace(['<', '>'], "").trim_end_matches('.')
+        );
+        assert!(documentation.contains(&row), "docs/cli.md has no row {row}");
+    }
     for option in told.map(|rest| rest.split([' ', '.']).next().unwrap()) {
         assert!(
             RUN.contains(&&*format!("--{option}")),

@@ -356,8 +356,8 @@ fn the_documented_users_lack_nothing_and_the_doctor_names_each_right_that_is_tak
     }
     let rights = of_docs.iter().filter_map(|word| word.strip_prefix('+'));
     for right in rights {
-        // Logging in is another matter; a channel that no one waits for is closed some time later.
-        if ["@connection", "unsubscribe"].contains(&right) {
+        // Logging in is another matter.
+        if right == "@connection" {
             continue;
         }
         // Version 6 can take away a command, and not one of its subcommands.
@@ -367,6 +367,27 @@ fn the_documented_users_lack_nothing_and_the_doctor_names_each_right_that_is_tak
         };
         let lacking = make(&[&of_docs[..], &[format!("-{taken}")]].concat());
         assert_ne!(lacking.status, 0, "without {right}: {lacking:#?}");
-        assert!(lacking.stdout.contains(right), "{right}: {lacking:#?}");
+        let fix = format!("give the user the right +{right}");
+        assert!(lacking.stdout.contains(&fix), "{right}: {lacking:#?}");
+        assert!(!lacking.stdout.contains("unexpected"), "{lacking:#?}");
+    }
+    for (patterns, fix) in [
+        (
+            &["resetchannels"][..],
+            "give the user the channels &{PREFIX*",
+        ),
+        (
+            &["resetkeys", "~{incumbent:*"],
+            "give the user the keys ~PREFIX*",
+        ),
+        (
+            &["resetkeys", "~incumbent:*"],
+            "give the user the keys ~PREFIX*",
+        ),
+    ] {
+        let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+        let lacking = make(&[&of_docs[..], &patterns].concat());
+        assert!(lacking.stdout.contains(fix), "{patterns:?}: {lacking:#?}");
+        assert!(!lacking.stdout.contains("unexpected"), "{lacking:#?}");
     }
 }

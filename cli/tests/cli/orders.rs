@@ -273,7 +273,7 @@ fn a_resignation_that_nobody_would_follow_is_refused_or_told() {
     assert_eq!(fleet.order(&["pause", "--reason", "new disks"]).status, 0);
     let refused = fleet.order(&["resign"]);
     refused.assert(75, "is paused by ");
-    refused.assert(75, "incumbent resume job first");
+    refused.assert(75, "; `incumbent resume job --store ");
     assert!(fleet.status()["handover"].is_null(), "no one was asked");
     let late = fleet.order(&["resign", "--anyway", "--wait-timeout", "6s"]);
     late.assert(75, "nobody leads: the election is paused by ");
@@ -489,14 +489,14 @@ fn who_may_not_write_cannot_order() {
     let url = format!("redis://reader:pw@127.0.0.1:{}", server.port());
     let refused = home.run(&["pause", "job", "--store", &url]);
     refused.assert(77, "refuses access");
-    refused.assert(77, "incumbent doctor tries each right for real");
+    refused.assert(77, "tries each right for real");
     let wrong = format!("redis://reader:no@127.0.0.1:{}", server.port());
     for order in ["pause", "resume", "resign"] {
         let refused = home.run(&[order, "job", "--store", &wrong]);
         assert_eq!(refused.status, 77, "{order}: {refused:#?}");
         assert_eq!(refused.stdout, "");
         assert!(!refused.stderr.contains("reader:no"), "{refused:#?}");
-        refused.assert(77, "incumbent doctor tries each right for real");
+        refused.assert(77, "tries each right for real");
     }
 }
 
@@ -507,10 +507,11 @@ fn a_resignation_that_nobody_would_hear_of_says_so() {
     super::readings::leave_a_leader_that_stands_still(&server);
     let resign = ["resign", "job", "--store", &url];
     let asked = home.run(&resign);
-    asked.assert(0, "the leader has stalled for longer than its window");
-    asked.assert(0, "incumbent depose job --yes vacates what it has left");
+    asked.assert(0, "the leader has stood still for longer than its window");
+    let depose = format!("`incumbent depose job --yes --store {url}` vacates what it has left");
+    asked.assert(0, &depose);
     let waits = home.run(&[&resign[..], &["--wait-timeout", "100ms"]].concat());
-    waits.assert(75, "it still has not heard of it: its counter is stalled");
+    waits.assert(75, "it still has not heard of it: its counter stands still");
     server.command(&["SET", "incumbent:job", "7"]);
     let foreign = home.run(&resign);
     foreign.assert(

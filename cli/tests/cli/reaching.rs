@@ -3,6 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
+use rustix::process::Signal;
+
 use crate::home::{Ended, Home, wait_until};
 use crate::support::redis::RedisServer;
 
@@ -94,7 +96,9 @@ fn a_socket_without_permission_is_a_refusal_and_waiting_is_pointless() {
     let server = RedisServer::start();
     std::fs::set_permissions(server.directory(), PermissionsExt::from_mode(0o700)).unwrap();
     std::fs::set_permissions(home.path(""), PermissionsExt::from_mode(0o777)).unwrap();
-    let incumbent = home.command(&["run", "job", "--store", &server.unix_url(), "--", "true"]);
+    let url = server.unix_url();
+    let run = ["run", "job", "--wait-timeout", "30s", "--store", &url];
+    let incumbent = home.command(&[&run[..], &["--", "true"]].concat());
     let mut command = Command::new("setpriv");
     command
         .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
@@ -227,6 +231,150 @@ fn a_password_is_taken_from_a_command() {
         "true",
     ]);
     assert_eq!(leader.wait(), 0);
+}
+
+/// Neither when a connection is given up, nor when incumbent exits, does any process of a password command remain.
+#[test]
+fn a_password_command_that_hangs_is_named_and_does_not_outlive_the_command() {
+    let home = Home::new();
+    let server = RedisServer::settings().password("token-1").start();
+    let store = server.url().replace(":token-1@", "");
+    let hang = "sleep 1000 & echo $! >> pids; wait; : s3cret";
+    let status = home.run(&[
+        "status",
+        "job",
+        "--store",
+        &store,
+        "--password-cmd",
+        hang,
+        "--op-timeout",
+        "300ms",
+    ]);
+    assert_eq!(status.status, 69, "{status:#?}");
+    for part in ["300ms", "the password command \"sleep\" has not ended"] {
+        assert!(
+            status.stdout.contains(part),
+            "no {part:?} in {}",
+            status.stdout
+        );
+    }
+    assert!(!status.stdout.contains("s3cret"), "{status:#?}");
+    for pid in home.wait_for_lines("pids", 1) {
+        let stat = format!("/proc/{pid}/stat");
+        wait_until("nothing of the password command remains", || {
+            !std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "))
+        });
+    }
+}
+
+/// The password of `<(command)` in a shell can be read once, and is needed for each connection.
+#[test]
+fn a_password_file_may_be_a_pipe_which_is_read_once() {
+    let home = Home::new();
+    let server = RedisServer::settings().password("token-1").start();
+    let store = server.url().replace(":token-1@", "");
+    let shell = |script: &str| {
+        let incumbent = home.command::<&str>(&[]);
+        let mut command = Command::new("bash");
+        command
+            .args(["-c", script])
+            .arg(incumbent.get_program())
+            .arg(&store)
+            .env_clear()
+            .envs(
+                incumbent
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .current_dir(home.path(""));
+        command
+    };
+    // A connection for requests and one to listen, a configuration read again, and one more connection.
+    let leader = home.start_command(shell(
+        "exec \"$0\" run job --store \"$1\" --password-file <(echo token-1) -- \
+         sh -c 'trap \"\" HUP; exec sleep 1000'",
+    ));
+    leader.wait_said("elected");
+    leader.signal(Signal::HUP);
+    leader.wait_said("configuration read again");
+    server.command(&["CLIENT", "KILL", "TYPE", "normal"]);
+    let slow = "exec \"$0\" status job --store \"$1\" --password-file <(sleep 0.1; echo token-1)";
+    let status = Ended::from(shell(slow).output().unwrap());
+    assert_eq!(status.status, 0, "{status:#?}");
+    // Nobody writes to this one.
+    let pipe = home.text_path("pipe");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &pipe,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR,
+        0,
+    )
+    .unwrap();
+    home.run(&["status", "job", "--store", &store, "--password-file", &pipe])
+        .assert(78, "nothing was written to it");
+    let address = format!("redis+sentinel://127.0.0.1/main?sentinel-password-file={pipe}");
+    home.run(&["status", "job", "--store", &address])
+        .assert(78, "it is no regular file");
+}
+
+/// Waiting mends none of these, and no password does.
+#[test]
+fn an_address_that_means_another_kind_of_store_is_misconfigured() {
+    let home = Home::new();
+    let server = RedisServer::start();
+    let sentinel = RedisServer::settings().sentinel("main", &server).start();
+    let (server, sentinel) = (server.port(), sentinel.port());
+    for (store, fragment) in [
+        (
+            format!("redis://127.0.0.1:{sentinel}"),
+            "it is a sentinel, which keeps no elections: use redis+sentinel://",
+        ),
+        (
+            format!("redis+sentinel://127.0.0.1:{server}/main"),
+            "it is no sentinel",
+        ),
+        (
+            format!("redis+cluster://127.0.0.1:{server}"),
+            "is no node of a cluster",
+        ),
+        (
+            format!("redis+cluster://127.0.0.1:{sentinel}"),
+            "is no node of a cluster",
+        ),
+        (
+            format!("redis://127.0.0.1:{server}/99"),
+            "it has no database 99",
+        ),
+        ("sqlite:/tmp".to_owned(), "/tmp is a folder"),
+        (
+            "sqlite:/dev/null".to_owned(),
+            "/dev/null is no regular file",
+        ),
+    ] {
+        let status = home.run(&["status", "job", "--store", &store]);
+        assert_eq!(status.status, 78, "{store}: {status:#?}");
+        for part in [fragment, "misconfigured"] {
+            assert!(status.stdout.contains(part), "no {part:?} in {status:#?}");
+        }
+        home.run(&["run", "job", "--store", &store, "--", "true"])
+            .assert(78, fragment);
+    }
+}
+
+#[test]
+fn a_list_without_one_of_its_stores_says_that_it_is_incomplete() {
+    let home = Home::new();
+    let servers = [RedisServer::start(), RedisServer::start()];
+    let [one, other] = servers.each_ref().map(RedisServer::url);
+    let nobody = format!("redis://127.0.0.1:{}", crate::support::redis::free_port());
+    let stores = ["--store", &one, "--store", &other, "--store", &nobody];
+    home.run(&[&["list"], &stores[..]].concat()).assert(0, "");
+    let run = [&["run", "job"], &stores[..], &["--", "true"]].concat();
+    assert_eq!(home.run(&run).status, 0);
+    let list = home.run(&[&["list"], &stores[..]].concat());
+    list.assert(0, "the list is incomplete");
+    assert!(list.stdout.contains("job"), "{list:#?}");
 }
 
 /// Looking a name up takes a thread. When the program has used up all that its user may have, that is a failed

@@ -41,8 +41,8 @@ fn an_election_that_never_was_reads_differently_from_one_that_is_released() {
     assert_eq!(
         absent.stdout,
         "job: not held: it has never been, as far as the stores know\n  fix        no candidate campaigns: start \
-         one, or use the stores and the key prefix that the candidates use; if one runs already, incumbent \
-         doctor job shows why it is not listed\n"
+         one, or use the stores and the key prefix that the candidates use; if one runs already, `incumbent \
+         doctor job` shows why it is not listed\n"
     );
     assert!(!home.path(".local").exists(), "looking made a store");
     home.run(&["run", "job", "--", "true"]);
@@ -71,11 +71,16 @@ fn what_to_do_about_a_server_that_has_become_a_replica_leads_to_the_reason() {
     server.command(&["REPLICAOF", "127.0.0.1", "1"]);
     let status = home.run(&[&["status", "job"], &store[..]].concat());
     assert_eq!(status.status, 3, "{status:#?}");
-    let hint = "incumbent doctor job shows why it is not listed";
-    assert!(status.stdout.contains(hint), "{status:#?}");
+    let hint = format!(
+        "`incumbent doctor job --store {}` shows why it is not listed",
+        store[1]
+    );
+    assert!(status.stdout.contains(&hint), "{status:#?}");
+    let master = "a replica of 127.0.0.1:1";
+    assert!(status.stderr.contains(master), "{status:#?}");
     let doctor = home.run(&[&["doctor", "job"], &store[..]].concat());
     assert!(
-        doctor.stdout.contains("the server is a replica"),
+        doctor.stdout.contains(&format!("the server is {master}")),
         "{doctor:#?}"
     );
     assert!(!doctor.stdout.contains("start a candidate"), "{doctor:#?}");
@@ -316,7 +321,11 @@ fn a_foreign_holder_and_a_garbled_record_are_told_apart() {
     assert!(lines[4].starts_with("forbidden: "), "{list:#?}");
     assert_eq!(
         lines[5],
-        "correct the user and the password; incumbent doctor tells which right is missing"
+        format!(
+            "correct the user and the password; `incumbent doctor --store redis://walker@127.0.0.1:{}` tells which \
+             right is missing",
+            server.port()
+        )
     );
     assert_eq!(lines.len(), 6, "{list:#?}");
     let watch = home.command(&["watch", "--store", &url, "-o", "json"]);
@@ -408,6 +417,25 @@ fn explain_gives_the_figures_of_the_timing() {
     assert_eq!(json["schema"], "incumbent.explain.v1");
     assert_eq!(json["window_ms"], 2000.0);
     assert_eq!(json["worst_failover_ms"], 2400.0);
+    let quick = home
+        .run(&["explain", "--failover", "700ms", "-o", "json"])
+        .json();
+    assert_eq!(
+        (&quick["failover_ms"], &quick["worst_failover_ms"]),
+        (&json!(700.0), &json!(700.0))
+    );
+    assert_eq!(
+        (&quick["interval_ms"], &quick["stop_grace_ms"]),
+        (&json!(100.0), &json!(100.0))
+    );
+    let rare = home
+        .run(&["explain", "--failover", "700ms", "--stall-polls", "12"])
+        .stdout;
+    assert!(rare.contains("50ms × 12 polls"), "{rare}");
+    let file = home.write("quick.toml", "failover = \"100ms\"\n");
+    let refused = home.run(&["explain", "--config", &file]);
+    refused.assert(78, "failover = 182ms is the smallest that works");
+    refused.assert(78, &format!("failover = 100ms from {file}:1"));
     home.run(&["explain", "--stall-polls", "3"])
         .assert(78, "stall_polls = 4 would work");
 }

@@ -88,6 +88,28 @@ fn the_stronger_layer_counts_and_is_named() {
 }
 
 #[test]
+fn what_follows_from_the_failover_time_gives_way_to_what_is_given() {
+    let home = Home::new();
+    let variables = [("INCUMBENT_FAILOVER", "1400ms")];
+    let shown = show(&home, &variables, &["--stop-grace", "50ms"]);
+    let follows = "follows from failover".to_owned();
+    assert_eq!(
+        setting(&shown, "failover").1,
+        "environment INCUMBENT_FAILOVER"
+    );
+    assert_eq!(
+        setting(&shown, "interval"),
+        ("200ms".into(), follows.clone())
+    );
+    assert_eq!(setting(&shown, "stall_polls"), ("5".into(), follows));
+    assert_eq!(setting(&shown, "op_timeout").0, "200ms");
+    assert_eq!(
+        setting(&shown, "stop_grace"),
+        ("50ms".into(), "--stop-grace".to_owned())
+    );
+}
+
+#[test]
 fn the_users_file_is_read_and_a_given_one_takes_its_place() {
     let home = Home::new();
     let users = home.write(".config/incumbent/config.toml", "interval = \"2s\"\n");

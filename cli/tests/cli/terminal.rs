@@ -34,9 +34,13 @@ fn the_log_is_coloured_there_and_holds_no_noise() {
     for text in [shown, doctor] {
         assert!(!text.contains("crate feature"), "{text:?}");
     }
-    let shown = shown_by(&home, &[("NO_COLOR", "1")], "run job -- true");
-    assert!(shown.contains("INFO"), "{shown:?}");
-    assert!(!shown.contains('\u{1b}'), "{shown:?}");
+    for variable in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+        let shown = shown_by(&home, &[variable], "run job -- true");
+        assert!(shown.contains("INFO"), "{shown:?}");
+        assert!(!shown.contains('\u{1b}'), "{variable:?}: {shown:?}");
+        let doctor = shown_by(&home, &[variable], "doctor");
+        assert!(!doctor.contains('\u{1b}'), "{variable:?}: {doctor:?}");
+    }
 }
 
 /// A leader on a terminal that goes away, started in front of it by `words`.

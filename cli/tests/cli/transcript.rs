@@ -143,10 +143,12 @@ impl Transcript {
             let host = label.split(':').next().unwrap();
             return format!("{host}:PID:RANDOM");
         }
-        if let Some(port) = word.strip_prefix("redis://127.0.0.1:")
-            && port.chars().all(|c| c.is_ascii_digit())
-        {
-            return "redis://STORE".to_owned();
+        if let Some(port) = word.strip_prefix("redis://127.0.0.1:") {
+            // Behind a command that a hint names stands the end of its quotation.
+            let behind = port.trim_start_matches(|c: char| c.is_ascii_digit());
+            if matches!(behind, "" | "`") {
+                return format!("redis://STORE{behind}");
+            }
         }
         // What was chosen stays.
         if is_span(word) && !matches!(heading, "window" | "TIMING") {

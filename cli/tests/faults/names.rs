@@ -212,6 +212,20 @@ fn two_mounts_of_a_shared_file_system_are_refused_before_anything_is_written() {
             bed.refused(&other, "several hosts can share (FUSE or virtiofs)");
         }
     }
+    // To whoever looks, it is no election that has never been.
+    let look = format!(
+        "bindfs {} {mount} && exec {} status job --store sqlite:{mount}/e.db",
+        shared.display(),
+        env!("CARGO_BIN_EXE_incumbent"),
+        mount = mount.display()
+    );
+    let looked = std::process::Command::new("unshare")
+        .args(["--mount", "sh", "-c", &look])
+        .output()
+        .unwrap();
+    assert_eq!(looked.status.code(), Some(78), "{looked:?}");
+    let shown = String::from_utf8_lossy(&looked.stdout);
+    assert!(shown.contains("several hosts can share"), "{shown}");
     assert_eq!(fs::read_dir(&shared).unwrap().count(), 0);
 }
 

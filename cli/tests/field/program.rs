@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use incumbent::protocol::TimingConfig;
-use incumbent::store::StoreOptions;
 use incumbent::{CampaignError, Election, RunError};
 
 use super::witness::{Pen, Witness, boot_nanos};
@@ -115,7 +114,7 @@ fn library() -> ! {
         });
         leading.store(false, Ordering::SeqCst);
         match outcome {
-            Ok(()) | Err(RunError::Lost(_)) => {}
+            Ok(()) | Err(RunError::Lost { .. }) => {}
             Err(RunError::Campaign(CampaignError::Denied { .. })) => {
                 std::thread::sleep(Duration::from_millis(100));
             }
@@ -138,10 +137,7 @@ fn election() -> Election {
             stop_grace: Duration::from_millis(stop_grace),
             ..TimingConfig::default()
         })
-        .store_options(StoreOptions {
-            key_prefix: variable(PREFIX),
-            ..StoreOptions::default()
-        })
+        .key_prefix(variable(PREFIX))
         .label(variable(LABEL));
     for store in variable(STORES).split(' ') {
         builder = builder.store(store);

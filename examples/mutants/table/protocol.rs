@@ -18,11 +18,11 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "R3", "numbers terms without the clocks", "protocol/term.rs",
         "Self::new(floor.0.checked_add(1)?.max(clock.get()))" => "Self::new(floor.0.checked_add(1)? + clock.get() * 0)";
     "R3", "numbers terms without the floors", "protocol/candidate/standby.rs",
-        "let floor = seen(&highest).max(self.last_claimed);" => "let floor = self.last_claimed;";
+        "let floor = Some(seen(&highest)).max(self.last_claimed)?;" => "let floor = self.last_claimed.unwrap_or(Term::ZERO);";
     "R3", "numbers terms by clocks as they were read", "protocol/candidate/view.rs",
         "let passed = now.since(self.clock_read).as_millis();" => "let passed = now.since(now.max(self.clock_read)).as_millis();";
     "R3", "claims twice with one term", "protocol/candidate/claiming.rs",
-        "self.last_claimed = self.last_claimed.max(term);" => "self.last_claimed = Term::ZERO.min(term);";
+        "self.last_claimed = self.last_claimed.max(Some(term));" => "self.last_claimed = self.last_claimed.min(Some(term));";
     "hints", "a hint counts as a look", "protocol/candidate/standby.rs",
         "view.hint = match look {" => "view.watch.observe(record, now, now);\n        view.hint = match look {";
     "wiped", "claims what a live leader has just lost", "protocol/candidate/standby.rs",
@@ -36,11 +36,11 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "let is_proven = |hold: &Hold| !hold.unproven;" => "let is_proven = |hold: &Hold| !hold.unproven || hold.unproven;";
     "R5", "waits one interval for probation", "protocol/candidate/claiming.rs",
         "let until = now + self.timing.probation();" => "let until = now + self.timing.interval();";
-    "R6", "goes on with probation after a refusal", "protocol/candidate/leading.rs",
-        "Phase::Probation { term, .. } => self.fail(now, term, step)," => "Phase::Probation { .. } => {}";
-    "R7", "ends probation with heartbeats sent before its end", "protocol/candidate/leading.rs",
+    "R6", "goes on with probation after a refusal", "protocol/candidate/claiming.rs",
+        "Heard::Parted => self.fail(now, term, step)," => "Heard::Parted => {}";
+    "R7", "ends probation with heartbeats sent before its end", "protocol/candidate/claiming.rs",
         "view.acknowledged.is_some_and(|sent| sent >= until)" => "view.acknowledged.is_some() && now >= until";
-    "R7", "ends probation with a single heartbeat", "protocol/candidate/leading.rs",
+    "R7", "ends probation with a single heartbeat", "protocol/candidate/claiming.rs",
         "if self.stores.iter().filter(outwaited).count() >= self.electorate.majority() {"
         => "if self.stores.iter().filter(outwaited).count() >= 1 {";
     "R8", "a join proves a store that has forgotten", "protocol/operation.rs",
@@ -70,16 +70,17 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "if op_timeout > interval {" => "if op_timeout > interval * 1000 {";
     "timing", "the work is asked to stop at its deadline", "protocol/candidate/leading.rs",
         "if ending.is_none() && now + self.timing.stop_grace() >= deadline {" => "if ending.is_none() && now >= deadline {";
-    "send", "a lease runs from the receipt of a heartbeat's reply", "protocol/candidate/mod.rs",
-        "view.acknowledged = view.acknowledged.max(Some(pending.sent));" => "view.acknowledged = view.acknowledged.max(Some(now));";
-    "send", "a lease runs from the receipt of a grant", "protocol/candidate/claiming.rs",
-        "view.acknowledged = view.acknowledged.max(Some(pending.sent));"
-        => "view.acknowledged = view.acknowledged.max(Some(now.max(pending.sent)));";
+    "send", "a lease runs from the receipt of a heartbeat's reply", "protocol/candidate/replies.rs",
+        "hold.unproven &= !proven;\n                    view.acknowledged = view.acknowledged.max(Some(pending.sent));"
+        => "hold.unproven &= !proven;\n                    view.acknowledged = view.acknowledged.max(Some(now));";
+    "send", "a lease runs from the receipt of a grant", "protocol/candidate/replies.rs",
+        "view.acknowledged = view.acknowledged.max(Some(pending.sent));\n                Heard::Granted"
+        => "view.acknowledged = view.acknowledged.max(Some(now.max(pending.sent)));\n                Heard::Granted";
     "receive", "a stall runs from the sending of a poll", "protocol/watch.rs",
         "since: received," => "since: sent.min(received),";
     "receive", "evidence is as fresh as its receipt", "protocol/watch.rs",
         "seen.until = sent;" => "seen.until = received;";
-    "majority", "a lease runs from the newest heartbeat of any store", "protocol/candidate/mod.rs",
+    "majority", "a lease runs from the newest heartbeat of any store", "protocol/candidate/requests.rs",
         "sent.get(self.electorate.majority() - 1).copied()" => "sent.first().copied()";
     "majority", "fewer than a majority elect", "protocol/quorum.rs",
         "self.size() / 2 + 1" => "self.size().div_ceil(3)";
@@ -104,9 +105,9 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "S3", "a holder's release of an older term is granted", "protocol/record.rs",
         "self.term == term && self.holder() == Some(candidate)" => "self.term >= term && self.holder() == Some(candidate)";
     "release", "comes before the work has ended", "protocol/candidate/leading.rs",
-        "Phase::Tenure { .. } => self.stop(now, reason, step)," => "Phase::Tenure { term, .. } => { self.stop(now, reason, step); self.give_up(now, term, reason, step) }";
+        "Heard::Resign(reason) => self.stop(now, Ending::Stopped, reason, step)," => "Heard::Resign(reason) => { self.stop(now, Ending::Stopped, reason, step); self.give_up(now, Some(term), reason, step) }";
     "release", "comes when the tenure has ended, not the work", "protocol/candidate/leading.rs",
-        "step.events.push(Event::Expired { term });" => "step.events.push(Event::Expired { term }); self.give_up(now, term, LossReason::TenureEnded, step);";
+        "step.events.push(Event::Expired { term });" => "step.events.push(Event::Expired { term }); self.give_up(now, Some(term), LossReason::TenureEnded, step);";
     "lost is final", "a lease is renewed after its end", "protocol/candidate/leading.rs",
         "if let Some(sent) = renewed\n            && !*expired\n            && !final_loss\n            && now < *deadline\n        {"
         => "if let Some(sent) = renewed {\n            let _ = (*expired, final_loss, now);\n";
@@ -114,7 +115,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "&& !final_loss" => "&& (!final_loss || final_loss)";
     "R4", "time passes after the input, not before", "protocol/candidate/mod.rs",
         "        self.pass_time(now, &mut step);\n        match input {" => "        match input {";
-    "S4", "an outage counts as a poll that found no change", "protocol/candidate/mod.rs",
+    "S4", "an outage counts as a poll that found no change", "protocol/candidate/replies.rs",
         "        view.failing = true;\n"
         => "        view.failing = true;\n        if let Some(record) = view.watch.record().cloned() {\n            view.watch.observe(&record, pending.sent, now);\n        }\n";
     "S4", "a store that does not answer counts as vacant", "protocol/candidate/standby.rs",
@@ -122,7 +123,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         => "let seen = if view.failing { Some(view.watch.record()?.mark()) } else { view.watch.claimable(now, &self.timing) };";
     "liveness", "a store that is full is claimed without a pause", "protocol/candidate/claiming.rs",
         "let not_before = if claimed.is_empty() && !failing {" => "let not_before = if claimed.is_empty() && (!failing || failing) {";
-    "liveness", "a free store is polled without a pause after the tenure", "protocol/candidate/standby.rs",
+    "liveness", "a free store is polled without a pause after the tenure", "protocol/candidate/leading.rs",
         "if self.joinable(now, store).is_some() {" => "if self.joinable(now, store).is_some() || self.stores[store.get()].watch.claimable(now, &self.timing).is_some() {";
     "liveness", "a split vote waits no random time", "protocol/candidate/claiming.rs",
         "now + self.random(interval / 16, longest)" => "now + (longest * 0 + interval / 16)";

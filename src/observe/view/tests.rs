@@ -263,7 +263,12 @@ fn a_leader_that_joined_a_store_again_leads_since_it_was_elected() {
     let inspection = one.inspection.as_mut().unwrap();
     inspection.since = WallMillis::new(elected + 60_000);
     inspection.clock = WallMillis::new(elected + 90_000).unwrap();
-    let held = held(1, &[inspection]).unwrap();
+    let merged = ElectionView::merge(
+        "billing".parse().unwrap(),
+        Electorate::new(1).unwrap(),
+        vec![one],
+    );
+    let held = merged.leader().unwrap();
     assert_eq!(held.since, WallMillis::new(elected));
     assert_eq!(held.held_for, Some(Duration::from_secs(90)));
 }

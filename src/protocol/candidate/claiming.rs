@@ -1,69 +1,59 @@
 //! From the claims to the election: counting grants, and the probation of those that prove nothing.
 
-use super::{Candidate, Event, Hold, Kind, Pending, Phase, Step};
-use crate::protocol::{LossReason, Reply, StoreIndex, Term, Timestamp};
+use super::{Candidate, Event, Heard, Hold, Kind, Phase, Step, StoreView};
+use crate::protocol::{LossReason, StoreIndex, Term, Timestamp};
 
 impl Candidate {
-    pub(super) fn granted(
+    pub(super) fn heard_claiming(
         &mut self,
         now: Timestamp,
-        store: StoreIndex,
-        pending: &Pending,
-        reply: &Reply,
+        term: Term,
+        heard: Heard<'_>,
         step: &mut Step,
     ) {
-        let view = &mut self.stores[store.get()];
-        view.hold = Some(Hold {
-            granted: now,
-            unproven: reply.record.unproven,
-        });
-        view.acknowledged = view.acknowledged.max(Some(pending.sent));
-        match self.phase {
-            Phase::Claiming { term } => self.judge(now, term, step),
-            Phase::Tenure { .. } => {
-                step.events.push(Event::Joined { store });
-                self.acknowledged(now, step);
+        match heard {
+            Heard::Granted(_) | Heard::Refused(..) | Heard::Unknown(_) => {
+                self.judge(now, term, step);
             }
-            Phase::Standby { .. }
-            | Phase::Probation { .. }
-            | Phase::Releasing { .. }
-            | Phase::Done => unreachable!("nothing is claimed in this phase"),
+            Heard::Resign(_) => self.give_up(now, Some(term), LossReason::Withdrawn, step),
+            Heard::Observed(..)
+            | Heard::Woken(..)
+            | Heard::Beaten
+            | Heard::Parted
+            | Heard::Released(_)
+            | Heard::WorkEnded(_) => {}
         }
     }
 
-    /// A claim was refused. A leader may find that an earlier claim of its own stands in the way.
-    pub(super) fn claim_refused(
+    pub(super) fn heard_in_probation(
         &mut self,
         now: Timestamp,
-        store: StoreIndex,
-        reply: &Reply,
+        term: Term,
+        until: Timestamp,
+        heard: Heard<'_>,
         step: &mut Step,
     ) {
-        match self.phase {
-            Phase::Tenure { term, .. } if reply.record.is_held_by(&self.id, term) => {
-                self.adopt(now, store, reply.record.unproven, step);
+        match heard {
+            Heard::Beaten => {
+                // R7: only heartbeats sent after the wait end it.
+                let outwaited = |view: &&StoreView| {
+                    view.hold.is_some() && view.acknowledged.is_some_and(|sent| sent >= until)
+                };
+                if self.stores.iter().filter(outwaited).count() >= self.electorate.majority() {
+                    self.elect(now, term, step);
+                }
+                self.obey(now, step);
             }
-            Phase::Standby { .. }
-            | Phase::Claiming { .. }
-            | Phase::Probation { .. }
-            | Phase::Tenure { .. }
-            | Phase::Releasing { .. }
-            | Phase::Done => self.claim_not_granted(now, store, step),
-        }
-    }
-
-    /// A claim was refused, or its outcome is not known.
-    pub(super) fn claim_not_granted(&mut self, now: Timestamp, store: StoreIndex, step: &mut Step) {
-        match self.phase {
-            Phase::Claiming { term } => self.judge(now, term, step),
-            Phase::Tenure { .. } => {
-                self.stores[store.get()].due = now + self.timing.interval();
-                self.check_deposed(now, step);
-            }
-            Phase::Standby { .. }
-            | Phase::Probation { .. }
-            | Phase::Releasing { .. }
-            | Phase::Done => {}
+            // R6: any refusal during probation starts over.
+            Heard::Parted => self.fail(now, term, step),
+            Heard::Resign(_) => self.give_up(now, Some(term), LossReason::Withdrawn, step),
+            Heard::Granted(_) => unreachable!("nothing is claimed in this phase"),
+            Heard::Observed(..)
+            | Heard::Woken(..)
+            | Heard::Refused(..)
+            | Heard::Unknown(_)
+            | Heard::Released(_)
+            | Heard::WorkEnded(_) => {}
         }
     }
 
@@ -149,7 +139,7 @@ impl Candidate {
         // claim again.
         let failing = self.stores.iter().any(|view| view.failing);
         if !claimed.is_empty() {
-            self.last_claimed = self.last_claimed.max(term);
+            self.last_claimed = self.last_claimed.max(Some(term));
         }
         let not_before = if claimed.is_empty() && !failing {
             now

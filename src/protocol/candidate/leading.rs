@@ -1,11 +1,55 @@
 //! Leading, being told to stop, and giving the records up.
 
-use super::{Candidate, Event, Hold, Kind, Phase, Step, StoreView};
+use super::{Candidate, Ending, Event, Heard, Hold, Kind, Phase, Step};
 use crate::protocol::{
     LossReason, Mark, Occupancy, Record, Shape, StoreIndex, Term, Timestamp, Verdict,
 };
 
 impl Candidate {
+    pub(super) fn heard_leading(
+        &mut self,
+        now: Timestamp,
+        term: Term,
+        ending: Option<(Ending, LossReason)>,
+        heard: Heard<'_>,
+        step: &mut Step,
+    ) {
+        match heard {
+            // An earlier claim whose outcome we never learnt was granted after all.
+            Heard::Observed(store, reply) | Heard::Refused(store, reply)
+                if reply.record.is_held_by(&self.id, term) =>
+            {
+                self.adopt(now, store, reply.record.unproven, step);
+            }
+            Heard::Observed(store, _) => {
+                if self.joinable(now, store).is_some() {
+                    self.stores[store.get()].due = now;
+                }
+                self.check_deposed(now, step);
+            }
+            Heard::Granted(store) => {
+                step.events.push(Event::Joined { store });
+                self.renew(now);
+            }
+            Heard::Refused(store, _) | Heard::Unknown(store) => {
+                self.stores[store.get()].due = now + self.timing.interval();
+                self.check_deposed(now, step);
+            }
+            Heard::Beaten => {
+                self.renew(now);
+                self.obey(now, step);
+            }
+            Heard::Parted => self.check_deposed(now, step),
+            Heard::Resign(reason) => self.stop(now, Ending::Stopped, reason, step),
+            Heard::WorkEnded(reason) => {
+                self.stop(now, Ending::Stopped, reason, step);
+                let reason = ending.map_or(reason, |(_, earlier)| earlier);
+                self.give_up(now, Some(term), reason, step);
+            }
+            Heard::Woken(..) | Heard::Released(_) => {}
+        }
+    }
+
     /// Sends what is due: heartbeats to the stores held, polls to the others, claims where it can join.
     pub(super) fn lead(&mut self, now: Timestamp, step: &mut Step) {
         let Phase::Tenure { term, .. } = self.phase else {
@@ -35,30 +79,10 @@ impl Candidate {
         else {
             return None;
         };
-        let over = expired || ending == Some(LossReason::Deposed);
+        let over = expired || matches!(ending, Some((Ending::Deposed, _)));
         let view = &self.stores[store.get()];
         let barred = over || view.hold.is_some() || self.was_released(store, term);
         (!barred).then(|| view.watch.claimable(now, &self.timing))?
-    }
-
-    /// A heartbeat, or a join, was acknowledged.
-    pub(super) fn acknowledged(&mut self, now: Timestamp, step: &mut Step) {
-        match self.phase {
-            Phase::Probation { term, until } => {
-                // R7: only heartbeats sent after the wait end it.
-                let outwaited = |view: &&StoreView| {
-                    view.hold.is_some() && view.acknowledged.is_some_and(|sent| sent >= until)
-                };
-                if self.stores.iter().filter(outwaited).count() >= self.electorate.majority() {
-                    self.elect(now, term, step);
-                }
-            }
-            Phase::Tenure { .. } => self.renew(now),
-            Phase::Standby { .. }
-            | Phase::Claiming { .. }
-            | Phase::Releasing { .. }
-            | Phase::Done => {}
-        }
     }
 
     fn renew(&mut self, now: Timestamp) {
@@ -73,25 +97,13 @@ impl Candidate {
         else {
             return;
         };
-        let final_loss = matches!(ending, Some(LossReason::Deposed | LossReason::StoreForgot));
+        let final_loss = matches!(ending, Some((Ending::Deposed | Ending::Forgotten, _)));
         if let Some(sent) = renewed
             && !*expired
             && !final_loss
             && now < *deadline
         {
             *deadline = (*deadline).max(sent + tenure);
-        }
-    }
-
-    pub(super) fn beat_refused(&mut self, now: Timestamp, step: &mut Step) {
-        match self.phase {
-            // R6: any refusal during probation starts over.
-            Phase::Probation { term, .. } => self.fail(now, term, step),
-            Phase::Tenure { .. } => self.check_deposed(now, step),
-            Phase::Standby { .. }
-            | Phase::Claiming { .. }
-            | Phase::Releasing { .. }
-            | Phase::Done => {}
         }
     }
 
@@ -114,12 +126,12 @@ impl Candidate {
             self.record(*store)
                 .is_some_and(|record| record.unproven && record.holder().is_some())
         });
-        let reason = if all_unproven {
-            LossReason::StoreForgot
+        let (ending, reason) = if all_unproven {
+            (Ending::Forgotten, LossReason::StoreForgot)
         } else {
-            LossReason::Deposed
+            (Ending::Deposed, LossReason::Deposed)
         };
-        self.stop(now, reason, step);
+        self.stop(now, ending, reason, step);
     }
 
     /// Whether the last record seen of a store shows that our term there is over.
@@ -169,7 +181,7 @@ impl Candidate {
             } else {
                 LossReason::TenureEnded
             };
-            self.stop(now, reason, step);
+            self.stop(now, Ending::Stopped, reason, step);
         }
         if !expired && now >= deadline {
             if let Phase::Tenure { expired, .. } = &mut self.phase {
@@ -179,7 +191,8 @@ impl Candidate {
         }
     }
 
-    pub(super) fn stop(&mut self, now: Timestamp, why: LossReason, step: &mut Step) {
+    /// Tells the work to stop. It is told again only when it has to stop sooner.
+    pub(super) fn stop(&mut self, now: Timestamp, how: Ending, why: LossReason, step: &mut Step) {
         let hurry = now + self.timing.margin();
         let Phase::Tenure {
             term,
@@ -190,12 +203,14 @@ impl Candidate {
         else {
             return;
         };
-        let worse = why == LossReason::Deposed && *ending != Some(LossReason::Deposed);
-        if ending.is_some() && !worse {
-            return;
+        let deposed = how == Ending::Deposed;
+        match ending {
+            Some((Ending::Deposed, _)) => return,
+            Some((Ending::Stopped | Ending::Forgotten, _)) if !deposed => return,
+            Some((Ending::Stopped | Ending::Forgotten, _)) | None => {}
         }
-        *ending = Some(why);
-        if why == LossReason::Deposed && !*expired {
+        *ending = Some((how, why));
+        if deposed && !*expired {
             *deadline = (*deadline).min(hurry);
         }
         step.events.push(Event::Stopping {
@@ -205,28 +220,14 @@ impl Candidate {
         });
     }
 
-    pub(super) fn resign(&mut self, now: Timestamp, reason: LossReason, step: &mut Step) {
-        match self.phase {
-            Phase::Tenure { .. } => self.stop(now, reason, step),
-            Phase::Standby { .. } => {
-                self.give_up(now, Term::ZERO, LossReason::Withdrawn, step);
-            }
-            Phase::Claiming { term } | Phase::Probation { term, .. } => {
-                self.give_up(now, term, LossReason::Withdrawn, step);
-            }
-            Phase::Releasing { .. } | Phase::Done => {}
-        }
-    }
-
-    pub(super) fn work_ended(&mut self, now: Timestamp, reason: LossReason, step: &mut Step) {
-        if let Phase::Tenure { term, ending, .. } = self.phase {
-            self.stop(now, reason, step);
-            self.give_up(now, term, ending.unwrap_or(reason), step);
-        }
-    }
-
     /// Starts to release. Only here, after the work has ended, does a leader let go of its records.
-    fn give_up(&mut self, now: Timestamp, term: Term, reason: LossReason, step: &mut Step) {
+    pub(super) fn give_up(
+        &mut self,
+        now: Timestamp,
+        term: Option<Term>,
+        reason: LossReason,
+        step: &mut Step,
+    ) {
         let timeout = self.timing.op_timeout();
         let releasing_already = matches!(self.phase, Phase::Standby { .. });
         for view in &mut self.stores {
@@ -252,10 +253,14 @@ impl Candidate {
     pub(super) fn release_rest(
         &mut self,
         now: Timestamp,
-        term: Term,
+        term: Option<Term>,
         reason: LossReason,
         step: &mut Step,
     ) {
+        // A standby that leaves amid the release of a claim that failed sends that one again.
+        let Some(term) = term.or(self.last_claimed) else {
+            return;
+        };
         for store in self.due(now) {
             if self.stores[store.get()].claimed {
                 self.release(now, store, term, reason, step);
@@ -281,7 +286,7 @@ impl Candidate {
                 view.pending = None;
             }
             self.phase = Phase::Done;
-            if term != Term::ZERO {
+            if let Some(term) = term {
                 step.events.push(Event::Released {
                     term,
                     stores: confirmed,

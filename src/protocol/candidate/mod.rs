@@ -16,228 +16,23 @@
 mod claiming;
 mod leading;
 mod orders;
+mod replies;
+mod requests;
 mod standby;
+mod step;
 mod view;
 
 use std::time::Duration;
 
 use self::view::{Hint, Hold, Kind, Pending, StoreView};
 use super::{
-    CandidateId, Electorate, HostName, LossReason, Orders, Record, Reply, Request, StoreIndex,
-    Term, Timestamp, Timing, Verdict, WallMillis,
+    CandidateId, Electorate, HostName, LossReason, Occupancy, Record, Reply, StoreIndex, Term,
+    Timestamp, Timing, Verdict,
 };
 
-/// What a candidate is made of.
-#[derive(Clone, Debug)]
-pub struct CandidateConfig {
-    /// Its id. It must be new: no two candidacies ever share one.
-    pub id: CandidateId,
-    /// The host by which an operator may name it as a successor.
-    pub host: Option<HostName>,
-    /// Before when it claims nothing: whoever was asked to resign sits out a window.
-    pub not_before: Timestamp,
-    /// Its timing.
-    pub timing: Timing,
-    /// How many stores there are.
-    pub electorate: Electorate,
-    /// The seed of its jitter.
-    pub seed: u64,
-    /// What an earlier campaign of the same process has last seen, by store, so that an election it
-    /// left vacant can be won in one round trip. May be empty.
-    pub openings: Vec<Option<Opening>>,
-}
-
-/// A vacant record that is known before the first poll: what a store replied to an earlier campaign.
-///
-/// The claim that rests on it is compared with the record itself, like any other, and it goes stale like
-/// any other (`R2`).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Opening {
-    /// The record, vacant when it was seen.
-    pub record: Record,
-    /// The store's clock when it was seen.
-    pub clock: WallMillis,
-    /// When the request was sent whose reply showed it.
-    pub seen: Timestamp,
-}
-
-/// The number of a request, new for each one: a stale reply is told by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestId(pub u64);
-
-/// What happens to a candidate.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Input {
-    /// Nothing but the passing of time.
-    Tick,
-    /// A request was answered, or failed.
-    Replied {
-        /// The store asked.
-        store: StoreIndex,
-        /// Which request.
-        id: RequestId,
-        /// Its outcome.
-        result: Result<Reply, Failure>,
-    },
-    /// A store has told that its record was released, with the record as it is now. It is a hint, which
-    /// anybody may have forged: a claim may expect this record, and neither the claim's term nor any later
-    /// decision rests on it.
-    Woken {
-        /// The store that told.
-        store: StoreIndex,
-        /// The vacant record.
-        record: Record,
-        /// The standby that is called to claim it at once, while the others look a little later whether
-        /// it did; `None` calls everybody.
-        called: Option<CandidateId>,
-    },
-    /// Leave the election: a leader stops its work first.
-    Resign(LossReason),
-    /// The work has provably ended, for this reason unless it was told to stop for another.
-    WorkEnded(LossReason),
-}
-
-/// Why a request brought no reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Failure {
-    /// It was certainly not executed.
-    NotExecuted,
-    /// It may have been executed.
-    Unknown,
-}
-
-/// What a candidate wants done after an input.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[must_use]
-pub struct Step {
-    /// The requests to send, each at once.
-    pub sends: Vec<Outgoing>,
-    /// What has happened, in order.
-    pub events: Vec<Event>,
-    /// When to hand in [`Input::Tick`] at the latest.
-    pub wake_at: Timestamp,
-}
-
-/// A request on its way to a store.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Outgoing {
-    /// The store to ask.
-    pub store: StoreIndex,
-    /// The number to hand in with the outcome.
-    pub id: RequestId,
-    /// What to ask.
-    pub request: Request,
-}
-
-/// What a candidate tells of itself.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Event {
-    /// A store's record is held by somebody else than before, or by nobody, or other orders stand
-    /// beside it.
-    Saw {
-        /// The store.
-        store: StoreIndex,
-        /// Its record.
-        record: Record,
-    },
-    /// It claims the election.
-    Claimed {
-        /// For this term.
-        term: Term,
-        /// On so many stores.
-        stores: usize,
-    },
-    /// It could claim, but a store has granted the highest term there is, so nobody can be elected.
-    TermsUsedUp {
-        /// That store.
-        store: StoreIndex,
-    },
-    /// It did not get a majority, or lost it during probation.
-    ClaimFailed {
-        /// The term it claimed.
-        term: Term,
-        /// How many stores had granted.
-        granted: usize,
-    },
-    /// It holds a majority of the stores, and waits for leaders that they may have forgotten.
-    Probation {
-        /// Its term.
-        term: Term,
-        /// Until when, at the least.
-        until: Timestamp,
-    },
-    /// It leads: the work may begin.
-    Elected {
-        /// Its term, which is the fencing token.
-        term: Term,
-        /// When the work must be over unless heartbeats move it on.
-        deadline: Timestamp,
-    },
-    /// A further store now holds its term.
-    Joined {
-        /// Which one.
-        store: StoreIndex,
-    },
-    /// A store no longer holds its term.
-    Parted {
-        /// Which one.
-        store: StoreIndex,
-    },
-    /// The work is told to stop. The leadership will not be renewed.
-    Stopping {
-        /// The term that ends.
-        term: Term,
-        /// Why.
-        reason: LossReason,
-        /// When the work must be over.
-        deadline: Timestamp,
-    },
-    /// The deadline has passed: the work must be over now.
-    Expired {
-        /// The term that has ended.
-        term: Term,
-    },
-    /// The record was given up on so many stores.
-    Released {
-        /// The term that has ended.
-        term: Term,
-        /// How many stores confirmed it.
-        stores: usize,
-    },
-}
-
-/// What a candidate is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// It watches.
-    Standby,
-    /// It has claimed, and waits for the replies.
-    Claiming,
-    /// It holds a majority, and waits before it acts.
-    Probation,
-    /// It leads.
-    Leading,
-    /// Its work is stopping, or should have stopped.
-    Draining,
-    /// It gives its records up.
-    Releasing,
-    /// The candidacy is over.
-    Done,
-}
-
-/// What a standby can expect right now: for campaigns that do not wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Prospect {
-    /// Answers are outstanding, or it is on its way to lead.
-    Open,
-    /// So many stores are held by others that no majority is left.
-    Held,
-    /// So many stores are paused by an operator, or held, that no majority is left.
-    Paused,
-    /// So many stores do not answer that no majority is left.
-    Unreachable,
-}
+pub use self::step::{
+    CandidateConfig, Event, Failure, Input, Opening, Outgoing, Prospect, RequestId, Role, Step,
+};
 
 /// One campaign for one election.
 ///
@@ -282,7 +77,7 @@ pub struct Candidate {
     next_request: u64,
     jitter: u64,
     /// The last term claimed that a store may have granted: no later claim of the candidacy shares it.
-    last_claimed: Term,
+    last_claimed: Option<Term>,
     /// Whether the terms were used up when it last could have claimed.
     used_up: bool,
     /// How many claims in a row have failed with a grant in hand.
@@ -309,16 +104,52 @@ enum Phase {
     Tenure {
         term: Term,
         deadline: Timestamp,
-        ending: Option<LossReason>,
+        /// Once the work was told to stop: how the leadership ends, and why, for people.
+        ending: Option<(Ending, LossReason)>,
         expired: bool,
     },
     Releasing {
-        term: Term,
+        /// The term given up, if one was claimed.
+        term: Option<Term>,
         reason: LossReason,
         until: Timestamp,
         confirmed: usize,
     },
     Done,
+}
+
+/// How a leadership ends, as far as it matters to who may act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Ending {
+    /// The work was told to stop. It acts until its deadline, which heartbeats go on to move.
+    Stopped,
+    /// A majority has forgotten us and is in other hands: whoever holds it waits out a probation, so the work
+    /// acts until its deadline, which moves no further.
+    Forgotten,
+    /// Somebody else may act already.
+    Deposed,
+}
+
+/// What an input tells the phase, once it is noted which store replied what.
+enum Heard<'a> {
+    /// A store showed its record.
+    Observed(StoreIndex, &'a Reply),
+    /// A store released its record, and said so without being asked.
+    Woken(StoreIndex, &'a Record, Option<&'a CandidateId>),
+    /// A claim was granted.
+    Granted(StoreIndex),
+    /// A claim was refused.
+    Refused(StoreIndex, &'a Reply),
+    /// A claim was not executed, or its outcome is not known.
+    Unknown(StoreIndex),
+    /// A heartbeat was granted.
+    Beaten,
+    /// A heartbeat was refused.
+    Parted,
+    /// A store replied to a release.
+    Released(Verdict),
+    Resign(LossReason),
+    WorkEnded(LossReason),
 }
 
 impl Candidate {
@@ -328,7 +159,7 @@ impl Candidate {
         let mut stores = vec![StoreView::new(); config.electorate.size()];
         let known = config.openings.into_iter().zip(&mut stores);
         for (opening, view) in known.filter_map(|(opening, view)| Some((opening?, view))) {
-            if opening.record.occupancy == super::Occupancy::Vacant {
+            if opening.record.occupancy == Occupancy::Vacant {
                 view.read_clock(opening.clock, opening.seen);
                 view.watch
                     .observe(&opening.record, opening.seen, opening.seen);
@@ -345,7 +176,7 @@ impl Candidate {
             },
             next_request: 0,
             jitter: config.seed,
-            last_claimed: Term::ZERO,
+            last_claimed: None,
             used_up: false,
             split_claims: 0,
             lingers_until: None,
@@ -372,9 +203,13 @@ impl Candidate {
                 store,
                 record,
                 called,
-            } => self.woken(now, store, &record, called.as_ref()),
-            Input::Resign(reason) => self.resign(now, reason, &mut step),
-            Input::WorkEnded(reason) => self.work_ended(now, reason, &mut step),
+            } => self.hear(
+                now,
+                Heard::Woken(store, &record, called.as_ref()),
+                &mut step,
+            ),
+            Input::Resign(reason) => self.hear(now, Heard::Resign(reason), &mut step),
+            Input::WorkEnded(reason) => self.hear(now, Heard::WorkEnded(reason), &mut step),
         }
         self.proceed(now, &mut step);
         step.wake_at = self.wake_at(now);
@@ -416,8 +251,8 @@ impl Candidate {
             Phase::Standby { .. } | Phase::Done => None,
             Phase::Claiming { term }
             | Phase::Probation { term, .. }
-            | Phase::Tenure { term, .. }
-            | Phase::Releasing { term, .. } => Some(term),
+            | Phase::Tenure { term, .. } => Some(term),
+            Phase::Releasing { term, .. } => term,
         }
     }
 
@@ -443,7 +278,7 @@ impl Candidate {
                 ending,
                 expired,
                 ..
-            } => !expired && ending != Some(LossReason::Deposed) && now < deadline,
+            } => !expired && !matches!(ending, Some((Ending::Deposed, _))) && now < deadline,
             Phase::Standby { .. }
             | Phase::Claiming { .. }
             | Phase::Probation { .. }
@@ -470,7 +305,7 @@ impl Candidate {
     pub fn opening(&self, store: StoreIndex) -> Option<Opening> {
         let view = self.stores.get(store.get())?;
         let record = view.watch.record()?;
-        let vacant = record.occupancy == super::Occupancy::Vacant;
+        let vacant = record.occupancy == Occupancy::Vacant;
         let seen = view.watch.last_seen()?;
         vacant.then(|| Opening {
             record: record.clone(),
@@ -512,116 +347,23 @@ impl Candidate {
         }
     }
 
-    fn replied(
-        &mut self,
-        now: Timestamp,
-        store: StoreIndex,
-        id: RequestId,
-        result: Result<Reply, Failure>,
-        step: &mut Step,
-    ) {
-        let pending = self.stores.get_mut(store.get()).and_then(|view| {
-            let matches = view.pending.as_ref().is_some_and(|p| p.id == id);
-            matches.then(|| view.pending.take()).flatten()
-        });
-        let Some(pending) = pending else {
-            self.stale_replies += 1;
-            return;
-        };
-        match result {
-            Ok(reply) => {
-                self.take_in(now, store, &pending, &reply, step);
-                self.answered(now, store, &pending, &reply, step);
+    /// Hands what was heard to the present phase: the one place where both are looked at.
+    fn hear(&mut self, now: Timestamp, heard: Heard<'_>, step: &mut Step) {
+        match self.phase {
+            Phase::Standby { .. } => self.heard_standing_by(now, heard, step),
+            Phase::Claiming { term } => self.heard_claiming(now, term, heard, step),
+            Phase::Probation { term, until } => {
+                self.heard_in_probation(now, term, until, heard, step);
             }
-            Err(failure) => self.failed(now, store, &pending, failure, step),
-        }
-    }
-
-    /// Notes what any reply shows, whatever it answers.
-    fn take_in(
-        &mut self,
-        now: Timestamp,
-        store: StoreIndex,
-        pending: &Pending,
-        reply: &Reply,
-        step: &mut Step,
-    ) {
-        let view = &mut self.stores[store.get()];
-        view.failing = false;
-        view.hint.take_if(|hint| hint.heard <= pending.sent);
-        view.read_clock(reply.clock, now);
-        let before = view.watch.record().map(holding);
-        view.watch.observe(&reply.record, pending.sent, now);
-        if reply.record.holder() == Some(&self.id) {
-            view.written = view.written.max(reply.record.beat);
-        }
-        if before != Some(holding(&reply.record)) {
-            step.events.push(Event::Saw {
-                store,
-                record: reply.record.clone(),
-            });
-        }
-    }
-
-    fn answered(
-        &mut self,
-        now: Timestamp,
-        store: StoreIndex,
-        pending: &Pending,
-        reply: &Reply,
-        step: &mut Step,
-    ) {
-        match (pending.kind, reply.verdict) {
-            (Kind::Observe, _) => self.observed(now, store, reply, step),
-            (Kind::Claim, Verdict::Granted) => self.granted(now, store, pending, reply, step),
-            (Kind::Claim, Verdict::Refused) => {
-                self.stores[store.get()].claimed = false;
-                self.claim_refused(now, store, reply, step);
+            Phase::Tenure { term, ending, .. } => {
+                self.heard_leading(now, term, ending, heard, step);
             }
-            (Kind::Beat { proven }, Verdict::Granted) => {
-                let view = &mut self.stores[store.get()];
-                if let Some(hold) = &mut view.hold {
-                    hold.unproven &= !proven;
-                    view.acknowledged = view.acknowledged.max(Some(pending.sent));
+            Phase::Releasing { .. } => {
+                if let Heard::Released(verdict) = heard {
+                    self.released(verdict, step);
                 }
-                self.acknowledged(now, step);
-                self.obey(now, step);
             }
-            (Kind::Beat { .. }, Verdict::Refused) => {
-                let view = &mut self.stores[store.get()];
-                view.claimed = false;
-                view.due = now;
-                if view.hold.take().is_some() {
-                    step.events.push(Event::Parted { store });
-                }
-                self.beat_refused(now, step);
-            }
-            (Kind::Release, _) => {
-                self.stores[store.get()].claimed = false;
-                self.released(reply.verdict, step);
-            }
-        }
-    }
-
-    fn failed(
-        &mut self,
-        now: Timestamp,
-        store: StoreIndex,
-        pending: &Pending,
-        failure: Failure,
-        step: &mut Step,
-    ) {
-        let retry = self.timing.interval() / 8;
-        let standby = matches!(self.phase, Phase::Standby { .. });
-        let view = &mut self.stores[store.get()];
-        view.failing = true;
-        // A leader retries quickly, for its tenure runs; a standby has all the time there is.
-        if !standby && pending.kind != Kind::Observe {
-            view.due = now + retry;
-        }
-        if pending.kind == Kind::Claim {
-            view.claimed &= failure == Failure::Unknown;
-            self.claim_not_granted(now, store, step);
+            Phase::Done => {}
         }
     }
 
@@ -669,106 +411,6 @@ impl Candidate {
         requests.fold(own, Timestamp::min)
     }
 
-    /// Sends a request to a store, in the place of any that is under way there: its reply is stale.
-    fn send(
-        &mut self,
-        now: Timestamp,
-        store: StoreIndex,
-        kind: Kind,
-        request: Request,
-        step: &mut Step,
-    ) {
-        let id = RequestId(self.next_request);
-        self.next_request += 1;
-        let view = &mut self.stores[store.get()];
-        view.due = now + self.timing.interval();
-        view.pending = Some(Pending {
-            id,
-            sent: now,
-            kind,
-        });
-        step.sends.push(Outgoing { store, id, request });
-    }
-
-    fn observe(&mut self, now: Timestamp, store: StoreIndex, step: &mut Step) {
-        self.send(now, store, Kind::Observe, Request::Observe, step);
-    }
-
-    fn beat(
-        &mut self,
-        now: Timestamp,
-        store: StoreIndex,
-        term: Term,
-        proven: bool,
-        step: &mut Step,
-    ) {
-        let view = &mut self.stores[store.get()];
-        view.written = view.written.next();
-        let request = Request::Beat {
-            holder: self.id.clone(),
-            term,
-            proven,
-        };
-        self.send(now, store, Kind::Beat { proven }, request, step);
-    }
-
-    fn release(
-        &mut self,
-        now: Timestamp,
-        store: StoreIndex,
-        term: Term,
-        reason: LossReason,
-        step: &mut Step,
-    ) {
-        let request = Request::Release {
-            holder: self.id.clone(),
-            term,
-            reason,
-        };
-        self.send(now, store, Kind::Release, request, step);
-    }
-
-    /// The stores with nothing under way whose next request is due.
-    fn due(&self, now: Timestamp) -> Vec<StoreIndex> {
-        self.electorate
-            .stores()
-            .filter(|store| {
-                let view = &self.stores[store.get()];
-                view.pending.is_none() && view.due <= now
-            })
-            .collect()
-    }
-
-    fn holds(&self) -> usize {
-        self.stores
-            .iter()
-            .filter(|view| view.hold.is_some())
-            .count()
-    }
-
-    /// When the last heartbeat that a majority acknowledged was sent: the lease runs from then.
-    fn majority_acknowledged(&self) -> Option<Timestamp> {
-        let mut sent: Vec<Timestamp> = self
-            .stores
-            .iter()
-            .filter_map(|view| view.acknowledged)
-            .collect();
-        sent.sort_unstable_by(|a, b| b.cmp(a));
-        sent.get(self.electorate.majority() - 1).copied()
-    }
-
-    /// A seeded random duration from `low` up to `high` (splitmix64: Steele, Lea and Flood, 2014).
-    fn random(&mut self, low: Duration, high: Duration) -> Duration {
-        self.jitter = self.jitter.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.jitter;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^= z >> 31;
-        let span = high.saturating_sub(low).as_nanos();
-        let nanos = (span * u128::from(z)) >> 64;
-        low + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
-    }
-
     /// What must be true after every step, in release builds too: a candidate that finds itself wrong
     /// stops the process rather than lead.
     fn assert_invariants(&self) {
@@ -789,21 +431,4 @@ impl Candidate {
             ),
         }
     }
-}
-
-/// What makes a record another one in the eyes of people: everything but the beat.
-fn holding(
-    record: &Record,
-) -> (
-    Term,
-    Option<CandidateId>,
-    std::mem::Discriminant<super::Occupancy>,
-    Orders,
-) {
-    (
-        record.term,
-        record.holder().cloned(),
-        std::mem::discriminant(&record.occupancy),
-        record.orders.clone(),
-    )
 }

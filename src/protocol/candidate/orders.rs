@@ -1,6 +1,6 @@
 //! What operators have ordered, and what else a standby has to expect.
 
-use super::{Candidate, Phase, Prospect, Step, StoreView};
+use super::{Candidate, Ending, Phase, Prospect, Step, StoreView};
 use crate::protocol::{HostName, LossReason, Pause, Record, Timestamp};
 
 impl StoreView {
@@ -29,6 +29,8 @@ impl Candidate {
             Prospect::Paused
         } else if !possible(barred + failing) {
             Prospect::Unreachable
+        } else if self.used_up {
+            Prospect::TermsUsedUp
         } else {
             Prospect::Open
         }
@@ -72,19 +74,14 @@ impl Candidate {
         if self.stores.iter().filter(asks).count() < self.electorate.majority() {
             return;
         }
-        match self.phase {
-            Phase::Tenure { .. } => self.stop(now, LossReason::Requested, step),
-            Phase::Probation { term, .. } => {
-                self.fail(now, term, step);
-                // Who is asked to resign sits out a window, so that somebody else comes first.
-                self.phase = Phase::Standby {
-                    not_before: now + self.timing.window(),
-                };
-            }
-            Phase::Standby { .. }
-            | Phase::Claiming { .. }
-            | Phase::Releasing { .. }
-            | Phase::Done => {}
+        if let Phase::Probation { .. } = self.phase {
+            self.fail(now, term, step);
+            // Who is asked to resign sits out a window, so that somebody else comes first.
+            self.phase = Phase::Standby {
+                not_before: now + self.timing.window(),
+            };
+        } else {
+            self.stop(now, Ending::Stopped, LossReason::Requested, step);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Watching, and deciding when to claim.
 
-use super::{Candidate, Event, Hint, Kind, Phase, Step};
+use super::{Candidate, Event, Heard, Hint, Kind, Phase, Step};
 use crate::protocol::{
-    CandidateId, Claim, LossReason, Mark, Occupancy, Record, Reply, Request, StoreIndex, Term,
-    Timestamp, WallMillis,
+    CandidateId, Claim, LossReason, Mark, Occupancy, Record, Request, StoreIndex, Term, Timestamp,
+    WallMillis,
 };
 
 impl Candidate {
@@ -16,40 +16,29 @@ impl Candidate {
         }
     }
 
-    pub(super) fn observed(
-        &mut self,
-        now: Timestamp,
-        store: StoreIndex,
-        reply: &Reply,
-        step: &mut Step,
-    ) {
-        let ours = reply.record.holder() == Some(&self.id);
-        match self.phase {
+    pub(super) fn heard_standing_by(&mut self, now: Timestamp, heard: Heard<'_>, step: &mut Step) {
+        match heard {
             // A claim of ours whose outcome we never learnt was granted after all: give it up.
-            Phase::Standby { .. } if ours => {
+            Heard::Observed(store, reply) if reply.record.holder() == Some(&self.id) => {
                 self.release(now, store, reply.record.term, LossReason::Withdrawn, step);
             }
-            Phase::Tenure { term, .. } if ours && reply.record.term == term => {
-                self.adopt(now, store, reply.record.unproven, step);
-            }
-            Phase::Tenure { .. } => {
-                if self.joinable(now, store).is_some() {
-                    self.stores[store.get()].due = now;
-                }
-                self.check_deposed(now, step);
-            }
-            Phase::Standby { .. }
-            | Phase::Claiming { .. }
-            | Phase::Probation { .. }
-            | Phase::Releasing { .. }
-            | Phase::Done => {}
+            Heard::Woken(store, record, called) => self.woken(now, store, record, called),
+            Heard::Resign(_) => self.give_up(now, None, LossReason::Withdrawn, step),
+            Heard::Granted(_) => unreachable!("nothing is claimed in this phase"),
+            Heard::Observed(..)
+            | Heard::Refused(..)
+            | Heard::Unknown(_)
+            | Heard::Beaten
+            | Heard::Parted
+            | Heard::Released(_)
+            | Heard::WorkEnded(_) => {}
         }
     }
 
     /// Takes in a vacant record that was not asked for. When another standby is called, it is left to
     /// that one, and the next poll comes early, in case the other is gone: where everybody claims at
     /// once, most of what the store does is to refuse.
-    pub(super) fn woken(
+    fn woken(
         &mut self,
         now: Timestamp,
         store: StoreIndex,
@@ -59,7 +48,6 @@ impl Candidate {
         let interval = self.timing.interval();
         let another = called.is_some_and(|called| *called != self.id);
         let look = another.then(|| now + self.random(interval / 20, interval / 10));
-        let standby = matches!(self.phase, Phase::Standby { .. });
         let Some(view) = self.stores.get_mut(store.get()) else {
             return;
         };
@@ -68,7 +56,7 @@ impl Candidate {
             .watch
             .record()
             .is_none_or(|seen| (record.floor, record.beat) >= (seen.floor, seen.beat));
-        if !standby || !newer || record.occupancy != Occupancy::Vacant {
+        if !newer || record.occupancy != Occupancy::Vacant {
             return;
         }
         view.hint = match look {
@@ -163,7 +151,7 @@ impl Candidate {
     fn next_term(&mut self, now: Timestamp, step: &mut Step) -> Option<Term> {
         let seen = |store: &StoreIndex| self.record(*store).map_or(Term::ZERO, |seen| seen.floor);
         let highest = self.electorate.stores().max_by_key(seen)?;
-        let floor = seen(&highest).max(self.last_claimed);
+        let floor = Some(seen(&highest)).max(self.last_claimed)?;
         let clocks = self.stores.iter().map(|view| view.clock_at(now));
         let term = Term::next(floor, clocks.max().unwrap_or(WallMillis::ZERO));
         if term.is_none() && !self.used_up {

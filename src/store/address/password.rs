@@ -2,14 +2,16 @@
 //!
 //! It is read for each connection, so that one that is changed on disk, or that expires, needs no restart.
 
-use std::io::{self, Read};
+use std::io::{self, PipeReader, Read};
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -17,6 +19,12 @@ use secrecy::{ExposeSecret, SecretString};
 const LONGEST: u64 = 4096;
 /// How long a password command may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Runs a command as long as standard input stays open, which is not the command's. When its other end is
+/// closed, by whoever gave up or because this process has ended, the whole process group is killed; a line that
+/// is written there before says that the command has ended by itself.
+const LEASHED: &str = "exec 3<&0 </dev/null; \
+    { read -r _ <&3 || kill -KILL 0; } >/dev/null 2>&1 & \
+    exec 3<&-; exec /bin/sh -c \"$1\"";
 
 /// Where the password of a store comes from. It is read again for each connection.
 ///
@@ -37,33 +45,53 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub enum Password {
     /// The password itself.
     Text(SecretString),
-    /// A file that contains it. A line end at the end of the file is not part of it.
+    /// A regular file that contains it. A line end at the end of the file is not part of it.
     File(PathBuf),
     /// A shell command that prints it, such as one that fetches a token. A line end at the end of the
     /// output is not part of it. A connection waits for it as long as connecting may take, which is two
-    /// `op_timeout`s; it is killed after ten seconds.
+    /// `op_timeout`s, and ten seconds at most. Then it is killed with all processes of its group, as it is when
+    /// this process ends.
     Command(String),
 }
 
 impl Password {
-    /// The current password. It blocks while a file is read or a command runs.
-    pub(in crate::store) fn read(&self) -> Result<SecretString, PasswordError> {
+    /// The current password. Reading blocks while a file is read or a command runs; a command is killed when
+    /// the other end of `leash` is closed.
+    pub(in crate::store) fn read(&self, leash: PipeReader) -> Result<SecretString, PasswordError> {
         match self {
             Self::Text(text) => Ok(text.clone()),
-            Self::File(path) => file(path).map_err(|reason| PasswordError::File {
-                name: path.display().to_string(),
-                reason,
-            }),
-            Self::Command(command) => output(command).map_err(|reason| PasswordError::Command {
-                name: command
-                    .split_whitespace()
-                    .next()
-                    .unwrap_or_default()
-                    .to_owned(),
-                reason,
-            }),
+            Self::File(path) => from_file(path),
+            Self::Command(command) => {
+                output(command, leash).map_err(|reason| PasswordError::Command {
+                    name: program_of(command).to_owned(),
+                    reason,
+                })
+            }
         }
     }
+
+    /// What is wrong with a file, found out early.
+    pub(in crate::store) fn check(&self) -> Result<(), PasswordError> {
+        match self {
+            Self::File(path) => from_file(path).map(drop),
+            Self::Text(_) | Self::Command(_) => Ok(()),
+        }
+    }
+
+    /// What is waited for while the password is read, where that may take long. Only the first word of a
+    /// command is shown: the others may be secret.
+    pub(in crate::store) fn awaited(&self) -> Option<String> {
+        match self {
+            Self::Command(command) => {
+                Some(format!("the password command {:?}", program_of(command)))
+            }
+            Self::Text(_) | Self::File(_) => None,
+        }
+    }
+}
+
+fn program_of(command: &str) -> &str {
+    command.split_whitespace().next().unwrap_or_default()
 }
 
 impl From<&str> for Password {
@@ -117,12 +145,28 @@ pub(in crate::store) enum PasswordError {
     Command { name: String, reason: String },
 }
 
-fn file(path: &Path) -> Result<SecretString, String> {
+fn from_file(path: &Path) -> Result<SecretString, PasswordError> {
+    let read = bytes(path).map_err(|error| error.to_string());
+    read.and_then(password)
+        .map_err(|reason| PasswordError::File {
+            name: path.display().to_string(),
+            reason,
+        })
+}
+
+fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    // Opening a pipe without a writer would block.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
+    let mut options = std::fs::File::options();
+    let file = options.read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other(
+            "it is no regular file, and it is read for each connection",
+        ));
+    }
     let mut bytes = Vec::new();
-    let read =
-        std::fs::File::open(path).and_then(|file| file.take(LONGEST + 2).read_to_end(&mut bytes));
-    read.map_err(|error| error.to_string())?;
-    password(bytes)
+    file.take(LONGEST + 2).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// All of the text but the end of its line.
@@ -140,10 +184,10 @@ fn password(bytes: Vec<u8>) -> Result<SecretString, String> {
 }
 
 /// What a command prints. Whatever it started is killed when its time is up.
-fn output(command: &str) -> Result<SecretString, String> {
+fn output(command: &str, leash: PipeReader) -> Result<SecretString, String> {
     let mut child = Command::new("/bin/sh")
-        .args(["-c", command])
-        .stdin(Stdio::null())
+        .args(["-c", LEASHED, "/bin/sh", command])
+        .stdin(leash)
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .process_group(0)
@@ -204,8 +248,39 @@ fn printed(child: &mut Child) -> io::Result<Vec<u8>> {
 mod tests {
     use super::*;
 
+    /// Its own group, so that no process of it is missed.
+    #[test]
+    fn a_command_whose_leash_is_let_go_is_killed_with_all_that_it_started() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pids");
+        // Both processes keep the pipe open.
+        let command = format!(
+            "sleep 1000 & echo $$ $! > {0}.new; mv {0}.new {0}; wait",
+            path.display()
+        );
+        let (leash, held) = io::pipe().unwrap();
+        let reading = std::thread::spawn(move || Password::Command(command).read(leash));
+        let pids = loop {
+            match std::fs::read_to_string(&path) {
+                Ok(pids) => break pids,
+                Err(_) => std::thread::yield_now(),
+            }
+        };
+        drop(held);
+        let error = reading.join().unwrap().unwrap_err().to_string();
+        assert!(error.contains("signal: 9"), "{error}");
+        for pid in pids.split_whitespace() {
+            let stat = format!("/proc/{pid}/stat");
+            let lives = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
+            while lives() {
+                std::thread::yield_now();
+            }
+        }
+    }
+
     fn read(password: Password) -> Result<String, String> {
-        let read = password.read().map_err(|error| error.to_string());
+        let (leash, _held) = io::pipe().unwrap();
+        let read = password.read(leash).map_err(|error| error.to_string());
         read.map(|secret| secret.expose_secret().to_owned())
     }
 
@@ -238,7 +313,10 @@ mod tests {
             assert!(error.contains(reason), "{command}: {error}");
             assert!(!error.contains("s3cret"), "{command}: {error}");
         }
-        let error = read(Password::File("/no/such/file".into())).unwrap_err();
-        assert!(error.contains("/no/such/file cannot be used"), "{error}");
+        for path in ["/no/such/file", "/dev/null", "/"] {
+            let error = read(Password::File(path.into())).unwrap_err();
+            let said = format!("the password file {path} cannot be used");
+            assert!(error.contains(&said), "{error}");
+        }
     }
 }

@@ -25,7 +25,8 @@ fn redis(text: &str) -> RedisPlace {
 
 fn password(text: &str) -> Option<String> {
     let password = redis(text).credentials.password?;
-    Some(password.read().unwrap().expose_secret().to_owned())
+    let (leash, _held) = std::io::pipe().unwrap();
+    Some(password.read(leash).unwrap().expose_secret().to_owned())
 }
 
 #[test]
@@ -59,24 +60,24 @@ fn what_is_shown_is_the_whole_address_but_the_password_and_parses_again() {
         ("sqlite:elections.db", "sqlite:elections.db"),
         ("sqlite:///var/lib/e.db", "sqlite:/var/lib/e.db"),
         ("sqlite:////srv/e.db", "sqlite:////srv/e.db"),
-        ("valkey://db", "redis://db:6379"),
-        ("valkey+unix:///s", "redis+unix:///s"),
+        ("valkey://db", "valkey://db:6379"),
+        ("valkey+unix:///s", "valkey+unix:///s"),
         (
             "valkey+sentinel://s1/main",
-            "redis+sentinel://s1:26379/main",
+            "valkey+sentinel://s1:26379/main",
         ),
-        ("valkey+cluster://n1", "redis+cluster://n1:6379"),
+        ("valkey+cluster://n1", "valkey+cluster://n1:6379"),
         #[cfg(feature = "tls")]
         ("rediss://app:secret@db:7/1", "rediss://app@db:7/1"),
         #[cfg(feature = "tls")]
-        ("valkeys://db?server-name=other", "rediss://db:6379"),
+        ("valkeys://db?server-name=other", "valkeys://db:6379"),
         #[cfg(feature = "tls")]
         (
             "rediss+sentinel://s1/main?ca=/c",
             "rediss+sentinel://s1:26379/main",
         ),
         #[cfg(feature = "tls")]
-        ("valkeys+cluster://n1", "rediss+cluster://n1:6379"),
+        ("valkeys+cluster://n1", "valkeys+cluster://n1:6379"),
         (
             "redis+sentinel://app:secret@s1,s2:7,[::1]/main/2",
             "redis+sentinel://app@s1:26379,s2:7,[::1]:26379/main/2",

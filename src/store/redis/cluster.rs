@@ -14,7 +14,8 @@ use redis::{FromRedisValue, RedisError, RedisResult, Value};
 use super::connection::Connection;
 use super::dial::{ConnectError, Dialed, Dialer};
 use super::link::{LeadsTo, Link};
-use super::{names, script};
+use super::sentinel::by_way_of;
+use super::{failure, names, script};
 use crate::store::address::Endpoint;
 
 /// The number of slots of every cluster.
@@ -86,6 +87,19 @@ impl Cluster {
         self.lock().slots.clear();
     }
 
+    /// The node that a link leads to.
+    pub(super) fn node_of(&self, link: &Arc<Link>) -> Option<Endpoint> {
+        let known = self.lock();
+        let mut links = known.links.iter();
+        let (node, _) = links.find(|(_, one)| Arc::ptr_eq(one, link))?;
+        Some(node.clone())
+    }
+
+    /// How its nodes are logged in to.
+    pub(super) fn dialer(&self) -> &Dialer {
+        &self.dialer
+    }
+
     /// The links to all nodes that serve slots.
     pub(super) async fn masters(
         &self,
@@ -112,12 +126,21 @@ impl Cluster {
 
     async fn read_slots(&self, op_timeout: Duration) -> Result<(), ConnectError> {
         let ask = async |node: Endpoint| {
-            let mut connection = self.link_to(&node).connection(op_timeout).await?;
+            let connection = self.link_to(&node).connection(op_timeout).await;
+            let by = |error| by_way_of("a node", &node, error);
+            let mut connection = connection.map_err(by)?;
             let reply = connection
                 .req_packed_command(redis::cmd("CLUSTER").arg("SLOTS"))
                 .await;
             let slots = script::value(reply).and_then(|reply| masters(reply, &node));
-            slots.map_err(ConnectError::Answered)
+            slots.map_err(|error| match error.code() {
+                // Without support for clusters, and without the command.
+                Some("ERR") => ConnectError::Misconfigured(format!(
+                    "{node} is no node of a cluster ({}): use redis://",
+                    failure::words(&error)
+                )),
+                _ => ConnectError::Answered(error),
+            })
         };
         let slots = first(self.nodes().into_iter().map(ask).collect()).await?;
         let mut known = self.lock();

@@ -9,15 +9,15 @@
 //! at once, so writing to it fails before its words are read. Version 2 of the protocol is spoken, which every
 //! server and proxy understands.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::RedisError;
 use rustix::net::sockopt;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -32,11 +32,21 @@ const PROBE: Duration = Duration::from_secs(5);
 /// The longest answer to a command of the log-in, in bytes. `INFO` has about 6,000.
 const LONGEST: usize = 1 << 18;
 
+/// The beginning of an alert of TLS 1.0 and later (RFC 8446, section 5.1), which is no text.
+const TLS_ALERT: [u8; 2] = [21, 3];
+
+/// What a server answers in TLS to what was not.
+#[derive(Debug, thiserror::Error)]
+#[error("the server speaks TLS on this port: use rediss://, or another port")]
+struct SpeaksTls;
+
 /// How the servers of one deployment are logged in to.
 pub(super) struct Dialer {
     pub(super) credentials: Credentials,
     pub(super) database: u16,
     pub(super) tls: Option<TlsSettings>,
+    /// What the last connection waits for, or was given up for, and what to do about it.
+    pub(super) awaited: Arc<Mutex<Option<String>>>,
 }
 
 /// A connection that is logged in, and what the server says of itself.
@@ -52,6 +62,10 @@ pub(super) struct ServerInfo {
     pub(super) run_id: Option<String>,
     /// Whether it is a replica of another server.
     pub(super) is_replica: bool,
+    /// That other server.
+    pub(super) master: Option<String>,
+    /// Whether it keeps no data, and knows where others do.
+    pub(super) is_sentinel: bool,
 }
 
 /// Why a server was not connected to. Nothing has been executed.
@@ -70,7 +84,7 @@ pub(super) enum ConnectError {
     #[error("{0}")]
     SeveralServers(String),
     /// It answered with an error.
-    #[error("{0}")]
+    #[error("{}", super::failure::words(.0))]
     Answered(RedisError),
 }
 
@@ -91,7 +105,10 @@ impl From<io::Error> for ConnectError {
                 false => Self::Misconfigured(fault),
             };
         }
-        Self::Unreachable(Arc::new(error))
+        match error.get_ref() {
+            Some(inner) if inner.is::<SpeaksTls>() => Self::Misconfigured(error.to_string()),
+            Some(_) | None => Self::Unreachable(Arc::new(error)),
+        }
     }
 }
 
@@ -109,15 +126,31 @@ impl Dialer {
     /// The same with its password read, for several connections at once.
     pub(super) async fn ready(&self) -> Result<Self, ConnectError> {
         let mut credentials = self.credentials.clone();
-        if let Some(password) = credentials.password.take() {
-            let read = on_thread("password", move || password.read()).await??;
-            credentials.password = Some(Password::Text(read));
-        }
+        credentials.password = self.password().await?.map(Password::Text);
         Ok(Self {
             credentials,
             database: self.database,
             tls: self.tls.clone(),
+            awaited: Arc::clone(&self.awaited),
         })
+    }
+
+    async fn password(&self) -> Result<Option<SecretString>, ConnectError> {
+        let password = match &self.credentials.password {
+            None => return Ok(None),
+            Some(Password::Text(text)) => return Ok(Some(text.clone())),
+            Some(password) => password.clone(),
+        };
+        self.set_awaited(password.awaited().map(|command| {
+            format!("{command} has not ended: let it be faster, or choose a longer op_timeout")
+        }));
+        // Closed without a word when this is dropped halfway, which ends the command.
+        let (leash, mut held) = io::pipe()?;
+        let read = on_thread("password", move || password.read(leash)).await?;
+        self.set_awaited(None);
+        // Nobody reads it where the command has failed, or was none.
+        let _unread = held.write_all(b"\n");
+        Ok(Some(read?))
     }
 
     /// Connects to one address of `host` over TCP.
@@ -126,12 +159,22 @@ impl Dialer {
         host: &str,
         address: SocketAddr,
     ) -> Result<Dialed, ConnectError> {
+        self.set_awaited(None);
         let stream = TcpStream::connect(address).await?;
         configure(&stream)?;
         let io = match &self.tls {
             None => Io::Tcp(stream),
             #[cfg(feature = "tls")]
-            Some(settings) => Io::Tls(Box::new(super::tls::connect(settings, host, stream).await?)),
+            Some(settings) => {
+                // A server without TLS waits for the end of a line.
+                self.set_awaited(Some(
+                    "the TLS handshake has not been answered: use the port of TLS, or an address without TLS"
+                        .to_owned(),
+                ));
+                let connected = super::tls::connect(settings, host, stream).await;
+                self.set_awaited(None);
+                Io::Tls(Box::new(connected?))
+            }
             #[cfg(not(feature = "tls"))]
             Some(_) => {
                 return Err(ConnectError::Misconfigured(format!(
@@ -143,6 +186,7 @@ impl Dialer {
     }
 
     pub(super) async fn unix(&self, path: &Path) -> Result<Dialed, ConnectError> {
+        self.set_awaited(None);
         let stream = UnixStream::connect(path).await.map_err(|error| {
             let message = format!("the socket {}: {error}", path.display());
             match error.kind() {
@@ -153,15 +197,18 @@ impl Dialer {
         self.log_in(Stream::new(Io::Unix(stream))).await
     }
 
+    /// What the last connection waits for, or was given up for, and what to do about it.
+    pub(super) fn awaited(&self) -> Option<String> {
+        let awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        awaited.clone()
+    }
+
+    fn set_awaited(&self, what: Option<String>) {
+        *self.awaited.lock().unwrap_or_else(PoisonError::into_inner) = what;
+    }
+
     async fn log_in(&self, mut stream: Stream) -> Result<Dialed, ConnectError> {
-        let password = match &self.credentials.password {
-            None => None,
-            Some(Password::Text(text)) => Some(text.clone()),
-            Some(password) => {
-                let password = password.clone();
-                Some(on_thread("password", move || password.read()).await??)
-            }
-        };
+        let password = self.password().await?;
         let mut commands = Vec::new();
         match (&self.credentials.username, &password) {
             (None, None) => {}
@@ -186,7 +233,15 @@ impl Dialer {
             env!("CARGO_PKG_VERSION"),
         ]);
         commands.push(vec!["INFO"]);
-        let answers = converse(&mut stream, &commands).await?;
+        let answers = converse(&mut stream, &commands).await;
+        let answers = answers.map_err(|error| match error {
+            ConnectError::Unreachable(source) if self.tls.is_none() && is_hang_up(&*source) => {
+                ConnectError::unreachable(format!(
+                    "the server hung up without a word ({source}); if it speaks TLS on this port, use rediss://"
+                ))
+            }
+            error => error,
+        })?;
         let answer_to = |name: &str| {
             let at = commands.iter().position(|command| command[0] == name);
             at.map(|at| &answers[at])
@@ -202,9 +257,11 @@ impl Dialer {
         }
         if let Some(Err(error)) = answer_to("SELECT") {
             return Err(match error.code() {
-                Some("ERR") => {
-                    ConnectError::Denied(format!("database {database} cannot be used: {error}"))
-                }
+                Some("ERR") => ConnectError::Misconfigured(format!(
+                    "it has no database {database} ({}): choose another one, or set databases in its \
+                     configuration",
+                    super::failure::words(error)
+                )),
                 _ => ConnectError::Answered(error.clone()),
             });
         }
@@ -236,6 +293,10 @@ impl ServerInfo {
         Self {
             run_id: field("run_id").map(|id| id.chars().take(64).collect()),
             is_replica: field("role") == Some("slave"),
+            master: field("master_host")
+                .zip(field("master_port"))
+                .map(|(host, port)| format!("{host}:{port}")),
+            is_sentinel: field("redis_mode") == Some("sentinel"),
         }
     }
 }
@@ -284,6 +345,13 @@ async fn converse(
         ));
     }
     Ok(answers)
+}
+
+/// Whether a connection was ended by the other side.
+fn is_hang_up(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    matches!(kind, Some(BrokenPipe | ConnectionReset | UnexpectedEof))
 }
 
 /// The next answer: a line, a text, or an error.
@@ -338,6 +406,9 @@ async fn read_until(
         }
         if stream.read_buf(received).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if received.starts_with(&TLS_ALERT) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, SpeaksTls));
         }
     }
 }

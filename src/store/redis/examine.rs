@@ -9,12 +9,14 @@ use super::RedisStore;
 use crate::store::{Examination, StoreError};
 
 /// The facts that an operator is told of, out of the hundreds of `INFO`.
-const FACTS: [&str; 18] = [
+const FACTS: [&str; 20] = [
     "server_name",
     "redis_version",
     "run_id",
     "redis_mode",
     "role",
+    "master_host",
+    "master_port",
     "connected_slaves",
     "min_slaves_good_slaves",
     "master_link_status",

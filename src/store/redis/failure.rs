@@ -7,6 +7,7 @@ use redis::{ErrorKind, RedisError};
 
 use super::dial::ConnectError;
 use crate::store::StoreError;
+use crate::store::address::Endpoint;
 
 /// How far a request had come when it failed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,7 +59,7 @@ pub(super) fn store_error(store: &Arc<str>, error: RedisError, stage: Stage) -> 
             store,
             message: words(&error),
         },
-        (Class::OtherTopology, _) => StoreError::Denied {
+        (Class::OtherTopology, _) => StoreError::Misconfigured {
             store,
             message: format!(
                 "{}; this server is part of a cluster: use redis+cluster://",
@@ -67,11 +68,11 @@ pub(super) fn store_error(store: &Arc<str>, error: RedisError, stage: Stage) -> 
         },
         (Class::Trouble | Class::Other, Stage::Connecting) => StoreError::Unreachable {
             store,
-            source: Arc::new(error),
+            source: Arc::new(io::Error::other(words(&error))),
         },
         (Class::Trouble, Stage::Sent) => StoreError::Unknown {
             store,
-            source: Arc::new(error),
+            source: Arc::new(io::Error::other(words(&error))),
         },
         (Class::Other, Stage::Sent) => StoreError::Unexpected {
             store,
@@ -94,6 +95,32 @@ pub(super) fn timed_out(store: &Arc<str>, stage: Stage) -> StoreError {
             source: source("no answer within the time of one request"),
         },
     }
+}
+
+/// The same error, of one of the nodes of a cluster.
+pub(super) fn at_node(error: StoreError, node: &Endpoint) -> StoreError {
+    let of = |said: &dyn std::fmt::Display| format!("its node {node}: {said}");
+    match error {
+        StoreError::Unreachable { store, source } => {
+            let source = Arc::new(io::Error::other(of(&source)));
+            StoreError::Unreachable { store, source }
+        }
+        StoreError::Unknown { store, source } => {
+            let source = Arc::new(io::Error::other(of(&source)));
+            StoreError::Unknown { store, source }
+        }
+        StoreError::Unwritable { store, message } => {
+            let message = of(&message);
+            StoreError::Unwritable { store, message }
+        }
+        error => error,
+    }
+}
+
+/// Whether a server does not know the command that it was asked for, or has it under another name.
+pub(super) fn is_unknown_command(error: &RedisError) -> bool {
+    // No server has a code for it, and all say it like this.
+    code_of(error) == Some("ERR") && words(error).starts_with("ERR unknown command")
 }
 
 /// Whether the next request should go over a new connection: this one is broken, or leads to a server
@@ -133,8 +160,8 @@ fn class(error: &RedisError) -> Class {
             | "NOREPLICAS" | "TRYAGAIN",
         ) => return Class::Unwritable,
         Some("MOVED" | "ASK") => return Class::OtherTopology,
-        // A command that is disabled or renamed. No server has a code for it, and all say it like this.
-        Some("ERR") if words(error).starts_with("ERR unknown command") => return Class::Denied,
+        // A command that is disabled or renamed.
+        Some("ERR") if is_unknown_command(error) => return Class::Denied,
         Some(_) | None => {}
     }
     match error.kind() {
@@ -168,9 +195,11 @@ fn raised(detail: &str) -> Option<&str> {
 }
 
 /// What a server said, in its own words, or what went wrong on the way to it.
-fn words(error: &RedisError) -> String {
+pub(super) fn words(error: &RedisError) -> String {
     let (Some(code), Some(detail)) = (error.code(), error.detail()) else {
-        return error.to_string();
+        return error
+            .code()
+            .map_or_else(|| error.to_string(), str::to_owned);
     };
     // From version 7 on, the place in the script comes last.
     let detail = match detail.rsplit_once(" script: ") {
@@ -229,6 +258,8 @@ mod tests {
                 let error = store_error(&store, said(&answer), Stage::Sent);
                 let expected = if unwritable.contains(&code) {
                     matches!(error, StoreError::Unwritable { .. })
+                } else if topology.contains(&code) {
+                    error.is_misconfigured()
                 } else {
                     error.is_denied()
                 };

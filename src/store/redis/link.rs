@@ -15,6 +15,7 @@
 //! work, and brings others to the new one. So who finds out uses neither until everyone else has found out and
 //! whoever led on the old server has stopped.
 
+use std::mem::{self, Discriminant};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -88,8 +89,8 @@ struct State {
     suspicious: bool,
     /// When it was last known that a connection can be made.
     rehearsed: Instant,
-    /// Whether the last rehearsal failed.
-    refused: bool,
+    /// How the last rehearsal failed.
+    refused: Option<Discriminant<ConnectError>>,
 }
 
 enum Now {
@@ -112,7 +113,7 @@ impl Link {
                 changed: None,
                 suspicious: false,
                 rehearsed: Instant::now(),
-                refused: false,
+                refused: None,
             }),
             rehearsing: AtomicBool::new(false),
         }
@@ -194,7 +195,7 @@ impl Link {
             return;
         }
         state.rehearsed = Instant::now();
-        state.refused = false;
+        state.refused = None;
         if let Ok(connection) = result
             && let Some(run_id) = &connection.server().run_id
         {
@@ -250,19 +251,22 @@ impl Link {
     /// connection to that, and what was found.
     fn rehearsed(&self, dialed: Result<Dialed, ConnectError>) -> Option<(Connection, String)> {
         let mut state = self.lock();
-        let failed = dialed.as_ref().err();
+        let failed = dialed
+            .as_ref()
+            .err()
+            .map(|error| (error, mem::discriminant(error)));
         match failed {
-            Some(error) if !state.refused => tracing::warn!(
+            Some((error, kind)) if state.refused != Some(kind) => tracing::warn!(
                 store = %self.label,
                 %error,
                 "a new connection to the store would fail: mend that before the present one ends",
             ),
-            None if state.refused => {
+            None if state.refused.is_some() => {
                 tracing::info!(store = %self.label, "new connections to the store can be made again");
             }
             Some(_) | None => {}
         }
-        state.refused = failed.is_some();
+        state.refused = failed.map(|(_, kind)| kind);
         let Now::Connected(used) = &state.now else {
             return None;
         };

@@ -25,6 +25,7 @@ mod connection;
 mod dial;
 mod examine;
 mod failure;
+#[cfg(feature = "_fuzzing")]
 pub mod fuzzing;
 mod keys;
 mod link;
@@ -44,7 +45,7 @@ mod thread;
 mod tls;
 mod trial;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -64,9 +65,10 @@ use super::{
     WakeUp, WakeUps, is_free,
 };
 use crate::protocol::{
-    Claim, Durability, ElectionName, Handover, Identity, Mark, Order, Pause, Reply, Request, Shape,
-    Verdict, WallMillis,
+    Claim, Durability, ElectionName, Handover, Mark, Order, Pause, Reply, Request, Shape, Verdict,
+    WallMillis,
 };
+use crate::store::Identity;
 
 /// The longest key prefix, in bytes.
 const MAX_PREFIX: usize = 200;
@@ -82,6 +84,8 @@ pub(super) struct RedisStore {
     prefix: String,
     op_timeout: Duration,
     shared: Arc<Shared>,
+    /// The master of the server that was inspected last, where that was a replica.
+    replica_of: Mutex<Option<String>>,
 }
 
 /// What all stores of this process that are on one deployment share.
@@ -138,6 +142,7 @@ impl RedisStore {
             prefix,
             op_timeout: options.op_timeout,
             shared,
+            replica_of: Mutex::default(),
         })
     }
 
@@ -297,7 +302,6 @@ impl Store for RedisStore {
                 let found = Reader { store, keys }.inspection(asked.await.ok()?).ok()?;
                 is_free(&found.record).then_some(WakeUp {
                     record: found.record,
-                    clock: found.clock,
                     called: None,
                 })
             });
@@ -312,13 +316,38 @@ impl Store for RedisStore {
         Box::pin(async move {
             let keys = Keys::new(&self.prefix, election);
             let names: [&str; 3] = [&keys.counter, &keys.record, &keys.candidates];
-            let value = self.call(&script::INSPECT, &names, &[]).await?;
-            self.reader(&keys).inspection(value)
+            let names = &names;
+            let value = self.request(To::Key(names[0]), |mut connection| async move {
+                let server = connection.server();
+                let master = server.is_replica.then(|| server.master.clone()).flatten();
+                *self
+                    .replica_of
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner) = master;
+                script::INSPECT.call(&mut connection, names, &[]).await
+            });
+            self.reader(&keys).inspection(value.await?)
         })
     }
 
     fn elections(&self) -> StoreFuture<'_, Vec<ElectionName>> {
+        Box::pin(async {
+            let (names, failed) = self.scan().await;
+            failed.map_or(Ok(names), Err)
+        })
+    }
+
+    fn known_elections(&self) -> BoxFuture<'_, (Vec<ElectionName>, Option<StoreError>)> {
         Box::pin(self.scan())
+    }
+
+    fn caveat(&self) -> Option<String> {
+        let replica_of = self.replica_of.lock();
+        let master = replica_of.unwrap_or_else(PoisonError::into_inner).clone()?;
+        Some(format!(
+            "it is a replica of {master}: what it shows may be old, and nobody can be elected on it; use its \
+             master, or redis+sentinel://"
+        ))
     }
 
     fn examine(&self) -> StoreFuture<'_, Examination> {

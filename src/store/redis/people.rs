@@ -5,7 +5,9 @@
 use redis::Value;
 
 use super::reply::Reader;
-use crate::protocol::{CandidateId, Identity, Term, WallMillis, canonical};
+use crate::protocol::{CandidateId, Term, WallMillis};
+use crate::store::Identity;
+use crate::store::decimal::canonical;
 use crate::store::{Change, HistoryEntry, Inspection, Note, Presence, StoreError};
 
 const IDENTITY: &str = "id|host|pid|version";

@@ -12,8 +12,9 @@ use redis::Value;
 use super::keys::Keys;
 use crate::protocol::{
     Beat, CandidateId, Handover, Occupancy, Orders, Record, Reply, Term, Timing, Verdict,
-    WallMillis, canonical,
+    WallMillis,
 };
+use crate::store::decimal::canonical;
 use crate::store::{StoreError, WakeUp};
 
 /// The largest beat that a record may hold: far above what terms and heartbeats can reach, far enough
@@ -284,13 +285,13 @@ pub(super) type Items = std::vec::IntoIter<Value>;
 /// The longest message of a release.
 const MAX_MESSAGE: usize = 512;
 
-/// The message of a release: `floor term beat unproven clock handover`, a handover of `-` for none, and the
-/// id of the standby that is called, if one is. `None` when it is not such a message.
+/// The message of a release: `floor term beat unproven handover`, a handover of `-` for none, and the id
+/// of the standby that is called, if one is. `None` when it is not such a message.
 pub(super) fn release(message: &[u8]) -> Option<WakeUp> {
     let short = Some(message).filter(|message| message.len() <= MAX_MESSAGE)?;
     let mut fields = std::str::from_utf8(short).ok()?.split(' ');
     let mut next = || canonical(fields.next()?);
-    let (floor, term, beat, unproven, clock) = (next()?, next()?, next()?, next()?, next()?);
+    let (floor, term, beat, unproven) = (next()?, next()?, next()?, next()?);
     let record = Record {
         floor: Term::new(floor)?,
         term: Term::new(term).filter(|term| term.get() <= floor)?,
@@ -311,7 +312,6 @@ pub(super) fn release(message: &[u8]) -> Option<WakeUp> {
     };
     let wake_up = WakeUp {
         record,
-        clock: WallMillis::new(clock)?,
         called: match fields.next() {
             None => None,
             Some(id) => Some(CandidateId::new(id).ok()?),

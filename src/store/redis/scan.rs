@@ -50,12 +50,26 @@ impl Walk {
 }
 
 impl RedisStore {
-    /// Walks over all keys. Each step is a request of its own, and ends in the time of one.
-    pub(super) async fn scan(&self) -> Result<Vec<ElectionName>, StoreError> {
+    /// Walks over all keys. Each step is a request of its own, and ends in the time of one. The names are all
+    /// that could be found: a node of a cluster that cannot be asked is left out, and is the error beside them.
+    pub(super) async fn scan(&self) -> (Vec<ElectionName>, Option<StoreError>) {
         let mut walk = Walk::default();
-        for node in self.masters().await? {
-            self.scan_node(&node, &mut walk).await?;
+        let mut failed = None;
+        match self.masters().await {
+            Ok(nodes) => {
+                for node in nodes {
+                    failed = self.scan_node(&node, &mut walk).await.err().or(failed);
+                }
+            }
+            Err(error) => failed = Some(error),
         }
+        match self.elected(walk).await {
+            Ok(names) => (names, failed),
+            Err(error) => (Vec::new(), Some(error)),
+        }
+    }
+
+    async fn elected(&self, walk: Walk) -> Result<Vec<ElectionName>, StoreError> {
         let Walk { mut recorded, bare } = walk;
         if bare.len() <= MAX_BARE {
             let judged = bare

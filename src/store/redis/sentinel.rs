@@ -14,7 +14,7 @@ use redis::{FromRedisValue, RedisResult};
 use super::connection::{Connection, logged_in};
 use super::dial::{ConnectError, Dialed, Dialer};
 use super::pause::Pauses;
-use super::{names, script};
+use super::{failure, names, script};
 use crate::store::address::Endpoint;
 
 /// How long connecting to a sentinel to listen to it may take.
@@ -72,7 +72,13 @@ impl Sentinels {
         let mut question = redis::cmd("SENTINEL");
         question.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.service);
         let answer = script::value(connection.req_packed_command(&question).await);
-        let answer = answer.map_err(ConnectError::Answered)?;
+        let answer = answer.map_err(|error| match failure::is_unknown_command(&error) {
+            true => ConnectError::Misconfigured(format!(
+                "it is no sentinel ({}): use redis://, or the address of a sentinel",
+                failure::words(&error)
+            )),
+            false => ConnectError::Answered(error),
+        })?;
         let master = Option::<(String, u16)>::from_redis_value(answer)
             .map_err(|error| ConnectError::Answered(error.into()))?;
         let (host, port) = master.ok_or_else(|| {
@@ -83,14 +89,14 @@ impl Sentinels {
 }
 
 /// The same error, with whom it comes from.
-fn by_way_of(what: &str, endpoint: &Endpoint, error: ConnectError) -> ConnectError {
+pub(super) fn by_way_of(what: &str, endpoint: &Endpoint, error: ConnectError) -> ConnectError {
     let message = format!("{what} ({endpoint}): {error}");
     match error {
         ConnectError::Unreachable(_) => ConnectError::unreachable(message),
         ConnectError::Denied(_) => ConnectError::Denied(message),
         ConnectError::Misconfigured(_) => ConnectError::Misconfigured(message),
         ConnectError::SeveralServers(_) => ConnectError::SeveralServers(message),
-        ConnectError::Answered(error) => match super::failure::is_refusal(&error) {
+        ConnectError::Answered(error) => match failure::is_refusal(&error) {
             true => ConnectError::Denied(message),
             false => ConnectError::unreachable(message),
         },

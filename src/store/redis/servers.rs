@@ -74,6 +74,7 @@ impl Servers {
             credentials: credentials.clone(),
             database,
             tls: place.tls.clone(),
+            awaited: Arc::default(),
         };
         let unusable = |error| {
             let (PasswordError::File { name, reason } | PasswordError::Command { name, reason }) =
@@ -98,7 +99,7 @@ impl Servers {
                 credentials,
             } => {
                 if let Some(password) = &credentials.password {
-                    password.read().map_err(unusable)?;
+                    password.check().map_err(unusable)?;
                 }
                 Goal::Master(Sentinels {
                     endpoints: sentinels.clone(),
@@ -147,17 +148,32 @@ impl Servers {
     }
 
     pub(super) const fn is_cluster(&self) -> bool {
-        matches!(self, Self::Cluster(_))
+        self.cluster().is_some()
+    }
+
+    const fn cluster(&self) -> Option<&Cluster> {
+        match self {
+            Self::One { .. } => None,
+            Self::Cluster(cluster) => Some(cluster),
+        }
     }
 
     /// A connection for messages alone.
     pub(super) async fn subscriber(&self) -> Result<PubSub, ConnectError> {
-        let dialed = match self {
-            Self::One { route, .. } => route.dial(1).await?,
-            Self::Cluster(cluster) => cluster.any_node().await?,
-        };
-        let connection = PubSub::new(&logged_in(), dialed.stream).await;
+        let connection = PubSub::new(&logged_in(), self.dial().await?.stream).await;
         connection.map_err(ConnectError::Answered)
+    }
+
+    /// A connection of its own, to try what such a connection needs.
+    pub(super) async fn listener(&self) -> Result<Connection, ConnectError> {
+        Connection::new(self.dial().await?).await
+    }
+
+    async fn dial(&self) -> Result<Dialed, ConnectError> {
+        match self {
+            Self::One { route, .. } => route.dial(1).await,
+            Self::Cluster(cluster) => cluster.any_node().await,
+        }
     }
 
     /// Whether another server than before was found for `key` less than `within` ago.
@@ -197,8 +213,25 @@ impl Servers {
     where
         F: Future<Output = RedisResult<T>>,
     {
-        let mut used = None;
-        let outcome = in_time(timeout, self.attempt(timeout, to, &mut used, request)).await;
+        let (mut used, mut asked) = (None, None);
+        let attempt = self.attempt(timeout, to, &mut used, &mut asked, request);
+        let outcome = in_time(timeout, attempt).await;
+        let settled = self.settle(store, timeout, used, outcome);
+        let node = asked.and_then(|link| self.cluster()?.node_of(&link));
+        settled.map_err(|error| match node {
+            Some(node) => failure::at_node(error, &node),
+            None => error,
+        })
+    }
+
+    /// What came of a request, and what that means for the connection that it `used`.
+    fn settle<T>(
+        &self,
+        store: &Arc<str>,
+        timeout: Duration,
+        used: Option<(Arc<Link>, Connection)>,
+        outcome: Result<Result<T, Trouble>, Elapsed>,
+    ) -> Result<T, StoreError> {
         let give_up = |used: Option<(Arc<Link>, Connection)>| {
             if let Some((link, connection)) = used {
                 link.drop_connection(&connection);
@@ -211,6 +244,12 @@ impl Servers {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(Trouble::NotConnected(error))) => {
                 give_up(None);
+                let error = match (error, self.awaited()) {
+                    (ConnectError::Unreachable(error), Some(awaited)) => {
+                        ConnectError::unreachable(format!("{error}: {awaited}"))
+                    }
+                    (error, _) => error,
+                };
                 Err(failure::not_connected(store, error))
             }
             Ok(Err(Trouble::Failed(error)))
@@ -219,7 +258,10 @@ impl Servers {
                 give_up(None);
                 Err(StoreError::Unwritable {
                     store: Arc::clone(store),
-                    message: format!("its nodes send the request from one to the other: {error}"),
+                    message: format!(
+                        "its nodes send the request from one to the other: {}",
+                        failure::words(&error)
+                    ),
                 })
             }
             Ok(Err(Trouble::Failed(error))) => {
@@ -234,9 +276,25 @@ impl Servers {
                     None => Stage::Connecting,
                 };
                 give_up(used);
-                Err(failure::timed_out(store, stage))
+                match (stage, self.awaited()) {
+                    (Stage::Connecting, Some(awaited)) => {
+                        let error = format!("no connection within {timeout:?}: {awaited}");
+                        let error = ConnectError::unreachable(error);
+                        Err(failure::not_connected(store, error))
+                    }
+                    (Stage::Connecting | Stage::Sent, _) => Err(failure::timed_out(store, stage)),
+                }
             }
         }
+    }
+
+    /// What the last attempt to connect waits for, or was given up for.
+    fn awaited(&self) -> Option<String> {
+        let dialer = match self {
+            Self::One { route, .. } => &route.dialer,
+            Self::Cluster(cluster) => cluster.dialer(),
+        };
+        dialer.awaited()
     }
 
     async fn attempt<T, F>(
@@ -244,6 +302,7 @@ impl Servers {
         timeout: Duration,
         to: To<'_>,
         used: &mut Option<(Arc<Link>, Connection)>,
+        asked: &mut Option<Arc<Link>>,
         request: impl Fn(Connection) -> F,
     ) -> Result<T, Trouble>
     where
@@ -252,6 +311,7 @@ impl Servers {
         let (cluster, key) = match (self, to) {
             (Self::Cluster(cluster), To::Key(key)) => (cluster, key),
             (Self::One { link, .. }, To::Key(_)) | (_, To::Node(link)) => {
+                *asked = Some(Arc::clone(link));
                 let connection = link.connection(timeout).await;
                 let connection = connection.map_err(Trouble::NotConnected)?;
                 let (_, connection) = used.insert((Arc::clone(link), connection));
@@ -263,6 +323,7 @@ impl Servers {
         loop {
             let link = cluster.link(key, redirection.as_ref(), timeout).await;
             let link = link.map_err(Trouble::NotConnected)?;
+            *asked = Some(Arc::clone(&link));
             let connection = link.connection(timeout).await;
             let mut connection = connection.map_err(Trouble::NotConnected)?;
             if let Some(redirection) = &redirection {
@@ -286,11 +347,18 @@ impl Servers {
 
 impl Route {
     async fn dial(&self, looks: usize) -> Result<Dialed, ConnectError> {
-        match &self.to {
-            Goal::Endpoint(endpoint) => names::only(&self.dialer, endpoint, looks).await,
-            Goal::Socket(path) => self.dialer.unix(path).await,
-            Goal::Master(sentinels) => sentinels.master(&self.dialer).await,
+        let dialed = match &self.to {
+            Goal::Endpoint(endpoint) => names::only(&self.dialer, endpoint, looks).await?,
+            Goal::Socket(path) => self.dialer.unix(path).await?,
+            Goal::Master(sentinels) => sentinels.master(&self.dialer).await?,
+        };
+        if dialed.server.is_sentinel {
+            return Err(ConnectError::Misconfigured(
+                "it is a sentinel, which keeps no elections: use redis+sentinel:// and the name of a service"
+                    .to_owned(),
+            ));
         }
+        Ok(dialed)
     }
 }
 

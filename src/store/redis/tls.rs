@@ -206,9 +206,11 @@ pub(super) fn may_pass(error: &rustls::Error) -> bool {
 pub(super) fn fault(error: &rustls::Error) -> Option<String> {
     use rustls::Error as E;
     Some(match error {
-        E::InvalidCertificate(fault) => {
-            format!("the server's certificate is refused: {error}{}", advice(fault))
-        }
+        E::InvalidCertificate(fault) => format!(
+            "the server's certificate is refused: {}{}",
+            in_words(fault),
+            advice(fault)
+        ),
         E::AlertReceived(
             AlertDescription::CertificateRequired
             | AlertDescription::BadCertificate
@@ -219,7 +221,7 @@ pub(super) fn fault(error: &rustls::Error) -> Option<String> {
             | AlertDescription::UnknownCA
             | AlertDescription::AccessDenied,
         ) => format!(
-            "the server refuses our certificate ({error}): give cert=FILE and key=FILE of a client \
+            "the server refuses our certificate, or wants one ({error}): give cert=FILE and key=FILE of a client \
              certificate that it trusts"
         ),
         E::InvalidMessage(InvalidMessage::InvalidContentType) => {
@@ -228,6 +230,55 @@ pub(super) fn fault(error: &rustls::Error) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+/// What is wrong with a certificate, for people.
+fn in_words(fault: &CertificateError) -> String {
+    use CertificateError as C;
+    match fault {
+        C::UnknownIssuer => "it is signed by nobody who is trusted here".to_owned(),
+        C::Expired => "it has expired".to_owned(),
+        C::ExpiredContext { time, not_after } => {
+            format!("it expired {} ago", between(*not_after, *time))
+        }
+        C::NotValidYet => "it is not valid yet".to_owned(),
+        C::NotValidYetContext { time, not_before } => {
+            let wait = between(*time, *not_before);
+            format!("it is not valid before {wait} from now")
+        }
+        C::NotValidForNameContext {
+            expected,
+            presented,
+        } => {
+            let names: Vec<&str> = presented.iter().map(|name| bare(name)).collect();
+            let names = match names.as_slice() {
+                [] => "no name at all".to_owned(),
+                names => names.join(", "),
+            };
+            format!("it is for {names}, and not for {}", expected.to_str())
+        }
+        C::Other(other) => other.to_string(),
+        // These have names that can be read, and nothing besides.
+        fault => format!("{fault:?}"),
+    }
+}
+
+/// `db.example` of `DnsName("db.example")`.
+fn bare(presented: &str) -> &str {
+    let inner = presented
+        .split_once('(')
+        .and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.unwrap_or(presented).trim_matches('"')
+}
+
+/// The time between two moments, in the largest unit that it has one of.
+fn between(earlier: UnixTime, later: UnixTime) -> String {
+    let seconds = later.as_secs().saturating_sub(earlier.as_secs());
+    let units = [(86_400, "days"), (3600, "hours"), (60, "minutes")];
+    match units.iter().find(|(length, _)| seconds >= 2 * length) {
+        Some((length, unit)) => format!("{} {unit}", seconds / length),
+        None => format!("{seconds} seconds"),
+    }
 }
 
 fn advice(fault: &CertificateError) -> &'static str {

@@ -8,12 +8,16 @@
 use std::time::Duration;
 
 use redis::Cmd;
+use redis::aio::ConnectionLike;
 
-use super::RedisStore;
+use super::dial::ConnectError;
+use super::failure::{self, Stage};
 use super::keys::Keys;
+use super::{RedisStore, script};
 use crate::protocol::{
-    Beat, CandidateId, Claim, ElectionName, Identity, LossReason, Record, Request, Term, Verdict,
+    Beat, CandidateId, Claim, ElectionName, LossReason, Record, Request, Term, Verdict,
 };
+use crate::store::Identity;
 use crate::store::{StoreError, WakeUps};
 
 /// How often a release is announced until it must have been heard, and how long each is listened for.
@@ -152,8 +156,35 @@ impl RedisStore {
         if let Err(error) = self.try_scan().await {
             refused.push(("scan", error));
         }
-        refused.extend(self.try_waking(keys, wake_ups).await);
+        let deaf = self.try_listening(&keys.events).await;
+        match deaf.is_empty() {
+            true => refused.extend(self.try_waking(keys, wake_ups).await),
+            false => refused.extend(deaf),
+        }
         refused
+    }
+
+    /// The commands of a connection that listens, on one of its own.
+    async fn try_listening(&self, channel: &str) -> Refused {
+        let servers = &self.shared.servers;
+        let listening = async {
+            let mut connection = servers.listener().await?;
+            let mut refused = Vec::new();
+            for name in ["subscribe", "unsubscribe"] {
+                let mut command = redis::cmd(name);
+                command.arg(channel);
+                let answer = script::value(connection.req_packed_command(&command).await);
+                if let Err(error) = answer {
+                    refused.push((name, failure::store_error(&self.label, error, Stage::Sent)));
+                }
+            }
+            Ok::<_, ConnectError>(refused)
+        };
+        // Whatever else is wrong, the announcements find out.
+        match tokio::time::timeout(self.op_timeout, listening).await {
+            Ok(Ok(refused)) => refused,
+            Ok(Err(_)) | Err(_) => Vec::new(),
+        }
     }
 
     /// Whether a release that is announced is heard. A subscription comes about in the background, so it

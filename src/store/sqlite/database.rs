@@ -11,15 +11,15 @@ use super::filesystem;
 use super::folders::FolderLocks;
 use super::memory::Memory;
 use super::notes::{self, Unnoted};
-use super::patience::Patience;
+use super::patience;
 use super::record_row::{ElectionRow, Fields, change_from, change_word, signed};
 use super::schema;
 use super::trouble::{Place, Trouble};
 use super::wake::WakeFile;
 use crate::protocol::{
-    Durability, ElectionName, Identity, Record, Reply, Request, Term, Timing, Verdict, WallMillis,
-    apply,
+    Durability, ElectionName, Record, Reply, Request, Term, Timing, Verdict, WallMillis, apply,
 };
+use crate::store::Identity;
 use crate::store::memory::wall_clock;
 use crate::store::{Change, HistoryEntry, Inspection, Note, Presence, is_free, target};
 
@@ -40,11 +40,7 @@ pub(super) struct Database {
 
 impl Database {
     /// Opens the database, and makes it first if it is missing.
-    pub(super) fn open(
-        place: &Place,
-        patience: &Patience,
-        folders: &mut FolderLocks,
-    ) -> Result<Self, Trouble> {
+    pub(super) fn open(place: &Place, folders: &mut FolderLocks) -> Result<Self, Trouble> {
         let about = |error: std::io::Error| Trouble::file(place, &error);
         let path = target(&place.path).map_err(about)?;
         // Nothing is written where it could not stay.
@@ -55,8 +51,8 @@ impl Database {
         files::check_names(&path)?;
         loop {
             // Opening and making tables can find the database busy where no busy handler is asked.
-            match Self::connect(place, &path, patience, folders, made) {
-                Err(trouble) if trouble.is_busy() && patience.wait() => {}
+            match Self::connect(place, &path, folders, made) {
+                Err(trouble) if trouble.is_busy() && patience::wait(0) => {}
                 outcome => return outcome,
             }
         }
@@ -65,7 +61,6 @@ impl Database {
     fn connect(
         place: &Place,
         path: &Path,
-        patience: &Patience,
         folders: &mut FolderLocks,
         made: bool,
     ) -> Result<Self, Trouble> {
@@ -75,8 +70,8 @@ impl Database {
         let lock = InodeLock::open(path).map_err(about)?;
         let memory = Memory::open(place, path, folders)?;
         let mut connection = Connection::open_with_flags(path, flags)?;
-        let handler = patience.clone();
-        connection.busy_handler(Some(move |_| handler.wait()))?;
+        // A function, for rusqlite up to 0.40 takes nothing else.
+        connection.busy_handler(Some(patience::wait as fn(i32) -> bool))?;
         if connection.is_readonly("main")? {
             return Err(place.diagnose().unwrap_or_else(|| {
                 Trouble::Unusable(format!("{} is read-only", place.path.display()))
@@ -329,10 +324,9 @@ impl Database {
     }
 
     /// The record of an election, and the clock.
-    pub(super) fn record(&self, election: &ElectionName) -> Result<(Record, WallMillis), Trouble> {
-        let clock = wall_clock();
+    pub(super) fn record(&self, election: &ElectionName) -> Result<Record, Trouble> {
         let row = read(&self.connection, election)?;
-        Ok((row.record.seen_at(clock), clock))
+        Ok(row.record.seen_at(wall_clock()))
     }
 
     /// The number of the latest entry of all histories.
@@ -348,7 +342,7 @@ impl Database {
     pub(super) fn released_since(
         &self,
         seen: &mut i64,
-    ) -> Result<Vec<(ElectionName, Record, WallMillis)>, Trouble> {
+    ) -> Result<Vec<(ElectionName, Record)>, Trouble> {
         let last = self.last_change()?;
         let mut select = self.connection.prepare_cached(
             "SELECT DISTINCT election FROM history WHERE id > ?1 AND id <= ?2 AND change IN (?3, ?4, ?5)",
@@ -366,7 +360,7 @@ impl Database {
         for name in names.iter().filter_map(|name| ElectionName::new(name).ok()) {
             let record = read(&self.connection, &name)?.record.seen_at(clock);
             if is_free(&record) {
-                released.push((name, record, clock));
+                released.push((name, record));
             }
         }
         Ok(released)

@@ -21,6 +21,7 @@ mod database;
 mod files;
 mod filesystem;
 mod folders;
+#[cfg(feature = "_fuzzing")]
 pub mod fuzzing;
 mod line;
 mod memory;
@@ -48,8 +49,11 @@ use self::worker::Worker;
 #[cfg(doc)]
 use self::{files::InodeLock, memory::Memory};
 use super::memory::wall_clock;
-use super::{Examination, HistoryEntry, Inspection, Store, StoreError, StoreFuture, WakeUps};
-use crate::protocol::{Durability, ElectionName, Identity, Record, Reply, Request, Verdict};
+use super::{
+    Examination, HistoryEntry, Identity, Inspection, Store, StoreError, StoreFuture, WakeUps,
+    target,
+};
+use crate::protocol::{Durability, ElectionName, Record, Reply, Request, Verdict};
 
 /// A store in an SQLite file, for electing among the processes of one host.
 ///
@@ -99,6 +103,16 @@ impl SqliteStore {
         let found = self.place.path.metadata();
         let missing = found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
         self.line.get().is_none() && missing
+    }
+
+    /// As [`SqliteStore::is_missing`], of a file that could be made: where it could not, that is what matters.
+    fn is_to_be_made(&self) -> Result<bool, StoreError> {
+        if !self.is_missing() {
+            return Ok(false);
+        }
+        let path = target(&self.place.path).unwrap_or_else(|_| self.place.path.clone());
+        let checked = filesystem::check(&path).map_err(|trouble| trouble.tell(&self.place));
+        checked.map(|()| true)
     }
 
     /// Has the store's thread do `job`, starting it if need be.
@@ -155,7 +169,7 @@ impl Store for SqliteStore {
             self.ask(move |database| {
                 let reply = database.execute(&election, &who, &request)?;
                 if releases && reply.verdict == Verdict::Granted {
-                    subscribers.tell(&election, &reply.record, reply.clock);
+                    subscribers.tell(&election, &reply.record);
                 }
                 Ok(reply)
             })
@@ -187,7 +201,7 @@ impl Store for SqliteStore {
     fn inspect<'a>(&'a self, election: &'a ElectionName) -> StoreFuture<'a, Inspection> {
         let election = election.clone();
         Box::pin(async move {
-            if self.is_missing() {
+            if self.is_to_be_made()? {
                 return Ok(Inspection {
                     record: Record::ABSENT,
                     clock: wall_clock(),
@@ -203,7 +217,7 @@ impl Store for SqliteStore {
 
     fn elections(&self) -> StoreFuture<'_, Vec<ElectionName>> {
         Box::pin(async {
-            if self.is_missing() {
+            if self.is_to_be_made()? {
                 return Ok(Vec::new());
             }
             self.ask(|database| database.elections()).await
@@ -213,15 +227,13 @@ impl Store for SqliteStore {
     fn examine(&self) -> StoreFuture<'_, Examination> {
         Box::pin(async {
             // Nothing is written for a trial: candidates are waiting for the same file.
-            let trial = if let Err(trouble) = filesystem::check(&self.place.path) {
-                Some(Err(trouble.tell(&self.place)))
-            } else if self.is_missing() {
-                None
-            } else if let Some(trouble) = self.place.diagnose() {
-                Some(Err(trouble.tell(&self.place)))
-            } else {
-                let read = self.ask(|database| database.elections()).await;
-                Some(read.map(drop))
+            let trial = match self.is_to_be_made() {
+                Err(error) => Some(Err(error)),
+                Ok(true) => None,
+                Ok(false) => Some(match self.place.diagnose() {
+                    Some(trouble) => Err(trouble.tell(&self.place)),
+                    None => self.ask(|database| database.elections()).await.map(drop),
+                }),
             };
             Ok(Examination {
                 kind: "sqlite",
@@ -238,7 +250,7 @@ impl Store for SqliteStore {
     ) -> StoreFuture<'a, Vec<HistoryEntry>> {
         let election = election.clone();
         Box::pin(async move {
-            if self.is_missing() {
+            if self.is_to_be_made()? {
                 return Ok(Vec::new());
             }
             let entries = move |database: &mut Database| database.history(&election, limit);

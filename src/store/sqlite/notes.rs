@@ -7,7 +7,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::record_row::{ElectionRow, change_word, signed};
 use super::trouble::Trouble;
-use crate::protocol::{ElectionName, Identity, Record, Request, WallMillis};
+use crate::protocol::{ElectionName, Record, Request, WallMillis};
+use crate::store::Identity;
 use crate::store::{Change, HistoryEntry, Note};
 
 /// How many changes of an election are kept.

@@ -1,33 +1,33 @@
 //! How long the thread of a store may wait for other processes: SQLite's busy handler, and its clock.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::cell::Cell;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::protocol::Timestamp;
 
-/// The moment at which to stop waiting, shared with the busy handler of the connection.
+thread_local! {
+    /// The moment at which this thread stops waiting: a store has a thread of its own.
+    static UNTIL: Cell<Timestamp> = const { Cell::new(Timestamp::ZERO) };
+}
+
+/// Has this thread wait until a moment.
+pub(super) fn until(moment: Timestamp) {
+    UNTIL.set(moment);
+}
+
+/// The busy handler of a connection: sleeps a little and returns true, or returns false when there is no time
+/// left.
 ///
 /// SQLite's own handler backs off so far that a process can starve for seconds among others that take
 /// turns; this one asks again every 0.5 to 1 ms until the moment has come.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Patience(Arc<AtomicU64>);
-
-impl Patience {
-    pub(super) fn until(&self, moment: Timestamp) {
-        self.0.store(moment.as_nanos(), Ordering::Relaxed);
+pub(super) fn wait(_asked_before: i32) -> bool {
+    if boot_time() >= UNTIL.get() {
+        return false;
     }
-
-    /// Sleeps a little and returns true, or returns false when there is no time left.
-    pub(super) fn wait(&self) -> bool {
-        if boot_time().as_nanos() >= self.0.load(Ordering::Relaxed) {
-            return false;
-        }
-        std::thread::sleep(Duration::from_micros(fastrand::u64(500..1000)));
-        true
-    }
+    std::thread::sleep(Duration::from_micros(fastrand::u64(500..1000)));
+    true
 }
 
 /// The clock that decides, as `election::clock` reads it; layers above are not in reach from here.

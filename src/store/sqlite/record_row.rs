@@ -8,9 +8,10 @@ use rusqlite::{Row, params};
 
 use super::trouble::Trouble;
 use crate::protocol::{
-    Beat, CandidateId, ElectionName, Identity, Occupancy, Orders, Record, Term, Timing, WallMillis,
+    Beat, CandidateId, ElectionName, Occupancy, Orders, Record, Term, Timing, WallMillis,
 };
 use crate::store::Change;
+use crate::store::Identity;
 
 /// What the row of an election holds.
 #[derive(Clone, Debug)]

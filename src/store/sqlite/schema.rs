@@ -16,6 +16,20 @@ const SCHEMA_VERSION: i64 = 5;
 pub(super) fn prepare_file(place: &Place, path: &Path) -> Result<bool, Trouble> {
     use std::os::unix::fs::DirBuilderExt;
 
+    // Whatever else stands there will not become a file by waiting.
+    let stands = std::fs::metadata(path)
+        .ok()
+        .filter(|found| !found.is_file());
+    if let Some(found) = stands {
+        let what = match found.is_dir() {
+            true => "a folder",
+            false => "no regular file",
+        };
+        return Err(Trouble::Unsuitable(format!(
+            "{} is {what}; choose the path of a file, such as elections.db in a folder",
+            path.display()
+        )));
+    }
     let directory = path.parent().unwrap_or(Path::new("/"));
     std::fs::DirBuilder::new()
         .recursive(true)
@@ -23,13 +37,6 @@ pub(super) fn prepare_file(place: &Place, path: &Path) -> Result<bool, Trouble> 
         .create(directory)
         .map_err(|error| Trouble::about(directory, &error))?;
     let made = wake::make(path).map_err(|error| Trouble::file(place, &error))?;
-    let found = std::fs::metadata(path).map_err(|error| Trouble::file(place, &error))?;
-    if !found.is_file() {
-        return Err(Trouble::Unusable(format!(
-            "{} is not a regular file; choose the path of a file",
-            path.display()
-        )));
-    }
     place.diagnose().map_or(Ok(made), Err)
 }
 

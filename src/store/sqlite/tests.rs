@@ -173,7 +173,7 @@ async fn a_database_of_another_program_or_a_newer_version_is_refused() {
 async fn a_directory_in_place_of_the_file_and_a_file_in_place_of_the_directory_are_refused() {
     let Scratch { directory, .. } = &scratch();
     let error = message(observe(&SqliteStore::open(directory.path(), TIMEOUT)).await);
-    assert_says(&error, &["not a regular file"]);
+    assert_says(&error, &["is a folder"]);
     let file = directory.path().join("file");
     std::fs::write(&file, "").expect("a file");
     let error = message(observe(&SqliteStore::open(&file.join("db"), TIMEOUT)).await);

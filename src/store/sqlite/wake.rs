@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use tokio::sync::mpsc;
 
 use super::files::beside;
-use crate::protocol::{ElectionName, Record, WallMillis};
+use crate::protocol::{ElectionName, Record};
 use crate::store::{WakeUp, WakeUps, is_free};
 
 type Sender = mpsc::Sender<WakeUp>;
@@ -41,7 +41,7 @@ impl Subscribers {
     }
 
     /// Passes a record that is free to claim on to the waiting candidates.
-    pub(super) fn tell(&self, election: &ElectionName, record: &Record, clock: WallMillis) {
+    pub(super) fn tell(&self, election: &ElectionName, record: &Record) {
         if !is_free(record) {
             return;
         }
@@ -52,7 +52,6 @@ impl Subscribers {
         // Each process reads the list of candidates at its own time: they would call different ones.
         let wake_up = WakeUp {
             record: record.clone(),
-            clock,
             called: None,
         };
         // A full queue holds a release already; a closed one has no one waiting.

@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::database::Database;
 use super::folders::FolderLocks;
 use super::line::{Counter, Job, Line};
-use super::patience::{Patience, boot_time};
+use super::patience::{self, boot_time};
 use super::trouble::{Place, Trouble};
 use super::wake::{Subscribers, WakeFile};
 use crate::protocol::ElectionName;
@@ -16,7 +16,6 @@ use crate::store::StoreError;
 
 pub(super) struct Worker {
     place: Arc<Place>,
-    patience: Patience,
     database: Option<Database>,
     /// What shows others which files it uses. It outlives the connection, for a leader may.
     folders: FolderLocks,
@@ -42,7 +41,6 @@ impl Worker {
         let (line, counter) = Line::new()?;
         let mut worker = Self {
             place,
-            patience: Patience::default(),
             database: None,
             folders: FolderLocks::default(),
             subscribers,
@@ -65,7 +63,7 @@ impl Worker {
     }
 
     fn take(&mut self, job: Job) {
-        self.patience.until(job.give_up);
+        patience::until(job.give_up);
         job.run(self);
     }
 
@@ -116,9 +114,9 @@ impl Worker {
     pub(super) fn begin_to_listen(&mut self, election: &ElectionName) {
         self.listen();
         if let Some(database) = &self.database
-            && let Ok((record, clock)) = database.record(election)
+            && let Ok(record) = database.record(election)
         {
-            self.subscribers.tell(election, &record, clock);
+            self.subscribers.tell(election, &record);
         }
     }
 
@@ -129,11 +127,11 @@ impl Worker {
         };
         let intact = wake.drain();
         if let Some(database) = &self.database {
-            self.patience.until(boot_time() + WakeFile::PATIENCE);
+            patience::until(boot_time() + WakeFile::PATIENCE);
             // What cannot be read now is found by polling.
             if let Ok(released) = database.released_since(&mut wake.seen) {
-                for (election, record, clock) in released {
-                    self.subscribers.tell(&election, &record, clock);
+                for (election, record) in released {
+                    self.subscribers.tell(&election, &record);
                 }
             }
         }
@@ -157,7 +155,7 @@ impl Worker {
         let Some(database) = &mut self.database else {
             return;
         };
-        self.patience.until(boot_time() + WakeFile::PATIENCE);
+        patience::until(boot_time() + WakeFile::PATIENCE);
         database.catch_up();
     }
 
@@ -189,11 +187,7 @@ impl Worker {
             tracing::warn!(store = %self.place.label, "the database was deleted or replaced while in use");
             self.let_go();
         }
-        self.database = Some(Database::open(
-            &self.place,
-            &self.patience,
-            &mut self.folders,
-        )?);
+        self.database = Some(Database::open(&self.place, &mut self.folders)?);
         Ok(())
     }
 

@@ -119,7 +119,7 @@ const EXPLORATION: Bounds = Bounds {
 };
 
 /// What is explored with every change.
-pub(crate) const EXPLORATIONS: [Bounds; 10] = [
+pub(crate) const EXPLORATIONS: [Bounds; 11] = [
     Bounds {
         name: "one store",
         faults: 2,
@@ -178,6 +178,15 @@ pub(crate) const EXPLORATIONS: [Bounds; 10] = [
         ],
         ..EXPLORATION
     },
+    // A newcomer claims it at once, and gives up when it hears of no grant: what it leaves is a later term.
+    Bounds {
+        name: "a claim that is given up at a store that forgot its leader",
+        intervals: 3,
+        faults: 3,
+        kinds: &[(Fault::Forget, 1), (Fault::Crash, 1), (Fault::LoseReply, 1)],
+        shows: &[Sight::Deposition, Sight::FailedClaim],
+        ..EXPLORATION
+    },
     Bounds {
         name: "slow messages to a store that forgets",
         intervals: 4,
@@ -222,7 +231,7 @@ pub(crate) const REPLAYS: Bounds = Bounds {
     name: "old copies at a store that has forgotten",
     replays: true,
     intervals: 6,
-    ..EXPLORATIONS[8]
+    ..EXPLORATIONS[9]
 };
 
 impl fmt::Display for Bounds {

@@ -6,6 +6,8 @@
 //!   what another candidate or another store does in between does not touch either.
 //! - The letters of one candidate arrive in the order of their sending, unless one is held back; whose
 //!   letter is next is open. So every order of requests at a store is explored.
+//! - Stores are alike until one of them is struck, so the next one to be struck is the first that was not. That
+//!   leaves out in which order the others answer afterwards, so it is a bound too.
 //! - With several stores, what one candidate sent at one moment arrives together, unless one is held back:
 //!   that is a bound, not an equivalence. Which of it arrives late costs one fault for each letter.
 //! - A pause and a crash happen before a letter of that candidate, or at the end of a step of time: what
@@ -96,7 +98,7 @@ impl World {
         // What strikes a store while the letters of one candidate arrive might as well have come before.
         let strikes = !calm && state.turn.is_none();
         let forgets = state.turn.is_none() && (!calm || state.letters.iter().any(|one| one.held));
-        for (place, store) in state.stores.iter().enumerate() {
+        for (place, store) in state.stores.iter().enumerate().take(state.struck + 1) {
             if forgets && state.left.allows(Fault::Forget) && store.record != Record::ABSENT {
                 actions.push(Action::Forget(place));
             }

@@ -155,6 +155,7 @@ impl World {
             letters: Vec::new(),
             turn: None,
             left: Budget::new(self.bounds.faults, self.bounds.kinds),
+            struck: 0,
             highest: 0,
             broken: None,
         };

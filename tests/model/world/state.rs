@@ -28,6 +28,8 @@ pub(crate) struct State {
     /// Whose letters arrive now, and how many of them, where they arrive together.
     pub(crate) turn: Option<(u8, usize)>,
     pub(crate) left: Budget,
+    /// How many stores, of several, have been struck by a fault of their own: always the first ones.
+    pub(crate) struck: usize,
     /// The highest term that has led.
     pub(crate) highest: u64,
     /// The first thing that must not be and was, apart from two that act, which any state shows.

@@ -48,6 +48,11 @@ impl World {
 
     pub(crate) fn perform(&self, state: &mut State, action: Action) {
         self.take_turns(state, action);
+        if let Action::Forget(store) | Action::Cut(store) | Action::Part { store, .. } = action
+            && self.bounds.stores > 1
+        {
+            state.struck = state.struck.max(store + 1);
+        }
         match action {
             Action::Deliver(place) => {
                 let letter = state.letters.remove(place);

@@ -1,8 +1,9 @@
 //! An operator: a command that gives one order over the same network, and ends.
 
+use incumbent::election::Standstill;
 use incumbent::protocol::{
-    CandidateId, Electorate, HostName, Order, Reply, Request, Standstill, StoreIndex, Successor,
-    Term, Timestamp, Timing, Verdict,
+    CandidateId, Electorate, HostName, Order, Reply, Request, StoreIndex, Successor, Term,
+    Timestamp, Timing, Verdict,
 };
 
 use super::party::{Birth, Notice, Reaction, Stimulus, Turn};

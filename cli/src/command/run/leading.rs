@@ -78,7 +78,7 @@ impl Leading<'_, '_> {
             .clone()
             .elected(self.election.name(), term, leadership.candidate());
         let name = program.name().to_owned();
-        let deadline = leadership.deadlines().current();
+        let deadline = leadership.deadline();
         self.keeper.hold(identity, term);
         let grace = self.election.timing().stop_grace();
         let introduced = self.vitals.introduce(program.clone());
@@ -128,7 +128,7 @@ impl Leading<'_, '_> {
         let mut course = Course::default();
         let mut deadlines = self.leadership.deadlines();
         // It may have moved since the program was started with it, and closer.
-        self.keeper.set_deadline(deadlines.current());
+        self.keeper.set_deadline(self.leadership.deadline());
         let mut told_lost = false;
         let keeper = self.keeper.pid();
         loop {
@@ -148,7 +148,7 @@ impl Leading<'_, '_> {
                     self.count(&event, &mut course);
                     self.note(event, &mut course);
                 }
-                Some(deadline) = deadlines.changed() => {
+                Some(deadline) = deadlines.next() => {
                     self.keeper.set_deadline(deadline);
                 }
                 reason = self.leadership.lost(), if !told_lost => {

@@ -23,7 +23,7 @@ impl std::fmt::Debug for SecretText {
 
 impl Settings {
     /// The strongest of the password itself, the file with it and the command that prints it. A file is read
-    /// once, to find out early what is wrong with it.
+    /// once, to find out early what is wrong with it; what a pipe held is kept.
     pub(super) fn read_password(&self) -> Result<Option<Password>, Failure> {
         let layer = |key| {
             let mut layers = self.layers.iter();
@@ -41,7 +41,11 @@ impl Settings {
         let values = &self.values;
         match set.first() {
             Some(key) if *key == file => values.password_file.as_deref().map(|path| {
-                self.secret_from(file, "password", path)?;
+                let text = self.secret_from(file, "password", path)?;
+                // A regular file is read for each connection; anything else may not be there to be read again.
+                if !path.is_file() {
+                    return Ok(Password::Text(text));
+                }
                 let path = std::path::absolute(path).map_err(Failure::internal)?;
                 Ok(Password::File(path))
             }),

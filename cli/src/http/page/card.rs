@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use maud::{Markup, html};
 
-use super::super::live::Entry;
+use super::super::overview::Entry;
 use super::{moment, terms, timeline};
 use incumbent::observe::document::trouble;
 use incumbent::observe::{Contender, ElectionView, Holding, State, StoreView, pause_in_words};

@@ -12,7 +12,7 @@ mod timeline;
 use hyper::StatusCode;
 use maud::{DOCTYPE, Markup, html};
 
-use super::live::Overview;
+use super::overview::Overview;
 use super::response::{self, Answer};
 use incumbent::election::Election;
 use incumbent::observe::StoreHealth;

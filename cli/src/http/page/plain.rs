@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::super::live::{Entry, Overview};
+use super::super::overview::{Entry, Overview};
 use super::{card, moment};
 use incumbent::observe::{Holding, PastTerm};
 

@@ -121,7 +121,8 @@ fn draw(stretch: &Stretch<'_>, other: bool) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use incumbent::protocol::{Electorate, Identity, Term};
+    use incumbent::protocol::{Electorate, Term};
+    use incumbent::store::Identity;
     use incumbent::store::{Change, HistoryEntry};
 
     #[test]

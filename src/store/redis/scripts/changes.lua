@@ -36,12 +36,12 @@ local function called(leaver)
 end
 
 -- Wakes the standbys when the record is free to be claimed. The message is
--- `floor term beat unproven clock handover`, with a handover of `-` for none, and the id of the standby
+-- `floor term beat unproven handover`, with a handover of `-` for none, and the id of the standby
 -- that is called if one is: all of a vacant record, so that it can be claimed without asking first. It is
 -- a hint: whoever may not publish leaves the standbys to their polls.
 local function wake(channel, leaver)
   if counter or record[HOLDER] ~= '' or record[PAUSED] then return end
   local id = called(leaver)
   redis.pcall('PUBLISH', channel, record[FLOOR] .. ' ' .. record[TERM] .. ' ' .. record[BEAT] .. ' '
-    .. record[UNPROVEN] .. ' ' .. clock .. ' ' .. (record[HANDOVER] or '-') .. (id and ' ' .. id or ''))
+    .. record[UNPROVEN] .. ' ' .. (record[HANDOVER] or '-') .. (id and ' ' .. id or ''))
 end

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use incumbent::observe::{ElectionView, State, pause_in_words};
-use incumbent::protocol::{Identity, Term, Timing};
+use incumbent::observe::{Difference, ElectionView, State, pause_in_words};
+use incumbent::protocol::{Term, Timing};
 use incumbent::store::StoreError;
+use incumbent::store::{Identity, StoreList};
 
 use super::{About, Evidence, Severity};
 use crate::command::candidates::rhythm;
+use crate::config::hint::command;
 use crate::output::duration;
 
 pub(super) fn judge(evidence: &Evidence, about: &mut About<'_>) {
@@ -18,6 +20,7 @@ pub(super) fn judge(evidence: &Evidence, about: &mut About<'_>) {
     records(evidence, view, about);
     terms(view, about);
     presence(evidence, view, about);
+    lists(view, about);
     paused(view, about);
     timings(view, evidence.chosen.as_ref(), about);
     // A file does not forget, a server may.
@@ -94,7 +97,10 @@ fn presence(evidence: &Evidence, view: &ElectionView, about: &mut About<'_>) {
             Severity::Note,
             format!("no store has a record of {}", view.election),
             "the name is another, or the stores have lost their data",
-            "incumbent list shows the elections that there are",
+            &format!(
+                "{} shows the elections that there are",
+                command("list", None)
+            ),
         ),
         (0, State::Vacant { .. }) => about.say(
             Severity::Danger,
@@ -109,6 +115,29 @@ fn presence(evidence: &Evidence, view: &ElectionView, about: &mut About<'_>) {
             "start another, on another host",
         ),
         _ => {}
+    }
+}
+
+/// Majorities of two lists of stores need not meet.
+fn lists(view: &ElectionView, about: &mut About<'_>) {
+    let ours = StoreList::new(view.stores.iter().map(|store| &*store.store));
+    for (one, difference) in view.other_stores(&ours) {
+        let found = format!("{} {difference}", whom(&one.identity));
+        if difference == Difference::Written {
+            about.say(
+                Severity::Note,
+                found,
+                "if they are not the same servers, two may lead",
+                "write the addresses alike on every host; then a difference of the stores is noticed",
+            );
+        } else {
+            about.say(
+                Severity::Danger,
+                found,
+                "a majority of its stores and one of these need not share a store: two may lead",
+                "stop every candidate on every host, wait one window, then start them with the same stores",
+            );
+        }
     }
 }
 
@@ -130,8 +159,8 @@ fn paused(view: &ElectionView, about: &mut About<'_>) {
         format!("the election is paused {}", pause_in_words(pause)),
         risk,
         &format!(
-            "incumbent resume {}, once what it was paused for is over",
-            view.election
+            "{}, once what it was paused for is over",
+            command("resume", Some(view.election.as_str()))
         ),
     );
 }

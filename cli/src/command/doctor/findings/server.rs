@@ -24,26 +24,40 @@ fn access(store: &StoreEvidence, about: &mut About<'_>) {
                 Severity::Danger,
                 said(error),
                 "it has no vote: a majority of the others is needed, and if it is the only store nobody is elected",
-                "start it, or correct its address and the network between",
+                reach(error),
             );
         }
     };
     if let Some(Err(error)) = &examination.trial {
+        // A right that is missing is refused alone; wrong credentials are refused with everything.
+        let same: Vec<&str> = examination
+            .refused
+            .iter()
+            .filter(|(_, refusal)| said(refusal) == said(error))
+            .map(|(right, _)| *right)
+            .collect();
         let fix = if store.is_file() {
             "repair what it names, or choose another path; move a file that is no database of incumbent \
              away while nobody uses it"
+                .to_owned()
         } else if is_unknown(error) {
             "take the command that it names out of rename-command in the server's configuration"
+                .to_owned()
+        } else if let Some(pattern) = missing_pattern(error) {
+            format!("give the user {pattern}, as docs/redis.md shows")
+        } else if let ([right], true) = (&*same, error.is_denied()) {
+            format!("give the user the right +{right}")
         } else if error.is_denied() {
             "correct the user and the password, or give the user the rights that docs/redis.md lists"
+                .to_owned()
         } else {
-            "see what the server says"
+            reach(error).to_owned()
         };
         about.say(
             Severity::Danger,
             format!("an election cannot be held: it {}", said(error)),
             "no candidate can be elected here, or a leader cannot renew or release",
-            fix,
+            &fix,
         );
     }
     // Wrong credentials are one finding, however often they are refused.
@@ -56,6 +70,15 @@ fn access(store: &StoreEvidence, about: &mut About<'_>) {
         if is_told(error) {
             continue;
         }
+        if !error.is_denied() && *right == "scan" {
+            about.say(
+                Severity::Danger,
+                format!("not all of its elections can be found: it {}", said(error)),
+                "those that are there cannot be held, and incumbent list leaves them out",
+                reach(error),
+            );
+            continue;
+        }
         let severity = match convenience(right) {
             Some(_) => Severity::Warning,
             None => Severity::Danger,
@@ -65,9 +88,13 @@ fn access(store: &StoreEvidence, about: &mut About<'_>) {
             format!("{right} is not possible: it {}", said(error)),
             convenience(right)
                 .unwrap_or("no candidate can be elected here, or a leader cannot renew or release"),
-            &match is_unknown(error) {
-                true => format!("take {right} out of rename-command in the server's configuration"),
-                false => format!("give the user the right {}", right_of(right)),
+            &match missing_pattern(error) {
+                _ if is_unknown(error) => {
+                    format!("take {right} out of rename-command in the server's configuration")
+                }
+                _ if !error.is_denied() => reach(error).to_owned(),
+                Some(pattern) => format!("give the user {pattern}, as docs/redis.md shows"),
+                None => format!("give the user the right +{right}"),
             },
         );
     }
@@ -83,6 +110,32 @@ fn access(store: &StoreEvidence, about: &mut About<'_>) {
                 false => "give the user the right +info, or have an administrator run doctor",
             },
         );
+    }
+}
+
+/// What to do about a store that does not answer as it should.
+fn reach(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Unreachable { .. } | StoreError::Unknown { .. } => {
+            "start it, or correct its address and the network between"
+        }
+        StoreError::Misconfigured { .. } => "correct the address, or what it leads to, as it asks",
+        _ => "see what the server says",
+    }
+}
+
+/// Which pattern a user lacks who has the command and may not use it on our names. Every version has words of
+/// its own, and all of them name what the pattern is for.
+fn missing_pattern(error: &StoreError) -> Option<&'static str> {
+    let said = said(error);
+    if !error.is_denied() || !said.contains("NOPERM") {
+        None
+    } else if said.contains("channel") {
+        Some("the channels &{PREFIX*")
+    } else if said.contains(" key") {
+        Some("the keys ~PREFIX* and ~{PREFIX*")
+    } else {
+        None
     }
 }
 
@@ -104,6 +157,9 @@ fn is_unknown(error: &StoreError) -> bool {
 /// What is lacking without a command, if an election can be held without it.
 fn convenience(command: &str) -> Option<&'static str> {
     Some(match command {
+        "unsubscribe" => {
+            "channels that nobody waits for any more stay subscribed until the process ends"
+        }
         "publish" | "subscribe" => {
             "a release wakes nobody: standbys notice it at their next poll, up to an interval later"
         }
@@ -123,14 +179,6 @@ fn convenience(command: &str) -> Option<&'static str> {
         "scan" => "incumbent list, and watch without a name, find no elections",
         _ => return None,
     })
-}
-
-fn right_of(command: &str) -> String {
-    match command {
-        "publish" => "+publish, and the channels &{PREFIX*".to_owned(),
-        "subscribe" => "+subscribe and +unsubscribe, and the channels &{PREFIX*".to_owned(),
-        other => format!("+{other}"),
-    }
 }
 
 fn role(store: &StoreEvidence, about: &mut About<'_>) {
@@ -162,7 +210,10 @@ fn role(store: &StoreEvidence, about: &mut About<'_>) {
     if store.fact("role") == Some("slave") {
         about.say(
             Severity::Danger,
-            "the server is a replica",
+            match (store.fact("master_host"), store.fact("master_port")) {
+                (Some(host), Some(port)) => format!("the server is a replica of {host}:{port}"),
+                _ => "the server is a replica".to_owned(),
+            },
             "it refuses every claim and heartbeat",
             "name its master, or use redis+sentinel://",
         );

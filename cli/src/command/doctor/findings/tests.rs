@@ -2,8 +2,9 @@
 
 use incumbent::observe::StoreView;
 use incumbent::protocol::{
-    Beat, Identity, Occupancy, Orders, Pause, Reason, Record, Term, TimingConfig, WallMillis,
+    Beat, Occupancy, Orders, Pause, Reason, Record, Term, TimingConfig, WallMillis,
 };
+use incumbent::store::Identity;
 use incumbent::store::{Inspection, Presence};
 
 use super::*;

@@ -1,109 +1,18 @@
-//! Who campaigns: a candidate's id, and what people want to know about it.
+//! A candidate as a store lists it, and the text by which it does.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::timing::{Timing, TimingConfig};
-
-/// The id of one candidacy, new for every campaign, even of the same process under the same label.
-///
-/// At most 200 bytes of printable ASCII without `|`, `{`, `}`, `"` and `\`, so that it can be carried
-/// by every store and shown anywhere as it is.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CandidateId(Arc<str>);
-
-impl CandidateId {
-    /// The longest id, in bytes.
-    pub const MAX_BYTES: usize = 200;
-
-    /// Checks and wraps an id.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidIdentity`] tells which rule it breaks.
-    pub fn new(id: &str) -> Result<Self, InvalidIdentity> {
-        check("candidate id", id, Self::MAX_BYTES)?;
-        Ok(Self(id.into()))
-    }
-
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The label of the candidate: the id without the random part, `:` and 16 hexadecimal digits, that keeps
-    /// candidacies under one label apart. All of an id that has no such part.
-    #[must_use]
-    pub fn label(&self) -> &str {
-        let is_random = |part: &str| {
-            part.len() == 16 && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-        };
-        match self.0.rsplit_once(':') {
-            Some((label, random)) if is_random(random) => label,
-            _ => &self.0,
-        }
-    }
-}
-
-impl FromStr for CandidateId {
-    type Err = InvalidIdentity;
-
-    fn from_str(id: &str) -> Result<Self, InvalidIdentity> {
-        Self::new(id)
-    }
-}
-
-impl fmt::Display for CandidateId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// The name of a host that candidates run on: at most 253 bytes, by the character rule of
-/// [`CandidateId`].
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HostName(Arc<str>);
-
-impl HostName {
-    /// Checks and wraps a name.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidIdentity`] tells which rule it breaks.
-    pub fn new(name: &str) -> Result<Self, InvalidIdentity> {
-        check("host name", name, Identity::MAX_BYTES)?;
-        Ok(Self(name.into()))
-    }
-
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for HostName {
-    type Err = InvalidIdentity;
-
-    fn from_str(name: &str) -> Result<Self, InvalidIdentity> {
-        Self::new(name)
-    }
-}
-
-impl fmt::Display for HostName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
+use super::StoreList;
+use crate::protocol::{CandidateId, HostName, InvalidId, Timing, TimingConfig, check};
 
 /// A candidate as people look for it: which process on which host.
 ///
 /// Its fields obey the same character rule as [`CandidateId`], so the text form
-/// `id|host|pid|version`, with `|timing` and `|containment` behind it when they are known, can always be
-/// taken apart again.
+/// `id|host|pid|version`, with `|timing`, `|containment` and `|stores` behind it when they are known, can
+/// always be taken apart again.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity {
     id: CandidateId,
@@ -112,10 +21,11 @@ pub struct Identity {
     version: Arc<str>,
     timing: Option<Arc<Timing>>,
     containment: Option<Arc<str>>,
+    stores: Option<StoreList>,
 }
 
 impl Identity {
-    /// The longest host name or version, in bytes.
+    /// The longest version, in bytes.
     pub const MAX_BYTES: usize = 253;
 
     /// The longest word for how a program is contained, in bytes.
@@ -125,14 +35,9 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// [`InvalidIdentity`] when `host` or `version` breaks the character rule.
-    pub fn new(
-        id: CandidateId,
-        host: &str,
-        pid: u32,
-        version: &str,
-    ) -> Result<Self, InvalidIdentity> {
-        check("host name", host, Self::MAX_BYTES)?;
+    /// [`InvalidId`] when `host` or `version` breaks the character rule.
+    pub fn new(id: CandidateId, host: &str, pid: u32, version: &str) -> Result<Self, InvalidId> {
+        check("host name", host, HostName::MAX_BYTES)?;
         check("version", version, Self::MAX_BYTES)?;
         Ok(Self {
             id,
@@ -141,6 +46,7 @@ impl Identity {
             version: version.into(),
             timing: None,
             containment: None,
+            stores: None,
         })
     }
 
@@ -157,13 +63,22 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// [`InvalidIdentity`] when `containment` breaks the character rule.
-    pub fn with_containment(self, containment: &str) -> Result<Self, InvalidIdentity> {
+    /// [`InvalidId`] when `containment` breaks the character rule.
+    pub fn with_containment(self, containment: &str) -> Result<Self, InvalidId> {
         check("containment", containment, Self::MAX_CONTAINMENT_BYTES)?;
         Ok(Self {
             containment: Some(containment.into()),
             ..self
         })
+    }
+
+    /// The same candidate, which publishes the stores that it uses.
+    #[must_use]
+    pub fn with_stores(self, stores: StoreList) -> Self {
+        Self {
+            stores: Some(stores),
+            ..self
+        }
     }
 
     /// The id of the candidacy.
@@ -212,16 +127,22 @@ impl Identity {
     pub fn containment(&self) -> Option<&str> {
         self.containment.as_deref()
     }
+
+    /// The stores that it uses, if it tells.
+    #[must_use]
+    pub const fn stores(&self) -> Option<&StoreList> {
+        self.stores.as_ref()
+    }
 }
 
 /// Writes `id|host|pid|version`, and behind it `|interval/stall_polls/op_timeout/stop_grace/probation`,
-/// in nanoseconds, when the timing is known, and `|containment` when that is; a timing that is not known is
-/// empty before it.
+/// in nanoseconds, `|containment` and `|stores`, up to the last one that is known. Those before it that are
+/// not known are empty.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}|{}|{}|{}", self.id, self.host, self.pid, self.version)?;
-        if let Some(timing) = &self.timing {
-            write!(
+        match &self.timing {
+            Some(timing) => write!(
                 f,
                 "|{}/{}/{}/{}/{}",
                 timing.interval().as_nanos(),
@@ -229,12 +150,15 @@ impl fmt::Display for Identity {
                 timing.op_timeout().as_nanos(),
                 timing.stop_grace().as_nanos(),
                 timing.probation().as_nanos()
-            )?;
+            )?,
+            None if self.containment.is_some() || self.stores.is_some() => f.write_str("|")?,
+            None => {}
         }
-        match (&self.containment, &self.timing) {
-            (None, _) => Ok(()),
-            (Some(containment), Some(_)) => write!(f, "|{containment}"),
-            (Some(containment), None) => write!(f, "||{containment}"),
+        match (&self.containment, &self.stores) {
+            (None, None) => Ok(()),
+            (Some(containment), None) => write!(f, "|{containment}"),
+            (None, Some(stores)) => write!(f, "||{stores}"),
+            (Some(containment), Some(stores)) => write!(f, "|{containment}|{stores}"),
         }
     }
 }
@@ -244,22 +168,28 @@ impl FromStr for Identity {
     type Err = InvalidIdentity;
 
     fn from_str(text: &str) -> Result<Self, InvalidIdentity> {
-        let mut parts = text.splitn(6, '|');
+        let mut parts = text.splitn(7, '|');
         let mut next = || parts.next().ok_or(InvalidIdentity::Incomplete);
         let (id, host, pid, version) = (next()?, next()?, next()?, next()?);
         let pid = pid.parse().map_err(|_| InvalidIdentity::Pid {
             text: pid.chars().take(20).collect(),
         })?;
         let identity = Self::new(CandidateId::new(id)?, host, pid, version)?;
-        let (timing, containment) = (parts.next(), parts.next());
-        let identity = match (timing, containment) {
-            (None, _) | (Some(""), Some(_)) => identity,
-            (Some(timing), _) => identity.with_timing(timing_of(timing)?),
+        let [timing, containment, stores] = [parts.next(), parts.next(), parts.next()];
+        let identity = match timing {
+            None => identity,
+            Some("") if containment.is_some() => identity,
+            Some(timing) => identity.with_timing(timing_of(timing)?),
         };
-        match containment {
-            None => Ok(identity),
-            Some(containment) => identity.with_containment(containment),
-        }
+        let identity = match containment {
+            None => identity,
+            Some("") if stores.is_some() => identity,
+            Some(containment) => identity.with_containment(containment)?,
+        };
+        Ok(match stores {
+            None => identity,
+            Some(stores) => identity.with_stores(stores.parse()?),
+        })
     }
 }
 
@@ -283,62 +213,25 @@ fn timing_of(text: &str) -> Result<Timing, InvalidIdentity> {
     .map_err(|error| wrong(error.to_string()))
 }
 
-fn check(what: &'static str, text: &str, max: usize) -> Result<(), InvalidIdentity> {
-    if text.is_empty() {
-        return Err(InvalidIdentity::Empty { what });
-    }
-    if text.len() > max {
-        return Err(InvalidIdentity::TooLong {
-            what,
-            bytes: text.len(),
-            max,
-        });
-    }
-    match text
-        .chars()
-        .find(|c| !c.is_ascii_graphic() || matches!(c, '|' | '{' | '}' | '"' | '\\'))
-    {
-        Some(character) => Err(InvalidIdentity::Character { what, character }),
-        None => Ok(()),
-    }
-}
-
 /// Why a text does not identify a candidate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidIdentity {
-    /// A part of it is empty.
-    #[error("the {what} is empty")]
-    Empty {
-        /// Which part.
-        what: &'static str,
-    },
-    /// A part of it is too long.
-    #[error("the {what} has {bytes} bytes: at most {max} are allowed")]
-    TooLong {
-        /// Which part.
-        what: &'static str,
-        /// Its length.
-        bytes: usize,
-        /// The most allowed.
-        max: usize,
-    },
-    /// A part of it holds a character that is not allowed.
-    #[error(
-        "the {what} holds {character:?}: only printable ASCII without blanks, |, {{, }}, \" and \\ is allowed"
-    )]
-    Character {
-        /// Which part.
-        what: &'static str,
-        /// The first such character.
-        character: char,
-    },
+    /// A part of it.
+    #[error(transparent)]
+    Part(#[from] InvalidId),
     /// It has fewer than four parts.
     #[error("a candidate is written id|host|pid|version, and a part is missing")]
     Incomplete,
     /// The process id is not a number.
     #[error("the process id {text:?} is not a number")]
     Pid {
+        /// Its first characters.
+        text: String,
+    },
+    /// The stores are not digests of addresses.
+    #[error("the stores of a candidate are written as one to {max} digests of 8 digits, and {text:?} is not", max = StoreList::MAX)]
+    Stores {
         /// Its first characters.
         text: String,
     },

@@ -1,6 +1,6 @@
 //! Whether the holder of an election may be taken for gone: what a command watches before it deposes one.
 
-use super::{Electorate, Mark, Record, StoreIndex, Timestamp, Timing, Watch};
+use crate::protocol::{Electorate, Mark, Record, StoreIndex, Timestamp, Timing, Watch};
 
 /// The evidence that a majority of the stores has stood still for as long as a takeover needs (`R1`,
 /// `R2`): what is vacated on it could have been claimed.
@@ -9,7 +9,8 @@ use super::{Electorate, Mark, Record, StoreIndex, Timestamp, Timing, Watch};
 ///
 /// ```
 /// use std::time::Duration;
-/// use incumbent::protocol::{Electorate, Occupancy, Record, Standstill, StoreIndex, Timestamp, Timing};
+/// use incumbent::election::Standstill;
+/// use incumbent::protocol::{Electorate, Occupancy, Record, StoreIndex, Timestamp, Timing};
 ///
 /// let timing = Timing::default();
 /// let held = Record {

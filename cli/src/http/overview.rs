@@ -1,0 +1,23 @@
+//! All that the page shows, at one moment.
+
+use std::sync::Arc;
+
+use incumbent::observe::{ElectionView, HistoryView, Told};
+use incumbent::protocol::WallMillis;
+
+/// The elections of the stores, and the stores.
+#[derive(Debug)]
+pub(super) struct Overview {
+    pub(super) taken: WallMillis,
+    pub(super) elections: Vec<Entry>,
+    /// How many elections there are beyond those shown.
+    pub(super) more: usize,
+    pub(super) stores: Told<()>,
+}
+
+/// One election and its last terms.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) view: ElectionView,
+    pub(super) history: Arc<HistoryView>,
+}

@@ -1,0 +1,86 @@
+//! Whether everybody who campaigns uses the stores that we use: majorities of two lists need not meet.
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::{CampaignError, Election, clock, runtime};
+use crate::observe::{Difference, ElectionView};
+use crate::protocol::{CandidateId, Timing};
+use crate::store::StoreList;
+
+impl Election {
+    /// The list of stores that its candidates publish.
+    #[must_use]
+    pub fn store_list(&self) -> StoreList {
+        StoreList::new(self.shared.stores.iter().map(|store| store.label()))
+    }
+
+    /// Returns once the stores have shown who else campaigns, `me` being who asks.
+    ///
+    /// One look is not enough to refuse: a candidate that has just started is not on all of its stores yet,
+    /// and one that was killed still is. So whoever seems to use other stores is looked at again when it has
+    /// had the time to be heard everywhere.
+    pub(super) async fn agree_on_stores(&self, me: CandidateId) -> Result<(), CampaignError> {
+        let election = self.clone();
+        // Dropping the set ends the task.
+        let mut asking = JoinSet::new();
+        asking.spawn_on(
+            async move { election.compare(&me).await },
+            runtime::handle(),
+        );
+        match asking.join_next().await {
+            Some(Ok(outcome)) => outcome,
+            Some(Err(failed)) if failed.is_panic() => {
+                std::panic::resume_unwind(failed.into_panic())
+            }
+            Some(Err(_)) | None => unreachable!("the task is ended only with this future"),
+        }
+    }
+
+    async fn compare(&self, me: &CandidateId) -> Result<(), CampaignError> {
+        let interval = self.shared.timing.interval();
+        let ours = self.store_list();
+        let first = loop {
+            let view = self.look().await;
+            if view.answers() >= self.shared.electorate.majority() {
+                break view;
+            }
+            tokio::time::sleep(interval).await;
+        };
+        let looked = clock::now();
+        let suspects = first.other_stores(&ours);
+        let intervals = suspects.iter().filter_map(|(one, _)| one.identity.timing());
+        let Some(slowest) = intervals.map(Timing::interval).max() else {
+            return Ok(());
+        };
+        let pause = slowest.max(interval) * 2;
+        tokio::time::sleep(pause.min(self.shared.timing.window())).await;
+        let mut view = self.look().await;
+        let passed: Duration = clock::now().since(looked);
+        // A store that does not list us lists nobody.
+        view.stores.retain(|store| store.lists(me));
+        let alive = view.other_stores(&ours).into_iter();
+        for (one, difference) in alive.filter(|(one, _)| one.age < passed) {
+            let who = one.identity;
+            if difference == Difference::Written {
+                tracing::warn!(
+                    host = who.host(),
+                    pid = who.pid(),
+                    "a candidate writes the addresses of the stores differently: make sure that they are the same"
+                );
+                continue;
+            }
+            return Err(CampaignError::OtherStores {
+                election: self.shared.name.as_str().to_owned(),
+                who: Box::new(who),
+                difference,
+            });
+        }
+        Ok(())
+    }
+
+    async fn look(&self) -> ElectionView {
+        self.observer().look(self.shared.name.clone()).await
+    }
+}

@@ -1,0 +1,354 @@
+//! The election as a program holds it: who leads, what has happened, and the way to a campaign.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::stream::Stream;
+use tokio::sync::broadcast;
+
+use super::standing::Command;
+use super::{BlockingElection, ElectionBuilder, Lease, Observer, Operator, Shared, clock};
+use crate::observe::{Contender, ElectionEvent, ElectionView, HistoryView, Metrics};
+use crate::protocol::{ElectionName, InvalidId, LossReason, Timestamp, Timing};
+use crate::store::Store;
+
+/// An election, ready to campaign in. Cheap to clone; every campaign is a new candidacy.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use incumbent::Election;
+/// use incumbent::store::MemoryStore;
+///
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// let election = Election::builder("billing")
+///     .store_object(Arc::new(MemoryStore::new("example")))
+///     .build()?;
+/// let leadership = election.campaign().await?;
+/// leadership.check()?;
+/// println!("leading, token {}", leadership.fencing_token());
+/// leadership.resign().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Election {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Election {
+    /// How many events a slow subscriber may fall behind before it misses some.
+    pub const EVENTS_KEPT: usize = 256;
+
+    /// Begins the configuration of an election.
+    pub fn builder(name: impl Into<String>) -> ElectionBuilder {
+        ElectionBuilder::new(name.into())
+    }
+
+    /// Has the campaigns to come tell, in a word, what holds the processes of the supervised program
+    /// together, so that whoever looks at the election sees it. Only the first call counts.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidId`] when it is not such a word: see [`Identity::with_containment`](crate::store::Identity::with_containment).
+    pub fn tell_containment(&self, containment: &str) -> Result<(), InvalidId> {
+        self.operator_identity().with_containment(containment)?;
+        self.shared.containment.get_or_init(|| containment.into());
+        Ok(())
+    }
+
+    /// The name of the election.
+    #[must_use]
+    pub fn name(&self) -> &ElectionName {
+        &self.shared.name
+    }
+
+    /// Its timing.
+    #[must_use]
+    pub fn timing(&self) -> &Timing {
+        &self.shared.timing
+    }
+
+    /// Its stores, in the order of configuration.
+    #[must_use]
+    pub fn stores(&self) -> &[Arc<dyn Store>] {
+        &self.shared.stores
+    }
+
+    /// The events of all campaigns from now on. Who falls behind by more than
+    /// [`Election::EVENTS_KEPT`] misses the oldest, and is told so by the receiver.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use incumbent::Election;
+    /// use incumbent::observe::Happening;
+    /// use incumbent::store::MemoryStore;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let election = Election::builder("billing")
+    ///     .store_object(Arc::new(MemoryStore::new("example")))
+    ///     .build()?;
+    /// let mut events = election.events();
+    /// let told = tokio::spawn(async move {
+    ///     let mut told = Vec::new();
+    ///     // A callback for whatever happens here.
+    ///     while let Ok(event) = events.recv().await {
+    ///         match event.happening {
+    ///             Happening::Elected { .. } => told.push("elected"),
+    ///             Happening::Released { .. } => {
+    ///                 told.push("released");
+    ///                 break;
+    ///             }
+    ///             _ => {}
+    ///         }
+    ///     }
+    ///     told
+    /// });
+    /// election.campaign().await?.resign().await;
+    /// assert_eq!(told.await?, ["elected", "released"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<ElectionEvent> {
+        self.shared.events.subscribe()
+    }
+
+    /// The election as a majority of its stores shows it now: who leads, who campaigns, what each store
+    /// says. It takes one round trip. Neither this nor what follows needs a campaign.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use incumbent::Election;
+    /// use incumbent::store::MemoryStore;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let election = Election::builder("billing")
+    ///     .store_object(Arc::new(MemoryStore::new("example")))
+    ///     .build()?;
+    /// let leadership = election.campaign().await?;
+    /// let status = election.status().await;
+    /// let leader = status.leader().expect("somebody leads");
+    /// assert_eq!(leader.term.get(), leadership.fencing_token());
+    /// assert!(!leader.is_stalled());
+    /// assert!(status.paused.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn status(&self) -> ElectionView {
+        self.observer().view(self.name()).await
+    }
+
+    /// Who campaigns, the leader first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use incumbent::Election;
+    /// use incumbent::store::MemoryStore;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let election = Election::builder("billing")
+    ///     .store_object(Arc::new(MemoryStore::new("example")))
+    ///     .build()?;
+    /// let leadership = election.campaign().await?;
+    /// let candidates = election.candidates().await;
+    /// assert!(candidates[0].leads);
+    /// assert_eq!(candidates[0].identity.pid(), std::process::id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn candidates(&self) -> Vec<Contender> {
+        self.status().await.candidates
+    }
+
+    /// The last `terms` leaderships, the newest first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use incumbent::Election;
+    /// use incumbent::observe::Ending;
+    /// use incumbent::store::MemoryStore;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let election = Election::builder("billing")
+    ///     .store_object(Arc::new(MemoryStore::new("example")))
+    ///     .build()?;
+    /// election.campaign().await?.resign().await;
+    /// let leadership = election.campaign().await?;
+    /// let history = election.history(10).await;
+    /// let before = &history.terms[1];
+    /// assert_eq!(before.ended, Some(Ending::Released));
+    /// assert_eq!(before.why().as_deref(), Some("resigned"));
+    /// println!("nobody led for {:?}", before.gap);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn history(&self, terms: usize) -> HistoryView {
+        self.observer().history(self.name(), terms).await
+    }
+
+    /// The election now, and then once per interval, for as long as the stream is kept.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use futures_util::StreamExt;
+    /// use incumbent::Election;
+    /// use incumbent::store::MemoryStore;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let election = Election::builder("billing")
+    ///     .store_object(Arc::new(MemoryStore::new("example")))
+    ///     .build()?;
+    /// let mut views = election.watch();
+    /// let view = views.next().await.expect("the stream goes on until it is dropped");
+    /// assert!(view.leader().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn watch(&self) -> impl Stream<Item = ElectionView> + Send + Unpin + use<> {
+        let every = self.timing().interval();
+        self.observer().watch(self.name(), every)
+    }
+
+    /// An observer of the same stores, which can read their other elections too.
+    #[must_use]
+    pub fn observer(&self) -> Observer {
+        Observer::of(&self.shared.stores, self.shared.electorate)
+    }
+
+    /// The orders of an operator for this election, given in the name of this process.
+    #[must_use]
+    pub fn operator(&self) -> Operator {
+        let who = self.operator_identity();
+        Operator::new(self.observer(), self.name().clone(), who, *self.timing())
+    }
+
+    /// What the campaigns of this process have counted so far. It asks no store.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use incumbent::Election;
+    /// use incumbent::store::MemoryStore;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let election = Election::builder("billing")
+    ///     .store_object(Arc::new(MemoryStore::new("example")))
+    ///     .build()?;
+    /// let leadership = election.campaign().await?;
+    /// let metrics = election.metrics();
+    /// assert_eq!(metrics.leading.map(|term| term.get()), Some(leadership.fencing_token()));
+    /// assert!(!metrics.tenure_remaining.is_zero());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        let labels = self.shared.stores.iter().map(|store| store.label());
+        let mut metrics = self.shared.counters.snapshot(clock::now(), labels);
+        if let Some((lease, commands)) = self.shared.leading() {
+            let holds = commands.strong_count() > 0 && !lease.has_work_ended();
+            metrics.standing_by = metrics.campaigns.saturating_sub(holds.into());
+            metrics.tenure_remaining = lease.remaining();
+            metrics.leading = lease.check().is_ok().then(|| lease.term());
+        }
+        metrics
+    }
+
+    /// The last leadership that a campaign of this process won, over or not: ask it whether it still
+    /// may act.
+    #[must_use]
+    pub fn lease(&self) -> Option<Lease> {
+        let leading = self.shared.leading();
+        leading.map(|(lease, _)| lease)
+    }
+
+    /// Whether a campaign of this process leads at this very moment: whether its work may act.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use incumbent::{Election, store::MemoryStore};
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// # let store = Arc::new(MemoryStore::new("example"));
+    /// let election = Election::builder("billing").store_object(store).build()?;
+    /// assert!(!election.is_leader());
+    /// let leadership = election.campaign().await?;
+    /// assert!(election.is_leader() && leadership.is_leader());
+    /// leadership.resign().await;
+    /// assert!(!election.is_leader());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        self.lease().is_some_and(|lease| lease.is_leader())
+    }
+
+    /// Has the work of the leader in this process told to stop, as [`Leadership::stop`](super::Leadership::stop) does, and tells
+    /// whether there is one to tell.
+    pub fn stop_leading(&self, reason: LossReason) -> bool {
+        let Some((lease, commands)) = self.shared.leading() else {
+            return false;
+        };
+        let told = commands
+            .upgrade()
+            .filter(|_| lease.check().is_ok())
+            .map(|commands| commands.try_send(Command::Resign(reason)));
+        matches!(told, Some(Ok(())))
+    }
+
+    /// Waits until every candidacy that this process has given up is over: what a campaign held that was
+    /// dropped halfway is released then, or the stores have had twice `op_timeout` to confirm it. Call
+    /// it before the process exits. It never returns while a campaign or a leadership goes on.
+    pub async fn finished(&self) {
+        let mut candidacies = self.shared.candidacies.subscribe();
+        let none_left = candidacies.wait_for(|count| *count == 0).await;
+        // The sender lives in this election, so it cannot be gone.
+        debug_assert!(none_left.is_ok());
+    }
+
+    /// Each turn of the loop that heartbeats and polls depend on, from now on: about one per interval while a
+    /// campaign of this process goes on. Feed a watchdog with it, such as the `WatchdogSec=` of your service.
+    pub fn turns(&self) -> impl Stream<Item = Timestamp> + Send + Unpin + use<> {
+        clock::changes(self.shared.turns.subscribe())
+    }
+
+    /// The same election for programs without an async runtime.
+    #[must_use]
+    pub fn blocking(&self) -> BlockingElection {
+        BlockingElection::new(self.clone())
+    }
+}
+
+impl fmt::Debug for Election {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let labels: Vec<&str> = self.shared.stores.iter().map(|s| s.label()).collect();
+        f.debug_struct("Election")
+            .field("name", &self.shared.name.as_str())
+            .field("stores", &labels)
+            .field("timing", &self.shared.timing)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,96 @@
+//! What the campaigns of one election leave to each other, and tell the world.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use tokio::sync::{broadcast, mpsc, watch};
+
+use super::gap::Gap;
+use super::guard::KillHook;
+use super::standing::Command;
+use super::{Lease, Overrun, clock};
+use crate::observe::{self, Counters, ElectionEvent, Happening};
+use crate::protocol::{CandidateId, ElectionName, Electorate, Opening, Timestamp, Timing};
+use crate::store::Store;
+
+/// What all campaigns of one election in this process share.
+pub(super) struct Shared {
+    pub(super) name: ElectionName,
+    pub(super) stores: Vec<Arc<dyn Store>>,
+    pub(super) electorate: Electorate,
+    pub(super) timing: Timing,
+    pub(super) label: Arc<str>,
+    pub(super) host: Arc<str>,
+    pub(super) overrun: Overrun,
+    pub(super) before_kill: KillHook,
+    /// The records as the last leadership of this process left them, by store.
+    pub(super) openings: Mutex<Vec<Option<Opening>>>,
+    pub(super) events: broadcast::Sender<ElectionEvent>,
+    pub(super) counters: Counters,
+    /// Before when a campaign of this process claims nothing, for it was asked to resign.
+    pub(super) sits_out_until: Mutex<Timestamp>,
+    /// The time without a leader that goes on since the last campaign of this process.
+    pub(super) gap: Mutex<Option<Gap>>,
+    /// When the timer of a campaign of this process last rang.
+    pub(super) turns: watch::Sender<Timestamp>,
+    /// The last leadership of this process, and the way to its driver.
+    pub(super) lease: Mutex<Option<(Lease, mpsc::WeakSender<Command>)>>,
+    /// What holds the processes of the supervised program together.
+    pub(super) containment: OnceLock<Arc<str>>,
+    /// How many candidacies of this process have not left the stores yet.
+    pub(super) candidacies: watch::Sender<usize>,
+}
+
+impl Shared {
+    pub(super) fn take_openings(&self) -> Vec<Option<Opening>> {
+        let mut openings = self.openings.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut openings)
+    }
+
+    pub(super) fn keep_openings(&self, seen: Vec<Option<Opening>>) {
+        *self.openings.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+    }
+
+    pub(super) fn take_gap(&self) -> Option<Gap> {
+        let mut gap = self.gap.lock().unwrap_or_else(PoisonError::into_inner);
+        gap.take()
+    }
+
+    pub(super) fn keep_gap(&self, open: Gap) {
+        let gap = self.gap.lock();
+        *gap.unwrap_or_else(PoisonError::into_inner) = Some(open);
+    }
+
+    pub(super) fn sits_out_until(&self) -> Timestamp {
+        let until = self.sits_out_until.lock();
+        *until.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn sit_out_until(&self, until: Timestamp) {
+        let sits_out = self.sits_out_until.lock();
+        *sits_out.unwrap_or_else(PoisonError::into_inner) = until;
+    }
+
+    pub(super) fn leading(&self) -> Option<(Lease, mpsc::WeakSender<Command>)> {
+        let lease = self.lease.lock();
+        lease.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn keep_lease(&self, lease: Lease, commands: mpsc::WeakSender<Command>) {
+        let kept = Some((lease, commands));
+        *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+    }
+
+    pub(super) fn tell(&self, candidate: &CandidateId, happening: Happening) {
+        let event = ElectionEvent {
+            at: clock::now(),
+            election: self.name.clone(),
+            candidate: candidate.clone(),
+            happening,
+        };
+        observe::log(&event);
+        self.counters.note(&event.happening);
+        if self.events.receiver_count() > 0 && self.events.send(event).is_err() {
+            tracing::trace!("the last subscriber of the events has just left");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Whether the candidates of an election use one list of stores, as far as that can be seen.
+//!
+//! An address may be written in several ways, so two lists that are written differently may be the same
+//! servers. Who is seen on all of our stores uses them, whatever it calls them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Contender, ElectionView, StoreView};
+use crate::protocol::CandidateId;
+use crate::store::{Identity, StoreList};
+
+/// How the stores of a candidate differ from a list that it is compared with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Difference {
+    /// It uses another number of stores.
+    Count {
+        /// How many it uses.
+        theirs: usize,
+        /// How many there are in the list.
+        ours: usize,
+    },
+    /// It uses some of the stores, and neither names this one nor is seen on it.
+    Lacks {
+        /// The store.
+        store: Arc<str>,
+    },
+    /// The addresses are written differently, and nothing shows that the stores are not the same.
+    Written,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count { theirs, ours } => {
+                let of = |count: usize| if count == 1 { "store" } else { "stores" };
+                write!(f, "uses {theirs} {} and not {ours}", of(*theirs))
+            }
+            Self::Lacks { store } => write!(f, "does not use {store}"),
+            Self::Written => f.write_str("writes the addresses of the stores differently"),
+        }
+    }
+}
+
+impl ElectionView {
+    /// How many stores have answered.
+    pub(crate) fn answers(&self) -> usize {
+        self.stores
+            .iter()
+            .filter(|store| store.inspection.is_ok())
+            .count()
+    }
+
+    /// The candidates that publish another list of stores than `ours`, which are the stores of this view.
+    #[must_use]
+    pub fn other_stores(&self, ours: &StoreList) -> Vec<(Contender, Difference)> {
+        let differing = |one: &Contender| {
+            let theirs = one.identity.stores().filter(|theirs| *theirs != ours)?;
+            Some((one.clone(), self.difference(ours, theirs, &one.identity)))
+        };
+        self.candidates.iter().filter_map(differing).collect()
+    }
+
+    fn difference(&self, ours: &StoreList, theirs: &StoreList, who: &Identity) -> Difference {
+        if theirs.count() != ours.count() {
+            return Difference::Count {
+                theirs: theirs.count(),
+                ours: ours.count(),
+            };
+        }
+        let lacks = |store: &&StoreView| {
+            store.inspection.is_ok() && !theirs.names(&store.store) && !store.lists(who.id())
+        };
+        match self.stores.iter().find(lacks) {
+            // Where no address is written alike, nothing can be told from how one is written.
+            Some(store) if ours.overlaps(theirs) => Difference::Lacks {
+                store: Arc::clone(&store.store),
+            },
+            Some(_) | None => Difference::Written,
+        }
+    }
+}
+
+impl StoreView {
+    /// Whether the store lists this candidate.
+    pub(crate) fn lists(&self, id: &CandidateId) -> bool {
+        let inspection = self.inspection.as_ref();
+        let is = |inspection: &crate::store::Inspection| {
+            let mut listed = inspection.candidates.iter();
+            listed.any(|one| one.identity.id() == id)
+        };
+        inspection.is_ok_and(is)
+    }
+}
+
+#[cfg(test)]
+mod tests;

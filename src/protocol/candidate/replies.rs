@@ -1,0 +1,144 @@
+//! What the stores reply: noted here, whatever it answers, and then handed to the phase.
+
+use super::{Candidate, Event, Failure, Heard, Hold, Kind, Pending, Phase, RequestId, Step};
+use crate::protocol::{
+    CandidateId, Occupancy, Orders, Record, Reply, StoreIndex, Term, Timestamp, Verdict,
+};
+
+impl Candidate {
+    pub(super) fn replied(
+        &mut self,
+        now: Timestamp,
+        store: StoreIndex,
+        id: RequestId,
+        result: Result<Reply, Failure>,
+        step: &mut Step,
+    ) {
+        let pending = self.stores.get_mut(store.get()).and_then(|view| {
+            let matches = view.pending.as_ref().is_some_and(|p| p.id == id);
+            matches.then(|| view.pending.take()).flatten()
+        });
+        let Some(pending) = pending else {
+            self.stale_replies += 1;
+            return;
+        };
+        match result {
+            Ok(reply) => {
+                self.take_in(now, store, &pending, &reply, step);
+                self.answered(now, store, &pending, &reply, step);
+            }
+            Err(failure) => self.failed(now, store, &pending, failure, step),
+        }
+    }
+
+    /// Notes what any reply shows, whatever it answers.
+    fn take_in(
+        &mut self,
+        now: Timestamp,
+        store: StoreIndex,
+        pending: &Pending,
+        reply: &Reply,
+        step: &mut Step,
+    ) {
+        let view = &mut self.stores[store.get()];
+        view.failing = false;
+        view.hint.take_if(|hint| hint.heard <= pending.sent);
+        view.read_clock(reply.clock, now);
+        let before = view.watch.record().map(holding);
+        view.watch.observe(&reply.record, pending.sent, now);
+        if reply.record.holder() == Some(&self.id) {
+            view.written = view.written.max(reply.record.beat);
+        }
+        if before != Some(holding(&reply.record)) {
+            step.events.push(Event::Saw {
+                store,
+                record: reply.record.clone(),
+            });
+        }
+    }
+
+    fn answered(
+        &mut self,
+        now: Timestamp,
+        store: StoreIndex,
+        pending: &Pending,
+        reply: &Reply,
+        step: &mut Step,
+    ) {
+        let view = &mut self.stores[store.get()];
+        let heard = match (pending.kind, reply.verdict) {
+            (Kind::Observe, _) => Heard::Observed(store, reply),
+            (Kind::Claim, Verdict::Granted) => {
+                view.hold = Some(Hold {
+                    granted: now,
+                    unproven: reply.record.unproven,
+                });
+                view.acknowledged = view.acknowledged.max(Some(pending.sent));
+                Heard::Granted(store)
+            }
+            (Kind::Claim, Verdict::Refused) => {
+                view.claimed = false;
+                Heard::Refused(store, reply)
+            }
+            (Kind::Beat { proven }, Verdict::Granted) => {
+                if let Some(hold) = &mut view.hold {
+                    hold.unproven &= !proven;
+                    view.acknowledged = view.acknowledged.max(Some(pending.sent));
+                }
+                Heard::Beaten
+            }
+            (Kind::Beat { .. }, Verdict::Refused) => {
+                view.claimed = false;
+                view.due = now;
+                if view.hold.take().is_some() {
+                    step.events.push(Event::Parted { store });
+                }
+                Heard::Parted
+            }
+            (Kind::Release, _) => {
+                view.claimed = false;
+                Heard::Released(reply.verdict)
+            }
+        };
+        self.hear(now, heard, step);
+    }
+
+    pub(super) fn failed(
+        &mut self,
+        now: Timestamp,
+        store: StoreIndex,
+        pending: &Pending,
+        failure: Failure,
+        step: &mut Step,
+    ) {
+        let retry = self.timing.interval() / 8;
+        let standby = matches!(self.phase, Phase::Standby { .. });
+        let view = &mut self.stores[store.get()];
+        view.failing = true;
+        // A leader retries quickly, for its tenure runs; a standby has all the time there is.
+        if !standby && pending.kind != Kind::Observe {
+            view.due = now + retry;
+        }
+        if pending.kind == Kind::Claim {
+            view.claimed &= failure == Failure::Unknown;
+            self.hear(now, Heard::Unknown(store), step);
+        }
+    }
+}
+
+/// What makes a record another one in the eyes of people: everything but the beat.
+fn holding(
+    record: &Record,
+) -> (
+    Term,
+    Option<CandidateId>,
+    std::mem::Discriminant<Occupancy>,
+    Orders,
+) {
+    (
+        record.term,
+        record.holder().cloned(),
+        std::mem::discriminant(&record.occupancy),
+        record.orders.clone(),
+    )
+}

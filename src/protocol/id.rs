@@ -1,0 +1,153 @@
+//! The id of a candidacy, and the name of the host that it runs on.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// The id of one candidacy, new for every campaign, even of the same process under the same label.
+///
+/// At most 200 bytes of printable ASCII without `|`, `{`, `}`, `"` and `\`, so that it can be carried
+/// by every store and shown anywhere as it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CandidateId(Arc<str>);
+
+impl CandidateId {
+    /// The longest id, in bytes.
+    pub const MAX_BYTES: usize = 200;
+
+    /// Checks and wraps an id.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidId`] tells which rule it breaks.
+    pub fn new(id: &str) -> Result<Self, InvalidId> {
+        check("candidate id", id, Self::MAX_BYTES)?;
+        Ok(Self(id.into()))
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The label of the candidate: the id without the random part, `:` and 16 hexadecimal digits, that keeps
+    /// candidacies under one label apart. All of an id that has no such part.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        let is_random = |part: &str| {
+            part.len() == 16 && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        match self.0.rsplit_once(':') {
+            Some((label, random)) if is_random(random) => label,
+            _ => &self.0,
+        }
+    }
+}
+
+impl FromStr for CandidateId {
+    type Err = InvalidId;
+
+    fn from_str(id: &str) -> Result<Self, InvalidId> {
+        Self::new(id)
+    }
+}
+
+impl fmt::Display for CandidateId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The name of a host that candidates run on: at most 253 bytes, by the character rule of
+/// [`CandidateId`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostName(Arc<str>);
+
+impl HostName {
+    /// The longest name, in bytes.
+    pub const MAX_BYTES: usize = 253;
+
+    /// Checks and wraps a name.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidId`] tells which rule it breaks.
+    pub fn new(name: &str) -> Result<Self, InvalidId> {
+        check("host name", name, Self::MAX_BYTES)?;
+        Ok(Self(name.into()))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for HostName {
+    type Err = InvalidId;
+
+    fn from_str(name: &str) -> Result<Self, InvalidId> {
+        Self::new(name)
+    }
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Checks a text that every store carries and that is shown anywhere as it is.
+pub(crate) fn check(what: &'static str, text: &str, max: usize) -> Result<(), InvalidId> {
+    if text.is_empty() {
+        return Err(InvalidId::Empty { what });
+    }
+    if text.len() > max {
+        return Err(InvalidId::TooLong {
+            what,
+            bytes: text.len(),
+            max,
+        });
+    }
+    match text
+        .chars()
+        .find(|c| !c.is_ascii_graphic() || matches!(c, '|' | '{' | '}' | '"' | '\\'))
+    {
+        Some(character) => Err(InvalidId::Character { what, character }),
+        None => Ok(()),
+    }
+}
+
+/// Why a text is no id, and no name of a host.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidId {
+    /// A part of it is empty.
+    #[error("the {what} is empty")]
+    Empty {
+        /// Which part.
+        what: &'static str,
+    },
+    /// A part of it is too long.
+    #[error("the {what} has {bytes} bytes: at most {max} are allowed")]
+    TooLong {
+        /// Which part.
+        what: &'static str,
+        /// Its length.
+        bytes: usize,
+        /// The most allowed.
+        max: usize,
+    },
+    /// A part of it holds a character that is not allowed.
+    #[error(
+        "the {what} holds {character:?}: only printable ASCII without blanks, |, {{, }}, \" and \\ is allowed"
+    )]
+    Character {
+        /// Which part.
+        what: &'static str,
+        /// The first such character.
+        character: char,
+    },
+}
