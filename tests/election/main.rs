@@ -377,7 +377,7 @@ async fn a_value_that_is_finished_after_the_work_was_told_to_stop_comes_with_the
     );
 }
 
-/// Whoever prints an error with all its sources prints each of them once.
+/// Printing an error with all its sources prints each of them once.
 #[test]
 fn an_error_names_its_source_in_the_message_or_returns_it() {
     let system = || Arc::new(std::io::Error::other("of the system"));
@@ -656,7 +656,7 @@ async fn a_campaign_on_terms_that_are_used_up_says_so() {
 /// Set in the process that may open no further file.
 const EXHAUSTED: &str = "INCUMBENT_TEST_EXHAUSTED";
 
-/// In a process of its own, whose limit holds for all of it.
+/// In a separate process, whose limit holds for all of it.
 #[test]
 fn who_observes_is_told_when_the_system_refuses_the_thread() {
     if std::env::var_os(EXHAUSTED).is_some() {

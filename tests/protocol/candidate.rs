@@ -510,7 +510,7 @@ fn nothing_is_released_before_the_work_has_ended() {
     }
 }
 
-/// Whoever stops a leader gives a reason for people. Only what the stores show takes the right to act away.
+/// An order to stop a leader carries a reason for people. Only what the stores show revokes the right to act.
 #[test]
 fn a_leader_that_is_told_to_stop_acts_until_its_deadline_whatever_the_reason() {
     for reason in [

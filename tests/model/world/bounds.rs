@@ -178,7 +178,7 @@ pub(crate) const EXPLORATIONS: [Bounds; 11] = [
         ],
         ..EXPLORATION
     },
-    // A newcomer claims it at once, and gives up when it hears of no grant: what it leaves is a later term.
+    // A newcomer claims it at once, and withdraws when it hears of no grant: what it leaves is a later term.
     Bounds {
         name: "a claim that is given up at a store that forgot its leader",
         intervals: 3,
