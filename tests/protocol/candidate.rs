@@ -470,6 +470,29 @@ fn a_claim_that_was_granted_unnoticed_is_given_up_when_it_is_seen() {
     assert!(another || stage.records[0].occupancy == Occupancy::Vacant);
 }
 
+/// A candidate that leaves while the release of a failed claim is under way sends the same release again.
+#[test]
+fn a_release_that_is_sent_again_while_leaving_is_of_the_term_that_was_claimed() {
+    let mut stage = Stage::new(1);
+    stage.records[0] = Stage::leading(1).records[0].clone();
+    stage.records[0].occupancy = Occupancy::Vacant;
+    stage.tick(0);
+    stage.answer_all(0);
+    let claim = stage.sent.pop().expect("a claim");
+    stage.hear(10, &claim, Err(Failure::Unknown));
+    assert!(stage.sent.pop().as_ref().is_some_and(is_release));
+    stage.input(20, Input::Resign(LossReason::Resigned));
+    // The answer does not come.
+    let again = (20..5000).step_by(50).find_map(|ms| {
+        stage.tick(ms);
+        stage.sent.pop()
+    });
+    match again.expect("it is sent again").request {
+        Request::Release { term, .. } => assert_eq!(term, term_of(&claim)),
+        other => panic!("a release was expected, not {other:?}"),
+    }
+}
+
 /// S4: an outage is no evidence.
 #[test]
 fn polls_that_fail_never_lead_to_a_claim() {
