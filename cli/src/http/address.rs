@@ -9,12 +9,12 @@ use std::str::FromStr;
 /// # Examples
 ///
 /// ```
-/// use crate::http::ListenAddress;
+/// use incumbent_cli::http::ListenAddress;
 ///
 /// assert_eq!("9187".parse::<ListenAddress>()?.to_string(), "127.0.0.1:9187");
 /// assert_eq!("0.0.0.0:80".parse::<ListenAddress>()?.to_string(), "0.0.0.0:80");
 /// assert!("example.com:80".parse::<ListenAddress>().is_err());
-/// # Ok::<(), crate::http::InvalidListenAddress>(())
+/// # Ok::<(), incumbent_cli::http::InvalidListenAddress>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ListenAddress(SocketAddr);

@@ -69,7 +69,7 @@ impl ServerOptions {
 /// ```
 /// use std::sync::Arc;
 /// use incumbent::Election;
-/// use crate::http::{Server, ServerOptions};
+/// use incumbent_cli::http::{Server, ServerOptions};
 /// use incumbent::store::MemoryStore;
 ///
 /// let election = Election::builder("billing")

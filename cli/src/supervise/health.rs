@@ -13,7 +13,7 @@ use incumbent::protocol::Timestamp;
 /// ```
 /// use std::num::NonZeroU32;
 /// use incumbent::protocol::Timestamp;
-/// use crate::supervise::{Condition, Health};
+/// use incumbent_cli::supervise::{Condition, Health};
 ///
 /// let (rise, fall) = (NonZeroU32::new(1).unwrap(), NonZeroU32::new(2).unwrap());
 /// let now = Timestamp::ZERO;

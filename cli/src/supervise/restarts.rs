@@ -13,7 +13,7 @@ use incumbent::protocol::Timestamp;
 /// ```
 /// use std::time::Duration;
 /// use incumbent::protocol::Timestamp;
-/// use crate::supervise::Restarts;
+/// use incumbent_cli::supervise::Restarts;
 ///
 /// let mut restarts = Restarts::new();
 /// let now = Timestamp::ZERO;

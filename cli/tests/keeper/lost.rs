@@ -1,17 +1,18 @@
 //! What happens to the program when its keeper dies or freezes.
 //!
-//! The orphans of two lost keepers of one process look the same, so these tests take turns.
+//! To an elector, all children of its process are orphans of a lost keeper. So these tests take turns, and
+//! wait for tests that have children of their own.
 
 use std::time::Duration;
 
 use incumbent::election::clock;
 use incumbent_cli::supervise::{Event, ProgramExit};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::sync::Mutex;
+use tokio::sync::RwLock;
 
 use crate::bench::{Bench, GRACE, PATIENCE};
 
-static ALONE: Mutex<()> = Mutex::const_new(());
+pub(crate) static CHILDREN: RwLock<()> = RwLock::const_new(());
 
 const FAMILY: &str = "setsid sh -c 'sleep 1000 & sleep 1000' & (setsid sleep 1000 &); \
                       trap '' TERM; echo up >> $DIR/up; while :; do sleep 0.01; done";
@@ -22,7 +23,7 @@ fn signal(bench: &Bench, signal: Signal) {
 
 #[tokio::test]
 async fn a_keeper_that_is_killed_takes_the_whole_program_with_it() {
-    let _alone = ALONE.lock().await;
+    let _alone = CHILDREN.write().await;
     for cgroup in [false, true] {
         let mut bench = Bench::new(cgroup);
         let program = bench.shell(FAMILY);
@@ -46,7 +47,7 @@ async fn a_keeper_that_is_killed_takes_the_whole_program_with_it() {
 
 #[tokio::test]
 async fn a_keeper_that_is_frozen_cannot_keep_the_program_alive() {
-    let _alone = ALONE.lock().await;
+    let _alone = CHILDREN.write().await;
     for cgroup in [false, true] {
         let mut bench = Bench::new(cgroup);
         let program = bench.shell(FAMILY);
@@ -68,7 +69,7 @@ async fn a_keeper_that_is_frozen_cannot_keep_the_program_alive() {
 
 #[tokio::test]
 async fn an_idle_keeper_that_dies_is_reported_and_no_harm_is_done() {
-    let _alone = ALONE.lock().await;
+    let _alone = CHILDREN.write().await;
     let mut bench = Bench::new(false);
     signal(&bench, Signal::KILL);
     assert_eq!(bench.event().await, Event::KeeperLost);

@@ -131,6 +131,7 @@ fn slow_program(bench: &Bench) -> (incumbent_cli::supervise::Program, Held) {
 
 #[tokio::test]
 async fn a_program_that_is_still_being_executed_is_stopped_by_its_deadline() {
+    let _children = lost::CHILDREN.read().await;
     for cgroup in [false, true] {
         let mut bench = Bench::new(cgroup);
         let (program, held) = slow_program(&bench);
@@ -151,6 +152,7 @@ async fn a_program_that_is_still_being_executed_is_stopped_by_its_deadline() {
 
 #[tokio::test]
 async fn an_elector_that_dies_while_the_program_is_executed_leaves_nothing_to_run() {
+    let _children = lost::CHILDREN.read().await;
     let mut bench = Bench::new(false);
     let (program, held) = slow_program(&bench);
     let up = bench.file("up");
@@ -173,6 +175,7 @@ async fn an_elector_that_dies_while_the_program_is_executed_leaves_nothing_to_ru
 
 #[tokio::test]
 async fn a_program_whose_execution_takes_longer_than_a_tenure_runs_at_last() {
+    let _children = lost::CHILDREN.read().await;
     let mut bench = Bench::new(false);
     let (program, held) = slow_program(&bench);
     let first = bench.start(program, 2500);
