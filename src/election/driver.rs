@@ -1,4 +1,4 @@
-//! The driver: gives one candidate its clock, its stores and its timer, and carries out what it says.
+//! The driver: gives one candidate its clock, its stores and its timer, and carries out what it returns.
 //!
 //! ```text
 //!   commands ─────┐                      ┌──▶ requests to the stores, all at once, each bounded
@@ -37,19 +37,19 @@ pub(super) struct Driver {
     identity: Arc<Identity>,
     candidate: Candidate,
     commands: mpsc::Receiver<Command>,
-    /// The other end of `commands`, for whoever is not the owner: it keeps nothing alive.
+    /// The other end of `commands`, for holders other than the owner: it keeps nothing alive.
     owner: mpsc::WeakSender<Command>,
     standing: watch::Sender<Standing>,
     answers: FuturesUnordered<Answering>,
-    /// An answer that came while its request was sent.
+    /// An answer that arrived while its request was being sent.
     answered: Option<Answer>,
     wake_ups: Vec<Option<WakeUps>>,
     links: Vec<Link>,
     lease: Option<Lease>,
     tracker: Tracker,
-    /// The term whose work had not ended when its deadline passed, and when to look at it again.
+    /// The term whose work had not ended when its deadline passed, and when to check again.
     overdue: Option<(Term, Timestamp)>,
-    /// The pause that was told of last.
+    /// The pause that was reported last.
     paused: Option<Pause>,
     /// The release that each store has not confirmed.
     unconfirmed: Vec<Option<Request>>,
@@ -109,7 +109,7 @@ impl Driver {
                     Some(Command::WorkEnded(reason)) => Input::WorkEnded(reason),
                     None => {
                         owner_gone = true;
-                        // Whoever could stop the work, or would have begun it, is gone.
+                        // The owner, which could stop the work or would have begun it, is gone.
                         self.handle(Input::Resign(LossReason::Resigned), &mut timer)
                             .await;
                         Input::WorkEnded(LossReason::Resigned)
@@ -138,7 +138,7 @@ impl Driver {
         for outgoing in step.sends {
             self.ask(outgoing);
         }
-        // First the right to act, then the word of it: who hears that it lost finds that it may not act.
+        // The right to act first, then the notification: whoever hears of the loss finds that it may not act.
         self.renew_lease(now);
         if urgent {
             self.send_at_once().await;
@@ -155,8 +155,8 @@ impl Driver {
         timer.set(step.wake_at.min(look_at));
     }
 
-    /// Lets the connections write what was just asked, before anything is told and any timer set: that can
-    /// be done while the answer is under way.
+    /// Lets the connections write the new requests before anything is reported or any timer set: that can
+    /// be done while the answers are under way.
     async fn send_at_once(&mut self) {
         if let Some(Some(answer)) = self.answers.next().now_or_never() {
             self.answered = Some(answer);
@@ -206,7 +206,7 @@ impl Driver {
         if releases && result.is_ok() {
             self.unconfirmed[store.get()] = None;
         }
-        // A release takes us out of the list by itself.
+        // A release removes us from the list by itself.
         let released = result
             .as_ref()
             .is_ok_and(|reply| reply.verdict == Verdict::Granted);
@@ -323,8 +323,8 @@ impl Driver {
         }
     }
 
-    /// Tells of work that goes on after its deadline. A process that stood still as a whole learns of the
-    /// deadline before it learns that the work ended in time, so it looks a second time.
+    /// Reports work that goes on after its deadline. A process that was frozen as a whole sees the deadline
+    /// before it sees that the work ended in time, so it checks twice.
     fn tell_of_overrun(&mut self, now: Timestamp) {
         let Some((term, _)) = self.overdue.take_if(|(_, look_at)| *look_at <= now) else {
             return;
@@ -361,10 +361,10 @@ impl Driver {
                     guard::hasten(deadline);
                 }
             }
-            // A candidate lets go of nothing but what has ended.
+            // A candidate releases only what has ended.
             None => {
                 lease.end_work(LossReason::Resigned);
-                // Whoever has taken the record may lead already.
+                // The new holder of the record may already lead.
                 let taken = [LossReason::Deposed, LossReason::StoreForgot];
                 if !lease.loss().is_some_and(|loss| taken.contains(&loss)) {
                     self.tracker.vacated(now);
@@ -373,7 +373,7 @@ impl Driver {
         }
     }
 
-    /// Listens for releases while there is somebody to wait for.
+    /// Listens for releases while a campaign is waiting.
     fn listen(&mut self) {
         if self.candidate.role() != Role::Standby {
             return;
@@ -403,7 +403,7 @@ impl Driver {
         });
     }
 
-    /// One of the errors of this kind, if so many stores have one that no majority is left.
+    /// One of the errors of this kind, if too many stores have one for a majority.
     fn no_majority(&self, kind: fn(&Link) -> Option<&StoreError>) -> Option<&StoreError> {
         let spare = self.links.len() - self.shared.electorate.majority();
         self.links.iter().filter_map(kind).nth(spare)
@@ -412,7 +412,7 @@ impl Driver {
     fn campaigning(&self) -> Standing {
         let unwritable = self.no_majority(Link::unwritable);
         let prospect = match self.candidate.prospect() {
-            // Who leads needs no more than the changes that it was granted.
+            // A leader needs only the changes that it was granted.
             Prospect::Open if unwritable.is_some() => Prospect::Unreachable,
             prospect => prospect,
         };
@@ -472,8 +472,8 @@ impl Driver {
     }
 }
 
-/// Whether somebody waits for what a step sends: the standbys for a release, whoever campaigns for a claim.
-/// What work is to hear comes before any claim of the same step. A release is of work that has ended.
+/// Whether another process or a caller waits for what a step sends: standbys for a release, a campaign for a
+/// claim. Events for the work come before any claim of the same step. A release is of work that has ended.
 fn is_urgent(step: &Step) -> bool {
     let sends = |is: fn(&Request) -> bool| step.sends.iter().any(|sent| is(&sent.request));
     let for_the_work =

@@ -1,10 +1,10 @@
-//! What is left to send when a candidacy is over.
+//! What is still sent after a candidacy is over.
 //!
 //! Releases that a store has not confirmed are sent again until it has: a store that was away comes back with a
 //! record whose holder is gone, and the next leader would wait a window for it.
 //!
-//! Nothing can go wrong with that: the work has ended, and a release is carried out only while the record is
-//! held by that candidacy under that term. What it meets instead refuses it.
+//! That is safe: the work has ended, and a release is carried out only while that candidacy holds the record
+//! under that term. Any other record refuses it.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -16,10 +16,10 @@ use super::clock;
 use crate::protocol::{Request, StoreIndex, Verdict};
 use crate::store::Identity;
 
-/// For how long releases are sent again, once per interval.
+/// How long releases are sent again, once per interval.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
-/// Sends releases again for as long as the election is kept, somewhere in the process.
+/// Sends releases again for as long as the process keeps the election.
 pub(super) async fn release(
     shared: Weak<Shared>,
     identity: Arc<Identity>,
@@ -56,12 +56,12 @@ pub(super) async fn release(
     }
 }
 
-/// How long the end of a candidacy may take for what only people read. A standby that is told to stop is
-/// gone within 100 ms, also when its store hangs.
+/// How long the end of a candidacy may take for what only people read. A standby that is asked to stop is
+/// gone within 100 ms, even when its store hangs.
 const FAREWELL: Duration = Duration::from_millis(80);
 
-/// Has the stores that still list a candidate do so no more. That is for people, so nobody waits for it for long: a
-/// store forgets by itself who is not seen.
+/// Removes a candidate from the stores that still list it. The list is only for people, so nothing waits for it
+/// for long: a store forgets unseen candidates by itself.
 pub(super) async fn withdraw(shared: &Shared, identity: &Identity, lists_us: &[bool]) {
     let stores = shared.stores.iter().zip(lists_us);
     let listing: Vec<_> = stores.filter(|(_, lists_us)| **lists_us).collect();

@@ -4,7 +4,7 @@
 //!   run_as_leader ─▶ campaign ─▶ Leadership ──▶ Lease        what the work asks: check, lost, remaining
 //!                        │            │ resign
 //!                        ▼            ▼
-//!          Driver, on the thread of the elections ──▶ protocol::Candidate
+//!          Driver, on the election thread ──────────▶ protocol::Candidate
 //!                        │                                    guard: ends the process on overrun
 //!                        ▼
 //!                  store::Store × 1, 3 or 5

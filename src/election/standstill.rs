@@ -1,9 +1,9 @@
-//! Whether the holder of an election may be taken for gone: what a command watches before it deposes one.
+//! Whether the holder of an election is gone: what a command watches before it deposes one.
 
 use crate::protocol::{Electorate, Mark, Record, StoreIndex, Timestamp, Timing, Watch};
 
-/// The evidence that a majority of the stores has stood still for as long as a takeover needs (`R1`,
-/// `R2`): what is vacated on it could have been claimed.
+/// The evidence that a majority of the stores has stalled for as long as a takeover needs (`R1`, `R2`): a
+/// standby could have claimed what is vacated on this evidence.
 ///
 /// # Examples
 ///
@@ -34,8 +34,8 @@ pub struct Standstill {
 }
 
 impl Standstill {
-    /// Nothing has been seen yet. Of the timing, its interval, polls and window count; a holder that
-    /// published a longer window is given that.
+    /// Nothing seen yet. It uses the interval, polls and window of the timing; a holder that published a
+    /// longer window gets that one.
     #[must_use]
     pub fn new(electorate: Electorate, timing: Timing) -> Self {
         Self {
@@ -45,7 +45,7 @@ impl Standstill {
         }
     }
 
-    /// Takes in the record of a store that a poll sent at `sent` has brought at `received`.
+    /// Records what a poll sent at `sent` brought from a store at `received`.
     pub fn observe(
         &mut self,
         store: StoreIndex,
@@ -64,8 +64,8 @@ impl Standstill {
         self.watches.get(store.get())?.record()
     }
 
-    /// The stores whose holder has stood still, and what each record must be when it is deposed; `None`
-    /// while they are no majority.
+    /// The stores whose holder has stalled, with what each record must be when it is deposed; `None` while
+    /// they are no majority.
     #[must_use]
     pub fn abandoned(&self, now: Timestamp) -> Option<Vec<(StoreIndex, Mark)>> {
         let stores = self.electorate.stores().zip(&self.watches);
