@@ -1,8 +1,8 @@
-//! What the world sees of an election: one stream of events, from which everything else derives.
+//! What the outside sees of an election: one stream of events, from which everything else derives.
 //!
 //! ```text
 //!   driver ──▶ Event ──┬──▶ log        tracing lines, for a person at three in the morning
-//!      │               ├──▶ broadcast  whoever subscribed to Election::events
+//!      │               ├──▶ broadcast  subscribers of Election::events
 //!      └─ heartbeats ──┴──▶ Counters ──▶ Metrics
 //!
 //!   stores ──▶ inspect, history ──▶ ElectionView, HistoryView    what a majority of them says

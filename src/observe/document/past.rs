@@ -13,11 +13,11 @@ use crate::store::{Change, Note};
 pub struct History {
     /// The election.
     pub election: String,
-    /// Its terms, the newest first.
+    /// Its terms, newest first.
     pub terms: Vec<Term>,
-    /// What operators ordered meanwhile, the newest first.
+    /// What operators ordered meanwhile, newest first.
     pub orders: Vec<PastOrder>,
-    /// The stores, with what is wrong with one.
+    /// The stores, with the error of each that has one.
     pub stores: Vec<Asked>,
 }
 
@@ -28,19 +28,19 @@ pub struct PastOrder {
     pub at_ms: u64,
     /// In which term.
     pub term: u64,
-    /// By whom.
+    /// The operator's name.
     pub by: Person,
     /// What: `paused`, `resumed`, `asked-to-resign` or `deposed`.
     pub order: &'static str,
-    /// Until when, of a pause; `null` until it is lifted.
+    /// The end of a pause; `null` until it is lifted.
     pub until_ms: Option<u64>,
-    /// Why, as far as the one who ordered it told.
+    /// Why, if the operator gave a reason.
     pub reason: Option<String>,
-    /// The candidate that is to lead next, if one was named.
+    /// The candidate that should lead next, if one was named.
     pub to_candidate: Option<String>,
-    /// The host that is to lead next, if one was named.
+    /// The host that should lead next, if one was named.
     pub to_host: Option<String>,
-    /// How many stores told of it.
+    /// How many stores reported it.
     pub stores: usize,
 }
 
@@ -49,7 +49,7 @@ pub struct PastOrder {
 pub struct Term {
     /// Its term, which was its fencing token.
     pub term: u64,
-    /// Who led.
+    /// The leader.
     pub holder: Person,
     /// When it began.
     pub from_ms: u64,
@@ -57,7 +57,7 @@ pub struct Term {
     pub to_ms: Option<u64>,
     /// The same, when it is a heartbeat.
     pub last_heartbeat_ms: Option<u64>,
-    /// How it began: `absent`, `vacant`, `stalled`, `foreign` or `joined`, which is what its record was.
+    /// The state of its record before: `absent`, `vacant`, `stalled`, `foreign` or `joined`.
     pub began: &'static str,
     /// Why it ended: [`Ending::word`](observe::Ending::word).
     pub ended: Option<&'static str>,
@@ -65,9 +65,9 @@ pub struct Term {
     pub reason: Option<&'static str>,
     /// The exit status of the work, when its end was the reason.
     pub status: Option<u8>,
-    /// How long nobody led before the next term; after a heartbeat, at the most.
+    /// How long no one led before the next term; after a heartbeat, an upper limit.
     pub gap_ms: Option<u64>,
-    /// How many stores told of it.
+    /// How many stores reported it.
     pub stores: usize,
 }
 
