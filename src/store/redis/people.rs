@@ -1,4 +1,4 @@
-//! What a server answers about an election to people: who holds it, who campaigns, what happened.
+//! Decodes what a server answers about an election for people: its holder, its candidates, its history.
 //!
 //! None of it decides anything, so it is checked only when it is shown.
 
@@ -41,7 +41,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The reply to `XREVRANGE` on the history; `None` when that is no stream.
+    /// The reply to `XREVRANGE` on the history; `None` when that is not a stream.
     pub(super) fn history(&self, entries: Option<Value>) -> Result<Vec<HistoryEntry>, StoreError> {
         let Some(entries) = entries else {
             let key = &self.keys.history;
