@@ -158,7 +158,7 @@ impl Election {
     }
 }
 
-/// A campaign under way. Dropping it leaves the election.
+/// A campaign in progress. Dropping it leaves the election.
 struct Candidacy {
     election: Election,
     identity: Identity,

@@ -68,7 +68,7 @@ impl Lease {
         self.shared.term
     }
 
-    /// Whether the work may act at this moment, according to the clock and not to a flag that would have to be
+    /// Whether the work may act at this moment, according to the clock and not to a flag that must be
     /// cleared in time. It takes some tens of nanoseconds: call it before each side effect.
     ///
     /// # Errors

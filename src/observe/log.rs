@@ -45,8 +45,8 @@ pub(crate) fn log(event: &ElectionEvent) {
                 election,
                 candidate,
                 store = &**store,
-                "nobody can be elected: the record on {store} has the highest term there is, {}, so no later \
-                 leader could have a higher token; `incumbent doctor`, asked about it on these stores, returns the repair",
+                "no one can be elected: the record on {store} has the highest term there is, {}, so no later \
+                 leader could have a higher token; `incumbent doctor`, run against these stores, prints the repair",
                 Term::MAX
             );
         }

@@ -55,7 +55,7 @@ pub const LOSS_REASONS: [LossReason; 10] = [
 pub struct Metrics {
     /// How many campaigns are in progress in this process, leaders included.
     pub campaigns: u64,
-    /// How many of them wait to be elected: neither leaders nor those whose work has yet to end.
+    /// How many of them wait to be elected: not leaders, and not those whose work is still ending.
     pub standing_by: u64,
     /// The term that may act now, which is the fencing token; `None` when this process does not lead.
     /// Judged against the deadline when the metrics were taken.

@@ -165,7 +165,7 @@ impl Timing {
         self.stall_polls
     }
 
-    /// How long the work has to stop by itself before the end of the tenure.
+    /// How much time the work gets to stop by itself before the end of the tenure.
     #[must_use]
     pub const fn stop_grace(&self) -> Duration {
         self.stop_grace

@@ -62,7 +62,7 @@ pub(super) enum LeadsTo {
     /// One server, which may be restarted, or replaced when it is gone.
     OneServer,
     /// The server that has the role now: the master that sentinels name, a node of a cluster.
-    Whoever,
+    CurrentRole,
 }
 
 /// The shared connection to one server.
@@ -182,7 +182,7 @@ impl Link {
         let result = async move {
             connecting.await.unwrap_or_else(|error| {
                 Err(ConnectError::unreachable(format!(
-                    "connecting was given up: {error}"
+                    "connecting failed: {error}"
                 )))
             })
         };

@@ -345,7 +345,7 @@ impl Store for RedisStore {
         let replica_of = self.replica_of.lock();
         let master = replica_of.unwrap_or_else(PoisonError::into_inner).clone()?;
         Some(format!(
-            "it is a replica of {master}: what it shows may be old, and nobody can be elected on it; use its \
+            "it is a replica of {master}: its data may be old, and no one can be elected on it; use its \
              master, or redis+sentinel://"
         ))
     }

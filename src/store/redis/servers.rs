@@ -119,7 +119,7 @@ impl Servers {
         });
         let leads_to = match &route.to {
             Goal::Endpoint(_) | Goal::Socket(_) => LeadsTo::OneServer,
-            Goal::Master(_) => LeadsTo::Whoever,
+            Goal::Master(_) => LeadsTo::CurrentRole,
         };
         Ok(Self::One {
             link: Arc::new(Link::new(label, leads_to, dial)),
