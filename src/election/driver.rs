@@ -94,7 +94,7 @@ impl Driver {
 
     /// Runs the candidacy to its end.
     pub(super) async fn run(mut self, mut timer: Alarm) {
-        self.tell(Happening::Campaigning);
+        self.report(Happening::Campaigning);
         let mut input = Input::Tick;
         let mut owner_gone = false;
         loop {
@@ -211,8 +211,8 @@ impl Driver {
             .as_ref()
             .is_ok_and(|reply| reply.verdict == Verdict::Granted);
         link.lists_us &= !(releases && released);
-        let told = link.heard(now, changes, &result);
-        let told = told.map(|news| match news {
+        let happening = link.heard(now, changes, &result);
+        let happening = happening.map(|news| match news {
             News::Down(error) => Happening::StoreDown {
                 store: label,
                 error,
@@ -222,8 +222,8 @@ impl Driver {
                 after,
             },
         });
-        if let Some(happening) = told {
-            self.tell(happening);
+        if let Some(happening) = happening {
+            self.report(happening);
         }
         let result = result.map_err(|error| error.failure());
         Input::Replied { store, id, result }
@@ -255,8 +255,10 @@ impl Driver {
     fn tell_changes(&self, changes: impl IntoIterator<Item = Change>) {
         for change in changes {
             match change {
-                Change::Follows((leader, term)) => self.tell(Happening::Following { leader, term }),
-                Change::Leaderless(term) => self.tell(Happening::Leaderless { term }),
+                Change::Follows((leader, term)) => {
+                    self.report(Happening::Following { leader, term })
+                }
+                Change::Leaderless(term) => self.report(Happening::Leaderless { term }),
                 Change::GapOver(gap) => self.shared.counters.leaderless(gap),
             }
         }
@@ -272,16 +274,16 @@ impl Driver {
             Event::Claimed { term, stores } => {
                 let change = self.tracker.claimed(now, &self.candidate);
                 self.tell_changes(change);
-                self.tell(Happening::Claiming { term, stores });
+                self.report(Happening::Claiming { term, stores });
             }
-            Event::TermsUsedUp { store } => self.tell(Happening::TermsUsedUp {
+            Event::TermsUsedUp { store } => self.report(Happening::TermsUsedUp {
                 store: self.label(store),
             }),
             Event::ClaimFailed { term, granted } => {
                 self.tracker.claim_failed();
-                self.tell(Happening::ClaimFailed { term, granted });
+                self.report(Happening::ClaimFailed { term, granted });
             }
-            Event::Probation { term, until } => self.tell(Happening::Probation {
+            Event::Probation { term, until } => self.report(Happening::Probation {
                 term,
                 wait: until.since(now),
             }),
@@ -294,12 +296,12 @@ impl Driver {
                 // The work starts here; everything else can wait.
                 self.standing.send_replace(Standing::Elected(lease));
                 self.wake_ups.iter_mut().for_each(|slot| *slot = None);
-                self.tell(Happening::Elected { term, leaderless });
+                self.report(Happening::Elected { term, leaderless });
             }
-            Event::Joined { store } => self.tell(Happening::StoreJoined {
+            Event::Joined { store } => self.report(Happening::StoreJoined {
                 store: self.label(store),
             }),
-            Event::Parted { store } => self.tell(Happening::StoreParted {
+            Event::Parted { store } => self.report(Happening::StoreParted {
                 store: self.label(store),
             }),
             Event::Stopping {
@@ -310,7 +312,7 @@ impl Driver {
                 if let Some(lease) = &self.lease {
                     lease.lose(reason);
                 }
-                self.tell(Happening::Stopping {
+                self.report(Happening::Stopping {
                     term,
                     reason,
                     within: deadline.since(now),
@@ -319,7 +321,7 @@ impl Driver {
             Event::Expired { term } => {
                 self.overdue = Some((term, now + self.shared.timing.margin()));
             }
-            Event::Released { term, stores } => self.tell(Happening::Released { term, stores }),
+            Event::Released { term, stores } => self.report(Happening::Released { term, stores }),
         }
     }
 
@@ -334,7 +336,7 @@ impl Driver {
             .as_ref()
             .is_some_and(|lease| !lease.has_work_ended())
         {
-            self.tell(Happening::Overrun { term });
+            self.report(Happening::Overrun { term });
         }
     }
 
@@ -344,7 +346,7 @@ impl Driver {
             return;
         }
         let paused = paused.cloned();
-        self.tell(match &paused {
+        self.report(match &paused {
             Some(pause) => Happening::Paused {
                 pause: pause.clone(),
             },
@@ -429,8 +431,8 @@ impl Driver {
         self.shared.stores[store.get()].label().into()
     }
 
-    fn tell(&self, happening: Happening) {
-        self.shared.tell(self.candidate.id(), happening);
+    fn report(&self, happening: Happening) {
+        self.shared.report(self.candidate.id(), happening);
     }
 
     async fn finish(self) {

@@ -16,13 +16,13 @@ const LAST_WORDS: Duration = Duration::from_millis(5);
 /// writes the reason to stderr and to the log, and calls `hook`, but does not wait for them: blocked work may hold
 /// a lock that either needs.
 pub(super) fn end_process(why: String, hook: impl FnOnce() + Send + 'static) -> ! {
-    let (told, is_told) = mpsc::sync_channel::<()>(2);
-    let hooked = told.clone();
+    let (done, finished) = mpsc::sync_channel::<()>(2);
+    let hooked = done.clone();
     let words = std::thread::Builder::new().spawn(move || {
         print(&format!("incumbent: {why}\n"));
         tracing::error!("{why}");
         // After the timeout below, no one receives it.
-        told.send(()).unwrap_or_default();
+        done.send(()).unwrap_or_default();
     });
     let hook = std::thread::Builder::new().spawn(move || {
         hook();
@@ -32,7 +32,7 @@ pub(super) fn end_process(why: String, hook: impl FnOnce() + Send + 'static) -> 
     for _ in [words, hook].iter().filter(|begun| begun.is_ok()) {
         // If it takes too long or panics, there is no one to report that to.
         let left = until.since(clock::now());
-        is_told.recv_timeout(left).unwrap_or_default();
+        finished.recv_timeout(left).unwrap_or_default();
     }
     // It fails only for PID 1 of a container, which the kernel protects from its own signals.
     kill_process(getpid(), Signal::KILL).unwrap_or_default();

@@ -312,11 +312,11 @@ impl Election {
         let Some((lease, commands)) = self.shared.leading() else {
             return false;
         };
-        let told = commands
+        let sent = commands
             .upgrade()
             .filter(|_| lease.check().is_ok())
             .map(|commands| commands.try_send(Command::Resign(reason)));
-        matches!(told, Some(Ok(())))
+        matches!(sent, Some(Ok(())))
     }
 
     /// Waits until every abandoned candidacy of this process is over: until what a dropped campaign held is

@@ -68,12 +68,12 @@ pub(super) async fn withdraw(shared: &Shared, identity: &Identity, lists_us: &[b
     if listing.is_empty() {
         return;
     }
-    let told = listing.into_iter().map(async |(store, _)| {
+    let withdrawals = listing.into_iter().map(async |(store, _)| {
         if let Err(error) = store.withdraw(&shared.name, identity).await {
             tracing::debug!(%error, "a candidate that is gone stays listed for a while");
         }
     });
-    if tokio::time::timeout(FAREWELL, join_all(told))
+    if tokio::time::timeout(FAREWELL, join_all(withdrawals))
         .await
         .is_err()
     {

@@ -104,9 +104,10 @@ impl Lease {
     /// runs out to end by itself.
     pub async fn lost(&self) -> LossReason {
         let mut loss = self.shared.loss.subscribe();
-        let told = loss.wait_for(Option::is_some).await;
+        let reason = loss.wait_for(Option::is_some).await;
         // The sender lives in what this lease shares, so it cannot be gone.
-        told.ok()
+        reason
+            .ok()
             .and_then(|reason| *reason)
             .unwrap_or(LossReason::TenureEnded)
     }

@@ -147,7 +147,7 @@ mod tests {
         })
     }
 
-    fn told(link: &mut Link, changes: bool, result: &Result<Reply, StoreError>) -> &'static str {
+    fn news(link: &mut Link, changes: bool, result: &Result<Reply, StoreError>) -> &'static str {
         match link.heard(Timestamp::ZERO, changes, result) {
             None => "nothing",
             Some(News::Down(_)) => "down",
@@ -159,41 +159,41 @@ mod tests {
     fn a_store_that_takes_no_changes_is_down_once_however_often_it_can_be_looked_at() {
         let mut link = Link::default();
         let looked = answer(Verdict::Granted);
-        assert_eq!(told(&mut link, LOOK, &looked), "nothing");
-        assert_eq!(told(&mut link, CHANGE, &full()), "down");
+        assert_eq!(news(&mut link, LOOK, &looked), "nothing");
+        assert_eq!(news(&mut link, CHANGE, &full()), "down");
         for _ in 0..3 {
-            assert_eq!(told(&mut link, LOOK, &looked), "nothing");
-            assert_eq!(told(&mut link, CHANGE, &full()), "nothing");
+            assert_eq!(news(&mut link, LOOK, &looked), "nothing");
+            assert_eq!(news(&mut link, CHANGE, &full()), "nothing");
         }
         assert!(link.unwritable().is_some());
         let refused = answer(Verdict::Refused);
-        assert_eq!(told(&mut link, CHANGE, &refused), "nothing");
-        assert_eq!(told(&mut link, CHANGE, &looked), "up");
+        assert_eq!(news(&mut link, CHANGE, &refused), "nothing");
+        assert_eq!(news(&mut link, CHANGE, &looked), "up");
         assert!(link.error().is_none());
     }
 
     #[test]
     fn an_outage_that_shows_itself_in_several_ways_is_told_once() {
         let mut link = Link::default();
-        assert_eq!(told(&mut link, LOOK, &lost()), "down");
-        assert_eq!(told(&mut link, CHANGE, &lost()), "nothing");
+        assert_eq!(news(&mut link, LOOK, &lost()), "down");
+        assert_eq!(news(&mut link, CHANGE, &lost()), "nothing");
         assert!(link.unwritable().is_none());
-        assert_eq!(told(&mut link, LOOK, &answer(Verdict::Granted)), "up");
+        assert_eq!(news(&mut link, LOOK, &answer(Verdict::Granted)), "up");
     }
 
     #[test]
     fn who_was_never_obeyed_is_refused_and_who_was_is_not() {
         let mut link = Link::default();
-        told(&mut link, LOOK, &denied());
+        news(&mut link, LOOK, &denied());
         assert!(link.refusal().is_some());
-        told(&mut link, LOOK, &answer(Verdict::Granted));
+        news(&mut link, LOOK, &answer(Verdict::Granted));
         assert!(link.refusal().is_none());
-        told(&mut link, LOOK, &denied());
+        news(&mut link, LOOK, &denied());
         assert!(link.refusal().is_none());
-        told(&mut link, CHANGE, &denied());
+        news(&mut link, CHANGE, &denied());
         assert!(link.refusal().is_some());
-        told(&mut link, CHANGE, &answer(Verdict::Granted));
-        told(&mut link, CHANGE, &denied());
+        news(&mut link, CHANGE, &answer(Verdict::Granted));
+        news(&mut link, CHANGE, &denied());
         assert!(link.refusal().is_none());
     }
 }

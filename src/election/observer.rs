@@ -136,11 +136,11 @@ impl Observer {
     /// The last `terms` leaderships of an election, newest first.
     pub async fn history(&self, election: &ElectionName, terms: usize) -> HistoryView {
         let asked = election.clone();
-        let told = self.ask(|store| {
+        let answers = self.ask(|store| {
             let (asked, entries) = (asked.clone(), HistoryView::entries(terms));
             async move { store.history(&asked, entries).await }
         });
-        HistoryView::merge(election.clone(), self.electorate, terms, told.await)
+        HistoryView::merge(election.clone(), self.electorate, terms, answers.await)
     }
 
     /// The names of all elections that any store has a record of. If a node of a cluster cannot be asked, they are
@@ -148,9 +148,9 @@ impl Observer {
     pub async fn elections(&self) -> Listing {
         let mut elections = Vec::new();
         let mut stores = Vec::new();
-        let told = self.ask(|store| async move { Ok(store.known_elections().await) });
-        for (label, told) in told.await {
-            let failed = match told {
+        let answers = self.ask(|store| async move { Ok(store.known_elections().await) });
+        for (label, answer) in answers.await {
+            let failed = match answer {
                 Ok((names, failed)) => {
                     elections.extend(names);
                     failed

@@ -359,8 +359,8 @@ fn index_of(index: usize) -> StoreIndex {
 }
 
 fn granted(stores: &Told<Verdict>) -> usize {
-    let granted = |told: &Result<Verdict, StoreError>| matches!(told, Ok(Verdict::Granted));
-    stores.iter().filter(|(_, told)| granted(told)).count()
+    let granted = |answer: &Result<Verdict, StoreError>| matches!(answer, Ok(Verdict::Granted));
+    stores.iter().filter(|(_, answer)| granted(answer)).count()
 }
 
 /// Why an order was not given.
@@ -443,9 +443,9 @@ impl OrderError {
     fn failed_with(&self, is: fn(&StoreError) -> bool) -> bool {
         match self {
             Self::Unread { source, .. } => is(source),
-            Self::NoMajority { stores, .. } => {
-                stores.iter().any(|(_, told)| told.as_ref().is_err_and(is))
-            }
+            Self::NoMajority { stores, .. } => stores
+                .iter()
+                .any(|(_, answer)| answer.as_ref().is_err_and(is)),
             Self::NotHeld { .. }
             | Self::UnknownSuccessor { .. }
             | Self::AmbiguousSuccessor { .. }
@@ -458,8 +458,8 @@ struct Missing<'a>(&'a Told<Verdict>);
 
 impl fmt::Display for Missing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (store, told) in self.0 {
-            match told {
+        for (store, answer) in self.0 {
+            match answer {
                 Ok(Verdict::Granted) => {}
                 Ok(Verdict::Refused) => {
                     write!(

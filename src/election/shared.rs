@@ -80,7 +80,7 @@ impl Shared {
         *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = kept;
     }
 
-    pub(super) fn tell(&self, candidate: &CandidateId, happening: Happening) {
+    pub(super) fn report(&self, candidate: &CandidateId, happening: Happening) {
         let event = ElectionEvent {
             at: clock::now(),
             election: self.name.clone(),

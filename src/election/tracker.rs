@@ -223,8 +223,8 @@ impl Tracker {
     /// for a while was not.
     fn released(&self, now: Timestamp) -> Option<Timestamp> {
         let recent = self.timing.interval() * 2;
-        let heard = self.heard.filter(|told| now.since(told.heard) <= recent);
-        heard.map(|told| told.since)
+        let heard = self.heard.filter(|hint| now.since(hint.heard) <= recent);
+        heard.map(|hint| hint.since)
     }
 
     /// Since when the leader we follow is gone, when it is found to be gone at `now`. One that has not been

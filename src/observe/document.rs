@@ -216,7 +216,7 @@ impl Document<List> {
 fn asked(stores: &Told<()>) -> Vec<Asked> {
     let asked = stores
         .iter()
-        .map(|(store, told)| Asked::new(store, told.as_ref().err()));
+        .map(|(store, answer)| Asked::new(store, answer.as_ref().err()));
     asked.collect()
 }
 

@@ -131,10 +131,12 @@ impl HistoryView {
         election: ElectionName,
         electorate: Electorate,
         terms: usize,
-        told: Told<Vec<HistoryEntry>>,
+        answers: Told<Vec<HistoryEntry>>,
     ) -> Self {
         let mut traces: BTreeMap<Held<'_>, Traces<'_>> = BTreeMap::new();
-        let histories = told.iter().filter_map(|(_, history)| history.as_ref().ok());
+        let histories = answers
+            .iter()
+            .filter_map(|(_, history)| history.as_ref().ok());
         let mut orders: BTreeMap<(&Identity, &'static str, usize), PastOrder> = BTreeMap::new();
         let mut answered = 0;
         for history in histories {
@@ -173,7 +175,7 @@ impl HistoryView {
             election,
             terms: merged,
             orders,
-            stores: told
+            stores: answers
                 .into_iter()
                 .map(|(store, history)| (store, history.map(drop)))
                 .collect(),

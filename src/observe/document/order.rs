@@ -70,9 +70,9 @@ impl Ordered {
         stores: &Told<Verdict>,
         followed: Option<Followed>,
     ) -> Document<Self> {
-        let asked = stores.iter().map(|(store, told)| {
-            let asked = Asked::new(store, told.as_ref().err());
-            match told {
+        let answers = stores.iter().map(|(store, answer)| {
+            let asked = Asked::new(store, answer.as_ref().err());
+            match answer {
                 Ok(Verdict::Refused) => Asked {
                     state: "refused",
                     ..asked
@@ -89,7 +89,7 @@ impl Ordered {
                 order,
                 term: term.map(protocol::Term::get),
                 majority: view.electorate.majority(),
-                stores: asked.collect(),
+                stores: answers.collect(),
                 leader: leader.map(|leader| person(&leader.holder, leader.identity.as_ref())),
                 gap_ms: gap.and_then(|followed| followed.gap).map(millis),
                 gap_at_most: gap.map(|followed| followed.at_most),

@@ -46,23 +46,23 @@ fn at(seconds: u64) -> WallMillis {
 }
 
 fn merged(terms: usize, stores: &[Option<&str>]) -> HistoryView {
-    let told = stores
+    let answers = stores
         .iter()
         .enumerate()
         .map(|(index, history)| {
             let store: Arc<str> = format!("s{index}").into();
-            let told = match history {
+            let answer = match history {
                 Some(text) => Ok(entries(text)),
                 None => Err(StoreError::Denied {
                     store: store.clone(),
                     message: "NOPERM".to_owned(),
                 }),
             };
-            (store, told)
+            (store, answer)
         })
         .collect();
     let electorate = Electorate::new(stores.len()).unwrap();
-    HistoryView::merge("billing".parse().unwrap(), electorate, terms, told)
+    HistoryView::merge("billing".parse().unwrap(), electorate, terms, answers)
 }
 
 fn check(stores: &[Option<&str>], expected: &[&str]) {

@@ -65,7 +65,7 @@ impl RedisStore {
 
     /// The settings that decide how much a server remembers after a crash, and that are not in `INFO`.
     async fn configuration(&self) -> Result<BTreeMap<String, String>, StoreError> {
-        let mut told = BTreeMap::new();
+        let mut settings = BTreeMap::new();
         // Version 6 accepts one name at a time.
         for setting in SETTINGS {
             let mut command = redis::cmd("CONFIG");
@@ -73,11 +73,11 @@ impl RedisStore {
             let pairs =
                 BTreeMap::<String, String>::from_redis_value(self.command("", &command).await?);
             let value = pairs.unwrap_or_default().remove(setting);
-            told.extend(
+            settings.extend(
                 value.map(|text| (setting.to_owned(), text.chars().take(LONGEST).collect())),
             );
         }
-        Ok(told)
+        Ok(settings)
     }
 
     async fn info(&self) -> Result<BTreeMap<String, String>, StoreError> {
