@@ -10,7 +10,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 use tokio::sync::mpsc;
 
 use super::{ConfigError, runtime};
-use crate::observe::{ElectionView, HistoryView, StoreView, Told};
+use crate::observe::{Answers, ElectionView, HistoryView, StoreView};
 use crate::protocol::{ElectionName, Electorate};
 use crate::store::{Examination, Store, StoreError};
 
@@ -45,7 +45,7 @@ pub struct Listing {
     /// Their names, sorted.
     pub elections: Vec<ElectionName>,
     /// The stores asked, in configuration order, with the error of each that did not answer.
-    pub stores: Told<()>,
+    pub stores: Answers<()>,
 }
 
 impl Observer {
@@ -165,7 +165,7 @@ impl Observer {
     }
 
     /// What each store reports about itself. It tries the four operations where they can be refused.
-    pub async fn examine(&self) -> Told<Examination> {
+    pub async fn examine(&self) -> Answers<Examination> {
         self.ask(|store| async move { store.examine().await }).await
     }
 
@@ -212,7 +212,7 @@ impl Observer {
     }
 
     /// Asks every store the same question.
-    async fn ask<T, F>(&self, question: impl Fn(Arc<dyn Store>) -> F) -> Told<T>
+    async fn ask<T, F>(&self, question: impl Fn(Arc<dyn Store>) -> F) -> Answers<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
@@ -246,7 +246,7 @@ pub(super) fn unasked(store: Arc<str>, refused: &Arc<io::Error>) -> StoreError {
 }
 
 /// What each store answers to a question.
-pub(super) async fn answers<T, F>(asked: Vec<(Arc<str>, F)>) -> Told<T>
+pub(super) async fn answers<T, F>(asked: Vec<(Arc<str>, F)>) -> Answers<T>
 where
     T: Send + 'static,
     F: Future<Output = Result<T, StoreError>> + Send + 'static,

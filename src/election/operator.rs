@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::clock;
 use super::observer::{Observer, answers, on_the_runtime, unasked};
 use crate::election::Standstill;
-use crate::observe::{ElectionView, HistoryView, State, Told};
+use crate::observe::{Answers, ElectionView, HistoryView, State};
 use crate::protocol::{
     CandidateId, ElectionName, HostName, Mark, Order, Reason, Request, StoreIndex, Successor, Term,
     Timing, Verdict,
@@ -53,7 +53,7 @@ pub struct Operator {
 #[derive(Clone, Debug)]
 pub struct Given {
     /// The outcome at each store asked, in configuration order.
-    pub stores: Told<Verdict>,
+    pub stores: Answers<Verdict>,
 }
 
 impl Given {
@@ -331,7 +331,7 @@ impl Operator {
                 Ok(reply.verdict)
             })
         });
-        let stores: Told<Verdict> = answers(asked.collect()).await;
+        let stores: Answers<Verdict> = answers(asked.collect()).await;
         let majority = self.observer.electorate().majority();
         if granted(&stores) >= majority {
             return Ok(Given { stores });
@@ -358,7 +358,7 @@ fn index_of(index: usize) -> StoreIndex {
     StoreIndex(u8::try_from(index).unwrap_or(u8::MAX))
 }
 
-fn granted(stores: &Told<Verdict>) -> usize {
+fn granted(stores: &Answers<Verdict>) -> usize {
     let granted = |answer: &Result<Verdict, StoreError>| matches!(answer, Ok(Verdict::Granted));
     stores.iter().filter(|(_, answer)| granted(answer)).count()
 }
@@ -423,7 +423,7 @@ pub enum OrderError {
         /// How many were needed.
         majority: usize,
         /// The outcome at each store.
-        stores: Told<Verdict>,
+        stores: Answers<Verdict>,
     },
 }
 
@@ -454,7 +454,7 @@ impl OrderError {
     }
 }
 
-struct Missing<'a>(&'a Told<Verdict>);
+struct Missing<'a>(&'a Answers<Verdict>);
 
 impl fmt::Display for Missing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

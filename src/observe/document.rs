@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Contender, ElectionView, State, StoreView, Told};
+use super::{Answers, Contender, ElectionView, State, StoreView};
 use crate::protocol::{CandidateId, Electorate, Occupancy, Record, WallMillis};
 use crate::store::Identity;
 use crate::store::{Inspection, StoreError};
@@ -201,7 +201,7 @@ impl From<&ElectionView> for Document<Candidates> {
 impl Document<List> {
     /// A list of elections.
     #[must_use]
-    pub fn list(electorate: Electorate, views: &[ElectionView], stores: &Told<()>) -> Self {
+    pub fn list(electorate: Electorate, views: &[ElectionView], stores: &Answers<()>) -> Self {
         Self {
             schema: "incumbent.list.v1",
             content: List {
@@ -213,7 +213,7 @@ impl Document<List> {
     }
 }
 
-fn asked(stores: &Told<()>) -> Vec<Asked> {
+fn asked(stores: &Answers<()>) -> Vec<Asked> {
     let asked = stores
         .iter()
         .map(|(store, answer)| Asked::new(store, answer.as_ref().err()));

@@ -16,7 +16,7 @@ use crate::store::{Change, HistoryEntry, Note, StoreError};
 pub use self::ending::Ending;
 
 /// The history of each store, by its label, in configuration order.
-pub type Told<T> = Vec<(Arc<str>, Result<T, StoreError>)>;
+pub type Answers<T> = Vec<(Arc<str>, Result<T, StoreError>)>;
 
 /// The last terms of one election.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub struct HistoryView {
     /// The orders that operators gave meanwhile, newest first.
     pub orders: Vec<PastOrder>,
     /// The stores asked, in configuration order, with the error of each that did not answer.
-    pub stores: Told<()>,
+    pub stores: Answers<()>,
 }
 
 /// An order that an operator gave, from the history.
@@ -131,7 +131,7 @@ impl HistoryView {
         election: ElectionName,
         electorate: Electorate,
         terms: usize,
-        answers: Told<Vec<HistoryEntry>>,
+        answers: Answers<Vec<HistoryEntry>>,
     ) -> Self {
         let mut traces: BTreeMap<Held<'_>, Traces<'_>> = BTreeMap::new();
         let histories = answers

@@ -23,7 +23,7 @@ mod view;
 
 pub use calendar::date_and_time;
 pub use event::{ElectionEvent, Happening};
-pub use history::{Ending, HistoryView, PastOrder, PastTerm, Told, order_word};
+pub use history::{Answers, Ending, HistoryView, PastOrder, PastTerm, order_word};
 pub use lists::Difference;
 pub(crate) use log::log;
 pub(crate) use metrics::Counters;

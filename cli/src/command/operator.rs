@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use incumbent::election::{Given, Operator, OrderError};
 use incumbent::observe::document::{Followed, Ordered};
-use incumbent::observe::{ElectionView, Told};
+use incumbent::observe::{Answers, ElectionView};
 use incumbent::protocol::{Term, Verdict};
 
 use super::electorate;
@@ -19,7 +19,7 @@ use crate::output::{self, Tone, one_line};
 pub(super) struct Report<'a> {
     pub(super) order: &'static str,
     pub(super) term: Option<Term>,
-    pub(super) stores: &'a Told<Verdict>,
+    pub(super) stores: &'a Answers<Verdict>,
     /// What is told to people.
     pub(super) said: String,
     /// Somebody else leads, when that was waited for.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Asked, Document, Person, millis, person};
-use crate::observe::{ElectionView, Told};
+use crate::observe::{Answers, ElectionView};
 use crate::protocol::{self, Pause, Successor, Verdict, WallMillis};
 
 /// An order that pauses elections.
@@ -67,7 +67,7 @@ impl Ordered {
         view: &ElectionView,
         order: &'static str,
         term: Option<protocol::Term>,
-        stores: &Told<Verdict>,
+        stores: &Answers<Verdict>,
         followed: Option<Followed>,
     ) -> Document<Self> {
         let answers = stores.iter().map(|(store, answer)| {
