@@ -44,7 +44,7 @@ pub use handle::Election;
 pub use leadership::Leadership;
 pub use lease::Lease;
 pub use observer::{Listing, Observer};
-pub use operator::{Asked, Given, Operator, OrderError};
+pub use operator::{CompletedOrder, Operator, OrderError, ResignRequest};
 pub use run::run_as_leader;
 pub use runtime::start;
 pub use standstill::Standstill;

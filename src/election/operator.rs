@@ -51,12 +51,12 @@ pub struct Operator {
 
 /// An order that a majority of the stores has carried out.
 #[derive(Clone, Debug)]
-pub struct Given {
+pub struct CompletedOrder {
     /// The outcome at each store asked, in configuration order.
     pub stores: Answers<Verdict>,
 }
 
-impl Given {
+impl CompletedOrder {
     /// How many stores have carried it out.
     #[must_use]
     pub fn granted(&self) -> usize {
@@ -64,15 +64,15 @@ impl Given {
     }
 }
 
-/// A leader that was asked to resign.
+/// A request that a leader resigns.
 #[derive(Clone, Debug)]
-pub struct Asked {
-    /// Its term, which ends.
+pub struct ResignRequest {
+    /// The term of that leader, which ends.
     pub term: Term,
     /// The preferred successor; `None` for the first candidate to claim.
     pub to: Option<Successor>,
     /// The order.
-    pub given: Given,
+    pub order: CompletedOrder,
 }
 
 impl Operator {
@@ -103,7 +103,7 @@ impl Operator {
         &self,
         lasts: Option<Duration>,
         reason: Option<Reason>,
-    ) -> Result<Given, OrderError> {
+    ) -> Result<CompletedOrder, OrderError> {
         let by = self.who.id().clone();
         self.order_all(&Order::Pause { lasts, by, reason }).await
     }
@@ -113,7 +113,7 @@ impl Operator {
     /// # Errors
     ///
     /// As [`Operator::pause`].
-    pub async fn resume(&self) -> Result<Given, OrderError> {
+    pub async fn resume(&self) -> Result<CompletedOrder, OrderError> {
         self.order_all(&Order::Resume).await
     }
 
@@ -125,7 +125,7 @@ impl Operator {
     ///
     /// [`OrderError::NotHeld`] when no one leads, [`OrderError::UnknownSuccessor`] when `to` is no other
     /// candidate, and as [`Operator::pause`].
-    pub async fn resign_leader(&self, to: Option<Successor>) -> Result<Asked, OrderError> {
+    pub async fn resign_leader(&self, to: Option<Successor>) -> Result<ResignRequest, OrderError> {
         let view = self.observer.view(&self.election).await;
         self.resign_seen(&view, to).await
     }
@@ -136,7 +136,7 @@ impl Operator {
     ///
     /// As [`Operator::resign_leader`], and [`OrderError::AmbiguousSuccessor`] when several standbys have the
     /// label, or it is also the name of a host of others.
-    pub async fn resign_leader_to(&self, name: &str) -> Result<Asked, OrderError> {
+    pub async fn resign_leader_to(&self, name: &str) -> Result<ResignRequest, OrderError> {
         let view = self.observer.view(&self.election).await;
         // Without a leader there is no handover, whatever the name.
         self.held_term(&view)?;
@@ -177,7 +177,7 @@ impl Operator {
     ///
     /// [`OrderError::Alive`] when the holder's counter moves, [`OrderError::NotHeld`] when no one holds the
     /// election, [`OrderError::Unread`] when the stores cannot be read, and as [`Operator::pause`].
-    pub async fn depose(&self) -> Result<Given, OrderError> {
+    pub async fn depose(&self) -> Result<CompletedOrder, OrderError> {
         let operator = self.clone();
         let outwaited = on_the_runtime(async move { operator.outwait().await }).await;
         let abandoned = outwaited.unwrap_or_else(|refused| {
@@ -197,7 +197,7 @@ impl Operator {
     /// # Errors
     ///
     /// As [`Operator::depose`], except for [`OrderError::Alive`].
-    pub async fn depose_now(&self) -> Result<Given, OrderError> {
+    pub async fn depose_now(&self) -> Result<CompletedOrder, OrderError> {
         let view = self.observer.view(&self.election).await;
         let held = view.stores.iter().enumerate().filter_map(|(index, store)| {
             let mark = store.inspection.as_ref().ok()?.record.mark();
@@ -224,7 +224,7 @@ impl Operator {
         &self,
         view: &ElectionView,
         to: Option<Successor>,
-    ) -> Result<Asked, OrderError> {
+    ) -> Result<ResignRequest, OrderError> {
         let term = self.held_term(view)?;
         if let Some(to) = to.as_ref().filter(|to| !is_standby(view, to)) {
             return Err(self.unknown(&to.to_string(), view));
@@ -233,8 +233,8 @@ impl Operator {
             term,
             to: to.clone(),
         };
-        let given = self.order_all(&order).await?;
-        Ok(Asked { term, to, given })
+        let order = self.order_all(&order).await?;
+        Ok(ResignRequest { term, to, order })
     }
 
     fn held_term(&self, view: &ElectionView) -> Result<Term, OrderError> {
@@ -315,13 +315,16 @@ impl Operator {
         }
     }
 
-    async fn order_all(&self, order: &Order) -> Result<Given, OrderError> {
+    async fn order_all(&self, order: &Order) -> Result<CompletedOrder, OrderError> {
         let stores = self.observer.electorate().stores();
         self.order_each(stores.map(|store| (store, order.clone())).collect())
             .await
     }
 
-    async fn order_each(&self, orders: Vec<(StoreIndex, Order)>) -> Result<Given, OrderError> {
+    async fn order_each(
+        &self,
+        orders: Vec<(StoreIndex, Order)>,
+    ) -> Result<CompletedOrder, OrderError> {
         let asked = orders.into_iter().map(|(index, order)| {
             let store = Arc::clone(&self.observer.stores()[index.get()]);
             let operator = self.clone();
@@ -334,7 +337,7 @@ impl Operator {
         let stores: Answers<Verdict> = answers(asked.collect()).await;
         let majority = self.observer.electorate().majority();
         if granted(&stores) >= majority {
-            return Ok(Given { stores });
+            return Ok(CompletedOrder { stores });
         }
         Err(OrderError::NoMajority {
             election: self.election.to_string(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use incumbent::election::{Given, Operator, OrderError};
+use incumbent::election::{CompletedOrder, Operator, OrderError};
 use incumbent::observe::document::{Followed, Ordered};
 use incumbent::observe::{Answers, ElectionView};
 use incumbent::protocol::{Term, Verdict};
@@ -28,7 +28,11 @@ pub(super) struct Report<'a> {
 
 impl<'a> Report<'a> {
     /// Of an order that nobody is waited for after.
-    pub(super) fn of(order: &'static str, given: &'a Given, said: impl Into<String>) -> Self {
+    pub(super) fn of(
+        order: &'static str,
+        given: &'a CompletedOrder,
+        said: impl Into<String>,
+    ) -> Self {
         Self {
             order,
             term: None,
