@@ -147,7 +147,7 @@ pub struct Candidates {
     /// The candidates, the leader first.
     pub candidates: Vec<Candidate>,
     /// The stores, with the error of each that has one.
-    pub stores: Vec<Asked>,
+    pub stores: Vec<StoreAnswer>,
 }
 
 /// `incumbent.list.v1`: all elections of the stores.
@@ -158,12 +158,12 @@ pub struct List {
     /// The elections, by name.
     pub elections: Vec<Status>,
     /// The stores, with the error of each that has one.
-    pub stores: Vec<Asked>,
+    pub stores: Vec<StoreAnswer>,
 }
 
 /// Whether a store answered.
 #[derive(Debug, Serialize)]
-pub struct Asked {
+pub struct StoreAnswer {
     /// Its address, without secrets.
     pub store: String,
     /// `ok`; or why it did not answer, as in [`Store::state`].
@@ -186,7 +186,7 @@ impl From<&ElectionView> for Document<Candidates> {
         let stores = view
             .stores
             .iter()
-            .map(|store| Asked::new(&store.store, store.inspection.as_ref().err()));
+            .map(|store| StoreAnswer::new(&store.store, store.inspection.as_ref().err()));
         Self {
             schema: "incumbent.candidates.v1",
             content: Candidates {
@@ -213,14 +213,14 @@ impl Document<List> {
     }
 }
 
-fn asked(stores: &Answers<()>) -> Vec<Asked> {
+fn asked(stores: &Answers<()>) -> Vec<StoreAnswer> {
     let asked = stores
         .iter()
-        .map(|(store, answer)| Asked::new(store, answer.as_ref().err()));
+        .map(|(store, answer)| StoreAnswer::new(store, answer.as_ref().err()));
     asked.collect()
 }
 
-impl Asked {
+impl StoreAnswer {
     fn new(store: &str, error: Option<&StoreError>) -> Self {
         Self {
             store: store.to_owned(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Asked, Document, Person, millis, person};
+use super::{Document, Person, StoreAnswer, millis, person};
 use crate::observe::{Answers, ElectionView};
 use crate::protocol::{self, Pause, Successor, Verdict, WallMillis};
 
@@ -42,7 +42,7 @@ pub struct Ordered {
     /// How many stores had to carry it out.
     pub majority: usize,
     /// The outcome at each store.
-    pub stores: Vec<Asked>,
+    pub stores: Vec<StoreAnswer>,
     /// The leader afterwards, when that was waited for.
     pub leader: Option<Person>,
     /// How long no one led in between, when that was waited for; `null` when it is not known.
@@ -71,9 +71,9 @@ impl Ordered {
         followed: Option<Followed>,
     ) -> Document<Self> {
         let answers = stores.iter().map(|(store, answer)| {
-            let asked = Asked::new(store, answer.as_ref().err());
+            let asked = StoreAnswer::new(store, answer.as_ref().err());
             match answer {
-                Ok(Verdict::Refused) => Asked {
+                Ok(Verdict::Refused) => StoreAnswer {
                     state: "refused",
                     ..asked
                 },

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::order::{Handover, Paused};
-use super::{Asked, Document, Person, asked, millis, person};
+use super::{Document, Person, StoreAnswer, asked, millis, person};
 use crate::observe::{self, HistoryView, PastTerm};
 use crate::protocol::{LossReason, WallMillis};
 use crate::store::{Change, Note};
@@ -18,7 +18,7 @@ pub struct History {
     /// What operators ordered meanwhile, newest first.
     pub orders: Vec<PastOrder>,
     /// The stores, with the error of each that has one.
-    pub stores: Vec<Asked>,
+    pub stores: Vec<StoreAnswer>,
 }
 
 /// An order that was given.
