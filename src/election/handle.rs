@@ -8,7 +8,7 @@ use tokio::sync::broadcast;
 
 use super::standing::Command;
 use super::{BlockingElection, ElectionBuilder, Lease, Observer, Operator, Shared, clock};
-use crate::observe::{Contender, ElectionEvent, ElectionView, HistoryView, Metrics};
+use crate::observe::{CandidateView, ElectionEvent, ElectionView, HistoryView, Metrics};
 use crate::protocol::{ElectionName, InvalidId, LossReason, Timestamp, Timing};
 use crate::store::Store;
 
@@ -168,7 +168,7 @@ impl Election {
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub async fn candidates(&self) -> Vec<Contender> {
+    pub async fn candidates(&self) -> Vec<CandidateView> {
         self.status().await.candidates
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Answers, Contender, ElectionView, State, StoreView};
+use super::{Answers, CandidateView, ElectionView, State, StoreView};
 use crate::protocol::{CandidateId, Electorate, Occupancy, Record, WallMillis};
 use crate::store::Identity;
 use crate::store::{Inspection, StoreError};
@@ -296,7 +296,7 @@ fn shown(view: &ElectionView) -> Option<&Inspection> {
 }
 
 impl Candidate {
-    fn new(contender: &Contender) -> Self {
+    fn new(contender: &CandidateView) -> Self {
         let identity = &contender.identity;
         Self {
             person: person(identity.id(), Some(identity)),

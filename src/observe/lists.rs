@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Contender, ElectionView, StoreView};
+use super::{CandidateView, ElectionView, StoreView};
 use crate::protocol::CandidateId;
 use crate::store::{Identity, StoreList};
 
@@ -54,8 +54,8 @@ impl ElectionView {
 
     /// The candidates that publish another list of stores than `ours`, which are the stores of this view.
     #[must_use]
-    pub fn other_stores(&self, ours: &StoreList) -> Vec<(Contender, Difference)> {
-        let differing = |one: &Contender| {
+    pub fn other_stores(&self, ours: &StoreList) -> Vec<(CandidateView, Difference)> {
+        let differing = |one: &CandidateView| {
             let theirs = one.identity.stores().filter(|theirs| *theirs != ours)?;
             Some((one.clone(), self.difference(ours, theirs, &one.identity)))
         };

@@ -30,4 +30,4 @@ pub(crate) use metrics::Counters;
 pub use metrics::{HeartbeatResult, Histogram, LOSS_REASONS, Metrics, StoreHealth};
 pub use pause::{pause_in_words, until_in_words};
 pub use program::{KillCause, ProgramCounters, ProgramMetrics};
-pub use view::{Contender, ElectionView, Holding, State, StoreView};
+pub use view::{CandidateView, ElectionView, Holding, State, StoreView};

@@ -30,7 +30,7 @@ pub struct ElectionView {
     /// preferred.
     pub handover: Option<Handover>,
     /// The candidates, the leader first, then by id.
-    pub candidates: Vec<Contender>,
+    pub candidates: Vec<CandidateView>,
     /// What each store said, in configuration order.
     pub stores: Vec<StoreView>,
 }
@@ -144,7 +144,7 @@ impl Holding {
 
 /// A candidate that campaigns.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Contender {
+pub struct CandidateView {
     /// Its identity.
     pub identity: Identity,
     /// How long ago a store last saw it, by that store's clock.
@@ -318,7 +318,7 @@ fn age(inspection: &Inspection) -> Option<Duration> {
     Some(between(inspection.changed?, inspection.clock))
 }
 
-fn contenders(stores: &[StoreView], state: &State) -> Vec<Contender> {
+fn contenders(stores: &[StoreView], state: &State) -> Vec<CandidateView> {
     let leader = state.holding().map(|holding| &holding.holder);
     let led = state.holding().map(|holding| holding.window);
     // Every candidate is seen within a window; a store remembers the others a little longer.
@@ -338,10 +338,10 @@ fn contenders(stores: &[StoreView], state: &State) -> Vec<Contender> {
             *youngest = age.min(*youngest);
         }
     }
-    let mut contenders: Vec<Contender> = seen
+    let mut contenders: Vec<CandidateView> = seen
         .into_iter()
         .filter(|(identity, age)| *age <= gone(identity) || leader == Some(identity.id()))
-        .map(|(identity, age)| Contender {
+        .map(|(identity, age)| CandidateView {
             identity: identity.clone(),
             age,
             leads: leader == Some(identity.id()),
