@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::protocol::{Electorate, Record, WallMillis};
-use crate::store::{Inspection, Presence};
+use crate::store::{Inspection, SeenCandidate};
 
 /// What `ours` finds out about a candidate that uses the stores `theirs` and is seen on `seen`.
 fn check(ours: &str, theirs: &str, seen: &str, expected: &str) {
@@ -13,7 +13,7 @@ fn check(ours: &str, theirs: &str, seen: &str, expected: &str) {
     let who = who.with_stores(list(theirs));
     let at = WallMillis::new(1).unwrap();
     let present = |store: &str| match seen.split(' ').any(|one| one == store) {
-        true => vec![Presence {
+        true => vec![SeenCandidate {
             identity: who.clone(),
             last_seen: at,
         }],

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::protocol::{Orders, Record, TimingConfig};
-use crate::store::Presence;
+use crate::store::SeenCandidate;
 
 /// What one store says, in a few characters:
 /// `a7` held by a under term 7, `a7?` the same and unproven, `-7` vacant after term 7, `.` absent,
@@ -188,7 +188,7 @@ fn a_candidate_seen_by_two_stores_is_listed_once_with_its_latest_sight_and_the_l
         if let Ok(inspection) = &mut stores[index].inspection {
             let last_seen = WallMillis::new(seen).unwrap();
             inspection.candidates = ["a", "b", "c"]
-                .map(|name| Presence {
+                .map(|name| SeenCandidate {
                     identity: someone(name),
                     last_seen,
                 })
@@ -203,7 +203,7 @@ fn a_candidate_seen_by_two_stores_is_listed_once_with_its_latest_sight_and_the_l
     // A candidate that was last seen two windows ago or more has left.
     let mut stores = merged.stores.clone();
     if let Ok(inspection) = &mut stores[0].inspection {
-        inspection.candidates.push(Presence {
+        inspection.candidates.push(SeenCandidate {
             identity: someone("gone"),
             last_seen: WallMillis::new(19_999).unwrap(),
         });
@@ -241,7 +241,7 @@ fn without_a_leader_too_a_candidate_that_was_not_seen_for_two_of_its_windows_is_
                 someone("silent"),
             ];
             inspection.candidates = all
-                .map(|identity| Presence {
+                .map(|identity| SeenCandidate {
                     identity,
                     last_seen: WallMillis::new(19_999).unwrap(),
                 })
