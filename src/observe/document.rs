@@ -13,8 +13,7 @@ use serde::Serialize;
 
 use super::{Answers, CandidateView, ElectionView, State, StoreView};
 use crate::protocol::{CandidateId, Electorate, Occupancy, Record, WallMillis};
-use crate::store::Identity;
-use crate::store::{Inspection, StoreError};
+use crate::store::{self, Inspection, StoreError};
 
 pub use order::{Followed, Handover, Ordered, Paused};
 pub use past::{History, PastOrder, Term};
@@ -40,7 +39,7 @@ pub struct Status {
     /// `garbled`.
     pub state: &'static str,
     /// Its holder.
-    pub holder: Option<Person>,
+    pub holder: Option<Identity>,
     /// The term of the holder, or of the last one. It is the fencing token.
     pub term: Option<u64>,
     /// The heartbeat counter.
@@ -70,9 +69,9 @@ pub struct Status {
     pub stores: Vec<Store>,
 }
 
-/// A candidate, as it introduced itself.
+/// The identity of a candidate or an operator.
 #[derive(Clone, Debug, Serialize)]
-pub struct Person {
+pub struct Identity {
     /// The id of its candidacy.
     pub id: String,
     /// Its host, when a store knows it.
@@ -88,7 +87,7 @@ pub struct Person {
 pub struct Candidate {
     /// Its identity.
     #[serde(flatten)]
-    pub person: Person,
+    pub identity: Identity,
     /// Whether it leads.
     pub leads: bool,
     /// How long ago a store last saw it.
@@ -246,7 +245,7 @@ impl Status {
             election: view.election.as_str().to_owned(),
             majority: view.electorate.majority(),
             state: view.state.word(),
-            holder: leader.map(|leader| person(&leader.holder, leader.identity.as_ref())),
+            holder: leader.map(|leader| identity_of(&leader.holder, leader.identity.as_ref())),
             // Without a holder by record there is no term.
             term: shown
                 .map(|one| one.record.term.get())
@@ -296,12 +295,12 @@ fn shown(view: &ElectionView) -> Option<&Inspection> {
 }
 
 impl Candidate {
-    fn new(contender: &CandidateView) -> Self {
-        let identity = &contender.identity;
+    fn new(candidate: &CandidateView) -> Self {
+        let identity = &candidate.identity;
         Self {
-            person: person(identity.id(), Some(identity)),
-            leads: contender.leads,
-            seen_ago_ms: millis(contender.age),
+            identity: identity_of(identity.id(), Some(identity)),
+            leads: candidate.leads,
+            seen_ago_ms: millis(candidate.age),
             timing: identity.timing().map(Timing::new),
             containment: identity.containment().map(str::to_owned),
             store_digests: identity
@@ -375,11 +374,11 @@ fn record_state(record: &Record) -> &'static str {
     }
 }
 
-fn person(id: &CandidateId, identity: Option<&Identity>) -> Person {
-    Person {
+fn identity_of(id: &CandidateId, identity: Option<&store::Identity>) -> Identity {
+    Identity {
         id: id.as_str().to_owned(),
         host: identity.map(|identity| identity.host().to_owned()),
-        pid: identity.map(Identity::pid),
+        pid: identity.map(store::Identity::pid),
         version: identity.map(|identity| identity.version().to_owned()),
     }
 }

@@ -178,7 +178,7 @@ impl ElectionView {
     #[must_use]
     pub fn merge(election: ElectionName, electorate: Electorate, stores: Vec<StoreView>) -> Self {
         let state = agreed(electorate, &stores);
-        let candidates = contenders(&stores, &state);
+        let candidates = candidates(&stores, &state);
         let answers = || stores.iter().filter_map(|one| one.inspection.as_ref().ok());
         let mut paused = answers().filter_map(|one| one.record.orders.paused.clone());
         let mut handovers = answers().filter_map(|one| one.record.handover().cloned());
@@ -318,7 +318,7 @@ fn age(inspection: &Inspection) -> Option<Duration> {
     Some(between(inspection.changed?, inspection.clock))
 }
 
-fn contenders(stores: &[StoreView], state: &State) -> Vec<CandidateView> {
+fn candidates(stores: &[StoreView], state: &State) -> Vec<CandidateView> {
     let leader = state.holding().map(|holding| &holding.holder);
     let led = state.holding().map(|holding| holding.window);
     // Every candidate is seen within a window; a store remembers the others a little longer.
@@ -332,13 +332,13 @@ fn contenders(stores: &[StoreView], state: &State) -> Vec<CandidateView> {
         .iter()
         .filter_map(|store| store.inspection.as_ref().ok())
     {
-        for presence in &answer.candidates {
-            let age = between(presence.last_seen, answer.clock);
-            let youngest = seen.entry(&presence.identity).or_insert(age);
+        for listed in &answer.candidates {
+            let age = between(listed.last_seen, answer.clock);
+            let youngest = seen.entry(&listed.identity).or_insert(age);
             *youngest = age.min(*youngest);
         }
     }
-    let mut contenders: Vec<CandidateView> = seen
+    let mut candidates: Vec<CandidateView> = seen
         .into_iter()
         .filter(|(identity, age)| *age <= gone(identity) || leader == Some(identity.id()))
         .map(|(identity, age)| CandidateView {
@@ -348,8 +348,8 @@ fn contenders(stores: &[StoreView], state: &State) -> Vec<CandidateView> {
         })
         .collect();
     // The sort is stable: by id within each half.
-    contenders.sort_by_key(|contender| !contender.leads);
-    contenders
+    candidates.sort_by_key(|candidate| !candidate.leads);
+    candidates
 }
 
 /// The time from one reading of a store's clock to a later one; zero when it has jumped back.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Document, Person, StoreAnswer, millis, person};
+use super::{Document, Identity, StoreAnswer, identity_of, millis};
 use crate::observe::{Answers, ElectionView};
 use crate::protocol::{self, Pause, Successor, Verdict, WallMillis};
 
@@ -44,7 +44,7 @@ pub struct Ordered {
     /// The outcome at each store.
     pub stores: Vec<StoreAnswer>,
     /// The leader afterwards, when that was waited for.
-    pub leader: Option<Person>,
+    pub leader: Option<Identity>,
     /// How long no one led in between, when that was waited for; `null` when it is not known.
     pub gap_ms: Option<u64>,
     /// Whether that is an upper limit, counted from the last heartbeat of a leader that did not release.
@@ -90,7 +90,7 @@ impl Ordered {
                 term: term.map(protocol::Term::get),
                 majority: view.electorate.majority(),
                 stores: answers.collect(),
-                leader: leader.map(|leader| person(&leader.holder, leader.identity.as_ref())),
+                leader: leader.map(|leader| identity_of(&leader.holder, leader.identity.as_ref())),
                 gap_ms: gap.and_then(|followed| followed.gap).map(millis),
                 gap_at_most: gap.map(|followed| followed.at_most),
             },

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::order::{Handover, Paused};
-use super::{Document, Person, StoreAnswer, asked, millis, person};
+use super::{Document, Identity, StoreAnswer, asked, identity_of, millis};
 use crate::observe::{self, HistoryView, PastTerm};
 use crate::protocol::{LossReason, WallMillis};
 use crate::store::{Change, Note};
@@ -29,7 +29,7 @@ pub struct PastOrder {
     /// In which term.
     pub term: u64,
     /// The operator's name.
-    pub by: Person,
+    pub by: Identity,
     /// What: `paused`, `resumed`, `asked-to-resign` or `deposed`.
     pub order: &'static str,
     /// The end of a pause; `null` until it is lifted.
@@ -50,7 +50,7 @@ pub struct Term {
     /// Its term, which was its fencing token.
     pub term: u64,
     /// The leader.
-    pub holder: Person,
+    pub holder: Identity,
     /// When it began.
     pub from_ms: u64,
     /// When it was released, or else its last heartbeat.
@@ -99,7 +99,7 @@ impl PastOrder {
         Some(Self {
             at_ms: past.at.get(),
             term: past.term.get(),
-            by: person(past.by.id(), Some(&past.by)),
+            by: identity_of(past.by.id(), Some(&past.by)),
             order: observe::order_word(past.change)?,
             until_ms,
             reason,
@@ -114,7 +114,7 @@ impl Term {
     pub(super) fn new(past: &PastTerm) -> Self {
         Self {
             term: past.term.get(),
-            holder: person(past.holder.id(), Some(&past.holder)),
+            holder: identity_of(past.holder.id(), Some(&past.holder)),
             from_ms: past.from.get(),
             to_ms: past.to.map(WallMillis::get),
             last_heartbeat_ms: past.last_heartbeat.map(WallMillis::get),
