@@ -32,8 +32,8 @@ mod operator;
 mod run;
 mod runtime;
 mod shared;
+mod stall_watch;
 mod standing;
-mod standstill;
 mod tracker;
 
 use alarm::Alarm;
@@ -47,6 +47,6 @@ pub use observer::{Listing, Observer};
 pub use operator::{CompletedOrder, Operator, OrderError, ResignRequest};
 pub use run::run_as_leader;
 pub use runtime::start;
-pub use standstill::Standstill;
+pub use stall_watch::StallWatch;
 
 use shared::Shared;

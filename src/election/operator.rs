@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::clock;
 use super::observer::{Observer, answers, on_the_runtime, unasked};
-use crate::election::Standstill;
+use crate::election::StallWatch;
 use crate::observe::{Answers, ElectionView, HistoryView, State};
 use crate::protocol::{
     CandidateId, ElectionName, HostName, Mark, Order, Reason, Request, StoreIndex, Successor, Term,
@@ -271,7 +271,7 @@ impl Operator {
     /// Watches until a majority of the stores has stalled for as long as a takeover needs.
     async fn outwait(&self) -> Result<Vec<(StoreIndex, Mark)>, OrderError> {
         let electorate = self.observer.electorate();
-        let mut standstill = Standstill::new(electorate, self.timing);
+        let mut stalls = StallWatch::new(electorate, self.timing);
         let mut moved = BTreeSet::new();
         let began = clock::now();
         loop {
@@ -282,13 +282,13 @@ impl Operator {
                 let (index, Ok(seen)) = (index_of(index), &store.inspection) else {
                     continue;
                 };
-                let before = standstill.record(index).map(crate::protocol::Record::mark);
+                let before = stalls.record(index).map(crate::protocol::Record::mark);
                 if before.is_some_and(|before| before != seen.record.mark()) {
                     moved.insert(index);
                 }
-                standstill.observe(index, &seen.record, sent, received);
+                stalls.observe(index, &seen.record, sent, received);
             }
-            if let Some(abandoned) = standstill.abandoned(clock::now()) {
+            if let Some(abandoned) = stalls.abandoned(clock::now()) {
                 return Ok(abandoned);
             }
             if electorate.size() - moved.len() < electorate.majority() {
@@ -298,11 +298,11 @@ impl Operator {
                 });
             }
             let held = |index: &StoreIndex| {
-                let record = standstill.record(*index);
+                let record = stalls.record(*index);
                 record.is_some_and(|record| !record.mark().shape.is_free())
             };
             // A vacated record, or stores that cannot be read for longer than a window, are not worth waiting for.
-            let windows = electorate.stores().filter_map(|one| standstill.record(one));
+            let windows = electorate.stores().filter_map(|one| stalls.record(one));
             let window = windows.map(crate::protocol::Record::window).max();
             let patience = window.unwrap_or_default().max(self.timing.window()) * 2;
             let overdue = clock::now().since(began) > patience + self.timing.interval() * 3;

@@ -9,7 +9,7 @@ use crate::protocol::{Electorate, Mark, Record, StoreIndex, Timestamp, Timing, W
 ///
 /// ```
 /// use std::time::Duration;
-/// use incumbent::election::Standstill;
+/// use incumbent::election::StallWatch;
 /// use incumbent::protocol::{Electorate, Occupancy, Record, StoreIndex, Timestamp, Timing};
 ///
 /// let timing = Timing::default();
@@ -17,23 +17,23 @@ use crate::protocol::{Electorate, Mark, Record, StoreIndex, Timestamp, Timing, W
 ///     occupancy: Occupancy::Held { holder: "a".parse()?, window: timing.window() },
 ///     ..Record::ABSENT
 /// };
-/// let mut standstill = Standstill::new(Electorate::new(1)?, timing);
+/// let mut stalls = StallWatch::new(Electorate::new(1)?, timing);
 /// let mut now = Timestamp::from_nanos(1);
-/// while standstill.abandoned(now).is_none() {
+/// while stalls.abandoned(now).is_none() {
 ///     now = now + timing.interval();
-///     standstill.observe(StoreIndex(0), &held, now, now);
+///     stalls.observe(StoreIndex(0), &held, now, now);
 /// }
 /// assert!(now.since(Timestamp::from_nanos(1)) >= timing.window());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Standstill {
+pub struct StallWatch {
     electorate: Electorate,
     timing: Timing,
     watches: Vec<Watch>,
 }
 
-impl Standstill {
+impl StallWatch {
     /// Nothing seen yet. It uses the interval, polls and window of the timing; a holder that published a
     /// longer window gets that one.
     #[must_use]
