@@ -206,13 +206,13 @@ impl Document<List> {
             content: List {
                 majority: electorate.majority(),
                 elections: views.iter().map(Status::new).collect(),
-                stores: asked(stores),
+                stores: store_answers(stores),
             },
         }
     }
 }
 
-fn asked(stores: &Answers<()>) -> Vec<StoreAnswer> {
+fn store_answers(stores: &Answers<()>) -> Vec<StoreAnswer> {
     let asked = stores
         .iter()
         .map(|(store, answer)| StoreAnswer::new(store, answer.as_ref().err()));

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::order::{Handover, Paused};
-use super::{Document, Identity, StoreAnswer, asked, identity_of, millis};
+use super::{Document, Identity, StoreAnswer, identity_of, millis, store_answers};
 use crate::observe::{self, HistoryView, PastTerm};
 use crate::protocol::{LossReason, WallMillis};
 use crate::store::{Change, Note};
@@ -79,7 +79,7 @@ impl From<&HistoryView> for Document<History> {
                 election: view.election.as_str().to_owned(),
                 terms: view.terms.iter().map(Term::new).collect(),
                 orders: view.orders.iter().filter_map(PastOrder::new).collect(),
-                stores: asked(&view.stores),
+                stores: store_answers(&view.stores),
             },
         }
     }
