@@ -40,13 +40,13 @@ pub(super) async fn release(
                     tracing::info!(
                         election = shared.name.as_str(),
                         store = store.label(),
-                        "released afterwards, now that the store is back"
+                        "released late: the store is back"
                     );
                     true
                 }
                 Ok(_) => true,
                 Err(error) => {
-                    tracing::debug!(%error, "a release has to wait for its store");
+                    tracing::debug!(%error, "release postponed: the store did not confirm it");
                     false
                 }
             }
@@ -70,13 +70,13 @@ pub(super) async fn withdraw(shared: &Shared, identity: &Identity, lists_us: &[b
     }
     let withdrawals = listing.into_iter().map(async |(store, _)| {
         if let Err(error) = store.withdraw(&shared.name, identity).await {
-            tracing::debug!(%error, "a candidate that is gone stays listed for a while");
+            tracing::debug!(%error, "withdrawal failed: the candidate stays listed for a while");
         }
     });
     if tokio::time::timeout(FAREWELL, join_all(withdrawals))
         .await
         .is_err()
     {
-        tracing::debug!("a candidate that is gone may stay listed for a while");
+        tracing::debug!("withdrawal timed out: the candidate may stay listed for a while");
     }
 }

@@ -115,7 +115,7 @@ pub struct Reply {
 /// assert_eq!(verdict, Verdict::Granted);
 /// let (_, again) = apply(&held, &claim, Durability::Durable, clock);
 /// assert_eq!(again, Verdict::Refused);
-/// # Ok::<(), incumbent::protocol::InvalidIdentity>(())
+/// # Ok::<(), incumbent::protocol::InvalidId>(())
 /// ```
 #[must_use]
 pub fn apply(

@@ -82,7 +82,7 @@ impl Electorate {
             .or_else(|| Some((None, newest?)).filter(|_| foreign.count() >= self.majority()))
     }
 
-    /// Whether no candidate other than `us` holds any record of some majority of these.
+    /// Whether a majority of these records is free, or held by `us`.
     #[must_use]
     pub fn is_free(self, records: &[&Record], us: Option<&CandidateId>) -> bool {
         let free = |one: &&&Record| match &one.occupancy {
