@@ -1,15 +1,15 @@
-//! Exactly one active instance of a program, over many hosts.
+//! Exactly one active instance of a program across many hosts.
 //!
-//! Candidates elect a leader on a Redis, on a quorum of three or five independent stores, or on an SQLite
+//! Candidates elect a leader on one Redis, on a quorum of three or five independent stores, or on an SQLite
 //! file of one host. The leader increments a heartbeat counter; a standby takes over when the counter has
-//! stood still for a window, and at once when the leader gives the election up.
+//! stalled for a window, or at once when the leader releases the election.
 //!
-//! - At most one candidate acts at any time, as long as its work asks [`Lease::check`] before each side
-//!   effect, or ends when [`Lease::lost`] tells it to. Work that outlives its deadline ends the process.
+//! - At most one candidate acts at any time, as long as its work calls [`Lease::check`] before each side
+//!   effect, or ends when [`Lease::lost`] resolves. Work that outlives its deadline ends the process.
 //! - The [fencing token](Lease::fencing_token) rises from each leader to the next, even after a store has
-//!   lost all its data. [`fence`] has resources refuse the token of a leader of the past.
+//!   lost all its data. With [`fence`], resources refuse the token of a past leader.
 //!
-//! What this rests on, and what is not promised, stands in `docs/guarantees.md`. It runs on Linux only.
+//! `docs/guarantees.md` lists what this rests on and what is not promised. It runs on Linux only.
 //!
 //! # Examples
 //!
@@ -19,7 +19,7 @@
 //! use incumbent::store::MemoryStore;
 //!
 //! # tokio::runtime::Runtime::new()?.block_on(async {
-//! // With `.store("redis://redis.example")` instead, the same over many hosts.
+//! // Use `.store("redis://redis.example")` instead to elect across many hosts.
 //! let store = Arc::new(MemoryStore::new("example"));
 //! let election = Election::builder("billing").store_object(store).build()?;
 //! let billed = election
@@ -33,13 +33,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`Election::campaign`] and its kin return a [`Leadership`] that resigns when it is dropped, and
-//! [`Election::blocking`] is the same without `async`. [`Election::status`], [`Election::history`] and
-//! [`Election::watch`] tell who leads; [`Election::operator`] pauses an election, or moves its leader.
+//! [`Election::campaign`] and its variants return a [`Leadership`] that resigns when it is dropped, and
+//! [`Election::blocking`] does the same without `async`. [`Election::status`], [`Election::history`] and
+//! [`Election::watch`] show the leader; [`Election::operator`] pauses an election, or moves its leader.
 //!
 //! # A service, from start to shutdown
 //!
-//! [`Election::run_until`] campaigns, runs the work while it leads, campaigns again when it has lost a
+//! [`Election::run_until`] campaigns, runs the work while it leads, campaigns again after losing a
 //! leadership, and releases the election before it returns. It is all that a service needs:
 //!
 //! ```no_run
@@ -51,7 +51,7 @@
 //! #[tokio::main]
 //! async fn main() -> Outcome {
 //!     let election = Election::builder("billing").store("redis://redis.example").build()?;
-//!     // `None` when it was shut down, or else what the work returned.
+//!     // `None` when it was shut down; otherwise what the work returned.
 //!     match election.run_until(tokio::signal::ctrl_c(), bill).await? {
 //!         Some(outcome) => outcome,
 //!         None => Ok(()),
@@ -69,7 +69,7 @@
 //! }
 //! ```
 //!
-//! A closure whose body uses `?` names its error type, because nothing else does:
+//! A closure whose body uses `?` must name its error type, because nothing else does:
 //! `async |lease| -> Outcome { … }`.
 //!
 //! # Testing
@@ -77,20 +77,20 @@
 //! [`store::MemoryStore`] elects within one process, and [`store::MemoryStore::set_fault`] breaks it. Use a
 //! short [`interval`](ElectionBuilder::interval) and [`stop_grace`](ElectionBuilder::stop_grace). Paused tokio
 //! time (`#[tokio::test(start_paused = true)]`, `tokio::time::pause`) does not apply: heartbeats, polls and
-//! deadlines run on a thread of their own, by the boot-time clock of the machine. A paused clock of the test
-//! jumps ahead while it waits for an election, so its own timeouts expire early.
+//! deadlines run on a separate thread, on the machine's boot-time clock. A paused test clock jumps ahead
+//! while it waits for an election, so the test's own timeouts expire early.
 //!
 //! # Features
 //!
-//! | feature | brings |
+//! | feature | adds |
 //! | --- | --- |
 //! | none (default) | memory stores and Redis, including Sentinel and Cluster |
-//! | `sqlite` | SQLite files, by the SQLite of the system |
-//! | `bundled` | the same, by one that is compiled in |
+//! | `sqlite` | SQLite files, with the system's SQLite |
+//! | `bundled` | SQLite files, with a SQLite that is compiled in |
 //! | `tls` | Redis over TLS: `rediss://` |
 //!
-//! Only one package of a program may link SQLite. `sqlite` takes rusqlite 0.39 to 0.41, so it resolves and builds
-//! beside sqlx 0.9 and diesel 2.3; beside sqlx 0.8 it does not.
+//! Only one package of a program may link SQLite. `sqlite` accepts rusqlite 0.39 to 0.41, so it resolves and
+//! builds beside sqlx 0.9 and diesel 2.3; beside sqlx 0.8 it does not.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!(
@@ -109,7 +109,6 @@ pub use election::{
 };
 pub use observe::{ElectionEvent, Happening};
 
-/// The example of the README compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

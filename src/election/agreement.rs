@@ -1,4 +1,4 @@
-//! Whether everybody who campaigns uses the stores that we use: majorities of two lists need not meet.
+//! Whether all candidates use the same stores: majorities of two lists need not overlap.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ impl Election {
         StoreList::new(self.shared.stores.iter().map(|store| store.label()))
     }
 
-    /// Returns once the stores have shown who else campaigns, `me` being who asks.
+    /// Returns once the stores have shown the other candidates, `me` being the one that asks.
     ///
-    /// One look is not enough to refuse: a candidate that has just started is not on all of its stores yet,
-    /// and one that was killed still is. So whoever seems to use other stores is looked at again when it has
-    /// had the time to be heard everywhere.
+    /// One read is not enough to refuse: a candidate that has just started is not on all of its stores yet,
+    /// and one that was killed still is. So a candidate that seems to use other stores is checked again after
+    /// it has had time to appear everywhere.
     pub(super) async fn agree_on_stores(&self, me: CandidateId) -> Result<(), CampaignError> {
         let election = self.clone();
         // Dropping the set ends the task.
@@ -58,7 +58,7 @@ impl Election {
         tokio::time::sleep(pause.min(self.shared.timing.window())).await;
         let mut view = self.look().await;
         let passed: Duration = clock::now().since(looked);
-        // A store that does not list us lists nobody.
+        // A store that does not list us lists no one.
         view.stores.retain(|store| store.lists(me));
         let alive = view.other_stores(&ours).into_iter();
         for (one, difference) in alive.filter(|(one, _)| one.age < passed) {

@@ -3,14 +3,14 @@
 //! ```text
 //!   Alarm, Alarm, … ──set──▶ Table, by moment ──the earliest──▶ one timer of the kernel
 //!        ▲                                                          │ rings
-//!        └──────────────wake───────── the thread of the elections ◀─┘
+//!        └──────────────wake───────── the election thread ◀─────────┘
 //! ```
 //!
-//! The kernel's timers run on boot time, which NTP adjusts, and the moments are those of the clock that decides.
-//! A timer therefore fires a little early or late. Whoever is woken compares with the clock and sets it again.
+//! The kernel's timers run on boot time, which NTP adjusts; alarms are set on the clock that decides. A timer
+//! therefore fires a little early or late. The woken task compares with the clock and sets it again.
 //!
 //! The timers of tokio stop while the machine sleeps, and wake their thread twice for each moment that is
-//! more than 64 ms away: once to sort them finer, and once when it has come.
+//! more than 64 ms away: once to sort them finer, and once at the moment.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -31,8 +31,8 @@ use tokio::io::unix::AsyncFd;
 use super::{clock, runtime};
 use crate::protocol::Timestamp;
 
-/// Wakes a task at one moment, on whatever runtime it runs. It decides nothing: whoever is woken compares
-/// with the clock.
+/// Wakes a task at one moment, on any runtime. It decides nothing: the woken task compares with the
+/// clock.
 #[derive(Debug)]
 pub(super) struct Alarm {
     bell: &'static Bell,
@@ -45,7 +45,7 @@ impl Alarm {
     ///
     /// # Errors
     ///
-    /// The first one, when the system has no room for a timer or for the thread of the elections.
+    /// The first one, when the system has no room for a timer or for the election thread.
     pub(super) fn new() -> io::Result<Self> {
         let bell = ringing()?;
         let mut table = bell.lock();
@@ -57,7 +57,7 @@ impl Alarm {
         })
     }
 
-    /// Sets it to another moment, of which [`Timestamp::NEVER`] is one.
+    /// Sets it to another moment, or to none with [`Timestamp::NEVER`].
     pub(super) fn set(&mut self, at: Timestamp) {
         if at == self.at {
             return;
@@ -71,7 +71,7 @@ impl Alarm {
         self.bell.arm(&mut table);
     }
 
-    /// Waits for the moment, after which it is not set any more. It may be dropped and called again.
+    /// Waits for the moment, after which it is no longer set. It may be dropped and called again.
     pub(super) async fn ring(&mut self) {
         poll_fn(|context| self.poll(context)).await;
     }
@@ -85,7 +85,7 @@ impl Alarm {
             let mut table = self.bell.lock();
             table.waiting.insert((self.at, self.key), waker);
             drop(table);
-            // It may have rung between the look at the clock and the lock.
+            // It may have rung between reading the clock and taking the lock.
             if clock::now() < self.at {
                 return Poll::Pending;
             }
@@ -101,7 +101,7 @@ impl Drop for Alarm {
     }
 }
 
-/// The one timer, and who waits for it.
+/// The one timer, and the tasks that wait for it.
 #[derive(Debug)]
 struct Bell {
     timer: AsyncFd<OwnedFd>,
@@ -116,17 +116,17 @@ struct Table {
     keys: u64,
 }
 
-/// How fast boot time passes: nobody who beats once per interval is to be woken twice for it, or late.
+/// The rate of boot time: a task that beats once per interval must not wake twice for it, or late.
 #[derive(Debug, Default)]
 struct Pace {
-    /// When it was measured last, on both clocks.
+    /// When it was last measured, on both clocks.
     at: Option<(Timestamp, Timestamp)>,
     /// By how many parts in 65,536 boot time has run faster since.
     faster: i64,
 }
 
 impl Pace {
-    /// Over less than that the readings themselves blur it.
+    /// Over a shorter time the readings themselves blur it.
     const LEAST: Duration = Duration::from_millis(20);
     /// The kernel adjusts a clock by at most a tenth.
     const MOST: i64 = 65_536 / 8;
@@ -146,7 +146,7 @@ impl Pace {
         }
     }
 
-    /// So much time in boot time, and a thousandth more, so that it is not woken early.
+    /// This duration in boot time, and a thousandth more, so that it does not wake early.
     fn in_boot_time(&self, left: Duration) -> Duration {
         let part = left / 65_536 * u32::try_from(self.faster.abs()).unwrap_or(0);
         let left_in_boot = if self.faster >= 0 {
@@ -160,7 +160,7 @@ impl Pace {
 
 static BELL: OnceLock<Bell> = OnceLock::new();
 
-/// Makes the one timer.
+/// Creates the one timer.
 ///
 /// # Errors
 ///
@@ -179,7 +179,7 @@ fn ringing() -> io::Result<&'static Bell> {
         return Ok(bell);
     }
     let timer = create(TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
-    // The thread of the elections watches it, and so needs room in its event loop.
+    // The election thread watches it, and so needs room in its event loop.
     let runtime = runtime::started()?;
     let _entered = runtime.enter();
     let watched = watched(timer)?;
@@ -220,7 +220,7 @@ impl Bell {
                 Timestamp::NEVER => next,
                 _ => boot + table.pace.in_boot_time(next.since(now)),
             };
-            set(self.timer.get_ref(), at).expect("a valid moment can be set on a timer of our own");
+            set(self.timer.get_ref(), at).expect("a valid moment can be set on our timer");
             table.armed = next;
         }
     }
@@ -229,7 +229,7 @@ impl Bell {
         loop {
             let ready = self.timer.readable().await;
             let mut ready = ready.expect("the runtime of the elections never ends");
-            // One that was set anew meanwhile has nothing to read: the table tells what is due.
+            // One that was reset meanwhile has nothing to read: the table shows what is due.
             let rung = ready.try_io(|timer| Ok(read(timer.get_ref(), &mut [0; 8])?));
             if rung.is_ok() {
                 self.wake_due();
@@ -255,18 +255,18 @@ pub(super) fn create(flags: TimerfdFlags) -> rustix::io::Result<OwnedFd> {
 }
 
 /// Sets a timer so that it is not late for a deadline: it fires when seven eighths of the time have passed, and
-/// is to be set again.
+/// must then be set again.
 pub(super) fn arm_early(timer: impl AsFd, deadline: Timestamp) -> rustix::io::Result<()> {
     if deadline == Timestamp::NEVER {
         return set(timer, deadline);
     }
-    // Boot time first: an interruption between the two brings the moment forward.
+    // Boot time first: an interruption between the two makes the moment earlier.
     let boot = clock::boot();
     let left = deadline.since(clock::now());
     set(timer, boot + by_deadline(left))
 }
 
-/// What is close is waited for as it is: of a millisecond, a clock that is slowed down is late by a tenth.
+/// A close moment is set unchanged: over a millisecond, a clock that is slowed down is late by only a tenth.
 fn by_deadline(left: Duration) -> Duration {
     if left > Duration::from_millis(1) {
         clock::early(left)
@@ -303,7 +303,7 @@ fn set(timer: impl AsFd, at: Timestamp) -> rustix::io::Result<()> {
 mod tests {
     use super::*;
 
-    /// Boot time that runs slower or faster by so many parts in a thousand.
+    /// Boot time that runs slower or faster by this many parts in a thousand.
     const SLEWS: [i64; 7] = [-100, -80, -1, 0, 1, 80, 100];
 
     fn slewed(time: Duration, slew: i64) -> Duration {
@@ -347,7 +347,7 @@ mod tests {
         let begun = clock::now();
         alarm.set(begun + Duration::from_millis(1));
         std::thread::sleep(Duration::from_millis(5));
-        // What has rung unheard and is set anew rings at the new moment only.
+        // An alarm that rang unheard and is set again rings only at the new moment.
         let at = clock::now() + Duration::from_millis(40);
         alarm.set(at);
         alarm.ring().await;

@@ -8,7 +8,7 @@ use super::{CampaignError, Election, Leadership, Lease, Lost, RunError, runtime}
 use crate::protocol::{CandidateId, LossReason, Term};
 use crate::store::Identity;
 
-/// An election whose calls block the calling thread. Heartbeats go on regardless, on their own thread.
+/// An election whose calls block the calling thread. Heartbeats continue on their own thread.
 ///
 /// Do not call it from async code: it blocks the thread that runs it.
 ///
@@ -74,9 +74,9 @@ impl BlockingElection {
 
     /// Campaigns, runs `work` on this thread while leading, and resigns when it returns or panics.
     ///
-    /// Nothing can end a thread from outside: the work must ask [`Lease::check`] or [`Lease::loss`]
-    /// often enough to return by itself. If it has not returned by its deadline the process is killed,
-    /// unless [`Overrun::Report`](super::Overrun::Report) was chosen.
+    /// Nothing can end a thread from outside: the work must call [`Lease::check`] or [`Lease::loss`] often
+    /// enough to return by itself. If it has not returned by its deadline the process is killed, unless
+    /// [`Overrun::Report`](super::Overrun::Report) was chosen.
     ///
     /// # Errors
     ///
@@ -121,10 +121,10 @@ impl BlockingElection {
 
 /// A leadership that is resigned, and confirmed so, when it is dropped.
 #[derive(Debug)]
-#[must_use = "dropping a leadership gives it up at once"]
+#[must_use = "dropping a leadership releases it at once"]
 pub struct BlockingLeadership {
     leadership: Option<Leadership>,
-    /// What ends it when it is dropped.
+    /// Ends it when it is dropped.
     reason: LossReason,
 }
 
@@ -136,8 +136,8 @@ impl BlockingLeadership {
         }
     }
 
-    /// Says that the work has ended, and waits until the records are released, or the stores have had
-    /// twice `op_timeout` to confirm it.
+    /// Reports that the work has ended, and waits until the records are released, or until twice
+    /// `op_timeout` has passed without confirmation.
     pub fn resign(self) {
         drop(self);
     }
@@ -147,7 +147,7 @@ impl BlockingLeadership {
         self.reason = reason;
     }
 
-    /// Waits until the work is told to stop, and tells why.
+    /// Waits until the work is asked to stop, and returns why.
     #[must_use]
     pub fn wait_lost(&self) -> LossReason {
         let lease = self.lease().clone();

@@ -16,13 +16,13 @@ use crate::store::{self, Password, Store, StoreAddress, StoreOptions};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overrun {
-    /// The process kills itself, by SIGKILL: nothing else ends a thread that does not return, and a handler
-    /// of SIGABRT would let it go on. This is the default, and the only choice with which no two act however
+    /// The process kills itself with SIGKILL: nothing else ends a thread that does not return, and a SIGABRT
+    /// handler would let it continue. This is the default, and the only choice with which no two act however
     /// the work behaves.
     #[default]
     Kill,
-    /// It is only reported, as an event and in the log. For callers whose work ends by other means, and
-    /// for those that let the resource check the fencing token.
+    /// It is only reported, as an event and in the log. For callers whose work ends by other means, and for
+    /// those whose resource checks the fencing token.
     Report,
 }
 
@@ -75,13 +75,13 @@ impl ElectionBuilder {
         self
     }
 
-    /// Adds a store of one's own making.
+    /// Adds a custom store.
     pub fn store_object(mut self, store: Arc<dyn Store>) -> Self {
         self.sources.push(Source::Object(store));
         self
     }
 
-    /// What the keys of a Redis begin with: [`StoreOptions::key_prefix`]. It concerns the stores given by address.
+    /// The prefix of all keys on a Redis: [`StoreOptions::key_prefix`]. It applies to stores given by address.
     pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.options.key_prefix = prefix.into();
         self
@@ -99,14 +99,14 @@ impl ElectionBuilder {
         self
     }
 
-    /// All of the timing at once. The setters below change one value of it each.
+    /// The whole timing at once. The setters below change one value of it each.
     pub fn timing(mut self, timing: impl Into<TimingChoices>) -> Self {
         self.timing = timing.into();
         self
     }
 
-    /// The time within which the leadership of a host that died has moved on: the whole timing follows from it,
-    /// except for the values that are set by themselves. See [`TimingChoices`].
+    /// The time within which a dead host is replaced: the whole timing follows from it, except for values that are
+    /// set separately. See [`TimingChoices`].
     pub fn failover(mut self, failover: Duration) -> Self {
         self.timing.failover = Some(failover);
         self
@@ -118,7 +118,7 @@ impl ElectionBuilder {
         self
     }
 
-    /// How many polls a counter must stand still: [`TimingConfig::stall_polls`](crate::protocol::TimingConfig::stall_polls).
+    /// How many polls a counter must stall: [`TimingConfig::stall_polls`](crate::protocol::TimingConfig::stall_polls).
     pub fn stall_polls(mut self, polls: u32) -> Self {
         self.timing.stall_polls = Some(polls);
         self
@@ -143,8 +143,8 @@ impl ElectionBuilder {
         self
     }
 
-    /// What the ids of this program's candidacies begin with. Default: host and process id. Two
-    /// programs with the same label are kept apart by a random part.
+    /// The first part of the ids of this program's candidacies. Default: host and process id. A random part
+    /// keeps programs with the same label apart.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
         self
@@ -156,18 +156,18 @@ impl ElectionBuilder {
         self
     }
 
-    /// Calls `hook` right before [`Overrun::Kill`] kills the process, on a thread of its own: to save a trace, say.
-    /// The process is killed when it returns, and 5 ms later at the latest.
+    /// Calls `hook` on a separate thread right before [`Overrun::Kill`] kills the process, for example to save a
+    /// trace. The process is killed when it returns, and 5 ms later at the latest.
     pub fn before_kill(mut self, hook: impl Fn(&Lease) + Send + Sync + 'static) -> Self {
         self.before_kill = KillHook(Arc::new(hook));
         self
     }
 
-    /// Checks the configuration. Nothing is connected yet.
+    /// Checks the configuration. It does not connect yet.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] names the part that cannot be used.
+    /// [`ConfigError`] names the part that is invalid.
     pub fn build(self) -> Result<Election, ConfigError> {
         let name = ElectionName::new(&self.name)?;
         let timing = Timing::new(&self.timing.config()?)?;
@@ -224,7 +224,7 @@ fn checked(label: String) -> Result<String, ConfigError> {
     }
 }
 
-/// The host's name, with what cannot stand in an id replaced.
+/// The host's name, with characters replaced that an id cannot hold.
 fn host() -> String {
     let name: String = gethostname::gethostname()
         .to_string_lossy()

@@ -13,27 +13,27 @@ use crate::protocol::{CandidateId, Prospect, Term};
 use crate::store::Identity;
 use crate::store::StoreError;
 
-/// How many commands a candidacy may have waiting: there are only two to give.
+/// How many commands may wait in a candidacy's queue: there are only two to give.
 const COMMANDS: usize = 4;
 
-/// How long a campaign waits for what.
+/// How long a campaign waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Patience {
     /// Until it is elected.
     Endless,
-    /// Until it is plain that somebody else leads, or that nobody can.
+    /// Until it is clear that another candidate leads, or that no one can.
     None,
 }
 
 impl Election {
-    /// Campaigns until elected, however long that takes. A store that is down is waited for.
+    /// Campaigns until elected, however long that takes, store outages included.
     ///
     /// Dropping the future leaves the election.
     ///
-    /// **The process is killed, by SIGKILL, when the [`Leadership`] outlives its deadline**: work that goes on would
+    /// **The process is killed by SIGKILL when the [`Leadership`] outlives its deadline**: work that goes on would
     /// act beside the next leader. Drop it, or end the work, when [`Lease::lost`](super::Lease::lost) returns.
     /// [`ElectionBuilder::overrun`](super::ElectionBuilder::overrun) opts out, and
-    /// [`ElectionBuilder::before_kill`](super::ElectionBuilder::before_kill) is called before.
+    /// [`ElectionBuilder::before_kill`](super::ElectionBuilder::before_kill) sets a hook that runs first.
     ///
     /// # Errors
     ///
@@ -43,14 +43,14 @@ impl Election {
         self.enter()?.elected(Patience::Endless).await
     }
 
-    /// Campaigns only if nobody leads: it comes back as soon as it is plain that somebody does.
+    /// Campaigns only if no one leads: it returns as soon as it is clear that another candidate does.
     ///
-    /// On a store that may have forgotten a leader it waits out the probation first, for nobody can
-    /// tell before whether somebody leads.
+    /// On a store that may have forgotten a leader it waits out the probation first, because until then it
+    /// cannot know whether there is one.
     ///
     /// # Errors
     ///
-    /// [`CampaignError::Held`] when somebody leads, [`CampaignError::Paused`] when an operator has paused
+    /// [`CampaignError::Held`] when another candidate leads, [`CampaignError::Paused`] when an operator has paused
     /// the election, [`CampaignError::Unreachable`] when no majority of the stores answers,
     /// [`CampaignError::Denied`] when they refuse us, [`CampaignError::TermsUsedUp`] when a record has the highest
     /// term there is.
@@ -62,12 +62,11 @@ impl Election {
     ///
     /// # Errors
     ///
-    /// [`CampaignError::TimedOut`] when somebody else holds the election, [`CampaignError::NotYet`] when nobody
-    /// does, as on a new name of a Redis when `wait` is shorter than the probation, [`CampaignError::Paused`] when
-    /// the election is paused at the end of it,
-    /// [`CampaignError::Unreachable`] when no majority of the stores answers at the end of it,
-    /// [`CampaignError::Denied`] when they refuse us from the start, [`CampaignError::TermsUsedUp`] when a record
-    /// has the highest term there is.
+    /// At the end of the wait: [`CampaignError::TimedOut`] when another candidate holds the election,
+    /// [`CampaignError::NotYet`] when none does, as on a new name of a Redis with a `wait` shorter than the
+    /// probation, [`CampaignError::Paused`] when the election is paused, [`CampaignError::Unreachable`] when no
+    /// majority of the stores answers. At any time: [`CampaignError::Denied`] when they refuse us from the start,
+    /// [`CampaignError::TermsUsedUp`] when a record has the highest term there is.
     pub async fn campaign_timeout(&self, wait: Duration) -> Result<Leadership, CampaignError> {
         let mut candidacy = self.enter()?;
         let elected = candidacy.elected(Patience::Endless);
@@ -93,7 +92,7 @@ impl Election {
         }
     }
 
-    /// Campaigns until elected, or until `shutdown` is ready: then it leaves the stores, and returns nothing.
+    /// Campaigns until elected, or until `shutdown` is ready: then it leaves the stores, and returns `None`.
     pub(super) async fn campaign_until(
         &self,
         shutdown: impl Future,
@@ -130,7 +129,7 @@ impl Election {
         })
     }
 
-    /// Who gives orders in the name of this process.
+    /// The operator of orders given in the name of this process.
     pub(super) fn operator_identity(&self) -> Identity {
         CandidateId::new(&self.shared.label)
             .and_then(|id| {
@@ -140,7 +139,7 @@ impl Election {
             .expect("the label and the host were checked when the election was built")
     }
 
-    /// An identity that no candidacy had before: 64 random bits behind the label.
+    /// An identity that no candidacy had before: the label and 64 random bits.
     fn new_identity(&self) -> Identity {
         let random = uuid::Uuid::new_v4().simple().to_string();
         let id = format!("{}:{}", self.shared.label, &random[..16]);
@@ -159,7 +158,7 @@ impl Election {
     }
 }
 
-/// A campaign under way. Dropping it leaves the election.
+/// A campaign in progress. Dropping it leaves the election.
 struct Candidacy {
     election: Election,
     identity: Identity,
@@ -168,8 +167,8 @@ struct Candidacy {
 }
 
 impl Candidacy {
-    /// Leaves the election, and waits until what it held is released, or the stores have had twice
-    /// `op_timeout` to confirm that.
+    /// Leaves the election, and waits until what it held is released, or until twice `op_timeout` has
+    /// passed without confirmation.
     async fn leave(mut self) {
         drop(self.commands.take());
         let over = |standing: &Standing| matches!(standing, Standing::Over);
@@ -281,7 +280,7 @@ impl Candidacy {
                 changed = self.standing.changed() => changed,
             };
             if changed.is_err() {
-                // The driver ends only after it was told to, and nobody else could have told it.
+                // The driver ends only after it was asked to, and only this code could have asked it.
                 unreachable!("a candidacy ended while its campaign was waiting");
             }
         }

@@ -1,8 +1,8 @@
-//! The clock that decides: it runs at the rate of the machine's oscillator, and goes on while the machine is
-//! suspended.
+//! The clock that decides: it runs at the rate of the machine's oscillator, and keeps running while the machine
+//! is suspended.
 //!
 //! ```text
-//!   CLOCK_MONOTONIC_RAW                  which nobody adjusts
+//!   CLOCK_MONOTONIC_RAW                  which is never adjusted
 //!   + CLOCK_BOOTTIME − CLOCK_MONOTONIC   the time suspended: both are adjusted alike, so this is not
 //! ```
 //!
@@ -20,22 +20,22 @@ use tokio::sync::watch;
 use super::Alarm;
 use crate::protocol::{Timestamp, WallMillis};
 
-/// This moment on the clock that decides. It never goes back, and all processes of a machine agree on it to
-/// within 20 µs.
+/// This moment on the clock that decides. It never runs backwards, and all processes of a machine agree on it
+/// to within 20 µs.
 #[must_use]
 pub fn now() -> Timestamp {
     static CLOCK: Clock = Clock::new();
     CLOCK.now(read)
 }
 
-/// How long a wait without a timer holds up its thread before others have their turn.
+/// How long a wait without a timer may occupy its thread before it yields.
 const TURN: Duration = Duration::from_millis(1);
 
-/// Waits until a moment of this clock, on whatever runtime. [`Timestamp::NEVER`] does not come.
+/// Waits until a moment of this clock, on any runtime. [`Timestamp::NEVER`] never arrives.
 ///
-/// The timers of a runtime do not do: they stop while the machine is suspended, and NTP adjusts them.
+/// The timers of a runtime are unsuitable: they stop while the machine is suspended, and NTP adjusts them.
 ///
-/// Where the system has no room for another timer, it looks at the clock once per millisecond.
+/// Where the system has no room for another timer, it reads the clock once per millisecond.
 ///
 /// # Examples
 ///
@@ -65,7 +65,7 @@ pub async fn sleep_until(at: Timestamp) {
     }
 }
 
-/// Each value from now on, as a copy: whoever looks at one never holds up whoever sends the next.
+/// Each value from now on, as a copy: a slow reader never holds up the sender.
 pub(super) fn changes(
     receiver: watch::Receiver<Timestamp>,
 ) -> impl Stream<Item = Timestamp> + Send + Unpin + use<> {
@@ -82,8 +82,8 @@ pub(super) fn boot() -> Timestamp {
     timestamp(read(ClockId::Boottime))
 }
 
-/// Boot time until which a moment has certainly not come, however slowly boot time runs: the kernel slows it
-/// down by a tenth at most. It is read first, so that an interruption brings it forward.
+/// A boot time at which a moment has certainly not arrived, however slowly boot time runs: the kernel slows it
+/// down by at most a tenth. It is read first, so that an interruption makes it earlier.
 pub(super) fn boot_before(at: Timestamp) -> Timestamp {
     let boot = boot();
     boot + early(at.since(now()))
@@ -98,7 +98,7 @@ const PRECISION_NANOS: i64 = 20_000;
 /// How often it is sampled before an imprecise sample is accepted: each of them was interrupted.
 const TRIES: u32 = 16;
 
-/// The time that the machine was suspended, as far as it is known.
+/// The time that the machine was suspended, as measured.
 struct Clock {
     suspended: AtomicI64,
 }
@@ -110,10 +110,9 @@ impl Clock {
         }
     }
 
-    /// Reads boot time between two readings of monotonic time. The second of them is not before boot time was
-    /// read, so the difference to it never exceeds the time suspended, and falls short by no more than the
-    /// distance between the two. The largest difference ever seen counts: it can only grow, so the clock does
-    /// not go back.
+    /// Reads boot time between two readings of monotonic time. The second reading follows the one of boot time,
+    /// so the difference to it never exceeds the time suspended, and falls short by at most the distance between
+    /// the two. The largest difference ever seen counts: it can only grow, so the clock never runs backwards.
     fn now(&self, mut read: impl FnMut(ClockId) -> i64) -> Timestamp {
         for _ in 0..TRIES {
             let before = read(ClockId::Monotonic);
@@ -250,7 +249,7 @@ mod tests {
         let (begun, booted) = (now(), boot());
         std::thread::sleep(Duration::from_millis(50));
         let (decided, passed) = (now().since(begun), boot().since(booted));
-        // Apart by what may happen between two calls, and a slew.
+        // Two calls differ by what happens between them, and a slew.
         assert!(
             decided >= Duration::from_millis(44),
             "{decided:?} {passed:?}"

@@ -1,4 +1,4 @@
-//! The driver: gives one candidate its clock, its stores and its timer, and carries out what it says.
+//! The driver: gives one candidate its clock, its stores and its timer, and carries out what it returns.
 //!
 //! ```text
 //!   commands ─────┐                      ┌──▶ requests to the stores, all at once, each bounded
@@ -37,19 +37,19 @@ pub(super) struct Driver {
     identity: Arc<Identity>,
     candidate: Candidate,
     commands: mpsc::Receiver<Command>,
-    /// The other end of `commands`, for whoever is not the owner: it keeps nothing alive.
+    /// The other end of `commands`, for holders other than the owner: it keeps nothing alive.
     owner: mpsc::WeakSender<Command>,
     standing: watch::Sender<Standing>,
     answers: FuturesUnordered<Answering>,
-    /// An answer that came while its request was sent.
+    /// An answer that arrived while its request was being sent.
     answered: Option<Answer>,
     wake_ups: Vec<Option<WakeUps>>,
     links: Vec<Link>,
     lease: Option<Lease>,
     tracker: Tracker,
-    /// The term whose work had not ended when its deadline passed, and when to look at it again.
+    /// The term whose work had not ended when its deadline passed, and when to check again.
     overdue: Option<(Term, Timestamp)>,
-    /// The pause that was told of last.
+    /// The pause that was reported last.
     paused: Option<Pause>,
     /// The release that each store has not confirmed.
     unconfirmed: Vec<Option<Request>>,
@@ -94,7 +94,7 @@ impl Driver {
 
     /// Runs the candidacy to its end.
     pub(super) async fn run(mut self, mut timer: Alarm) {
-        self.tell(Happening::Campaigning);
+        self.report(Happening::Campaigning);
         let mut input = Input::Tick;
         let mut owner_gone = false;
         loop {
@@ -109,7 +109,7 @@ impl Driver {
                     Some(Command::WorkEnded(reason)) => Input::WorkEnded(reason),
                     None => {
                         owner_gone = true;
-                        // Whoever could stop the work, or would have begun it, is gone.
+                        // The owner, which could stop the work or would have begun it, is gone.
                         self.handle(Input::Resign(LossReason::Resigned), &mut timer)
                             .await;
                         Input::WorkEnded(LossReason::Resigned)
@@ -138,7 +138,7 @@ impl Driver {
         for outgoing in step.sends {
             self.ask(outgoing);
         }
-        // First the right to act, then the word of it: who hears that it lost finds that it may not act.
+        // The right to act first, then the notification: whoever hears of the loss finds that it may not act.
         self.renew_lease(now);
         if urgent {
             self.send_at_once().await;
@@ -155,8 +155,8 @@ impl Driver {
         timer.set(step.wake_at.min(look_at));
     }
 
-    /// Lets the connections write what was just asked, before anything is told and any timer set: that can
-    /// be done while the answer is under way.
+    /// Lets the connections write the new requests before anything is reported or any timer set: that can
+    /// be done while the answers are under way.
     async fn send_at_once(&mut self) {
         if let Some(Some(answer)) = self.answers.next().now_or_never() {
             self.answered = Some(answer);
@@ -206,13 +206,13 @@ impl Driver {
         if releases && result.is_ok() {
             self.unconfirmed[store.get()] = None;
         }
-        // A release takes us out of the list by itself.
+        // A release removes us from the list by itself.
         let released = result
             .as_ref()
             .is_ok_and(|reply| reply.verdict == Verdict::Granted);
         link.lists_us &= !(releases && released);
-        let told = link.heard(now, changes, &result);
-        let told = told.map(|news| match news {
+        let happening = link.heard(now, changes, &result);
+        let happening = happening.map(|news| match news {
             News::Down(error) => Happening::StoreDown {
                 store: label,
                 error,
@@ -222,8 +222,8 @@ impl Driver {
                 after,
             },
         });
-        if let Some(happening) = told {
-            self.tell(happening);
+        if let Some(happening) = happening {
+            self.report(happening);
         }
         let result = result.map_err(|error| error.failure());
         Input::Replied { store, id, result }
@@ -255,8 +255,10 @@ impl Driver {
     fn tell_changes(&self, changes: impl IntoIterator<Item = Change>) {
         for change in changes {
             match change {
-                Change::Follows((leader, term)) => self.tell(Happening::Following { leader, term }),
-                Change::Leaderless(term) => self.tell(Happening::Leaderless { term }),
+                Change::Follows((leader, term)) => {
+                    self.report(Happening::Following { leader, term })
+                }
+                Change::Leaderless(term) => self.report(Happening::Leaderless { term }),
                 Change::GapOver(gap) => self.shared.counters.leaderless(gap),
             }
         }
@@ -272,16 +274,16 @@ impl Driver {
             Event::Claimed { term, stores } => {
                 let change = self.tracker.claimed(now, &self.candidate);
                 self.tell_changes(change);
-                self.tell(Happening::Claiming { term, stores });
+                self.report(Happening::Claiming { term, stores });
             }
-            Event::TermsUsedUp { store } => self.tell(Happening::TermsUsedUp {
+            Event::TermsUsedUp { store } => self.report(Happening::TermsUsedUp {
                 store: self.label(store),
             }),
             Event::ClaimFailed { term, granted } => {
                 self.tracker.claim_failed();
-                self.tell(Happening::ClaimFailed { term, granted });
+                self.report(Happening::ClaimFailed { term, granted });
             }
-            Event::Probation { term, until } => self.tell(Happening::Probation {
+            Event::Probation { term, until } => self.report(Happening::Probation {
                 term,
                 wait: until.since(now),
             }),
@@ -294,12 +296,12 @@ impl Driver {
                 // The work starts here; everything else can wait.
                 self.standing.send_replace(Standing::Elected(lease));
                 self.wake_ups.iter_mut().for_each(|slot| *slot = None);
-                self.tell(Happening::Elected { term, leaderless });
+                self.report(Happening::Elected { term, leaderless });
             }
-            Event::Joined { store } => self.tell(Happening::StoreJoined {
+            Event::Joined { store } => self.report(Happening::StoreJoined {
                 store: self.label(store),
             }),
-            Event::Parted { store } => self.tell(Happening::StoreParted {
+            Event::Parted { store } => self.report(Happening::StoreParted {
                 store: self.label(store),
             }),
             Event::Stopping {
@@ -310,7 +312,7 @@ impl Driver {
                 if let Some(lease) = &self.lease {
                     lease.lose(reason);
                 }
-                self.tell(Happening::Stopping {
+                self.report(Happening::Stopping {
                     term,
                     reason,
                     within: deadline.since(now),
@@ -319,12 +321,12 @@ impl Driver {
             Event::Expired { term } => {
                 self.overdue = Some((term, now + self.shared.timing.margin()));
             }
-            Event::Released { term, stores } => self.tell(Happening::Released { term, stores }),
+            Event::Released { term, stores } => self.report(Happening::Released { term, stores }),
         }
     }
 
-    /// Tells of work that goes on after its deadline. A process that stood still as a whole learns of the
-    /// deadline before it learns that the work ended in time, so it looks a second time.
+    /// Reports work that goes on after its deadline. A process that was frozen as a whole sees the deadline
+    /// before it sees that the work ended in time, so it checks twice.
     fn tell_of_overrun(&mut self, now: Timestamp) {
         let Some((term, _)) = self.overdue.take_if(|(_, look_at)| *look_at <= now) else {
             return;
@@ -334,7 +336,7 @@ impl Driver {
             .as_ref()
             .is_some_and(|lease| !lease.has_work_ended())
         {
-            self.tell(Happening::Overrun { term });
+            self.report(Happening::Overrun { term });
         }
     }
 
@@ -344,7 +346,7 @@ impl Driver {
             return;
         }
         let paused = paused.cloned();
-        self.tell(match &paused {
+        self.report(match &paused {
             Some(pause) => Happening::Paused {
                 pause: pause.clone(),
             },
@@ -361,10 +363,10 @@ impl Driver {
                     guard::hasten(deadline);
                 }
             }
-            // A candidate lets go of nothing but what has ended.
+            // A candidate releases only what has ended.
             None => {
                 lease.end_work(LossReason::Resigned);
-                // Whoever has taken the record may lead already.
+                // The new holder of the record may already lead.
                 let taken = [LossReason::Deposed, LossReason::StoreForgot];
                 if !lease.loss().is_some_and(|loss| taken.contains(&loss)) {
                     self.tracker.vacated(now);
@@ -373,7 +375,7 @@ impl Driver {
         }
     }
 
-    /// Listens for releases while there is somebody to wait for.
+    /// Listens for releases while a campaign is waiting.
     fn listen(&mut self) {
         if self.candidate.role() != Role::Standby {
             return;
@@ -403,7 +405,7 @@ impl Driver {
         });
     }
 
-    /// One of the errors of this kind, if so many stores have one that no majority is left.
+    /// One of the errors of this kind, if too many stores have one for a majority.
     fn no_majority(&self, kind: fn(&Link) -> Option<&StoreError>) -> Option<&StoreError> {
         let spare = self.links.len() - self.shared.electorate.majority();
         self.links.iter().filter_map(kind).nth(spare)
@@ -412,7 +414,7 @@ impl Driver {
     fn campaigning(&self) -> Standing {
         let unwritable = self.no_majority(Link::unwritable);
         let prospect = match self.candidate.prospect() {
-            // Who leads needs no more than the changes that it was granted.
+            // A leader needs only the changes that it was granted.
             Prospect::Open if unwritable.is_some() => Prospect::Unreachable,
             prospect => prospect,
         };
@@ -429,8 +431,8 @@ impl Driver {
         self.shared.stores[store.get()].label().into()
     }
 
-    fn tell(&self, happening: Happening) {
-        self.shared.tell(self.candidate.id(), happening);
+    fn report(&self, happening: Happening) {
+        self.shared.report(self.candidate.id(), happening);
     }
 
     async fn finish(self) {
@@ -472,8 +474,8 @@ impl Driver {
     }
 }
 
-/// Whether somebody waits for what a step sends: the standbys for a release, whoever campaigns for a claim.
-/// What work is to hear comes before any claim of the same step. A release is of work that has ended.
+/// Whether another process or a caller waits for what a step sends: standbys for a release, a campaign for a
+/// claim. Events for the work come before any claim of the same step. A release is of work that has ended.
 fn is_urgent(step: &Step) -> bool {
     let sends = |is: fn(&Request) -> bool| step.sends.iter().any(|sent| is(&sent.request));
     let for_the_work =

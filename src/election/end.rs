@@ -1,4 +1,4 @@
-//! The end of the process, when nothing else keeps two from acting.
+//! Kills the process when nothing else keeps two candidates from acting.
 
 use std::io::stderr;
 use std::sync::mpsc;
@@ -9,20 +9,20 @@ use rustix::process::{Signal, getpid, kill_process};
 
 use super::clock;
 
-/// How long the last words may take, out of a margin of 50 ms at the least.
+/// How long the last message may take, out of a margin of at least 50 ms.
 const LAST_WORDS: Duration = Duration::from_millis(5);
 
-/// Ends the process by SIGKILL, whatever its log, its signal handlers or its other threads do. The reason is
-/// written to stderr and to the log, and `hook` is called, if that takes no time: work that blocks may hold a lock
-/// that either needs.
+/// Kills the process with SIGKILL, whatever its log, its signal handlers or its other threads do. Before that it
+/// writes the reason to stderr and to the log, and calls `hook`, but does not wait for them: blocked work may hold
+/// a lock that either needs.
 pub(super) fn end_process(why: String, hook: impl FnOnce() + Send + 'static) -> ! {
-    let (told, is_told) = mpsc::sync_channel::<()>(2);
-    let hooked = told.clone();
+    let (done, finished) = mpsc::sync_channel::<()>(2);
+    let hooked = done.clone();
     let words = std::thread::Builder::new().spawn(move || {
         print(&format!("incumbent: {why}\n"));
         tracing::error!("{why}");
-        // Nobody waits for it any more when it took longer.
-        told.send(()).unwrap_or_default();
+        // After the timeout below, no one receives it.
+        done.send(()).unwrap_or_default();
     });
     let hook = std::thread::Builder::new().spawn(move || {
         hook();
@@ -30,17 +30,17 @@ pub(super) fn end_process(why: String, hook: impl FnOnce() + Send + 'static) -> 
     });
     let until = clock::now() + LAST_WORDS;
     for _ in [words, hook].iter().filter(|begun| begun.is_ok()) {
-        // When it takes too long, or has panicked, there is nobody to tell that either.
+        // If it takes too long or panics, there is no one to report that to.
         let left = until.since(clock::now());
-        is_told.recv_timeout(left).unwrap_or_default();
+        finished.recv_timeout(left).unwrap_or_default();
     }
-    // It fails for nobody but PID 1 of a container, which the kernel spares its own signals.
+    // It fails only for PID 1 of a container, which the kernel protects from its own signals.
     kill_process(getpid(), Signal::KILL).unwrap_or_default();
     std::process::abort();
 }
 
-/// Writes to stderr past the lock of the standard library, which blocked work may hold, and only if the write
-/// does not block: the log still has its turn.
+/// Writes to stderr without the standard library's lock, which blocked work may hold, and only if the write does
+/// not block, because the log comes next.
 fn print(line: &str) {
     let stderr = stderr();
     let mut polled = [PollFd::new(&stderr, PollFlags::OUT)];

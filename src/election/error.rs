@@ -1,4 +1,4 @@
-//! The errors of an election, one type per situation in which a caller decides something.
+//! The errors of an election: one type for each situation in which a caller decides something.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use crate::protocol::{
 };
 use crate::store::{Identity, InvalidAddress, StoreError};
 
-// A message that contains the source names the field `r#source`: `Error::source` returns nothing then, and whoever
-// prints the whole chain prints it once.
+// A message that contains the source names the field `r#source`, so that `Error::source` returns nothing and a
+// caller that prints the whole chain prints it once.
 
 /// Why an election cannot be set up as configured.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -25,7 +25,7 @@ pub enum ConfigError {
     Label {
         /// The label given.
         label: String,
-        /// What is wrong with it.
+        /// Which rule it breaks.
         r#source: InvalidId,
     },
     /// The address of a store.
@@ -37,13 +37,13 @@ pub enum ConfigError {
     /// The number of stores.
     #[error(transparent)]
     Electorate(#[from] InvalidElectorate),
-    /// The same store is named twice: a majority of the addresses would be no majority of stores.
-    #[error("the store {store} is given twice: the stores of an electorate must be independent")]
+    /// The same store is named twice: a majority of the addresses might not be a majority of the stores.
+    #[error("the store {store} is given twice: the stores must be independent")]
     SameStore {
         /// Its label.
         store: String,
     },
-    /// A file is named beside a server: each host would count its own file, and two of them could have a
+    /// A file is named beside a server: each host would count its own file, and two hosts could have a
     /// majority each.
     #[error(
         "{file} and {server} cannot form an electorate: a file is a store of one host, and every host would \
@@ -61,36 +61,36 @@ pub enum ConfigError {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CampaignError {
-    /// Somebody else leads, and the campaign was not to wait.
+    /// Another candidate leads, and the campaign was not to wait.
     #[error("election {election:?} is held{}", by(.leader))]
     Held {
         /// The election.
         election: String,
-        /// Who leads, when that is known.
+        /// The leader, if known.
         leader: Option<(CandidateId, Term)>,
     },
-    /// The time given to the campaign is over.
+    /// The campaign has timed out.
     #[error("not elected in {election:?} within {waited:?}; it is held{}", by(.leader))]
     TimedOut {
         /// The election.
         election: String,
         /// How long it waited.
         waited: Duration,
-        /// Who leads, when that is known.
+        /// The leader, if known.
         leader: Option<(CandidateId, Term)>,
     },
-    /// The time given to the campaign is over, and nobody else holds the election.
-    #[error("not elected in {election:?} within {waited:?}; nobody else holds it{}", still(.probation))]
+    /// The campaign has timed out, although no other candidate holds the election.
+    #[error("not elected in {election:?} within {waited:?}; no other candidate holds it{}", still(.probation))]
     NotYet {
         /// The election.
         election: String,
         /// How long it waited.
         waited: Duration,
-        /// The probation that the candidate was waiting out, if it was: a store has no record of the
-        /// election, and may have forgotten a leader. A wait must be longer than that.
+        /// The probation that the candidate was waiting out, if any: a store has no record of the election,
+        /// and may have forgotten a leader. Wait longer than that.
         probation: Option<Duration>,
     },
-    /// An operator has paused the election: nobody is elected until the pause is lifted, or over.
+    /// An operator has paused the election: no one is elected until the pause is lifted or ends.
     #[error("election {election:?} is paused {}", pause_in_words(.pause))]
     Paused {
         /// The election.
@@ -98,19 +98,19 @@ pub enum CampaignError {
         /// Until when, by whose order, and why, as one of the stores shows it.
         pause: Box<Pause>,
     },
-    /// So many stores do not answer that nobody can be elected.
+    /// Too few stores answer for a majority, so no one can be elected.
     #[error("no majority of the stores of election {election:?} can be used: {source}")]
     Unreachable {
         /// The election.
         election: String,
-        /// What the last of them failed with.
+        /// The error of the last of them.
         r#source: Box<StoreError>,
     },
     /// A store has granted the highest term there is, so no later leader could have a higher token. Only a
     /// forged or damaged record gets there, and it has to be repaired.
     #[error(
-        "nobody can be elected in {election:?}: a record has the highest term there is, {max}; `incumbent \
-         doctor {election}` tells how to repair it",
+        "no one can be elected in {election:?}: a record has the highest term there is, {max}; `incumbent \
+         doctor {election}` prints the repair",
         max = Term::MAX
     )]
     TermsUsedUp {
@@ -118,16 +118,16 @@ pub enum CampaignError {
         election: String,
     },
     /// The stores cannot be reached as they are configured, and never could.
-    #[error("election {election:?} cannot be entered: {source}")]
+    #[error("cannot campaign in election {election:?}: {source}")]
     Misconfigured {
         /// The election.
         election: String,
-        /// What is wrong.
+        /// The error of the store.
         r#source: Box<StoreError>,
     },
-    /// Somebody campaigns with another list of stores: both could lead.
+    /// Another candidate campaigns with another list of stores: both could lead.
     #[error(
-        "election {election:?} cannot be entered: {} pid {} {difference}, so two could lead. All candidates must \
+        "cannot campaign in election {election:?}: {} pid {} {difference}, so two could lead. All candidates must \
          use the same stores. To change them: stop every candidate on every host, wait one window, then start \
          them with the new stores",
         .who.host(), .who.pid()
@@ -135,7 +135,7 @@ pub enum CampaignError {
     OtherStores {
         /// The election.
         election: String,
-        /// Who.
+        /// The other candidate.
         who: Box<Identity>,
         /// How its stores differ from ours.
         difference: Difference,
@@ -145,23 +145,23 @@ pub enum CampaignError {
     System {
         /// The election.
         election: String,
-        /// What the system said.
+        /// The system's error.
         r#source: Arc<io::Error>,
     },
     /// The stores refuse us, and have never done otherwise.
     #[error(
-        "election {election:?} cannot be entered: {source}; check the user name, the password and the permissions, which `incumbent doctor` tries one by one"
+        "cannot campaign in election {election:?}: {source}; check the user name, the password and the permissions: `incumbent doctor` tries them one by one"
     )]
     Denied {
         /// The election.
         election: String,
-        /// What the store said.
+        /// The store's refusal.
         r#source: Box<StoreError>,
     },
 }
 
 impl CampaignError {
-    /// Whether somebody else leads.
+    /// Whether another candidate leads.
     #[must_use]
     pub const fn is_held(&self) -> bool {
         matches!(self, Self::Held { .. } | Self::TimedOut { .. })
@@ -173,7 +173,7 @@ impl CampaignError {
         matches!(self, Self::Paused { .. })
     }
 
-    /// Whether the stores refuse us, so that trying again without a change of configuration is in vain.
+    /// Whether the stores refuse us, so that retrying without a change of configuration is pointless.
     #[must_use]
     pub const fn is_denied(&self) -> bool {
         matches!(self, Self::Denied { .. })
@@ -192,11 +192,11 @@ fn still(probation: &Option<Duration>) -> String {
 fn by(leader: &Option<(CandidateId, Term)>) -> String {
     match leader {
         Some((id, term)) => format!(" by {id} since term {term}"),
-        None => " by somebody else".to_owned(),
+        None => String::new(),
     }
 }
 
-/// The leadership is over: whatever the work does from here on, another leader may be doing too.
+/// The leadership is over: another leader may act from now on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the leadership of term {term} is over: {reason}")]
 pub struct Lost {
@@ -216,18 +216,18 @@ pub enum RunError<T = ()> {
     /// There was no leadership.
     #[error(transparent)]
     Campaign(#[from] CampaignError),
-    /// The leadership was lost, or told to stop, before the work was done. The work has ended, or was dropped.
+    /// The leadership was lost, or asked to stop, before the work was done. The work has ended, or was dropped.
     #[error("{lost}")]
     Lost {
         /// Which leadership, and why.
         lost: Lost,
-        /// What the work returned all the same; `None` when it was dropped. Another leader may have been at work
-        /// when it was finished.
+        /// What the work returned nevertheless; `None` when it was dropped. Another leader may have been acting
+        /// when it finished.
         value: Option<T>,
     },
 }
 
-/// The value is left out, so it need not have a `Debug`.
+/// The value is left out, so it need not implement `Debug`.
 impl<T> fmt::Debug for RunError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,5 +1,5 @@
-//! The time without a leader, carried from one campaign of a process to the next: it goes on while nobody
-//! watches, as long as nobody has led in between.
+//! The time without a leader, carried from one campaign of a process to the next: it continues while no
+//! campaign watches, as long as no one has led in between.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use crate::protocol::{CandidateId, Electorate, Record, Term, Timestamp};
 /// A time without a leader that was not over when a campaign ended.
 #[derive(Clone, Debug)]
 pub(super) struct Gap {
-    /// Since when nobody leads.
+    /// Since when no one leads.
     pub(super) since: Timestamp,
     /// Until when that was watched.
     pub(super) until: Timestamp,
-    /// The term that was the last one.
+    /// The last term.
     pub(super) term: Term,
-    /// Whose leadership ended, when it was one of this process: its record may still name it.
+    /// The holder whose leadership ended, when it was this process's own: its record may still name it.
     pub(super) of: Option<CandidateId>,
 }
 
 impl Gap {
-    /// Whether these records, of a majority at the least, show that nobody has led since.
+    /// Whether these records, of at least a majority, show that no one has led since.
     pub(super) fn goes_on(&self, records: &[&Record], electorate: Electorate) -> bool {
         let newest = records.iter().map(|record| record.term).max();
         newest.is_some_and(|newest| newest <= self.term)

@@ -1,7 +1,7 @@
 //! The guard: a thread that ends the process when work outlives its deadline.
 //!
-//! It sleeps on a timer until the earliest deadline of all leaderships, and needs neither an
-//! event loop nor anybody's cooperation.
+//! It sleeps on a timer until the earliest deadline of all leaderships, and depends on no event loop and no
+//! other thread.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -57,9 +57,9 @@ pub(super) fn watch(election: &ElectionName, lease: Lease, hook: KillHook) -> Gu
     Guarded { key }
 }
 
-/// Has the guard wake at `deadline`, which has come closer: a deposed leader gets only a moment.
+/// Makes the guard wake at `deadline`, which has moved closer: a deposed leader gets only a moment.
 pub(super) fn hasten(deadline: Timestamp) {
-    // Without a guard nobody asked for one.
+    // Without a guard there is nothing to wake.
     if let Some(guard) = GUARD.get() {
         guard.wake_by(&mut guard.lock(), deadline);
     }
@@ -82,7 +82,7 @@ static GUARD: OnceLock<Guard> = OnceLock::new();
 ///
 /// # Errors
 ///
-/// When the system refuses a thread or a timer. It may be tried again.
+/// When the system refuses a thread or a timer. It can be retried.
 pub(super) fn start() -> io::Result<()> {
     started().map(|_| ())
 }
@@ -130,7 +130,7 @@ impl Guard {
     }
 
     fn arm(&self, at: Timestamp) {
-        alarm::arm_early(&self.timer, at).expect("a valid time can be set on a timer of our own");
+        alarm::arm_early(&self.timer, at).expect("a valid time can be set on our timer");
     }
 
     fn keep(&self) -> ! {

@@ -1,4 +1,4 @@
-//! The election as a program holds it: who leads, what has happened, and the way to a campaign.
+//! The election as a program holds it: its leader, its events, and the way to a campaign.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tokio::sync::broadcast;
 
 use super::standing::Command;
 use super::{BlockingElection, ElectionBuilder, Lease, Observer, Operator, Shared, clock};
-use crate::observe::{Contender, ElectionEvent, ElectionView, HistoryView, Metrics};
+use crate::observe::{CandidateView, ElectionEvent, ElectionView, HistoryView, Metrics};
 use crate::protocol::{ElectionName, InvalidId, LossReason, Timestamp, Timing};
 use crate::store::Store;
 
@@ -47,8 +47,8 @@ impl Election {
         ElectionBuilder::new(name.into())
     }
 
-    /// Has the campaigns to come tell, in a word, what holds the processes of the supervised program
-    /// together, so that whoever looks at the election sees it. Only the first call counts.
+    /// Makes later campaigns publish, in one word, what holds the processes of the supervised program together,
+    /// so that it shows in the status of the election. Only the first call counts.
     ///
     /// # Errors
     ///
@@ -71,14 +71,14 @@ impl Election {
         &self.shared.timing
     }
 
-    /// Its stores, in the order of configuration.
+    /// Its stores, in configuration order.
     #[must_use]
     pub fn stores(&self) -> &[Arc<dyn Store>] {
         &self.shared.stores
     }
 
-    /// The events of all campaigns from now on. Who falls behind by more than
-    /// [`Election::EVENTS_KEPT`] misses the oldest, and is told so by the receiver.
+    /// The events of all campaigns from now on. A receiver that falls behind by more than
+    /// [`Election::EVENTS_KEPT`] misses the oldest, and gets an error that says so.
     ///
     /// # Examples
     ///
@@ -93,23 +93,23 @@ impl Election {
     ///     .store_object(Arc::new(MemoryStore::new("example")))
     ///     .build()?;
     /// let mut events = election.events();
-    /// let told = tokio::spawn(async move {
-    ///     let mut told = Vec::new();
-    ///     // A callback for whatever happens here.
+    /// let seen = tokio::spawn(async move {
+    ///     let mut seen = Vec::new();
+    ///     // Called for whatever happens here.
     ///     while let Ok(event) = events.recv().await {
     ///         match event.happening {
-    ///             Happening::Elected { .. } => told.push("elected"),
+    ///             Happening::Elected { .. } => seen.push("elected"),
     ///             Happening::Released { .. } => {
-    ///                 told.push("released");
+    ///                 seen.push("released");
     ///                 break;
     ///             }
     ///             _ => {}
     ///         }
     ///     }
-    ///     told
+    ///     seen
     /// });
     /// election.campaign().await?.resign().await;
-    /// assert_eq!(told.await?, ["elected", "released"]);
+    /// assert_eq!(seen.await?, ["elected", "released"]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -119,8 +119,8 @@ impl Election {
         self.shared.events.subscribe()
     }
 
-    /// The election as a majority of its stores shows it now: who leads, who campaigns, what each store
-    /// says. It takes one round trip. Neither this nor what follows needs a campaign.
+    /// The election as a majority of its stores shows it now: its leader, its candidates, and what each store
+    /// says. It takes one round trip. Like the methods below, it needs no campaign.
     ///
     /// # Examples
     ///
@@ -135,7 +135,7 @@ impl Election {
     ///     .build()?;
     /// let leadership = election.campaign().await?;
     /// let status = election.status().await;
-    /// let leader = status.leader().expect("somebody leads");
+    /// let leader = status.leader().expect("there is a leader");
     /// assert_eq!(leader.term.get(), leadership.fencing_token());
     /// assert!(!leader.is_stalled());
     /// assert!(status.paused.is_none());
@@ -147,7 +147,7 @@ impl Election {
         self.observer().view(self.name()).await
     }
 
-    /// Who campaigns, the leader first.
+    /// The candidates, the leader first.
     ///
     /// # Examples
     ///
@@ -168,11 +168,11 @@ impl Election {
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub async fn candidates(&self) -> Vec<Contender> {
+    pub async fn candidates(&self) -> Vec<CandidateView> {
         self.status().await.candidates
     }
 
-    /// The last `terms` leaderships, the newest first.
+    /// The last `terms` leaderships, newest first.
     ///
     /// # Examples
     ///
@@ -192,7 +192,7 @@ impl Election {
     /// let before = &history.terms[1];
     /// assert_eq!(before.ended, Some(Ending::Released));
     /// assert_eq!(before.why().as_deref(), Some("resigned"));
-    /// println!("nobody led for {:?}", before.gap);
+    /// println!("no one led for {:?}", before.gap);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -233,14 +233,14 @@ impl Election {
         Observer::of(&self.shared.stores, self.shared.electorate)
     }
 
-    /// The orders of an operator for this election, given in the name of this process.
+    /// Operator orders for this election, given in the name of this process.
     #[must_use]
     pub fn operator(&self) -> Operator {
         let who = self.operator_identity();
         Operator::new(self.observer(), self.name().clone(), who, *self.timing())
     }
 
-    /// What the campaigns of this process have counted so far. It asks no store.
+    /// What the campaigns of this process have counted so far. It queries no store.
     ///
     /// # Examples
     ///
@@ -274,15 +274,15 @@ impl Election {
         metrics
     }
 
-    /// The last leadership that a campaign of this process won, over or not: ask it whether it still
-    /// may act.
+    /// The last leadership that a campaign of this process won, whether or not it is over: ask it whether it
+    /// may still act.
     #[must_use]
     pub fn lease(&self) -> Option<Lease> {
         let leading = self.shared.leading();
         leading.map(|(lease, _)| lease)
     }
 
-    /// Whether a campaign of this process leads at this very moment: whether its work may act.
+    /// Whether a campaign of this process leads at this moment: whether its work may act.
     ///
     /// # Examples
     ///
@@ -306,22 +306,22 @@ impl Election {
         self.lease().is_some_and(|lease| lease.is_leader())
     }
 
-    /// Has the work of the leader in this process told to stop, as [`Leadership::stop`](super::Leadership::stop) does, and tells
-    /// whether there is one to tell.
+    /// Asks the work of the leader in this process to stop, as [`Leadership::stop`](super::Leadership::stop) does, and
+    /// returns whether there is one.
     pub fn stop_leading(&self, reason: LossReason) -> bool {
         let Some((lease, commands)) = self.shared.leading() else {
             return false;
         };
-        let told = commands
+        let sent = commands
             .upgrade()
             .filter(|_| lease.check().is_ok())
             .map(|commands| commands.try_send(Command::Resign(reason)));
-        matches!(told, Some(Ok(())))
+        matches!(sent, Some(Ok(())))
     }
 
-    /// Waits until every candidacy that this process has given up is over: what a campaign held that was
-    /// dropped halfway is released then, or the stores have had twice `op_timeout` to confirm it. Call
-    /// it before the process exits. It never returns while a campaign or a leadership goes on.
+    /// Waits until every abandoned candidacy of this process is over: until what a dropped campaign held is
+    /// released, or twice `op_timeout` has passed without confirmation. Call it before the process exits. It
+    /// never returns while a campaign or a leadership continues.
     pub async fn finished(&self) {
         let mut candidacies = self.shared.candidacies.subscribe();
         let none_left = candidacies.wait_for(|count| *count == 0).await;
@@ -329,8 +329,8 @@ impl Election {
         debug_assert!(none_left.is_ok());
     }
 
-    /// Each turn of the loop that heartbeats and polls depend on, from now on: about one per interval while a
-    /// campaign of this process goes on. Feed a watchdog with it, such as the `WatchdogSec=` of your service.
+    /// Each turn of the loop that heartbeats and polls depend on, from now on: about one per interval while this
+    /// process campaigns. Feed a watchdog with it, such as the `WatchdogSec=` of your service.
     pub fn turns(&self) -> impl Stream<Item = Timestamp> + Send + Unpin + use<> {
         clock::changes(self.shared.turns.subscribe())
     }

@@ -1,4 +1,4 @@
-//! What a driver waits for from its stores: the answers to its requests, and the releases they tell of.
+//! What a driver waits for from its stores: the answers to its requests, and release notifications.
 
 use std::future::{pending, poll_fn};
 use std::pin::Pin;
@@ -10,11 +10,11 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use crate::protocol::{Reply, RequestId, StoreIndex};
 use crate::store::{StoreError, WakeUp, WakeUps};
 
-/// What came of a request.
+/// The outcome of a request.
 pub(super) struct Answer {
     pub(super) store: StoreIndex,
     pub(super) id: RequestId,
-    /// Whether the request was to change the record, and not only to look at it.
+    /// Whether the request was to change the record, and not only to read it.
     pub(super) changes: bool,
     pub(super) result: Result<Reply, StoreError>,
     /// How long it took, of a heartbeat.
@@ -39,14 +39,14 @@ pub(super) async fn next_answer(
     }
 }
 
-/// The next release that any store tells of; pending forever when none will.
+/// The next release notification of any store; pending forever when none will come.
 pub(super) async fn next_release(wake_ups: &mut [Option<WakeUps>]) -> (StoreIndex, WakeUp) {
     poll_fn(|context| {
         for (index, slot) in (0..).zip(wake_ups.iter_mut()) {
             let Some(waiting) = slot else { continue };
             match waiting.0.poll_recv(context) {
                 Poll::Ready(Some(wake_up)) => return Poll::Ready((StoreIndex(index), wake_up)),
-                // The store will not tell: polling remains.
+                // The store cannot notify: polling remains.
                 Poll::Ready(None) => waiting.0.close(),
                 Poll::Pending => {}
             }

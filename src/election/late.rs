@@ -1,10 +1,10 @@
-//! What is left to send when a candidacy is over.
+//! What is still sent after a candidacy is over.
 //!
 //! Releases that a store has not confirmed are sent again until it has: a store that was away comes back with a
 //! record whose holder is gone, and the next leader would wait a window for it.
 //!
-//! Nothing can go wrong with that: the work has ended, and a release is carried out only while the record is
-//! held by that candidacy under that term. What it meets instead refuses it.
+//! That is safe: the work has ended, and a release is carried out only while that candidacy holds the record
+//! under that term. Any other record refuses it.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -16,10 +16,10 @@ use super::clock;
 use crate::protocol::{Request, StoreIndex, Verdict};
 use crate::store::Identity;
 
-/// For how long releases are sent again, once per interval.
+/// How long releases are sent again, once per interval.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
-/// Sends releases again for as long as the election is kept, somewhere in the process.
+/// Sends releases again for as long as the process keeps the election.
 pub(super) async fn release(
     shared: Weak<Shared>,
     identity: Arc<Identity>,
@@ -40,13 +40,13 @@ pub(super) async fn release(
                     tracing::info!(
                         election = shared.name.as_str(),
                         store = store.label(),
-                        "released afterwards, now that the store is back"
+                        "released late: the store is back"
                     );
                     true
                 }
                 Ok(_) => true,
                 Err(error) => {
-                    tracing::debug!(%error, "a release has to wait for its store");
+                    tracing::debug!(%error, "release postponed: the store did not confirm it");
                     false
                 }
             }
@@ -56,27 +56,27 @@ pub(super) async fn release(
     }
 }
 
-/// How long the end of a candidacy may take for what only people read. A standby that is told to stop is
-/// gone within 100 ms, also when its store hangs.
+/// How long the end of a candidacy may take for what only people read. A standby that is asked to stop is
+/// gone within 100 ms, even when its store hangs.
 const FAREWELL: Duration = Duration::from_millis(80);
 
-/// Has the stores that still list a candidate do so no more. That is for people, so nobody waits for it for long: a
-/// store forgets by itself who is not seen.
+/// Removes a candidate from the stores that still list it. The list is only for people, so nothing waits for it
+/// for long: a store forgets unseen candidates by itself.
 pub(super) async fn withdraw(shared: &Shared, identity: &Identity, lists_us: &[bool]) {
     let stores = shared.stores.iter().zip(lists_us);
     let listing: Vec<_> = stores.filter(|(_, lists_us)| **lists_us).collect();
     if listing.is_empty() {
         return;
     }
-    let told = listing.into_iter().map(async |(store, _)| {
+    let withdrawals = listing.into_iter().map(async |(store, _)| {
         if let Err(error) = store.withdraw(&shared.name, identity).await {
-            tracing::debug!(%error, "a candidate that is gone stays listed for a while");
+            tracing::debug!(%error, "withdrawal failed: the candidate stays listed for a while");
         }
     });
-    if tokio::time::timeout(FAREWELL, join_all(told))
+    if tokio::time::timeout(FAREWELL, join_all(withdrawals))
         .await
         .is_err()
     {
-        tracing::debug!("a candidate that is gone may stay listed for a while");
+        tracing::debug!("withdrawal timed out: the candidate may stay listed for a while");
     }
 }

@@ -1,4 +1,4 @@
-//! The leadership: the guard that keeps it, and gives it up.
+//! The leadership: the guard that keeps it, and releases it.
 
 use std::ops::Deref;
 
@@ -10,19 +10,19 @@ use super::standing::{Command, Standing};
 use crate::protocol::{CandidateId, LossReason};
 use crate::store::Identity;
 
-/// A leadership. As long as it lives, heartbeats keep it, on a thread of their own.
+/// A leadership. While it lives, heartbeats on a separate thread keep it.
 ///
-/// Dropping it says that the work has ended: the records are released at once, in the background. Use
-/// [`Leadership::resign`] to wait for that, above all before the process exits. Ask it anything that a
-/// [`Lease`] answers.
+/// Dropping it means that the work has ended: the records are released at once, in the background. Use
+/// [`Leadership::resign`] to wait for that, above all before the process exits. It has all methods of a
+/// [`Lease`].
 #[derive(Debug)]
-#[must_use = "dropping a leadership gives it up at once"]
+#[must_use = "dropping a leadership releases it at once"]
 pub struct Leadership {
     identity: Identity,
     lease: Lease,
     commands: mpsc::Sender<Command>,
     standing: watch::Receiver<Standing>,
-    /// What ends it when it is dropped.
+    /// Ends it when it is dropped.
     reason: LossReason,
     _guarded: Option<Guarded>,
 }
@@ -51,38 +51,38 @@ impl Leadership {
         self.identity.id()
     }
 
-    /// Who won the election, as the stores know it.
+    /// The winner of the election, as the stores know it.
     #[must_use]
     pub const fn identity(&self) -> &Identity {
         &self.identity
     }
 
-    /// What the work needs to know, to clone and to hand around.
+    /// What the work needs to know, to clone and pass around.
     #[must_use]
     pub const fn lease(&self) -> &Lease {
         &self.lease
     }
 
-    /// Has the work told to stop, for `reason`, while the leadership is kept until it has ended. Nothing
-    /// happens when it was told already.
+    /// Asks the work to stop, for `reason`, and keeps the leadership until it has ended. Does nothing if it
+    /// was already asked.
     pub fn stop(&self, reason: LossReason) {
         if self.commands.try_send(Command::Resign(reason)).is_err() {
             tracing::trace!("the candidacy is over already");
         }
     }
 
-    /// Says that the work has ended, and waits until the records are released, or the stores have had
-    /// twice `op_timeout` to confirm it.
+    /// Reports that the work has ended, and waits until the records are released, or until twice
+    /// `op_timeout` has passed without confirmation.
     pub async fn resign(self) {
         self.conclude(LossReason::Resigned).await;
     }
 
-    /// As [`Leadership::resign`], and tells events, metrics and the history why the leadership ends: say
-    /// [`LossReason::WorkEnded`] of work that was done. Where it was told to stop before, that reason stands.
+    /// As [`Leadership::resign`], with the reason for events, metrics and the history: for example,
+    /// [`LossReason::WorkEnded`] for finished work. If the work was asked to stop before, that reason stands.
     pub async fn conclude(mut self, reason: LossReason) {
         self.reason = reason;
         let mut standing = self.standing.clone();
-        // Kept for now: a queue that closes would wake the driver once more, amid the release.
+        // Kept for now: closing the queue would wake the driver once more, in the middle of the release.
         let _commands = self.commands.clone();
         drop(self);
         if standing
@@ -107,14 +107,14 @@ impl Drop for Leadership {
     fn drop(&mut self) {
         let reason = unless_panicking(self.reason);
         self.lease.end_work(reason);
-        // Should the queue be full, the driver still sees that it was closed.
+        // If the queue is full, the driver still sees that it was closed.
         if self.commands.try_send(Command::WorkEnded(reason)).is_err() {
             tracing::trace!("the candidacy ends with its last command");
         }
     }
 }
 
-/// Why a leadership ends that is dropped: a panic of the work that unwinds past it is the reason then.
+/// Why a dropped leadership ends: a panic of the work that unwinds past it, if there is one.
 pub(super) fn unless_panicking(reason: LossReason) -> LossReason {
     match reason {
         LossReason::Resigned if std::thread::panicking() => LossReason::Panicked,

@@ -1,4 +1,4 @@
-//! What the work sees of its leadership: the token, and how long it still may act.
+//! What the work sees of its leadership: the token, and how long it may still act.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,10 +11,10 @@ use super::clock;
 use super::error::Lost;
 use crate::protocol::{LossReason, Term, Timestamp};
 
-/// A leadership as its work sees it: cheap to clone, and safe to ask from any thread.
+/// A leadership as its work sees it: cheap to clone, and safe to query from any thread.
 ///
-/// It tells whether the work may act. It does not keep the leadership: that is the
-/// [`Leadership`](super::Leadership) it was taken from.
+/// It shows whether the work may act. It does not keep the leadership: the
+/// [`Leadership`](super::Leadership) it was taken from does.
 #[derive(Clone, Debug)]
 pub struct Lease {
     shared: Arc<Shared>,
@@ -26,12 +26,12 @@ pub(super) struct Shared {
     /// Until when the work may act, in nanoseconds: [`Shared::PAST`] while it may not, and
     /// [`Shared::ENDED`] for good once it has ended.
     until: AtomicU64,
-    /// Until when that has certainly not come, in nanoseconds of boot time, which is a single clock to read.
+    /// A boot time, in nanoseconds, at which that is certainly still ahead. Only one clock has to be read for it.
     surely_until: AtomicU64,
-    /// Until when the work must be over, in nanoseconds: it outlives the right to act by the
-    /// moment a deposed leader gets. The guard reads it without taking a lock that anybody could hold.
+    /// When the work must be over, in nanoseconds: later than the right to act by the moment a deposed
+    /// leader gets. The guard reads it without a lock that another thread could hold.
     deadline: AtomicU64,
-    /// The same, for who follows it.
+    /// The same, for readers that follow it.
     deadlines: watch::Sender<Timestamp>,
     loss: watch::Sender<Option<LossReason>>,
 }
@@ -55,8 +55,8 @@ impl Lease {
         }
     }
 
-    /// The fencing token: greater than that of every leader before, and less than that of every one to
-    /// come (`S2`). Hand it to the resource with each write, and let the resource refuse a lower one.
+    /// The fencing token: greater than that of every earlier leader, and less than that of every later one
+    /// (`S2`). Pass it to the resource with each write, and let the resource refuse a lower one.
     #[must_use]
     pub fn fencing_token(&self) -> u64 {
         self.shared.term.get()
@@ -68,13 +68,12 @@ impl Lease {
         self.shared.term
     }
 
-    /// Whether the work may act at this very moment, judged by the clock itself and not by a flag that
-    /// somebody would have to clear in time. It takes some tens of nanoseconds: call it before each side
-    /// effect.
+    /// Whether the work may act at this moment, according to the clock and not to a flag that must be
+    /// cleared in time. It takes some tens of nanoseconds: call it before each side effect.
     ///
     /// # Errors
     ///
-    /// [`Lost`] from the end of the tenure on, for good.
+    /// [`Lost`] once the tenure has ended, permanently.
     pub fn check(&self) -> Result<(), Lost> {
         let until = self.shared.until.load(Ordering::Acquire);
         if until > Shared::PAST {
@@ -89,7 +88,7 @@ impl Lease {
         })
     }
 
-    /// Whether [`Lease::check`] succeeds at this very moment.
+    /// Whether [`Lease::check`] succeeds at this moment.
     #[must_use]
     pub fn is_leader(&self) -> bool {
         self.check().is_ok()
@@ -101,32 +100,33 @@ impl Lease {
         Timestamp::from_nanos(self.shared.until.load(Ordering::Acquire)).since(clock::now())
     }
 
-    /// Waits until the work is told to stop, and tells why. It then has until [`Lease::remaining`] runs
-    /// out to end by itself.
+    /// Waits until the work is asked to stop, and returns why. The work then has until [`Lease::remaining`]
+    /// runs out to end by itself.
     pub async fn lost(&self) -> LossReason {
         let mut loss = self.shared.loss.subscribe();
-        let told = loss.wait_for(Option::is_some).await;
+        let reason = loss.wait_for(Option::is_some).await;
         // The sender lives in what this lease shares, so it cannot be gone.
-        told.ok()
+        reason
+            .ok()
             .and_then(|reason| *reason)
             .unwrap_or(LossReason::TenureEnded)
     }
 
-    /// Why the work was told to stop, once it was.
+    /// Why the work was asked to stop, once it was.
     #[must_use]
     pub fn loss(&self) -> Option<LossReason> {
         *self.shared.loss.borrow()
     }
 
-    /// When the work must be over, if no further heartbeat succeeds. Whoever supervises something that this
-    /// process cannot stop by itself enforces it: see [`Lease::deadlines`].
+    /// When the work must be over, if no further heartbeat succeeds. A supervisor of something that this process
+    /// cannot stop by itself enforces it: see [`Lease::deadlines`].
     #[must_use]
     pub fn deadline(&self) -> Timestamp {
         Timestamp::from_nanos(self.shared.deadline.load(Ordering::Acquire))
     }
 
-    /// Each new deadline from now on, until the lease is over. An acknowledged heartbeat moves it on, and a
-    /// deposition brings it closer. A reader that falls behind gets the latest only, and holds up no heartbeat.
+    /// Each new deadline from now on, until the lease is over. An acknowledged heartbeat extends it, and a
+    /// deposition brings it closer. A slow reader gets only the latest, and holds up no heartbeat.
     ///
     /// # Examples
     ///
@@ -151,16 +151,16 @@ impl Lease {
         clock::changes(self.shared.deadlines.subscribe())
     }
 
-    /// Moves the deadline, and tells whether it has come closer.
+    /// Moves the deadline, and returns whether it has come closer.
     pub(super) fn renew(&self, deadline: Timestamp, may_act: bool) -> bool {
         let until = if may_act {
             deadline.as_nanos()
         } else {
             Shared::PAST
         };
-        // Nobody takes the sure moment of another deadline for that of this one.
+        // A reader must not combine this deadline with the certain moment of another.
         self.shared.surely_until.store(0, Ordering::Release);
-        // A driver amid a step does not give back what the end of the work has just taken.
+        // A driver in the middle of a step must not restore what the end of the work has just revoked.
         let running = |now| (now != Shared::ENDED).then_some(until);
         let renewed = self
             .shared

@@ -1,4 +1,4 @@
-//! Whether a store can be used, as the answers to the requests of one candidacy tell.
+//! Whether a store can be used, judging by the answers to the requests of one candidacy.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::protocol::{Reply, Timestamp, Verdict};
 use crate::store::StoreError;
 
-/// What is known of one store.
+/// What is known about one store.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Link {
     /// Whether it has ever answered.
@@ -15,7 +15,7 @@ pub(super) struct Link {
     obeyed: bool,
     down_since: Option<Timestamp>,
     error: Option<Arc<StoreError>>,
-    /// Why it refused the last change. A look that succeeds tells nothing of that.
+    /// Why it refused the last change. A successful read does not clear it.
     unwritable: Option<Arc<StoreError>>,
     /// Whether it may list us among the candidates.
     pub(super) lists_us: bool,
@@ -24,14 +24,14 @@ pub(super) struct Link {
 /// A change of what is known.
 #[derive(Debug)]
 pub(super) enum News {
-    /// It cannot be used any more.
+    /// It can no longer be used.
     Down(Arc<StoreError>),
-    /// It can be used again, after so long.
+    /// It can be used again, after this long.
     Up(Duration),
 }
 
 impl Link {
-    /// Takes in what came of a request, which `changes` the record or only looks at it.
+    /// Records the outcome of a request, which `changes` the record or only reads it.
     pub(super) fn heard(
         &mut self,
         now: Timestamp,
@@ -62,7 +62,7 @@ impl Link {
         Some(News::Up(now.since(since)))
     }
 
-    /// Told once per change of state, not once per attempt.
+    /// Reported once per change of state, not once per attempt.
     fn failed(&mut self, now: Timestamp, error: Arc<StoreError>) -> Option<News> {
         let changed = self.error.as_ref().is_none_or(|before| {
             std::mem::discriminant(&**before) != std::mem::discriminant(&*error)
@@ -78,7 +78,7 @@ impl Link {
         self.error.as_deref()
     }
 
-    /// Why it takes no changes, as far as is known.
+    /// Why it accepts no changes, if it refused the last one.
     pub(super) fn unwritable(&self) -> Option<&StoreError> {
         self.unwritable.as_deref()
     }
@@ -91,8 +91,8 @@ impl Link {
     }
 }
 
-/// Whether an error says no more than that the store cannot be used just now: one outage shows itself
-/// as several of them.
+/// Whether an error says only that the store cannot be used now: one outage shows up as several such
+/// errors.
 const fn is_outage(error: &StoreError) -> bool {
     matches!(
         error,
@@ -147,7 +147,7 @@ mod tests {
         })
     }
 
-    fn told(link: &mut Link, changes: bool, result: &Result<Reply, StoreError>) -> &'static str {
+    fn news(link: &mut Link, changes: bool, result: &Result<Reply, StoreError>) -> &'static str {
         match link.heard(Timestamp::ZERO, changes, result) {
             None => "nothing",
             Some(News::Down(_)) => "down",
@@ -159,41 +159,41 @@ mod tests {
     fn a_store_that_takes_no_changes_is_down_once_however_often_it_can_be_looked_at() {
         let mut link = Link::default();
         let looked = answer(Verdict::Granted);
-        assert_eq!(told(&mut link, LOOK, &looked), "nothing");
-        assert_eq!(told(&mut link, CHANGE, &full()), "down");
+        assert_eq!(news(&mut link, LOOK, &looked), "nothing");
+        assert_eq!(news(&mut link, CHANGE, &full()), "down");
         for _ in 0..3 {
-            assert_eq!(told(&mut link, LOOK, &looked), "nothing");
-            assert_eq!(told(&mut link, CHANGE, &full()), "nothing");
+            assert_eq!(news(&mut link, LOOK, &looked), "nothing");
+            assert_eq!(news(&mut link, CHANGE, &full()), "nothing");
         }
         assert!(link.unwritable().is_some());
         let refused = answer(Verdict::Refused);
-        assert_eq!(told(&mut link, CHANGE, &refused), "nothing");
-        assert_eq!(told(&mut link, CHANGE, &looked), "up");
+        assert_eq!(news(&mut link, CHANGE, &refused), "nothing");
+        assert_eq!(news(&mut link, CHANGE, &looked), "up");
         assert!(link.error().is_none());
     }
 
     #[test]
     fn an_outage_that_shows_itself_in_several_ways_is_told_once() {
         let mut link = Link::default();
-        assert_eq!(told(&mut link, LOOK, &lost()), "down");
-        assert_eq!(told(&mut link, CHANGE, &lost()), "nothing");
+        assert_eq!(news(&mut link, LOOK, &lost()), "down");
+        assert_eq!(news(&mut link, CHANGE, &lost()), "nothing");
         assert!(link.unwritable().is_none());
-        assert_eq!(told(&mut link, LOOK, &answer(Verdict::Granted)), "up");
+        assert_eq!(news(&mut link, LOOK, &answer(Verdict::Granted)), "up");
     }
 
     #[test]
     fn who_was_never_obeyed_is_refused_and_who_was_is_not() {
         let mut link = Link::default();
-        told(&mut link, LOOK, &denied());
+        news(&mut link, LOOK, &denied());
         assert!(link.refusal().is_some());
-        told(&mut link, LOOK, &answer(Verdict::Granted));
+        news(&mut link, LOOK, &answer(Verdict::Granted));
         assert!(link.refusal().is_none());
-        told(&mut link, LOOK, &denied());
+        news(&mut link, LOOK, &denied());
         assert!(link.refusal().is_none());
-        told(&mut link, CHANGE, &denied());
+        news(&mut link, CHANGE, &denied());
         assert!(link.refusal().is_some());
-        told(&mut link, CHANGE, &answer(Verdict::Granted));
-        told(&mut link, CHANGE, &denied());
+        news(&mut link, CHANGE, &answer(Verdict::Granted));
+        news(&mut link, CHANGE, &denied());
         assert!(link.refusal().is_none());
     }
 }

@@ -4,7 +4,7 @@
 //!   run_as_leader ─▶ campaign ─▶ Leadership ──▶ Lease        what the work asks: check, lost, remaining
 //!                        │            │ resign
 //!                        ▼            ▼
-//!          Driver, on the thread of the elections ──▶ protocol::Candidate
+//!          Driver, on the election thread ──────────▶ protocol::Candidate
 //!                        │                                    guard: ends the process on overrun
 //!                        ▼
 //!                  store::Store × 1, 3 or 5
@@ -32,8 +32,8 @@ mod operator;
 mod run;
 mod runtime;
 mod shared;
+mod stall_watch;
 mod standing;
-mod standstill;
 mod tracker;
 
 use alarm::Alarm;
@@ -44,9 +44,9 @@ pub use handle::Election;
 pub use leadership::Leadership;
 pub use lease::Lease;
 pub use observer::{Listing, Observer};
-pub use operator::{Asked, Given, Operator, OrderError};
+pub use operator::{CompletedOrder, Operator, OrderError, ResignRequest};
 pub use run::run_as_leader;
 pub use runtime::start;
-pub use standstill::Standstill;
+pub use stall_watch::StallWatch;
 
 use shared::Shared;

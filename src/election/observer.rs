@@ -10,13 +10,13 @@ use futures_util::stream::{self, Stream, StreamExt};
 use tokio::sync::mpsc;
 
 use super::{ConfigError, runtime};
-use crate::observe::{ElectionView, HistoryView, StoreView, Told};
+use crate::observe::{Answers, ElectionView, HistoryView, StoreView};
 use crate::protocol::{ElectionName, Electorate};
 use crate::store::{Examination, Store, StoreError};
 
 /// Reads the elections of an electorate. It writes nothing, and is not listed among the candidates.
 ///
-/// Every answer is a majority's: a store that is down is named in it, and is no error.
+/// Every answer is a majority's: a store that is down is named in it, and is not an error.
 ///
 /// # Examples
 ///
@@ -39,13 +39,13 @@ pub struct Observer {
     electorate: Electorate,
 }
 
-/// The elections that the stores know of.
+/// The elections that the stores have records of.
 #[derive(Clone, Debug)]
 pub struct Listing {
     /// Their names, sorted.
     pub elections: Vec<ElectionName>,
-    /// The stores asked, in the order of configuration, with why one did not answer.
-    pub stores: Told<()>,
+    /// The stores asked, in configuration order, with the error of each that did not answer.
+    pub stores: Answers<()>,
 }
 
 impl Observer {
@@ -56,13 +56,13 @@ impl Observer {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] for any other number of them, for one that is given twice, and for files beside servers.
+    /// [`ConfigError`] for any other number of stores, for one that is given twice, and for files beside servers.
     pub fn new(stores: Vec<Arc<dyn Store>>) -> Result<Self, ConfigError> {
         let electorate = Self::check(&stores)?;
         Ok(Self::of(&stores, electorate))
     }
 
-    /// Makes sure that a majority of the stores is one for everybody who uses them.
+    /// Checks that the same addresses mean the same stores to all their users.
     pub(super) fn check(stores: &[Arc<dyn Store>]) -> Result<Electorate, ConfigError> {
         let electorate = Electorate::new(stores.len())?;
         let mut seen = BTreeSet::new();
@@ -97,27 +97,27 @@ impl Observer {
         }
     }
 
-    /// The stores, in the order of configuration.
+    /// The stores, in configuration order.
     #[must_use]
     pub fn stores(&self) -> &[Arc<dyn Store>] {
         &self.stores
     }
 
-    /// How many stores there are, and what a majority of them is.
+    /// The number of stores, and their majority.
     #[must_use]
     pub const fn electorate(&self) -> Electorate {
         self.electorate
     }
 
-    /// One election as it is now: who leads, who campaigns, what each store says. It takes one round
-    /// trip, and at most the `op_timeout` of the stores.
+    /// One election now: its leader, its candidates, and what each store says. It takes one round trip, and
+    /// at most the `op_timeout` of the stores.
     pub async fn view(&self, election: &ElectionName) -> ElectionView {
         let (observer, looked_at) = (self.clone(), election.clone());
         let looked = on_the_runtime(async move { observer.look(looked_at).await }).await;
         looked.unwrap_or_else(|refused| self.unseen(election, &refused))
     }
 
-    /// Several elections as they are now, in the order given.
+    /// The state of several elections now, in the order given.
     pub async fn views(&self, elections: &[ElectionName]) -> Vec<ElectionView> {
         let (observer, looked_at) = (self.clone(), elections.to_vec());
         let looked = on_the_runtime(async move {
@@ -133,24 +133,24 @@ impl Observer {
         })
     }
 
-    /// The last `terms` leaderships of an election, the newest first.
+    /// The last `terms` leaderships of an election, newest first.
     pub async fn history(&self, election: &ElectionName, terms: usize) -> HistoryView {
         let asked = election.clone();
-        let told = self.ask(|store| {
+        let answers = self.ask(|store| {
             let (asked, entries) = (asked.clone(), HistoryView::entries(terms));
             async move { store.history(&asked, entries).await }
         });
-        HistoryView::merge(election.clone(), self.electorate, terms, told.await)
+        HistoryView::merge(election.clone(), self.electorate, terms, answers.await)
     }
 
-    /// The names of all elections that any store has a record of. Where a node of a cluster could not be asked,
-    /// they are those of the others.
+    /// The names of all elections that any store has a record of. If a node of a cluster cannot be asked, they are
+    /// those of the other nodes.
     pub async fn elections(&self) -> Listing {
         let mut elections = Vec::new();
         let mut stores = Vec::new();
-        let told = self.ask(|store| async move { Ok(store.known_elections().await) });
-        for (label, told) in told.await {
-            let failed = match told {
+        let answers = self.ask(|store| async move { Ok(store.known_elections().await) });
+        for (label, answer) in answers.await {
+            let failed = match answer {
                 Ok((names, failed)) => {
                     elections.extend(names);
                     failed
@@ -164,14 +164,14 @@ impl Observer {
         Listing { elections, stores }
     }
 
-    /// What each store tells of itself. It tries the four operations where they can be refused.
-    pub async fn examine(&self) -> Told<Examination> {
+    /// What each store reports about itself. It tries the four operations where they can be refused.
+    pub async fn examine(&self) -> Answers<Examination> {
         self.ask(|store| async move { store.examine().await }).await
     }
 
-    /// One election, looked at now and then every `every`, for as long as the stream is kept. A reader
-    /// that falls behind sees fewer views, never old ones in a row. When the system refuses the thread for it,
-    /// the stream ends after one view that names the error.
+    /// One election, read now and then every `every`, for as long as the stream is kept. A slow reader
+    /// sees fewer views, never a backlog of old ones. When the system refuses a thread for it, the
+    /// stream ends after one view that names the error.
     pub fn watch(
         &self,
         election: &ElectionName,
@@ -181,7 +181,7 @@ impl Observer {
         let (observer, looked_at) = (self.clone(), election.clone());
         match runtime::started() {
             Ok(handle) => drop(handle.spawn(async move {
-                // A permit first: a view is taken only when there is somebody to look at it.
+                // A permit first: a view is taken only when the reader is ready for it.
                 while let Ok(permit) = sender.reserve().await {
                     permit.send(observer.look(looked_at.clone()).await);
                     tokio::select! {
@@ -211,8 +211,8 @@ impl Observer {
         ElectionView::merge(election.clone(), self.electorate, stores)
     }
 
-    /// Asks every store the same.
-    async fn ask<T, F>(&self, question: impl Fn(Arc<dyn Store>) -> F) -> Told<T>
+    /// Asks every store the same question.
+    async fn ask<T, F>(&self, question: impl Fn(Arc<dyn Store>) -> F) -> Answers<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
@@ -222,7 +222,7 @@ impl Observer {
         answers(asked.collect()).await
     }
 
-    /// The election as nobody could look at it, for want of a thread.
+    /// The election as unreadable, for lack of a thread.
     fn unseen(&self, election: &ElectionName, refused: &Arc<io::Error>) -> ElectionView {
         let stores = self.stores.iter().map(|store| StoreView {
             store: store.label().into(),
@@ -239,14 +239,14 @@ impl std::fmt::Debug for Observer {
     }
 }
 
-/// What becomes of a question when the system refuses the thread of the elections.
+/// The answer to a question when the system refuses the election thread.
 pub(super) fn unasked(store: Arc<str>, refused: &Arc<io::Error>) -> StoreError {
     let source = Arc::clone(refused);
     StoreError::Unreachable { store, source }
 }
 
-/// What each store answers to what it is asked.
-pub(super) async fn answers<T, F>(asked: Vec<(Arc<str>, F)>) -> Told<T>
+/// What each store answers to a question.
+pub(super) async fn answers<T, F>(asked: Vec<(Arc<str>, F)>) -> Answers<T>
 where
     T: Send + 'static,
     F: Future<Output = Result<T, StoreError>> + Send + 'static,
@@ -261,7 +261,7 @@ where
     }
 }
 
-/// Stores are asked on the thread of the elections only, wherever the caller runs.
+/// Stores are asked only on the election thread, wherever the caller runs.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Operating an election: pausing it, moving its leader, deposing one that is gone.
+//! Operating an election: pausing it, moving its leader, deposing a dead one.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::clock;
 use super::observer::{Observer, answers, on_the_runtime, unasked};
-use crate::election::Standstill;
-use crate::observe::{ElectionView, HistoryView, State, Told};
+use crate::election::StallWatch;
+use crate::observe::{Answers, ElectionView, HistoryView, State};
 use crate::protocol::{
     CandidateId, ElectionName, HostName, Mark, Order, Reason, Request, StoreIndex, Successor, Term,
     Timing, Verdict,
@@ -16,10 +16,10 @@ use crate::protocol::{
 use crate::store::Identity;
 use crate::store::StoreError;
 
-/// Gives the orders of an operator to every store of one election.
+/// Gives operator orders to every store of one election.
 ///
-/// An order counts when a majority of the stores has carried it out. Orders delay a leadership or end
-/// one; none of them makes a leader, and fencing goes on whatever is ordered.
+/// An order counts when a majority of the stores has carried it out. Orders delay or end a leadership;
+/// none of them makes a leader, and fencing always continues.
 ///
 /// # Examples
 ///
@@ -51,12 +51,12 @@ pub struct Operator {
 
 /// An order that a majority of the stores has carried out.
 #[derive(Clone, Debug)]
-pub struct Given {
-    /// What each store asked made of it, in the order of configuration.
-    pub stores: Told<Verdict>,
+pub struct CompletedOrder {
+    /// The outcome at each store asked, in configuration order.
+    pub stores: Answers<Verdict>,
 }
 
-impl Given {
+impl CompletedOrder {
     /// How many stores have carried it out.
     #[must_use]
     pub fn granted(&self) -> usize {
@@ -64,20 +64,20 @@ impl Given {
     }
 }
 
-/// A leader that was asked to resign.
+/// A request that a leader resigns.
 #[derive(Clone, Debug)]
-pub struct Asked {
-    /// Its term, which ends.
+pub struct ResignRequest {
+    /// The term of that leader, which ends.
     pub term: Term,
-    /// Who is preferred after it; `None` for whoever comes first.
+    /// The preferred successor; `None` for the first candidate to claim.
     pub to: Option<Successor>,
     /// The order.
-    pub given: Given,
+    pub order: CompletedOrder,
 }
 
 impl Operator {
-    /// Somebody who operates `election` on the stores of `observer`. The history names `who` beside each
-    /// order. Of the timing, how often to look and for how long a holder must stand still count.
+    /// An operator of `election` on the stores of `observer`. The history names `who` beside each order. The
+    /// timing sets how often to poll and for how long a holder must stall.
     #[must_use]
     pub const fn new(
         observer: Observer,
@@ -93,8 +93,8 @@ impl Operator {
         }
     }
 
-    /// Has nobody elected any more, for as long as `lasts` by the clock of each store, or until
-    /// [`Operator::resume`]. Whoever leads goes on; if it dies, nobody takes over.
+    /// Pauses elections for `lasts` by the clock of each store, or until [`Operator::resume`]. The current
+    /// leader keeps leading; if it dies, no one takes over.
     ///
     /// # Errors
     ///
@@ -103,7 +103,7 @@ impl Operator {
         &self,
         lasts: Option<Duration>,
         reason: Option<Reason>,
-    ) -> Result<Given, OrderError> {
+    ) -> Result<CompletedOrder, OrderError> {
         let by = self.who.id().clone();
         self.order_all(&Order::Pause { lasts, by, reason }).await
     }
@@ -113,19 +113,19 @@ impl Operator {
     /// # Errors
     ///
     /// As [`Operator::pause`].
-    pub async fn resume(&self) -> Result<Given, OrderError> {
+    pub async fn resume(&self) -> Result<CompletedOrder, OrderError> {
         self.order_all(&Order::Resume).await
     }
 
-    /// Asks the leader to resign. It learns of it within one interval, stops its work, and releases when
-    /// that has ended. With `to`, everybody else waits for a window before claiming; the one that
-    /// resigned waits in any case.
+    /// Asks the leader to resign. It sees the order within one interval, stops its work, and releases once
+    /// that has ended. With `to`, all other candidates wait for a window before claiming; the one that
+    /// resigned always waits.
     ///
     /// # Errors
     ///
-    /// [`OrderError::NotHeld`] when nobody leads, [`OrderError::UnknownSuccessor`] when no other candidate
-    /// is `to`, and as [`Operator::pause`].
-    pub async fn resign_leader(&self, to: Option<Successor>) -> Result<Asked, OrderError> {
+    /// [`OrderError::NotHeld`] when no one leads, [`OrderError::UnknownSuccessor`] when `to` is no other
+    /// candidate, and as [`Operator::pause`].
+    pub async fn resign_leader(&self, to: Option<Successor>) -> Result<ResignRequest, OrderError> {
         let view = self.observer.view(&self.election).await;
         self.resign_seen(&view, to).await
     }
@@ -134,9 +134,9 @@ impl Operator {
     ///
     /// # Errors
     ///
-    /// As [`Operator::resign_leader`], and [`OrderError::AmbiguousSuccessor`] when the label is that of several
-    /// standbys, or also the name of a host of others.
-    pub async fn resign_leader_to(&self, name: &str) -> Result<Asked, OrderError> {
+    /// As [`Operator::resign_leader`], and [`OrderError::AmbiguousSuccessor`] when several standbys have the
+    /// label, or it is also the name of a host of others.
+    pub async fn resign_leader_to(&self, name: &str) -> Result<ResignRequest, OrderError> {
         let view = self.observer.view(&self.election).await;
         // Without a leader there is no handover, whatever the name.
         self.held_term(&view)?;
@@ -170,14 +170,14 @@ impl Operator {
         }
     }
 
-    /// Takes the holder for gone and vacates the election, once a majority of the stores has stood still
-    /// for as long as a takeover needs. It looks once per interval, and gives up when a counter moves.
+    /// Treats the holder as gone and vacates the election, once a majority of the stores has stalled for as
+    /// long as a takeover needs. It polls once per interval, and stops when a counter moves.
     ///
     /// # Errors
     ///
-    /// [`OrderError::Alive`] when the holder's counter moves, [`OrderError::NotHeld`] when nobody holds
-    /// the election, [`OrderError::Unread`] when the stores cannot be read, and as [`Operator::pause`].
-    pub async fn depose(&self) -> Result<Given, OrderError> {
+    /// [`OrderError::Alive`] when the holder's counter moves, [`OrderError::NotHeld`] when no one holds the
+    /// election, [`OrderError::Unread`] when the stores cannot be read, and as [`Operator::pause`].
+    pub async fn depose(&self) -> Result<CompletedOrder, OrderError> {
         let operator = self.clone();
         let outwaited = on_the_runtime(async move { operator.outwait().await }).await;
         let abandoned = outwaited.unwrap_or_else(|refused| {
@@ -190,14 +190,14 @@ impl Operator {
         self.order_each(depositions(abandoned)).await
     }
 
-    /// Vacates the election at once, whatever its holder does. **A leader that is alive goes on acting
-    /// beside its successor** until it hears of it, within an interval if it can reach the stores; only
-    /// the fencing token keeps the two apart. Call it for a holder that is known to be dead.
+    /// Vacates the election at once, whatever its holder does. **A leader that is alive keeps acting beside
+    /// its successor** until it finds out, within an interval if it can reach the stores; only the fencing
+    /// token keeps the two apart. Call it for a holder that is known to be dead.
     ///
     /// # Errors
     ///
-    /// As [`Operator::depose`], but for [`OrderError::Alive`].
-    pub async fn depose_now(&self) -> Result<Given, OrderError> {
+    /// As [`Operator::depose`], except for [`OrderError::Alive`].
+    pub async fn depose_now(&self) -> Result<CompletedOrder, OrderError> {
         let view = self.observer.view(&self.election).await;
         let held = view.stores.iter().enumerate().filter_map(|(index, store)| {
             let mark = store.inspection.as_ref().ok()?.record.mark();
@@ -215,7 +215,7 @@ impl Operator {
         self.observer.view(&self.election).await
     }
 
-    /// The last `terms` leaderships, the newest first.
+    /// The last `terms` leaderships, newest first.
     pub async fn history(&self, terms: usize) -> HistoryView {
         self.observer.history(&self.election, terms).await
     }
@@ -224,7 +224,7 @@ impl Operator {
         &self,
         view: &ElectionView,
         to: Option<Successor>,
-    ) -> Result<Asked, OrderError> {
+    ) -> Result<ResignRequest, OrderError> {
         let term = self.held_term(view)?;
         if let Some(to) = to.as_ref().filter(|to| !is_standby(view, to)) {
             return Err(self.unknown(&to.to_string(), view));
@@ -233,8 +233,8 @@ impl Operator {
             term,
             to: to.clone(),
         };
-        let given = self.order_all(&order).await?;
-        Ok(Asked { term, to, given })
+        let order = self.order_all(&order).await?;
+        Ok(ResignRequest { term, to, order })
     }
 
     fn held_term(&self, view: &ElectionView) -> Result<Term, OrderError> {
@@ -268,10 +268,10 @@ impl Operator {
         }
     }
 
-    /// Watches until a majority of the stores has stood still for as long as a takeover needs.
+    /// Watches until a majority of the stores has stalled for as long as a takeover needs.
     async fn outwait(&self) -> Result<Vec<(StoreIndex, Mark)>, OrderError> {
         let electorate = self.observer.electorate();
-        let mut standstill = Standstill::new(electorate, self.timing);
+        let mut stalls = StallWatch::new(electorate, self.timing);
         let mut moved = BTreeSet::new();
         let began = clock::now();
         loop {
@@ -282,13 +282,13 @@ impl Operator {
                 let (index, Ok(seen)) = (index_of(index), &store.inspection) else {
                     continue;
                 };
-                let before = standstill.record(index).map(crate::protocol::Record::mark);
+                let before = stalls.record(index).map(crate::protocol::Record::mark);
                 if before.is_some_and(|before| before != seen.record.mark()) {
                     moved.insert(index);
                 }
-                standstill.observe(index, &seen.record, sent, received);
+                stalls.observe(index, &seen.record, sent, received);
             }
-            if let Some(abandoned) = standstill.abandoned(clock::now()) {
+            if let Some(abandoned) = stalls.abandoned(clock::now()) {
                 return Ok(abandoned);
             }
             if electorate.size() - moved.len() < electorate.majority() {
@@ -298,11 +298,11 @@ impl Operator {
                 });
             }
             let held = |index: &StoreIndex| {
-                let record = standstill.record(*index);
+                let record = stalls.record(*index);
                 record.is_some_and(|record| !record.mark().shape.is_free())
             };
-            // What is gone, or what cannot be read for longer than a window, is nothing to wait for.
-            let windows = electorate.stores().filter_map(|one| standstill.record(one));
+            // A vacated record, or stores that cannot be read for longer than a window, are not worth waiting for.
+            let windows = electorate.stores().filter_map(|one| stalls.record(one));
             let window = windows.map(crate::protocol::Record::window).max();
             let patience = window.unwrap_or_default().max(self.timing.window()) * 2;
             let overdue = clock::now().since(began) > patience + self.timing.interval() * 3;
@@ -315,13 +315,16 @@ impl Operator {
         }
     }
 
-    async fn order_all(&self, order: &Order) -> Result<Given, OrderError> {
+    async fn order_all(&self, order: &Order) -> Result<CompletedOrder, OrderError> {
         let stores = self.observer.electorate().stores();
         self.order_each(stores.map(|store| (store, order.clone())).collect())
             .await
     }
 
-    async fn order_each(&self, orders: Vec<(StoreIndex, Order)>) -> Result<Given, OrderError> {
+    async fn order_each(
+        &self,
+        orders: Vec<(StoreIndex, Order)>,
+    ) -> Result<CompletedOrder, OrderError> {
         let asked = orders.into_iter().map(|(index, order)| {
             let store = Arc::clone(&self.observer.stores()[index.get()]);
             let operator = self.clone();
@@ -331,10 +334,10 @@ impl Operator {
                 Ok(reply.verdict)
             })
         });
-        let stores: Told<Verdict> = answers(asked.collect()).await;
+        let stores: Answers<Verdict> = answers(asked.collect()).await;
         let majority = self.observer.electorate().majority();
         if granted(&stores) >= majority {
-            return Ok(Given { stores });
+            return Ok(CompletedOrder { stores });
         }
         Err(OrderError::NoMajority {
             election: self.election.to_string(),
@@ -358,21 +361,21 @@ fn index_of(index: usize) -> StoreIndex {
     StoreIndex(u8::try_from(index).unwrap_or(u8::MAX))
 }
 
-fn granted(stores: &Told<Verdict>) -> usize {
-    let granted = |told: &Result<Verdict, StoreError>| matches!(told, Ok(Verdict::Granted));
-    stores.iter().filter(|(_, told)| granted(told)).count()
+fn granted(stores: &Answers<Verdict>) -> usize {
+    let granted = |answer: &Result<Verdict, StoreError>| matches!(answer, Ok(Verdict::Granted));
+    stores.iter().filter(|(_, answer)| granted(answer)).count()
 }
 
 /// Why an order was not given.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OrderError {
-    /// Nobody holds a majority of the stores, so there is nobody to resign or to depose.
-    #[error("nobody leads election {election:?}: it is {state}{}", beyond_orders(.state))]
+    /// No candidate holds a majority of the stores, so there is none to resign or to depose.
+    #[error("no one leads election {election:?}: it is {state}{}", beyond_orders(.state))]
     NotHeld {
         /// The election.
         election: String,
-        /// How it stands: [`State::word`].
+        /// Its state: [`State::word`].
         state: &'static str,
     },
     /// No majority of the stores could be read.
@@ -380,17 +383,17 @@ pub enum OrderError {
     Unread {
         /// The election.
         election: String,
-        /// What one of them failed with.
+        /// The error of one of them.
         r#source: Box<StoreError>,
     },
-    /// No other candidate is the one that was named.
+    /// No other candidate has this name.
     #[error("no standby of election {election:?} is {name:?}: {}", standbys(.candidates))]
     UnknownSuccessor {
         /// The election.
         election: String,
         /// The name given.
         name: String,
-        /// Who stands by.
+        /// The standbys.
         candidates: Vec<Identity>,
     },
     /// The name is the label of several standbys, or the label of one and the host of another.
@@ -405,7 +408,7 @@ pub enum OrderError {
     },
     /// The holder's counter moves: it is alive.
     #[error(
-        "election {election:?} stays as it is: the counter{} moves, so its holder is alive; ask it to resign instead",
+        "election {election:?} stays held: the counter{} moves, so its holder is alive; ask it to resign instead",
         of(.holder)
     )]
     Alive {
@@ -414,16 +417,16 @@ pub enum OrderError {
         /// The holder, when a majority names one.
         holder: Option<CandidateId>,
     },
-    /// Fewer stores than a majority have carried it out: it has not been given. Those that did may keep
-    /// it until the next order, or the next election.
+    /// Too few stores for a majority have carried it out, so it does not count. Those that did may keep it
+    /// until the next order, or the next election.
     #[error("{} of the {majority} stores needed took the order for election {election:?}{}", granted(.stores), Missing(.stores))]
     NoMajority {
         /// The election.
         election: String,
         /// How many were needed.
         majority: usize,
-        /// What each store made of it.
-        stores: Told<Verdict>,
+        /// The outcome at each store.
+        stores: Answers<Verdict>,
     },
 }
 
@@ -443,9 +446,9 @@ impl OrderError {
     fn failed_with(&self, is: fn(&StoreError) -> bool) -> bool {
         match self {
             Self::Unread { source, .. } => is(source),
-            Self::NoMajority { stores, .. } => {
-                stores.iter().any(|(_, told)| told.as_ref().is_err_and(is))
-            }
+            Self::NoMajority { stores, .. } => stores
+                .iter()
+                .any(|(_, answer)| answer.as_ref().is_err_and(is)),
             Self::NotHeld { .. }
             | Self::UnknownSuccessor { .. }
             | Self::AmbiguousSuccessor { .. }
@@ -454,15 +457,18 @@ impl OrderError {
     }
 }
 
-struct Missing<'a>(&'a Told<Verdict>);
+struct Missing<'a>(&'a Answers<Verdict>);
 
 impl fmt::Display for Missing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (store, told) in self.0 {
-            match told {
+        for (store, answer) in self.0 {
+            match answer {
                 Ok(Verdict::Granted) => {}
                 Ok(Verdict::Refused) => {
-                    write!(f, "; {store}: refused, the record has changed meanwhile")?;
+                    write!(
+                        f,
+                        "; {store}: refused because the record has changed meanwhile"
+                    )?;
                 }
                 Err(error) => write!(f, "; {error}")?,
             }
@@ -473,7 +479,7 @@ impl fmt::Display for Missing<'_> {
 
 fn standbys(candidates: &[Identity]) -> String {
     if candidates.is_empty() {
-        return "nobody stands by".to_owned();
+        return "it has no standby".to_owned();
     }
     let named = candidates
         .iter()
@@ -481,12 +487,12 @@ fn standbys(candidates: &[Identity]) -> String {
     format!("name one of {}", named.collect::<Vec<_>>().join(", "))
 }
 
-/// What else there is to say of a state in which there is a holder, and nobody who would obey.
+/// What else to say about a state in which there is a holder, but none that would obey.
 fn beyond_orders(state: &str) -> &'static str {
     if state == (State::Foreign { idle: None }).word() {
-        ", held by a program that speaks only the bare protocol and takes no orders"
+        ", held by a program that speaks only the bare protocol and ignores orders"
     } else if state == State::Divided.word() {
-        ", an election is under way"
+        ", an election is in progress"
     } else {
         ""
     }

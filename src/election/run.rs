@@ -13,21 +13,21 @@ use super::{Election, ElectionBuilder, Leadership, Lease, Lost, RunError, clock,
 use crate::protocol::LossReason;
 
 impl Election {
-    /// Campaigns, runs `work` while leading, and resigns when it returns. A service uses
+    /// Campaigns, runs `work` while leading, and resigns when it returns. For a service, use
     /// [`Election::run_until`].
     ///
-    /// When the leadership ends first, [`Lease::lost`] tells the work so. It then has until
-    /// [`Lease::remaining`] runs out to end by itself; right before that moment its future is dropped.
-    /// Work that blocks its thread cannot be dropped: the process is killed, unless
-    /// [`Overrun::Report`](super::Overrun::Report) was chosen. Tasks and threads that the work has
-    /// started elsewhere are its own to stop.
+    /// When the leadership ends first, [`Lease::lost`] returns. The work then has until [`Lease::remaining`]
+    /// runs out to end by itself; right before that moment its future is dropped. Work that blocks its
+    /// thread cannot be dropped: the process is killed, unless
+    /// [`Overrun::Report`](super::Overrun::Report) was chosen. The work must stop any tasks and threads that
+    /// it started elsewhere.
     ///
-    /// When the work panics, the leadership is resigned before the panic goes on.
+    /// When the work panics, the leadership is resigned before the panic continues.
     ///
     /// # Errors
     ///
-    /// [`RunError::Campaign`] when there was no leadership, [`RunError::Lost`] when it was lost, or told to stop,
-    /// before the work was done: campaign again to go on. What the work returned all the same is in the error.
+    /// [`RunError::Campaign`] when there was no leadership; [`RunError::Lost`] when it was lost, or asked to stop,
+    /// before the work was done, with what the work returned nevertheless: campaign again to continue.
     ///
     /// # Panics
     ///
@@ -57,7 +57,7 @@ impl Election {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// Work that uses `?` names its error type, for nothing else does:
+    /// Work that uses `?` must name its error type, because nothing else does:
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -86,7 +86,7 @@ impl Election {
     {
         let leadership = self.campaign().await?;
         let lease = leadership.lease().clone();
-        // The call of the closure is part of what may panic.
+        // The call of the closure may panic too.
         let working = async { work(lease).await };
         let led = self.lead(leadership, working, pending::<()>()).await;
         led.map_err(|(value, lost)| RunError::Lost { lost, value })
@@ -100,7 +100,7 @@ impl Election {
     ///   then its future is dropped. The election is released before this method returns, so a standby takes
     ///   over at once. The outcome is what the work returned, or `None` if it was dropped or did not run.
     ///
-    /// Apart from that it is [`Election::run_as_leader`]. Work that changes what it captures keeps that in a
+    /// Otherwise it is like [`Election::run_as_leader`]. Work that changes what it captures keeps that in a
     /// `Cell` or a `Mutex`, because one call of it must not borrow from the next.
     ///
     /// # Errors
@@ -156,14 +156,14 @@ impl Election {
             match self.lead(leadership, working, shutdown.as_mut()).await {
                 Ok(value) => return Ok(Some(value)),
                 Err((value, _)) if shutdown.is_terminated() => return Ok(value),
-                // The log has why.
+                // The log says why.
                 Err(_) => {}
             }
         }
     }
 
     /// Runs `work` under a leadership, and resigns. When the leadership ended first, by `shutdown` or
-    /// otherwise, what the work returned all the same is part of the error.
+    /// otherwise, the error contains what the work returned nevertheless.
     async fn lead<T>(
         &self,
         leadership: Leadership,
@@ -219,7 +219,7 @@ async fn close_to_deadline(lease: Lease, ahead: Duration) {
             if clock::now() >= end {
                 return;
             }
-            // A changed deadline, the alarm, or the end of the lease: in each case look again.
+            // A changed deadline, the alarm, or the end of the lease: check again in each case.
             tokio::select! {
                 moved = deadlines.next() => {
                     if moved.is_none() {
@@ -232,7 +232,7 @@ async fn close_to_deadline(lease: Lease, ahead: Duration) {
     });
     let abort = AbortOnDrop(waiting.abort_handle());
     if waiting.await.is_err() {
-        tracing::debug!("nobody watches this deadline any more");
+        tracing::debug!("this deadline is no longer watched");
     }
     drop(abort);
 }

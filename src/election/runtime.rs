@@ -1,5 +1,5 @@
-//! The one thread of the process on which all elections run: user code, blocking or not, cannot starve
-//! a heartbeat.
+//! The one thread of the process on which all elections run, so that user code, blocking or not, cannot
+//! starve a heartbeat.
 
 use std::future::Future;
 use std::io;
@@ -13,12 +13,12 @@ use super::end::end_process;
 
 static HANDLE: OnceLock<Handle> = OnceLock::new();
 
-/// Starts the thread on which all elections of this process run, and the timer of their heartbeats. That is
-/// done at first use, too; whoever starts them early is told when the system has no room for them.
+/// Starts the thread on which all elections of this process run, and their heartbeat timer. Both also start at
+/// first use; call it early to learn early that the system has no room for them.
 ///
 /// # Errors
 ///
-/// When the system refuses a thread, a timer or an event loop. It may be tried again.
+/// When the system refuses a thread, a timer or an event loop. It can be retried.
 pub fn start() -> io::Result<()> {
     started()?;
     alarm::start()
@@ -47,8 +47,8 @@ pub(super) fn handle() -> &'static Handle {
     started().expect("a campaign starts the runtime before anything else")
 }
 
-/// Runs a future on the thread of the elections. Should it panic, the process ends: a candidate that has
-/// contradicted itself is not to be trusted with a leadership, nor is anybody to wait for it for ever.
+/// Runs a future on the election thread. If it panics, the process ends: a candidate that has contradicted
+/// itself must not lead, and nothing should wait for it forever.
 pub(super) fn spawn_vital(future: impl Future<Output = ()> + Send + 'static) {
     struct Vital;
     impl Drop for Vital {
@@ -65,7 +65,7 @@ pub(super) fn spawn_vital(future: impl Future<Output = ()> + Send + 'static) {
     });
 }
 
-/// Runs a future on the thread of the elections, and waits for it on this one.
+/// Runs a future on the election thread, and waits for it on this one.
 pub(super) fn block_on<F>(future: F) -> F::Output
 where
     F: Future + Send + 'static,
@@ -75,10 +75,10 @@ where
     handle().spawn(async move {
         // The receiver waits below for as long as this task lives.
         if sender.send(future.await).is_err() {
-            tracing::trace!("nobody waits for this outcome any more");
+            tracing::trace!("the caller no longer waits for this outcome");
         }
     });
     receiver
         .recv()
-        .expect("the thread of the elections runs as long as the process")
+        .expect("the election thread runs as long as the process")
 }

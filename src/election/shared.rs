@@ -1,4 +1,4 @@
-//! What the campaigns of one election leave to each other, and tell the world.
+//! What the campaigns of one election pass on to each other, and report.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -26,9 +26,9 @@ pub(super) struct Shared {
     pub(super) openings: Mutex<Vec<Option<Opening>>>,
     pub(super) events: broadcast::Sender<ElectionEvent>,
     pub(super) counters: Counters,
-    /// Before when a campaign of this process claims nothing, for it was asked to resign.
+    /// A campaign of this process claims nothing before this, because it was asked to resign.
     pub(super) sits_out_until: Mutex<Timestamp>,
-    /// The time without a leader that goes on since the last campaign of this process.
+    /// The time without a leader that continues since the last campaign of this process.
     pub(super) gap: Mutex<Option<Gap>>,
     /// When the timer of a campaign of this process last rang.
     pub(super) turns: watch::Sender<Timestamp>,
@@ -80,7 +80,7 @@ impl Shared {
         *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = kept;
     }
 
-    pub(super) fn tell(&self, candidate: &CandidateId, happening: Happening) {
+    pub(super) fn report(&self, candidate: &CandidateId, happening: Happening) {
         let event = ElectionEvent {
             at: clock::now(),
             election: self.name.clone(),

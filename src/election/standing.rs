@@ -1,19 +1,19 @@
-//! How a candidacy stands, for who waits for it, and what its owner tells it.
+//! The state of a candidacy, as its owner sees it, and the commands that its owner sends.
 
 use super::lease::Lease;
 use crate::protocol::{CandidateId, LossReason, Pause, Prospect, Term};
 use crate::store::StoreError;
 
-/// What the owner of a candidacy tells its driver.
+/// A command from the owner of a candidacy to its driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Command {
-    /// Leave the election; a leader's work is told to stop.
+    /// Leave the election; a leader's work is asked to stop.
     Resign(LossReason),
-    /// The work has provably ended, for this reason unless it was told to stop for another.
+    /// The work has provably ended, for this reason unless it was asked to stop for another.
     WorkEnded(LossReason),
 }
 
-/// How a candidacy stands, for who waits for it.
+/// The state of a candidacy, as its owner sees it.
 #[derive(Clone, Debug)]
 pub(super) enum Standing {
     Campaigning {
@@ -38,7 +38,7 @@ impl Standing {
         error: None,
     };
 
-    /// Whether people are told the same by both: errors of one kind are.
+    /// Whether both mean the same to people: errors of one kind do.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
             (

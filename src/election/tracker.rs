@@ -1,5 +1,5 @@
-//! Whom a standby follows, and for how long nobody has led: worked out from the records that its candidate has
-//! seen. It reads no clock, and nothing is decided by it.
+//! The leader that a standby follows, and how long there has been none: derived from the records that its
+//! candidate has seen. It reads no clock and decides nothing.
 
 use std::time::Duration;
 
@@ -8,21 +8,21 @@ use crate::protocol::{
     Beat, Candidate, CandidateId, Electorate, Occupancy, Record, Term, Timestamp, Timing,
 };
 
-/// Who leads in the eyes of a standby; `None` is a program that speaks only the bare protocol.
+/// The leader as a standby sees it; `None` is a program that speaks only the bare protocol.
 pub(super) type Leader = (Option<CandidateId>, Term);
 
 /// What has changed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// Somebody else leads than before.
+    /// Another candidate leads now.
     Follows(Leader),
     /// The leader of this term is gone.
     Leaderless(Term),
-    /// The time without a leader is over. Every observer of it counts it.
+    /// The time without a leader is over. Every observer counts it.
     GapOver(Duration),
 }
 
-/// What is known of the leader, and of the time without one.
+/// What is known about the leader, and about the time without one.
 #[derive(Debug)]
 pub(super) struct Tracker {
     electorate: Electorate,
@@ -30,11 +30,11 @@ pub(super) struct Tracker {
     leader: Option<Leader>,
     /// The last sign of life of the leader.
     sign: Option<Sign>,
-    /// The release of the leader that was heard of, until another leads.
+    /// The release of the leader from a notification, until another leads.
     heard: Option<HeardRelease>,
-    /// Since when nobody leads, as far as the records seen tell.
+    /// Since when no one leads, according to the records seen.
     leaderless: Option<Timestamp>,
-    /// What the campaign before left of that, until the records tell whether it goes on.
+    /// What remains of that from the campaign before, until the records show whether it continues.
     before: Option<Gap>,
     /// The leadership of this process that it began with.
     ended: Option<Leader>,
@@ -47,16 +47,16 @@ struct Sign {
     beat: Beat,
 }
 
-/// A release as a hint tells of it.
+/// A release, as a notification reports it.
 #[derive(Clone, Copy, Debug)]
 struct HeardRelease {
     heard: Timestamp,
-    /// Since when nobody leads, if it is true.
+    /// Since when no one leads, if it is true.
     since: Timestamp,
 }
 
 impl Tracker {
-    /// Nothing has been seen yet. `before` is what the last campaign of this process left.
+    /// Nothing seen yet. `before` comes from the last campaign of this process.
     pub(super) const fn new(electorate: Electorate, timing: Timing, before: Option<Gap>) -> Self {
         Self {
             electorate,
@@ -70,13 +70,13 @@ impl Tracker {
         }
     }
 
-    /// Who leads, when that is a candidate.
+    /// The leader, when it is a candidate.
     pub(super) fn leader(&self) -> Option<(CandidateId, Term)> {
         let (leader, term) = self.leader.clone()?;
         Some((leader?, term))
     }
 
-    /// A standby has seen other records than before.
+    /// A standby has seen changed records.
     pub(super) fn saw(&mut self, now: Timestamp, candidate: &Candidate) -> Vec<Change> {
         let mut changes = Vec::new();
         let records = self.records(candidate);
@@ -86,7 +86,7 @@ impl Tracker {
         let leading = leading.filter(|(holder, _)| *holder != Some(us));
         if let Some((holder, term)) = leading {
             let leading = Some((holder.cloned(), term));
-            // Nobody leads who is named by nothing but the record that this process has left.
+            // A holder that only this process's leftover record names does not lead.
             if leading != self.ended {
                 changes.extend(self.end_gap(now));
             }
@@ -107,7 +107,7 @@ impl Tracker {
         changes
     }
 
-    /// A store has told of a release, with the vacant record.
+    /// A store has notified us of a release, with the vacant record.
     pub(super) fn woken(&mut self, now: Timestamp, record: &Record) {
         if self.leader.is_some() && self.released(now).is_none() {
             self.heard = Some(HeardRelease {
@@ -117,8 +117,8 @@ impl Tracker {
         }
     }
 
-    /// The election is claimed. A leader whose record that is has released it, or its counter stands still: then
-    /// it is taken to be gone since its last heartbeat.
+    /// The election is claimed. A leader with that record has released it, or its counter has stalled: then
+    /// it counts as gone since its last heartbeat.
     pub(super) fn claimed(&mut self, now: Timestamp, candidate: &Candidate) -> Option<Change> {
         let change = self.resume(&self.records(candidate));
         if self.leader.is_some() && self.leaderless.is_none() {
@@ -128,18 +128,18 @@ impl Tracker {
         change
     }
 
-    /// The claim has failed: whoever is followed has not been seen to be gone.
+    /// The claim has failed: the leader being followed was not shown to be gone.
     pub(super) fn claim_failed(&mut self) {
         self.leaderless.take_if(|_| self.leader.is_some());
     }
 
-    /// We lead. Returns how long nobody did.
+    /// We lead. Returns how long no one did.
     pub(super) fn elected(&mut self, now: Timestamp) -> Option<Duration> {
         (self.leader, self.heard) = (None, None);
         self.leaderless.take().map(|since| now.since(since))
     }
 
-    /// Our work has ended, and nobody has taken the election.
+    /// Our work has ended, and no one has taken the election.
     pub(super) fn vacated(&mut self, now: Timestamp) {
         self.leaderless.get_or_insert(now);
     }
@@ -168,7 +168,7 @@ impl Tracker {
         });
     }
 
-    /// What the next campaign of this process is to know of the time without a leader, if that goes on.
+    /// What the next campaign of this process should know about the time without a leader, if that continues.
     /// `led` is the term that this candidate led.
     pub(super) fn left(
         self,
@@ -199,8 +199,8 @@ impl Tracker {
         stores.filter_map(|store| candidate.record(store)).collect()
     }
 
-    /// The gap that the campaign before has seen goes on, if nobody has led since. When somebody has, as
-    /// much of it counts as was watched.
+    /// The gap that the campaign before has seen continues if no one has led since. Otherwise, only the
+    /// part of it that was watched counts.
     fn resume(&mut self, records: &[&Record]) -> Option<Change> {
         if records.len() < self.electorate.majority() {
             return None;
@@ -219,17 +219,17 @@ impl Tracker {
         Some(Change::GapOver(now.since(since)))
     }
 
-    /// Since when nobody leads, if the release that we were told of is true. A hint that no look has
-    /// confirmed for a while was not.
+    /// Since when no one leads, if the notified release is true. A notification that no poll has confirmed
+    /// for a while was not.
     fn released(&self, now: Timestamp) -> Option<Timestamp> {
         let recent = self.timing.interval() * 2;
-        let heard = self.heard.filter(|told| now.since(told.heard) <= recent);
-        heard.map(|told| told.since)
+        let heard = self.heard.filter(|hint| now.since(hint.heard) <= recent);
+        heard.map(|hint| hint.since)
     }
 
     /// Since when the leader we follow is gone, when it is found to be gone at `now`. One that has not been
-    /// seen to beat for a tenure, say over an outage, is gone since its last heartbeat, unless what it left
-    /// shows a later one.
+    /// seen to beat for a tenure, for example during an outage, is gone since its last heartbeat, unless
+    /// its record shows a later one.
     fn gone_since(&self, now: Timestamp, left: &[&Record]) -> Timestamp {
         let Some(sign) = self.sign else { return now };
         let silent = now.since(sign.at) > self.timing.tenure();

@@ -1,8 +1,8 @@
-//! What is told to programs: the one schema behind `-o json` and behind the JSON of the HTTP server.
+//! What programs read: the one schema behind `-o json` and behind the JSON of the HTTP server.
 //!
 //! Every document names its schema and version; within a version, fields are only added. All times are
-//! milliseconds, since the epoch or as a duration, and all ages are by the clock of the store that told
-//! them. What is not known is `null`.
+//! milliseconds, since the epoch or as a duration, and all ages are by the clock of the store that reported
+//! them. Unknown values are `null`.
 
 mod order;
 mod past;
@@ -11,10 +11,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Contender, ElectionView, State, StoreView, Told};
+use super::{Answers, CandidateView, ElectionView, State, StoreView};
 use crate::protocol::{CandidateId, Electorate, Occupancy, Record, WallMillis};
-use crate::store::Identity;
-use crate::store::{Inspection, StoreError};
+use crate::store::{self, Inspection, StoreError};
 
 pub use order::{Followed, Handover, Ordered, Paused};
 pub use past::{History, PastOrder, Term};
@@ -24,7 +23,7 @@ pub use past::{History, PastOrder, Term};
 pub struct Document<T> {
     /// Which schema, and which version of it.
     pub schema: &'static str,
-    /// What it tells.
+    /// The document itself.
     #[serde(flatten)]
     pub content: T,
 }
@@ -36,19 +35,19 @@ pub struct Status {
     pub election: String,
     /// How many stores have to agree.
     pub majority: usize,
-    /// How it stands: `held`, `foreign`, `vacant`, `absent`, `divided`, `unreachable`, `forbidden`, `misconfigured` or
+    /// Its state: `held`, `foreign`, `vacant`, `absent`, `divided`, `unreachable`, `forbidden`, `misconfigured` or
     /// `garbled`.
     pub state: &'static str,
-    /// Who holds it.
-    pub holder: Option<Person>,
+    /// Its holder.
+    pub holder: Option<Identity>,
     /// The term of the holder, or of the last one. It is the fencing token.
     pub term: Option<u64>,
     /// The heartbeat counter.
     pub beat: Option<i64>,
-    /// How long the counter must stand still before a takeover.
+    /// How long the counter must stall before a takeover.
     pub window_ms: Option<u64>,
-    /// How long the leader may still act at the most if no further heartbeat comes: it counts from when it
-    /// sent the last one, which its stores do not know, and they from when that came.
+    /// How long the leader may still act at most if no further heartbeat comes: it counts from when it sent
+    /// the last one, which its stores do not know, and they count from when it arrived.
     pub tenure_left_ms: Option<u64>,
     /// When the holder was granted it, since the epoch.
     pub since_ms: Option<u64>,
@@ -56,58 +55,58 @@ pub struct Status {
     pub held_for_ms: Option<u64>,
     /// How long ago the record last changed: a heartbeat, a claim or a release.
     pub changed_ago_ms: Option<u64>,
-    /// Whether the counter has stood still for longer than the window.
+    /// Whether the counter has stalled for longer than the window.
     pub stalled: bool,
     /// Whether the holder may still be waiting out its probation.
     pub unproven: bool,
-    /// The pause that keeps everybody from being elected.
+    /// The pause that keeps candidates from being elected.
     pub paused: Option<Paused>,
-    /// The handover under way: the leader is asked to resign, or a successor is preferred.
+    /// The handover in progress: the leader is asked to resign, or a successor is preferred.
     pub handover: Option<Handover>,
-    /// Who campaigns, the leader first.
+    /// The candidates, the leader first.
     pub candidates: Vec<Candidate>,
-    /// What each store says, in the order of configuration.
+    /// What each store says, in configuration order.
     pub stores: Vec<Store>,
 }
 
-/// A candidate, as it introduced itself.
+/// The identity of a candidate or an operator.
 #[derive(Clone, Debug, Serialize)]
-pub struct Person {
+pub struct Identity {
     /// The id of its candidacy.
     pub id: String,
     /// Its host, when a store knows it.
     pub host: Option<String>,
-    /// Its process there.
+    /// Its process id there.
     pub pid: Option<u32>,
-    /// The version of incumbent it runs.
+    /// The version of incumbent that it runs.
     pub version: Option<String>,
 }
 
 /// A candidate that campaigns.
 #[derive(Debug, Serialize)]
 pub struct Candidate {
-    /// Who it is.
+    /// Its identity.
     #[serde(flatten)]
-    pub person: Person,
+    pub identity: Identity,
     /// Whether it leads.
     pub leads: bool,
-    /// How long ago a store last heard of it.
+    /// How long ago a store last saw it.
     pub seen_ago_ms: u64,
-    /// By which timing it campaigns, when it tells.
+    /// Its timing, if it publishes one.
     pub timing: Option<Timing>,
-    /// What holds the processes of its program together, when it tells.
+    /// What holds the processes of its program together, if it publishes that.
     pub containment: Option<String>,
-    /// A digest of the address of each of its stores, when it tells: candidates of one election have the
-    /// same, unless they write the addresses differently.
+    /// A digest of the address of each of its stores, if it publishes them: candidates of one election have
+    /// the same ones, unless they write the addresses differently.
     pub store_digests: Option<Vec<String>>,
 }
 
-/// By which timing a candidate campaigns, with fractions where there are any.
+/// The timing of a candidate, with fractions where there are any.
 #[derive(Debug, Serialize)]
 pub struct Timing {
     /// Time between two heartbeats, and between two polls.
     pub interval_ms: f64,
-    /// How many polls a counter must stand still.
+    /// How many polls a counter must stall.
     pub stall_polls: u32,
     /// `interval × stall_polls`.
     pub window_ms: f64,
@@ -124,10 +123,10 @@ pub struct Timing {
 pub struct Store {
     /// Its address, without secrets.
     pub store: String,
-    /// How its record stands: `held`, `foreign`, `vacant` or `absent`; or why it did not tell:
+    /// The state of its record: `held`, `foreign`, `vacant` or `absent`; or why it did not answer:
     /// `unreachable`, `forbidden`, `misconfigured`, `garbled` or `unusable`.
     pub state: &'static str,
-    /// Who holds its record.
+    /// The holder of its record.
     pub holder: Option<String>,
     /// The term of its record.
     pub term: Option<u64>,
@@ -135,19 +134,19 @@ pub struct Store {
     pub beat: Option<i64>,
     /// How long ago its record last changed.
     pub changed_ago_ms: Option<u64>,
-    /// Why it did not tell.
+    /// Why it did not answer.
     pub error: Option<String>,
 }
 
-/// `incumbent.candidates.v1`: who campaigns for one election.
+/// `incumbent.candidates.v1`: the candidates of one election.
 #[derive(Debug, Serialize)]
 pub struct Candidates {
     /// The election.
     pub election: String,
-    /// Who campaigns, the leader first.
+    /// The candidates, the leader first.
     pub candidates: Vec<Candidate>,
-    /// The stores, with what is wrong with one.
-    pub stores: Vec<Asked>,
+    /// The stores, with the error of each that has one.
+    pub stores: Vec<StoreAnswer>,
 }
 
 /// `incumbent.list.v1`: all elections of the stores.
@@ -157,18 +156,18 @@ pub struct List {
     pub majority: usize,
     /// The elections, by name.
     pub elections: Vec<Status>,
-    /// The stores, with what is wrong with one.
-    pub stores: Vec<Asked>,
+    /// The stores, with the error of each that has one.
+    pub stores: Vec<StoreAnswer>,
 }
 
 /// Whether a store answered.
 #[derive(Debug, Serialize)]
-pub struct Asked {
+pub struct StoreAnswer {
     /// Its address, without secrets.
     pub store: String,
-    /// `ok`; or why it did not tell, as in [`Store::state`].
+    /// `ok`; or why it did not answer, as in [`Store::state`].
     pub state: &'static str,
-    /// What it or the system said.
+    /// The error of the store or the system.
     pub error: Option<String>,
 }
 
@@ -186,7 +185,7 @@ impl From<&ElectionView> for Document<Candidates> {
         let stores = view
             .stores
             .iter()
-            .map(|store| Asked::new(&store.store, store.inspection.as_ref().err()));
+            .map(|store| StoreAnswer::new(&store.store, store.inspection.as_ref().err()));
         Self {
             schema: "incumbent.candidates.v1",
             content: Candidates {
@@ -201,26 +200,26 @@ impl From<&ElectionView> for Document<Candidates> {
 impl Document<List> {
     /// A list of elections.
     #[must_use]
-    pub fn list(electorate: Electorate, views: &[ElectionView], stores: &Told<()>) -> Self {
+    pub fn list(electorate: Electorate, views: &[ElectionView], stores: &Answers<()>) -> Self {
         Self {
             schema: "incumbent.list.v1",
             content: List {
                 majority: electorate.majority(),
                 elections: views.iter().map(Status::new).collect(),
-                stores: asked(stores),
+                stores: store_answers(stores),
             },
         }
     }
 }
 
-fn asked(stores: &Told<()>) -> Vec<Asked> {
+fn store_answers(stores: &Answers<()>) -> Vec<StoreAnswer> {
     let asked = stores
         .iter()
-        .map(|(store, told)| Asked::new(store, told.as_ref().err()));
+        .map(|(store, answer)| StoreAnswer::new(store, answer.as_ref().err()));
     asked.collect()
 }
 
-impl Asked {
+impl StoreAnswer {
     fn new(store: &str, error: Option<&StoreError>) -> Self {
         Self {
             store: store.to_owned(),
@@ -231,7 +230,7 @@ impl Asked {
 }
 
 impl Status {
-    /// Writes down what was seen.
+    /// The document of what was seen.
     #[must_use]
     pub fn new(view: &ElectionView) -> Self {
         let leader = view.leader();
@@ -246,8 +245,8 @@ impl Status {
             election: view.election.as_str().to_owned(),
             majority: view.electorate.majority(),
             state: view.state.word(),
-            holder: leader.map(|leader| person(&leader.holder, leader.identity.as_ref())),
-            // What nobody has held by a record has no term.
+            holder: leader.map(|leader| identity_of(&leader.holder, leader.identity.as_ref())),
+            // Without a holder by record there is no term.
             term: shown
                 .map(|one| one.record.term.get())
                 .filter(|term| *term > 0),
@@ -274,7 +273,7 @@ impl Status {
     }
 }
 
-/// The record that stands for the others: of the holder, or else the one with the highest term.
+/// The record that represents the others: the holder's, or else the one with the highest term.
 fn shown(view: &ElectionView) -> Option<&Inspection> {
     let answers = view
         .stores
@@ -296,12 +295,12 @@ fn shown(view: &ElectionView) -> Option<&Inspection> {
 }
 
 impl Candidate {
-    fn new(contender: &Contender) -> Self {
-        let identity = &contender.identity;
+    fn new(candidate: &CandidateView) -> Self {
+        let identity = &candidate.identity;
         Self {
-            person: person(identity.id(), Some(identity)),
-            leads: contender.leads,
-            seen_ago_ms: millis(contender.age),
+            identity: identity_of(identity.id(), Some(identity)),
+            leads: candidate.leads,
+            seen_ago_ms: millis(candidate.age),
             timing: identity.timing().map(Timing::new),
             containment: identity.containment().map(str::to_owned),
             store_digests: identity
@@ -375,16 +374,16 @@ fn record_state(record: &Record) -> &'static str {
     }
 }
 
-fn person(id: &CandidateId, identity: Option<&Identity>) -> Person {
-    Person {
+fn identity_of(id: &CandidateId, identity: Option<&store::Identity>) -> Identity {
+    Identity {
         id: id.as_str().to_owned(),
         host: identity.map(|identity| identity.host().to_owned()),
-        pid: identity.map(Identity::pid),
+        pid: identity.map(store::Identity::pid),
         version: identity.map(|identity| identity.version().to_owned()),
     }
 }
 
-/// The counter that stands on the key: a foreign program's is not in the record.
+/// The counter on the key: a foreign program's is not in the record.
 fn counter(record: &Record) -> i64 {
     match record.occupancy {
         Occupancy::Foreign {

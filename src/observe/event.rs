@@ -10,11 +10,11 @@ use crate::protocol::{CandidateId, ElectionName, LossReason, Pause, Term, Timest
 pub struct ElectionEvent {
     /// When, on the clock that decides (`election::clock`).
     pub at: Timestamp,
-    /// In which election.
+    /// The election.
     pub election: ElectionName,
-    /// To which candidacy.
+    /// The candidacy.
     pub candidate: CandidateId,
-    /// What.
+    /// What happened.
     pub happening: Happening,
 }
 
@@ -24,14 +24,14 @@ pub struct ElectionEvent {
 pub enum Happening {
     /// The candidate begins to campaign.
     Campaigning,
-    /// Somebody else leads.
+    /// Another candidate leads.
     Following {
-        /// Who. `None` is a program that speaks only the bare protocol.
+        /// Its id. `None` is a program that speaks only the bare protocol.
         leader: Option<CandidateId>,
         /// Its term.
         term: Term,
     },
-    /// Nobody leads, as far as this candidate can see.
+    /// No one leads, according to what this candidate sees.
     Leaderless {
         /// The last term.
         term: Term,
@@ -43,7 +43,7 @@ pub enum Happening {
         /// On how many stores.
         stores: usize,
     },
-    /// Nobody can be elected: a store has granted the highest term there is.
+    /// No one can be elected: a store has granted the highest term there is.
     TermsUsedUp {
         /// The store.
         store: Arc<str>,
@@ -66,7 +66,7 @@ pub enum Happening {
     Elected {
         /// Its term, which is the fencing token.
         term: Term,
-        /// How long nobody led, as far as this candidate has seen.
+        /// How long no one led, according to what this candidate saw.
         leaderless: Option<Duration>,
     },
     /// A further store holds the leader's term.
@@ -79,7 +79,7 @@ pub enum Happening {
         /// The store.
         store: Arc<str>,
     },
-    /// The work is told to stop.
+    /// The work is asked to stop.
     Stopping {
         /// The term that ends.
         term: Term,
@@ -88,8 +88,8 @@ pub enum Happening {
         /// How long the work may take.
         within: Duration,
     },
-    /// The deadline has passed and the work has not ended. The records are kept, so that nobody else is
-    /// elected while it goes on.
+    /// The deadline has passed and the work has not ended. The records are kept, so that no one else is
+    /// elected while it continues.
     Overrun {
         /// The term.
         term: Term,
@@ -102,8 +102,8 @@ pub enum Happening {
         /// a window.
         stores: usize,
     },
-    /// An operator has paused the election on so many stores that nobody can be elected. Whoever leads
-    /// goes on.
+    /// An operator has paused the election on enough stores that no one can be elected. The current leader
+    /// keeps leading.
     Paused {
         /// Until when, by whose order, and why, as one of the stores shows it.
         pause: Pause,
@@ -121,7 +121,7 @@ pub enum Happening {
     StoreUp {
         /// The store.
         store: Arc<str>,
-        /// How long it did not.
+        /// How long it did not answer.
         after: Duration,
     },
 }

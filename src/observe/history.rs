@@ -15,20 +15,20 @@ use crate::store::{Change, HistoryEntry, Note, StoreError};
 
 pub use self::ending::Ending;
 
-/// What each store told, by its label, in the order of configuration.
-pub type Told<T> = Vec<(Arc<str>, Result<T, StoreError>)>;
+/// The history of each store, by its label, in configuration order.
+pub type Answers<T> = Vec<(Arc<str>, Result<T, StoreError>)>;
 
 /// The last terms of one election.
 #[derive(Clone, Debug)]
 pub struct HistoryView {
     /// The election.
     pub election: ElectionName,
-    /// Its terms, the newest first.
+    /// Its terms, newest first.
     pub terms: Vec<PastTerm>,
-    /// The orders that operators gave meanwhile, the newest first.
+    /// The orders that operators gave meanwhile, newest first.
     pub orders: Vec<PastOrder>,
-    /// The stores asked, in the order of configuration, with why one did not answer.
-    pub stores: Told<()>,
+    /// The stores asked, in configuration order, with the error of each that did not answer.
+    pub stores: Answers<()>,
 }
 
 /// An order that an operator gave, from the history.
@@ -38,13 +38,13 @@ pub struct PastOrder {
     pub at: WallMillis,
     /// The term it was given in.
     pub term: Term,
-    /// Who gave it.
+    /// The operator's name.
     pub by: Identity,
     /// What was ordered.
     pub change: Change,
-    /// Until when and why, or who is to lead next, as the order says.
+    /// Until when and why, or the successor, as the order says.
     pub note: Option<Note>,
-    /// How many stores told of it.
+    /// How many stores reported it.
     pub stores: usize,
 }
 
@@ -53,27 +53,27 @@ pub struct PastOrder {
 pub struct PastTerm {
     /// Its term, which was its fencing token.
     pub term: Term,
-    /// Who led.
+    /// The leader.
     pub holder: Identity,
     /// When a majority was claimed, by the clocks of the stores.
     pub from: WallMillis,
-    /// When it was released, or else the last heartbeat of it that a majority of the stores knows of;
-    /// `None` while neither is known.
+    /// When it was released, or else its last heartbeat that a majority of the stores knows of; `None` while
+    /// neither is known.
     pub to: Option<WallMillis>,
-    /// The same, when it is a heartbeat: from then on its leader acted for its tenure at the most, and what it
-    /// did is not known.
+    /// The same, when it is a heartbeat: after it the leader acted at most until the end of its tenure, and
+    /// what it did then is not known.
     pub last_heartbeat: Option<WallMillis>,
     /// How it began.
     pub began: Change,
     /// Why it ended; `None` when no later term is known, so that it may still go on.
     pub ended: Option<Ending>,
-    /// Why it was released, as whoever released it says; `None` when it was not, and of an earlier version.
+    /// Why it was released; `None` when it was not, or by an earlier version.
     pub reason: Option<LossReason>,
-    /// How long nobody led before the next term in which somebody did. After a release that is known; after a
-    /// [`last_heartbeat`](Self::last_heartbeat) it is the most that it can have been, for the leader may have
-    /// acted until the end of its tenure.
+    /// How long no one led before the next term in which a leader did. After a release that is exact; after a
+    /// [`last_heartbeat`](Self::last_heartbeat) it is an upper limit, because the leader may have acted until
+    /// the end of its tenure.
     pub gap: Option<Duration>,
-    /// How many stores told of it.
+    /// How many stores reported it.
     pub stores: usize,
 }
 
@@ -88,7 +88,7 @@ impl PastTerm {
         })
     }
 
-    /// Whether it ended as somebody meant it to: nothing to look into.
+    /// Whether it ended as intended: nothing to look into.
     #[must_use]
     pub fn ended_as_planned(&self) -> bool {
         let released = matches!(self.ended, Some(Ending::Released | Ending::Requested));
@@ -98,8 +98,8 @@ impl PastTerm {
                 .is_none_or(|reason| reason.is_planned() || reason == LossReason::Withdrawn)
     }
 
-    /// Whether anybody led in it: a claim that was given up in its probation is a term, with a token, in
-    /// which nobody acted.
+    /// Whether anyone led in it: a claim that was abandoned in its probation is a term, with a token, in
+    /// which no one acted.
     #[must_use]
     pub fn led(&self) -> bool {
         self.reason != Some(LossReason::Withdrawn)
@@ -107,8 +107,8 @@ impl PastTerm {
 }
 
 impl HistoryView {
-    /// How many entries to ask each store for, to learn of `terms` terms: each leaves a claim, a
-    /// release, and perhaps a join and an order.
+    /// How many entries to ask each store for, to cover `terms` terms: each leaves a claim, a release, and
+    /// perhaps a join and an order.
     #[must_use]
     pub const fn entries(terms: usize) -> usize {
         let entries = terms.saturating_mul(4).saturating_add(8);
@@ -119,22 +119,24 @@ impl HistoryView {
         }
     }
 
-    /// The most entries that a store is asked for.
+    /// The most entries to ask a store for.
     pub const MOST_ENTRIES: usize = 1000;
 
     /// Merges the histories of the stores of an electorate, and keeps the last `terms` terms.
     ///
-    /// A term counts when a majority of the stores that answered tell of it: a claim that failed leaves
-    /// its traces on a minority.
+    /// A term counts when a majority of the stores that answered reports it: a failed claim leaves its
+    /// traces on a minority.
     #[must_use]
     pub fn merge(
         election: ElectionName,
         electorate: Electorate,
         terms: usize,
-        told: Told<Vec<HistoryEntry>>,
+        answers: Answers<Vec<HistoryEntry>>,
     ) -> Self {
         let mut traces: BTreeMap<Held<'_>, Traces<'_>> = BTreeMap::new();
-        let histories = told.iter().filter_map(|(_, history)| history.as_ref().ok());
+        let histories = answers
+            .iter()
+            .filter_map(|(_, history)| history.as_ref().ok());
         let mut orders: BTreeMap<(&Identity, &'static str, usize), PastOrder> = BTreeMap::new();
         let mut answered = 0;
         for history in histories {
@@ -173,7 +175,7 @@ impl HistoryView {
             election,
             terms: merged,
             orders,
-            stores: told
+            stores: answers
                 .into_iter()
                 .map(|(store, history)| (store, history.map(drop)))
                 .collect(),
@@ -181,7 +183,7 @@ impl HistoryView {
     }
 }
 
-/// The entries of one store, each with how many of the same kind by the same hand are newer: the same
+/// The entries of one store, each with how many newer ones of the same kind the same actor has: the same
 /// order has the same rank in every store that carried it out.
 fn ranked(history: &[HistoryEntry]) -> impl Iterator<Item = (usize, &HistoryEntry)> {
     let mut newer: BTreeMap<(&Identity, Option<&str>), usize> = BTreeMap::new();
@@ -193,7 +195,7 @@ fn ranked(history: &[HistoryEntry]) -> impl Iterator<Item = (usize, &HistoryEntr
     })
 }
 
-/// What was ordered, in a word; `None` of what a candidate does.
+/// What was ordered, in one word; `None` for what a candidate does.
 #[must_use]
 pub const fn order_word(change: Change) -> Option<&'static str> {
     match change {
@@ -210,7 +212,7 @@ pub const fn order_word(change: Change) -> Option<&'static str> {
     }
 }
 
-/// Works out what the terms that came after the first of these tell of it.
+/// Derives what the terms that came after the first of these show about it.
 fn conclude(terms: &mut [PastTerm]) {
     let [term, later @ ..] = terms else {
         return;
@@ -229,7 +231,7 @@ fn conclude(terms: &mut [PastTerm]) {
         | Change::AskedToResign
         | Change::Deposed => Ending::Released,
     });
-    // Nobody led in a claim that was given up, and in the time before a foreign holder was replaced, it led.
+    // No one led in an abandoned claim; a foreign holder led until it was replaced.
     let until = later.iter().position(PastTerm::led);
     let since = term.to.filter(|_| term.led());
     if let (Some(until), Some(since)) = (until, since)

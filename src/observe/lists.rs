@@ -1,16 +1,16 @@
-//! Whether the candidates of an election use one list of stores, as far as that can be seen.
+//! Whether the candidates of an election use one list of stores, where that can be seen.
 //!
-//! An address may be written in several ways, so two lists that are written differently may be the same
-//! servers. Who is seen on all of our stores uses them, whatever it calls them.
+//! An address can be written in several ways, so two lists that are written differently may name the same
+//! servers. A candidate that is seen on all of our stores uses them, whatever it calls them.
 
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Contender, ElectionView, StoreView};
+use super::{CandidateView, ElectionView, StoreView};
 use crate::protocol::CandidateId;
 use crate::store::{Identity, StoreList};
 
-/// How the stores of a candidate differ from a list that it is compared with.
+/// How the stores of a candidate differ from a list that they are compared with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Difference {
@@ -21,12 +21,12 @@ pub enum Difference {
         /// How many there are in the list.
         ours: usize,
     },
-    /// It uses some of the stores, and neither names this one nor is seen on it.
+    /// It uses some of the stores, but does not name this one and is not seen on it.
     Lacks {
         /// The store.
         store: Arc<str>,
     },
-    /// The addresses are written differently, and nothing shows that the stores are not the same.
+    /// The addresses are written differently, and nothing shows that the stores differ.
     Written,
 }
 
@@ -54,8 +54,8 @@ impl ElectionView {
 
     /// The candidates that publish another list of stores than `ours`, which are the stores of this view.
     #[must_use]
-    pub fn other_stores(&self, ours: &StoreList) -> Vec<(Contender, Difference)> {
-        let differing = |one: &Contender| {
+    pub fn other_stores(&self, ours: &StoreList) -> Vec<(CandidateView, Difference)> {
+        let differing = |one: &CandidateView| {
             let theirs = one.identity.stores().filter(|theirs| *theirs != ours)?;
             Some((one.clone(), self.difference(ours, theirs, &one.identity)))
         };
@@ -73,7 +73,7 @@ impl ElectionView {
             store.inspection.is_ok() && !theirs.names(&store.store) && !store.lists(who.id())
         };
         match self.stores.iter().find(lacks) {
-            // Where no address is written alike, nothing can be told from how one is written.
+            // If no address is written the same way, the writing proves nothing.
             Some(store) if ours.overlaps(theirs) => Difference::Lacks {
                 store: Arc::clone(&store.store),
             },

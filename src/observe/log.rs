@@ -1,5 +1,4 @@
-//! The events as log lines. At level info a person can tell who leads, why it changed, and how long
-//! nobody led.
+//! The events as log lines. Level info shows who leads, why that changed, and how long no one led.
 
 use std::time::Duration;
 
@@ -36,7 +35,7 @@ pub(crate) fn log(event: &ElectionEvent) {
             }
         },
         Happening::Leaderless { term } => {
-            info!(election, candidate, term = term.get(), "nobody leads");
+            info!(election, candidate, term = term.get(), "no one leads");
         }
         Happening::Claiming { term, stores } => {
             debug!(election, candidate, term = term.get(), stores, "claiming");
@@ -46,8 +45,8 @@ pub(crate) fn log(event: &ElectionEvent) {
                 election,
                 candidate,
                 store = &**store,
-                "nobody can be elected: the record on {store} has the highest term there is, {}, so no later \
-                 leader could have a higher token; `incumbent doctor`, asked about it on these stores, returns the repair",
+                "no one can be elected: the record on {store} has the highest term there is, {}, so no later \
+                 leader could have a higher token; `incumbent doctor`, run against these stores, prints the repair",
                 Term::MAX
             );
         }
@@ -65,7 +64,7 @@ pub(crate) fn log(event: &ElectionEvent) {
                 election,
                 candidate,
                 term = term.get(),
-                "holding the election without acting for {}: the store is new to it, or has lost its data, and may have forgotten a leader",
+                "waiting {} before acting: the store has no record of this election and may have lost a leader's",
                 short(*wait)
             );
         }
@@ -76,18 +75,18 @@ pub(crate) fn log(event: &ElectionEvent) {
                     candidate,
                     term = term.get(),
                     gap_ms = millis(*gap),
-                    "elected: leading after {} without a leader",
+                    "elected leader after {} without one",
                     short(*gap)
                 );
             }
-            None => info!(election, candidate, term = term.get(), "elected: leading"),
+            None => info!(election, candidate, term = term.get(), "elected leader"),
         },
         Happening::StoreJoined { store } => {
             info!(
                 election,
                 candidate,
                 store = &**store,
-                "{store} holds this leadership too"
+                "{store} now holds this leadership too"
             );
         }
         Happening::StoreParted { store } => {
@@ -113,7 +112,7 @@ pub(crate) fn log(event: &ElectionEvent) {
             ) {
                 warn!(election, candidate, term, %reason, within_ms, "stopping: {reason}");
             } else {
-                warn!(election, candidate, term, %reason, within_ms, "leadership lost: {reason}; the work must end within {}", short(*within));
+                warn!(election, candidate, term, %reason, within_ms, "lost leadership: {reason}; the work must end within {}", short(*within));
             }
         }
         Happening::Overrun { term } => {
@@ -121,7 +120,7 @@ pub(crate) fn log(event: &ElectionEvent) {
                 election,
                 candidate,
                 term = term.get(),
-                "the work has outlived its tenure: the election stays held until it ends"
+                "work outlived its tenure: the election stays held until it ends"
             );
         }
         Happening::Released { term, stores: 0 } => {
@@ -129,7 +128,7 @@ pub(crate) fn log(event: &ElectionEvent) {
                 election,
                 candidate,
                 term = term.get(),
-                "leadership over, and no store confirmed the release: the next leader comes after a window"
+                "leadership over: no store confirmed the release, so the next leader waits for a window"
             );
         }
         Happening::Released { term, stores } => {
@@ -146,11 +145,11 @@ pub(crate) fn log(event: &ElectionEvent) {
                 election,
                 candidate,
                 by = pause.by.as_str(),
-                "nobody is elected: the election is paused {}",
+                "no one is elected: election paused {}",
                 super::pause_in_words(pause)
             );
         }
-        Happening::Resumed => info!(election, candidate, "the election is not paused any more"),
+        Happening::Resumed => info!(election, candidate, "election resumed"),
         Happening::StoreDown { store, error } => {
             warn!(election, candidate, store = &**store, "{error}");
         }

@@ -1,7 +1,7 @@
-//! What an election counts of itself, for metrics with and without a server.
+//! What an election counts, for metrics with and without a server.
 //!
 //! The counters are atomics that the driver adds to, so that a heartbeat costs no event and no lock.
-//! Everything else is counted from the events, here and nowhere else.
+//! Everything else is counted from the events, only here.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use crate::protocol::{LossReason, Term, Timestamp};
 pub enum HeartbeatResult {
     /// The store granted it.
     Granted,
-    /// The store refused it: the record is in other hands.
+    /// The store refused it: the record has another holder.
     Refused,
     /// No usable answer came.
     Failed,
@@ -53,11 +53,11 @@ pub const LOSS_REASONS: [LossReason; 10] = [
 /// What one election of this process has counted, at one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metrics {
-    /// How many campaigns are under way in this process, leaders among them.
+    /// How many campaigns are in progress in this process, leaders included.
     pub campaigns: u64,
-    /// How many of them wait to be elected: neither a leader nor one whose work has yet to end.
+    /// How many of them wait to be elected: not leaders, and not those whose work is still ending.
     pub standing_by: u64,
-    /// The term that acts right now, which is the fencing token; `None` when nobody does here.
+    /// The term that may act now, which is the fencing token; `None` when this process does not lead.
     /// Judged against the deadline when the metrics were taken.
     pub leading: Option<Term>,
     /// How long the leader here may still act if no further heartbeat succeeds.
@@ -74,12 +74,12 @@ pub struct Metrics {
     pub heartbeats: [u64; HeartbeatResult::ALL.len()],
     /// How long heartbeats took, from the request to the answer or the failure.
     pub heartbeat_seconds: Histogram,
-    /// How long nobody led while a campaign of this process watched, of the gaps that are over. A gap goes
-    /// on from one campaign to the next when nobody has led in between.
+    /// How long no one led while a campaign of this process watched, counting the gaps that are over. A gap
+    /// continues from one campaign to the next when no one has led in between.
     pub leaderless: Duration,
-    /// Whether an operator has paused the election, as far as a campaign of this process has seen.
+    /// Whether an operator has paused the election, as a campaign of this process last saw it.
     pub paused: bool,
-    /// Whether each store answered its last request, in the order of configuration.
+    /// Whether each store answered its last request, in configuration order.
     pub stores: Vec<StoreHealth>,
     /// How long ago a campaign of this process last turned its loop; `None` before the first.
     pub turned: Option<Duration>,
@@ -177,7 +177,7 @@ impl Counters {
     /// A campaign is over.
     pub(crate) fn campaign_over(&self) {
         self.campaigns.fetch_sub(1, Ordering::Relaxed);
-        // Whoever campaigns on, or again, sees for itself.
+        // A later campaign sees for itself.
         self.paused.store(false, Ordering::Relaxed);
     }
 
@@ -204,7 +204,7 @@ impl Counters {
         }
     }
 
-    /// All counters as they are at `now`. The lease is for the caller to fill in.
+    /// All counters as they are at `now`. The caller fills in the lease.
     pub(crate) fn snapshot<'a>(
         &self,
         now: Timestamp,

@@ -1,8 +1,8 @@
-//! What the world sees of an election: one stream of events, from which everything else derives.
+//! What the outside sees of an election: one stream of events, from which everything else derives.
 //!
 //! ```text
 //!   driver ──▶ Event ──┬──▶ log        tracing lines, for a person at three in the morning
-//!      │               ├──▶ broadcast  whoever subscribed to Election::events
+//!      │               ├──▶ broadcast  subscribers of Election::events
 //!      └─ heartbeats ──┴──▶ Counters ──▶ Metrics
 //!
 //!   stores ──▶ inspect, history ──▶ ElectionView, HistoryView    what a majority of them says
@@ -23,11 +23,11 @@ mod view;
 
 pub use calendar::date_and_time;
 pub use event::{ElectionEvent, Happening};
-pub use history::{Ending, HistoryView, PastOrder, PastTerm, Told, order_word};
+pub use history::{Answers, Ending, HistoryView, PastOrder, PastTerm, order_word};
 pub use lists::Difference;
 pub(crate) use log::log;
 pub(crate) use metrics::Counters;
 pub use metrics::{HeartbeatResult, Histogram, LOSS_REASONS, Metrics, StoreHealth};
 pub use pause::{pause_in_words, until_in_words};
 pub use program::{KillCause, ProgramCounters, ProgramMetrics};
-pub use view::{Contender, ElectionView, Holding, State, StoreView};
+pub use view::{CandidateView, ElectionView, Holding, State, StoreView};

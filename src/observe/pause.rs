@@ -3,7 +3,7 @@
 use super::date_and_time;
 use crate::protocol::Pause;
 
-/// By whom an election is paused, until when, and why: what follows "paused".
+/// By whose order an election is paused, until when, and why: the text after "paused".
 ///
 /// # Examples
 ///

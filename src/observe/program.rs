@@ -1,9 +1,9 @@
-//! What is counted of the program that runs while its candidate leads.
+//! Counters of the program that runs while its candidate leads.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Counts what happens to a supervised program. Shared between who supervises and who shows metrics.
+/// Counts what happens to a supervised program. The supervisor and the metrics share it.
 #[derive(Debug, Default)]
 pub struct ProgramCounters {
     up: AtomicBool,
@@ -22,7 +22,7 @@ pub enum KillCause {
     StopTimeout,
     /// It had not ended by the deadline of its leadership.
     Deadline,
-    /// Somebody asked for it.
+    /// A person asked for it.
     Asked,
     /// Its keeper had died.
     KeeperLost,
@@ -56,7 +56,7 @@ pub struct ProgramMetrics {
     pub up: bool,
     /// How often it was started.
     pub starts: u64,
-    /// How often it ended after it was told to.
+    /// How often it ended after it was asked to.
     pub stops: u64,
     /// How long it took to end, over all of these.
     pub stop_time: Duration,
@@ -75,7 +75,7 @@ impl ProgramCounters {
         self.starts.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The program has ended, `took` after it was told to, if it was.
+    /// The program has ended, `took` after it was asked to, if it was.
     pub fn ended(&self, took: Option<Duration>) {
         self.up.store(false, Ordering::Relaxed);
         if let Some(took) = took {

@@ -15,23 +15,23 @@ use crate::store::{Inspection, StoreError};
 
 /// One election, as its stores show it at one moment.
 ///
-/// It is for people and for alarms. It decides nothing: by the time it is read, it is past.
+/// It is for people and for alarms. It decides nothing: by the time it is read, it is out of date.
 #[derive(Clone, Debug)]
 pub struct ElectionView {
     /// The election.
     pub election: ElectionName,
-    /// How many stores there are, and what a majority of them is.
+    /// The number of stores, and their majority.
     pub electorate: Electorate,
     /// What a majority of the stores agrees on.
     pub state: State,
-    /// The pause that keeps everybody from being elected, as one of the stores shows it.
+    /// The pause that keeps candidates from being elected, as one of the stores shows it.
     pub paused: Option<Pause>,
     /// The handover that a majority of the stores shows: the leader is asked to resign, or a successor is
     /// preferred.
     pub handover: Option<Handover>,
-    /// Who campaigns, the leader first, then by id.
-    pub candidates: Vec<Contender>,
-    /// What each store said, in the order of configuration.
+    /// The candidates, the leader first, then by id.
+    pub candidates: Vec<CandidateView>,
+    /// What each store said, in configuration order.
     pub stores: Vec<StoreView>,
 }
 
@@ -43,10 +43,10 @@ pub enum State {
     Held(Holding),
     /// A program that speaks only the bare protocol holds a majority.
     Foreign {
-        /// How long ago the counter last changed by a hand of ours; `None` when that is not known.
+        /// How long ago one of our candidates last changed the counter; `None` when that is not known.
         idle: Option<Duration>,
     },
-    /// Nobody holds it: the last leader has released it.
+    /// Not held: the last leader has released it.
     Vacant {
         /// The last term.
         term: Term,
@@ -55,13 +55,13 @@ pub enum State {
     },
     /// No store has a record of it: it was never held, or the stores have lost their data.
     Absent,
-    /// A majority answers and does not agree: an election is under way, or a store was away for one.
+    /// A majority answers and does not agree: an election is in progress, or a store missed one.
     Divided,
     /// No majority of the stores answers.
     Unreachable,
-    /// No majority of the stores lets us in.
+    /// No majority of the stores grants access.
     Forbidden,
-    /// No majority of the stores can be reached as it is configured.
+    /// No majority of the stores can be reached as configured.
     Misconfigured,
     /// No majority of the records can be read.
     Garbled,
@@ -104,22 +104,22 @@ impl State {
 /// A leadership, as its stores show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holding {
-    /// Who leads.
+    /// The id of the leader.
     pub holder: CandidateId,
-    /// The leader for people, when a store knows it.
+    /// The identity of the leader, when a store knows it.
     pub identity: Option<Identity>,
     /// Its term, which is its fencing token.
     pub term: Term,
-    /// When it was claimed, by the store's clock. A leader acts from then on, unless it waits out a probation
+    /// When it was claimed, by the store's clock. A leader acts after that, unless it waits out a probation
     /// first.
     pub since: Option<WallMillis>,
     /// How long ago that is, by the same clock.
     pub held_for: Option<Duration>,
     /// The highest heartbeat counter of the stores that it holds.
     pub beat: Beat,
-    /// How long its counter must stand still before anyone may take over, as it published it.
+    /// How long its counter must stall before anyone may take over, as it published it.
     pub window: Duration,
-    /// How long ago it last beat, by the clock of the store that heard it last.
+    /// How long ago it last beat, by the clock of the store with the latest heartbeat.
     pub beat_age: Option<Duration>,
     /// How many stores it holds.
     pub stores: usize,
@@ -128,26 +128,26 @@ pub struct Holding {
 }
 
 impl Holding {
-    /// Whether the counter has stood still for longer than the window: a standby may take over.
+    /// Whether the counter has stalled for longer than the window: a standby may take over.
     #[must_use]
     pub fn is_stalled(&self) -> bool {
         self.beat_age.is_some_and(|age| age > self.window)
     }
 
-    /// How long the leader may still act at the most if no further heartbeat comes: it counts from when it
-    /// sent the last one, its stores from when that came.
+    /// How long the leader may still act at most if no further heartbeat comes: it counts from when it sent
+    /// the last one, its stores from when it arrived.
     #[must_use]
     pub fn tenure_left(&self) -> Option<Duration> {
         Some(Timing::tenure_of(self.window).saturating_sub(self.beat_age?))
     }
 }
 
-/// Somebody who campaigns.
+/// A candidate that campaigns.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Contender {
-    /// Who.
+pub struct CandidateView {
+    /// Its identity.
     pub identity: Identity,
-    /// How long ago a store last heard of it, by that store's clock.
+    /// How long ago a store last saw it, by that store's clock.
     pub age: Duration,
     /// Whether it leads.
     pub leads: bool,
@@ -172,18 +172,18 @@ impl ElectionView {
     /// use incumbent::protocol::Electorate;
     ///
     /// let view = ElectionView::merge("billing".parse()?, Electorate::new(1)?, Vec::new());
-    /// assert_eq!(view.state, State::Unreachable, "nobody answered");
+    /// assert_eq!(view.state, State::Unreachable, "no store answered");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn merge(election: ElectionName, electorate: Electorate, stores: Vec<StoreView>) -> Self {
         let state = agreed(electorate, &stores);
-        let candidates = contenders(&stores, &state);
+        let candidates = candidates(&stores, &state);
         let answers = || stores.iter().filter_map(|one| one.inspection.as_ref().ok());
         let mut paused = answers().filter_map(|one| one.record.orders.paused.clone());
         let mut handovers = answers().filter_map(|one| one.record.handover().cloned());
         let needed = electorate.majority();
-        // So many that no majority is left that is not paused.
+        // Too few stores are without a pause for a majority.
         let paused = paused.nth(electorate.size() - needed);
         let handover = handovers.nth(needed - 1);
         Self {
@@ -203,7 +203,7 @@ impl ElectionView {
         self.state.holding()
     }
 
-    /// The stores whose record has granted the highest term there is: nobody can be elected after it.
+    /// The stores whose record has granted the highest term there is: no one can be elected after it.
     pub fn used_up(&self) -> impl Iterator<Item = &StoreView> {
         let used_up = |inspection: &Inspection| inspection.record.floor == Term::MAX;
         let stores = self.stores.iter();
@@ -255,7 +255,7 @@ fn agreed(electorate: Electorate, stores: &[StoreView]) -> State {
     }
 }
 
-/// Why there is no majority of answers: the reason that most of the missing stores give.
+/// Why there is no majority of answers: the most common reason of the missing stores.
 fn silence(stores: &[StoreView]) -> State {
     let count = |is: fn(&StoreError) -> bool| {
         let errors = stores
@@ -278,11 +278,11 @@ fn silence(stores: &[StoreView]) -> State {
     }
 }
 
-/// What the stores that one candidate holds tell of it.
+/// What the stores that one candidate holds report about it.
 fn held_by(holder: &CandidateId, term: Term, held: &[&Inspection], majority: usize) -> Holding {
     let proven = held.iter().filter(|one| !one.record.unproven).count();
-    // Where the leader has joined a store again that had lost its data, that store knows no more than when it
-    // did, and the term tells when it was claimed.
+    // A leader that rejoined a store after a loss of its data is known there only since then; the term shows
+    // when it was claimed.
     let claimed = term.claimed_at();
     let since = |one: &Inspection| {
         one.since
@@ -318,10 +318,10 @@ fn age(inspection: &Inspection) -> Option<Duration> {
     Some(between(inspection.changed?, inspection.clock))
 }
 
-fn contenders(stores: &[StoreView], state: &State) -> Vec<Contender> {
+fn candidates(stores: &[StoreView], state: &State) -> Vec<CandidateView> {
     let leader = state.holding().map(|holding| &holding.holder);
     let led = state.holding().map(|holding| holding.window);
-    // Who campaigns is heard of within every window; a store remembers the others a little longer.
+    // Every candidate is seen within a window; a store remembers the others a little longer.
     let gone = |identity: &Identity| {
         let own = identity.timing().map(Timing::window);
         own.max(led)
@@ -332,24 +332,24 @@ fn contenders(stores: &[StoreView], state: &State) -> Vec<Contender> {
         .iter()
         .filter_map(|store| store.inspection.as_ref().ok())
     {
-        for presence in &answer.candidates {
-            let age = between(presence.last_seen, answer.clock);
-            let youngest = seen.entry(&presence.identity).or_insert(age);
+        for listed in &answer.candidates {
+            let age = between(listed.last_seen, answer.clock);
+            let youngest = seen.entry(&listed.identity).or_insert(age);
             *youngest = age.min(*youngest);
         }
     }
-    let mut contenders: Vec<Contender> = seen
+    let mut candidates: Vec<CandidateView> = seen
         .into_iter()
         .filter(|(identity, age)| *age <= gone(identity) || leader == Some(identity.id()))
-        .map(|(identity, age)| Contender {
+        .map(|(identity, age)| CandidateView {
             identity: identity.clone(),
             age,
             leads: leader == Some(identity.id()),
         })
         .collect();
     // The sort is stable: by id within each half.
-    contenders.sort_by_key(|contender| !contender.leads);
-    contenders
+    candidates.sort_by_key(|candidate| !candidate.leads);
+    candidates
 }
 
 /// The time from one reading of a store's clock to a later one; zero when it has jumped back.

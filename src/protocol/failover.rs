@@ -1,14 +1,14 @@
-//! One knob for the timing: how long a dead host may lead, and what follows from that.
+//! One setting for the timing: how soon a dead host is replaced, and what follows from that.
 
 use std::time::Duration;
 
 use super::timing::{InvalidTiming, Timing, TimingConfig};
 
-/// What is chosen of a timing; what is `None` follows from `failover`, or is the default without it.
+/// What the user chose of a timing; a `None` follows from `failover`, or is the default without it.
 ///
 /// ```text
 /// interval    = failover / (stall_polls + 2), in whole milliseconds
-/// stall_polls = 5; with an interval that is chosen, as many as fit
+/// stall_polls = 5; with a chosen interval, as many as fit
 /// stop_grace  = interval
 /// ```
 ///
@@ -29,7 +29,7 @@ use super::timing::{InvalidTiming, Timing, TimingConfig};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TimingChoices {
-    /// The time within which the leadership of a host that died has moved on, while the stores answer.
+    /// The time within which a dead host is replaced, while the stores answer.
     pub failover: Option<Duration>,
     /// [`TimingConfig::interval`].
     pub interval: Option<Duration>,
@@ -44,14 +44,14 @@ pub struct TimingChoices {
 }
 
 impl TimingChoices {
-    /// The polls that a takeover waits for when nothing else is chosen: those of the default timing.
+    /// The polls that a takeover waits for unless chosen: those of the default timing.
     const STALL_POLLS: u32 = 5;
 
-    /// What the choices come to. Without `failover` it may be a configuration that [`Timing::new`] refuses.
+    /// The configuration that results. Without `failover` it may be one that [`Timing::new`] refuses.
     ///
     /// # Errors
     ///
-    /// [`InvalidTiming::Failover`] when no timing with these choices is so quick, with the smallest failover
+    /// [`InvalidTiming::Failover`] when no timing with these choices is that quick, with the smallest failover
     /// time that works.
     pub fn config(&self) -> Result<TimingConfig, InvalidTiming> {
         let Some(failover) = self.failover else {
@@ -78,7 +78,7 @@ impl TimingChoices {
         }
     }
 
-    /// The configuration whose worst failover is at most this, if it is a timing.
+    /// The configuration whose worst failover is at most this, if there is a valid one.
     fn within(&self, failover: Duration) -> Result<TimingConfig, InvalidTiming> {
         let polls = self.stall_polls.unwrap_or(Self::STALL_POLLS);
         let interval = self.interval.unwrap_or_else(|| {
@@ -113,7 +113,7 @@ impl TimingChoices {
     fn smallest_above(&self, failover: Duration) -> Option<Duration> {
         let works = |millis: u64| self.within(Duration::from_millis(millis)).is_ok();
         let refused = u64::try_from(failover.as_millis()).ok()?;
-        // A longer failover time is kept by whatever keeps a shorter one, up to the longest window.
+        // A timing that keeps a failover time keeps every longer one, up to the longest window.
         let (mut low, mut step) = (refused, 1);
         while !works(low.checked_add(step)?) {
             low += step;

@@ -1,13 +1,13 @@
-//! The id of a candidacy, and the name of the host that it runs on.
+//! The id of a candidacy, and the name of the host it runs on.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// The id of one candidacy, new for every campaign, even of the same process under the same label.
+/// The id of one candidacy: new for every campaign, even of the same process under the same label.
 ///
-/// At most 200 bytes of printable ASCII without `|`, `{`, `}`, `"` and `\`, so that it can be carried
-/// by every store and shown anywhere as it is.
+/// At most 200 bytes of printable ASCII without `|`, `{`, `}`, `"` and `\`, so that every store can carry
+/// it and it can be shown anywhere without quoting.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CandidateId(Arc<str>);
 
@@ -19,7 +19,7 @@ impl CandidateId {
     ///
     /// # Errors
     ///
-    /// [`InvalidId`] tells which rule it breaks.
+    /// [`InvalidId`] names the rule it breaks.
     pub fn new(id: &str) -> Result<Self, InvalidId> {
         check("candidate id", id, Self::MAX_BYTES)?;
         Ok(Self(id.into()))
@@ -31,8 +31,8 @@ impl CandidateId {
         &self.0
     }
 
-    /// The label of the candidate: the id without the random part, `:` and 16 hexadecimal digits, that keeps
-    /// candidacies under one label apart. All of an id that has no such part.
+    /// The label of the candidate: the id without its random part (`:` and 16 hexadecimal digits), which keeps
+    /// candidacies under one label apart. The whole id if it has no such part.
     #[must_use]
     pub fn label(&self) -> &str {
         let is_random = |part: &str| {
@@ -59,7 +59,7 @@ impl fmt::Display for CandidateId {
     }
 }
 
-/// The name of a host that candidates run on: at most 253 bytes, by the character rule of
+/// The name of a host that candidates run on: at most 253 bytes, with the same characters as a
 /// [`CandidateId`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostName(Arc<str>);
@@ -72,7 +72,7 @@ impl HostName {
     ///
     /// # Errors
     ///
-    /// [`InvalidId`] tells which rule it breaks.
+    /// [`InvalidId`] names the rule it breaks.
     pub fn new(name: &str) -> Result<Self, InvalidId> {
         check("host name", name, Self::MAX_BYTES)?;
         Ok(Self(name.into()))
@@ -99,7 +99,7 @@ impl fmt::Display for HostName {
     }
 }
 
-/// Checks a text that every store carries and that is shown anywhere as it is.
+/// Checks a text that every store carries and that is shown anywhere without quoting.
 pub(crate) fn check(what: &'static str, text: &str, max: usize) -> Result<(), InvalidId> {
     if text.is_empty() {
         return Err(InvalidId::Empty { what });
@@ -120,7 +120,7 @@ pub(crate) fn check(what: &'static str, text: &str, max: usize) -> Result<(), In
     }
 }
 
-/// Why a text is no id, and no name of a host.
+/// Why a text is not a valid id or host name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidId {

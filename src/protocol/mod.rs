@@ -1,13 +1,13 @@
 //! The election itself: pure functions and one pure state machine.
 //!
-//! Nothing in this layer reads a clock, does I/O, awaits, logs or draws unseeded randomness, so the
-//! very types that ship can be driven by a model checker and by a simulator in virtual time.
+//! Nothing in this layer reads a clock, does I/O, awaits, logs or draws unseeded randomness, so a model
+//! checker and a simulator in virtual time can drive the same types that ship.
 //!
 //! ```text
 //!             now, Input                     Step { sends, events, wake_at }
 //!   driver ───────────────▶ Candidate::handle ───────────────▶ driver
 //!                              │        ▲
-//!                    Watch (one per store): what stood still, since when
+//!                    Watch (one per store): what has stalled, since when
 //!                              │        │
 //!                      Request ▼        │ Reply
 //!                        apply(Record, Request) -> (Record, Reply)     what every store does

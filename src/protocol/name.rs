@@ -30,7 +30,7 @@ impl ElectionName {
     ///
     /// # Errors
     ///
-    /// [`InvalidName`] tells which rule the name breaks.
+    /// [`InvalidName`] names the rule that the name breaks.
     pub fn new(name: &str) -> Result<Self, InvalidName> {
         if name.is_empty() {
             return Err(InvalidName::Empty);
@@ -47,7 +47,7 @@ impl ElectionName {
         }
     }
 
-    /// The name as it was given.
+    /// The name as given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -68,7 +68,7 @@ impl fmt::Display for ElectionName {
     }
 }
 
-/// Why a text is not the name of an election.
+/// Why a text is not a valid election name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidName {
@@ -88,7 +88,7 @@ pub enum InvalidName {
     Character {
         /// The first such character.
         character: char,
-        /// Where it stands.
+        /// Its position in bytes.
         at: usize,
     },
 }

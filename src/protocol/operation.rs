@@ -1,4 +1,4 @@
-//! The operations on a record, as one pure function: the specification of every store.
+//! The operations on a record as one pure function: the specification of every store.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ pub enum Request {
     Observe,
     /// Take the record over.
     Claim(Claim),
-    /// Increment the heartbeat counter of a record that is mine.
+    /// Increment the heartbeat counter of a record that the holder holds.
     Beat {
-        /// The holder that beats.
+        /// The holder.
         holder: CandidateId,
         /// Its term.
         term: Term,
         /// Whether the holder has outwaited every leader that the store may have forgotten.
         proven: bool,
     },
-    /// Give up a record that is mine; waiting standbys are woken.
+    /// Release a record that the holder holds; waiting standbys are woken.
     Release {
         /// The holder that leaves.
         holder: CandidateId,
@@ -31,14 +31,14 @@ pub enum Request {
         /// Why, for the history: it decides nothing.
         reason: LossReason,
     },
-    /// Carry out what an operator orders.
+    /// Carry out an operator's order.
     Order(Order),
 }
 
 /// A takeover, guarded by what the claimant last saw.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Claim {
-    /// Who claims.
+    /// The claimant.
     pub holder: CandidateId,
     /// The term it claims.
     pub term: Term,
@@ -46,10 +46,10 @@ pub struct Claim {
     pub expected: Mark,
     /// Whether an acting leader adds this store to those that hold its term.
     pub join: bool,
-    /// The highest counter that the claimant may have written here before: when the store forgets, no
-    /// counter comes back that a standby has seen.
+    /// The highest counter that the claimant may have written here before: a store that forgets never
+    /// shows a counter that a standby has already seen.
     pub after: Beat,
-    /// How long the holder's counter must stand still before anyone may take over.
+    /// How long the holder's counter must stall before anyone may take over.
     pub window: Duration,
 }
 
@@ -61,12 +61,12 @@ impl Claim {
     }
 }
 
-/// Whether a store can lose all it holds and go on: a Redis can, a file of this host cannot.
+/// Whether a store can lose all its data and keep serving: a Redis can, a file on this host cannot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Durability {
-    /// It may come back empty, so an absent record may be one that was forgotten.
+    /// It may lose its data, so an absent record may be a forgotten one.
     Forgetful,
-    /// What it acknowledged is on disk, so an absent record has never been.
+    /// What it acknowledged is on disk, so an absent record never existed.
     Durable,
 }
 
@@ -80,7 +80,7 @@ pub enum Verdict {
 }
 
 /// A store's answer: the verdict, and the record as it is afterwards. A pause that is over by the store's
-/// clock is left out, so nobody else has to read a clock for that.
+/// clock is left out, so that no client has to compare clocks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reply {
     /// Whether the request took effect.
@@ -92,7 +92,7 @@ pub struct Reply {
 }
 
 /// Carries out `request` on `record` when the store's clock shows `clock`: the specification that every
-/// store is held against. The clock ends pauses, and decides nothing else.
+/// store is tested against. The clock ends pauses, and decides nothing else.
 ///
 /// # Examples
 ///
@@ -115,7 +115,7 @@ pub struct Reply {
 /// assert_eq!(verdict, Verdict::Granted);
 /// let (_, again) = apply(&held, &claim, Durability::Durable, clock);
 /// assert_eq!(again, Verdict::Refused);
-/// # Ok::<(), incumbent::protocol::InvalidIdentity>(())
+/// # Ok::<(), incumbent::protocol::InvalidId>(())
 /// ```
 #[must_use]
 pub fn apply(
@@ -152,9 +152,9 @@ pub fn apply(
 fn claimed(record: &Record, claim: &Claim, durability: Durability) -> Option<Record> {
     let as_expected = record.mark() == claim.expected;
     let rises = claim.term > record.floor || claim.join;
-    // Who leads already goes on leading: a pause keeps others from beginning.
+    // The current leader keeps leading: a pause keeps others from starting.
     let free = record.orders.paused.is_none() || claim.join;
-    // A term of zero means that no candidate ever held this record here. R8: a join is no exception.
+    // A term of zero means that no candidate has held this record here. R8: a join is no exception.
     let forgotten = record.term == Term::ZERO && durability == Durability::Forgetful;
     (as_expected && rises && free).then(|| Record {
         floor: record.floor.max(claim.term),

@@ -1,4 +1,4 @@
-//! The orders of an operator. They delay a leadership or end one; none of them makes one.
+//! Operator orders. They can delay or end a leadership; none of them can create one.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use super::{CandidateId, HostName, Mark, Occupancy, Record, Shape, Term, WallMillis};
 
-/// The orders that stand beside a record.
+/// The orders stored with a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Orders {
-    /// Nobody is elected while it holds.
+    /// While it holds, no one is elected.
     pub paused: Option<Pause>,
-    /// The leader of a term is asked to resign. It stands until the next claim.
+    /// Asks the leader of a term to resign. It stays until the next claim.
     pub handover: Option<Handover>,
 }
 
@@ -24,13 +24,13 @@ impl Orders {
     };
 }
 
-/// An order that nobody is elected. Whoever leads goes on, and is fenced as ever.
+/// An order that pauses elections. The current leader keeps leading, and is fenced as always.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pause {
-    /// Until when, by the store's own clock; `None` until it is lifted. The clock of a store can make a
-    /// pause longer or shorter, which delays a leadership or allows one; it never makes one.
+    /// Until when, by the store's own clock; `None` until it is lifted. A wrong store clock makes a pause
+    /// longer or shorter, which delays a leadership or allows one; it never creates one.
     pub until: Option<WallMillis>,
-    /// Who gave the order, by the name it gave itself.
+    /// Who gave the order, as that operator names itself.
     pub by: CandidateId,
     /// Why, for people.
     pub reason: Option<Reason>,
@@ -44,27 +44,27 @@ impl Pause {
     }
 }
 
-/// An order that the leader of one term resigns. Once that term is released, its successor is preferred
-/// for as long as anybody else has to watch the record unchanged for a window.
+/// An order that the leader of one term resigns. Once that term is released, its successor may claim at
+/// once, while every other candidate has to watch the record unchanged for a window.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Handover {
-    /// The term whose leader is asked, and no other's.
+    /// The term whose leader is asked; no other term's.
     pub term: Term,
-    /// Who is to lead next; `None` for whoever comes first.
+    /// The successor; `None` for the first candidate to claim.
     pub to: Option<Successor>,
 }
 
-/// Who is to lead next.
+/// The successor that an order names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Successor {
     /// One candidate, by its id.
     Candidate(CandidateId),
-    /// Whoever campaigns on one host.
+    /// Any candidate on one host.
     Host(HostName),
 }
 
 impl Successor {
-    /// Whether that is the candidate `id` on `host`.
+    /// Whether this names the candidate `id` on `host`.
     #[must_use]
     pub fn is(&self, id: &CandidateId, host: Option<&str>) -> bool {
         match self {
@@ -84,7 +84,7 @@ impl fmt::Display for Successor {
     }
 }
 
-/// Why somebody gave an order: one line for people, at most 200 bytes.
+/// Why an operator gave an order: one line for people, at most 200 bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reason(Arc<str>);
 
@@ -107,7 +107,7 @@ impl Reason {
         }
     }
 
-    /// The reason as it was given.
+    /// The reason as given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -131,27 +131,27 @@ impl FromStr for Reason {
 /// What an operator asks of one store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
-    /// Nobody is elected any more, in an election that was never held either. It replaces an earlier
+    /// No one is elected any more, even in an election that was never held. It replaces an earlier
     /// pause.
     Pause {
         /// For how long, by the store's clock; `None` until it is lifted.
         lasts: Option<Duration>,
-        /// Who orders it.
+        /// The operator's name.
         by: CandidateId,
         /// Why, for people.
         reason: Option<Reason>,
     },
-    /// The pause is lifted; standbys are woken.
+    /// Lifts the pause, and wakes the standbys.
     Resume,
-    /// The leader of a term is asked to resign.
+    /// Asks the leader of a term to resign.
     Resign {
         /// The term.
         term: Term,
-        /// Who is to lead next; `None` for whoever comes first.
+        /// The successor; `None` for the first candidate to claim.
         to: Option<Successor>,
     },
-    /// The holder is taken to be gone: the record becomes vacant. Whoever orders it has watched the
-    /// record stand still for as long as a takeover would have, or answers for it.
+    /// Treats the holder as gone: the record becomes vacant. The operator has watched the record
+    /// unchanged for as long as a takeover would have, or vouches that the holder is dead.
     Depose {
         /// What the record must be at this moment.
         expected: Mark,
@@ -196,7 +196,7 @@ impl Order {
     }
 }
 
-/// An absent record stays absent, and a vacant one is nobody's to lose.
+/// An absent record stays absent, and a vacant one has no holder to remove.
 fn deposed(record: &Record, expected: Mark) -> Option<Record> {
     let mark = record.mark();
     let counter = match mark.shape {
@@ -205,7 +205,7 @@ fn deposed(record: &Record, expected: Mark) -> Option<Record> {
         Shape::Foreign(Some(counter)) => counter,
     };
     (mark == expected).then(|| Record {
-        // The counter that a stranger leaves behind counts as written, so that it does not come again.
+        // The counter that a foreign program leaves behind counts as written, so that it is not written again.
         beat: record.beat.continued_from(counter),
         occupancy: Occupancy::Vacant,
         orders: Orders {
@@ -221,7 +221,7 @@ fn later(clock: WallMillis, by: Duration) -> WallMillis {
     WallMillis::new(clock.get().saturating_add(millis)).unwrap_or(WallMillis::MAX)
 }
 
-/// Why a text is no reason.
+/// Why a text is not a valid reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidReason {

@@ -1,10 +1,10 @@
-//! The electorate: how many independent stores there are, and what a majority of them is.
+//! The electorate: the number of independent stores, and their majority.
 
 use std::fmt;
 
 use super::{CandidateId, Occupancy, Record, Term};
 
-/// The place of a store in its electorate, counted from zero in the order of configuration.
+/// The position of a store in its electorate, counted from zero in configuration order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StoreIndex(pub u8);
 
@@ -22,8 +22,8 @@ impl fmt::Display for StoreIndex {
     }
 }
 
-/// The 1, 3 or 5 independent stores of an election. One store is the quorum of one: there is no other
-/// code path for it.
+/// The 1, 3 or 5 independent stores of an election. One store is a quorum of one, with no code path of
+/// its own.
 ///
 /// # Examples
 ///
@@ -59,14 +59,14 @@ impl Electorate {
         self.0 as usize
     }
 
-    /// How many of them any decision needs: any two majorities share a store, and the rest may be down
+    /// How many of them a decision needs: any two majorities share a store, and the rest may be down
     /// (`L4`).
     #[must_use]
     pub const fn majority(self) -> usize {
         self.size() / 2 + 1
     }
 
-    /// Who holds a majority of these records, and under which term: one candidate, or `None` for programs that
+    /// The holder of a majority of these records, and its term: one candidate, or `None` for programs that
     /// speak only the bare protocol.
     #[must_use]
     pub fn holder<'a>(self, records: &[&'a Record]) -> Option<(Option<&'a CandidateId>, Term)> {
@@ -82,7 +82,7 @@ impl Electorate {
             .or_else(|| Some((None, newest?)).filter(|_| foreign.count() >= self.majority()))
     }
 
-    /// Whether a majority of these records is held by nobody, or by nobody but `us`.
+    /// Whether a majority of these records is free, or held by `us`.
     #[must_use]
     pub fn is_free(self, records: &[&Record], us: Option<&CandidateId>) -> bool {
         let free = |one: &&&Record| match &one.occupancy {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Beat, CandidateId, Handover, Orders, Successor, Term, WallMillis};
 
-/// What one store knows of one election.
+/// What one store knows about one election.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Record {
     /// The highest term ever granted here. It never falls while the store keeps its data.
@@ -13,31 +13,31 @@ pub struct Record {
     pub term: Term,
     /// The last heartbeat counter that the last holder wrote.
     pub beat: Beat,
-    /// Whether the store may have forgotten an active leader before this record was made, and nobody
-    /// has outwaited that leader yet (`R8`, and with it `S5`).
+    /// Whether the store may have forgotten an active leader before this record was made, and no
+    /// candidate has outwaited that leader yet (`R8`, and through it `S5`).
     pub unproven: bool,
-    /// Who holds it.
+    /// Its holder, if any.
     pub occupancy: Occupancy,
-    /// What operators have ordered. It is no part of the mark: whoever leads goes on whatever it says.
+    /// What operators have ordered. It is not part of the mark: no order fences the current leader.
     pub orders: Orders,
 }
 
-/// Whether, and by whom, a record is held.
+/// Whether a record is held, and by what.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Occupancy {
-    /// The store has no record at all: the election is new here, or the store has forgotten it.
+    /// The store has no record: the election is new here, or the store has forgotten it.
     Absent,
-    /// Nobody holds it: the last holder released it.
+    /// Not held: the last holder released it.
     Vacant,
     /// A candidate holds it.
     Held {
         /// Which one.
         holder: CandidateId,
-        /// How long its counter must stand still before anyone may take over, as it published it.
+        /// How long its counter must stall before anyone may take over, as the holder published it.
         window: Duration,
     },
     /// A program that speaks only the bare protocol touched the counter: it differs from the one in
-    /// the record. Whoever that is counts as the holder.
+    /// the record. That program counts as the holder.
     Foreign {
         /// The counter found; `None` when it was deleted under a holder.
         counter: Option<Beat>,
@@ -57,7 +57,7 @@ impl Record {
         orders: Orders::NONE,
     };
 
-    /// The record as a store shows it when its clock reads `clock`: without a pause that is over.
+    /// The record as a store shows it when its clock reads `clock`: without an expired pause.
     #[must_use]
     pub fn seen_at(&self, clock: WallMillis) -> Self {
         let paused = self.orders.paused.as_ref();
@@ -94,7 +94,7 @@ impl Record {
         }
     }
 
-    /// Whether `candidate` holds the record under `term`: nobody else beats or releases it (`S3`).
+    /// Whether `candidate` holds the record under `term`: only then may it beat or release it (`S3`).
     #[must_use]
     pub fn is_held_by(&self, candidate: &CandidateId, term: Term) -> bool {
         self.term == term && self.holder() == Some(candidate)
@@ -106,7 +106,7 @@ impl Record {
         self.holder().is_some() && self.handover().is_some()
     }
 
-    /// Who may claim the record at once, while everybody else has to watch it unchanged for a window
+    /// Who may claim the record at once, while all others have to watch it unchanged for a window
     /// first: the successor that was named when the last leader was asked to resign.
     #[must_use]
     pub fn preferred(&self) -> Option<&Successor> {
@@ -116,7 +116,7 @@ impl Record {
             .and_then(|handover| handover.to.as_ref())
     }
 
-    /// The handover of the term that the record shows; that of any other is of no meaning.
+    /// The handover of the term that the record shows; a handover of any other term means nothing.
     #[must_use]
     pub fn handover(&self) -> Option<&Handover> {
         let handover = self.orders.handover.as_ref();
@@ -133,9 +133,9 @@ impl Record {
     }
 }
 
-/// What a claim expects of a record, exactly.
+/// What a claim expects the record to be, exactly.
 ///
-/// Because a counter never returns to a value it had ([`Beat::first`]), an equal mark means that
+/// A counter never returns to an earlier value ([`Beat::first`]), so an equal mark means that
 /// nothing happened to the record in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Mark {
@@ -158,7 +158,7 @@ impl Mark {
     }
 }
 
-/// How a record is held, without by whom.
+/// How a record is held, without the holder's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Shape {
     /// As [`Occupancy::Absent`].
@@ -172,7 +172,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// Whether a record of this shape is free to be claimed without waiting.
+    /// Whether a record of this shape can be claimed without waiting.
     #[must_use]
     pub const fn is_free(self) -> bool {
         matches!(self, Self::Absent | Self::Vacant)

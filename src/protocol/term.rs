@@ -30,15 +30,15 @@ impl Term {
         }
     }
 
-    /// The number itself, to hand to the resource that checks it.
+    /// The number itself, for the resource that checks it.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
     }
 
-    /// When it was claimed, as far as the term itself tells: it is numbered by the highest clock of the stores
-    /// (`R3`), and lies ahead of it where that clock was set back. `None` of a number that no clock of this
-    /// century has shown.
+    /// When it was claimed, if the term shows it: it is numbered by the highest clock of the stores (`R3`),
+    /// and lies ahead of it where that clock was set back. `None` for a number that no clock of this century
+    /// has shown.
     #[must_use]
     pub const fn claimed_at(self) -> Option<WallMillis> {
         const YEAR_2001: u64 = 978_307_200_000;
@@ -49,8 +49,8 @@ impl Term {
         }
     }
 
-    /// The term of the next leadership: above the highest one seen, and not behind the clock of any
-    /// store (`R3`). `None` when the numbers are used up, which only a forged record can bring about.
+    /// The term of the next leadership: above the highest one seen, and not behind the clock of any store
+    /// (`R3`). `None` when the numbers are used up, which takes a forged record.
     pub(crate) fn next(floor: Self, clock: WallMillis) -> Option<Self> {
         Self::new(floor.0.checked_add(1)?.max(clock.get()))
     }
@@ -62,7 +62,7 @@ impl fmt::Display for Term {
     }
 }
 
-/// The heartbeat counter of one store: a leader increments it, a standby watches it stand still.
+/// The heartbeat counter of one store: a leader increments it, a standby watches whether it stalls.
 ///
 /// It is a signed 64-bit integer because that is what `INCR` counts in, and a program that speaks only
 /// the bare protocol may have put any such number there.
@@ -85,8 +85,8 @@ impl Beat {
     /// The counter that a claim of `term` writes over `last`.
     ///
     /// It starts at the term and never goes back, so no value is ever written twice to one key: a
-    /// contender that watched a counter stand still cannot mistake a new holder's for it. (A counter
-    /// that restarts at 1 lets two contenders of the bare protocol win a counter that stalled at 1.)
+    /// candidate that watched a counter stall cannot mistake a new holder's for it. (A counter that
+    /// restarts at 1 lets two candidates of the bare protocol win a counter that stalled at 1.)
     #[must_use]
     pub fn first(term: Term, last: Self) -> Self {
         let start = i64::try_from(term.0).unwrap_or(i64::MAX);
@@ -97,8 +97,8 @@ impl Beat {
         }
     }
 
-    /// The counter of a record whose key is given up with `counter` on it: the larger of both, as long
-    /// as a claim continues from it.
+    /// The counter of a record whose key is released with `counter` on it: the larger of both, as long as
+    /// a claim continues from it.
     #[must_use]
     pub(super) fn continued_from(self, counter: Self) -> Self {
         if counter.0 >= LAST_EXACT {
@@ -115,8 +115,8 @@ impl Beat {
     }
 }
 
-/// The largest counter a claim continues from; above it (only a foreign program gets there) the count
-/// starts anew at the term, which differs from it.
+/// The largest counter that a claim continues from; above it (only a foreign program gets there) the
+/// count restarts at the term, which differs from it.
 const LAST_EXACT: i64 = 1 << 60;
 
 impl fmt::Display for Beat {

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-/// An instant of the clock that decides leadership: nanoseconds since the machine booted, suspended
-/// time included and adjustments by NTP left out (`CLOCK_MONOTONIC_RAW` in `clock_gettime(2)`).
+/// An instant of the clock that decides leadership: nanoseconds since the machine booted, including
+/// suspended time and without NTP adjustments (`CLOCK_MONOTONIC_RAW` in `clock_gettime(2)`).
 ///
-/// The protocol only ever receives one; it never reads a clock. Arithmetic saturates, so no
+/// The protocol only receives instants; it never reads a clock. Arithmetic saturates, so no
 /// configuration and no peer can make it wrap.
 ///
 /// # Examples
@@ -25,7 +25,7 @@ pub struct Timestamp(u64);
 impl Timestamp {
     /// The moment of boot.
     pub const ZERO: Self = Self(0);
-    /// Further away than any deadline: a wake-up that never comes.
+    /// Further away than any deadline: a wake-up that never happens.
     pub const NEVER: Self = Self(u64::MAX);
 
     /// The instant `nanos` nanoseconds after boot.
@@ -67,7 +67,7 @@ fn nanos(duration: Duration) -> u64 {
 
 /// Milliseconds since the Unix epoch on a store's own clock.
 ///
-/// It numbers terms and is shown to people; it never decides who leads, for wall clocks jump.
+/// It numbers terms and is shown to people. It never decides who leads, because wall clocks jump.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallMillis(u64);
 
@@ -79,7 +79,7 @@ impl WallMillis {
     /// [`Term`]: super::Term
     pub const MAX: Self = Self(1 << 48);
 
-    /// The given milliseconds since the epoch, or `None` above [`WallMillis::MAX`].
+    /// These milliseconds since the epoch, or `None` above [`WallMillis::MAX`].
     #[must_use]
     pub const fn new(millis: u64) -> Option<Self> {
         if millis <= Self::MAX.0 {

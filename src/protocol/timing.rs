@@ -1,9 +1,9 @@
-//! The timing of an election, validated once: who holds a [`Timing`] holds the proof.
+//! The timing of an election, validated once: a [`Timing`] is the proof.
 
 use std::fmt;
 use std::time::Duration;
 
-/// What a user may choose of the timing. Every field left `None` follows from the others.
+/// What a user may choose about the timing. Every field left `None` follows from the others.
 ///
 /// ```text
 /// window = interval × stall_polls
@@ -15,18 +15,17 @@ pub struct TimingConfig {
     /// Time between two heartbeats of a leader, and between two polls of a standby. Shorter means
     /// faster failover and more requests. Default 1 s.
     pub interval: Duration,
-    /// How many polls a counter must stand still before a standby may take over. More tolerates
-    /// longer outages of the store, and replaces a dead host later. Default 5.
+    /// How many polls a counter must stall before a standby may take over. More polls tolerate longer
+    /// outages of the store, and replace a dead host later. Default 5.
     pub stall_polls: u32,
     /// How long before the end of its tenure a leader that cannot reach its stores starts to stop its
-    /// work. It is taken out of the time that an outage may last. Default 1 s.
+    /// work. It shortens the outage that a leader survives. Default 1 s.
     pub stop_grace: Duration,
     /// How long one request may take. Default: one interval, at most 1 s.
     pub op_timeout: Option<Duration>,
-    /// How long a candidate that was elected by stores which may have forgotten a leader waits before
-    /// it acts. At least the window, which is the default. While candidates with different windows are
-    /// mixed it must be the largest of them: a store that forgot cannot tell what its leader was
-    /// promised.
+    /// How long a candidate waits before it acts when stores that elected it may have forgotten a
+    /// leader. At least the window, which is the default. While candidates with different windows are
+    /// mixed it must be the largest of them: a store that forgot does not know its leader's window.
     pub probation: Option<Duration>,
 }
 
@@ -75,8 +74,8 @@ impl Timing {
     /// The longest window: a day. It bounds every wait of the protocol.
     pub const MAX_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
-    /// How long a leader may act after it sent the last heartbeat that a majority acknowledged, when
-    /// this is its window: what a record tells of the tenure of somebody else.
+    /// How long a leader with this window may act after it sent the last heartbeat that a majority
+    /// acknowledged: the tenure of another candidate, from its record.
     #[must_use]
     pub fn tenure_of(window: Duration) -> Duration {
         window.saturating_sub(margin_of(window))
@@ -160,13 +159,13 @@ impl Timing {
         self.interval
     }
 
-    /// How many polls a counter must stand still.
+    /// How many polls a counter must stall.
     #[must_use]
     pub const fn stall_polls(&self) -> u32 {
         self.stall_polls
     }
 
-    /// The time given to the work to stop by itself before the end of the tenure.
+    /// How much time the work gets to stop by itself before the end of the tenure.
     #[must_use]
     pub const fn stop_grace(&self) -> Duration {
         self.stop_grace
@@ -190,7 +189,7 @@ impl Timing {
         self.probation
     }
 
-    /// How long a counter must stand still before anyone may take over.
+    /// How long a counter must stall before anyone may take over.
     #[must_use]
     pub const fn window(&self) -> Duration {
         self.interval.saturating_mul(self.stall_polls)
@@ -202,9 +201,9 @@ impl Timing {
         self.window().saturating_sub(self.margin)
     }
 
-    /// How long an outage of the stores may last, at the least, without a change of leader: it may
-    /// begin right before a heartbeat is sent, and one heartbeat must get through before the work is
-    /// told to stop.
+    /// How long an outage of the stores lasts at least without a change of leader: it may begin right
+    /// before a heartbeat is sent, and one heartbeat must get through before the work is asked to
+    /// stop.
     #[must_use]
     pub const fn tolerated_outage(&self) -> Duration {
         self.tenure()
@@ -213,8 +212,8 @@ impl Timing {
             .saturating_sub(self.op_timeout)
     }
 
-    /// How long it may take, at the most, until a leader that died without releasing is replaced while
-    /// the stores answer (`L3`).
+    /// How long it takes at most to replace a leader that died without releasing, while the stores
+    /// answer (`L3`).
     #[must_use]
     pub const fn worst_failover(&self) -> Duration {
         self.window()
@@ -242,7 +241,7 @@ fn enough_polls(interval: Duration, op_timeout: Duration, stop_grace: Duration) 
             .filter(|window| *window <= Timing::MAX_WINDOW)
             .is_some_and(|window| fixed.saturating_add(margin_of(window)) < window)
     };
-    // The slack grows with the number of polls, so the first that holds is found by bisection.
+    // The slack grows with the number of polls, so bisection finds the first that holds.
     let (mut low, mut high) = (
         1,
         u32::try_from(Timing::MAX_WINDOW.as_nanos() / interval.as_nanos()).unwrap_or(u32::MAX),
@@ -292,14 +291,14 @@ pub enum InvalidTiming {
         op_timeout: Duration,
         /// The grace given.
         stop_grace: Duration,
-        /// The margin that follows.
+        /// The resulting margin.
         margin: Duration,
-        /// The window that follows.
+        /// The resulting window.
         window: Duration,
         /// The smallest number of polls with which it holds.
         stall_polls: Option<u32>,
     },
-    /// No timing with what else is chosen moves a dead host's leadership on so soon.
+    /// No timing with the other choices replaces a dead host that soon.
     Failover {
         /// The failover time given.
         failover: Duration,
@@ -323,7 +322,7 @@ impl fmt::Display for InvalidTiming {
             Self::Zero { field } => {
                 write!(
                     f,
-                    "{field} must be positive, and it is 0: remove it for the default"
+                    "{field} must be greater than 0: remove it for the default"
                 )
             }
             Self::OpTimeout {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Mark, Record, Shape, Timestamp, Timing};
 
-/// The evidence that one store's record stands still.
+/// The evidence that one store's record has stalled.
 ///
 /// It is built from successful observations only: a failed poll is no evidence (`S4`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -15,13 +15,13 @@ pub struct Watch {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Seen {
     record: Record,
-    /// When the first reply that showed this record was *received*: it stood so since then at the latest.
+    /// When the first reply that showed this record was *received*: it was so since then at the latest.
     since: Timestamp,
-    /// When the last poll that showed it was *sent*: it stood so until then at the least.
+    /// When the last poll that showed it was *sent*: it was so at least until then.
     until: Timestamp,
-    /// How many polls after the first have found it unchanged.
+    /// How many polls after the first found it unchanged.
     polls: u32,
-    /// When the holder that stood here until the store forgot it was first seen with its last counter.
+    /// When the holder that the store then forgot was first seen with its last counter.
     forgotten: Option<Timestamp>,
 }
 
@@ -29,7 +29,7 @@ impl Watch {
     /// A watch that has seen nothing.
     pub const NEW: Self = Self { seen: None };
 
-    /// Takes in a record that a poll sent at `sent` has brought at `received`.
+    /// Records what a poll sent at `sent` brought at `received`.
     pub fn observe(&mut self, record: &Record, sent: Timestamp, received: Timestamp) {
         match &mut self.seen {
             Some(seen) if seen.record.mark() == record.mark() => {
@@ -60,7 +60,7 @@ impl Watch {
         self.seen.as_ref().map(|seen| &seen.record)
     }
 
-    /// When the last record was first seen as it is.
+    /// When the last record was first seen in this state.
     #[must_use]
     pub fn unchanged_since(&self) -> Option<Timestamp> {
         self.seen.as_ref().map(|seen| seen.since)
@@ -68,9 +68,9 @@ impl Watch {
 
     /// What a claim may expect of the store, if its record may be claimed at `now`.
     ///
-    /// A free record may be claimed at once, a held one after it stood still for `stall_polls`
-    /// successful polls *and* the larger of its holder's window and ours (`R1`); either only while the
-    /// evidence is fresh (`R2`).
+    /// A free record may be claimed at once, a held one after it stalled for `stall_polls` successful
+    /// polls *and* the larger of its holder's window and ours (`R1`); either only while the evidence is
+    /// fresh (`R2`).
     #[must_use]
     pub fn claimable(&self, now: Timestamp, timing: &Timing) -> Option<Mark> {
         let seen = self.seen.as_ref()?;
@@ -78,40 +78,40 @@ impl Watch {
         claimable.then(|| seen.record.mark())
     }
 
-    /// Whether the last sight of the record is recent enough for a claim to rest on it (`R2`).
+    /// Whether the record was seen recently enough for a claim to rest on it (`R2`).
     pub(crate) fn is_fresh(&self, now: Timestamp, timing: &Timing) -> bool {
         let seen = self.seen.as_ref();
         seen.is_some_and(|seen| now.since(seen.until) <= freshness(timing))
     }
 
-    /// Whether the store has just forgotten a holder that was alive: it finds that out by its next
-    /// heartbeat and joins the store again, so others let it.
+    /// Whether the store has just forgotten a live holder: that holder finds out by its next heartbeat
+    /// and joins the store again, so others let it.
     pub(crate) fn awaits_its_leader(&self, now: Timestamp, timing: &Timing) -> bool {
         let seen = self.seen.as_ref();
         seen.is_some_and(|seen| seen.returns_by(timing).is_some_and(|until| now < until))
     }
 
-    /// When the last poll was sent that showed the record as it is.
+    /// When the last poll was sent that showed the record in this state.
     pub(crate) fn last_seen(&self) -> Option<Timestamp> {
         self.seen.as_ref().map(|seen| seen.until)
     }
 
-    /// What an order may expect of the store that takes its holder for gone: a held record is abandoned
-    /// when it may be taken over (`R1`, `R2`).
+    /// What an order that removes a stalled holder may expect of the store: a held record is abandoned when
+    /// it may be taken over (`R1`, `R2`).
     #[must_use]
     pub fn abandoned(&self, now: Timestamp, timing: &Timing) -> Option<Mark> {
         self.claimable(now, timing).filter(|_| self.is_held())
     }
 
-    /// Whether the last record, free or not, has stood still as long as a held one must (`R1`).
+    /// Whether the last record, free or not, has stalled for as long as a held one must (`R1`).
     pub(crate) fn stands_still(&self, now: Timestamp, timing: &Timing) -> bool {
         let seen = self.seen.as_ref();
         seen.is_some_and(|seen| seen.stands_still(now, timing))
     }
 
-    /// When a held record that keeps standing still will have stood still long enough, if polls enough
-    /// have confirmed it already: the moment for which a timer is worth setting. A free record that a
-    /// successor is preferred for is waited for in the same way.
+    /// When a held record will have stalled for long enough, if enough polls have confirmed it already:
+    /// the moment for which a timer is worth setting. A free record with a preferred successor is waited
+    /// for in the same way.
     #[must_use]
     pub(crate) fn ripe_at(&self, timing: &Timing) -> Option<Timestamp> {
         let seen = self.seen.as_ref()?;
@@ -123,7 +123,7 @@ impl Watch {
         enough.then(|| seen.since + seen.stall(timing))
     }
 
-    /// Whether the last record seen is held by somebody.
+    /// Whether the last record seen is held.
     #[must_use]
     pub(crate) fn is_held(&self) -> bool {
         self.record()
@@ -140,8 +140,8 @@ impl Seen {
         self.polls >= timing.stall_polls() && now.since(self.since) >= self.stall(timing)
     }
 
-    /// Until when a holder that was alive when the store forgot it may come back: its next heartbeat is at
-    /// most an interval away, and joining takes two round trips.
+    /// Until when a live holder that the store forgot may join it again: its next heartbeat is at most
+    /// an interval away, and joining takes two round trips.
     fn returns_by(&self, timing: &Timing) -> Option<Timestamp> {
         let alive = self.since.since(self.forgotten?) <= timing.tenure();
         alive.then(|| self.since + timing.interval() + timing.interval() / 2)
@@ -152,7 +152,7 @@ impl Seen {
     }
 }
 
-/// How old the last sight of a record may be for a claim to rest on it (`R2`).
+/// How long ago a record may have been seen for a claim to rest on it (`R2`).
 fn freshness(timing: &Timing) -> Duration {
     timing.interval() + timing.interval() / 2
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 
 use super::{
-    Change, HistoryEntry, Inspection, Note, Presence, Store, StoreError, StoreFuture, WakeUp,
+    Change, HistoryEntry, Inspection, Note, SeenCandidate, Store, StoreError, StoreFuture, WakeUp,
     WakeUps, is_free,
 };
 use crate::protocol::{
@@ -320,7 +320,7 @@ impl Store for MemoryStore {
                 candidates: entry
                     .candidates
                     .iter()
-                    .map(|(identity, last_seen)| Presence {
+                    .map(|(identity, last_seen)| SeenCandidate {
                         identity: identity.clone(),
                         last_seen: *last_seen,
                     })

@@ -226,12 +226,12 @@ pub struct Inspection {
     /// When the record last changed: the last heartbeat, claim, release or deposition.
     pub changed: Option<WallMillis>,
     /// The candidates, sorted by id.
-    pub candidates: Vec<Presence>,
+    pub candidates: Vec<SeenCandidate>,
 }
 
 /// A candidate that was seen campaigning.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Presence {
+pub struct SeenCandidate {
     /// Who it is.
     pub identity: Identity,
     /// When it last observed the record.

@@ -627,7 +627,7 @@ async fn a_wait_that_is_shorter_than_the_probation_says_so_and_names_no_holder()
         "{error:?}"
     );
     assert!(
-        error.to_string().contains("nobody else holds it"),
+        error.to_string().contains("no other candidate holds it"),
         "{error}"
     );
 }

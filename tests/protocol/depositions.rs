@@ -1,6 +1,6 @@
 //! What may be deposed, and what is left of it.
 
-use incumbent::election::Standstill;
+use incumbent::election::StallWatch;
 use incumbent::protocol::{
     Beat, Durability, Electorate, Occupancy, Order, Record, Request, StoreIndex, Term, Timestamp,
     Timing, Verdict, WallMillis, Watch, apply,
@@ -44,24 +44,21 @@ fn the_counter_of_a_stranger_that_is_deposed_does_not_come_again() {
 #[test]
 fn a_holder_counts_as_gone_when_a_majority_of_the_stores_has_stood_still() {
     let electorate = Electorate::new(3).unwrap();
-    let mut standstill = Standstill::new(electorate, Timing::default());
+    let mut stalls = StallWatch::new(electorate, Timing::default());
     let start = Timestamp::from_nanos(1);
     for second in 0..=6 {
         let now = start + SECOND * second;
-        standstill.observe(StoreIndex(0), &held(), now, now);
+        stalls.observe(StoreIndex(0), &held(), now, now);
     }
     let now = start + SECOND * 6;
-    assert_eq!(standstill.abandoned(now), None, "one of three");
+    assert_eq!(stalls.abandoned(now), None, "one of three");
     for second in 7..=13 {
         let now = start + SECOND * second;
-        standstill.observe(StoreIndex(0), &held(), now, now);
-        standstill.observe(StoreIndex(2), &held(), now, now);
+        stalls.observe(StoreIndex(0), &held(), now, now);
+        stalls.observe(StoreIndex(2), &held(), now, now);
     }
     let now = start + SECOND * 13;
-    assert_eq!(
-        standstill.abandoned(now).map(|stores| stores.len()),
-        Some(2)
-    );
+    assert_eq!(stalls.abandoned(now).map(|stores| stores.len()), Some(2));
 }
 
 #[test]

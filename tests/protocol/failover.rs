@@ -37,7 +37,7 @@ fn what_is_too_short_is_refused_with_the_smallest_that_works() {
     assert!(failover(182).config().is_ok());
     assert_eq!(
         refused(&failover(0)),
-        "failover must be positive, and it is 0: remove it for the default"
+        "failover must be greater than 0: remove it for the default"
     );
     let graceful = TimingChoices {
         stop_grace: Some(2_000 * MS),

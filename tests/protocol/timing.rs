@@ -79,14 +79,14 @@ fn zeros_and_overflows_are_refused_by_name() {
     let default = TimingConfig::default();
     refused(
         &config(Duration::ZERO, 5, MS),
-        &["interval must be positive"],
+        &["interval must be greater than 0"],
     );
-    refused(&config(MS, 0, MS), &["stall_polls must be positive"]);
+    refused(&config(MS, 0, MS), &["stall_polls must be greater than 0"]);
     let zero = TimingConfig {
         op_timeout: Some(Duration::ZERO),
         ..default.clone()
     };
-    refused(&zero, &["op_timeout must be positive"]);
+    refused(&zero, &["op_timeout must be greater than 0"]);
     let slow = TimingConfig {
         op_timeout: Some(1001 * MS),
         ..default.clone()

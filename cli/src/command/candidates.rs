@@ -1,7 +1,7 @@
 //! `incumbent candidates NAME`: who campaigns, and who leads.
 
 use incumbent::observe::document::{self, Document};
-use incumbent::observe::{Contender, ElectionView};
+use incumbent::observe::{CandidateView, ElectionView};
 use incumbent::protocol::Timing;
 use incumbent::store::StoreList;
 
@@ -73,7 +73,7 @@ pub(super) fn rhythm(timing: &Timing) -> String {
     format!("{} × {}", duration(timing.interval()), timing.stall_polls())
 }
 
-fn row(one: &Contender) -> (Tone, [String; 9]) {
+fn row(one: &CandidateView) -> (Tone, [String; 9]) {
     let (tone, role) = match one.leads {
         true => (Tone::Good, "leader"),
         false => (Tone::Plain, "standby"),

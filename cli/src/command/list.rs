@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use incumbent::observe::ElectionView;
-use incumbent::observe::document::{self, Asked, Document, List as Listed, Status};
+use incumbent::observe::document::{self, Document, List as Listed, Status, StoreAnswer};
 
 use super::electorate;
 use super::history::troubles;
@@ -48,7 +48,7 @@ pub(crate) fn list(arguments: &List) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-fn text(views: &[ElectionView], stores: &[Asked], exit: Exit) -> String {
+fn text(views: &[ElectionView], stores: &[StoreAnswer], exit: Exit) -> String {
     let mut text = String::new();
     if !views.is_empty() {
         text.push_str(&table(HEADER, rows(views)));

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use incumbent::election::{Given, Operator, OrderError};
+use incumbent::election::{CompletedOrder, Operator, OrderError};
 use incumbent::observe::document::{Followed, Ordered};
-use incumbent::observe::{ElectionView, Told};
+use incumbent::observe::{Answers, ElectionView};
 use incumbent::protocol::{Term, Verdict};
 
 use super::electorate;
@@ -19,7 +19,7 @@ use crate::output::{self, Tone, one_line};
 pub(super) struct Report<'a> {
     pub(super) order: &'static str,
     pub(super) term: Option<Term>,
-    pub(super) stores: &'a Told<Verdict>,
+    pub(super) stores: &'a Answers<Verdict>,
     /// What is told to people.
     pub(super) said: String,
     /// Somebody else leads, when that was waited for.
@@ -28,7 +28,11 @@ pub(super) struct Report<'a> {
 
 impl<'a> Report<'a> {
     /// Of an order that nobody is waited for after.
-    pub(super) fn of(order: &'static str, given: &'a Given, said: impl Into<String>) -> Self {
+    pub(super) fn of(
+        order: &'static str,
+        given: &'a CompletedOrder,
+        said: impl Into<String>,
+    ) -> Self {
         Self {
             order,
             term: None,

@@ -1,7 +1,7 @@
 //! What the state of an election means for a command: the exit status, and the colour.
 
 use incumbent::election::Observer;
-use incumbent::observe::{State, Told, document};
+use incumbent::observe::{Answers, State, document};
 use incumbent::store::StoreError;
 
 use crate::exit::Exit;
@@ -34,7 +34,7 @@ pub(crate) fn tone(state: &State) -> Tone {
 }
 
 /// What a command ends with that asked each store for something.
-pub(crate) fn answered<T>(observer: &Observer, told: &Told<T>) -> Exit {
+pub(crate) fn answered<T>(observer: &Observer, told: &Answers<T>) -> Exit {
     let electorate = observer.electorate();
     let count = |is: fn(&StoreError) -> bool| {
         let errors = told.iter().filter_map(|(_, told)| told.as_ref().err());

@@ -67,7 +67,7 @@ pub(crate) fn resign(arguments: &Resign) -> Result<Exit, Failure> {
         let done = Report {
             order: "resign",
             term: Some(asked.term),
-            stores: &asked.given.stores,
+            stores: &asked.order.stores,
             said,
             followed,
         };

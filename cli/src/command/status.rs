@@ -138,16 +138,16 @@ fn handover(handover: &Handover) -> String {
 fn candidates(view: &ElectionView, election: &document::Status) -> String {
     let both = view.candidates.iter().zip(&election.candidates);
     let rows = both.map(|(one, candidate)| {
-        let person = &candidate.person;
+        let identity = &candidate.identity;
         let (tone, role) = match candidate.leads {
             true => (Tone::Good, "leader"),
             false => (Tone::Plain, "standby"),
         };
         let row = [
-            person.id.clone(),
+            identity.id.clone(),
             one.identity.given_label().unwrap_or_default().to_owned(),
-            person.host.clone().unwrap_or_default(),
-            person.pid.map(|pid| pid.to_string()).unwrap_or_default(),
+            identity.host.clone().unwrap_or_default(),
+            identity.pid.map(|pid| pid.to_string()).unwrap_or_default(),
             role.to_owned(),
             candidate.containment.clone().unwrap_or_default(),
             format!("{} ago", ms(candidate.seen_ago_ms)),

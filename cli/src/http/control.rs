@@ -7,7 +7,7 @@ use hyper::header::{self, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::response::{self, Answer};
-use incumbent::election::{Election, Given, OrderError};
+use incumbent::election::{CompletedOrder, Election, OrderError};
 use incumbent::protocol::{LossReason, Reason};
 
 /// What to answer to a request that does not carry the token.
@@ -78,7 +78,7 @@ pub(super) async fn resume(election: &Election) -> Answer {
     told("resumed", election.operator().resume().await)
 }
 
-fn told(done: &str, given: Result<Given, OrderError>) -> Answer {
+fn told(done: &str, given: Result<CompletedOrder, OrderError>) -> Answer {
     match given {
         Ok(given) => {
             tracing::info!("{done} over HTTP");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use incumbent::observe::{ElectionView, HistoryView, Told};
+use incumbent::observe::{Answers, ElectionView, HistoryView};
 use incumbent::protocol::WallMillis;
 
 /// The elections of the stores, and the stores.
@@ -12,7 +12,7 @@ pub(super) struct Overview {
     pub(super) elections: Vec<Entry>,
     /// How many elections there are beyond those shown.
     pub(super) more: usize,
-    pub(super) stores: Told<()>,
+    pub(super) stores: Answers<()>,
 }
 
 /// One election and its last terms.

@@ -50,7 +50,7 @@ fn a_check_that_fails_too_often_stops_the_program_once_and_gives_124() {
     assert!(lines[0] < lines[2], "{lines:?}");
     first.assert_said("a health check exited with status 1 (1 of 3 that make it unhealthy)");
     first.assert_said("the program is unhealthy: 3 health checks have failed");
-    first.assert_said("leadership lost: the work is not healthy");
+    first.assert_said("lost leadership: the work is not healthy");
 }
 
 #[test]

@@ -44,7 +44,7 @@ const FLAGS: [(&[&str], i32, &str); 22] = [
     (
         &["job", "--interval", "0s", "--", "true"],
         78,
-        "interval must be positive, and it is 0",
+        "interval must be greater than 0",
     ),
     (
         &["job", "--interval", "99999999999999999y", "--", "true"],
@@ -59,7 +59,7 @@ const FLAGS: [(&[&str], i32, &str); 22] = [
     (
         &["job", "--stall-polls", "0", "--", "true"],
         78,
-        "stall_polls must be positive, and it is 0",
+        "stall_polls must be greater than 0",
     ),
     (
         &["job", "--stall-polls", "2", "--", "true"],

@@ -207,7 +207,7 @@ fn orders_about_an_election_that_nobody_leads_say_so() {
         let mut all = vec![words[0], "job", "--store", &url];
         all.extend(&words[1..]);
         home.run(&all)
-            .assert(3, "nobody leads election \"job\": it is absent");
+            .assert(3, "no one leads election \"job\": it is absent");
     }
     home.run(&["pause", "job", "--store", &url, "--for", "soon"])
         .assert(64, "--for \"soon\"");
@@ -521,7 +521,7 @@ fn a_resignation_that_nobody_would_hear_of_says_so() {
     // Without a standby there is no one to name, and the error says only that.
     let fleet = Fleet::start(&["a"]);
     let named = fleet.order(&["resign", "--to", "web-2"]);
-    named.assert(64, "\"web-2\": nobody stands by");
+    named.assert(64, "\"web-2\": it has no standby");
     assert!(!named.stderr.contains("warning"), "{named:#?}");
 }
 

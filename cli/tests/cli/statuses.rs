@@ -213,7 +213,7 @@ fn a_store_that_can_be_read_and_not_written_is_told_once_and_by_its_own_status()
     let waits = [&["--no-wait"][..], &["--wait-timeout", "2s"]];
     let denied = format!("redis://reader:pw@{bare}");
     for wait in waits {
-        run(&denied, "denied", wait).assert(77, "which `incumbent doctor` tries one by one");
+        run(&denied, "denied", wait).assert(77, "`incumbent doctor` tries them one by one");
     }
     let record = server.text(&["EXISTS", "{incumbent:denied}:record", "incumbent:denied"]);
     assert_eq!(record, "0", "a counter without its record is a stranger's");

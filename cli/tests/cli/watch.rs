@@ -194,7 +194,7 @@ fn an_interval_of_nothing_is_refused() {
 #[test]
 fn no_time_for_an_answer_is_refused_also_by_who_only_looks() {
     let home = Home::new();
-    let wrong = "op_timeout must be positive, and it is 0";
+    let wrong = "op_timeout must be greater than 0";
     for look in [&["watch"][..], &["status", "job"], &["pause", "job"]] {
         let ended = home.run(&[look, &["--op-timeout", "0s"]].concat());
         ended.assert(78, wrong);

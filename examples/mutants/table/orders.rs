@@ -39,7 +39,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "Shape::Absent | Shape::Vacant => return None," => "Shape::Absent => return None,\n        Shape::Vacant => record.beat,";
     "order: depose", "lets the counter of a stranger come again", "protocol/order.rs",
         "beat: record.beat.continued_from(counter)," => "beat: if counter > record.beat { record.beat } else { counter.max(record.beat) },";
-    "order: depose", "rests on one store of many", "election/standstill.rs",
+    "order: depose", "rests on one store of many", "election/stall_watch.rs",
         "(abandoned.len() >= self.electorate.majority()).then_some(abandoned)" => "(!abandoned.is_empty()).then_some(abandoned)";
     "order: depose", "takes what is vacant for abandoned", "protocol/watch.rs",
         "self.claimable(now, timing).filter(|_| self.is_held())" => "self.claimable(now, timing)";

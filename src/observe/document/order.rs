@@ -1,19 +1,19 @@
-//! The orders of operators, for programs: those that stand, and what became of one.
+//! Operator orders, for programs: those in force, and the outcome of one.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Asked, Document, Person, millis, person};
-use crate::observe::{ElectionView, Told};
+use super::{Document, Identity, StoreAnswer, identity_of, millis};
+use crate::observe::{Answers, ElectionView};
 use crate::protocol::{self, Pause, Successor, Verdict, WallMillis};
 
-/// An order that nobody is elected.
+/// An order that pauses elections.
 #[derive(Debug, Serialize)]
 pub struct Paused {
     /// Until when, since the epoch; `null` until it is lifted.
     pub until_ms: Option<u64>,
-    /// Who gave it.
+    /// The operator's name.
     pub by: String,
     /// Why.
     pub reason: Option<String>,
@@ -24,13 +24,13 @@ pub struct Paused {
 pub struct Handover {
     /// The term that ends.
     pub term: u64,
-    /// The candidate that is to lead next, if one was named.
+    /// The candidate that should lead next, if one was named.
     pub to_candidate: Option<String>,
-    /// The host that is to lead next, if one was named.
+    /// The host that should lead next, if one was named.
     pub to_host: Option<String>,
 }
 
-/// `incumbent.order.v1`: what became of an order.
+/// `incumbent.order.v1`: the outcome of an order.
 #[derive(Debug, Serialize)]
 pub struct Ordered {
     /// The election.
@@ -41,40 +41,39 @@ pub struct Ordered {
     pub term: Option<u64>,
     /// How many stores had to carry it out.
     pub majority: usize,
-    /// What each store made of it.
-    pub stores: Vec<Asked>,
-    /// Who leads afterwards, when that was waited for.
-    pub leader: Option<Person>,
-    /// How long nobody led in between, when that was waited for; `null` also when nobody knows.
+    /// The outcome at each store.
+    pub stores: Vec<StoreAnswer>,
+    /// The leader afterwards, when that was waited for.
+    pub leader: Option<Identity>,
+    /// How long no one led in between, when that was waited for; `null` when it is not known.
     pub gap_ms: Option<u64>,
-    /// Whether that is the most it can have been, counted from the last heartbeat of a leader that did not
-    /// release.
+    /// Whether that is an upper limit, counted from the last heartbeat of a leader that did not release.
     pub gap_at_most: Option<bool>,
 }
 
-/// Somebody else leads after an order, and that was waited for.
+/// Another candidate leads after an order, and that was waited for.
 #[derive(Clone, Copy, Debug)]
 pub struct Followed {
-    /// How long nobody led in between; `None` when the stores do not tell.
+    /// How long no one led in between; `None` when the stores do not show it.
     pub gap: Option<Duration>,
-    /// Whether that is the most it can have been, for the one before did not live to tell.
+    /// Whether that is an upper limit, because the leader before did not release.
     pub at_most: bool,
 }
 
 impl Ordered {
-    /// What became of an order, in a document.
+    /// The outcome of an order, as a document.
     #[must_use]
     pub fn document(
         view: &ElectionView,
         order: &'static str,
         term: Option<protocol::Term>,
-        stores: &Told<Verdict>,
+        stores: &Answers<Verdict>,
         followed: Option<Followed>,
     ) -> Document<Self> {
-        let asked = stores.iter().map(|(store, told)| {
-            let asked = Asked::new(store, told.as_ref().err());
-            match told {
-                Ok(Verdict::Refused) => Asked {
+        let answers = stores.iter().map(|(store, answer)| {
+            let asked = StoreAnswer::new(store, answer.as_ref().err());
+            match answer {
+                Ok(Verdict::Refused) => StoreAnswer {
                     state: "refused",
                     ..asked
                 },
@@ -90,8 +89,8 @@ impl Ordered {
                 order,
                 term: term.map(protocol::Term::get),
                 majority: view.electorate.majority(),
-                stores: asked.collect(),
-                leader: leader.map(|leader| person(&leader.holder, leader.identity.as_ref())),
+                stores: answers.collect(),
+                leader: leader.map(|leader| identity_of(&leader.holder, leader.identity.as_ref())),
                 gap_ms: gap.and_then(|followed| followed.gap).map(millis),
                 gap_at_most: gap.map(|followed| followed.at_most),
             },

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::order::{Handover, Paused};
-use super::{Asked, Document, Person, asked, millis, person};
+use super::{Document, Identity, StoreAnswer, identity_of, millis, store_answers};
 use crate::observe::{self, HistoryView, PastTerm};
 use crate::protocol::{LossReason, WallMillis};
 use crate::store::{Change, Note};
@@ -13,12 +13,12 @@ use crate::store::{Change, Note};
 pub struct History {
     /// The election.
     pub election: String,
-    /// Its terms, the newest first.
+    /// Its terms, newest first.
     pub terms: Vec<Term>,
-    /// What operators ordered meanwhile, the newest first.
+    /// What operators ordered meanwhile, newest first.
     pub orders: Vec<PastOrder>,
-    /// The stores, with what is wrong with one.
-    pub stores: Vec<Asked>,
+    /// The stores, with the error of each that has one.
+    pub stores: Vec<StoreAnswer>,
 }
 
 /// An order that was given.
@@ -28,19 +28,19 @@ pub struct PastOrder {
     pub at_ms: u64,
     /// In which term.
     pub term: u64,
-    /// By whom.
-    pub by: Person,
+    /// The operator's name.
+    pub by: Identity,
     /// What: `paused`, `resumed`, `asked-to-resign` or `deposed`.
     pub order: &'static str,
-    /// Until when, of a pause; `null` until it is lifted.
+    /// The end of a pause; `null` until it is lifted.
     pub until_ms: Option<u64>,
-    /// Why, as far as the one who ordered it told.
+    /// Why, if the operator gave a reason.
     pub reason: Option<String>,
-    /// The candidate that is to lead next, if one was named.
+    /// The candidate that should lead next, if one was named.
     pub to_candidate: Option<String>,
-    /// The host that is to lead next, if one was named.
+    /// The host that should lead next, if one was named.
     pub to_host: Option<String>,
-    /// How many stores told of it.
+    /// How many stores reported it.
     pub stores: usize,
 }
 
@@ -49,15 +49,15 @@ pub struct PastOrder {
 pub struct Term {
     /// Its term, which was its fencing token.
     pub term: u64,
-    /// Who led.
-    pub holder: Person,
+    /// The leader.
+    pub holder: Identity,
     /// When it began.
     pub from_ms: u64,
     /// When it was released, or else its last heartbeat.
     pub to_ms: Option<u64>,
     /// The same, when it is a heartbeat.
     pub last_heartbeat_ms: Option<u64>,
-    /// How it began: `absent`, `vacant`, `stalled`, `foreign` or `joined`, which is what its record was.
+    /// The state of its record before: `absent`, `vacant`, `stalled`, `foreign` or `joined`.
     pub began: &'static str,
     /// Why it ended: [`Ending::word`](observe::Ending::word).
     pub ended: Option<&'static str>,
@@ -65,9 +65,9 @@ pub struct Term {
     pub reason: Option<&'static str>,
     /// The exit status of the work, when its end was the reason.
     pub status: Option<u8>,
-    /// How long nobody led before the next term; after a heartbeat, at the most.
+    /// How long no one led before the next term; after a heartbeat, an upper limit.
     pub gap_ms: Option<u64>,
-    /// How many stores told of it.
+    /// How many stores reported it.
     pub stores: usize,
 }
 
@@ -79,7 +79,7 @@ impl From<&HistoryView> for Document<History> {
                 election: view.election.as_str().to_owned(),
                 terms: view.terms.iter().map(Term::new).collect(),
                 orders: view.orders.iter().filter_map(PastOrder::new).collect(),
-                stores: asked(&view.stores),
+                stores: store_answers(&view.stores),
             },
         }
     }
@@ -99,7 +99,7 @@ impl PastOrder {
         Some(Self {
             at_ms: past.at.get(),
             term: past.term.get(),
-            by: person(past.by.id(), Some(&past.by)),
+            by: identity_of(past.by.id(), Some(&past.by)),
             order: observe::order_word(past.change)?,
             until_ms,
             reason,
@@ -114,7 +114,7 @@ impl Term {
     pub(super) fn new(past: &PastTerm) -> Self {
         Self {
             term: past.term.get(),
-            holder: person(past.holder.id(), Some(&past.holder)),
+            holder: identity_of(past.holder.id(), Some(&past.holder)),
             from_ms: past.from.get(),
             to_ms: past.to.map(WallMillis::get),
             last_heartbeat_ms: past.last_heartbeat.map(WallMillis::get),

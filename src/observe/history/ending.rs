@@ -1,21 +1,21 @@
-//! Why a term ended, in the eyes of the stores.
+//! Why a term ended, according to the stores.
 
-/// Why a term ended, as the stores tell it. What its leader said of it, if it lived to say something, is
+/// Why a term ended, according to the stores. The reason that its leader gave, if it could give one, is
 /// [`PastTerm::reason`](super::PastTerm::reason).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Ending {
     /// Its holder released it, after its work had ended.
     Released,
-    /// Its counter stood still for a window, and another candidate took over.
+    /// Its counter stalled for a window, and another candidate took over.
     Stalled,
     /// A program that speaks only the bare protocol took it.
     Displaced,
     /// The stores lost their data.
     Forgotten,
-    /// An operator asked its holder to resign, and it released it after its work had ended.
+    /// An operator asked its holder to resign, and the holder released it after its work had ended.
     Requested,
-    /// An operator took its holder for gone.
+    /// An operator deposed its holder.
     Deposed,
 }
 
@@ -38,7 +38,7 @@ impl Ending {
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Released => "released by its leader",
-            Self::Stalled => "its heartbeat stood still for a window",
+            Self::Stalled => "its heartbeat stalled for a window",
             Self::Displaced => "a program of the bare protocol took it",
             Self::Forgotten => "the stores lost their data",
             Self::Requested => "an operator asked the leader to resign",

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Reads one store's history, oldest first: `10 a7 vacant` is a claim at 10 s, `20 a7 released resigned` a
-/// release that tells why, and `30 b8 stalled 24` a takeover of what last beat at 24 s.
+/// release with its reason, and `30 b8 stalled 24` a takeover from a holder that last beat at 24 s.
 fn entries(text: &str) -> Vec<HistoryEntry> {
     let mut entries: Vec<HistoryEntry> = text
         .split(',')
@@ -46,23 +46,23 @@ fn at(seconds: u64) -> WallMillis {
 }
 
 fn merged(terms: usize, stores: &[Option<&str>]) -> HistoryView {
-    let told = stores
+    let answers = stores
         .iter()
         .enumerate()
         .map(|(index, history)| {
             let store: Arc<str> = format!("s{index}").into();
-            let told = match history {
+            let answer = match history {
                 Some(text) => Ok(entries(text)),
                 None => Err(StoreError::Denied {
                     store: store.clone(),
                     message: "NOPERM".to_owned(),
                 }),
             };
-            (store, told)
+            (store, answer)
         })
         .collect();
     let electorate = Electorate::new(stores.len()).unwrap();
-    HistoryView::merge("billing".parse().unwrap(), electorate, terms, told)
+    HistoryView::merge("billing".parse().unwrap(), electorate, terms, answers)
 }
 
 fn check(stores: &[Option<&str>], expected: &[&str]) {
@@ -270,7 +270,7 @@ fn the_last_heartbeat_is_the_one_that_a_majority_knows() {
         ],
         &["b2 20-… leads", "a1 1-10 stalled gap up to 10s"],
     );
-    // A claim that failed took one store first, and gave it back: that is no release of the term before.
+    // A failed claim took one store first, and released it: that is no release of the term before.
     check(
         &[
             Some("1 a1 absent, 19 x2 stalled 15, 19 x2 released withdrawn, 20 b3 vacant"),
@@ -336,7 +336,7 @@ fn what_is_said_to_people_of_an_end_tells_the_reason_where_it_is_known() {
         [
             (None, false),
             (Some("the work is not healthy"), false),
-            (Some("its heartbeat stood still for a window"), false),
+            (Some("its heartbeat stalled for a window"), false),
             (Some("released by its leader"), true),
             (Some("the work has ended"), true),
         ]
@@ -368,7 +368,7 @@ fn a_release_that_one_store_was_told_ends_the_term_whatever_the_others_tell() {
         ],
         &["a1 1-10 released (elector-died)"],
     );
-    // A server that stood still took a heartbeat when the leader was long gone.
+    // A server that was frozen took a heartbeat long after the leader was gone.
     check(
         &[
             Some("1 a1 absent, 10 a1 released tenure-ended, 20 b2 vacant"),

@@ -1,4 +1,4 @@
-//! What the stores tell of one term, and what that makes of it.
+//! What the stores report about one term, and what follows from that.
 
 use std::collections::BTreeMap;
 
@@ -6,19 +6,19 @@ use super::{Ending, PastTerm};
 use crate::protocol::{CandidateId, LossReason, Term, WallMillis};
 use crate::store::{Change, HistoryEntry, Note};
 
-/// One term of one holder: claims that fail may share the number of a term with one that did not.
+/// One term of one holder: failed claims may share the number of a term with a successful one.
 pub(super) type Held<'a> = (Term, &'a CandidateId);
 
-/// What the stores said of one term.
+/// What the stores report about one term.
 #[derive(Debug, Default)]
 pub(super) struct Traces<'a> {
     /// One claim, or join, of each store that granted it.
     claims: Vec<&'a HistoryEntry>,
     releases: Vec<WallMillis>,
     depositions: Vec<WallMillis>,
-    /// When its heartbeat was last seen by each store that somebody else took over, or an operator vacated.
+    /// When each store that was taken over, or vacated by an operator, last saw its heartbeat.
     last_beats: Vec<LastBeat>,
-    /// What the first release says, and when.
+    /// The reason of the first release, and its time.
     reason: Option<(WallMillis, LossReason)>,
     asked: usize,
 }
@@ -31,10 +31,10 @@ struct LastBeat {
     displaced: bool,
 }
 
-/// Takes in the history of one store, the newest entry first.
+/// Adds the history of one store, newest entry first.
 pub(super) fn trace<'a>(history: &'a [HistoryEntry], traces: &mut BTreeMap<Held<'a>, Traces<'a>>) {
-    // What this store's record holds, and the last sign of what it held before, until its leader joins the
-    // store again.
+    // What this store's record holds, and the last heartbeat of what it held before, until its leader joins
+    // the store again.
     let mut held: Option<Held<'a>> = None;
     let mut gone: BTreeMap<Held<'a>, LastBeat> = BTreeMap::new();
     for entry in history.iter().rev() {
@@ -91,7 +91,7 @@ pub(super) fn trace<'a>(history: &'a [HistoryEntry], traces: &mut BTreeMap<Held<
 }
 
 impl Traces<'_> {
-    /// The term, when a majority of the stores tells of it: `needed` of them.
+    /// The term, if a majority of the stores reports it: `needed` of them.
     pub(super) fn into_term(mut self, term: Term, needed: usize) -> Option<PastTerm> {
         self.claims.sort_by_key(|entry| claimed_at(entry));
         let decisive = self.claims.get(needed.checked_sub(1)?)?;
@@ -112,13 +112,13 @@ impl Traces<'_> {
     }
 
     /// Why it ended, until when it is known to have lasted, and whether that is a heartbeat; `None` while the
-    /// stores do not tell that it has.
+    /// stores do not report an end.
     fn ending(&self, needed: usize) -> Option<(Ending, WallMillis, Option<WallMillis>)> {
-        // A majority let it go: from then on anybody could be elected.
+        // A majority released it, after which any candidate could be elected.
         let mut let_go = [self.releases.as_slice(), &self.depositions].concat();
         let_go.sort_unstable();
         let free = let_go.get(needed - 1).copied();
-        // Nothing is released before the work has ended, so one store that was told is proof of it.
+        // Nothing is released before the work has ended, so one store with a release proves it.
         if let Some(first) = self.releases.iter().min().copied() {
             let requested = match self.reason {
                 Some((_, reason)) => reason == LossReason::Requested,
@@ -132,7 +132,7 @@ impl Traces<'_> {
             let released = free.filter(|_| self.depositions.is_empty());
             return Some((ending, released.unwrap_or(first), None));
         }
-        // What a majority knew of it last: a leader acts on no less.
+        // What a majority last knew of it: a leader does not act on less.
         let mut beats: Vec<WallMillis> = self.last_beats.iter().map(|last| last.at).collect();
         beats.sort_unstable_by(|a, b| b.cmp(a));
         let last = beats.get(needed - 1).copied();
@@ -147,8 +147,8 @@ impl Traces<'_> {
     }
 }
 
-/// When the term of a claim began. A leader joins a store later, and again when that has lost its data: the term
-/// tells when it was claimed.
+/// When the term of a claim began. A leader joins a store later, and again after a loss of its data; the term
+/// shows when it was claimed.
 fn claimed_at(entry: &HistoryEntry) -> WallMillis {
     let joined = entry.change == Change::Joined;
     let claimed = entry.term.claimed_at().filter(|_| joined);

@@ -1,19 +1,19 @@
-//! Which differences between two lists of stores are told, as a table.
+//! Which differences between two lists of stores are reported, as a table.
 
 use std::time::Duration;
 
 use super::*;
 use crate::protocol::{Electorate, Record, WallMillis};
-use crate::store::{Inspection, Presence};
+use crate::store::{Inspection, SeenCandidate};
 
-/// What is found of a candidate that uses the stores `theirs` and is seen on `seen`, by one that uses `ours`.
+/// What `ours` finds out about a candidate that uses the stores `theirs` and is seen on `seen`.
 fn check(ours: &str, theirs: &str, seen: &str, expected: &str) {
     let list = |text: &str| StoreList::new(text.split(' '));
     let who = Identity::new("x".parse().unwrap(), "host", 1, "0.1.0").unwrap();
     let who = who.with_stores(list(theirs));
     let at = WallMillis::new(1).unwrap();
     let present = |store: &str| match seen.split(' ').any(|one| one == store) {
-        true => vec![Presence {
+        true => vec![SeenCandidate {
             identity: who.clone(),
             last_seen: at,
         }],
@@ -51,7 +51,7 @@ fn other_stores_are_told_from_other_addresses_of_the_same() {
     // The same servers under other names.
     check("a b c", "x b c", "a b c", written);
     check("a b c", "x y z", "a b c", written);
-    // It may not be able to reach the third now.
+    // It may not be able to reach the third at the moment.
     check("a b c", "x y z", "a b", written);
 }
 

@@ -1,8 +1,8 @@
-//! What an operator reads, as a table: what each store says, and what is made of it.
+//! What an operator reads, as a table: what each store says, and the result.
 
 use super::*;
 use crate::protocol::{Orders, Record, TimingConfig};
-use crate::store::Presence;
+use crate::store::SeenCandidate;
 
 /// What one store says, in a few characters:
 /// `a7` held by a under term 7, `a7?` the same and unproven, `-7` vacant after term 7, `.` absent,
@@ -188,7 +188,7 @@ fn a_candidate_seen_by_two_stores_is_listed_once_with_its_latest_sight_and_the_l
         if let Ok(inspection) = &mut stores[index].inspection {
             let last_seen = WallMillis::new(seen).unwrap();
             inspection.candidates = ["a", "b", "c"]
-                .map(|name| Presence {
+                .map(|name| SeenCandidate {
                     identity: someone(name),
                     last_seen,
                 })
@@ -200,10 +200,10 @@ fn a_candidate_seen_by_two_stores_is_listed_once_with_its_latest_sight_and_the_l
         Electorate::new(3).unwrap(),
         stores,
     );
-    // One that was seen two windows ago and more has left.
+    // A candidate that was last seen two windows ago or more has left.
     let mut stores = merged.stores.clone();
     if let Ok(inspection) = &mut stores[0].inspection {
-        inspection.candidates.push(Presence {
+        inspection.candidates.push(SeenCandidate {
             identity: someone("gone"),
             last_seen: WallMillis::new(19_999).unwrap(),
         });
@@ -241,7 +241,7 @@ fn without_a_leader_too_a_candidate_that_was_not_seen_for_two_of_its_windows_is_
                 someone("silent"),
             ];
             inspection.candidates = all
-                .map(|identity| Presence {
+                .map(|identity| SeenCandidate {
                     identity,
                     last_seen: WallMillis::new(19_999).unwrap(),
                 })
@@ -255,7 +255,7 @@ fn without_a_leader_too_a_candidate_that_was_not_seen_for_two_of_its_windows_is_
     }
 }
 
-/// A store that lost its data knows of a leader since that joined it again.
+/// A store that lost its data knows a leader only since it joined again.
 #[test]
 fn a_leader_that_joined_a_store_again_leads_since_it_was_elected() {
     let elected = 1_000_000_000_000;

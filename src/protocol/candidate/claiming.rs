@@ -1,4 +1,4 @@
-//! From the claims to the election: counting grants, and the probation of those that prove nothing.
+//! From the claims to the election: counting grants, and the probation when the grants prove nothing.
 
 use super::{Candidate, Event, Heard, Hold, Kind, Phase, Step, StoreView};
 use crate::protocol::{LossReason, StoreIndex, Term, Timestamp};
@@ -57,7 +57,7 @@ impl Candidate {
         }
     }
 
-    /// Decides what the replies so far amount to.
+    /// Decides what the replies so far add up to.
     fn judge(&mut self, now: Timestamp, term: Term, step: &mut Step) {
         let majority = self.electorate.majority();
         let granted = self.holds();
@@ -124,7 +124,7 @@ impl Candidate {
         step.events.push(Event::Elected { term, deadline });
     }
 
-    /// Gives up a claim: releases what was or may have been granted, and watches again.
+    /// Abandons a claim: releases what was or may have been granted, and watches again.
     pub(super) fn fail(&mut self, now: Timestamp, term: Term, step: &mut Step) {
         let granted = self.holds();
         let interval = self.timing.interval();
@@ -134,9 +134,9 @@ impl Candidate {
             .stores()
             .filter(|store| self.stores[store.get()].claimed)
             .collect();
-        // Who stands in the way of others waits, and who was not answered: a store that is full answers
-        // reads and fails claims at once. Whoever was only refused has seen something newer, and may
-        // claim again.
+        // A claimant that blocks others backs off, and so does one that got no answer: a full store
+        // answers reads and fails claims at once. A claimant that was only refused has seen something
+        // newer, and may claim again.
         let failing = self.stores.iter().any(|view| view.failing);
         if !claimed.is_empty() {
             self.last_claimed = self.last_claimed.max(Some(term));

@@ -1,4 +1,4 @@
-//! Leading, being told to stop, and giving the records up.
+//! Leading, stopping the work, and releasing the records.
 
 use super::{Candidate, Ending, Event, Heard, Hold, Kind, Phase, Step};
 use crate::protocol::{
@@ -107,7 +107,7 @@ impl Candidate {
         }
     }
 
-    /// Ends the leadership when so many stores are in other hands that no majority is left.
+    /// Ends the leadership when other candidates hold too many stores for a majority.
     pub(super) fn check_deposed(&mut self, now: Timestamp, step: &mut Step) {
         let Phase::Tenure { term, .. } = self.phase else {
             return;
@@ -120,8 +120,8 @@ impl Candidate {
         if self.electorate.size() - lost.len() >= self.electorate.majority() {
             return;
         }
-        // Who holds a record that may have forgotten us cannot act before a probation has passed, so
-        // our tenure stands; anybody else may be acting now.
+        // A holder of a record that may have forgotten us cannot act before a probation has passed, so
+        // our tenure stands; any other holder may be acting now.
         let all_unproven = lost.iter().all(|store| {
             self.record(*store)
                 .is_some_and(|record| record.unproven && record.holder().is_some())
@@ -140,8 +140,8 @@ impl Candidate {
         let Some(record) = view.watch.record() else {
             return false;
         };
-        // Somebody was granted a later term there. On a single store it is that of a failed claim, of which we
-        // know nothing; a majority of them may have had a leader, whoever holds them by now.
+        // Another candidate was granted a later term there. On one store that may be a failed claim's, which
+        // proves nothing; on a majority of them there may have been a leader, whatever holds them now.
         if record.floor > term {
             return true;
         }
@@ -152,10 +152,10 @@ impl Candidate {
             || self.was_released(store, term)
     }
 
-    /// Whether our own term was released on a store: only somebody who knew our work dead did that.
+    /// Whether our own term was released on a store: that happens only once our work is known to be dead.
     ///
-    /// Where the store never acknowledged us, it was somebody else, whose claim of a term with the same
-    /// number failed: terms that fail need not be unique over the stores.
+    /// Where the store never acknowledged us, the release belongs to another candidate whose claim of a term
+    /// with the same number failed: failed terms need not be unique across stores.
     fn was_released(&self, store: StoreIndex, term: Term) -> bool {
         let view = &self.stores[store.get()];
         let released =
@@ -163,7 +163,7 @@ impl Candidate {
         view.acknowledged.is_some() && view.watch.record().is_some_and(released)
     }
 
-    /// Tells the work to stop before the tenure ends, and that it ended when it has.
+    /// Asks the work to stop before the tenure ends, and reports the end of the tenure.
     pub(super) fn check_tenure(&mut self, now: Timestamp, step: &mut Step) {
         let Phase::Tenure {
             term,
@@ -191,7 +191,7 @@ impl Candidate {
         }
     }
 
-    /// Tells the work to stop. It is told again only when it has to stop sooner.
+    /// Asks the work to stop. It asks again only when the deadline moves closer.
     pub(super) fn stop(&mut self, now: Timestamp, how: Ending, why: LossReason, step: &mut Step) {
         let hurry = now + self.timing.margin();
         let Phase::Tenure {
@@ -220,7 +220,7 @@ impl Candidate {
         });
     }
 
-    /// Starts to release. Only here, after the work has ended, does a leader let go of its records.
+    /// Starts to release. Only here, after the work has ended, does a leader release its records.
     pub(super) fn give_up(
         &mut self,
         now: Timestamp,
@@ -257,7 +257,7 @@ impl Candidate {
         reason: LossReason,
         step: &mut Step,
     ) {
-        // A standby that leaves amid the release of a claim that failed sends that one again.
+        // A standby that leaves during the release of a failed claim sends that release again.
         let Some(term) = term.or(self.last_claimed) else {
             return;
         };

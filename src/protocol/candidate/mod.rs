@@ -10,8 +10,8 @@
 //!                                                       Done ◀── Releasing ◀──┘
 //! ```
 //!
-//! A candidacy that has lost is lost for good: who wants to lead again campaigns again, under a new id
-//! and for a new term.
+//! A candidacy that has lost stays lost: to lead again, a process campaigns again, under a new id and for
+//! a new term.
 
 mod claiming;
 mod leading;
@@ -76,11 +76,11 @@ pub struct Candidate {
     phase: Phase,
     next_request: u64,
     jitter: u64,
-    /// The last term claimed that a store may have granted: no later claim of the candidacy shares it.
+    /// The last term claimed that a store may have granted: no later claim of this candidacy reuses it.
     last_claimed: Option<Term>,
-    /// Whether the terms were used up when it last could have claimed.
+    /// Whether the terms were used up when it could last have claimed.
     used_up: bool,
-    /// How many claims in a row have failed with a grant in hand.
+    /// How many claims in a row failed although a store had granted them.
     split_claims: u32,
     /// Until when a standby that could claim a majority waits for a further store.
     lingers_until: Option<Timestamp>,
@@ -104,12 +104,12 @@ enum Phase {
     Tenure {
         term: Term,
         deadline: Timestamp,
-        /// Once the work was told to stop: how the leadership ends, and why, for people.
+        /// Set once the work was asked to stop: how the leadership ends, and why, for people.
         ending: Option<(Ending, LossReason)>,
         expired: bool,
     },
     Releasing {
-        /// The term given up, if one was claimed.
+        /// The term being released, if one was claimed.
         term: Option<Term>,
         reason: LossReason,
         until: Timestamp,
@@ -118,29 +118,29 @@ enum Phase {
     Done,
 }
 
-/// How a leadership ends, as far as it matters to who may act.
+/// How a leadership ends, which decides who may act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Ending {
-    /// The work was told to stop. It acts until its deadline, which heartbeats go on to move.
+    /// The work was asked to stop. It acts until its deadline, which heartbeats still extend.
     Stopped,
-    /// A majority has forgotten us and is in other hands: whoever holds it waits out a probation, so the work
-    /// acts until its deadline, which moves no further.
+    /// A majority has forgotten us and has other holders. They wait out a probation, so the work acts
+    /// until its deadline, which no longer moves.
     Forgotten,
-    /// Somebody else may act already.
+    /// Another candidate may act already.
     Deposed,
 }
 
-/// What an input tells the phase, once it is noted which store replied what.
+/// What an input means to the phase, once the store's reply has been recorded.
 enum Heard<'a> {
     /// A store showed its record.
     Observed(StoreIndex, &'a Reply),
-    /// A store released its record, and said so without being asked.
+    /// A store notified us that its record was released.
     Woken(StoreIndex, &'a Record, Option<&'a CandidateId>),
     /// A claim was granted.
     Granted(StoreIndex),
     /// A claim was refused.
     Refused(StoreIndex, &'a Reply),
-    /// A claim was not executed, or its outcome is not known.
+    /// A claim was not executed, or its outcome is unknown.
     Unknown(StoreIndex),
     /// A heartbeat was granted.
     Beaten,
@@ -153,7 +153,7 @@ enum Heard<'a> {
 }
 
 impl Candidate {
-    /// A candidate that has done nothing yet: its first [`Input::Tick`] sends its first requests.
+    /// A new candidate: its first [`Input::Tick`] sends its first requests.
     #[must_use]
     pub fn new(config: CandidateConfig) -> Self {
         let mut stores = vec![StoreView::new(); config.electorate.size()];
@@ -186,7 +186,7 @@ impl Candidate {
         }
     }
 
-    /// Takes in what has happened at `now`, and tells what to do.
+    /// Takes in what happened at `now`, and returns what to do.
     ///
     /// `now` must be read after the input arrived, and the requests of the step must not be sent before
     /// it was read: that is how leases round down and stalls round up.
@@ -244,7 +244,7 @@ impl Candidate {
         }
     }
 
-    /// The term it claims, holds or gives up.
+    /// The term it claims, holds or releases.
     #[must_use]
     pub const fn term(&self) -> Option<Term> {
         match self.phase {
@@ -256,7 +256,7 @@ impl Candidate {
         }
     }
 
-    /// When the work must be over, from the election on until the records are given up.
+    /// When the work must be over. Set from the election until the records are released.
     #[must_use]
     pub const fn deadline(&self) -> Option<Timestamp> {
         match self.phase {
@@ -293,14 +293,14 @@ impl Candidate {
         self.stores.get(store.get())?.watch.record()
     }
 
-    /// Since when a store's record stands as it was last seen.
+    /// Since when a store's record has been in its last seen state.
     #[must_use]
     pub fn unchanged_since(&self, store: StoreIndex) -> Option<Timestamp> {
         self.stores.get(store.get())?.watch.unchanged_since()
     }
 
-    /// What the next campaign of this process may know of a store: its record, if that was vacant when it
-    /// was last seen.
+    /// What the next campaign of this process may know about a store: its record, if that was vacant when
+    /// last seen.
     #[must_use]
     pub fn opening(&self, store: StoreIndex) -> Option<Opening> {
         let view = self.stores.get(store.get())?;
@@ -320,9 +320,9 @@ impl Candidate {
         self.stale_replies
     }
 
-    /// Lets everything happen that only the passing of time brings about.
+    /// Does everything that is due because time has passed.
     fn pass_time(&mut self, now: Timestamp, step: &mut Step) {
-        // R4: what takes longer than op_timeout counts as failed, so a late grant elects nobody.
+        // R4: what takes longer than op_timeout counts as failed, so a late grant elects no one.
         let overdue: Vec<StoreIndex> = self
             .electorate
             .stores()
@@ -347,7 +347,7 @@ impl Candidate {
         }
     }
 
-    /// Hands what was heard to the present phase: the one place where both are looked at.
+    /// Hands what was heard to the current phase.
     fn hear(&mut self, now: Timestamp, heard: Heard<'_>, step: &mut Step) {
         match self.phase {
             Phase::Standby { .. } => self.heard_standing_by(now, heard, step),
@@ -367,7 +367,7 @@ impl Candidate {
         }
     }
 
-    /// Does what the present phase can do now.
+    /// Does what the current phase can do now.
     fn proceed(&mut self, now: Timestamp, step: &mut Step) {
         match self.phase {
             Phase::Standby { not_before } => self.stand_by(now, not_before, step),
@@ -381,7 +381,7 @@ impl Candidate {
 
     fn wake_at(&self, now: Timestamp) -> Timestamp {
         let requests = self.stores.iter().map(|view| match &view.pending {
-            // One nanosecond later, for a reply counts up to and including its timeout.
+            // One nanosecond later, because a reply still counts at its timeout.
             Some(pending) => pending.sent + self.timing.op_timeout() + Duration::from_nanos(1),
             None => match self.phase {
                 Phase::Claiming { .. } | Phase::Done => Timestamp::NEVER,
@@ -427,7 +427,7 @@ impl Candidate {
             ),
             Phase::Releasing { .. } => assert!(
                 self.stores.iter().all(|view| !view.awaits(Kind::Claim)),
-                "who releases claims nothing"
+                "a candidate that releases claims nothing"
             ),
         }
     }

@@ -36,8 +36,7 @@ impl Candidate {
         }
     }
 
-    /// The pause that keeps everybody from being elected, if so many stores are paused that no majority
-    /// is left.
+    /// The pause that keeps candidates from being elected, if too many stores are paused for a majority.
     #[must_use]
     pub fn pause(&self) -> Option<&Pause> {
         let mut pauses = self.stores.iter().filter_map(StoreView::paused);
@@ -45,23 +44,23 @@ impl Candidate {
         pauses.nth(spare)
     }
 
-    /// Whether an order keeps us from claiming what would be claimable: a pause does until a poll shows
-    /// that it is over, another's preference until the record stood still for a window.
+    /// Whether an order keeps us from claiming what could otherwise be claimed: a pause, until a poll shows
+    /// that it is over; a preference for another candidate, until the record has stalled for a window.
     pub(super) fn is_barred(&self, view: &StoreView, now: Timestamp) -> bool {
         let record = view.watch.record();
         let another = record.is_some_and(|record| self.is_left_to_another(record));
         view.paused().is_some() || (another && !view.watch.stands_still(now, &self.timing))
     }
 
-    /// Whether somebody else is named as the successor in a vacant record.
+    /// Whether a vacant record names another candidate as the successor.
     pub(super) fn is_left_to_another(&self, record: &Record) -> bool {
         let host = self.host.as_ref().map(HostName::as_str);
         let preferred = record.preferred();
         preferred.is_some_and(|successor| !successor.is(&self.id, host))
     }
 
-    /// Does what an operator asks of the holder of this term, once a majority of the stores says so: an
-    /// order that reached fewer has not been given.
+    /// Obeys an operator's order to the holder of this term, once a majority of the stores shows it: an
+    /// order that reached fewer was not given.
     pub(super) fn obey(&mut self, now: Timestamp, step: &mut Step) {
         let Some(term) = self.term() else {
             return;
@@ -76,7 +75,7 @@ impl Candidate {
         }
         if let Phase::Probation { .. } = self.phase {
             self.fail(now, term, step);
-            // Who is asked to resign sits out a window, so that somebody else comes first.
+            // After being asked to resign, a candidate sits out a window, so that another comes first.
             self.phase = Phase::Standby {
                 not_before: now + self.timing.window(),
             };

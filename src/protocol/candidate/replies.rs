@@ -1,4 +1,4 @@
-//! What the stores reply: noted here, whatever it answers, and then handed to the phase.
+//! What the stores reply: recorded here first, whatever it answers, and then handed to the phase.
 
 use super::{Candidate, Event, Failure, Heard, Hold, Kind, Pending, Phase, RequestId, Step};
 use crate::protocol::{
@@ -31,7 +31,7 @@ impl Candidate {
         }
     }
 
-    /// Notes what any reply shows, whatever it answers.
+    /// Records what any reply shows, whatever it answers.
     fn take_in(
         &mut self,
         now: Timestamp,
@@ -115,7 +115,7 @@ impl Candidate {
         let standby = matches!(self.phase, Phase::Standby { .. });
         let view = &mut self.stores[store.get()];
         view.failing = true;
-        // A leader retries quickly, for its tenure runs; a standby has all the time there is.
+        // A leader retries quickly, because its tenure is running out; a standby is in no hurry.
         if !standby && pending.kind != Kind::Observe {
             view.due = now + retry;
         }
@@ -126,7 +126,7 @@ impl Candidate {
     }
 }
 
-/// What makes a record another one in the eyes of people: everything but the beat.
+/// What makes a record look different to people: everything but the beat.
 fn holding(
     record: &Record,
 ) -> (

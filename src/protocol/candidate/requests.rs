@@ -6,7 +6,7 @@ use super::{Candidate, Kind, Outgoing, Pending, RequestId, Step};
 use crate::protocol::{LossReason, Request, StoreIndex, Term, Timestamp};
 
 impl Candidate {
-    /// Sends a request to a store, in the place of any that is under way there: its reply is stale.
+    /// Sends a request to a store, replacing any in flight there, whose reply becomes stale.
     pub(super) fn send(
         &mut self,
         now: Timestamp,
@@ -65,7 +65,7 @@ impl Candidate {
         self.send(now, store, Kind::Release, request, step);
     }
 
-    /// The stores with nothing under way whose next request is due.
+    /// The stores with nothing in flight whose next request is due.
     pub(super) fn due(&self, now: Timestamp) -> Vec<StoreIndex> {
         self.electorate
             .stores()

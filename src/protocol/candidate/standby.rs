@@ -18,7 +18,7 @@ impl Candidate {
 
     pub(super) fn heard_standing_by(&mut self, now: Timestamp, heard: Heard<'_>, step: &mut Step) {
         match heard {
-            // A claim of ours whose outcome we never learnt was granted after all: give it up.
+            // A claim of ours whose outcome we never learnt was granted after all: release it.
             Heard::Observed(store, reply) if reply.record.holder() == Some(&self.id) => {
                 self.release(now, store, reply.record.term, LossReason::Withdrawn, step);
             }
@@ -35,9 +35,9 @@ impl Candidate {
         }
     }
 
-    /// Takes in a vacant record that was not asked for. When another standby is called, it is left to
-    /// that one, and the next poll comes early, in case the other is gone: where everybody claims at
-    /// once, most of what the store does is to refuse.
+    /// Takes in a vacant record from a notification. When it calls another standby, this one leaves the
+    /// record to it and polls early, in case the other is gone: if all claimed at once, most of the
+    /// store's work would be refusals.
     fn woken(
         &mut self,
         now: Timestamp,
@@ -51,7 +51,7 @@ impl Candidate {
         let Some(view) = self.stores.get_mut(store.get()) else {
             return;
         };
-        // A wake-up that is overtaken by a newer record on another connection must not undo it.
+        // A notification that is overtaken by a newer record on another connection must not undo it.
         let newer = view
             .watch
             .record()
@@ -66,7 +66,7 @@ impl Candidate {
                 heard: now,
             }),
         };
-        // Without a recent poll there is nothing to number a term by, so it looks first (R2).
+        // Without a recent poll there is nothing to number a term by, so it polls first (R2).
         let known = view.watch.is_fresh(now, &self.timing);
         view.due = match look {
             Some(look) => view.due.min(look),
@@ -75,8 +75,8 @@ impl Candidate {
         };
     }
 
-    /// What a claim may expect of a store now. A hint is only that: it names the record that the claim is
-    /// compared with, and everything else rests on what the store has replied.
+    /// What a claim may expect of a store now. A notification is only a hint: it names the record that the
+    /// claim is compared with, and everything else rests on what the store has replied.
     fn expects(&self, now: Timestamp, store: StoreIndex) -> Option<Mark> {
         let view = &self.stores[store.get()];
         if view.awaits(Kind::Release) {
@@ -124,9 +124,9 @@ impl Candidate {
         true
     }
 
-    /// Whether it waits a moment for a further store. Who holds a majority of which not enough is proven
-    /// waits out a probation, and what would spare it that may be one message away: three new stores do not
-    /// answer at the same instant, nor are three releases heard at once.
+    /// Whether it waits a moment for a further store. A candidate whose majority is not proven waits out a
+    /// probation, and what would spare it that may be one message away: three new stores do not answer at
+    /// the same instant, and three releases do not arrive at once.
     fn lingers(&mut self, now: Timestamp, claimable: &[(StoreIndex, Mark)]) -> bool {
         let is_proven = |(store, expected): &&(StoreIndex, Mark)| {
             let view = &self.stores[store.get()];
@@ -144,10 +144,10 @@ impl Candidate {
         now < *self.lingers_until.get_or_insert(now + moment)
     }
 
-    /// R3: above every floor seen, and not behind any clock seen, as far as it must have come since: a
-    /// store that goes back to older data may have forgotten a term that was granted after our last
-    /// look. Above every term of our own that may have been granted, too: its release may still be on its
-    /// way, and must not meet a later claim.
+    /// R3: above every floor seen, and not behind any clock seen, each advanced by the time since it was
+    /// read: a store that reverts to older data may have forgotten a term that was granted after our last
+    /// poll. It is also above every term that we may have been granted: our release of it may still be on
+    /// its way, and must not meet a later claim.
     fn next_term(&mut self, now: Timestamp, step: &mut Step) -> Option<Term> {
         let seen = |store: &StoreIndex| self.record(*store).map_or(Term::ZERO, |seen| seen.floor);
         let highest = self.electorate.stores().max_by_key(seen)?;
@@ -189,7 +189,7 @@ impl Candidate {
             .stores
             .iter()
             .filter_map(|view| view.watch.ripe_at(&self.timing));
-        // What is ripe already waits for other stores, whose own wake-ups are set.
+        // A store that is ready already waits for others, whose wake-ups are already set.
         std::iter::once(not_before)
             .chain(self.lingers_until)
             .chain(ripe)

@@ -5,14 +5,14 @@ use crate::protocol::{
     Timestamp, Timing, WallMillis,
 };
 
-/// What a candidate is made of.
+/// The configuration of a candidate.
 #[derive(Clone, Debug)]
 pub struct CandidateConfig {
     /// Its id. It must be new: no two candidacies ever share one.
     pub id: CandidateId,
-    /// The host by which an operator may name it as a successor.
+    /// The host by which an operator may name it as the successor.
     pub host: Option<HostName>,
-    /// Before when it claims nothing: whoever was asked to resign sits out a window.
+    /// It claims nothing before this: after being asked to resign, a candidate sits out a window.
     pub not_before: Timestamp,
     /// Its timing.
     pub timing: Timing,
@@ -20,8 +20,8 @@ pub struct CandidateConfig {
     pub electorate: Electorate,
     /// The seed of its jitter.
     pub seed: u64,
-    /// What an earlier campaign of the same process has last seen, by store, so that an election it
-    /// left vacant can be won in one round trip. May be empty.
+    /// What an earlier campaign of the same process last saw, by store, so that an election it left
+    /// vacant can be won in one round trip. May be empty.
     pub openings: Vec<Option<Opening>>,
 }
 
@@ -39,14 +39,14 @@ pub struct Opening {
     pub seen: Timestamp,
 }
 
-/// The number of a request, new for each one: a stale reply is told by it.
+/// The number of a request, new for each one, by which stale replies are recognized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
 
-/// What happens to a candidate.
+/// What happened to a candidate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Input {
-    /// Nothing but the passing of time.
+    /// Time has passed.
     Tick,
     /// A request was answered, or failed.
     Replied {
@@ -57,25 +57,25 @@ pub enum Input {
         /// Its outcome.
         result: Result<Reply, Failure>,
     },
-    /// A store has told that its record was released, with the record as it is now. It is a hint, which
-    /// anybody may have forged: a claim may expect this record, and neither the claim's term nor any later
+    /// A store's notification that its record was released, with the record as it is now. It is a hint
+    /// that can be forged: a claim may expect this record, but neither the claim's term nor any later
     /// decision rests on it.
     Woken {
-        /// The store that told.
+        /// The store that sent it.
         store: StoreIndex,
         /// The vacant record.
         record: Record,
-        /// The standby that is called to claim it at once, while the others look a little later whether
-        /// it did; `None` calls everybody.
+        /// The standby that is called to claim it at once, while the others poll a little later to see
+        /// whether it did; `None` calls all of them.
         called: Option<CandidateId>,
     },
     /// Leave the election: a leader stops its work first.
     Resign(LossReason),
-    /// The work has provably ended, for this reason unless it was told to stop for another.
+    /// The work has provably ended, for this reason unless it was asked to stop for another.
     WorkEnded(LossReason),
 }
 
-/// Why a request brought no reply.
+/// Why a request got no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failure {
     /// It was certainly not executed.
@@ -88,7 +88,7 @@ pub enum Failure {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Step {
-    /// The requests to send, each at once.
+    /// The requests to send, all of them at once.
     pub sends: Vec<Outgoing>,
     /// What has happened, in order.
     pub events: Vec<Event>,
@@ -107,12 +107,12 @@ pub struct Outgoing {
     pub request: Request,
 }
 
-/// What a candidate tells of itself.
+/// What a candidate reports about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Event {
-    /// A store's record is held by somebody else than before, or by nobody, or other orders stand
-    /// beside it.
+    /// The holder of a store's record has changed, or it has none any more, or its orders have
+    /// changed.
     Saw {
         /// The store.
         store: StoreIndex,
@@ -123,10 +123,10 @@ pub enum Event {
     Claimed {
         /// For this term.
         term: Term,
-        /// On so many stores.
+        /// On this many stores.
         stores: usize,
     },
-    /// It could claim, but a store has granted the highest term there is, so nobody can be elected.
+    /// It could claim, but a store has granted the highest term there is, so no one can be elected.
     TermsUsedUp {
         /// That store.
         store: StoreIndex,
@@ -142,14 +142,14 @@ pub enum Event {
     Probation {
         /// Its term.
         term: Term,
-        /// Until when, at the least.
+        /// Until this moment at least.
         until: Timestamp,
     },
     /// It leads: the work may begin.
     Elected {
         /// Its term, which is the fencing token.
         term: Term,
-        /// When the work must be over unless heartbeats move it on.
+        /// When the work must be over unless heartbeats extend it.
         deadline: Timestamp,
     },
     /// A further store now holds its term.
@@ -162,7 +162,7 @@ pub enum Event {
         /// Which one.
         store: StoreIndex,
     },
-    /// The work is told to stop. The leadership will not be renewed.
+    /// The work is asked to stop. The leadership will not be renewed.
     Stopping {
         /// The term that ends.
         term: Term,
@@ -176,7 +176,7 @@ pub enum Event {
         /// The term that has ended.
         term: Term,
     },
-    /// The record was given up on so many stores.
+    /// The record was released on this many stores.
     Released {
         /// The term that has ended.
         term: Term,
@@ -198,23 +198,23 @@ pub enum Role {
     Leading,
     /// Its work is stopping, or should have stopped.
     Draining,
-    /// It gives its records up.
+    /// It releases its records.
     Releasing,
     /// The candidacy is over.
     Done,
 }
 
-/// What a standby can expect right now: for campaigns that do not wait.
+/// What a standby can expect now: for campaigns that do not wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Prospect {
-    /// Answers are outstanding, or it is on its way to lead.
+    /// Answers are outstanding, or it is about to lead.
     Open,
-    /// So many stores are held by others that no majority is left.
+    /// Other candidates hold too many stores for a majority.
     Held,
-    /// So many stores are paused by an operator, or held, that no majority is left.
+    /// Too many stores are paused by an operator, or held, for a majority.
     Paused,
-    /// So many stores do not answer that no majority is left.
+    /// Too many stores do not answer for a majority.
     Unreachable,
-    /// A store has granted the highest term there is, so nobody can be elected.
+    /// A store has granted the highest term there is, so no one can be elected.
     TermsUsedUp,
 }

@@ -1,19 +1,19 @@
-//! What a candidate knows of one store.
+//! What a candidate knows about one store.
 
 use super::RequestId;
 use crate::protocol::{Beat, Record, Timestamp, WallMillis, Watch};
 
-/// What one store has replied, and what is under way there.
+/// What one store has replied, and the request in flight there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct StoreView {
     pub(super) watch: Watch,
-    /// The release that was told last, until the store replies to a request sent after it.
+    /// The last release notification, until the store replies to a request sent after it.
     pub(super) hint: Option<Hint>,
     /// The highest reading of its clock.
     pub(super) clock: WallMillis,
     /// When that was received.
     pub(super) clock_read: Timestamp,
-    /// The one request under way.
+    /// The one request in flight.
     pub(super) pending: Option<Pending>,
     /// When the next one is due.
     pub(super) due: Timestamp,
@@ -23,14 +23,14 @@ pub(super) struct StoreView {
     pub(super) claimed: bool,
     /// Our hold on its record, while the store confirms it.
     pub(super) hold: Option<Hold>,
-    /// When the last heartbeat that it acknowledged in this term was sent. It outlives the hold: who
-    /// takes the record over waits a window, and who finds it forgotten waits out a probation.
+    /// When the last heartbeat that it acknowledged in this term was sent. It outlives the hold: a
+    /// candidate that takes the record over waits a window; one that finds it forgotten, a probation.
     pub(super) acknowledged: Option<Timestamp>,
     /// The highest counter that we may have written there.
     pub(super) written: Beat,
 }
 
-/// A vacant record that was told of, and not replied.
+/// A vacant record from a notification, not from a reply.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Hint {
     pub(super) record: Record,
@@ -82,7 +82,7 @@ impl StoreView {
         }
     }
 
-    /// What its clock shows at `now`, at the least.
+    /// What its clock shows at `now`, at least.
     pub(super) fn clock_at(&self, now: Timestamp) -> WallMillis {
         if self.clock == WallMillis::ZERO {
             return self.clock;

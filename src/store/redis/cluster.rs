@@ -1,6 +1,7 @@
 //! A cluster: which of its nodes has the slot of an election.
 //!
-//! Every node has its own connection, made when it is needed, so a node that hangs affects only its own slots. The slots are asked of all known nodes at once, and the first answer counts.
+//! Every node has its own connection, made when needed, so a node that hangs affects only its own slots. All known
+//! nodes are asked for the slots at once, and the first answer counts.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -38,7 +39,7 @@ struct Known {
     slots: Vec<(RangeInclusive<u16>, Endpoint)>,
 }
 
-/// Where a node sends whoever asks for a slot that it does not serve. The request was not executed.
+/// Where a node redirects a request for a slot that it does not serve. The request was not executed.
 pub(super) struct Redirection {
     to: Endpoint,
     /// The slot is about to move there, so only this request goes there.
@@ -82,7 +83,7 @@ impl Cluster {
         }
     }
 
-    /// Asks for the slots anew before the next request: a node could not be used, or has sent one elsewhere.
+    /// Asks for the slots again before the next request: a node could not be used, or has redirected one.
     pub(super) fn forget_slots(&self) {
         self.lock().slots.clear();
     }
@@ -95,7 +96,7 @@ impl Cluster {
         Some(node.clone())
     }
 
-    /// How its nodes are logged in to.
+    /// The log-in for its nodes.
     pub(super) fn dialer(&self) -> &Dialer {
         &self.dialer
     }
@@ -144,7 +145,7 @@ impl Cluster {
         };
         let slots = first(self.nodes().into_iter().map(ask).collect()).await?;
         let mut known = self.lock();
-        // Nodes that have left the cluster are let go.
+        // Nodes that have left the cluster are dropped.
         known.links.retain(|node, _| {
             slots.iter().any(|(_, one)| one == node) || self.seeds.contains(node)
         });
@@ -172,7 +173,7 @@ impl Cluster {
                 Box::pin(async move { names::any(&dialer, &node).await })
             };
             let label = Arc::clone(&self.label);
-            Arc::new(Link::new(label, LeadsTo::Whoever, Box::new(dial)))
+            Arc::new(Link::new(label, LeadsTo::CurrentRole, Box::new(dial)))
         });
         Arc::clone(link)
     }
@@ -200,7 +201,7 @@ impl Redirection {
         };
         let (_slot, address) = error.detail()?.split_once(' ')?;
         let (host, port) = address.trim().rsplit_once(':')?;
-        // A node that does not know its own name leaves it out; then the slots are asked for anew.
+        // A node that does not know its own name leaves it out; then the slots are asked for again.
         let to = Endpoint {
             host: Some(host).filter(|host| !host.is_empty())?.to_owned(),
             port: port.parse().ok()?,

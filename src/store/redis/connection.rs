@@ -48,7 +48,7 @@ impl Connection {
     pub(super) async fn new(dialed: Dialed) -> Result<Self, ConnectError> {
         let Dialed { stream, server } = dialed;
         let alive = stream.alive();
-        // Time is kept by whoever makes a request.
+        // The caller of a request keeps time.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
             .set_response_timeout(None)
@@ -68,7 +68,7 @@ impl Connection {
         })
     }
 
-    /// Whether it has not ended, as far as is known.
+    /// Whether it is not known to have ended.
     pub(super) fn is_alive(&self) -> bool {
         self.driver.alive.get()
     }

@@ -5,9 +5,9 @@
 //!   path     ─────────────────────────────────────▶ Unix socket ───────▲
 //! ```
 //!
-//! The log-in is read here, not by the client library: a server that turns a client away says why and hangs up
-//! at once, so writing to it fails before its words are read. Version 2 of the protocol is spoken, which every
-//! server and proxy understands.
+//! The log-in is read here, not by the client library: a server that rejects a client says why and hangs up at
+//! once, so writing to it fails before its message is read. It speaks version 2 of the protocol, which every server
+//! and proxy understands.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -32,39 +32,39 @@ const PROBE: Duration = Duration::from_secs(5);
 /// The longest answer to a command of the log-in, in bytes. `INFO` has about 6,000.
 const LONGEST: usize = 1 << 18;
 
-/// The beginning of an alert of TLS 1.0 and later (RFC 8446, section 5.1), which is no text.
+/// The beginning of an alert of TLS 1.0 and later (RFC 8446, section 5.1), which is not text.
 const TLS_ALERT: [u8; 2] = [21, 3];
 
-/// What a server answers in TLS to what was not.
+/// A server's answer in TLS to plain text.
 #[derive(Debug, thiserror::Error)]
 #[error("the server speaks TLS on this port: use rediss://, or another port")]
 struct SpeaksTls;
 
-/// How the servers of one deployment are logged in to.
+/// The log-in for the servers of one deployment.
 pub(super) struct Dialer {
     pub(super) credentials: Credentials,
     pub(super) database: u16,
     pub(super) tls: Option<TlsSettings>,
-    /// What the last connection waits for, or was given up for, and what to do about it.
+    /// What the last connection waits for, or failed for, and how to fix it.
     pub(super) awaited: Arc<Mutex<Option<String>>>,
 }
 
-/// A connection that is logged in, and what the server says of itself.
+/// A connection that is logged in, and what the server reports about itself.
 pub(super) struct Dialed {
     pub(super) stream: Stream,
     pub(super) server: ServerInfo,
 }
 
-/// What `INFO` says of a server; nothing where it may not be asked.
+/// A server's `INFO`; empty if it may not be read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ServerInfo {
-    /// Drawn anew whenever a server starts: two that differ are two servers, or a restart lies between.
+    /// A new one at each start: two that differ are two servers, or a restart lies between.
     pub(super) run_id: Option<String>,
     /// Whether it is a replica of another server.
     pub(super) is_replica: bool,
     /// That other server.
     pub(super) master: Option<String>,
-    /// Whether it keeps no data, and knows where others do.
+    /// Whether it keeps no data, and knows which servers do.
     pub(super) is_sentinel: bool,
 }
 
@@ -144,11 +144,11 @@ impl Dialer {
         self.set_awaited(password.awaited().map(|command| {
             format!("{command} has not ended: let it be faster, or choose a longer op_timeout")
         }));
-        // Closed without a word when this is dropped halfway, which ends the command.
+        // Dropping this early closes it silently, which ends the command.
         let (leash, mut held) = io::pipe()?;
         let read = on_thread("password", move || password.read(leash)).await?;
         self.set_awaited(None);
-        // Nobody reads it where the command has failed, or was none.
+        // No one reads it if the command has failed, or if there was none.
         let _unread = held.write_all(b"\n");
         Ok(Some(read?))
     }
@@ -197,7 +197,7 @@ impl Dialer {
         self.log_in(Stream::new(Io::Unix(stream))).await
     }
 
-    /// What the last connection waits for, or was given up for, and what to do about it.
+    /// What the last connection waits for, or failed for, and how to fix it.
     pub(super) fn awaited(&self) -> Option<String> {
         let awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
         awaited.clone()
@@ -237,7 +237,7 @@ impl Dialer {
         let answers = answers.map_err(|error| match error {
             ConnectError::Unreachable(source) if self.tls.is_none() && is_hang_up(&*source) => {
                 ConnectError::unreachable(format!(
-                    "the server hung up without a word ({source}); if it speaks TLS on this port, use rediss://"
+                    "the server hung up without an answer ({source}); if it speaks TLS on this port, use rediss://"
                 ))
             }
             error => error,
@@ -250,7 +250,7 @@ impl Dialer {
         let locked_out = matches!(info, Some(Err(error)) if error.code() == Some("NOAUTH"));
         if authenticates
             && let Some(Err(error)) = answer_to("AUTH")
-            // A server without any password says so with a general error, and lets everybody in.
+            // A server without any password answers with a general error, and lets all clients in.
             && (self.credentials.username.is_some() || error.code() != Some("ERR") || locked_out)
         {
             return Err(ConnectError::Answered(error.clone()));
@@ -301,7 +301,7 @@ impl ServerInfo {
     }
 }
 
-/// The kernel's part in noticing that the other end has vanished.
+/// Makes the kernel detect that the other end has vanished.
 fn configure(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     sockopt::set_socket_keepalive(stream, true)?;
@@ -312,8 +312,8 @@ fn configure(stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Sends commands, and reads one answer to each. Where the server hangs up in between, the error is the last
-/// one that it gave.
+/// Sends commands, and reads one answer to each. If the server hangs up in between, the error is the last
+/// one that it sent.
 async fn converse(
     stream: &mut Stream,
     commands: &[Vec<&str>],
@@ -322,7 +322,7 @@ async fn converse(
     for command in commands {
         pipeline.cmd(command[0]).arg(&command[1..]);
     }
-    // What cannot be written is found out by reading, after the words that came before it.
+    // A failed write is found out by reading, after what the server sent before.
     let written = stream.write_all(&pipeline.get_packed_pipeline()).await;
     let mut answers: Vec<Result<String, RedisError>> = Vec::with_capacity(commands.len());
     let mut received = Vec::new();
@@ -347,7 +347,7 @@ async fn converse(
     Ok(answers)
 }
 
-/// Whether a connection was ended by the other side.
+/// Whether the other side ended a connection.
 fn is_hang_up(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
     let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
@@ -390,7 +390,7 @@ async fn read_answer(
     }
 }
 
-/// Takes bytes off `received`, and reads more, until `end` returns how many belong together.
+/// Takes bytes off `received`, and reads more until `end` returns where the answer ends.
 async fn read_until(
     stream: &mut Stream,
     received: &mut Vec<u8>,

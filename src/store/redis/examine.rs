@@ -1,5 +1,5 @@
-//! Examining a Redis: what it tells of itself with `INFO` and `CONFIG GET`. What it allows is tried in
-//! `trial`.
+//! Examining a Redis: what it reports about itself with `INFO` and `CONFIG GET`. `trial` tests what it
+//! allows.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use redis::{FromRedisValue, Value};
 use super::RedisStore;
 use crate::store::{Examination, StoreError};
 
-/// The facts that an operator is told of, out of the hundreds of `INFO`.
+/// The facts shown to an operator, out of the hundreds in `INFO`.
 const FACTS: [&str; 20] = [
     "server_name",
     "redis_version",
@@ -32,7 +32,7 @@ const FACTS: [&str; 20] = [
     "uptime_in_seconds",
 ];
 
-/// The settings that an operator is told of.
+/// The settings shown to an operator.
 const SETTINGS: [&str; 2] = ["save", "appendfsync"];
 
 /// The longest value of a fact that is kept.
@@ -48,7 +48,7 @@ impl RedisStore {
         // Few users may read the configuration, and none needs to: it holds passwords.
         match self.configuration().await {
             Ok(settings) => facts.extend(settings),
-            Err(error) => tracing::debug!(%error, "the server's configuration is not told"),
+            Err(error) => tracing::debug!(%error, "the server's configuration cannot be read"),
         }
         match (trial, withheld) {
             // Nothing was learnt at all.
@@ -63,25 +63,25 @@ impl RedisStore {
         }
     }
 
-    /// What decides how much a server remembers after a crash, and is not in `INFO`.
+    /// The settings that decide how much a server remembers after a crash, and that are not in `INFO`.
     async fn configuration(&self) -> Result<BTreeMap<String, String>, StoreError> {
-        let mut told = BTreeMap::new();
-        // Version 6 takes one name at a time.
+        let mut settings = BTreeMap::new();
+        // Version 6 accepts one name at a time.
         for setting in SETTINGS {
             let mut command = redis::cmd("CONFIG");
             command.arg("GET").arg(setting);
             let pairs =
                 BTreeMap::<String, String>::from_redis_value(self.command("", &command).await?);
             let value = pairs.unwrap_or_default().remove(setting);
-            told.extend(
+            settings.extend(
                 value.map(|text| (setting.to_owned(), text.chars().take(LONGEST).collect())),
             );
         }
-        Ok(told)
+        Ok(settings)
     }
 
     async fn info(&self) -> Result<BTreeMap<String, String>, StoreError> {
-        // A cluster answers node by node: no one answer stands for it.
+        // A cluster answers node by node: no single answer represents it.
         if self.shared.servers.is_cluster() {
             return Ok(BTreeMap::new());
         }
@@ -99,7 +99,7 @@ impl RedisStore {
                 (name.to_owned(), value)
             })
             .collect();
-        // A fork gives its own version beside the one of Redis that it is compatible with.
+        // A fork reports its own version beside the one of Redis that it is compatible with.
         let named = facts.get("server_name");
         let own_version = named.map(|server| format!("{server}_version"));
         facts

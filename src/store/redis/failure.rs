@@ -9,7 +9,7 @@ use super::dial::ConnectError;
 use crate::store::StoreError;
 use crate::store::address::Endpoint;
 
-/// How far a request had come when it failed.
+/// How far a request got before it failed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     /// There was no connection yet, so nothing was executed.
@@ -36,7 +36,7 @@ pub(super) fn is_refusal(error: &RedisError) -> bool {
     matches!(class(error), Class::Denied)
 }
 
-/// Whether a node of a cluster names another one in place of an answer. It has executed nothing.
+/// Whether a node of a cluster names another node instead of answering. It has executed nothing.
 pub(super) fn is_redirection(error: &RedisError) -> bool {
     matches!(class(error), Class::OtherTopology)
 }
@@ -117,14 +117,14 @@ pub(super) fn at_node(error: StoreError, node: &Endpoint) -> StoreError {
     }
 }
 
-/// Whether a server does not know the command that it was asked for, or has it under another name.
+/// Whether a server does not know the requested command, or has it under another name.
 pub(super) fn is_unknown_command(error: &RedisError) -> bool {
-    // No server has a code for it, and all say it like this.
+    // No server has a code for it, and all word it this way.
     code_of(error) == Some("ERR") && words(error).starts_with("ERR unknown command")
 }
 
-/// Whether the next request should go over a new connection: this one is broken, or leads to a server
-/// that is not the one to talk to any more.
+/// Whether the next request should use a new connection: this one is broken, or leads to a server that is no
+/// longer the right one.
 pub(super) fn spoils_connection(error: &RedisError) -> bool {
     match class(error) {
         Class::Trouble => true,
@@ -136,15 +136,15 @@ pub(super) fn spoils_connection(error: &RedisError) -> bool {
     }
 }
 
-/// The code that the scripts give to a refusal which has none; the name of the command follows it.
+/// The code that the scripts give to a refusal that has none; the name of the command follows it.
 const REFUSED: &str = "REFUSED";
 
 enum Class {
-    /// The credentials or the permissions are wrong, or the server does not have what is asked of it.
+    /// The credentials or the permissions are wrong, or the server lacks what is asked of it.
     Denied,
     /// The server is there and cannot take the request now.
     Unwritable,
-    /// The server is one of a cluster, and was addressed as if it stood alone.
+    /// The server is part of a cluster, and was addressed as a single server.
     OtherTopology,
     /// The connection is broken, or speaks something else.
     Trouble,
@@ -182,8 +182,8 @@ fn code_of(error: &RedisError) -> Option<&str> {
     )
 }
 
-/// What a script raised, if it begins with its own code. The server puts `ERR` before it, and version
-/// 6 the place in the script as well.
+/// What a script raised, if it begins with its own code. The server puts `ERR` before it, and version 6
+/// puts the place in the script there too.
 fn raised(detail: &str) -> Option<&str> {
     let said = match detail.strip_prefix("Error running script (call to ") {
         Some(place) => place.splitn(3, ": ").nth(2)?,
@@ -194,7 +194,7 @@ fn raised(detail: &str) -> Option<&str> {
     is_code.then_some(said)
 }
 
-/// What a server said, in its own words, or what went wrong on the way to it.
+/// The text of a server's error, or what went wrong on the way to it.
 pub(super) fn words(error: &RedisError) -> String {
     let (Some(code), Some(detail)) = (error.code(), error.detail()) else {
         return error

@@ -1,5 +1,5 @@
-//! The decoders of this store, for bytes from anywhere. Fuzz targets and property tests call them; they
-//! are no part of the API.
+//! The decoders of this store, for arbitrary bytes. Fuzz targets and property tests call them; they are not
+//! part of the API.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::reply::{self, Reader};
 use crate::protocol::ElectionName;
 use crate::store::{Inspection, StoreError};
 
-/// What a server's answer was taken for, when read as the answer to each kind of request.
+/// How a server's answer decodes, when read as the answer to each kind of request.
 #[derive(Debug)]
 pub struct Answer {
     /// As the reply to an operation.
@@ -19,7 +19,7 @@ pub struct Answer {
     pub history: Result<usize, StoreError>,
 }
 
-/// Reads what came over the wire. `None` when it is not one whole value of the wire protocol.
+/// Decodes bytes from the wire. `None` when they are not one whole value of the wire protocol.
 #[must_use]
 pub fn answer(wire: &[u8]) -> Option<Answer> {
     let value = redis::parse_redis_value(wire).ok()?;
@@ -37,13 +37,13 @@ pub fn answer(wire: &[u8]) -> Option<Answer> {
     })
 }
 
-/// Whether a message on the channel of an election is taken for a release.
+/// Whether a message on the channel of an election decodes as a release.
 #[must_use]
 pub fn is_release(message: &[u8]) -> bool {
     reply::release(message).is_some()
 }
 
-/// The election that a key found by a walk is taken for the record or the counter of.
+/// The election whose record or counter a key found by a walk appears to be.
 #[must_use]
 pub fn election_of_key(key: &[u8], prefix: &str) -> Option<ElectionName> {
     match Found::new(key, prefix)? {

@@ -9,7 +9,7 @@ pub(super) struct Keys {
     pub(super) counter: String,
     /// `{K}:record`: the rest of the record.
     pub(super) record: String,
-    /// `{K}:candidates`: who campaigns.
+    /// `{K}:candidates`: the candidates.
     pub(super) candidates: String,
     /// `{K}:history`: what happened.
     pub(super) history: String,
@@ -32,8 +32,8 @@ impl Keys {
     }
 }
 
-/// The pattern of `SCAN` that the keys which [`Found`] knows under `prefix` match, whatever characters it
-/// holds. Under no prefix at all every key of the server might be a counter: only records are.
+/// The `SCAN` pattern for the keys that [`Found`] knows under `prefix`, whatever characters it holds. With an
+/// empty prefix every key of the server might be a counter: only records match.
 pub(super) fn pattern(prefix: &str) -> String {
     let mut pattern = String::from(if prefix.is_empty() { "{" } else { "*" });
     for c in prefix.chars() {
@@ -55,7 +55,7 @@ pub(super) fn pattern(prefix: &str) -> String {
 pub(super) enum Found {
     /// Its record: there is such an election.
     Record(ElectionName),
-    /// Its counter, or a key of somebody else's that looks like one.
+    /// Its counter, or a foreign key that looks like one.
     Counter(ElectionName),
 }
 

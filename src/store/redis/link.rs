@@ -8,12 +8,12 @@
 //!    └──────after a pause───── refused ◀──moved┘ everyone who asks meanwhile gets the same answer
 //! ```
 //!
-//! Connecting goes on when the request that began it has run out of time: one that is ready a moment too late
-//! serves the next request.
+//! Connecting continues when the request that began it has timed out: a connection that is ready a moment too
+//! late serves the next request.
 //!
 //! An address that was moved to another server leaves some candidates on the old one, whose connections still
-//! work, and brings others to the new one. So who finds out uses neither until everyone else has found out and
-//! whoever led on the old server has stopped.
+//! work, and brings others to the new one. A process that finds out therefore uses neither until every other one
+//! has found out and a leader on the old server has stopped.
 
 use std::mem::{self, Discriminant};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,21 +30,21 @@ use super::connection::Connection;
 use super::dial::{ConnectError, Dialed, ServerInfo};
 use super::script;
 
-/// How long everyone gets the error of a failed attempt before the next one is made.
+/// How long all requests get the error of a failed attempt before the next attempt.
 const PAUSE: Duration = Duration::from_millis(20);
-/// How long connecting may take, in times of one request.
+/// How long connecting may take, in request timeouts.
 const ATTEMPT: u32 = 2;
-/// How long a connection serves before it is tried whether another one could be made. Every candidate has the
-/// same, for the next figure rests on it.
+/// How long a connection serves before a rehearsal tries whether a new one could be made. Every candidate uses
+/// the same value, because the next one depends on it.
 const REHEARSAL: Duration = Duration::from_secs(5);
-/// The longest a rehearsal may take, and a look whether the server in use still serves.
+/// The longest a rehearsal may take, and a check whether the server in use still serves.
 const REHEARSING: Duration = Duration::from_secs(2);
 const LOOKING: Duration = Duration::from_secs(1);
-/// How long an address that was moved is not used: by then every candidate has found out, and who led on the old
-/// server has sent its last heartbeat there. Whoever claims on the new one then waits for a window besides.
+/// How long an address that was moved is not used: by then every candidate has found out, and a leader on the
+/// old server has sent its last heartbeat there. A claimant on the new one then also waits for a window.
 const MOVED: Duration = REHEARSAL.saturating_add(REHEARSING).saturating_add(LOOKING);
 
-/// How many connections are compared before one of them is used, where an address must lead to one server. A
+/// How many connections are compared before one of them is used, if an address must lead to one server. A
 /// proxy that picks one of two servers for each goes unnoticed in one of eight attempts.
 const LOOKS: usize = 4;
 /// The same in a rehearsal, beside the connection in use.
@@ -52,7 +52,7 @@ const REHEARSAL_LOOKS: usize = 1;
 /// The same once the address is known to have led to several servers.
 const SUSPICIOUS_LOOKS: usize = 16;
 
-/// How a server is found and logged in to, with how many connections are compared first.
+/// How to find a server and log in to it, and how many connections to compare first.
 pub(super) type Dial =
     Box<dyn Fn(usize) -> BoxFuture<'static, Result<Dialed, ConnectError>> + Send + Sync>;
 
@@ -61,13 +61,13 @@ pub(super) type Dial =
 pub(super) enum LeadsTo {
     /// One server, which may be restarted, or replaced when it is gone.
     OneServer,
-    /// Whichever server has its part now: the master that sentinels name, a node of a cluster.
-    Whoever,
+    /// The server that has the role now: the master that sentinels name, a node of a cluster.
+    CurrentRole,
 }
 
 /// The shared connection to one server.
 pub(super) struct Link {
-    /// What is shown of the server in the log.
+    /// How the log shows the server.
     label: Arc<str>,
     dial: Dial,
     leads_to: LeadsTo,
@@ -79,7 +79,7 @@ type Attempt = Shared<BoxFuture<'static, Result<Connection, ConnectError>>>;
 
 struct State {
     now: Now,
-    /// Counts attempts to connect: the result of one that was given up changes nothing.
+    /// Counts attempts to connect: the result of an abandoned one changes nothing.
     attempt: u64,
     /// The server that was last connected to.
     run_id: Option<String>,
@@ -152,7 +152,7 @@ impl Link {
             }
         };
         let result = attempt.clone().await;
-        // If its runtime has ended under it, the result was never recorded.
+        // If its runtime has ended meanwhile, the result was never recorded.
         let mut state = self.lock();
         if matches!(&state.now, Now::Connecting(current) if current.ptr_eq(&attempt)) {
             state.now = Now::Idle;
@@ -163,7 +163,7 @@ impl Link {
 
     /// Connects in the background.
     ///
-    /// A server that has restarted has lost its scripts. It is taught them here, once, or else every election
+    /// A server that has restarted has lost its scripts. They are loaded here, once; otherwise every election
     /// would send them along.
     fn attempt(self: &Arc<Self>, number: u64, looks: usize, op_timeout: Duration) -> Attempt {
         let link = Arc::clone(self);
@@ -182,7 +182,7 @@ impl Link {
         let result = async move {
             connecting.await.unwrap_or_else(|error| {
                 Err(ConnectError::unreachable(format!(
-                    "connecting was given up: {error}"
+                    "connecting failed: {error}"
                 )))
             })
         };
@@ -206,7 +206,7 @@ impl Link {
         }
         let several = matches!(result, Err(ConnectError::SeveralServers(_)));
         state.suspicious |= several;
-        // Who has used none of the servers has nobody to wait for.
+        // A process that has used none of the servers has no one to wait for.
         let pause = match several && state.run_id.is_some() {
             true => MOVED,
             false => PAUSE,
@@ -220,16 +220,16 @@ impl Link {
         };
     }
 
-    /// Whether another server than before was found less than `within` ago: after a restart, or elsewhere. It
-    /// may know an older record, or none, of a leader that still acts.
+    /// Whether another server than before was found less than `within` ago: after a restart, or elsewhere. It may
+    /// have an older record, or none, of a leader that still acts.
     pub(super) fn has_changed(&self, within: Duration) -> bool {
         let changed = self.lock().changed;
         changed.is_some_and(|at| at.elapsed() < within)
     }
 
-    /// Tries in the background whether a new connection could be made, while the present one still serves: a
-    /// password that was changed, a certificate that has expired, or a name that leads elsewhere shows before
-    /// the connection is needed.
+    /// Tries in the background whether a new connection could be made, while the current one still serves: a
+    /// changed password, an expired certificate, or a name that leads elsewhere shows before the connection is
+    /// needed.
     fn rehearse(self: &Arc<Self>, op_timeout: Duration) {
         if self.rehearsing.swap(true, Ordering::AcqRel) {
             return;
@@ -247,7 +247,7 @@ impl Link {
         });
     }
 
-    /// Takes note of how a rehearsal ended. If it reached another server than the one in use, returns the
+    /// Records how a rehearsal ended. If it reached another server than the one in use, returns the
     /// connection to that, and what was found.
     fn rehearsed(&self, dialed: Result<Dialed, ConnectError>) -> Option<(Connection, String)> {
         let mut state = self.lock();
@@ -259,7 +259,7 @@ impl Link {
             Some((error, kind)) if state.refused != Some(kind) => tracing::warn!(
                 store = %self.label,
                 %error,
-                "a new connection to the store would fail: mend that before the present one ends",
+                "a new connection to the store would fail: fix this before the current one ends",
             ),
             None if state.refused.is_some() => {
                 tracing::info!(store = %self.label, "new connections to the store can be made again");
@@ -284,8 +284,8 @@ impl Link {
         Some((used.clone(), found))
     }
 
-    /// The address leads elsewhere. While the server in use still serves, others may use it too, so neither is
-    /// used for a while; else the next request goes to the new one.
+    /// The address leads elsewhere. While the server in use still serves, other processes may use it too, so
+    /// neither is used for a while; otherwise the next request goes to the new one.
     fn moved(&self, used: &Connection, found: Option<String>) {
         let mut state = self.lock();
         if !matches!(&state.now, Now::Connected(current) if current.is(used)) {
@@ -305,14 +305,14 @@ impl Link {
         };
     }
 
-    /// Connects anew for the next request: the server is not the right one any more.
+    /// Reconnects for the next request: the server is no longer the right one.
     pub(super) fn move_on(&self) {
         let mut state = self.lock();
         state.attempt += 1;
         state.now = Now::Idle;
     }
 
-    /// Connects anew for the next request, unless somebody has done so since `used` was the connection.
+    /// Reconnects for the next request, unless that has been done since `used` was the connection.
     pub(super) fn drop_connection(&self, used: &Connection) {
         let mut state = self.lock();
         if matches!(&state.now, Now::Connected(current) if current.is(used)) {
@@ -325,7 +325,7 @@ impl Link {
     }
 }
 
-/// The one rehearsal under way. It is over when its task ends, even if the runtime ends it.
+/// The one rehearsal in progress. It is over when its task ends, even if the runtime ends it.
 struct Rehearsal(Arc<Link>);
 
 impl Drop for Rehearsal {
@@ -334,7 +334,7 @@ impl Drop for Rehearsal {
     }
 }
 
-/// Whether the server at the other end of a connection still takes writes.
+/// Whether the server at the other end of a connection still accepts writes.
 async fn still_serves(used: &Connection, time: Duration) -> bool {
     let mut used = used.clone();
     let info = cmd("INFO");

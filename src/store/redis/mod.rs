@@ -17,8 +17,8 @@
 //!   WakeUps ◀── Subscription ───────────────┘            one more connection per process and server
 //! ```
 //!
-//! What the keys hold is described in `scripts/record.lua`. A user who may run the scripts needs the
-//! commands that they call, on the keys `PREFIX*` and `{PREFIX*`, and the channels `{PREFIX*`.
+//! `scripts/record.lua` describes what the keys hold. A user who may run the scripts needs the commands that
+//! they call, on the keys `PREFIX*` and `{PREFIX*`, and the channels `{PREFIX*`.
 
 mod cluster;
 mod connection;
@@ -84,11 +84,11 @@ pub(super) struct RedisStore {
     prefix: String,
     op_timeout: Duration,
     shared: Arc<Shared>,
-    /// The master of the server that was inspected last, where that was a replica.
+    /// The master of the last inspected server, if that was a replica.
     replica_of: Mutex<Option<String>>,
 }
 
-/// What all stores of this process that are on one deployment share.
+/// What all stores of this process on one deployment share.
 struct Shared {
     servers: Arc<Servers>,
     subscription: Arc<Subscription>,
@@ -105,7 +105,7 @@ impl Shared {
         })
     }
 
-    /// Sees to it that the tasks run that go on between requests.
+    /// Starts the tasks that run between requests, if they do not run yet.
     fn keep_running(&self) {
         self.subscription.keep_running();
         self.sentinels.keep_running(|| {
@@ -146,8 +146,8 @@ impl RedisStore {
         })
     }
 
-    /// Carries out one request within the time of one. A node of a cluster that
-    /// sends it elsewhere has not executed it, so it may be sent more than once.
+    /// Carries out one request within its timeout. A node of a cluster that redirects it has not executed
+    /// it, so it may be sent more than once.
     async fn request<T, F>(
         &self,
         to: To<'_>,
@@ -226,7 +226,7 @@ impl RedisStore {
             }
         };
         let mut reply = self.reader(&keys).reply(value)?;
-        // A server that this process did not know a window ago may not know of a leader that still acts.
+        // A server that this process did not know a window ago may not know a leader that still acts.
         if let Request::Claim(claim) = request
             && reply.verdict == Verdict::Granted
             && self
@@ -298,7 +298,7 @@ impl Store for RedisStore {
                     },
                 );
                 let (store, keys) = (&label, &keys);
-                // Whatever is wrong, the polls find it too, and tell.
+                // The polls find and report what is wrong.
                 let found = Reader { store, keys }.inspection(asked.await.ok()?).ok()?;
                 is_free(&found.record).then_some(WakeUp {
                     record: found.record,
@@ -345,7 +345,7 @@ impl Store for RedisStore {
         let replica_of = self.replica_of.lock();
         let master = replica_of.unwrap_or_else(PoisonError::into_inner).clone()?;
         Some(format!(
-            "it is a replica of {master}: what it shows may be old, and nobody can be elected on it; use its \
+            "it is a replica of {master}: its data may be old, and no one can be elected on it; use its \
              master, or redis+sentinel://"
         ))
     }
@@ -402,7 +402,7 @@ fn order_arguments(who: String, channel: String, order: &Order) -> Vec<String> {
     let (word, details) = match order {
         Order::Pause { lasts, by, reason } => {
             let lasts = match lasts {
-                // No clock reads more than that many milliseconds.
+                // No clock reads more milliseconds than that.
                 Some(lasts) => lasts
                     .as_millis()
                     .min(WallMillis::MAX.get().into())
@@ -433,7 +433,7 @@ fn order_arguments(who: String, channel: String, order: &Order) -> Vec<String> {
     arguments
 }
 
-/// What a record is expected to be: its shape, term and beat, and a foreign counter or nothing.
+/// The expected record: its shape, term and beat, and a foreign counter or nothing.
 fn mark_arguments(Mark { term, beat, shape }: Mark) -> [String; 4] {
     let (shape, counter) = match shape {
         Shape::Absent => ("absent", None),

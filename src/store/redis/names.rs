@@ -1,9 +1,9 @@
 //! Which servers a name leads to.
 //!
 //! A store is one server. A name with several addresses, or a proxy in front of several servers, could lead one
-//! candidate to one server and the next candidate to another, and each would lead on its own. So a store is
-//! connected to at every address of its name, and several times where there are few, and all connections must
-//! reach the same server. Sentinels, and the nodes of a cluster, are several servers by design: any of them will do.
+//! candidate to one server and the next candidate to another, and each would lead on its own. So it connects to
+//! every address of a store's name, several times if there are few, and all connections must reach the same
+//! server. Sentinels, and the nodes of a cluster, are several servers by design: any of them will do.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -20,15 +20,15 @@ use crate::store::address::Endpoint;
 
 /// The most addresses of one name that are tried.
 const MOST: usize = 16;
-/// How much longer than the first connection the others may take, where only the families of their
-/// addresses differ: one of them often leads nowhere.
+/// How much longer than the first connection the others may take, if only the address families differ:
+/// one of them often does not work.
 const BEHIND: Duration = Duration::from_millis(100);
 
 /// Connects to the one server at `endpoint`, and compares at least `looks` connections.
 ///
 /// # Errors
 ///
-/// Also when connections to it reach different servers, or when that cannot be ruled out.
+/// Fails if connections to it reach different servers, or if that cannot be ruled out.
 pub(super) async fn only(
     dialer: &Dialer,
     endpoint: &Endpoint,

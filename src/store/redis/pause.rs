@@ -9,8 +9,8 @@ const FIRST: Duration = Duration::from_millis(10);
 /// The longest pause between two attempts.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// Counts failures in a row. A connection that ends before it has lasted longer than the longest pause is
-/// one, so a server that drops every connection is not asked without a rest.
+/// Counts failures in a row. A connection that ends before it has lasted longer than the longest pause
+/// counts as one, so a server that drops every connection is not retried without a pause.
 pub(super) struct Pauses {
     failures: u32,
     begun: Instant,
@@ -33,7 +33,7 @@ impl Pauses {
             .saturating_mul(1 << self.failures.min(10))
             .min(LONGEST);
         self.failures = self.failures.saturating_add(1);
-        // A jitter, so that many processes do not come back at once.
+        // A jitter, so that many processes do not reconnect at once.
         tokio::time::sleep(pause.mul_f64(fastrand::f64().mul_add(0.5, 0.5))).await;
         self.begun = Instant::now();
     }

@@ -1,4 +1,4 @@
-//! What a server answers about an election to people: who holds it, who campaigns, what happened.
+//! Decodes what a server answers about an election for people: its holder, its candidates, its history.
 //!
 //! None of it decides anything, so it is checked only when it is shown.
 
@@ -8,7 +8,7 @@ use super::reply::Reader;
 use crate::protocol::{CandidateId, Term, WallMillis};
 use crate::store::Identity;
 use crate::store::decimal::canonical;
-use crate::store::{Change, HistoryEntry, Inspection, Note, Presence, StoreError};
+use crate::store::{Change, HistoryEntry, Inspection, Note, SeenCandidate, StoreError};
 
 const IDENTITY: &str = "id|host|pid|version";
 
@@ -41,7 +41,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The reply to `XREVRANGE` on the history; `None` when that is no stream.
+    /// The reply to `XREVRANGE` on the history; `None` when that is not a stream.
     pub(super) fn history(&self, entries: Option<Value>) -> Result<Vec<HistoryEntry>, StoreError> {
         let Some(entries) = entries else {
             let key = &self.keys.history;
@@ -87,7 +87,7 @@ impl Reader<'_> {
         })
     }
 
-    fn candidates(&self, list: Option<Value>) -> Result<Vec<Presence>, StoreError> {
+    fn candidates(&self, list: Option<Value>) -> Result<Vec<SeenCandidate>, StoreError> {
         let key = &self.keys.candidates;
         let mut list = self.items(list.unwrap_or(Value::Nil))?;
         let mut candidates = Vec::with_capacity(list.len() / 2);
@@ -95,7 +95,7 @@ impl Reader<'_> {
             let identity = member
                 .parse()
                 .map_err(|_| self.garbled(key, "a member", &member, IDENTITY))?;
-            candidates.push(Presence {
+            candidates.push(SeenCandidate {
                 identity,
                 last_seen: self.millis(key, "a score", self.text(list.next())?)?,
             });

@@ -1,7 +1,7 @@
-//! What a server answers, read with suspicion: every field is checked before it means anything.
+//! Decodes what a server answers, and trusts none of it: every field is checked before use.
 //!
-//! The scripts judge a record by the same rules before they write to it (`scripts/record.lua`); here
-//! the judgement is made again, and given words.
+//! The scripts judge a record by the same rules before they write to it (`scripts/record.lua`); here it is
+//! judged again, with an error that says what is wrong.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::store::{StoreError, WakeUp};
 /// below the largest integer for `INCR`.
 const MAX_BEAT: i64 = 1 << 62;
 
-/// What is wrong with a key of another type, in the place of a field.
+/// What is wrong with a key of another type, in place of a field.
 pub(super) const TYPE_OF_KEY: &str = "the type";
 
 /// Reads the replies of one store about one election.
@@ -217,7 +217,7 @@ impl Reader<'_> {
 
     fn window(&self, text: Option<String>) -> Result<Duration, StoreError> {
         let (key, field) = (&self.keys.record, "window_ns");
-        let expected = "nanoseconds, a day at the most";
+        let expected = "nanoseconds, at most a day";
         let text = self.present(key, field, text, expected)?;
         canonical(&text)
             .map(Duration::from_nanos)
@@ -242,7 +242,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A text, or `None` for nil and past the end. What is not UTF-8 is shown, and fits no field.
+    /// A text, or `None` for nil and past the end. Invalid UTF-8 is shown, and fits no field.
     pub(super) fn text(&self, value: Option<Value>) -> Result<Option<String>, StoreError> {
         match value {
             None | Some(Value::Nil) => Ok(None),
@@ -279,7 +279,7 @@ impl Reader<'_> {
     }
 }
 
-/// What is left of a list.
+/// The rest of a list.
 pub(super) type Items = std::vec::IntoIter<Value>;
 
 /// The longest message of a release.

@@ -1,4 +1,4 @@
-//! Which elections a deployment knows: a walk over its keys, step by step.
+//! Which elections a deployment has: a walk over its keys, step by step.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,17 +15,17 @@ use super::{RedisStore, script};
 use crate::protocol::{ElectionName, Record};
 use crate::store::{Store, StoreError};
 
-/// How many keys the server looks at in one step.
+/// How many keys the server scans in one step.
 const STEP: usize = 1000;
 /// The most steps of one walk, on one server: fifty million keys.
 const MAX_STEPS: usize = 50_000;
-/// How many counters without a record are looked at. Where there are more, the prefix is that of other
-/// programs as well, and theirs are no elections.
+/// How many counters without a record are read. Where there are more, other programs use the prefix too, and
+/// their keys are no elections.
 const MAX_BARE: usize = 100;
-/// How many counters may wait for the walk to come upon their records.
+/// How many counters may wait for the walk to find their records.
 const MAX_WAITING: usize = 100_000;
 
-/// What a walk has found. It may come upon a key twice, and upon a counter before its record.
+/// What a walk has found. It may find a key twice, and a counter before its record.
 #[derive(Default)]
 struct Walk {
     recorded: BTreeSet<ElectionName>,
@@ -50,8 +50,8 @@ impl Walk {
 }
 
 impl RedisStore {
-    /// Walks over all keys. Each step is a request of its own, and ends in the time of one. The names are all
-    /// that could be found: a node of a cluster that cannot be asked is left out, and is the error beside them.
+    /// Walks over all keys. Each step is a separate request with its own timeout. The names are all that could be
+    /// found: a node of a cluster that cannot be asked is left out, and is the error beside them.
     pub(super) async fn scan(&self) -> (Vec<ElectionName>, Option<StoreError>) {
         let mut walk = Walk::default();
         let mut failed = None;
@@ -81,9 +81,9 @@ impl RedisStore {
         Ok(recorded.into_iter().collect())
     }
 
-    /// The name of a counter without a record, when a candidate would take it for an election: that of a
-    /// program that speaks only the bare protocol, or one that somebody has written something else into.
-    /// A key of another type is somebody else's data.
+    /// The name of a counter without a record, if a candidate would treat it as an election: the counter of a
+    /// program that speaks only the bare protocol, or one that holds something other than a number. A key of
+    /// another type is foreign data.
     async fn elected_without_record(
         &self,
         name: ElectionName,
@@ -94,7 +94,7 @@ impl RedisStore {
                 let counter = Keys::new(&self.prefix, &name).counter;
                 key != excerpt(&counter) || field != TYPE_OF_KEY
             }
-            // Whoever looks at it is told so.
+            // Reading that election shows the error.
             Err(StoreError::Denied { .. }) => true,
             Err(error) => return Err(error),
         };

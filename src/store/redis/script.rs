@@ -35,8 +35,8 @@ pub(super) static RELEASE: LazyLock<Script> = script!("changes.lua", "release.lu
 pub(super) static ORDER: LazyLock<Script> = script!("changes.lua", "order.lua");
 pub(super) static INSPECT: LazyLock<Script> = script!("inspect.lua");
 
-/// Teaches a server all scripts, in one round trip. A server that refuses to learn, for want of a
-/// permission say, gets them when they are called.
+/// Loads all scripts into a server, in one round trip. A server that refuses, for lack of a permission for
+/// example, gets them when they are called.
 pub(super) async fn load_all(connection: &mut (impl ConnectionLike + Send)) -> RedisResult<()> {
     let mut pipeline = redis::pipe();
     for script in [&OBSERVE, &CLAIM, &BEAT, &RELEASE, &INSPECT] {

@@ -1,6 +1,6 @@
-//! The sentinels of a deployment: who the master is, and when there is another.
+//! The sentinels of a deployment: which server is the master, and when that changes.
 //!
-//! All of them are asked at once, and the first answer that leads to a master counts: one that hangs costs
+//! All of them are asked at once, and the first answer that leads to a master counts, so one that hangs delays
 //! nothing.
 
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::pause::Pauses;
 use super::{failure, names, script};
 use crate::store::address::Endpoint;
 
-/// How long connecting to a sentinel to listen to it may take.
+/// How long connecting to a sentinel for its messages may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
 const CHANNEL: &str = "+switch-master";
 
@@ -25,12 +25,12 @@ const CHANNEL: &str = "+switch-master";
 pub(super) struct Sentinels {
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) service: String,
-    /// How they are logged in to, which is apart from how the servers are.
+    /// The log-in for them, separate from that for the servers.
     pub(super) dialer: Dialer,
 }
 
 impl Sentinels {
-    /// Connects to the master, which is logged in to by `servers`.
+    /// Connects to the master, with the log-in `servers`.
     pub(super) async fn master(&self, servers: &Dialer) -> Result<Dialed, ConnectError> {
         let mut asking: FuturesUnordered<_> = self
             .endpoints
@@ -44,7 +44,7 @@ impl Sentinels {
                 Err(error) => failed.push(error),
             }
         }
-        // One that refuses us decides nothing while another may lead to a master again in a moment.
+        // A refusal decides nothing while another sentinel may find a master in a moment.
         let may_pass = |error: &ConnectError| matches!(error, ConnectError::Unreachable(_));
         let at = failed.iter().position(may_pass).unwrap_or(0);
         Err(failed.swap_remove(at))
@@ -88,7 +88,7 @@ impl Sentinels {
     }
 }
 
-/// The same error, with whom it comes from.
+/// The same error, with its origin.
 pub(super) fn by_way_of(what: &str, endpoint: &Endpoint, error: ConnectError) -> ConnectError {
     let message = format!("{what} ({endpoint}): {error}");
     match error {
@@ -103,11 +103,11 @@ pub(super) fn by_way_of(what: &str, endpoint: &Endpoint, error: ConnectError) ->
     }
 }
 
-/// Calls `switched` whenever a sentinel names a new master. Every sentinel counts, for one that has not heard
-/// yet still leads to the old master.
+/// Calls `switched` whenever a sentinel names a new master. Every sentinel counts, because one that has not
+/// heard yet still leads to the old master.
 ///
-/// After a failover the old master may go on answering for ten seconds and more, and what it acknowledges then
-/// is lost. A leader that stayed with it would not see its successor on the new one.
+/// After a failover the old master may keep answering for more than ten seconds, and what it acknowledges then is
+/// lost. A leader that stayed with it would not see its successor on the new one.
 pub(super) async fn watch(sentinels: &Sentinels, switched: impl Fn() + Send + Sync) {
     let hear = |message: &[u8]| {
         if is_about(message, &sentinels.service) {

@@ -64,7 +64,7 @@ enum Trouble {
 }
 
 impl Servers {
-    /// Files are read, to find out early what is wrong with them. Nothing is connected.
+    /// Reads files, to find mistakes in them early. It does not connect.
     pub(super) fn open(label: Arc<str>, place: &RedisPlace) -> Result<Self, InvalidAddress> {
         #[cfg(feature = "tls")]
         if let Some(tls) = &place.tls {
@@ -119,7 +119,7 @@ impl Servers {
         });
         let leads_to = match &route.to {
             Goal::Endpoint(_) | Goal::Socket(_) => LeadsTo::OneServer,
-            Goal::Master(_) => LeadsTo::Whoever,
+            Goal::Master(_) => LeadsTo::CurrentRole,
         };
         Ok(Self::One {
             link: Arc::new(Link::new(label, leads_to, dial)),
@@ -158,13 +158,13 @@ impl Servers {
         }
     }
 
-    /// A connection for messages alone.
+    /// A connection used only for messages.
     pub(super) async fn subscriber(&self) -> Result<PubSub, ConnectError> {
         let connection = PubSub::new(&logged_in(), self.dial().await?.stream).await;
         connection.map_err(ConnectError::Answered)
     }
 
-    /// A connection of its own, to try what such a connection needs.
+    /// A separate connection, to try what such a connection needs.
     pub(super) async fn listener(&self) -> Result<Connection, ConnectError> {
         Connection::new(self.dial().await?).await
     }
@@ -224,7 +224,7 @@ impl Servers {
         })
     }
 
-    /// What came of a request, and what that means for the connection that it `used`.
+    /// The outcome of a request, and what it means for the connection that it `used`.
     fn settle<T>(
         &self,
         store: &Arc<str>,
@@ -259,7 +259,7 @@ impl Servers {
                 Err(StoreError::Unwritable {
                     store: Arc::clone(store),
                     message: format!(
-                        "its nodes send the request from one to the other: {}",
+                        "its nodes redirect the request back and forth: {}",
                         failure::words(&error)
                     ),
                 })
@@ -288,7 +288,7 @@ impl Servers {
         }
     }
 
-    /// What the last attempt to connect waits for, or was given up for.
+    /// What the last attempt to connect waits for, or failed for.
     fn awaited(&self) -> Option<String> {
         let dialer = match self {
             Self::One { route, .. } => &route.dialer,
@@ -362,8 +362,8 @@ impl Route {
     }
 }
 
-/// What comes of a request within `timeout`. The connection writes it before a timer is set, which may take
-/// a look at all others.
+/// The outcome of a request within `timeout`. The connection writes it before a timer is set, which may poll all
+/// others.
 async fn in_time<T>(timeout: Duration, request: impl Future<Output = T>) -> Result<T, Elapsed> {
     let until = Instant::now() + timeout;
     let mut request = pin!(request);

@@ -15,7 +15,7 @@ pub(super) struct Stream {
     alive: Alive,
 }
 
-/// What the bytes travel over.
+/// The transport.
 pub(super) enum Io {
     Tcp(TcpStream),
     #[cfg(feature = "tls")]
@@ -23,7 +23,7 @@ pub(super) enum Io {
     Unix(UnixStream),
 }
 
-/// Whether a connection is still open. The end shows when it is next read or written.
+/// Whether a connection is still open. Its end shows at the next read or write.
 #[derive(Clone, Debug)]
 pub(super) struct Alive(Arc<AtomicBool>);
 
@@ -57,14 +57,14 @@ impl Stream {
     }
 }
 
-/// Whatever drives a connection owns its stream, and drops it even when its runtime goes away.
+/// The driver of a connection owns its stream, and drops it even when its runtime goes away.
 impl Drop for Stream {
     fn drop(&mut self) {
         self.alive.end();
     }
 }
 
-/// Calls the method of whichever stream there is.
+/// Calls the method of the stream that there is.
 macro_rules! each {
     ($stream:expr, $inner:ident => $call:expr) => {
         match &mut $stream.io {

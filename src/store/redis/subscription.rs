@@ -6,9 +6,9 @@
 //!                                       └──▶ connect again, after a pause that doubles up to a second
 //! ```
 //!
-//! A release that happens while nobody listens is not told of. Therefore every channel is looked at once as
-//! soon as its subscription stands, and a record that is free by then is passed on as if just released:
-//! without that, whoever began to stand by moments ago would find it by its next poll only.
+//! No notification reaches a standby of a release that happens before it subscribes. Therefore every record is
+//! read once as soon as its channel is subscribed, and one that is free by then is passed on as if just released:
+//! otherwise a new standby would find it only at its next poll.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
@@ -32,15 +32,15 @@ use crate::store::{WakeUp, WakeUps};
 
 /// How long connecting and subscribing may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// How long after somebody has stopped waiting channels are given up that nobody waits for any more. Until
-/// somebody has, no timer runs: a standby wakes for its polls only.
+/// How long after a listener has stopped waiting to unsubscribe channels that have none left. Until one has
+/// stopped, no timer runs: a standby wakes only for its polls.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
 /// How many channels one request subscribes to.
 const BATCH: usize = 1000;
-/// How many records are looked at at a time.
+/// How many records are read at a time.
 const LOOKS: usize = 32;
 
-/// Looks whether the record of a channel is free, and calls everybody who waits if so.
+/// Checks whether the record of a channel is free, and calls all its listeners if so.
 pub(super) type Look = Arc<dyn Fn() -> BoxFuture<'static, Option<WakeUp>> + Send + Sync>;
 
 /// Where the standbys of this process wait for releases on one server.
@@ -67,7 +67,7 @@ impl Subscription {
         WakeUps(receiver)
     }
 
-    /// Sees to it that a task listens while somebody waits.
+    /// Keeps a task listening while there are listeners.
     pub(super) fn keep_running(&self) {
         self.task.keep_running(|| {
             let (servers, listeners) = (Arc::clone(&self.servers), Arc::clone(&self.listeners));
@@ -75,18 +75,18 @@ impl Subscription {
         });
     }
 
-    /// Listens to another server from now on, for the one listened to is not the right one any more.
+    /// Listens to another server from now on, because this one is no longer the right one.
     pub(super) fn move_on(&self) {
         self.listeners.moved.store(true, Ordering::Release);
         self.listeners.changed.notify_one();
     }
 }
 
-/// Who waits for the releases of which channel.
+/// The listeners for the releases of each channel.
 #[derive(Default)]
 struct Listeners {
     table: Mutex<Table>,
-    /// Whether the connection leads to a server that is not the right one any more.
+    /// Whether the connection leads to a server that is no longer the right one.
     moved: AtomicBool,
     /// Notified of each change of the table.
     changed: Notify,
@@ -95,11 +95,11 @@ struct Listeners {
 #[derive(Default)]
 struct Table {
     waiting: HashMap<String, Waiting>,
-    /// The channels added since the connection was told of all.
+    /// The channels added since the connection last saw all of them.
     added: HashSet<String>,
 }
 
-/// Who waits for the releases of one channel.
+/// The listeners for the releases of one channel.
 struct Waiting {
     waiters: Vec<Waiter>,
     look: Option<Look>,
@@ -113,7 +113,7 @@ struct Waiter {
 
 impl Waiting {
     fn pass_on(&mut self, release: &WakeUp) {
-        // A full queue holds a release already; a closed one has nobody waiting.
+        // A full queue holds a release already; a closed one has no receiver.
         self.waiters.retain(|waiter| {
             !matches!(
                 waiter.sender.try_send(release.clone()),
@@ -128,7 +128,7 @@ impl Waiting {
 }
 
 impl Listeners {
-    /// Subscribing to a channel a second time does no harm, and has its record looked at again.
+    /// Subscribing to a channel again does no harm, and makes its record be read again.
     fn add(&self, channel: String, sender: mpsc::Sender<WakeUp>, look: Option<Look>) {
         let waiter = Waiter {
             sender,
@@ -137,7 +137,7 @@ impl Listeners {
         let mut table = self.lock();
         match table.waiting.get_mut(&channel) {
             Some(waiting) => {
-                // An election may be campaigned for again and again, and never be released.
+                // An election may be campaigned for repeatedly without ever being released.
                 waiting.forget_the_gone();
                 waiting.waiters.push(waiter);
                 waiting.look = look;
@@ -168,7 +168,7 @@ impl Listeners {
         self.lock().added.drain().collect()
     }
 
-    /// Forgets who waits no more, and returns the channels that nobody waits for.
+    /// Removes listeners that no longer wait, and returns the channels without any.
     fn take_deserted(&self) -> Vec<String> {
         let mut table = self.lock();
         for waiting in table.waiting.values_mut() {
@@ -180,7 +180,7 @@ impl Listeners {
         deserted.map(|(channel, _)| channel).collect()
     }
 
-    /// Those whose leaving nobody notices yet; `anew` counts all of them.
+    /// Those that leave unnoticed; `anew` counts all of them.
     fn take_unwatched(&self, anew: bool) -> Vec<mpsc::Sender<WakeUp>> {
         let mut table = self.lock();
         let waiters = table.waiting.values_mut().flat_map(|it| &mut it.waiters);
@@ -196,7 +196,7 @@ impl Listeners {
         self.lock().waiting.get(channel)?.look.clone()
     }
 
-    /// Passes on the records of channels that are free already. What takes longer than a step may is left
+    /// Passes on the records of channels that are free already. What takes longer than one step may is left
     /// to the polls.
     async fn look_at(&self, channels: Vec<String>) {
         let all = stream::iter(channels).for_each_concurrent(LOOKS, |channel| async move {
@@ -209,7 +209,7 @@ impl Listeners {
             }
         });
         if tokio::time::timeout(TIMEOUT, all).await.is_err() {
-            tracing::debug!("some records are not looked at: no answer within {TIMEOUT:?}");
+            tracing::debug!("some records were not read: no answer within {TIMEOUT:?}");
         }
     }
 
@@ -229,7 +229,7 @@ impl Listeners {
     }
 }
 
-/// Listens until nobody waits for anything.
+/// Listens until there are no listeners left.
 async fn run(servers: Arc<Servers>, listeners: Arc<Listeners>) {
     let mut pauses = Pauses::new();
     while !listeners.is_empty() {
@@ -248,7 +248,7 @@ async fn run(servers: Arc<Servers>, listeners: Arc<Listeners>) {
     }
 }
 
-/// Follows the table until the connection ends, or `None` when nobody waits any more.
+/// Follows the table until the connection ends, or `None` when no listeners are left.
 async fn serve(connection: PubSub, listeners: &Listeners) -> Option<()> {
     let (mut sink, mut messages) = connection.split();
     if follow(&mut sink, listeners, listeners.all())
@@ -315,7 +315,7 @@ async fn unsubscribe(sink: &mut PubSubSink, channels: &[String]) -> Option<()> {
     Some(())
 }
 
-/// What came of a step, or `None`. Its error is worth a line for debugging only: polling goes on without
+/// The outcome of a step, or `None`. Its error is only logged at level debug: polling continues without
 /// wake-ups, and reports what is wrong with the server.
 async fn in_time<T, E: Display>(step: impl Future<Output = Result<T, E>>) -> Option<T> {
     match tokio::time::timeout(TIMEOUT, step).await {

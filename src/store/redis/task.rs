@@ -1,4 +1,4 @@
-//! A task that runs on whichever runtime is there, and ends with its owner.
+//! A task that runs on any available runtime, and ends with its owner.
 
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
@@ -11,8 +11,8 @@ use tokio::task::JoinHandle;
 pub(super) struct Task(Mutex<Option<JoinHandle<()>>>);
 
 impl Task {
-    /// Starts the task when none runs: for the first time, after it has ended, or after its runtime has.
-    /// Outside of a runtime it is left to the next call from inside one.
+    /// Starts the task if none runs: for the first time, after it has ended, or after its runtime has.
+    /// Outside a runtime, the next call from inside one starts it.
     pub(super) fn keep_running<F>(&self, start: impl FnOnce() -> Option<F>)
     where
         F: Future<Output = ()> + Send + 'static,

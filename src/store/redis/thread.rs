@@ -1,6 +1,6 @@
 //! Work that blocks, such as looking up a name, on a separate thread.
 //!
-//! The runtime's own pool panics when the system has no thread left to give, which must not end a leader.
+//! The runtime's own pool panics when the system has no thread left, which must not end a leader.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! TLS to a server: whom it trusts, and what is wrong with a certificate that it refuses.
+//! TLS to a server: which servers it trusts, and what is wrong with a certificate that it refuses.
 //!
 //! The files are read for each connection, so that a renewed certificate needs no restart.
 
@@ -30,11 +30,11 @@ pub(super) async fn connect(
     let misconfigured = |error: InvalidAddress| ConnectError::Misconfigured(error.to_string());
     let config = config(settings).map_err(misconfigured)?;
     let name = settings.server_name.as_deref().unwrap_or(host);
-    // The zone of an IPv6 address is this host's own business.
+    // The zone of an IPv6 address means something only on this host.
     let name = name.split('%').next().unwrap_or(name).to_owned();
     let server = ServerName::try_from(name.clone()).map_err(|_| {
         ConnectError::Misconfigured(format!(
-            "{name:?} is no name that a certificate can have: give server-name"
+            "{name:?} cannot be the name in a certificate: give server-name"
         ))
     })?;
     let connecting = TlsConnector::from(Arc::new(config)).connect(server, stream);
@@ -83,7 +83,7 @@ pub(super) fn config(settings: &TlsSettings) -> Result<ClientConfig, InvalidAddr
     })
 }
 
-/// The authorities of the system. One that cannot be read is as good as missing: then no server is trusted.
+/// The authorities of the system. One that cannot be read counts as missing: then no server is trusted.
 fn system_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -132,10 +132,10 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// Trusts a server whose very certificate was given, and otherwise one whose chain ends in an authority.
+/// Trusts a server with exactly a given certificate, and otherwise one whose chain ends in an authority.
 ///
-/// The names, the dates and the purpose of a certificate that was given itself are not checked: whoever gave
-/// it as `ca` has named the server by it.
+/// The names, dates and purpose of a certificate that was given itself are not checked: giving it as `ca`
+/// already names the server.
 #[derive(Debug)]
 struct Verifier {
     /// Absent when there is no authority to trust.
@@ -191,7 +191,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Whether waiting may mend a fault: a certificate is renewed on the server, and clocks are set.
+/// Whether waiting may fix the fault: a certificate can be renewed on the server, and clocks can be set.
 pub(super) fn may_pass(error: &rustls::Error) -> bool {
     use CertificateError as C;
     matches!(
@@ -236,7 +236,7 @@ pub(super) fn fault(error: &rustls::Error) -> Option<String> {
 fn in_words(fault: &CertificateError) -> String {
     use CertificateError as C;
     match fault {
-        C::UnknownIssuer => "it is signed by nobody who is trusted here".to_owned(),
+        C::UnknownIssuer => "no authority that is trusted here has signed it".to_owned(),
         C::Expired => "it has expired".to_owned(),
         C::ExpiredContext { time, not_after } => {
             format!("it expired {} ago", between(*not_after, *time))
@@ -258,7 +258,7 @@ fn in_words(fault: &CertificateError) -> String {
             format!("it is for {names}, and not for {}", expected.to_str())
         }
         C::Other(other) => other.to_string(),
-        // These have names that can be read, and nothing besides.
+        // These have names that can be read, and no further data.
         fault => format!("{fault:?}"),
     }
 }
@@ -271,7 +271,7 @@ fn bare(presented: &str) -> &str {
     inner.unwrap_or(presented).trim_matches('"')
 }
 
-/// The time between two moments, in the largest unit that it has one of.
+/// The time between two moments, in the largest unit that fits.
 fn between(earlier: UnixTime, later: UnixTime) -> String {
     let seconds = later.as_secs().saturating_sub(earlier.as_secs());
     let units = [(86_400, "days"), (3600, "hours"), (60, "minutes")];

@@ -1,8 +1,8 @@
-//! Trying for real what an election needs of a Redis, on a scratch election that is removed again.
+//! Tries what an election needs of a Redis, on a scratch election that is removed again.
 //!
 //! ```text
 //!   the four operations    whether an election can be held
-//!   each command of them   which right is missing: a script that is refused does not tell
+//!   each command of them   which permission is missing: a refused script does not say
 //! ```
 
 use std::time::Duration;
@@ -48,7 +48,7 @@ impl RedisStore {
             Err(error) if !error.is_denied() => Vec::new(),
             Ok(()) | Err(_) => self.try_commands(&keys, wake_ups).await,
         };
-        // What is left of it goes away, whatever came out.
+        // Its remains are removed, whatever the outcome.
         let election_key = keys.counter.clone();
         for key in [keys.counter, keys.record, keys.candidates, keys.history] {
             let mut delete = redis::cmd("DEL");
@@ -90,7 +90,7 @@ impl RedisStore {
             reason: LossReason::Resigned,
         };
         let mut record = Record::ABSENT;
-        // A takeover too, for it needs another command than a first claim.
+        // A takeover too, because it needs another command than a first claim.
         for step in 0..4 {
             let request = match step {
                 0 => claim(first, record.mark()),
@@ -146,7 +146,7 @@ impl RedisStore {
             command
                 .arg(name.split('|').collect::<Vec<_>>())
                 .arg(arguments);
-            // Any other error is the answer of a server that lets us in.
+            // Any other error is the answer of a server that grants access.
             if let Err(error) = self.command(counter, &command).await
                 && error.is_denied()
             {
@@ -164,7 +164,7 @@ impl RedisStore {
         refused
     }
 
-    /// The commands of a connection that listens, on one of its own.
+    /// The commands of a connection that listens, on a connection of its own.
     async fn try_listening(&self, channel: &str) -> Refused {
         let servers = &self.shared.servers;
         let listening = async {
@@ -180,15 +180,15 @@ impl RedisStore {
             }
             Ok::<_, ConnectError>(refused)
         };
-        // Whatever else is wrong, the announcements find out.
+        // The announcements find any other fault.
         match tokio::time::timeout(self.op_timeout, listening).await {
             Ok(Ok(refused)) => refused,
             Ok(Err(_)) | Err(_) => Vec::new(),
         }
     }
 
-    /// Whether a release that is announced is heard. A subscription comes about in the background, so it
-    /// is announced for as long as that may take.
+    /// Whether an announced release is heard. A subscription is set up in the background, so the release is
+    /// announced for as long as that may take.
     async fn try_waking(
         &self,
         keys: &Keys,

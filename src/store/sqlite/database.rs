@@ -21,7 +21,7 @@ use crate::protocol::{
 };
 use crate::store::Identity;
 use crate::store::memory::wall_clock;
-use crate::store::{Change, HistoryEntry, Inspection, Note, Presence, is_free, target};
+use crate::store::{Change, HistoryEntry, Inspection, Note, SeenCandidate, is_free, target};
 
 /// A connection to the database, and which files it has open.
 #[derive(Debug)]
@@ -250,7 +250,7 @@ impl Database {
                 key: election.as_str(),
                 row: found,
             };
-            candidates.push(Presence {
+            candidates.push(SeenCandidate {
                 identity: fields
                     .required_text("identity", "id|host|pid|version", |text| text.parse().ok())?,
                 last_seen: fields.required(

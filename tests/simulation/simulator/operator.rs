@@ -1,6 +1,6 @@
 //! An operator: a command that gives one order over the same network, and ends.
 
-use incumbent::election::Standstill;
+use incumbent::election::StallWatch;
 use incumbent::protocol::{
     CandidateId, Electorate, HostName, Order, Reply, Request, StoreIndex, Successor, Term,
     Timestamp, Timing, Verdict,
@@ -27,7 +27,7 @@ pub(crate) struct Operator {
     electorate: Electorate,
     timing: Timing,
     random: Random,
-    standstill: Standstill,
+    stalls: StallWatch,
     /// The requests under way, by store: their number, when each was sent, whether it is the order.
     pending: Vec<Option<(u64, Timestamp, bool)>>,
     next_id: u64,
@@ -63,7 +63,7 @@ impl Operator {
             electorate,
             timing,
             random,
-            standstill: Standstill::new(electorate, timing),
+            stalls: StallWatch::new(electorate, timing),
             pending: vec![None; electorate.size()],
             next_id: 0,
             began: None,
@@ -133,7 +133,7 @@ impl Operator {
         let Some(reply) = reply else { return };
         if !is_order {
             let store = StoreIndex(u8::try_from(store).expect("few stores"));
-            self.standstill.observe(store, &reply.record, sent, now);
+            self.stalls.observe(store, &reply.record, sent, now);
         } else if reply.verdict == Verdict::Granted {
             reaction.notices.push(Notice {
                 turn: Turn::Other,
@@ -164,7 +164,7 @@ impl Operator {
                 to: self.successor(),
             },
             Errand::Depose => {
-                let abandoned = self.standstill.abandoned(now)?.into_iter();
+                let abandoned = self.stalls.abandoned(now)?.into_iter();
                 let depose =
                     |(store, expected): (StoreIndex, _)| (store.get(), Order::Depose { expected });
                 return Some(abandoned.map(depose).collect());
@@ -178,7 +178,7 @@ impl Operator {
     fn term_of_a_majority(&self) -> Option<Term> {
         let records = self.electorate.stores();
         let terms: Vec<Term> = records
-            .filter_map(|store| self.standstill.record(store))
+            .filter_map(|store| self.stalls.record(store))
             .filter(|record| record.holder().is_some())
             .map(|record| record.term)
             .collect();

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::super::overview::Entry;
 use super::{moment, terms, timeline};
 use incumbent::observe::document::trouble;
-use incumbent::observe::{Contender, ElectionView, Holding, State, StoreView, pause_in_words};
+use incumbent::observe::{CandidateView, ElectionView, Holding, State, StoreView, pause_in_words};
 use incumbent::protocol::{ElectionName, Timing, WallMillis};
 
 /// How often a card is written again for its timeline alone.
@@ -212,7 +212,7 @@ fn leader(holding: &Holding) -> Markup {
     }
 }
 
-fn candidates(candidates: &[Contender]) -> Markup {
+fn candidates(candidates: &[CandidateView]) -> Markup {
     html! {
         h3 { "Candidates " span.count { (candidates.len()) } }
         @if candidates.is_empty() {

@@ -17,6 +17,6 @@ counter = must('GET', KEYS[1])
 record[BEAT] = counter
 if ARGV[4] == '1' then record[UNPROVEN] = '0' end
 must('HSET', KEYS[2], 'beat', counter, 'unproven', record[UNPROVEN], 'changed', clock)
--- Every tenth heartbeat looks for candidates that are not seen any more.
+-- Every tenth heartbeat removes candidates that are no longer seen.
 note_candidate(ARGV[1], string.sub(counter, -1) == '0')
 return reply(GRANTED)

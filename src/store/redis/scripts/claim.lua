@@ -25,7 +25,7 @@ local rises = not at_most(ARGV[3], record[FLOOR])
 if not (joins or rises) then return refused() end
 if record[PAUSED] and not joins then return refused() end
 
--- For the history, and for takeovers only: a vacant record is claimed with no call more than it needs.
+-- For the history, and only for takeovers: claiming a vacant record makes no call more than it needs.
 local beaten = last_beat()
 
 -- The counter comes first: a server that cannot take it refuses the whole script before anything is
@@ -36,8 +36,8 @@ else
   must('SETNX', KEYS[1], ARGV[4])
 end
 
--- R8: a term of zero means that nobody ever held this record here, so this server may have forgotten
--- somebody who still holds it.
+-- R8: a term of zero means that no candidate ever held this record here, so this server may have
+-- forgotten one that still holds it.
 if record[TERM] == '0' then record[UNPROVEN] = '1' end
 if rises then record[FLOOR] = ARGV[3] end
 record[TERM], record[BEAT], record[HOLDER], record[WINDOW] = ARGV[3], ARGV[4], ARGV[2], ARGV[5]
@@ -45,8 +45,8 @@ local written = redis.pcall('HSET', KEYS[2], 'floor', record[FLOOR], 'term', rec
   'beat', record[BEAT], 'unproven', record[UNPROVEN], 'holder', record[HOLDER],
   'window_ns', record[WINDOW], 'identity', ARGV[1], 'since', clock, 'changed', clock)
 if type(written) == 'table' then
-  -- A server does not take back what a script did before it failed. A counter that is left without its
-  -- record would be that of a foreign program.
+  -- A server does not undo what a script did before it failed. A counter left without its record would look
+  -- like a foreign program's.
   if counter then must('GETSET', KEYS[1], counter) else must('DEL', KEYS[1]) end
   return failing(written, 'HSET')
 end

@@ -1,4 +1,4 @@
--- Inspect: reads what people want to know of an election, and writes nothing.
+-- Inspect: reads what people want to know about an election, and writes nothing.
 --
 -- KEYS   those of record.lua
 -- reply  that of record.lua, then identity, since, changed, and a list of candidates, each followed by

@@ -6,8 +6,8 @@
 -- guard    none
 
 local trouble = note_candidate(ARGV[1], false)
--- A server that is full, or whose candidates somebody replaced, can still be read. One that has become
--- a replica must not be: what it shows may be old, and nothing can be claimed there.
+-- A server that is full, or whose candidates key was replaced, can still be read. A replica must not be:
+-- its data may be old, and nothing can be claimed there.
 if trouble then
   local code = fault(trouble, 'ZADD')
   if code ~= 'OOM' and code ~= 'MISCONF' and code ~= 'WRONGTYPE' then return failing(trouble, 'ZADD') end

@@ -1,4 +1,4 @@
--- Order: carries out what an operator orders.
+-- Order: carries out an operator's order.
 --
 -- KEYS     those of record.lua
 -- KEYS[4]  {K}:history
@@ -48,7 +48,7 @@ elseif order == 'depose' then
     record = { '0', '0', '0', '0', '', '0', record[PAUSED], record[HANDOVER] }
   end
   local beaten = last_beat()
-  -- The counter that a stranger leaves behind counts as written, so that it does not come again.
+  -- The counter that a foreign program leaves behind counts as written, so that it is not written again.
   if is_natural(counter, LAST_EXACT) and not at_most(counter, record[BEAT]) then record[BEAT] = counter end
   must('DEL', KEYS[1])
   must('HSET', KEYS[2], 'floor', record[FLOOR], 'term', record[TERM], 'beat', record[BEAT],

@@ -2,20 +2,20 @@
 --
 -- KEYS[1]  K              string  the heartbeat counter, present only while the election is held
 -- KEYS[2]  {K}:record     hash    the rest of the record, and what operators have ordered
--- KEYS[3]  {K}:candidates zset    who campaigns, by when it was last seen
+-- KEYS[3]  {K}:candidates zset    the candidates, by when each was last seen
 --
 -- Every reply is { verdict, clock, counter, floor, term, beat, unproven, holder, window_ns, paused, handover,
 -- ... }:
 --   verdict  1 granted, 0 refused, 2 the record cannot be read, 3 a key has the wrong type
 --   clock    the server's time in milliseconds, as text
 --   the record as it is afterwards, each field as text or nil:
---     paused    until|by|reason      nobody is elected until then, in ms, or until it is lifted: -
+--     paused    until|by|reason      no one is elected until then, in ms, or until it is lifted: -
 --     handover  term|kind|successor  the leader of that term is asked to resign
 -- and for a key of the wrong type { 3, clock, key, type }.
 --
 -- A record that cannot be read is answered here and never written to, each field cut to a length that
--- no valid one has. The rules are those of `reply.rs`. Numbers are compared as text, for above 2^53 a
--- number of Lua is not exact.
+-- no valid one has. The rules are those of `reply.rs`. Numbers are compared as text, because above 2^53
+-- numbers in Lua are not exact.
 
 local GRANTED, REFUSED, UNREADABLE, MISTYPED = 1, 0, 2, 3
 local FLOOR, TERM, BEAT, UNPROVEN, HOLDER, WINDOW, PAUSED, HANDOVER = 1, 2, 3, 4, 5, 6, 7, 8
@@ -26,8 +26,8 @@ local MAX_COUNTER, MIN_COUNTER = '9223372036854775807', '9223372036854775808'
 
 local find = string.find
 
--- What went wrong with a command: its code, and its text beginning with the code. A refusal to run a command
--- in a script has no code, and every version words it differently: the user lacks the right, or the server has
+-- The error of a command: its code, and its text beginning with the code. A refusal to run a command in a
+-- script has no code, and every version words it differently: the user lacks the permission, or the server has
 -- no such command. The commands here are well formed, so an error without a code is a refusal, and gets the
 -- code REFUSED and the name of the command. Version 6 puts the place in the script before most errors.
 local function fault(failed, command)
@@ -40,7 +40,7 @@ local function fault(failed, command)
   return code, text
 end
 
--- Answers with what went wrong with a command.
+-- Answers with the error of a command.
 local function failing(failed, command)
   local _, text = fault(failed, command)
   return redis.error_reply(text)
@@ -128,14 +128,14 @@ if not readable then
   return reply(UNREADABLE)
 end
 
--- A pause that is over is none.
+-- A pause that is over counts as none.
 if record[PAUSED] then
   local ends = string.match(record[PAUSED], '^[^|]*')
   if ends ~= '-' and at_most(ends, clock) then record[PAUSED] = false end
 end
 
--- absent, vacant, held, or foreign: a counter that differs from the record's, stands where there is no
--- holder, or is gone from under one.
+-- absent, vacant, held, or foreign: a counter that differs from the record's, exists without a holder, or
+-- is missing although there is one.
 local shape
 if absent then
   shape = counter and 'foreign' or 'absent'
@@ -145,16 +145,16 @@ else
   shape = counter == record[BEAT] and 'held' or 'foreign'
 end
 
--- Answers that the guard does not hold. What a replica shows may be old, and a leader must not take it
--- for its deposition: a write that changes nothing tells whether this is one.
+-- Answers that the guard does not hold. A replica's data may be old, and a leader must not mistake it for
+-- its deposition: a write that changes nothing shows whether this is one.
 local function refuse()
   local tried = redis.pcall('ZREMRANGEBYRANK', KEYS[3], '1', '0')
   if type(tried) == 'table' and fault(tried, '') == 'READONLY' then return failing(tried, '') end
   return reply(REFUSED)
 end
 
--- Notes that a candidate was seen, and returns what went wrong with that, for an election works without
--- it. The set is pruned by age and capped whenever it grows, and when the caller says so.
+-- Notes that a candidate was seen, and returns any error, because an election works without it. The set is
+-- pruned by age and capped whenever it grows, and when the caller asks.
 local function note_candidate(identity, prune)
   local noted = redis.pcall('ZADD', KEYS[3], clock, identity)
   if type(noted) == 'table' then return noted end

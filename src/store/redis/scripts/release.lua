@@ -1,4 +1,4 @@
--- Release: gives up a record that is mine, and wakes the standbys.
+-- Release: releases a record that is mine, and wakes the standbys.
 --
 -- KEYS     those of record.lua
 -- KEYS[4]  {K}:history
@@ -12,7 +12,7 @@ if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then
   return refuse()
 end
 
--- A deletion first: a server that is out of memory still lets a holder go.
+-- A deletion first: a server that is out of memory still lets a holder release.
 must('DEL', KEYS[1])
 must('HSET', KEYS[2], 'holder', '', 'window_ns', '0', 'changed', clock)
 -- People read these only: without the permission they stay behind, and the release succeeds.
@@ -20,7 +20,7 @@ redis.pcall('HDEL', KEYS[2], 'identity', 'since')
 counter, record[HOLDER], record[WINDOW] = false, '', '0'
 
 note_change('released', ARGV[5])
--- Who goes on campaigning is noted again by its next observation.
+-- A candidate that keeps campaigning is noted again by its next observation.
 redis.pcall('ZREM', KEYS[3], ARGV[1])
 wake(ARGV[4], ARGV[2])
 return reply(GRANTED)

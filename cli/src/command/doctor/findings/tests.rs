@@ -5,7 +5,7 @@ use incumbent::protocol::{
     Beat, Occupancy, Orders, Pause, Reason, Record, Term, TimingConfig, WallMillis,
 };
 use incumbent::store::Identity;
-use incumbent::store::{Inspection, Presence};
+use incumbent::store::{Inspection, SeenCandidate};
 
 use super::*;
 
@@ -231,7 +231,7 @@ fn what_an_election_can_do_without_is_told_by_its_right_and_wrong_credentials_on
 
 /// A held election with one candidate of each timing, the first of which leads.
 fn fleet(timings: &[TimingConfig]) -> ElectionView {
-    let candidates = (1..).zip(timings).map(|(pid, config)| Presence {
+    let candidates = (1..).zip(timings).map(|(pid, config)| SeenCandidate {
         identity: Identity::new(format!("c{pid}").parse().unwrap(), "host", pid, "0.1.0")
             .unwrap()
             .with_timing(Timing::new(config).unwrap()),

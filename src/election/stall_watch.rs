@@ -1,15 +1,15 @@
-//! Whether the holder of an election may be taken for gone: what a command watches before it deposes one.
+//! Whether the holder of an election is gone: what a command watches before it deposes one.
 
 use crate::protocol::{Electorate, Mark, Record, StoreIndex, Timestamp, Timing, Watch};
 
-/// The evidence that a majority of the stores has stood still for as long as a takeover needs (`R1`,
-/// `R2`): what is vacated on it could have been claimed.
+/// The evidence that a majority of the stores has stalled for as long as a takeover needs (`R1`, `R2`): a
+/// standby could have claimed what is vacated on this evidence.
 ///
 /// # Examples
 ///
 /// ```
 /// use std::time::Duration;
-/// use incumbent::election::Standstill;
+/// use incumbent::election::StallWatch;
 /// use incumbent::protocol::{Electorate, Occupancy, Record, StoreIndex, Timestamp, Timing};
 ///
 /// let timing = Timing::default();
@@ -17,25 +17,25 @@ use crate::protocol::{Electorate, Mark, Record, StoreIndex, Timestamp, Timing, W
 ///     occupancy: Occupancy::Held { holder: "a".parse()?, window: timing.window() },
 ///     ..Record::ABSENT
 /// };
-/// let mut standstill = Standstill::new(Electorate::new(1)?, timing);
+/// let mut stalls = StallWatch::new(Electorate::new(1)?, timing);
 /// let mut now = Timestamp::from_nanos(1);
-/// while standstill.abandoned(now).is_none() {
+/// while stalls.abandoned(now).is_none() {
 ///     now = now + timing.interval();
-///     standstill.observe(StoreIndex(0), &held, now, now);
+///     stalls.observe(StoreIndex(0), &held, now, now);
 /// }
 /// assert!(now.since(Timestamp::from_nanos(1)) >= timing.window());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Standstill {
+pub struct StallWatch {
     electorate: Electorate,
     timing: Timing,
     watches: Vec<Watch>,
 }
 
-impl Standstill {
-    /// Nothing has been seen yet. Of the timing, its interval, polls and window count; a holder that
-    /// published a longer window is given that.
+impl StallWatch {
+    /// Nothing seen yet. It uses the interval, polls and window of the timing; a holder that published a
+    /// longer window gets that one.
     #[must_use]
     pub fn new(electorate: Electorate, timing: Timing) -> Self {
         Self {
@@ -45,7 +45,7 @@ impl Standstill {
         }
     }
 
-    /// Takes in the record of a store that a poll sent at `sent` has brought at `received`.
+    /// Records what a poll sent at `sent` brought from a store at `received`.
     pub fn observe(
         &mut self,
         store: StoreIndex,
@@ -64,8 +64,8 @@ impl Standstill {
         self.watches.get(store.get())?.record()
     }
 
-    /// The stores whose holder has stood still, and what each record must be when it is deposed; `None`
-    /// while they are no majority.
+    /// The stores whose holder has stalled, with what each record must be when it is deposed; `None` while
+    /// they are no majority.
     #[must_use]
     pub fn abandoned(&self, now: Timestamp) -> Option<Vec<(StoreIndex, Mark)>> {
         let stores = self.electorate.stores().zip(&self.watches);
