@@ -435,6 +435,7 @@ async fn the_program_inherits_nothing_but_its_standard_streams() {
 /// Of a PID namespace whose init is not below the keeper: a child that loses its parent there gets that init.
 #[tokio::test]
 async fn what_escapes_through_a_pid_namespace_is_killed_with_its_cgroup_and_not_seen_without() {
+    let _children = lost::CHILDREN.read().await;
     let mut outside = std::process::Command::new("unshare")
         .args(["--pid", "--fork", "cat"])
         .stdin(std::process::Stdio::piped())
