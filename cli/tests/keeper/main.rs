@@ -6,7 +6,6 @@ mod bench;
 #[path = "../../../tests/support/held.rs"]
 #[allow(unreachable_pub, reason = "it is shared with other test programs")]
 mod held;
-mod lost;
 #[path = "../../../tests/support/marked.rs"]
 #[allow(unreachable_pub, reason = "it is shared with other test programs")]
 mod marked;
@@ -131,7 +130,6 @@ fn slow_program(bench: &Bench) -> (incumbent_cli::supervise::Program, Held) {
 
 #[tokio::test]
 async fn a_program_that_is_still_being_executed_is_stopped_by_its_deadline() {
-    let _children = lost::CHILDREN.read().await;
     for cgroup in [false, true] {
         let mut bench = Bench::new(cgroup);
         let (program, held) = slow_program(&bench);
@@ -152,7 +150,6 @@ async fn a_program_that_is_still_being_executed_is_stopped_by_its_deadline() {
 
 #[tokio::test]
 async fn an_elector_that_dies_while_the_program_is_executed_leaves_nothing_to_run() {
-    let _children = lost::CHILDREN.read().await;
     let mut bench = Bench::new(false);
     let (program, held) = slow_program(&bench);
     let up = bench.file("up");
@@ -175,7 +172,6 @@ async fn an_elector_that_dies_while_the_program_is_executed_leaves_nothing_to_ru
 
 #[tokio::test]
 async fn a_program_whose_execution_takes_longer_than_a_tenure_runs_at_last() {
-    let _children = lost::CHILDREN.read().await;
     let mut bench = Bench::new(false);
     let (program, held) = slow_program(&bench);
     let first = bench.start(program, 2500);
@@ -435,7 +431,6 @@ async fn the_program_inherits_nothing_but_its_standard_streams() {
 /// Of a PID namespace whose init is not below the keeper: a child that loses its parent there gets that init.
 #[tokio::test]
 async fn what_escapes_through_a_pid_namespace_is_killed_with_its_cgroup_and_not_seen_without() {
-    let _children = lost::CHILDREN.read().await;
     let mut outside = std::process::Command::new("unshare")
         .args(["--pid", "--fork", "cat"])
         .stdin(std::process::Stdio::piped())

@@ -35,7 +35,7 @@ impl Mutant {
         } else {
             &[
                 "--package incumbent-cli --lib supervise::plan",
-                "--package incumbent-cli --test keeper",
+                "--package incumbent-cli --test keeper --test keeper_lost",
             ]
         }
     }

@@ -1,18 +1,26 @@
 //! What happens to the program when its keeper dies or freezes.
 //!
-//! To an elector, all children of its process are orphans of a lost keeper. So these tests take turns, and
-//! wait for tests that have children of their own.
+//! To an elector, all children of its process are then orphans of the keeper. So these tests take turns, in a
+//! program of their own.
+
+#![allow(missing_docs, reason = "tests are named by what they claim")]
+
+#[path = "keeper/bench.rs"]
+#[allow(dead_code, reason = "it is shared with another test program")]
+mod bench;
+#[path = "../../tests/support/marked.rs"]
+#[allow(unreachable_pub, reason = "it is shared with other test programs")]
+mod marked;
 
 use std::time::Duration;
 
+use bench::{Bench, GRACE, PATIENCE};
 use incumbent::election::clock;
 use incumbent_cli::supervise::{Event, ProgramExit};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::sync::RwLock;
+use tokio::sync::Mutex;
 
-use crate::bench::{Bench, GRACE, PATIENCE};
-
-pub(crate) static CHILDREN: RwLock<()> = RwLock::const_new(());
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 const FAMILY: &str = "setsid sh -c 'sleep 1000 & sleep 1000' & (setsid sleep 1000 &); \
                       trap '' TERM; echo up >> $DIR/up; while :; do sleep 0.01; done";
@@ -23,7 +31,7 @@ fn signal(bench: &Bench, signal: Signal) {
 
 #[tokio::test]
 async fn a_keeper_that_is_killed_takes_the_whole_program_with_it() {
-    let _alone = CHILDREN.write().await;
+    let _alone = ALONE.lock().await;
     for cgroup in [false, true] {
         let mut bench = Bench::new(cgroup);
         let program = bench.shell(FAMILY);
@@ -47,7 +55,7 @@ async fn a_keeper_that_is_killed_takes_the_whole_program_with_it() {
 
 #[tokio::test]
 async fn a_keeper_that_is_frozen_cannot_keep_the_program_alive() {
-    let _alone = CHILDREN.write().await;
+    let _alone = ALONE.lock().await;
     for cgroup in [false, true] {
         let mut bench = Bench::new(cgroup);
         let program = bench.shell(FAMILY);
@@ -69,7 +77,7 @@ async fn a_keeper_that_is_frozen_cannot_keep_the_program_alive() {
 
 #[tokio::test]
 async fn an_idle_keeper_that_dies_is_reported_and_no_harm_is_done() {
-    let _alone = CHILDREN.write().await;
+    let _alone = ALONE.lock().await;
     let mut bench = Bench::new(false);
     signal(&bench, Signal::KILL);
     assert_eq!(bench.event().await, Event::KeeperLost);
