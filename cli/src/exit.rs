@@ -18,13 +18,13 @@ pub(crate) enum Exit {
     Questionable,
     /// `doctor`: something endangers the election.
     Endangered,
-    /// `status`: nobody leads.
+    /// `status`: no one leads.
     NotHeld,
     /// What was typed cannot be understood.
     Usage,
-    /// Too few stores can be used, or the address to listen at cannot: it may be mended by trying again.
+    /// Too few stores, or the address to listen on, can be used: a retry may succeed.
     Unreachable,
-    /// The candidate was not elected, and was told what to end with then.
+    /// The candidate was not elected; the status is configured.
     NotElected(u8),
     /// The stores refuse us.
     Refused,

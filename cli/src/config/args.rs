@@ -46,7 +46,7 @@ pub(crate) enum Command {
     /// Show elections as they change, until interrupted
     #[command(after_help = WATCH_AFTER_HELP)]
     Watch(Watch),
-    /// Show who led an election, why each term ended, and how long nobody led
+    /// Show past leaders of an election, why each term ended, and each gap without a leader
     #[command(after_help = HISTORY_AFTER_HELP)]
     History(History),
     /// Show who campaigns for an election
@@ -55,19 +55,19 @@ pub(crate) enum Command {
     /// Ask the leader to stop its work and hand over
     #[command(after_help = RESIGN_AFTER_HELP)]
     Resign(Resign),
-    /// Have nobody elected for a while; whoever leads goes on
+    /// Pause elections; the current leader keeps leading
     #[command(after_help = PAUSE_AFTER_HELP)]
     Pause(Pause),
     /// Lift a pause
     #[command(after_help = RESUME_AFTER_HELP)]
     Resume(Order),
-    /// Take a holder that stands still for gone
+    /// Remove a leader whose heartbeat has stalled
     #[command(after_help = DEPOSE_AFTER_HELP)]
     Depose(Depose),
     /// Examine the stores: what is dangerous about them, and what to do
     #[command(after_help = DOCTOR_AFTER_HELP)]
     Doctor(Doctor),
-    /// Tell what a timing means: worst-case failover, tolerated outage, margins
+    /// Explain a timing: worst-case failover, tolerated outage, margins
     #[command(after_help = EXPLAIN_AFTER_HELP)]
     Explain(Explain),
     /// Check the configuration, or show it with where each value came from
@@ -193,14 +193,14 @@ pub(crate) struct Resign {
     /// Prefer this standby for one window: its candidate id, its host, or the label that --id gave it
     #[arg(long, value_name = "CANDIDATE|HOST|LABEL")]
     pub(crate) to: Option<String>,
-    /// Wait until somebody else leads, and tell who, and how long nobody led
+    /// Wait until another candidate leads; print which one, and how long no one led
     #[arg(long)]
     pub(crate) wait: bool,
-    /// How long to wait at the most; implies --wait [default: two windows, four intervals and the stop
+    /// How long to wait at most; implies --wait [default: two windows, four intervals and the stop
     /// timeout]
     #[arg(long, value_name = "DURATION")]
     pub(crate) wait_timeout: Option<String>,
-    /// Ask it even while the election is paused: nobody is elected after it until it is resumed
+    /// Resign even if the election is paused: no one is elected until it is resumed
     #[arg(long)]
     pub(crate) anyway: bool,
     #[command(flatten)]
@@ -221,10 +221,10 @@ pub(crate) struct Pause {
 
 #[derive(Debug, Args)]
 pub(crate) struct Depose {
-    /// Do it; without this, only tell what would be done
+    /// Do it; without this, only show what would be done
     #[arg(long)]
     pub(crate) yes: bool,
-    /// Do not wait for the counter to stand still. A leader that is alive then acts beside the next one
+    /// Do not wait for the heartbeat to stall. A leader that is alive then acts beside the next one
     /// until it hears of it: only for one that is known to be dead
     #[arg(long)]
     pub(crate) unsafe_now: bool,

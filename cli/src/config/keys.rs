@@ -106,7 +106,7 @@ keys! {
         failover Kind::Duration => "DURATION";
         /// Time between two heartbeats, and between two polls [default: 1s]
         interval Kind::Duration => "DURATION";
-        /// How many polls a counter must stand still before a takeover [default: 5]
+        /// How many polls a heartbeat must stall before a takeover [default: 5]
         stall_polls Kind::Number(u32::MAX) => "NUMBER";
     }
     Stores {
@@ -147,19 +147,19 @@ keys! {
         health_fall Kind::Number(u32::MAX) => "NUMBER";
         /// How long after its start a program that was not healthy yet may fail and be silent [default: 0s]
         health_start_period Kind::Duration => "DURATION";
-        /// Take a program for unhealthy that sends no WATCHDOG=1 to NOTIFY_SOCKET for so long
+        /// Treat the program as unhealthy if it sends no WATCHDOG=1 to NOTIFY_SOCKET for this long
         watchdog Kind::Duration => "DURATION";
         /// What this candidate is called in status and logs [default: host and process id]
         id Kind::Label => "LABEL";
-        /// End at once when somebody else holds the election
+        /// Exit at once if another candidate holds the election
         no_wait Kind::Switch;
-        /// How long to wait for being elected [default: for ever]
+        /// How long to wait to be elected [default: forever]
         wait_timeout Kind::Duration => "DURATION";
         /// The exit status when not elected (--no-wait, --wait-timeout) [default: 75]
         conflict_exit_code Kind::Number(255) => "STATUS";
         /// Serve health, metrics and a page over HTTP: PORT for this host only, or IP:PORT
         listen Kind::Listen => "ADDRESS";
-        /// A file with the token that lets its bearer have the leader resign over HTTP
+        /// A file with the token for resigning the leader over HTTP
         control_token_file Kind::Path => "FILE";
     }
     General {
@@ -186,8 +186,8 @@ impl Key {
         format!("--{}", self.name.replace('_', "-"))
     }
 
-    /// Reads a value from text, as a variable or a flag has it. The error tells what is wrong, without
-    /// the value where it may be secret.
+    /// Reads a value from text, as in a variable or a flag. The error says what is wrong, and leaves out
+    /// a value that may be secret.
     pub(crate) fn read_text(&self, text: &str) -> Result<ValueKind, String> {
         match self.kind {
             Kind::Stores => text

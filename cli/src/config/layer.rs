@@ -116,7 +116,7 @@ impl Layer {
         Ok(layer)
     }
 
-    /// Reads the variables that begin with `INCUMBENT_`. Unknown ones are told in the second place: a
+    /// Reads the variables that begin with `INCUMBENT_`. Unknown ones are returned second: a
     /// stray variable is no reason to run without an election.
     ///
     /// # Errors

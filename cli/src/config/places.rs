@@ -53,7 +53,7 @@ fn system_file(election: &ElectionName) -> Option<PathBuf> {
 ///
 /// # Errors
 ///
-/// When the environment does not tell where this user keeps state.
+/// When the environment does not name a state directory for this user.
 pub(crate) fn embedded_store() -> Result<PathBuf, Failure> {
     let home = directory("XDG_STATE_HOME", ".local/state").map(|state| state.join("incumbent"));
     let root = || {

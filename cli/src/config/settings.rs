@@ -1,5 +1,5 @@
-//! What was typed, set and written comes to: the layers merged, the flag above the environment above the
-//! file above the default, and turned into what the library takes.
+//! The settings in effect: the layers merged (flag, then environment, then file, then default) and converted
+//! to the types of the library.
 
 mod health;
 mod secret;
@@ -372,7 +372,7 @@ impl Settings {
         self.values.conflict_exit_code
     }
 
-    /// What the HTTP server is started with, if there is to be one.
+    /// The options of the HTTP server, if one is configured.
     ///
     /// # Errors
     ///
