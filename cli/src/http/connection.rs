@@ -1,5 +1,5 @@
-//! Accepting connections, so many at a time and each for so long. A further one takes the place of the one that
-//! has asked for nothing for the longest: whoever reads slowly, or not at all, keeps nobody from an answer.
+//! Accepts connections, limited in number and duration. A new one over the limit replaces the one that has been
+//! idle longest, so a client that reads slowly, or not at all, blocks no other.
 
 use std::convert::Infallible;
 use std::io;

@@ -43,7 +43,7 @@ fn same(given: &[u8], token: &[u8]) -> bool {
     different == 0
 }
 
-/// Has the leader of this process resign, as an order of an operator would.
+/// Makes the leader in this process resign, as an operator's order would.
 pub(super) fn resign(election: &Election) -> Answer {
     if election.stop_leading(LossReason::Requested) {
         tracing::info!(
@@ -52,7 +52,7 @@ pub(super) fn resign(election: &Election) -> Answer {
         );
         response::line(
             StatusCode::ACCEPTED,
-            "told: the work ends, then the election is released",
+            "accepted: the work ends, then the election is released",
         )
     } else {
         response::line(

@@ -1,5 +1,5 @@
-//! When terms ended and why, from the history of the stores. A process that ends right after it has lost its
-//! leadership takes its counters with it; whoever remains, or comes after it, can still tell.
+//! When terms ended and why, from the history of the stores. A process that exits right after it lost its
+//! leadership takes its counters with it; the other candidates can still report the loss.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

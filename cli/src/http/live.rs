@@ -88,7 +88,7 @@ impl Live {
         }
     }
 
-    /// What there is to show now. Whoever asks at the same time shares one look.
+    /// The current overview. Concurrent requests share one look at the stores.
     pub(super) async fn overview(&self) -> Arc<Overview> {
         let mut looking = self.looking.lock().await;
         let fresh = self.election.timing().interval() / 2;

@@ -1,7 +1,7 @@
 //! An election over HTTP: health for load balancers, metrics for Prometheus, and a page for people.
 //!
 //! ```text
-//!   Server::start ──▶ a thread of its own ──▶ connection ──▶ route ──┬─▶ health   lease, counters: no store
+//!   Server::start ──▶ its own thread ───────▶ connection ──▶ route ──┬─▶ health   lease, counters: no store
 //!                                               bounded              ├─▶ exposition ◀── endings   one look at
 //!                                                                    │        the history per change of leader
 //!                                                                    ├─▶ documents   stores, on request
@@ -61,8 +61,8 @@ impl ServerOptions {
     }
 }
 
-/// An HTTP server for one election, on a thread of its own: however busy it is, no heartbeat waits for
-/// it. It ends when it is dropped.
+/// An HTTP server for one election, on its own thread: however busy it is, no heartbeat waits for it.
+/// Dropping it stops it.
 ///
 /// # Examples
 ///

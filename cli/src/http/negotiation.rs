@@ -75,8 +75,8 @@ fn plain(open: &str) -> String {
     let mut text = String::with_capacity(open.len() + 1024);
     let mut help = "";
     for line in open.lines() {
-        let told = line.strip_prefix("# ").map(|told| told.split_once(' '));
-        match told {
+        let comment = line.strip_prefix("# ");
+        match comment.map(|comment| comment.split_once(' ')) {
             None => text.extend([line, "\n"]),
             Some(Some(("HELP", told))) => {
                 help = told.split_once(' ').map_or("", |(_, help)| help);

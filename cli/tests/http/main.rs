@@ -59,7 +59,7 @@ fn leader_and_standby_answer_by_the_deadline_at_that_moment() {
     let (of_first, of_second) = (serve(&first, None), serve(&second, None));
     assert_eq!(status(&of_first, "/leader"), 503);
     assert_eq!(status(&of_first, "/standby"), 503);
-    assert_eq!(status(&of_first, "/readyz"), 503, "nobody campaigns yet");
+    assert_eq!(status(&of_first, "/readyz"), 503, "no one campaigns yet");
     assert_eq!(status(&of_first, "/livez"), 200);
 
     let leadership = first.blocking().campaign().unwrap();

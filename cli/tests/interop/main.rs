@@ -47,7 +47,7 @@ impl Shared {
         shared.fleet.start(first);
         let leader = shared.fleet.leader();
         shared.fleet.start(second);
-        // A window beside each other: nobody takes over from a leader that beats.
+        // A window beside each other: no one takes over from a leader that beats.
         let window = shared.fleet.settings().window();
         shared.fleet.still_led_by(&leader, window * 2);
         (shared, leader)

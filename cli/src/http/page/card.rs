@@ -68,7 +68,7 @@ pub(in crate::http) fn card(entry: &Entry, now: WallMillis) -> Markup {
             header {
                 h2 id={ (id) "-name" } { (view.election.as_str()) }
                 @if view.paused.is_some() {
-                    span.state.paused title="nobody is elected meanwhile" { "paused" }
+                    span.state.paused title="no one is elected until it is resumed" { "paused" }
                 }
                 span.state title=(meaning) { (word) }
             }
@@ -100,7 +100,7 @@ pub(super) fn standing(view: &ElectionView) -> (&'static str, &'static str, &'st
         State::Held(holding) if holding.is_stalled() => (
             "odd",
             "stalled",
-            "the heartbeat has stood still for longer than the window",
+            "the heartbeat has stalled for longer than the window",
         ),
         State::Held(holding) if holding.unproven => (
             "odd",
@@ -161,7 +161,7 @@ fn orders(view: &ElectionView) -> Markup {
                 "Term " (handover.term) " hands over to "
                 @match &handover.to {
                     Some(to) => (to),
-                    None => "whoever comes first",
+                    None => "the first standby to claim it",
                 }
                 "."
             }

@@ -55,7 +55,7 @@ fn stretches(history: &HistoryView, now: WallMillis) -> Vec<Stretch<'_>> {
     let mut next: Option<WallMillis> = None;
     let mut stretches = Vec::new();
     for term in &history.terms {
-        // A term that was not released is drawn up to the next one: nobody knows when it stopped.
+        // A term that was not released is drawn up to the next one: its end is unknown.
         let end = term.to.or(next).unwrap_or(now);
         next = Some(term.from);
         // Nobody acted in a claim that was given up: it is a part of the gap.
