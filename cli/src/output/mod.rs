@@ -47,7 +47,7 @@ impl Tone {
 ///
 /// # Errors
 ///
-/// When standard output cannot be written, except that nobody reads it any more.
+/// When standard output cannot be written, unless its reader has closed it.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let text = escaped(text);
     let mut stdout = anstream::stdout().lock();
