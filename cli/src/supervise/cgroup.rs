@@ -95,8 +95,8 @@ impl Cgroup {
     }
 }
 
-/// Whether the one who manages the hierarchy has left this part of it to us. Where no systemd runs,
-/// nobody else manages it, and the file permissions tell.
+/// Whether the manager of the hierarchy has delegated this part of it to us. Without systemd nothing else
+/// manages it, and the file permissions decide.
 fn is_delegated(own: &Path) -> bool {
     if !Path::new("/run/systemd/system").exists() {
         return true;
@@ -127,7 +127,7 @@ pub(super) enum Hierarchy {
 #[derive(Debug)]
 pub(super) struct Own {
     pub(super) directory: PathBuf,
-    /// Whether it is the root of the hierarchy, as far as that can be seen.
+    /// Whether it appears to be the root of the hierarchy.
     pub(super) is_root: bool,
 }
 

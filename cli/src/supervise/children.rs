@@ -1,5 +1,5 @@
 //! The children of this process that are none of the program's: those that it started itself, and those
-//! that it was started with. All others are orphans that came to it because it is a subreaper, or PID 1.
+//! that it was started with. All others are orphans, which it gets as a subreaper or PID 1.
 
 use std::io;
 use std::process::Command;
@@ -15,7 +15,7 @@ static KNOWN: Mutex<Known> = Mutex::new(Known {
     earlier: None,
 });
 
-/// Held by who reaps orphans: what is found out about the children holds while nobody else reaps.
+/// Held while orphans are reaped: a list of the children stays true only while nothing else reaps.
 static REAPING: Mutex<()> = Mutex::new(());
 
 struct Known {
@@ -28,7 +28,7 @@ struct Known {
 
 /// Starts a child that is not taken for an orphan until it is forgotten. It is reaped through its pid.
 pub(super) fn spawn(command: &mut Command) -> io::Result<Pid> {
-    // Held from before the spawn: orphans may be looked for meanwhile.
+    // Held before the spawn: another thread may be looking for orphans.
     let mut known = lock(&KNOWN);
     if known.earlier.is_none() {
         known.earlier = Some(own_children()?);
@@ -59,7 +59,7 @@ pub(super) fn forget(child: Pid) {
 ///
 /// # Errors
 ///
-/// When the children of this process cannot be told, so that it is not known what is left.
+/// When the children of this process cannot be listed.
 pub(super) fn bury(leader: Option<Pid>) -> io::Result<Reaped> {
     let _alone = lock(&REAPING);
     let spared = spared();

@@ -1,4 +1,4 @@
-//! Who is whose child.
+//! Which processes are children of which.
 //!
 //! The kernel lists the children of each thread in `/proc/PID/task/TID/children`. Of this process it
 //! lists all of them, whatever `/proc` hides from it otherwise; and it costs as much as there are
@@ -14,12 +14,12 @@ use super::proc;
 use super::process::{Process, each_process, is_gone};
 use super::sight;
 
-/// The children of this process, dead ones that are not reaped among them. It is complete as long as
-/// nobody reaps meanwhile: every process below us has an ancestor in it, or is in it.
+/// The children of this process, dead ones that are not reaped among them. It is complete as
+/// long as nothing is reaped meanwhile: every process below us is in it or has an ancestor in it.
 ///
 /// # Errors
 ///
-/// When they cannot be told for certain.
+/// When the list may be incomplete.
 pub(super) fn own_children() -> io::Result<Vec<Pid>> {
     let me = getpid();
     if !is_listed()? {
@@ -51,7 +51,7 @@ pub(super) fn own_children() -> io::Result<Vec<Pid>> {
         }
     }
     Err(io::Error::other(
-        "threads come and go, and their children cannot be told",
+        "threads keep starting and exiting, so their children cannot be listed",
     ))
 }
 
@@ -77,7 +77,7 @@ impl Kin {
         })
     }
 
-    /// The children of a process, as far as `/proc` shows them.
+    /// The children of a process that `/proc` shows.
     pub(super) fn children_of(&self, parent: Pid) -> Vec<Pid> {
         match self {
             Self::Listed => threads_of(parent)
@@ -161,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    /// A shell with a child, which is told.
+    /// A shell and its child.
     fn family() -> (Child, Pid) {
         let mut shell = Command::new("sh")
             .args(["-c", "sleep 1000 & echo $!; wait"])

@@ -1,4 +1,4 @@
-//! How the keeper comes to be: this binary started again, with one end of a socket pair.
+//! Starts the keeper: this binary again, with one end of a socket pair.
 
 use std::ffi::OsString;
 use std::fs;
@@ -178,8 +178,7 @@ fn adopt(number: RawFd) -> io::Result<UnixStream> {
     Ok(pipe.into())
 }
 
-/// Closes what our parent's parent had left open: it must not reach the program, and nobody should wait
-/// for the keeper to close it.
+/// Closes inherited descriptors: they must not reach the program, nor stay open in the keeper.
 #[expect(
     unsafe_code,
     reason = "a descriptor that was inherited has only a number"

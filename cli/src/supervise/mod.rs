@@ -6,11 +6,11 @@
 //!     │  │ one socket pair: Hold, Start, Deadline, Signal, Stop, Kill ─▶   ◀─ Started, Exited, Dead
 //!     │  │
 //!     └─ keeper            this binary again: one thread, own session, subreaper, no runtime
-//!          │               Plan: what was told + what happened + now → what to do
+//!          │               Plan: orders + events + now → what to do
 //!          └─ PROGRAM      own process group, own cgroup where there may be one, dies with the keeper
 //!
 //!   what dies            who acts                                        released by
-//!   program              keeper tells of it                              elector
+//!   program              keeper reports it                               elector
 //!   elector              keeper: end of the pipe, kills, proves          keeper
 //!   keeper               kernel: death signal; elector kills the rest    elector
 //!   elector stopped      keeper: SIGTERM before the deadline, SIGKILL of the tree at it

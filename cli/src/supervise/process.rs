@@ -16,7 +16,7 @@ pub(super) struct Process {
     pub(super) parent: i32,
     /// Whether it still runs; what is dead and not yet reaped does not.
     pub(super) alive: bool,
-    /// When it was started, in clock ticks since boot: with the pid it names one process for ever.
+    /// When it was started, in clock ticks since boot: with the pid it identifies one process.
     pub(super) started: u64,
 }
 
@@ -41,8 +41,8 @@ impl Process {
     }
 }
 
-/// Whether the process `pid` descends from the process `ancestor`. One that has ended descends from
-/// nobody.
+/// Whether the process `pid` descends from the process `ancestor`. One that has exited has
+/// no ancestors.
 #[must_use]
 pub fn descends(pid: i32, ancestor: i32) -> bool {
     /// More than any program nests its processes; it bounds a walk that races with new parents.
@@ -60,7 +60,7 @@ pub fn descends(pid: i32, ancestor: i32) -> bool {
     false
 }
 
-/// The processes, this one aside, that were started with this variable, as far as this one may look into them.
+/// The processes, this one aside, that were started with this variable and that this one may inspect.
 ///
 /// # Errors
 ///

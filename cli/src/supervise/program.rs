@@ -10,8 +10,7 @@ use rustix::process::Signal;
 use super::inherited::Inherited;
 use incumbent::protocol::{CandidateId, ElectionName, Term};
 
-/// What to start: the words of the command, its whole environment, whether it reads our stdin, and which signal
-/// asks it to stop.
+/// What to start: the command line, its whole environment, whether it reads our stdin, and its stop signal.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Program {
     pub(super) command: Vec<OsString>,
@@ -178,7 +177,7 @@ pub enum StartFailure {
 }
 
 impl StartFailure {
-    /// The exit status that tells it: 127 not found, 126 not executable, 125 otherwise.
+    /// The exit status: 127 not found, 126 not executable, 125 otherwise.
     #[must_use]
     pub const fn status(self) -> u8 {
         match self {

@@ -11,9 +11,9 @@ use super::cgroup::{Hierarchy, own_directory};
 /// A limit on the processor time of a control group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quota {
-    /// The directory of the group that has it.
+    /// The directory of the cgroup that has it.
     pub group: PathBuf,
-    /// How many processors it comes to.
+    /// The quota in processors.
     pub processors: f64,
     /// In how many periods it was used up.
     pub throttled: u64,

@@ -31,7 +31,7 @@ impl Estate {
     const ATTEMPTS: u32 = 3;
     /// The pause between two attempts.
     const PAUSE: Duration = Duration::from_millis(50);
-    /// An electorate has five stores at the most.
+    /// An electorate has at most five stores.
     const MOST_STORES: usize = 5;
 
     /// The form in which [`Keeper::set_context`](super::Keeper::set_context) takes it.
@@ -96,8 +96,8 @@ impl Estate {
     }
 
     /// Opens the stores and releases the orphan's term on each, all at once. It ends after a few
-    /// `op_timeout`s at the latest, and tells in the log what it could not do: the record then stalls,
-    /// and a standby takes over after the window.
+    /// `op_timeout`s at the latest, and logs failures: the record then stalls, and a standby takes over after
+    /// the window.
     async fn release(&self, orphan: &Orphan, reason: LossReason) {
         let stores = self.addresses.iter().filter_map(|address| {
             let opened = address
@@ -152,8 +152,8 @@ impl std::fmt::Debug for Estate {
 }
 
 /// Releases the term of an elector that left an [`Estate`] as its context: the hook for
-/// [`keep`](super::keep). It makes the runtime that the stores need, which a keeper has not had before. The
-/// history tells the `reason`.
+/// [`keep`](super::keep). It starts the runtime that the stores need, which a keeper does not have. The
+/// `reason` goes into the history.
 pub fn release(orphan: &Orphan, reason: LossReason) {
     let estate = match Estate::from_context(&orphan.context) {
         Ok(estate) => estate,

@@ -34,8 +34,8 @@ impl Standing {
     /// The nice value of what comes before all others.
     const FOREMOST: i32 = -20;
 
-    /// Puts this process before others, as far as it is allowed to: it should be the last to be killed
-    /// for memory and the first to run when its timer goes off.
+    /// Raises the priority of this process where permitted: it should be the last to be killed for memory
+    /// and the first to run when its timer fires.
     pub(super) fn raise() -> Self {
         const OOM_SCORE: &str = "/proc/self/oom_score_adj";
         let oom_score = fs::read_to_string(OOM_SCORE)
@@ -113,7 +113,7 @@ impl AsFd for Starting {
 }
 
 impl Starting {
-    /// How far it has come. It makes nobody wait.
+    /// How far it has got. Does not block.
     pub(super) fn progress(&self) -> Progress {
         let mut errno = [0; 4];
         match read(&self.status, &mut errno) {
@@ -127,8 +127,8 @@ impl Starting {
     }
 }
 
-/// Starts the program in a process group of its own, and in the cgroup if there is one. It dies with
-/// the calling thread. Nobody waits here for the kernel to find its image.
+/// Starts the program in its own process group, and in the cgroup if there is one. It dies with the calling
+/// thread. Does not wait for `exec`.
 pub(super) fn spawn(
     program: &Program,
     standing: &Standing,

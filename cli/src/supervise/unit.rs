@@ -31,8 +31,8 @@ impl Unit {
     ///
     /// # Errors
     ///
-    /// When `/proc` cannot be read, and when this process is in no group of a service manager, so that
-    /// nobody can tell what belongs to the unit.
+    /// When `/proc` cannot be read, and when this process is in no cgroup of a service manager, so that the
+    /// processes of the unit cannot be listed.
     pub fn of_this_process() -> io::Result<Self> {
         let mounts = fs::read("/proc/self/mountinfo")?;
         let membership = fs::read("/proc/self/cgroup")?;
@@ -59,12 +59,12 @@ impl Unit {
             .map(|directory| Self { directory })
     }
 
-    /// Waits until every process of the unit has ended, control processes aside, and tells which have
-    /// not after `patience`. A zero stands for a process that cannot be seen from here.
+    /// Waits until every process of the unit has exited, control processes aside, and returns those that have
+    /// not after `patience`. A zero stands for a process in another PID namespace.
     ///
     /// # Errors
     ///
-    /// When the group cannot be read: nobody knows then what is alive.
+    /// When the cgroup cannot be read: then it is unknown what is alive.
     pub fn wait_until_empty(&self, patience: Duration) -> io::Result<Vec<i32>> {
         let until = clock::now() + patience;
         loop {
