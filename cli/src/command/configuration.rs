@@ -57,7 +57,7 @@ pub(crate) fn configuration(arguments: &Config) -> Result<Exit, Failure> {
                 })?,
                 Format::Text => output::print(&text(shown))?,
             }
-            // What cannot be used is shown all the same: this tells where it comes from.
+            // Invalid values are shown too, with where they come from.
             check(name.as_ref(), &settings)?;
         }
     }

@@ -70,7 +70,7 @@ pub(crate) fn doctor(arguments: &Doctor) -> Result<Exit, Failure> {
     let settings = Settings::load(typed, name.as_ref())?;
     super::warn(&settings);
     let timing = settings.timing()?;
-    // Defaults are nobody's choice: the candidates' own timing tells more.
+    // The candidates' own timing is a better measure than defaults.
     let is_chosen = TIMING_KEYS.iter().any(|key| {
         let origin = settings.origin(key);
         origin.is_some_and(|origin| !matches!(origin, Origin::Default))
@@ -96,7 +96,7 @@ pub(crate) fn doctor(arguments: &Doctor) -> Result<Exit, Failure> {
     })
 }
 
-/// Has a keeper come up as `run` does, with nothing to keep, and tells how it would keep a program.
+/// Starts a keeper as `run` does, without a program, and returns how it would keep one.
 async fn keep_nothing(launched: Result<Launched, Failure>) -> Result<Keeping, String> {
     let launched = launched.map_err(|failure| failure.to_string())?;
     let keeper = Keeper::attach(launched);

@@ -57,7 +57,7 @@ pub(crate) fn connect(launched: Launched) -> Result<Keeper, Failure> {
         .map_err(|error| Failure::internal(format_args!("the keeper cannot be reached: {error}")))
 }
 
-/// The same, and tells it what it may have to release.
+/// The same, and gives it what it may have to release.
 ///
 /// # Errors
 ///
@@ -68,7 +68,7 @@ pub(crate) fn attach(launched: Launched, estate: &Estate) -> Result<Keeper, Fail
     Ok(keeper)
 }
 
-/// Reaps what came to this process because it is PID 1, or because a keeper died.
+/// Reaps orphans: this process is PID 1, or a keeper died.
 pub(crate) fn reap() {
     if let Err(error) = supervise::reap_orphans() {
         tracing::warn!("dead processes cannot be found, and stay zombies: {error}");

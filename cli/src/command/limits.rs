@@ -31,8 +31,8 @@ pub(crate) fn check() -> Result<(), Failure> {
     }
 }
 
-/// Starts the threads of the elections, and tries whether there is room for those that come later: without it
-/// a candidate would wait for ever for a store that needs one.
+/// Starts the threads of the elections, and checks that later ones can be started too: otherwise
+/// a candidate would wait forever for a store that needs one.
 ///
 /// # Errors
 ///

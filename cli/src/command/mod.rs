@@ -1,4 +1,4 @@
-//! The commands of `incumbent`: each is a file of its own.
+//! The commands of `incumbent`, one file each.
 //!
 //! ```text
 //!   config::settings
@@ -98,7 +98,7 @@ fn command() -> ExitCode {
 
 /// Prints help, the version, or what is wrong with the command line.
 fn answered(answer: &clap::Error) -> Exit {
-    // Nobody is left to tell when even this cannot be printed.
+    // If this cannot be printed, nothing can.
     let printed = answer.print();
     if lacks_dashes(answer) {
         anstream::eprintln!(

@@ -145,7 +145,7 @@ const SIGNALS: [i32; 8] = [
     SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH,
 ];
 
-/// Starts the HTTP server, if there is to be one. Nothing of it exists before this.
+/// Starts the HTTP server, if one is configured.
 fn serve(
     election: &Election,
     settings: &Settings,
@@ -163,7 +163,7 @@ fn serve(
         let exit = match error.kind() {
             // The system refuses a thread.
             ErrorKind::WouldBlock => return limits::refused("HTTP cannot be served", &error),
-            // Whoever has the address may give it up, and an address may come up later.
+            // The address may be freed, or come up, later.
             ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable => Exit::Unreachable,
             _ => Exit::Configuration,
         };
@@ -199,7 +199,7 @@ pub(super) fn election(name: &ElectionName, settings: &Settings) -> Result<Elect
         .map_err(|error| electorate::refused(settings, error))
 }
 
-/// How long the end of the process may take for what the service manager is told last.
+/// How long the exit of the process may wait for the last notification to the service manager.
 const LAST_WORDS: Duration = Duration::from_millis(50);
 
 /// How long a candidate waits for its keeper before it campaigns.
@@ -219,7 +219,7 @@ struct Runner<'a> {
     vitals: Vitals<'a>,
     estate: &'a Estate,
     counters: &'a ProgramCounters,
-    /// Whether a keeper has told how the program is contained.
+    /// Whether a keeper has reported the containment of the program.
     ready: watch::Sender<bool>,
 }
 
@@ -309,8 +309,8 @@ impl Runner<'_> {
         conclusion
     }
 
-    /// Campaigns, after a pause, until elected or told to end. Meanwhile the keeper is there, so that no
-    /// time is lost later; one that dies is replaced.
+    /// Campaigns, after a pause, until elected or asked to stop. The keeper is already running, which saves
+    /// time later; one that dies is replaced.
     ///
     /// The stores that refuse a candidate which has led on them let it in before: that is an outage, and no
     /// mistake in the configuration.
@@ -325,11 +325,11 @@ impl Runner<'_> {
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
             }
-            // A candidate tells how its program is contained, which its keeper finds out. That is for
-            // people, so nobody waits for it for long.
-            let told = is_ready.wait_for(|ready| *ready);
-            if tokio::time::timeout(FINDING_OUT, told).await.is_err() {
-                tracing::debug!("the keeper has not told how the program is contained");
+            // A candidate publishes the containment that its keeper found. That is only for people, so the
+            // wait is short.
+            let reported = is_ready.wait_for(|ready| *ready);
+            if tokio::time::timeout(FINDING_OUT, reported).await.is_err() {
+                tracing::debug!("the keeper has not reported the containment yet");
             }
             loop {
                 match campaign(self.election, wait).await {
@@ -355,7 +355,7 @@ impl Runner<'_> {
                         let pid = self.keeper.pid();
                         tracing::info!(pid, %containment, memory_locked, real_time, "the keeper is ready");
                         if let Err(error) = self.election.tell_containment(containment.level()) {
-                            tracing::debug!(%error, "nobody is told how the program is contained");
+                            tracing::debug!(%error, "the containment cannot be published");
                         }
                         self.ready.send_replace(true);
                     }
@@ -365,7 +365,7 @@ impl Runner<'_> {
                         let another = keeping::attach(launched, self.estate)?;
                         std::mem::replace(&mut self.keeper, another).close().await;
                     }
-                    // Nothing runs, so there is nothing else to tell.
+                    // Nothing runs, so there is nothing else to report.
                     event => tracing::debug!(?event, "unexpected news from the keeper"),
                 },
                 won = &mut campaign => {

@@ -114,7 +114,7 @@ fn stores(settings: &Settings) -> Result<Vec<String>, Failure> {
     };
     let secret = |origin: String| {
         Failure::configuration(format!(
-            "{origin}: a password would stand in the unit, which everybody may read: write it to a file and \
+            "{origin}: the unit would contain a password, and every user can read it: write it to a file and \
              give --password-file, or LoadCredential= as in 30-password.conf"
         ))
     };

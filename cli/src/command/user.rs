@@ -1,4 +1,4 @@
-//! Who types a command, as the history of an election names it.
+//! The user who runs a command, as named in the history of an election.
 
 use std::path::Path;
 

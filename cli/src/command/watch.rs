@@ -24,7 +24,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::screen::Screen;
 use crate::output::{self, Tone};
 
-/// How many elections are looked at per second at the most: more are looked at less often.
+/// The most elections that are read per second: with more, each is read less often.
 const PER_SECOND: usize = 500;
 
 /// How many rounds the names of all elections are kept before they are asked for again.
@@ -108,7 +108,7 @@ impl Watcher {
                 let text = output::colored(&page(views.clone(), &away, height, Screen::width()));
                 output::print_raw(screen.draw(&text, height).as_bytes())?;
             } else {
-                self.tell_changes(&views, &mut shown)?;
+                self.print_changes(&views, &mut shown)?;
             }
             if is_unread() {
                 return Ok(Exit::Success);
@@ -119,7 +119,7 @@ impl Watcher {
         }
     }
 
-    /// Brings the names up to date, and returns why stores did not tell theirs.
+    /// Updates the names, and returns why stores did not list theirs.
     async fn list(&self, names: &mut Vec<ElectionName>) -> Vec<String> {
         if let Some(name) = &self.name {
             *names = vec![name.clone()];
@@ -153,8 +153,8 @@ impl Watcher {
         Ok(())
     }
 
-    /// One line for each election that is not as it was last told.
-    fn tell_changes(
+    /// One line for each election that has changed since it was last printed.
+    fn print_changes(
         &self,
         views: &[ElectionView],
         shown: &mut BTreeMap<ElectionName, Shape>,
@@ -175,8 +175,8 @@ impl Watcher {
     }
 }
 
-/// Whether nobody reads standard output any more: nothing is written while nothing changes, so no write
-/// would tell.
+/// Whether the reader of standard output is gone: nothing is written while nothing changes, so no write
+/// would fail.
 fn is_unread() -> bool {
     let output = stdout();
     let mut watched = [PollFd::new(&output, PollFlags::empty())];
@@ -247,7 +247,7 @@ fn line(view: &ElectionView) -> String {
             };
             format!("{who} leads, token {}{stalled}", holding.term)
         }
-        State::Vacant { term, .. } => format!("nobody leads: term {term} was released"),
+        State::Vacant { term, .. } => format!("no one leads: term {term} was released"),
         other => other.word().to_owned(),
     };
     let candidates = view.candidates.len();

@@ -94,7 +94,7 @@ impl Night {
 
     /// Waits until the last of the dead is listed no more.
     fn nobody_campaigns(&self) {
-        wait_until("nobody campaigns", || self.candidates().is_empty());
+        wait_until("no one campaigns", || self.candidates().is_empty());
     }
 
     /// Restarts the service of a host, and waits until another candidate has taken the place of its own.

@@ -138,12 +138,8 @@ fn looking_at_a_file_that_is_not_there_makes_none_and_says_so() {
     for (command, status, said) in [
         (&["status", "job"][..], 3, "not held"),
         (&["list"], 0, "there is no election yet"),
-        (
-            &["history", "job"],
-            0,
-            "nobody has led it, as far as its history tells",
-        ),
-        (&["candidates", "job"], 3, "nobody campaigns"),
+        (&["history", "job"], 0, "no leader in its history"),
+        (&["candidates", "job"], 3, "no one campaigns"),
         (&["doctor", "job"], 0, "0 dangerous"),
     ] {
         let ended = home.run(&[command, &[&store]].concat());
@@ -203,12 +199,12 @@ fn what_never_was_reads_differently_from_what_cannot_be_reached() {
     let never = home.run(&["history", "job", "--store", &url]);
     assert_eq!(
         (never.status, never.stdout.as_str()),
-        (0, "job: nobody has led it, as far as its history tells\n")
+        (0, "job: no leader in its history\n")
     );
     let nobody = home.run(&["candidates", "job", "--store", &url]);
     assert_eq!(
         (nobody.status, nobody.stdout.as_str()),
-        (3, "job: nobody campaigns\n")
+        (3, "job: no one campaigns\n")
     );
     server.kill();
     for command in ["history", "candidates"] {

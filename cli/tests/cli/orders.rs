@@ -276,10 +276,10 @@ fn a_resignation_that_nobody_would_follow_is_refused_or_told() {
     refused.assert(75, "; `incumbent resume job --store ");
     assert!(fleet.status()["handover"].is_null(), "nobody was asked");
     let late = fleet.order(&["resign", "--anyway", "--wait-timeout", "6s"]);
-    late.assert(75, "nobody leads: the election is paused by ");
+    late.assert(75, "no one leads: the election is paused by ");
     late.assert(
         75,
-        "warning: nobody stands by: the same candidate leads again",
+        "warning: there is no standby: the same candidate leads again",
     );
     assert_eq!(fleet.order(&["resume"]).status, 0);
     fleet.home.wait_for_lines("led", 2);
@@ -336,7 +336,7 @@ fn a_gap_that_nobody_lived_to_tell_is_told_as_the_most_that_it_can_have_been() {
     assert_eq!(moved.status, 0, "{moved:#?}");
     let json = moved.json();
     assert_eq!(json["leader"]["id"], fleet.id_of("b").as_str());
-    // From the last heartbeat of the one that died: nobody takes over before a window has passed.
+    // From the last heartbeat of the one that died: no one takes over before a window has passed.
     assert!(json["gap_ms"].as_u64().unwrap() >= 1000, "{json}");
     assert_eq!(json["gap_at_most"], true);
 }
@@ -507,11 +507,14 @@ fn a_resignation_that_nobody_would_hear_of_says_so() {
     super::readings::leave_a_leader_that_stands_still(&server);
     let resign = ["resign", "job", "--store", &url];
     let asked = home.run(&resign);
-    asked.assert(0, "the leader has stood still for longer than its window");
+    asked.assert(0, "the leader has stalled for longer than its window");
     let depose = format!("`incumbent depose job --yes --store {url}` vacates what it has left");
     asked.assert(0, &depose);
     let waits = home.run(&[&resign[..], &["--wait-timeout", "100ms"]].concat());
-    waits.assert(75, "it still has not heard of it: its counter stands still");
+    waits.assert(
+        75,
+        "it has not received the order: its heartbeat has stalled",
+    );
     server.command(&["SET", "incumbent:job", "7"]);
     let foreign = home.run(&resign);
     foreign.assert(

@@ -89,7 +89,7 @@ fn what_is_empty_missing_unreachable_forbidden_or_unreadable_reads_differently()
     }
     for (look, read) in LOOKS.iter().zip(&read) {
         // A record that cannot be read spoils no history, and is in none that was written by hand; and
-        // nobody campaigns for what is released, held by a stranger, paused or abandoned.
+        // no one campaigns for what is released, held by a stranger, paused or abandoned.
         let alike = match *look {
             "history job" | "candidates job" => 4,
             // Neither what is empty nor what a stranger holds is in danger.

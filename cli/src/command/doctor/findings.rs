@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   Evidence ──▶ judge ──┬─▶ server     each store: access, role, memory of its writes, time
-//!                        ├─▶ candidates the election asked for: who campaigns, and by which timing
+//!                        ├─▶ candidates the election asked for: its candidates and their timing
 //!                        └─▶ here       the electorate as a whole, and how a program would be kept here
 //! ```
 
@@ -65,7 +65,7 @@ pub(super) struct StoreEvidence {
 }
 
 impl StoreEvidence {
-    /// What its server told under this name.
+    /// The value of this name that its server reported.
     pub(super) fn fact(&self, name: &str) -> Option<&str> {
         let facts = &self.examination.as_ref().ok()?.facts;
         facts.get(name).map(String::as_str)
@@ -174,14 +174,14 @@ fn electorate(evidence: &Evidence, about: &mut About<'_>) {
         about.say(
             Severity::Note,
             "the one store is a file of this host",
-            "only processes of this host take part, and while it is down nobody leads",
+            "only processes of this host take part, and while it is down no one leads",
             "elect over several hosts on a Redis, or on 3 or 5 independent ones",
         );
     } else if evidence.electorate.size() == 1 {
         about.say(
             Severity::Note,
             "there is one store",
-            "while it is down nobody is elected, and a leader stops at its deadline",
+            "while it is down no one is elected, and a leader stops at its deadline",
             "3 independent stores survive the loss of one, 5 that of two",
         );
     }
@@ -217,8 +217,8 @@ fn keeping(evidence: &Evidence, timing: &Timing, about: &mut About<'_>) {
     if kept.containment == Containment::Subreaper {
         about.say(
             Severity::Note,
-            "a program that is started from here gets no control group of its own",
-            "its processes are found and killed one by one, from the end of the tenure on: with thousands \
+            "a program started from here gets no cgroup",
+            "its processes are killed one at a time, starting at the deadline: with thousands \
              of them the last may act beyond it, and one that forks all the time keeps the election held \
              until the last is dead",
             "run it as a systemd unit with Delegate=yes (incumbent unit prints one), or as root",
@@ -227,9 +227,9 @@ fn keeping(evidence: &Evidence, timing: &Timing, about: &mut About<'_>) {
     if kept.containment == Containment::Hidden {
         about.say(
             Severity::Note,
-            "a program that is started from here gets no control group of its own, and /proc hides processes (hidepid)",
-            "what does not show is killed only once its parent is dead: processes that are nested deeply, or \
-             die slowly, may act for some moments past the deadline",
+            "a program started from here gets no cgroup, and /proc hides processes (hidepid)",
+            "a hidden process is killed only once its parent is dead: deeply nested processes, or ones that die \
+             slowly, may act for a moment past the deadline",
             "run it as a systemd unit with Delegate=yes (incumbent unit prints one), or mount /proc with \
              hidepid=0 for it, or with gid= and a group of its user",
         );

@@ -117,9 +117,9 @@ impl Leading<'_, '_> {
             Course {
                 exit: Some(exit), ..
             } => Ok(Once::Ended(Exit::Program(exit))),
-            Course { exit: None, .. } => {
-                Err(Failure::internal("nobody knows how the program ended"))
-            }
+            Course { exit: None, .. } => Err(Failure::internal(
+                "the exit status of the program is unknown",
+            )),
         }
     }
 

@@ -27,7 +27,7 @@ pub(super) enum Conclusion {
 }
 
 impl Conclusion {
-    /// Why the leadership ends, unless it was told to stop for another reason before.
+    /// Why the leadership ends, unless it was asked to stop for another reason before.
     pub(super) fn reason(&self) -> LossReason {
         match self {
             Self::Ended(exit) | Self::GivenUp(exit) => LossReason::WorkEnded {
@@ -80,7 +80,7 @@ impl Leading<'_, '_> {
         }
     }
 
-    /// Waits while the leadership lasts and nobody asks to stop; else tells how it ends.
+    /// Waits until the pause is over; returns how the leadership ends if that comes first.
     async fn pause(&mut self, pause: Duration, exit: Exit) -> Result<Option<Conclusion>, Failure> {
         let over = tokio::time::sleep(pause);
         tokio::pin!(over);
@@ -101,8 +101,7 @@ impl Leading<'_, '_> {
                     }
                     Call::Reap => keeping::reap(),
                     Call::Reload => self.reload.read_again(),
-                    // There is no program that could be told.
-                    Call::PassOn => tracing::debug!(signal, "nobody to hand the signal to"),
+                    Call::PassOn => tracing::debug!(signal, "no program to pass the signal to"),
                 },
                 () = &mut over => return Ok(None),
             }

@@ -1,9 +1,9 @@
 //! Whether the program is healthy: what its checks and its own signs of life say.
 //!
 //! ```text
-//!   --health-cmd   a keeper of its own runs it, kills its tree at the timeout ──▶ rise and fall ──┐
+//!   --health-cmd   its own keeper runs it, kills its tree at the timeout ───────▶ rise and fall ──┐
 //!                                                                                                ├──▶ unhealthy
-//!   --watchdog     the program's WATCHDOG=1 on a socket of ours, or too long without ─────────────┘
+//!   --watchdog     the program's WATCHDOG=1 on our socket, or none for too long ──────────────────┘
 //! ```
 //!
 //! It only judges: what follows from its verdict is decided by who leads.
@@ -93,8 +93,8 @@ impl<'a> Vitals<'a> {
         }
     }
 
-    /// Waits for the next news of what lives below `keeper`, and tells why the program is unhealthy if it
-    /// is: once. It may be dropped at any time and called again.
+    /// Waits for the next event of the checks below `keeper`, and returns, once, why the program is unhealthy.
+    /// Cancel safe.
     pub(super) async fn news(&mut self, keeper: i32) -> Option<String> {
         if self.health.is_none() {
             return pending().await;

@@ -1,4 +1,4 @@
-//! Who campaigns, and whether their timings and versions go together.
+//! The candidates, and whether their timings and versions are compatible.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,10 +30,10 @@ pub(super) fn judge(evidence: &Evidence, about: &mut About<'_>) {
     versions(view, about);
 }
 
-/// A store that answers may still hold what nobody can read. What else is wrong with it is told of the store.
+/// A store that answers may still hold an unreadable record. Its other problems are findings of the store.
 fn records(evidence: &Evidence, view: &ElectionView, about: &mut About<'_>) {
-    // Of a file whose whole content cannot be read it has been told.
-    let is_told = |error: &StoreError| {
+    // A file that cannot be read at all has a finding already.
+    let is_found = |error: &StoreError| {
         let trials = evidence.stores.iter().filter(|store| store.is_file());
         let mut trials = trials.filter_map(|store| store.examination.as_ref().ok()?.trial.as_ref());
         trials.any(|trial| {
@@ -42,12 +42,12 @@ fn records(evidence: &Evidence, view: &ElectionView, about: &mut About<'_>) {
         })
     };
     for error in view.errors() {
-        if matches!(error, StoreError::Garbled { .. }) && !is_told(error) {
+        if matches!(error, StoreError::Garbled { .. }) && !is_found(error) {
             about.say(
                 Severity::Danger,
                 error.to_string(),
-                "it has no vote: a majority of the others is needed, and if it is the only store nobody is elected",
-                "docs/redis.md tells what its keys hold, and how to repair or to delete them",
+                "it has no vote: a majority of the others is needed, and if it is the only store no one is elected",
+                "docs/redis.md shows what its keys hold, and how to repair or delete them",
             );
         }
     }
@@ -63,8 +63,8 @@ fn terms(view: &ElectionView, about: &mut About<'_>) {
                 store.store,
                 Term::MAX
             ),
-            "the next leader would need a higher one, so nobody can be elected any more",
-            "stop all candidates, delete the record on every store that has this term (docs/redis.md tells how), \
+            "the next leader needs a higher one, so no one can be elected any more",
+            "stop all candidates, delete the record on every store that has this term (docs/redis.md shows how), \
              reset each resource that has seen this token, start the candidates again, and find out who wrote \
              the record",
         );
@@ -85,7 +85,7 @@ fn presence(evidence: &Evidence, view: &ElectionView, about: &mut About<'_>) {
         about.say(
             Severity::Danger,
             "the leader has not beaten for longer than its window",
-            "it is dead, and nobody takes over",
+            "it is dead, and no one takes over",
             match view.paused {
                 Some(_) => "end the pause",
                 None => start,
@@ -104,14 +104,14 @@ fn presence(evidence: &Evidence, view: &ElectionView, about: &mut About<'_>) {
         ),
         (0, State::Vacant { .. }) => about.say(
             Severity::Danger,
-            "nobody campaigns",
-            "nobody leads, and nobody will",
+            "no one campaigns",
+            "no one leads, and no one will",
             start,
         ),
         (1, _) => about.say(
             Severity::Warning,
             "there is one candidate",
-            "when it dies nobody takes over",
+            "when it dies no one takes over",
             "start another, on another host",
         ),
         _ => {}
@@ -150,9 +150,9 @@ fn paused(view: &ElectionView, about: &mut About<'_>) {
     let (severity, risk) = match view.leader() {
         Some(leader) if !leader.is_stalled() => (
             Severity::Warning,
-            "when the leader dies, or gives up, nobody takes over",
+            "when the leader dies or resigns, no one takes over",
         ),
-        Some(_) | None => (Severity::Danger, "nobody is elected until it ends"),
+        Some(_) | None => (Severity::Danger, "no one is elected until it ends"),
     };
     about.say(
         severity,
@@ -181,7 +181,7 @@ fn timings(view: &ElectionView, chosen: Option<&Timing>, about: &mut About<'_>) 
                 "the candidates have different timings: {}",
                 groups.collect::<Vec<_>>().join("; ")
             ),
-            "a takeover waits for the longer window, and how long nobody leads depends on who leads",
+            "a takeover waits for the longer window, and the gap without a leader depends on which candidate leads",
             "use one timing everywhere",
         );
     }
