@@ -33,7 +33,7 @@ pub(super) fn own_children() -> io::Result<Vec<Pid>> {
             .remove(&me.as_raw_nonzero().get())
             .unwrap_or_default());
     }
-    /// Threads that come and go, one after the other, while the lists are read.
+    /// How often to retry while threads start and exit.
     const TRIES: usize = 64;
     for _ in 0..TRIES {
         let threads = threads_of(me)?;
@@ -45,7 +45,7 @@ pub(super) fn own_children() -> io::Result<Vec<Pid>> {
                 Err(error) => return Err(error),
             }
         }
-        // The children of a thread that ends go to another one, whose list may have been read before.
+        // The children of a thread that exits move to another, whose list may have been read already.
         if threads == threads_of(me)? {
             return Ok(children);
         }
@@ -55,11 +55,11 @@ pub(super) fn own_children() -> io::Result<Vec<Pid>> {
     ))
 }
 
-/// Where the children of other processes are looked up.
+/// The source of the children of other processes.
 pub(super) enum Kin {
-    /// In the kernel's lists.
+    /// The kernel's lists.
     Listed,
-    /// In what all of `/proc` showed.
+    /// A listing of all of `/proc`.
     Scanned(HashMap<i32, Vec<Pid>>),
 }
 
@@ -93,7 +93,7 @@ impl Kin {
         }
     }
 
-    /// Which of `children` are children of `parent` at this moment.
+    /// Which of `children` are children of `parent` now.
     pub(super) fn confirm(&self, parent: Pid, children: &[Pid]) -> Vec<Pid> {
         match self {
             Self::Listed => self.children_of(parent),
@@ -111,7 +111,7 @@ impl Kin {
 ///
 /// # Errors
 ///
-/// When `/proc` is not there, or numbers processes otherwise than the calls of the kernel do.
+/// When `/proc` is not mounted, or belongs to another PID namespace.
 fn is_listed() -> io::Result<bool> {
     let (me, shown) = (getpid().to_string(), proc::read_link("self")?);
     if shown != me.as_bytes() {

@@ -14,7 +14,7 @@ use incumbent::store::{self, Password, Store, StoreOptions};
 
 /// The election and its stores, as the elector leaves them to its keeper.
 ///
-/// It travels over the private pipe between the two, for it holds secrets that have no place in an
+/// It is sent over the private pipe between the two, because it holds secrets that must not be in an
 /// argument or an environment.
 #[derive(Clone)]
 pub struct Estate {
@@ -27,7 +27,7 @@ pub struct Estate {
 }
 
 impl Estate {
-    /// How often a store is asked that does not answer.
+    /// How often to try a store that does not answer.
     const ATTEMPTS: u32 = 3;
     /// The pause between two attempts.
     const PAUSE: Duration = Duration::from_millis(50);
@@ -121,7 +121,7 @@ impl Estate {
         };
         let (election, term, label) = (&self.election, orphan.term, store.label());
         for attempt in 1..=Self::ATTEMPTS {
-            // A release that was executed unnoticed is refused the second time, which is as good.
+            // If the first release was executed but its answer lost, the retry is refused, which is as good.
             match store.execute(election, who, &request).await {
                 Ok(_) => {
                     tracing::warn!(%election, %term, store = label, "released for an elector that died");
@@ -130,7 +130,7 @@ impl Estate {
                 Err(error) => {
                     tracing::warn!(
                         %election, %term, attempt, %error,
-                        "the term is not released on this store: it is free after the window"
+                        "not released on this store: the election is free after the window"
                     );
                 }
             }

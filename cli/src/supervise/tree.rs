@@ -1,12 +1,12 @@
-//! The process tree of a program: found, killed, and proven dead.
+//! Finds and kills the process tree of a program, and verifies that it is dead.
 //!
 //! Both the keeper and the elector are subreapers, so whatever a program does, double forks and
 //! `setsid` included, its processes stay below one of them. Looking for a process cannot prove that
 //! it is dead; but a subreaper without children has no descendants, and `wait` reports that reliably.
 //!
-//! What is killed starts nothing any more, and leaves its children to us when it is dead. So to kill our
-//! own children again and again reaches everything at last, whatever `/proc` hides. To go down the tree
-//! and kill what is deeper spares the wait for what dies slowly.
+//! A killed process starts nothing more, and leaves its children to us once it is dead. So killing our own
+//! children repeatedly reaches everything in the end, whatever `/proc` hides. Killing deeper processes
+//! directly avoids waiting for those that die slowly.
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
@@ -43,7 +43,7 @@ pub(super) fn kill_descendants(group: Option<Pid>, spare: &[Pid]) -> io::Result<
     Sweep::new(Signal::KILL, spare)?.run(group)
 }
 
-/// Does what killing does, while there is nothing to kill.
+/// Runs the killing code with nothing to kill.
 ///
 /// # Errors
 ///
@@ -118,7 +118,7 @@ impl<'a> Sweep<'a> {
             }
             let mut stretch = match self.kin {
                 Kin::Listed => Self::STRETCH,
-                // A look is as dear as all the rest.
+                // A look costs as much as all the rest.
                 Kin::Scanned(_) => usize::MAX,
             };
             while stretch > 0
@@ -211,7 +211,7 @@ impl Chase {
         Ok(())
     }
 
-    /// Begins anew, with nothing killed.
+    /// Starts over, with nothing killed.
     pub(super) fn start_over(&mut self) {
         self.killed.clear();
     }
@@ -302,7 +302,7 @@ pub(super) fn reap_except(leader: Option<Pid>, spare: &[Pid]) -> io::Result<Reap
             }
             true
         }
-        // Somebody else has reaped it.
+        // It was reaped elsewhere.
         Err(Errno::CHILD) => true,
         Ok(None) | Err(_) => false,
     };
@@ -322,7 +322,7 @@ fn empty(
     mut look: impl FnMut() -> io::Result<Vec<Pid>>,
     mut take: impl FnMut(Pid) -> bool,
 ) -> io::Result<(bool, bool)> {
-    /// A tree that forks faster than that is looked at again later.
+    /// A tree that forks faster than that is checked again later.
     const LOOKS: usize = 64;
     let (mut any, mut empty_before) = (false, false);
     for _ in 0..LOOKS {
@@ -362,9 +362,9 @@ fn exit_of(status: WaitStatus) -> Option<ProgramExit> {
 
 fn report_failure(pid: Pid, sent: rustix::io::Result<()>) {
     match sent {
-        // It is gone, which is all we want.
+        // It is dead already.
         Ok(()) | Err(Errno::SRCH) => {}
-        Err(error) => tracing::error!(%pid, %error, "a process of the program takes no signal"),
+        Err(error) => tracing::error!(%pid, %error, "a process of the program cannot be signalled"),
     }
 }
 
