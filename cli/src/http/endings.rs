@@ -11,14 +11,14 @@ use incumbent::election::Election;
 use incumbent::observe::{Ending, Happening, HistoryView, PastTerm};
 use incumbent::protocol::{LossReason, WallMillis};
 
-/// How many terms are looked at.
+/// How many terms are read.
 const TERMS: usize = 20;
 
-/// How long to wait after a leadership has changed, in milliseconds: the stores have other things to do then,
-/// and everybody who stands by asks.
+/// How long to wait after a leadership has changed, in milliseconds: the stores are busy then,
+/// and every standby asks.
 const SETTLING_MS: std::ops::Range<u64> = 200..1200;
 
-/// When a term last ended, by why it did.
+/// When a term last ended, by reason.
 #[derive(Debug, Default)]
 pub(super) struct Endings {
     latest: Mutex<BTreeMap<&'static str, WallMillis>>,
@@ -61,7 +61,7 @@ impl Endings {
     }
 }
 
-/// Why a term ended, in the word of whoever released it, or else in that of the stores.
+/// Why a term ended, as given by the process that released it, otherwise by the stores.
 fn reason(term: &PastTerm) -> Option<&'static str> {
     Some(match (term.ended?, term.reason) {
         (Ending::Released | Ending::Requested, Some(reason)) => LossReason::word(reason),

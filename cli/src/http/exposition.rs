@@ -49,7 +49,7 @@ struct Exposition {
     window: f64,
     metrics: Metrics,
     program: Option<ProgramMetrics>,
-    /// When a term last ended, by why.
+    /// When a term last ended, by reason.
     ended: BTreeMap<&'static str, WallMillis>,
 }
 

@@ -1,5 +1,5 @@
 //! Health, for load balancers and for Kubernetes. Nothing here asks a store: an outage of the store is
-//! no reason to restart a standby.
+//! not a reason to restart a standby.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(super) fn alive(election: &Election) -> Answer {
     }
 }
 
-/// Whether this process takes part: it campaigns, and a majority of the stores answers.
+/// Whether this process is ready: it campaigns, and a majority of the stores answers.
 pub(super) fn ready(election: &Election) -> Answer {
     let metrics = election.metrics();
     if let Some(since) = stuck(election) {
@@ -44,7 +44,7 @@ pub(super) fn ready(election: &Election) -> Answer {
     )
 }
 
-/// Whether the leader is here, judged by the deadline at this very moment.
+/// Whether the leader is here, judged by the deadline now.
 pub(super) fn leader(election: &Election) -> Answer {
     match election.metrics().leading {
         Some(term) => response::line(StatusCode::OK, &format!("leading, token {term}")),
@@ -52,7 +52,7 @@ pub(super) fn leader(election: &Election) -> Answer {
     }
 }
 
-/// Whether this process stands by to lead, judged at this very moment.
+/// Whether this process is standing by now.
 pub(super) fn standby(election: &Election) -> Answer {
     let metrics = election.metrics();
     if metrics.leading.is_some() {

@@ -1,4 +1,4 @@
-//! Which request gets which answer.
+//! Routes requests.
 
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;

@@ -162,7 +162,7 @@ fn takes_something(file: &OwnedFd) -> bool {
     asked.revents().contains(PollFlags::OUT)
 }
 
-/// What writes one line: the library that formats it hands it over as a whole.
+/// The writer of one line, which the formatter passes as a whole.
 impl Write for &Outlet {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         match std::str::from_utf8(line) {
@@ -221,7 +221,7 @@ mod tests {
             };
             let (lost, _) = backlog(&outlet);
             assert!(lost > 0 && lost < sent, "{outlet:?}");
-            // A reader that goes on gets whole lines, the number of those that are missing, and all that follow.
+            // A reader that continues gets whole lines, the number of dropped ones, and all that follow.
             let mut read = Vec::new();
             let mut part = vec![0; 1 << 20];
             let mut take = |read: &mut Vec<u8>| {
