@@ -22,10 +22,10 @@ use crate::exit::{Exit, Failure};
 use crate::output::{self, Tone, duration, one_line, table};
 use findings::{Evidence, Finding, Keeping, Severity, StoreEvidence};
 
-/// How often each store is asked to learn how long it takes.
+/// How many requests measure the latency of each store.
 const SAMPLES: usize = 10;
 
-/// How long a keeper may take to come up.
+/// How long a keeper may take to start.
 const KEEPER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The settings that make a timing.
@@ -46,7 +46,7 @@ struct Document {
     findings: Vec<Finding>,
 }
 
-/// What was learnt of one store.
+/// The evidence about one store.
 #[derive(Serialize)]
 struct Examined {
     store: String,
@@ -116,8 +116,10 @@ async fn keep_nothing(launched: Result<Launched, Failure>) -> Result<Keeping, St
                 .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_PTRACE)),
             quota: Quota::of_this_process(),
         }),
-        Ok(_) => Err("the keeper has ended at once".to_owned()),
-        Err(_) => Err(format!("the keeper did not come up in {KEEPER_PATIENCE:?}")),
+        Ok(_) => Err("the keeper exited at once".to_owned()),
+        Err(_) => Err(format!(
+            "the keeper did not start within {KEEPER_PATIENCE:?}"
+        )),
     }
 }
 

@@ -90,7 +90,7 @@ fn gap_in_words(term: &PastTerm, gap: Duration) -> String {
     format!("{most}{} ms", gap.as_millis())
 }
 
-/// What an order says besides what it is.
+/// The details of an order.
 fn details(order: &PastOrder) -> String {
     match &order.note {
         Some(Note::Pause(pause)) => until_in_words(pause),

@@ -1,4 +1,4 @@
-//! The keeper of the program: launched by `run`, and what it is when this binary is one.
+//! The keeper of the program: `run` launches it, from this binary.
 
 use std::io;
 use std::process::ExitCode;
@@ -11,10 +11,10 @@ use crate::config::settings::{LogFormat, LogLevel, Settings};
 use crate::exit::{Exit, Failure};
 use crate::output::logs;
 
-/// How the keeper writes its log, which it has to itself once the elector is gone.
+/// How the keeper writes its log; once the elector is dead it is the only writer.
 const LOG_FORMAT: &str = "INCUMBENT_LOG_FORMAT";
 
-/// Is the keeper, until it has nothing left to keep.
+/// Runs as the keeper until nothing is left to keep.
 pub(crate) fn keep(entry: io::Result<Entry>) -> ExitCode {
     let format = match std::env::var_os(LOG_FORMAT) {
         Some(format) if format == "json" => LogFormat::Json,

@@ -1,16 +1,16 @@
 //! Notifies systemd that this process is ready, what it does, that it is alive, and that it stops.
 //!
 //! ```text
-//!   Activity (who leads here, which program) ──┐
+//!   Activity (leadership, program) ────────────┐
 //!   acknowledged heartbeats ───────────────────┼──▶ READY, STATUS, WATCHDOG, STOPPING, EXTEND_TIMEOUT
 //!   the loop of the election, turning ─────────┘
 //! ```
 //!
 //! A standby is a started unit, so READY is sent when the campaign begins. A watchdog that is fed by a
 //! timer proves nothing: a leader feeds it on acknowledged heartbeats only, a standby only while the loop
-//! of its election turns. It is set anew from the tenure that is left, so that it fires before anybody
-//! else can lead: should the elector and its keeper both have been killed, it ends what the program has
-//! left behind. See `sd_notify(3)` and `systemd.service(5)`.
+//! of its election turns. It is set anew from the tenure that is left, so that it fires before another
+//! candidate can lead: if the elector and its keeper were both killed, it ends what is left of the program.
+//! See `sd_notify(3)` and `systemd.service(5)`.
 
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
@@ -35,9 +35,9 @@ pub(crate) struct Activity {
     pub(crate) program: Option<i32>,
     /// Whether the program is unhealthy, and stopped for it.
     pub(crate) unhealthy: bool,
-    /// Whether the program was asked to stop, and may take so long.
+    /// How long the program may take to stop, if it was asked to.
     pub(crate) draining: Option<Duration>,
-    /// Whether the process ends, once all that it holds is given up.
+    /// Whether the process exits once it has released everything.
     pub(crate) ending: bool,
 }
 
@@ -192,7 +192,7 @@ impl Companion {
             match woken {
                 Ok(Some(within)) => self.feed(within),
                 Ok(None) => {}
-                // Nobody changes the activity any more: the process is about to end.
+                // The sender is gone: the process is about to exit.
                 Err(_) => return,
             }
         }
@@ -283,7 +283,7 @@ impl Companion {
             ]);
             self.extended = self.stopping.then_some(at);
         }
-        // Much happens at once while a program stops, and none of it is a reason to ask again.
+        // A stopping program causes many events at once; none is a reason to ask again.
         let fresh = |asked: Timestamp| at.since(asked) < interval / 2;
         if self.extended.is_some_and(fresh) {
             return;

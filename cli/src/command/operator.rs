@@ -79,7 +79,7 @@ pub(super) fn duration(option: &str, typed: Option<&str>) -> Result<Option<Durat
         Failure::new(Exit::Usage, format_args!("{option} {text:?}: {why}"))
     };
     match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Err(wrong(&"give it more than nothing")),
+        Ok(Duration::ZERO) => Err(wrong(&"it must be greater than 0")),
         Ok(duration) => Ok(Some(duration)),
         Err(error) => Err(wrong(&format!("{error}; write it as in 10m or 1h 30m"))),
     }

@@ -59,7 +59,7 @@ pub(crate) fn resign(arguments: &Resign) -> Result<Exit, Failure> {
             said = match others {
                 0 => format!("{leader} leads{gap}"),
                 _ => format!(
-                    "{leader} leads after {others} short terms of other leaders: {} shows why",
+                    "{leader} leads; {others} elected before it did not last: {} shows why",
                     hint::command("history", Some(view.election.as_str()))
                 ),
             };

@@ -45,7 +45,7 @@ pub(crate) fn watch(arguments: &Watch) -> Result<Exit, Failure> {
     if settings.interval().is_zero() {
         let origin = settings.origin("interval").map(ToString::to_string);
         return Err(Failure::configuration(format!(
-            "{}: the interval must be positive, and it is 0: remove it for the default",
+            "{}: the interval must be greater than 0: remove it for the default",
             origin.unwrap_or_default()
         )));
     }
@@ -76,7 +76,7 @@ struct Watcher {
     in_place: bool,
 }
 
-/// What makes an election another one in the eyes of a reader: everything but the beat.
+/// What counts as a change of an election: everything but the heartbeat.
 type Shape = (
     &'static str,
     Option<Term>,
@@ -131,7 +131,7 @@ impl Watcher {
             Some(output::one_line(&error.to_string()))
         });
         let errors: Vec<String> = errors.collect();
-        // What a store that is away knew is still there.
+        // Elections of an unreachable store are kept.
         if errors.is_empty() {
             names.clear();
         }
@@ -141,7 +141,7 @@ impl Watcher {
         errors
     }
 
-    /// What stores said instead of names. The lines of JSON are of elections, so it goes beside them.
+    /// Errors of stores. JSON lines are elections only, so with JSON these go to standard error.
     fn tell_away(&self, errors: &[String]) -> Result<(), Failure> {
         let at = output::moment(clock::wall());
         for error in errors {
@@ -185,10 +185,10 @@ fn is_unread() -> bool {
     polled.is_ok() && watched[0].revents().intersects(gone)
 }
 
-/// The moment, and as much of the table as fits, in height and in width. What is not as it should be comes first when not all of
-/// it does.
+/// The moment, and as much of the table as fits, in height and in width. If it does not all fit,
+/// problems come first.
 fn page(mut views: Vec<ElectionView>, away: &[String], height: usize, width: usize) -> String {
-    /// The moment, a blank line, the header, and how many there are besides.
+    /// Lines for the time, a blank, the header, and the number of further elections.
     const AROUND: usize = 4;
     let mut text = format!("{}\n\n", output::moment(clock::wall()));
     for error in away {
@@ -197,7 +197,7 @@ fn page(mut views: Vec<ElectionView>, away: &[String], height: usize, width: usi
     }
     if views.is_empty() {
         if away.is_empty() {
-            text.push_str("there is no election yet\n");
+            text.push_str("no elections yet\n");
         }
         return text;
     }

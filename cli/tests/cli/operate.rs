@@ -77,7 +77,7 @@ fn a_handover_is_seen_in_history_candidates_and_watch() {
     assert_eq!(told.status, 0, "{told:#?}");
     let lines: Vec<&str> = told.stdout.lines().collect();
     assert!(
-        lines[1].contains(&tokens[1]) && lines[1].contains("leads"),
+        lines[1].contains(&tokens[1]) && lines[1].contains("no end recorded"),
         "{told:#?}"
     );
     assert!(
@@ -137,7 +137,7 @@ fn looking_at_a_file_that_is_not_there_makes_none_and_says_so() {
     let store = format!("--store=sqlite:{}", home.text_path("typo/elections.db"));
     for (command, status, said) in [
         (&["status", "job"][..], 3, "not held"),
-        (&["list"], 0, "there is no election yet"),
+        (&["list"], 0, "no elections yet"),
         (&["history", "job"], 0, "no leader in its history"),
         (&["candidates", "job"], 3, "no one campaigns"),
         (&["doctor", "job"], 0, "0 dangerous"),
@@ -325,7 +325,7 @@ fn the_doctor_says_what_to_do_about_a_command_that_is_renamed_away() {
         let url = server.url();
         let doctor = home.run(&[&["doctor", "--store", &url], &PATIENT[..]].concat());
         let lower = command.to_lowercase();
-        let fix = format!("take {lower} out of rename-command in the server's configuration");
+        let fix = format!("remove {lower} from rename-command in the server's configuration");
         assert!(doctor.stdout.contains(&fix), "{doctor:#?}");
         assert!(!doctor.stdout.contains("give the user"), "{doctor:#?}");
         if command != "INFO" {

@@ -191,7 +191,7 @@ fn who_cannot_lead_next_is_refused_with_the_names_of_those_who_can() {
     assert!(is_led_by(&fleet.status(), "a"));
     let alive = fleet.order(&["depose", "--yes"]);
     alive.assert(75, "its holder is alive");
-    fleet.order(&["depose"]).assert(64, "say --yes");
+    fleet.order(&["depose"]).assert(64, "add --yes");
     assert!(is_led_by(&fleet.status(), "a"));
 }
 
@@ -468,9 +468,7 @@ fn a_successor_that_does_not_last_is_told_and_its_gap_is_none() {
         return;
     }
     assert!(
-        moved
-            .stdout
-            .contains("and 1 that led before it did not last"),
+        moved.stdout.contains("; 1 elected before it did not last"),
         "{moved:#?}"
     );
     let leads = moved.stdout.contains("first:");
@@ -489,14 +487,14 @@ fn who_may_not_write_cannot_order() {
     let url = format!("redis://reader:pw@127.0.0.1:{}", server.port());
     let refused = home.run(&["pause", "job", "--store", &url]);
     refused.assert(77, "refuses access");
-    refused.assert(77, "tries each right for real");
+    refused.assert(77, "tries each permission for real");
     let wrong = format!("redis://reader:no@127.0.0.1:{}", server.port());
     for order in ["pause", "resume", "resign"] {
         let refused = home.run(&[order, "job", "--store", &wrong]);
         assert_eq!(refused.status, 77, "{order}: {refused:#?}");
         assert_eq!(refused.stdout, "");
         assert!(!refused.stderr.contains("reader:no"), "{refused:#?}");
-        refused.assert(77, "tries each right for real");
+        refused.assert(77, "tries each permission for real");
     }
 }
 

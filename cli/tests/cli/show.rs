@@ -187,10 +187,7 @@ fn a_held_election_is_shown_with_its_holder() {
 fn a_list_of_nothing_says_so() {
     let home = Home::new();
     let list = home.run(&["list"]);
-    assert_eq!(
-        (list.status, &*list.stdout),
-        (0, "there is no election yet\n")
-    );
+    assert_eq!((list.status, &*list.stdout), (0, "no elections yet\n"));
     let json = home.run(&["list", "-o", "json"]).json();
     assert_eq!(json["elections"], json!([]));
 }
@@ -322,8 +319,8 @@ fn a_foreign_holder_and_a_garbled_record_are_told_apart() {
     assert_eq!(
         lines[5],
         format!(
-            "correct the user and the password; `incumbent doctor --store redis://walker@127.0.0.1:{}` tells which \
-             right is missing",
+            "correct the user and the password; `incumbent doctor --store redis://walker@127.0.0.1:{}` shows which \
+             permission is missing",
             server.port()
         )
     );

@@ -1,8 +1,8 @@
-//! Ballast: memory that only the start needed.
+//! Releases memory that only startup needed.
 //!
-//! Around each piece of code that runs, the kernel makes what stands beside it in the file resident as
-//! well, and all of it stays so until memory is short. Reading the command line and the settings takes
-//! nearly half of the program this way, once, and what comes after is an elector that mostly sleeps.
+//! With each piece of code that runs, the kernel also loads the surrounding part of the file, and keeps it
+//! until memory is short. Parsing the command line and the settings loads nearly half of the binary this
+//! way, once; after that the elector mostly sleeps.
 
 use std::fs;
 use std::io;

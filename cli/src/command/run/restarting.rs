@@ -1,4 +1,4 @@
-//! `--restart`: a program that ends is started again in place, and given up when it ends too often.
+//! `--restart`: a program that exits is restarted in place; if it exits too often, the leader resigns.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use crate::exit::{Exit, Failure};
 
 /// How a leadership ended.
 pub(super) enum Conclusion {
-    /// With this, which is also the end of `incumbent`.
+    /// With this exit status, which becomes that of `incumbent`.
     Ended(Exit),
-    /// Somebody sent a signal that asks to stop; `incumbent` ends with this.
+    /// A signal asked to stop; `incumbent` exits with this status.
     Asked(Exit),
-    /// The program ended too often, at last with this, or was unhealthy: another host should have a try.
+    /// The program exited too often, the last time with this, or was unhealthy: another host should try.
     GivenUp(Exit),
     /// An operator asked the leader to resign: it stands by again.
     Resigned,
@@ -41,7 +41,7 @@ impl Conclusion {
 }
 
 impl Leading<'_, '_> {
-    /// Runs the program, again and again if `restarts` allows it. When this returns, nothing of it is
+    /// Runs the program, restarting it as `restarts` allows. When this returns, none of its processes are
     /// alive.
     pub(super) async fn run(
         mut self,
@@ -60,20 +60,22 @@ impl Leading<'_, '_> {
                 }
                 (Once::Lost, Some(_)) => return Ok(Conclusion::Lost),
                 (Once::Unhealthy, Some(_)) => {
-                    tracing::error!("the program was unhealthy: leaving it to others");
+                    tracing::error!(
+                        "the program was unhealthy: resigned, letting another candidate lead"
+                    );
                     return Ok(Conclusion::GivenUp(Exit::Lost));
                 }
                 (Once::Ended(exit), Some(restarts)) => (exit, restarts),
             };
             let Some(pause) = restarts.ended(clock::now()) else {
                 tracing::error!(
-                    "the program has ended {} times within {:?}: leaving it to others",
+                    "the program has ended {} times within {:?}: resigned, letting another candidate lead",
                     Restarts::MOST + 1,
                     Restarts::WITHIN
                 );
                 return Ok(Conclusion::GivenUp(exit));
             };
-            tracing::warn!("starting the program again in {pause:?}");
+            tracing::warn!("restarting the program in {pause:?}");
             if let Some(end) = self.pause(pause, exit).await? {
                 return Ok(end);
             }
@@ -96,7 +98,7 @@ impl Leading<'_, '_> {
                 })),
                 Some(signal) = self.signals.next() => match self.calls.understand(signal) {
                     Call::Stop | Call::Kill => {
-                        tracing::info!(signal, "asked to stop: the program is not started again");
+                        tracing::info!(signal, "asked to stop: the program is not restarted");
                         return Ok(Some(Conclusion::Asked(exit)));
                     }
                     Call::Reap => keeping::reap(),

@@ -1,4 +1,4 @@
-//! What stands below the options in the help of each command: examples, and exit statuses.
+//! The help below the options of each command: examples and exit statuses.
 
 /// The exit statuses of the commands that only read.
 macro_rules! read_exit {
@@ -163,7 +163,7 @@ Examples:
 
 The options, the environment and the configuration file count as for run, and are written into the unit. A \
 password is not: give --password-file. Exit status: 0 printed, 64 wrong usage, 78 wrong configuration, or \
-a password that would stand in the unit; 126 the program cannot be executed, 127 the program was not found.";
+a password that would appear in the unit; 126 the program cannot be executed, 127 the program was not found.";
 
 pub(super) const EXPLAIN_AFTER_HELP: &str = "\
 Examples:

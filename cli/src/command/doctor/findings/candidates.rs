@@ -23,7 +23,7 @@ pub(super) fn judge(evidence: &Evidence, about: &mut About<'_>) {
     lists(view, about);
     paused(view, about);
     timings(view, evidence.chosen.as_ref(), about);
-    // A file does not forget, a server may.
+    // A file keeps its data, a server may not.
     if !evidence.stores.iter().all(super::StoreEvidence::is_file) {
         probations(view, about);
     }
@@ -53,7 +53,7 @@ fn records(evidence: &Evidence, view: &ElectionView, about: &mut About<'_>) {
     }
 }
 
-/// Only a forged record, or a damaged one, gets there.
+/// Only a forged or damaged record can have it.
 fn terms(view: &ElectionView, about: &mut About<'_>) {
     for store in view.used_up() {
         about.say(
@@ -84,7 +84,7 @@ fn presence(evidence: &Evidence, view: &ElectionView, about: &mut About<'_>) {
     {
         about.say(
             Severity::Danger,
-            "the leader has not beaten for longer than its window",
+            "the leader has sent no heartbeat for longer than its window",
             "it is dead, and no one takes over",
             match view.paused {
                 Some(_) => "end the pause",
@@ -96,11 +96,8 @@ fn presence(evidence: &Evidence, view: &ElectionView, about: &mut About<'_>) {
         (0, State::Absent) => about.say(
             Severity::Note,
             format!("no store has a record of {}", view.election),
-            "the name is another, or the stores have lost their data",
-            &format!(
-                "{} shows the elections that there are",
-                command("list", None)
-            ),
+            "the name is wrong, or the stores have lost their data",
+            &format!("{} lists the elections", command("list", None)),
         ),
         (0, State::Vacant { .. }) => about.say(
             Severity::Danger,
@@ -118,7 +115,7 @@ fn presence(evidence: &Evidence, view: &ElectionView, about: &mut About<'_>) {
     }
 }
 
-/// Majorities of two lists of stores need not meet.
+/// Majorities of two lists of stores need not overlap.
 fn lists(view: &ElectionView, about: &mut About<'_>) {
     let ours = StoreList::new(view.stores.iter().map(|store| &*store.store));
     for (one, difference) in view.other_stores(&ours) {
@@ -128,21 +125,20 @@ fn lists(view: &ElectionView, about: &mut About<'_>) {
                 Severity::Note,
                 found,
                 "if they are not the same servers, two may lead",
-                "write the addresses alike on every host; then a difference of the stores is noticed",
+                "write the addresses the same way on every host, so that different stores are noticed",
             );
         } else {
             about.say(
                 Severity::Danger,
                 found,
-                "a majority of its stores and one of these need not share a store: two may lead",
+                "a majority of its stores may share no store with a majority of these: two may lead",
                 "stop every candidate on every host, wait one window, then start them with the same stores",
             );
         }
     }
 }
 
-/// A pause is somebody's will, and yet it is forgotten easily: without a leader it is all that there is to
-/// say.
+/// A pause is intended, but easily forgotten: without a leader it is the only finding.
 fn paused(view: &ElectionView, about: &mut About<'_>) {
     let Some(pause) = &view.paused else {
         return;
@@ -159,13 +155,13 @@ fn paused(view: &ElectionView, about: &mut About<'_>) {
         format!("the election is paused {}", pause_in_words(pause)),
         risk,
         &format!(
-            "{}, once what it was paused for is over",
+            "{}, once the reason for the pause is over",
             command("resume", Some(view.election.as_str()))
         ),
     );
 }
 
-/// Differences cost time, and are safe as long as the stores remember.
+/// Differences cost time, but are safe while the stores keep their data.
 fn timings(view: &ElectionView, chosen: Option<&Timing>, about: &mut About<'_>) {
     let mut by_timing: BTreeMap<&Timing, Vec<String>> = BTreeMap::new();
     for (timing, identity) in told(view) {
@@ -197,14 +193,13 @@ fn timings(view: &ElectionView, chosen: Option<&Timing>, about: &mut About<'_>) 
                 described(other),
                 described(chosen)
             ),
-            "a candidate that is started with this configuration differs from the others",
+            "a candidate started with this configuration differs from the others",
             "use one timing everywhere",
         );
     }
 }
 
-/// A candidate that a store has forgotten may act for its whole window, and only a probation waits for
-/// it.
+/// A leader that a store has forgotten may act for its whole window, and only a probation waits for that.
 fn probations(view: &ElectionView, about: &mut About<'_>) {
     let Some((longest, longest_of)) = told(view)
         .map(|(timing, identity)| (timing.window(), whom(identity)))
@@ -242,7 +237,7 @@ fn versions(view: &ElectionView, about: &mut About<'_>) {
         about.say(
             Severity::Note,
             format!("the candidates run versions {}", versions.join(", ")),
-            "none by itself: what only the newer one can do is not to be relied on",
+            "none by itself: do not rely on features that only the newer version has",
             "finish the upgrade",
         );
     }

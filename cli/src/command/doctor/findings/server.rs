@@ -29,7 +29,7 @@ fn access(store: &StoreEvidence, about: &mut About<'_>) {
         }
     };
     if let Some(Err(error)) = &examination.trial {
-        // A right that is missing is refused alone; wrong credentials are refused with everything.
+        // A missing permission fails one operation; wrong credentials fail all of them.
         let same: Vec<&str> = examination
             .refused
             .iter()
@@ -41,7 +41,7 @@ fn access(store: &StoreEvidence, about: &mut About<'_>) {
              away while no process uses it"
                 .to_owned()
         } else if is_unknown(error) {
-            "take the command that it names out of rename-command in the server's configuration"
+            "remove the command that it names from rename-command in the server's configuration"
                 .to_owned()
         } else if let Some(pattern) = missing_pattern(error) {
             format!("give the user {pattern}, as docs/redis.md shows")
@@ -109,14 +109,14 @@ fn access(store: &StoreEvidence, about: &mut About<'_>) {
             ),
             "its role, persistence and memory policy could not be examined",
             match is_unknown(error) {
-                true => "take info out of rename-command in the server's configuration",
+                true => "remove info from rename-command in the server's configuration",
                 false => "give the user the right +info, or have an administrator run doctor",
             },
         );
     }
 }
 
-/// What to do about a store that does not answer as it should.
+/// The fix for a store that fails.
 fn reach(error: &StoreError) -> &'static str {
     match error {
         StoreError::Unreachable { .. } | StoreError::Unknown { .. } => {
@@ -127,8 +127,8 @@ fn reach(error: &StoreError) -> &'static str {
     }
 }
 
-/// Which pattern a user lacks who has the command and may not use it on our names. Every version has words of
-/// its own, and all of them name what the pattern is for.
+/// The pattern that is missing for a user that has the command but may not use it on our names. The error text
+/// differs between versions, but always names the kind of pattern.
 fn missing_pattern(error: &StoreError) -> Option<&'static str> {
     let said = said(error);
     if !error.is_denied() || !said.contains("NOPERM") {
@@ -142,14 +142,14 @@ fn missing_pattern(error: &StoreError) -> Option<&'static str> {
     }
 }
 
-/// What an error says of a store that the finding names already.
+/// The error without the name of the store, which the finding has already.
 fn said(error: &StoreError) -> String {
     let text = error.to_string();
     let said = text.strip_prefix(error.store()).unwrap_or(&text);
     said.trim_start().to_owned()
 }
 
-/// Whether the server has no command of the name, or none any more.
+/// Whether the server has no such command, or has it renamed.
 fn is_unknown(error: &StoreError) -> bool {
     let said = said(error).to_lowercase();
     ["unknown command", "unknown redis command"]
@@ -157,7 +157,7 @@ fn is_unknown(error: &StoreError) -> bool {
         .any(|words| said.contains(words))
 }
 
-/// What is lacking without a command, if an election can be held without it.
+/// What does not work without this command, if an election can be held without it.
 fn convenience(command: &str) -> Option<&'static str> {
     Some(match command {
         "unsubscribe" => "unused channels stay subscribed until the process exits",
@@ -271,7 +271,7 @@ fn persistence(store: &StoreEvidence, about: &mut About<'_>) {
             } else {
                 "the server keeps no append-only file, and does not report whether it keeps snapshots"
             },
-            "from a snapshot it comes back with an older state: for a moment two may lead",
+            "a snapshot restores an older state: for a moment two may lead",
             "set appendonly yes and appendfsync always, or save \"\" so that it comes back empty, or use 3 \
              or 5 stores",
         ),
@@ -338,7 +338,7 @@ fn time(store: &StoreEvidence, timing: &Timing, about: &mut About<'_>) {
                 duration(took),
                 duration(timing.op_timeout())
             ),
-            "heartbeats fail under a little more load, and with enough of them the leadership",
+            "under a little more load heartbeats fail, and enough failures lose the leadership",
             "choose a longer interval (see incumbent explain), or a store that is closer",
         );
     }

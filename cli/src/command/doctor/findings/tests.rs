@@ -380,7 +380,7 @@ fn how_a_program_would_be_kept_here_is_told() {
         quota: None,
     });
     let found: Vec<String> = judge(&evidence).into_iter().map(|one| one.found).collect();
-    for part in ["no control group", "PID namespace", "no real-time priority"] {
+    for part in ["no cgroup", "PID namespace", "no real-time priority"] {
         assert!(found.iter().any(|one| one.contains(part)), "{found:?}");
     }
     assert!(

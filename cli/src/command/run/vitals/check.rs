@@ -24,7 +24,7 @@ pub(super) struct Check<'a> {
     running: Option<Running>,
 }
 
-/// A check that is not proven dead yet.
+/// A check that is not verified dead yet.
 #[derive(Default)]
 struct Running {
     exit: Option<ProgramExit>,
@@ -32,7 +32,7 @@ struct Running {
     killed: bool,
     /// Its keeper was lost, and is reaped once it is dead.
     unkept: bool,
-    /// From when on it counts as failed again, for as long as it cannot be ended.
+    /// When it counts as failed again, if it still cannot be killed.
     overdue: Timestamp,
     /// Whether it was answered for.
     told: bool,
@@ -133,7 +133,7 @@ impl<'a> Check<'a> {
     }
 
     fn start(&mut self, now: Timestamp) -> Option<Result<(), String>> {
-        // Those that were missed are not made up for.
+        // Missed checks are not repeated.
         self.next = now + self.check.interval;
         let program = self.program.clone()?;
         let kept = match &mut self.keeper {

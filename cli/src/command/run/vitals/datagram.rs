@@ -1,7 +1,7 @@
 //! One datagram of a notify socket, with the process that the kernel names as its sender.
 //!
-//! The C library is called by hand: a sender that is not visible here has the pid 0, which the safe
-//! interface at hand takes for impossible.
+//! It calls libc directly: a sender in another PID namespace has pid 0, which the safe interface treats as
+//! impossible.
 
 use std::io;
 use std::mem;
