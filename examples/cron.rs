@@ -4,8 +4,8 @@
 //! * * * * *  cron "$(date -u +\%FT\%R)" redis://db.example/
 //! ```
 //!
-//! Whoever comes second finds it held, and skips it. Who comes so late that the first has finished
-//! finds the slot done: an election tells who may run, and only what is kept with the result can tell
+//! The second to arrive finds it held, and skips it. One so late that the first has finished
+//! finds the slot done: an election decides who may run, and only what is kept with the result can show
 //! that it was run. The store may also stand in `INCUMBENT_STORE`.
 
 use std::fs;
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
-/// Runs the job unless the slot is done, and says so beside its result.
+/// Runs the job unless the slot is done, and marks it done together with its result.
 fn run_once(slot: &str, lease: &Lease) -> Result<(), Box<dyn std::error::Error>> {
     let result = std::env::temp_dir().join("incumbent-example.cron");
     let fenced = FencedFile::new(&result);

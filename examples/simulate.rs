@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     for line in outcome.transcript.iter().flatten() {
         println!("{line}");
     }
-    println!("who acted:");
+    println!("periods of acting:");
     for span in &outcome.history.spans {
         println!("  {span}");
     }

@@ -161,7 +161,7 @@ fn a_frozen_leader_wakes_up_beside_its_successor(directory: &TempDir, log: &str)
     }
 }
 
-/// Stops the program where it holds no lock on the log, as far as there is one.
+/// Stops the program while it holds no lock on the log, if there is one.
 fn freeze_between_two_writes(program: &mut Program, log: &str) {
     for _ in 0..20 {
         program.hear("wrote");
@@ -390,7 +390,7 @@ fn a_replaced_file_is_the_one_of_the_newest_leader() {
     assert_eq!(fs::read(&path).unwrap(), b"second");
     file.replace(term(3), b"third").unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"third");
-    // What a crash in the middle of a replacement leaves behind is in nobody's way.
+    // What a crash in the middle of a replacement leaves behind is in no one's way.
     fs::write(directory.path().join("routes.new"), "torn").unwrap();
     file.replace(term(3), b"fourth").unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"fourth");

@@ -33,7 +33,7 @@ fn code(path: &Path) -> String {
     paths.iter().map(|path| code(path)).collect()
 }
 
-/// Whether `id` stands in `text` as a word of its own.
+/// Whether `id` stands in `text` as a separate word.
 fn names(text: &str, id: &str) -> bool {
     let part_of_a_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     text.match_indices(id).any(|(at, _)| {

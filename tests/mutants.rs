@@ -1,10 +1,10 @@
-//! The mutants fit the code that they break, and `docs/mutants.md` tells what noticed each of them.
+//! The mutants fit the code that they break, and `docs/mutants.md` names what noticed each of them.
 
 use std::fs;
 use std::path::PathBuf;
 
 #[path = "../examples/mutants/table/mod.rs"]
-#[allow(dead_code, reason = "who looks at a mutant is of no interest here")]
+#[allow(dead_code, reason = "the witnesses of a mutant do not matter here")]
 mod table;
 
 fn root() -> PathBuf {

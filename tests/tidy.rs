@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// One crate: its sources, and its parts with what each may import of them, besides itself.
+/// One crate: its sources, and its parts, each with the other parts that it may import.
 type Parts = &'static [(&'static str, &'static [&'static str])];
 
-/// The layers of the library from the bottom up, and `fence` beside them. `lib` only names what it exports.
+/// The layers of the library from the bottom up, and `fence`, which stands apart. `lib` only names what it exports.
 const LIBRARY: Parts = &[
     ("protocol", &[]),
     ("store", &["protocol"]),
@@ -60,7 +60,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// What a file names of its own crate in code: `crate::x`.
+/// The parts of the same crate that a file names in code: `crate::x`.
 fn imports(text: &str) -> BTreeSet<&str> {
     let code = text
         .lines()

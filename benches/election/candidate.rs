@@ -1,6 +1,6 @@
 //! A process that takes part in handovers: a candidate, or a client that does the same by hand.
 //!
-//! It is told by single bytes on its standard input what to do, and says on its standard output what came
+//! It takes orders as single bytes on its standard input, and prints on its standard output what came
 //! of it and when: `won NUMBER NANOSECONDS` or `gave NUMBER NANOSECONDS`, on the clock that all processes
 //! of the machine share.
 
@@ -90,7 +90,7 @@ async fn elected(number: &str, server: &str, mut orders: pipe::Receiver) {
     }
 }
 
-/// Hands each order to a thread that has the connections, and waits until it tells what came of it.
+/// Hands each order to a thread that has the connections, and waits for its result.
 async fn ask_a_thread(number: &str, server: &str, mut orders: pipe::Receiver) {
     let (order, asked) = mpsc::unbounded_channel();
     let (tells, mut told) = mpsc::unbounded_channel();
@@ -115,7 +115,7 @@ async fn ask_a_thread(number: &str, server: &str, mut orders: pipe::Receiver) {
     }
 }
 
-/// Who asks a client.
+// The client's side.
 enum Asked<'a> {
     ByItself {
         number: &'a str,
@@ -144,7 +144,7 @@ impl Asked<'_> {
     }
 }
 
-/// The same without an election: a script deletes a key and publishes, and whoever hears of it answers with
+/// The same without an election: a script deletes a key and publishes, and each subscriber answers with
 /// `SETNX`.
 struct ByHand {
     key: String,

@@ -64,7 +64,7 @@ pub(crate) fn hold(server: &str) {
     std::process::exit(0);
 }
 
-/// Wins so many elections more.
+/// Wins this many more elections.
 async fn enter(server: &str, held: &mut Vec<Leadership>) {
     let goal = held.len() + STEP;
     let mut campaigns = JoinSet::new();

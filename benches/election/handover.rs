@@ -3,8 +3,8 @@
 //! The floor is the same by hand: a script deletes a key and publishes, and each of the waiting clients
 //! answers the message with `SETNX`, until one has the key. Every candidate and every client is a process of
 //! its own. They take turns on one server with as many subscribers each, so that whatever else the machine
-//! does meets all. A second floor has a thread of its own for the connections, as the elections have for
-//! their heartbeats: what is done there is asked for and told across threads.
+//! does affects all of them equally. A second floor uses a separate thread for the connections, as the elections do for
+//! their heartbeats: requests and results cross threads.
 
 use std::io::{BufRead, BufReader, PipeReader, Write, pipe};
 use std::process::{Child, ChildStdin};
@@ -19,9 +19,9 @@ use crate::support::redis::RedisServer;
 const SETUPS: usize = 12;
 /// How often each hands over in a setup.
 const ROUNDS: usize = 30;
-/// How long a new leader works, so that all others stand by again.
+/// How long a new leader works, so that all others are standbys again.
 const TURN: Duration = Duration::from_millis(20);
-/// How long it takes until all stand by for the first time.
+/// How long it takes until all are standbys for the first time.
 const BEGINNING: Duration = Duration::from_secs(1);
 
 const FLOOR: &str = "floor: PUBLISH to SETNX";
@@ -39,7 +39,7 @@ pub(crate) fn run() {
     }
 }
 
-/// Measures with so many standing by.
+/// Measures with this many standbys.
 pub(crate) fn measure(standbys: &str) {
     let standbys = standbys.parse().expect("a number");
     let server = RedisServer::start();
@@ -100,7 +100,7 @@ impl Company {
         let [(gave, _, begin), (won, next, began)] = said;
         assert_eq!([gave.as_str(), won.as_str()], ["gave", "won"]);
         self.leader = next;
-        // Who resigned stands by again only now, for it would win its own election.
+        // The one that resigned stands by again only now, or it would win its own election.
         self.order(last, CAMPAIGN);
         Duration::from_nanos(began - begin)
     }
@@ -110,7 +110,7 @@ impl Company {
         told.expect("it runs");
     }
 
-    /// What one of them says next, which one, and the moment that it tells.
+    /// The next line that any of them prints, which one it was, and the moment it was printed.
     fn next(&mut self) -> (String, usize, u64) {
         let mut line = String::new();
         self.said.read_line(&mut line).expect("a line of text");

@@ -1,4 +1,4 @@
-//! What an election costs, beside the floor that it stands on: the raw operation measured in the same run.
+//! What an election costs, compared with its floor: the raw operation measured in the same run.
 //!
 //! `cargo bench` runs all of it, `cargo bench -- handover check` what is named. Medians are printed, and
 //! nothing is asserted: how fast a machine is says nothing about the code. It starts redis-servers of
@@ -56,7 +56,7 @@ fn main() {
     }
 }
 
-/// A runtime as a program would have it, besides the thread of the elections.
+/// A runtime as a program would have it, in addition to the elections' thread.
 fn runtime() -> Runtime {
     Builder::new_current_thread()
         .enable_all()
@@ -64,7 +64,7 @@ fn runtime() -> Runtime {
         .expect("a runtime")
 }
 
-/// Has an election won and given up, so that its record proves on a new Redis that nobody leads: the next
+/// Has an election won and given up, so that its record proves on a new Redis that no one leads: the next
 /// to win it waits for nothing. A short window makes it quick.
 async fn prove(name: &str, server: &str) {
     let timing = TimingConfig {

@@ -51,7 +51,7 @@ pub(crate) async fn evalsha(mut connection: MultiplexedConnection, rounds: u64) 
     times
 }
 
-/// A connection that a thread of its own reads and writes, as that of the elections is.
+/// A connection with its own thread for reading and writing, like that of the elections.
 pub(crate) fn connect_on_another_thread(server: &RedisServer) -> MultiplexedConnection {
     let (made, connection) = std::sync::mpsc::channel();
     let (url, runtime) = (server.url(), crate::runtime());

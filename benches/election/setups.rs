@@ -1,4 +1,4 @@
-//! Many fresh setups, each a process of its own with a server, threads and connections of its own.
+//! Many fresh setups, each a separate process with its own server, threads and connections.
 //!
 //! Where the scheduler puts the threads of a round trip, on one core or on two, sticks for as long as they
 //! live, and makes more of a difference than anything else. What is measured and its floor are therefore
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::report::{self, Spread, figure, shown};
 
-/// Which part a process of ours measures in its turn.
+/// The part that one of the processes measures in its turn.
 const PART: &str = "ELECTION_BENCH_SETUP";
 
 /// What one setup has measured: medians, by name.
@@ -28,11 +28,11 @@ pub(crate) fn hand_back(measured: &[(&str, Duration)]) {
     }
 }
 
-/// What so many setups have measured.
+/// What this many setups have measured.
 pub(crate) struct Setups(Vec<Medians>);
 
 impl Setups {
-    /// Has `part` measured so many times.
+    /// Measures `part` this many times.
     pub(crate) fn run(part: &str, times: usize) -> Self {
         Self((0..times).map(|_| measure(part)).collect())
     }

@@ -133,7 +133,7 @@ fn only_child(pid: u32) -> u32 {
     first.expect("an elector has a keeper")
 }
 
-/// A size that `/proc` tells of a process.
+/// A size from the process's `/proc` entry.
 fn kib(pid: u32, field: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
     let line = status.lines().find_map(|line| line.strip_prefix(field));

@@ -13,10 +13,10 @@ use crate::report::{heading, median};
 use crate::setups::{self, Setups};
 use crate::support::redis::RedisServer;
 
-/// What a setup is told to measure this.
+/// What a setup gets as instructions to measure this.
 pub(crate) const PART: &str = "win";
 const SETUPS: usize = 15;
-/// In a setup the floors and what is measured take turns, so many times, so many rounds each.
+/// A setup alternates between the floors and the measurement: this many turns, of this many rounds each.
 const TURNS: usize = 10;
 const ROUNDS: u64 = 50;
 
@@ -43,7 +43,7 @@ pub(crate) fn run() {
     for (name, floor) in STORE.into_iter().zip(BARE) {
         setups.ratio(name, floor, 1.3);
     }
-    // What leads beats on a thread of its own, and whoever asks it for something is on another.
+    // The leader beats on one thread, and its caller is on another.
     ELSEWHERE.into_iter().for_each(|name| setups.time(name));
     for (name, floor) in LIBRARY.into_iter().zip(ELSEWHERE) {
         setups.ratio(name, floor, 1.3);

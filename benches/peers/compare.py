@@ -24,7 +24,7 @@ LATE = 30.0  # Seconds after which a successor counts as not coming.
 
 
 class Servers:
-    """A redis-server and an etcd of our own, in a directory of our own."""
+    """A private redis-server and etcd, in a temporary directory."""
 
     def __init__(self, directory):
         self.socket = str(directory / "redis.sock")
@@ -129,7 +129,7 @@ class Case:
             if wrapper.poll() is None:
                 wrapper.kill()
             wrapper.wait()
-        time.sleep(0.2)  # Whoever stops the program of a killed wrapper has done so by now.
+        time.sleep(0.2)  # Anything that stops the program of a killed wrapper has done so by now.
         for pid in self.pids():
             if b"worker.sh" in cmdline(pid):
                 os.kill(pid, signal.SIGKILL)
@@ -177,7 +177,7 @@ def frozen(case):
 
 
 EVENTS = {
-    "the wrapper is told to stop (SIGTERM)": stopped,
+    "the wrapper is asked to stop (SIGTERM)": stopped,
     "the program is killed": program_killed,
     "the wrapper is killed (SIGKILL)": wrapper_killed,
     "the wrapper is frozen (SIGSTOP), and goes on later": frozen,

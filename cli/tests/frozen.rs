@@ -1,5 +1,5 @@
-//! What the HTTP server says of a leader whose campaign cannot turn any more. It is a program of its own:
-//! all elections of a process share the thread that stands still here.
+//! What the HTTP server reports about a leader whose campaign is stuck. This is a separate test program:
+//! all elections of a process share the thread that is stalled here.
 
 #[path = "http/ask.rs"]
 mod ask;
@@ -22,7 +22,7 @@ use incumbent_cli::http::{Server, ServerOptions};
 struct Freezing {
     frozen: Mutex<bool>,
     thawed: Condvar,
-    /// Whether the thread stands still.
+    /// Whether the thread is stalled.
     stands: AtomicBool,
 }
 
@@ -83,14 +83,14 @@ fn a_leader_whose_campaign_stands_still_is_none_from_its_deadline_on() {
     assert_eq!(status(&server, "GET", "/standby"), 503);
 
     store.hook.freeze();
-    // Nothing of the campaign runs from here on: no flag can be cleared, no event told.
+    // Nothing of the campaign runs after this: no flag is cleared, no event sent.
     let lease = leadership.lease().clone();
     std::thread::sleep(lease.remaining());
     assert!(lease.check().is_err());
     assert_eq!(lease.loss(), None, "the campaign does not know it yet");
     for method in ["GET", "HEAD"] {
         assert_eq!(status(&server, method, "/leader"), 503, "{method}");
-        // Its work may still be ending: it stands by for nothing.
+        // Its work may still be ending: it does not count as a standby yet.
         assert_eq!(status(&server, method, "/standby"), 503, "{method}");
     }
     let metrics = ask(&server, "GET", "/metrics", "");

@@ -20,7 +20,7 @@ mod support;
 )]
 mod untrusted;
 
-/// Counts what a thread has allocated at the most at any one time.
+/// Counts the peak of what a thread has allocated.
 struct Counting;
 
 thread_local! {
@@ -54,7 +54,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The most that a reader may hold at a time for so many bytes of input.
+/// The most that a reader may hold at a time for this many bytes of input.
 fn worth(bytes: usize) -> isize {
     ((1 << 18) + 128 * bytes).cast_signed()
 }

@@ -1,8 +1,8 @@
 //! Where `/proc` hides processes (`hidepid`), the worker of a program is ended all the same before the
 //! next leader acts (`S1`), whichever half of `incumbent` is lost.
 //!
-//! It needs root, to mount such a `/proc` in a mount namespace of its own, and gives all rights up there:
-//! who has them sees everything.
+//! It needs root, to mount such a `/proc` in a private mount namespace, and then drops all rights:
+//! a process with those rights sees everything.
 
 #![allow(missing_docs, reason = "tests are named by what they claim")]
 
@@ -28,8 +28,8 @@ umount --lazy --all --types cgroup2
 mount -t proc -o hidepid=2 proc /proc &&
 exec setpriv --regid 65534 --clear-groups --bounding-set=-all \"$@\"";
 
-/// A program that leaves its work to a worker in a session of its own. Nobody may read the file of that
-/// one, so nobody without rights may look into its process.
+/// A program that leaves its work to a worker in another session. The worker's file is unreadable,
+/// so a process without rights may not look into it.
 const WORK_BY_OTHERS: &str = "setsid \"$0\" -c \"$1\" & exec sleep 1000";
 
 /// Has somebody lead whose worker it cannot see, and a standby that sees everything.
@@ -54,7 +54,7 @@ fn hide() -> (Field, Elector, Elector) {
     (field, leader, standby)
 }
 
-/// The next leads, and acts for so long that one that lived on would be seen beside it.
+/// The next one leads, and acts long enough that a survivor would be seen acting at the same time.
 fn expect_one_at_a_time(field: &Field) {
     const LONG: Duration = Duration::from_millis(500);
     let until = field.wait_for_term(2).first + LONG;

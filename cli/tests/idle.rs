@@ -1,6 +1,6 @@
 //! What `incumbent run` costs while nothing happens: memory, and how often it wakes.
 //!
-//! A program of its own, for what it counts would be disturbed by other tests.
+//! A separate test program, because other tests would disturb its counts.
 
 #![allow(missing_docs, reason = "tests are named by what they claim")]
 

@@ -52,9 +52,9 @@ fn promtool(arguments: &[&str]) {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("promtool runs: it is in the package prometheus");
-    let told = String::from_utf8_lossy(&output.stdout).into_owned()
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned()
         + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "promtool {arguments:?}\n{told}");
+    assert!(output.status.success(), "promtool {arguments:?}\n{printed}");
 }
 
 #[test]
@@ -147,10 +147,10 @@ fn the_older_format_has_nothing_that_promtool_finds_fault_with() {
     input.write_all(text.as_bytes()).unwrap();
     drop(input);
     let checked = check.wait_with_output().unwrap();
-    let told = String::from_utf8_lossy(&checked.stderr);
+    let printed = String::from_utf8_lossy(&checked.stderr);
     assert!(
-        checked.status.success() && told.is_empty(),
-        "{told}\n{text}"
+        checked.status.success() && printed.is_empty(),
+        "{printed}\n{text}"
     );
     // It has read all of them that there is a sample of.
     let read = String::from_utf8_lossy(&checked.stdout);

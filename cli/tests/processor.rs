@@ -1,6 +1,6 @@
-//! Whoever takes the processor from the keeper does not keep it from ending its program in time (`S1`).
+//! A keeper whose processor is taken away still ends its program in time (`S1`).
 //!
-//! It needs root, for what may have real-time priority.
+//! It needs root, for real-time priority.
 
 #![allow(missing_docs, reason = "tests are named by what they claim")]
 

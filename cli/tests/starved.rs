@@ -1,6 +1,6 @@
-//! Electors that stand still, on a machine that has no time for their keepers (`S1`).
+//! Electors that are frozen, on a machine that has no time for their keepers (`S1`).
 //!
-//! A program of its own, for it leaves nothing of the machine to others.
+//! A separate test program, because it leaves nothing of the machine to others.
 
 #![allow(missing_docs, reason = "tests are named by what they claim")]
 
@@ -37,8 +37,8 @@ const WINDOW: Duration = Duration::from_secs(3);
 const MARGIN: Duration = Duration::from_millis(60);
 const GRACE: Duration = Duration::from_millis(600);
 
-/// The elector stands still, and sixteen busy loops want the processors: the keeper has the program dead
-/// before anybody else can be elected all the same.
+/// The elector is frozen, and sixteen busy loops want the processors: still, the keeper has killed the
+/// program before anyone else can be elected.
 #[test]
 fn a_frozen_elector_never_overlaps_with_the_next() {
     let busy = BusyLoops::start(16);
@@ -95,10 +95,10 @@ impl Drop for BusyLoops {
     }
 }
 
-/// How one elector fared that stood still.
+/// How one frozen elector fared.
 struct Frozen {
     /// How many milliseconds before the end of its window its program was dead: before anybody else could
-    /// be elected. Unknown when the machine itself stood still for so long that the keeper's timer was not
+    /// be elected. Unknown when the machine itself stalled for longer, so that the keeper's timer was not
     /// seen in time.
     early: Option<f64>,
     /// From the last word of its program to the first of the next.
@@ -138,7 +138,7 @@ fn freeze(rounds: usize) -> Vec<Frozen> {
     frozen
 }
 
-/// When the last heartbeat of a leader that stands still was sent, at the latest: its keeper's timer is
+/// The latest moment at which the last heartbeat of a frozen leader was sent: its keeper's timer is
 /// set to the moment at which the program is asked to end, which is counted from then.
 fn last_heartbeat(leader: &Elector) -> Option<Timestamp> {
     // A keeper that sleeps has read all that its leader sent.
@@ -180,9 +180,9 @@ fn timer_of(pid: Pid) -> Option<Duration> {
     })
 }
 
-/// Waits for the end of a process, and tells when it was seen: no earlier than it came.
+/// Waits for the end of a process, and returns when it was seen: no earlier than it happened.
 fn wait_for_death(process: &OwnedFd) -> Timestamp {
-    // Whoever measures must not be late itself. It is a thread of its own, for what a thread starts
+    // The measuring thread must not be late itself. It is separate, because what a thread starts
     // inherits its priority.
     if let Err(error) = setpriority_process(None, -20) {
         println!("without the right to a higher priority ({error}), figures are worse than true");

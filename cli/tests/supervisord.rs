@@ -95,7 +95,7 @@ impl Host {
     }
 }
 
-/// Its electors are told to end, and their programs with them.
+/// Its electors are asked to stop, and their programs with them.
 impl Drop for Host {
     fn drop(&mut self) {
         kill_process(Pid::from_child(&self.supervisord), Signal::TERM).unwrap();
@@ -106,7 +106,7 @@ impl Drop for Host {
 fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
     let until = clock::now() + PATIENCE;
     while !happened() {
-        assert!(clock::now() < until, "waited in vain until {what}");
+        assert!(clock::now() < until, "timed out waiting until {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -115,7 +115,7 @@ fn is_alive(pid: Pid) -> bool {
     test_kill_process(pid).is_ok()
 }
 
-/// The program whose start a log tells of last.
+/// The program whose start a log reports last.
 fn program(log: &str) -> Pid {
     let line = log
         .lines()
@@ -136,7 +136,7 @@ fn the_shipped_configuration_elects_one_and_moves_it_when_it_is_stopped_killed_o
     assert!(told.contains("stopped"), "{told}");
     assert!(
         !is_alive(first),
-        "who stops waits until the program is gone"
+        "supervisorctl stop waits until the program is gone"
     );
     field.wait_for_term(2);
     assert!(a.ctl(&["status"]).contains("STOPPED"));

@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .store(&store)
         .interval(Duration::from_millis(200))
         .stall_polls(8)
-        // The log refuses what comes too late, so nobody has to end this process for it.
+        // The log refuses late appends, so this process need not be killed for it.
         .overrun(Overrun::Report)
         .build()?
         .blocking();

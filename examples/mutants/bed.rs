@@ -1,4 +1,4 @@
-//! Where a mutant lives: a copy of the code, with its witnesses and a target folder of its own.
+//! Where a mutant lives: a copy of the code, with its witnesses and its own target folder.
 
 use std::fs;
 use std::io;
@@ -20,7 +20,7 @@ pub(crate) struct Bed {
 }
 
 impl Bed {
-    /// The protocol as a crate of its own, which compiles in seconds.
+    /// The protocol as a separate crate, which compiles in seconds.
     pub(crate) fn of_protocol(root: &Path) -> io::Result<Self> {
         let bed = Self::empty(root.join("target/mutants/protocol"))?;
         for part in [
@@ -69,8 +69,8 @@ impl Bed {
         Ok(Self { here })
     }
 
-    /// Which test notices when the code is broken as `mutant` tells, if one does. `only` is the one
-    /// witness that is to look.
+    /// The test that notices when the code is broken as `mutant` describes, if one does. `only` is the one
+    /// witness to ask.
     pub(crate) fn noticed_of(
         &self,
         mutant: &Mutant,
@@ -105,20 +105,20 @@ impl Bed {
         };
         let looks = |witness: &&&str| only.is_none_or(|only| witness.contains(only));
         for witness in witnesses.iter().filter(looks) {
-            let (built, told) = self.cargo(witness, &["--no-run"])?;
+            let (built, printed) = self.cargo(witness, &["--no-run"])?;
             if !built {
-                return Err(io::Error::other(format!("it does not compile: {told}")));
+                return Err(io::Error::other(format!("it does not compile: {printed}")));
             }
-            let (passed, told) = self.cargo(witness, &[])?;
+            let (passed, printed) = self.cargo(witness, &[])?;
             if !passed {
-                return Ok(Some(verdict(witness, &told)));
+                return Ok(Some(verdict(witness, &printed)));
             }
         }
         Ok(None)
     }
 
     fn cargo(&self, witness: &str, more: &[&str]) -> io::Result<(bool, String)> {
-        // A mutant may loop for ever: what does not come to an end has been noticed, too.
+        // A mutant may loop forever: a run that does not end counts as noticed.
         let mut command = Command::new("timeout");
         command
             .args(["--kill-after", "5", TIME_LIMIT_S, env!("CARGO")])
@@ -134,17 +134,17 @@ impl Bed {
             command.args(["--", "--test-threads", "1", "--format", "pretty"]);
         }
         let output = command.output()?;
-        let told = String::from_utf8_lossy(&output.stdout).into_owned()
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned()
             + &String::from_utf8_lossy(&output.stderr);
-        Ok((output.status.success(), told))
+        Ok((output.status.success(), printed))
     }
 }
 
-/// Who noticed, by which test.
-fn verdict(witness: &str, told: &str) -> String {
+/// The witness and the test that noticed.
+fn verdict(witness: &str, printed: &str) -> String {
     let words = witness.split_whitespace();
     let program = words.skip_while(|word| *word != "--test").nth(1);
-    let failed = told
+    let failed = printed
         .lines()
         .filter_map(|line| line.strip_prefix("test ")?.strip_suffix(" ... FAILED"));
     let mut failed: Vec<&str> = failed.collect();
@@ -152,21 +152,21 @@ fn verdict(witness: &str, told: &str) -> String {
     failed.sort_unstable_by_key(|name| (!name.starts_with("no_"), *name));
     let first = failed.first().copied().unwrap_or("a time limit");
     let program = program.unwrap_or("unit test");
-    format!("{program}: `{first}`{}", detail(told))
+    format!("{program}: `{first}`{}", detail(printed))
 }
 
 /// What the simulation says was violated, or what an invariant of the candidate says.
-fn detail(told: &str) -> String {
+fn detail(printed: &str) -> String {
     let invariant = [
         "holds a majority",
         "lies beyond the tenure",
         "claims nothing",
         "in the past",
     ];
-    if let Some(said) = invariant.iter().find(|said| told.contains(**said)) {
+    if let Some(said) = invariant.iter().find(|said| printed.contains(**said)) {
         return format!(", an invariant: … {said}");
     }
-    let complaint = told.lines().find_map(|line| {
+    let complaint = printed.lines().find_map(|line| {
         let (seed, wrong) = line.strip_prefix("seed ")?.split_once(": ")?;
         seed.parse::<u64>().ok()?;
         let digits = |c: char| c.is_ascii_digit();

@@ -1,4 +1,4 @@
-//! Breaks the code on purpose, one rule at a time, and tells what notices.
+//! Breaks the code on purpose, one rule at a time, and reports what notices.
 //!
 //! ```text
 //! cargo run --example mutants            holds docs/mutants.md against what is found
@@ -7,10 +7,10 @@
 //! cargo run --example mutants -- TEXT model     lets nothing but that witness look at them
 //! ```
 //!
-//! The protocol is pure, so it compiles in seconds as a crate of its own, with its simulation, its unit
+//! The protocol is pure, so it compiles in seconds as a separate crate, with its simulation, its unit
 //! tests and its model. The scripts are looked at by the suite that every store must pass, on a real
 //! redis-server, and the keeper by its unit tests and by real processes. Each mutant is the code with one
-//! text replaced by another. First the code is tried as it is: what notices a fault there would notice
+//! text replaced by another. First the unchanged code is tried: what notices a fault there would notice
 //! nothing.
 
 mod bed;
@@ -81,10 +81,7 @@ fn run(word: Option<&str>, witness: Option<&str>) -> io::Result<bool> {
         Some("WRITE") => fs::write(page, text)?,
         Some(_) => {}
         None if table::told_in(&fs::read_to_string(&page)?) != table::told_in(&text) => {
-            eprintln!(
-                "mutants: {} tells otherwise: run with WRITE",
-                page.display()
-            );
+            eprintln!("mutants: {} differs: run with WRITE", page.display());
             return Ok(false);
         }
         None => {}

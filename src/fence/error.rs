@@ -10,7 +10,7 @@ use crate::protocol::Term;
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FenceError {
-    /// The token is too old, and nothing was written. Stop: whoever holds it no longer leads.
+    /// The token is too old, and nothing was written. Stop: its holder no longer leads.
     #[error(
         "refused: the fencing token {token} is older than {highest}, which {resource} has seen: a newer \
          leader is at work"
@@ -93,7 +93,7 @@ pub enum FenceError {
 }
 
 impl FenceError {
-    /// Whether the resource has seen a newer leader: whoever wrote must stop.
+    /// Whether the resource has seen a newer leader: the writer must stop.
     #[must_use]
     pub const fn is_stale(&self) -> bool {
         matches!(self, Self::Stale { .. })

@@ -8,11 +8,11 @@ use super::FenceError;
 use super::guard::{Guard, failed, sync_directory_of, with_suffix};
 use crate::protocol::Term;
 
-/// A file that only the newest leader replaces. The highest token stands beside it, in `PATH.fence`.
+/// A file that only the newest leader replaces. The highest token is kept next to it, in `PATH.fence`.
 ///
 /// Whatever symbolic links lead to the file, it has one fence; with a second hard link it is refused.
 ///
-/// Readers need no lock: they find the old content or the new one, each as a whole, also after a crash.
+/// Readers need no lock: they find either the old content or the new one, complete, even after a crash.
 /// All writers must be on one host, or on a file system that keeps a lock for as long as its holder
 /// lives; one that takes locks away from clients that have gone silent, as NFS does, cannot fence them.
 ///

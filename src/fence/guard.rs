@@ -1,4 +1,4 @@
-//! The guard file beside a fenced file: its lock, and the highest token seen, safe against a crash at
+//! The guard file next to a fenced file: its lock, and the highest token seen, safe against a crash at
 //! any moment.
 //!
 //! ```text
@@ -24,7 +24,7 @@ use crate::store::target;
 
 /// The length of a slot's text.
 const SLOT: usize = 76;
-/// Where the second slot begins: on a page of its own, so that no single write to disk reaches both.
+/// Where the second slot begins: on another page, so that no single write to disk reaches both.
 const SECOND: u64 = 4096;
 /// How often, and how far apart, a locked guard is tried.
 const ATTEMPTS: u32 = 1000;
@@ -76,14 +76,14 @@ impl Guard {
         }
     }
 
-    /// The guard of the file to which the path leads now. A second hard link would have a fence of its own, so
+    /// The guard of the file to which the path leads now. A second hard link would have a separate fence, so
     /// a file that has one is refused.
     pub(super) fn found(&self) -> Result<Self, FenceError> {
         let looked = |error| failed("looking at", &self.data, error);
         let data = target(&self.data).map_err(looked)?;
         match fs::metadata(&data) {
             Ok(found) if found.is_file() && found.nlink() > 1 => Err(looked(io::Error::other(
-                "it has several names (hard links), each with a fence of its own; remove all but one",
+                "it has several names (hard links), each with its own fence; remove all but one",
             ))),
             _ => Ok(Self::of(data, Arc::clone(&self.resource))),
         }
@@ -229,7 +229,7 @@ impl Kept {
     }
 }
 
-/// FNV-1a: it tells a torn slot from a whole one, and need not withstand anybody.
+/// FNV-1a: it detects a torn slot, and need not resist forgery.
 fn checksum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
         (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

@@ -8,12 +8,12 @@ use super::FenceError;
 use super::guard::{Guard, Locked, failed, sync_directory_of};
 use crate::protocol::Term;
 
-/// A log that only the newest leader appends to. The highest token stands beside it, in `PATH.fence`,
+/// A log that only the newest leader appends to. The highest token is kept next to it, in `PATH.fence`,
 /// together with how many bytes of the log count: what a crash left of an append that never returned is
 /// cut off by the next one.
 ///
 /// All that said of locks, hosts and async code in [`FencedFile`](super::FencedFile) holds here too.
-/// Whoever appends past the fence loses what it wrote.
+/// Anything appended past the fence is lost.
 ///
 /// # Examples
 ///

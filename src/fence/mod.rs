@@ -15,9 +15,9 @@
 //! ```
 //!
 //! What a new leader does first is to *raise* the token, and only then to read what its predecessor
-//! left: from the raise on nothing of the predecessor's can arrive any more, so what is read stays true.
+//! left: after the raise nothing of the predecessor's can arrive any more, so what is read stays true.
 //!
-//! The token is the number that [`Lease::fencing_token`](crate::Lease::fencing_token) tells and that
+//! The token is the number that [`Lease::fencing_token`](crate::Lease::fencing_token) returns and that
 //! `incumbent run` hands down as `INCUMBENT_FENCING_TOKEN`; [`Term::new`] makes a term of it again. See
 //! Kleppmann, "How to do distributed locking" (2016).
 

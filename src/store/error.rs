@@ -34,7 +34,7 @@ pub enum StoreError {
         /// What the store said.
         message: String,
     },
-    /// The store cannot be used as it is configured: a certificate that cannot be trusted, a name that leads to
+    /// The store cannot be used with this configuration: a certificate that cannot be trusted, a name that leads to
     /// several servers, a file on a shared file system or of another version.
     #[error("{store} cannot be used as it is configured: {message}")]
     Misconfigured {
@@ -79,7 +79,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the request may have been executed all the same.
+    /// Whether the request may still have been executed.
     #[must_use]
     pub const fn failure(&self) -> Failure {
         match self {
@@ -99,7 +99,7 @@ impl StoreError {
         matches!(self, Self::Denied { .. })
     }
 
-    /// Whether the store cannot be used as it is configured.
+    /// Whether the store cannot be used with this configuration.
     #[must_use]
     pub const fn is_misconfigured(&self) -> bool {
         matches!(self, Self::Misconfigured { .. })

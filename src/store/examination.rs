@@ -1,18 +1,18 @@
-//! What a store tells of itself, for an operator. Facts only: what they mean is judged above.
+//! What a store reports about itself, for an operator. Facts only: what they mean is judged above.
 
 use std::collections::BTreeMap;
 
 use super::StoreError;
 
-/// What a store tells of itself.
+/// What a store reports about itself.
 #[derive(Clone, Debug, Default)]
 pub struct Examination {
     /// What kind of server or file it is.
     pub kind: &'static str,
-    /// What the server told of itself, by the names it uses; empty when there is no server, or it does
-    /// not tell.
+    /// What the server reports about itself, by the names it uses; empty when there is no server, or when
+    /// it refuses to report.
     pub facts: BTreeMap<String, String>,
-    /// Why the server did not tell.
+    /// Why the server refused to report.
     pub withheld: Option<StoreError>,
     /// How the four operations went on a scratch election, removed since; of a file, whether it can be
     /// used and read. `None` when that was not tried.

@@ -50,7 +50,7 @@ impl Identity {
         })
     }
 
-    /// The same candidate, which tells by which timing it campaigns.
+    /// The same candidate, with the timing by which it campaigns.
     #[must_use]
     pub fn with_timing(self, timing: Timing) -> Self {
         Self {
@@ -59,7 +59,7 @@ impl Identity {
         }
     }
 
-    /// The same candidate, which tells in a word what holds the processes of its program together.
+    /// The same candidate, with what holds the processes of its program together.
     ///
     /// # Errors
     ///
@@ -105,7 +105,7 @@ impl Identity {
         &self.version
     }
 
-    /// By which timing it campaigns, if it tells.
+    /// The timing by which it campaigns, if known.
     #[must_use]
     pub fn timing(&self) -> Option<&Timing> {
         self.timing.as_deref()
@@ -122,13 +122,13 @@ impl Identity {
         (!is_default && label != self.id.as_str()).then_some(label)
     }
 
-    /// What holds the processes of its program together, if it has a program and tells.
+    /// What holds the processes of its program together, if it has a program and this is known.
     #[must_use]
     pub fn containment(&self) -> Option<&str> {
         self.containment.as_deref()
     }
 
-    /// The stores that it uses, if it tells.
+    /// The stores that it uses, if known.
     #[must_use]
     pub const fn stores(&self) -> Option<&StoreList> {
         self.stores.as_ref()
@@ -235,7 +235,7 @@ pub enum InvalidIdentity {
         /// Its first characters.
         text: String,
     },
-    /// The timing is not five numbers, or one that nobody can campaign by.
+    /// The timing is not five numbers, or one that is not valid.
     #[error(
         "the timing of a candidate is written interval/stall_polls/op_timeout/stop_grace/probation, in \
          nanoseconds: {reason}"

@@ -68,7 +68,7 @@ impl LossReason {
         }
     }
 
-    /// Whether somebody meant it to end: no fault, and nothing to be alarmed at.
+    /// Whether the end was intended: no fault, and no reason for an alarm.
     #[must_use]
     pub const fn is_planned(self) -> bool {
         matches!(

@@ -216,7 +216,7 @@ impl Entry {
                 self.holder = Some(who.clone());
                 self.since = Some(clock);
             }
-            // Who goes on campaigning is noted again by its next observation.
+            // A candidate that goes on campaigning is noted again by its next observation.
             Request::Release { .. } => {
                 self.candidates.remove(who);
             }
@@ -238,7 +238,7 @@ impl Entry {
                 called: self.called(before.holder()),
             };
             self.waiting.retain(|waiting| {
-                // A full queue holds a release already; a closed one has nobody waiting.
+                // A full queue holds a release already; a closed one has no one waiting.
                 !matches!(
                     waiting.try_send(wake_up.clone()),
                     Err(mpsc::error::TrySendError::Closed(_))
@@ -352,7 +352,7 @@ impl Store for MemoryStore {
     }
 }
 
-/// This host's wall clock, as a server would tell it.
+/// This host's wall clock, as a server would report it.
 #[expect(
     clippy::disallowed_methods,
     reason = "a store's clock is a wall clock: it numbers terms and decides nothing"

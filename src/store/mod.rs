@@ -73,10 +73,10 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// Every method may be called from any task of the runtime that first used the store. An operation ends
 /// within the store's `op_timeout`, whatever the server does.
 pub trait Store: Send + Sync + 'static {
-    /// Its address without any secret, as it is shown to people.
+    /// Its address for display, without any secret.
     fn label(&self) -> &str;
 
-    /// Whether it may come back empty by itself.
+    /// Whether it may lose its data in a restart or a failover.
     fn durability(&self) -> Durability;
 
     /// Whether it is a store of this host: processes on another host have another one at the same address.
@@ -91,7 +91,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] tells whether the request may have been executed all the same.
+    /// [`StoreError`] says whether the request may still have been executed.
     fn execute<'a>(
         &'a self,
         election: &'a ElectionName,
@@ -100,7 +100,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> StoreFuture<'a, Reply>;
 
     /// Notes that `who` does not campaign any more, for people: it is not listed from now on, unless it
-    /// observes again. A store that lists nobody need not implement it.
+    /// observes again. A store that lists no one need not implement it.
     ///
     /// # Errors
     ///
@@ -115,7 +115,7 @@ pub trait Store: Send + Sync + 'static {
     }
 
     /// The releases of `election` from now on, as they become known. They are hints: some may be lost
-    /// or come twice. A record that is found free when listening begins is told like one that was just
+    /// or repeated. A record that is already free when listening begins counts as just
     /// released.
     fn wake_ups(&self, election: &ElectionName) -> WakeUps;
 
@@ -129,7 +129,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// The names of all elections that the store has a record of, or a pause, sorted. An election of which
     /// nothing is left but what a stranger wrote, or what cannot be read, is one of them where the store can
-    /// tell it from other data.
+    /// distinguish it from other data.
     ///
     /// A large server is asked in many steps, a bounded number, each of which ends within `op_timeout`.
     ///
@@ -138,7 +138,7 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`] as for [`Store::execute`].
     fn elections(&self) -> StoreFuture<'_, Vec<ElectionName>>;
 
-    /// As [`Store::elections`], and beside the names the error of a part of the store that could not be asked.
+    /// Like [`Store::elections`], with the error of any part of the store that could not be asked.
     /// A store that has no parts need not implement it.
     fn known_elections(&self) -> BoxFuture<'_, (Vec<ElectionName>, Option<StoreError>)> {
         Box::pin(async {
@@ -149,12 +149,12 @@ pub trait Store: Send + Sync + 'static {
         })
     }
 
-    /// What people should know of the record that they were last shown, such as that it may be an old one.
+    /// A warning about the record last shown, such as that it may be out of date.
     fn caveat(&self) -> Option<String> {
         None
     }
 
-    /// The latest entries of the election's history, the newest first, `limit` at the most.
+    /// The latest entries of the election's history, the newest first, at most `limit`.
     ///
     /// # Errors
     ///
@@ -165,7 +165,7 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> StoreFuture<'a, Vec<HistoryEntry>>;
 
-    /// What the store tells of itself, for an operator. A store that has nothing to tell need not
+    /// What the store reports about itself, for an operator. A store with nothing to report need not
     /// implement it.
     ///
     /// # Errors
@@ -177,7 +177,7 @@ pub trait Store: Send + Sync + 'static {
 }
 
 /// A stream of releases. Lifting a pause and deposing a holder count as releases too, and a release under
-/// a pause does not: nobody may claim then.
+/// a pause does not: no one may claim then.
 ///
 /// It makes a release known within a round trip (`L1`). Its capacity is bounded; a release that does not
 /// fit is dropped, for polling finds it.
@@ -188,7 +188,7 @@ impl WakeUps {
     /// How many releases may wait to be taken.
     pub const CAPACITY: usize = 16;
 
-    /// Waits for the next release; `None` when the store will never tell of one.
+    /// Waits for the next release; `None` when the store will never report one.
     pub async fn next(&mut self) -> Option<WakeUp> {
         self.0.recv().await
     }
@@ -200,7 +200,7 @@ pub struct WakeUp {
     /// The vacant record.
     pub record: Record,
     /// The standby that is called to claim it: the one seen last, of those that the store lists. `None`
-    /// calls everybody.
+    /// calls everyone.
     pub called: Option<CandidateId>,
 }
 
@@ -219,13 +219,13 @@ pub struct Inspection {
     pub record: Record,
     /// The store's clock at that moment.
     pub clock: WallMillis,
-    /// Who holds the record, as it introduced itself.
+    /// The holder of the record, as it introduced itself.
     pub holder: Option<Identity>,
     /// When the present holder was granted the record.
     pub since: Option<WallMillis>,
     /// When the record last changed: the last heartbeat, claim, release or deposition.
     pub changed: Option<WallMillis>,
-    /// Who campaigns, sorted by id.
+    /// The candidates, sorted by id.
     pub candidates: Vec<Presence>,
 }
 
@@ -249,7 +249,7 @@ pub struct HistoryEntry {
     pub holder: Identity,
     /// What happened.
     pub change: Change,
-    /// What else is told of it; `None` when nothing is, as by an earlier version.
+    /// The note; `None` when there is none, as with an earlier version.
     pub note: Option<Note>,
 }
 
@@ -259,9 +259,9 @@ pub struct HistoryEntry {
 pub enum Change {
     /// It was claimed for the first time, or for the first time since the store forgot it.
     ClaimedAbsent,
-    /// It was claimed while nobody held it.
+    /// It was claimed while no one held it.
     ClaimedVacant,
-    /// It was taken over from a holder whose counter stood still.
+    /// It was taken over from a holder whose counter had stalled.
     ClaimedStalled,
     /// It was taken over from a program that speaks only the bare protocol.
     ClaimedForeign,
@@ -307,12 +307,12 @@ impl Change {
     }
 }
 
-/// Whether a record may be claimed without waiting: those that such a record is told to are woken.
+/// Whether a record may be claimed without waiting: such a record wakes the candidates that hear of it.
 fn is_free(record: &Record) -> bool {
     record.occupancy == Occupancy::Vacant && record.orders.paused.is_none()
 }
 
-/// What a store is opened with, besides its address.
+/// The options of a store, in addition to its address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreOptions {
     /// What the keys of a Redis begin with. Default `incumbent:`.

@@ -1,6 +1,6 @@
-//! What the history of a store tells of a change besides the change itself.
+//! What the history of a store records about a change, in addition to the change itself.
 //!
-//! It is for people. Nobody decides by it, so what cannot be read counts as not told: an entry that
+//! It is for people. No decision depends on it, so what cannot be read counts as absent: an entry that
 //! another version wrote, or somebody else, still shows what happened.
 
 use std::fmt;
@@ -10,18 +10,18 @@ use crate::store::decimal::canonical;
 
 use super::Change;
 
-/// What an entry tells besides who did what and when.
+/// What an entry records in addition to the actor, the change and the time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Note {
     /// Of a release: why.
     Reason(LossReason),
-    /// Of a takeover, and of a deposition: when the one who held the record had last sent a heartbeat that
+    /// Of a takeover, and of a deposition: when the previous holder had last sent a heartbeat that
     /// this store took, or been granted the record, by the clock of the store.
     LastBeat(WallMillis),
     /// Of a pause: until when, by whose order, and why.
     Pause(Pause),
-    /// Of the request to resign: who is to lead next.
+    /// Of the request to resign: the candidate that should lead next.
     Handover(Handover),
 }
 
@@ -29,7 +29,7 @@ impl Note {
     /// The longest note: that of a pause with a reason all of whose bytes are escaped.
     pub(super) const MAX_BYTES: usize = 1024;
 
-    /// What a granted request has to tell that found the record as `before`, last `changed` then, and left
+    /// The note for a granted request that found the record as `before`, last `changed` then, and left
     /// it as `after`.
     pub(super) fn made_by(
         request: &Request,
@@ -52,7 +52,7 @@ impl Note {
         }
     }
 
-    /// The note that stands beside a change; `None` when it tells nothing that this version knows.
+    /// The note of a change; `None` when it holds nothing that this version knows.
     pub(super) fn read(change: Change, text: &str) -> Option<Self> {
         if text.len() > Self::MAX_BYTES {
             return None;

@@ -29,7 +29,7 @@ impl fmt::Display for Pause {
     }
 }
 
-/// Reads `until|by|reason`. A reason that nobody here has written is shown as well as it can be: it
+/// Reads `until|by|reason`. A reason written by a foreign program is shown as well as it can be: it
 /// decides nothing.
 impl FromStr for Pause {
     type Err = InvalidOrder;

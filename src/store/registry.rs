@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// The things of one kind that are open, each under what it was opened with.
 ///
-/// It holds no reference of its own: what nobody uses any more is closed. A process opens a handful of
+/// It holds no reference itself: a store that is no longer used is closed. A process opens a handful of
 /// stores, so a list does.
 pub(super) struct Registry<K, T: ?Sized> {
     entries: Mutex<Vec<(K, Weak<T>)>>,

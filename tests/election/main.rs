@@ -325,7 +325,7 @@ async fn who_finds_that_another_has_led_meanwhile_does_not_lead_on() {
     }
 }
 
-/// What a test prints in a process of its own, which has to end by SIGKILL.
+/// What a test prints in a separate process, which SIGKILL must end.
 fn killed_as(test: &str, variable: &str) -> String {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
@@ -377,7 +377,7 @@ async fn a_value_that_is_finished_after_the_work_was_told_to_stop_comes_with_the
     );
 }
 
-/// Whoever prints an error with all its sources prints each of them once.
+/// Printing an error with all its sources prints each of them once.
 #[test]
 fn an_error_names_its_source_in_the_message_or_returns_it() {
     let system = || Arc::new(std::io::Error::other("of the system"));
@@ -476,7 +476,7 @@ fn block_when_deposed() {
     unreachable!("the work never ends: {outcome:?}");
 }
 
-/// Set in the process whose log and whose handler of SIGABRT stand still.
+/// Set in the process whose log and whose handler of SIGABRT hang.
 const STUCK: &str = "INCUMBENT_TEST_STUCK";
 
 #[test]
@@ -523,7 +523,7 @@ fn block_beside_a_stuck_log() {
             std::thread::sleep(Duration::from_millis(5));
         }
         let lost = clock::now();
-        // Whoever is not killed by then never will be.
+        // A process that is not killed by then never will be.
         while clock::now().since(lost) < Duration::from_secs(20) {
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -556,9 +556,9 @@ async fn the_time_without_a_leader_goes_on_from_one_campaign_to_the_next() {
             break leaderless;
         }
     };
-    assert_eq!(told, Some(gap), "the log tells it too");
+    assert_eq!(told, Some(gap), "the log reports it too");
 
-    // While somebody else led it did not go on, however long that was.
+    // While someone else led it did not go on, however long that was.
     second.resign().await;
     let other = election(&stores);
     let elsewhere = other.campaign().await.unwrap();
@@ -592,7 +592,7 @@ async fn a_campaign_that_ends_before_anybody_leads_leaves_its_gap_to_the_next() 
     let campaigning = waiting.clone();
     let campaign = tokio::spawn(async move { campaigning.campaign().await });
     happens(|it| matches!(it, Happening::Following { .. })).await;
-    // So that nobody can be elected when the leader has gone.
+    // So that no one can be elected when the leader has gone.
     leading.operator().pause(None, None).await.unwrap();
     leadership.resign().await;
     happens(|it| matches!(it, Happening::Leaderless { .. })).await;
@@ -610,7 +610,7 @@ async fn a_campaign_that_ends_before_anybody_leads_leaves_its_gap_to_the_next() 
     leading.operator().resume().await.unwrap();
     let leadership = waiting.campaign().await.unwrap();
     let gap = waiting.metrics().leaderless;
-    assert!(gap >= unled, "{gap:?}, and nobody led for {unled:?}");
+    assert!(gap >= unled, "{gap:?}, and no one led for {unled:?}");
     leadership.resign().await;
 }
 
@@ -656,7 +656,7 @@ async fn a_campaign_on_terms_that_are_used_up_says_so() {
 /// Set in the process that may open no further file.
 const EXHAUSTED: &str = "INCUMBENT_TEST_EXHAUSTED";
 
-/// In a process of its own, whose limit holds for all of it.
+/// In a separate process, whose limit holds for all of it.
 #[test]
 fn who_observes_is_told_when_the_system_refuses_the_thread() {
     if std::env::var_os(EXHAUSTED).is_some() {
@@ -766,7 +766,7 @@ async fn the_time_without_a_leader_includes_the_outage_that_ended_the_last_one()
 async fn a_release_that_no_store_took_is_sent_again_when_they_are_back() {
     for n in [1, 3] {
         let stores = stores(n);
-        // Nobody waits for this window to pass.
+        // No one waits for this window to pass.
         let patient = builder(&stores).stall_polls(36_000).build().unwrap();
         let all = |fault: Option<Fault>| stores.iter().for_each(|store| store.set_fault(fault));
         let leadership = patient.campaign().await.unwrap();

@@ -21,7 +21,7 @@ fn no_order_of_events_within_the_bounds_breaks_a_promise() {
 }
 
 /// Why it is assumed that no request is carried out again once its store has lost all it held: a counter
-/// may come back then, and a leader that beats looks as if it stood still.
+/// may return then, and a leader that beats looks stalled.
 #[test]
 fn an_old_claim_carried_out_again_after_a_loss_of_all_data_would_break_s1() {
     let found = world::explore(&REPLAYS, 1);

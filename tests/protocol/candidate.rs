@@ -308,7 +308,7 @@ fn a_term_follows_the_floor_the_clock_and_the_time_since_the_clock_was_read() {
     assert_eq!(term, EPOCH_MS + ms, "the clock was read at 0 ms");
 }
 
-/// R3: what was told long ago must not number a term in the past.
+/// R3: an old observation must not number a term in the past.
 #[test]
 fn a_release_that_is_heard_late_does_not_set_the_clock_back() {
     let mut stage = Stage::new(1);
@@ -331,7 +331,7 @@ fn a_release_that_is_heard_late_does_not_set_the_clock_back() {
 }
 
 /// A successor hears of the releases one after the other. If two of them are not proof enough, it waits for
-/// the third, which spares everybody a probation, but not for long.
+/// the third, which spares everyone a probation, but not for long.
 #[test]
 fn it_waits_a_moment_for_the_store_that_spares_a_probation_and_no_longer() {
     for told in [true, false] {
@@ -396,7 +396,7 @@ fn it_claims_at_once_what_a_majority_of_the_stores_calls_it_for() {
             sent.iter().filter(claim).count()
         };
         assert_eq!(claims(&stage.sent) > 0, mine >= 2, "called by {mine}");
-        // Nobody else claims, so the polls that come early find the records vacant.
+        // No one else claims, so the polls that come early find the records vacant.
         let mut claimed = claims(&stage.sent);
         for ms in 11..=110 {
             stage.tick(ms);
@@ -430,7 +430,7 @@ fn no_two_claims_of_a_candidate_share_a_term() {
 }
 
 /// A claim was granted, and neither that nor its release got through: when the store shows it, it is given
-/// up at once, or everybody would have to outwait a holder that does not lead.
+/// up at once. Otherwise everyone outwaits a holder that does not lead.
 #[test]
 fn a_claim_that_was_granted_unnoticed_is_given_up_when_it_is_seen() {
     let mut stage = Stage::new(1);
@@ -461,13 +461,36 @@ fn a_claim_that_was_granted_unnoticed_is_given_up_when_it_is_seen() {
     let mut shown = 20;
     while !stage.sent.iter().any(is_release) {
         shown += 50;
-        assert!(shown < 2500, "its own record is left to stand still");
+        assert!(shown < 2500, "its own record is left to stall");
         stage.answer_all(shown);
         stage.tick(shown);
     }
     stage.answer_all(shown);
     let another = stage.records[0].term > term_of(&claim);
     assert!(another || stage.records[0].occupancy == Occupancy::Vacant);
+}
+
+/// A candidate that leaves while the release of a failed claim is under way sends the same release again.
+#[test]
+fn a_release_that_is_sent_again_while_leaving_is_of_the_term_that_was_claimed() {
+    let mut stage = Stage::new(1);
+    stage.records[0] = Stage::leading(1).records[0].clone();
+    stage.records[0].occupancy = Occupancy::Vacant;
+    stage.tick(0);
+    stage.answer_all(0);
+    let claim = stage.sent.pop().expect("a claim");
+    stage.hear(10, &claim, Err(Failure::Unknown));
+    assert!(stage.sent.pop().as_ref().is_some_and(is_release));
+    stage.input(20, Input::Resign(LossReason::Resigned));
+    // The answer does not come.
+    let again = (20..5000).step_by(50).find_map(|ms| {
+        stage.tick(ms);
+        stage.sent.pop()
+    });
+    match again.expect("it is sent again").request {
+        Request::Release { term, .. } => assert_eq!(term, term_of(&claim)),
+        other => panic!("a release was expected, not {other:?}"),
+    }
 }
 
 /// S4: an outage is no evidence.
@@ -510,7 +533,7 @@ fn nothing_is_released_before_the_work_has_ended() {
     }
 }
 
-/// Whoever stops a leader gives a reason for people. Only what the stores show takes the right to act away.
+/// An order to stop a leader carries a reason for people. Only what the stores show revokes the right to act.
 #[test]
 fn a_leader_that_is_told_to_stop_acts_until_its_deadline_whatever_the_reason() {
     for reason in [

@@ -34,7 +34,7 @@ fn told(record: Record) -> Input {
 
 const NEARLY_THE_LAST: u64 = (1 << 53) - 2;
 
-/// A leader that has been elected, and a standby that has seen it.
+/// An elected leader, and a standby that has seen it.
 fn led(clock: u64) -> (Stage, usize, usize) {
     let mut stage = Stage::new(Durability::Durable);
     stage.clock = WallMillis::new(clock).unwrap();
@@ -47,7 +47,7 @@ fn led(clock: u64) -> (Stage, usize, usize) {
     (stage, first, second)
 }
 
-/// Whoever may publish on a server can send any of these, at any time, and again and again.
+/// Any client that may publish on a server can send these, at any time, and repeatedly.
 #[test]
 fn forged_releases_neither_number_a_term_nor_keep_anybody_from_leading() {
     let forged = [
@@ -70,9 +70,9 @@ fn forged_releases_neither_number_a_term_nor_keep_anybody_from_leading() {
             stage.hand_in(second, told(record.clone()));
             stage.pass(SECOND / 20);
         }
-        let (at, term) = stage.elected(second).expect("nobody else is there");
+        let (at, term) = stage.elected(second).expect("no one else is there");
         assert!(at.since(died) <= window() + 2 * SECOND, "{record:?}");
-        // The clock of the store stands still here, so terms are numbered by the time that passes.
+        // The store's clock is stopped here, so terms are numbered by the time that passes.
         assert!(term.get() < 1_000_000 + 20_000, "{term} after {record:?}");
     }
 }
@@ -112,7 +112,7 @@ fn a_release_is_claimed_in_one_round_trip_under_a_term_that_the_replies_number()
     assert!(term.get() < 1_000_000 + 20_000, "{term}");
 }
 
-/// `R2`: who stood still knows too little to number a term, whatever it is told on waking up.
+/// `R2`: a frozen candidate knows too little to number a term, whatever it hears on waking up.
 #[test]
 fn a_release_that_was_told_over_a_pause_is_looked_at_before_it_is_claimed() {
     let (mut stage, first, second) = led(1_000_000);
@@ -120,7 +120,7 @@ fn a_release_that_was_told_over_a_pause_is_looked_at_before_it_is_claimed() {
     stage.pass(SECOND * 100);
     stage.hand_in(first, Input::WorkEnded(LossReason::Resigned));
     stage.pass(Duration::ZERO);
-    // The clock of the store has run faster than that of the one who stood still.
+    // The clock of the store has run faster than that of the frozen candidate.
     stage.clock = WallMillis::new(1_000_000 + 103_000).unwrap();
     stage.players[second].alive = true;
     let record = stage.record.clone();
@@ -130,7 +130,7 @@ fn a_release_that_was_told_over_a_pause_is_looked_at_before_it_is_claimed() {
     assert!(term.get() >= 1_103_000, "{term}");
 }
 
-/// It cannot come about by itself, so whoever is concerned is told, once.
+/// It happens only through interference, so those concerned learn of it, once.
 #[test]
 fn a_floor_at_the_end_of_its_range_is_reported() {
     let mut stage = Stage::new(Durability::Durable);
@@ -176,7 +176,7 @@ fn a_store_that_forgot_a_dead_leader_is_claimed_an_interval_and_a_half_later() {
     stage.record = Record::ABSENT;
     let wiped = stage.now;
     stage.pass(SECOND * 20);
-    let (at, _) = stage.elected(second).expect("nobody else is there");
+    let (at, _) = stage.elected(second).expect("no one else is there");
     let took = at.since(wiped);
     assert!(took <= window() + SECOND * 5 / 2 + SECOND, "{took:?}");
 }

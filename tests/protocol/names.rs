@@ -1,4 +1,4 @@
-//! Names and identities: what is written can be read again, and what breaks a rule is told by it.
+//! Names and identities: what is written can be read again, and the error names the rule that was broken.
 
 use std::time::Duration;
 

@@ -36,7 +36,7 @@ impl Stage {
         assert_eq!(self.order(Order::Resign { term, to }), Verdict::Granted);
     }
 
-    /// Tells a player of the record as a store tells of a release.
+    /// Shows a player the record as a store reports a release.
     fn wake(&mut self, player: usize) {
         let woken = Input::Woken {
             store: STORE,
@@ -197,7 +197,7 @@ fn whoever_was_asked_to_resign_sits_out() {
     assert_eq!(stage.role(again), Role::Leading);
 }
 
-/// A leader goes on, nobody takes over from one that died, and nobody asks more often than it polls.
+/// A leader goes on, no one takes over from one that died, and no one asks more often than it polls.
 #[test]
 fn while_paused_nobody_is_elected_and_a_leader_goes_on() {
     let (mut stage, [first, second, third]) = Stage::with_a_leader();
@@ -346,7 +346,7 @@ fn orders_are_read_as_they_were_written() {
     ] {
         assert!(text.parse::<Handover>().is_err(), "{text:?}");
     }
-    // What somebody else put there is shown as well as it can be, within bounds.
+    // What someone else put there is shown as well as it can be, within bounds.
     let odd: Pause = "-|a|%zz%0a%ff%c3%a9%".parse().unwrap();
     assert_eq!(odd.reason.unwrap().as_str(), "%zz\u{fffd}\u{fffd}é%");
     let long: Pause = format!("-|a|{}", "%ff".repeat(200)).parse().unwrap();

@@ -162,7 +162,7 @@ fn nobody_but_its_holder_beats_or_releases_a_record() {
                     prop_assert_eq!(verdict == Verdict::Granted, granted);
                     prop_assert!(!granted || after.is_held_by(&claim.holder, claim.term));
                 }
-                // An order vacates what stands as it was seen, and makes nobody a holder.
+                // An order vacates what stands as it was seen, and makes no one a holder.
                 Request::Order(Order::Depose { expected }) => {
                     let held = before.holder().is_some() && before.mark() == *expected;
                     prop_assert_eq!(verdict == Verdict::Granted, held);
@@ -178,7 +178,7 @@ fn nobody_but_its_holder_beats_or_releases_a_record() {
     );
 }
 
-/// Otherwise a contender could take the counter of a new holder for the one that it saw stand still.
+/// Otherwise a contender could take the counter of a new holder for the stalled one.
 #[test]
 fn no_counter_is_written_twice() {
     let place = "--test protocol no_counter_is_written_twice";

@@ -186,8 +186,8 @@ fn a_standby_that_is_woken_leads_after_one_round_trip() {
     assert_eq!(stage.elected(second).map(|(at, _)| at), Some(stage.now));
 }
 
-/// One standby is called, and the others leave the record to it: a crowd that claims at once would have to
-/// be refused first. They look soon, so who is called and gone costs a moment.
+/// One standby is called, and the others leave the record to it: in a crowd that claims at once most must
+/// be refused first. They look soon, so calling a standby that is gone costs a moment.
 #[test]
 fn a_standby_that_is_not_called_looks_a_little_later_and_claims_what_is_still_vacant() {
     for dead in [false, true] {
@@ -228,7 +228,7 @@ fn a_standby_that_is_not_called_looks_a_little_later_and_claims_what_is_still_va
     }
 }
 
-/// `L3`: whoever dies, at whatever moment, is replaced within a window and two intervals, and not within
+/// `L3`: a leader that dies, at any moment, is replaced within a window and two intervals, and not within
 /// a window of its last heartbeat.
 #[test]
 fn a_leader_that_dies_is_replaced_within_a_window_and_two_intervals() {
@@ -251,7 +251,7 @@ fn a_leader_that_dies_is_replaced_within_a_window_and_two_intervals() {
     }
 }
 
-/// `R2`, for `S2`: who stood still for long knows a store's clock only as its own clock carries it on, which
+/// `R2`, for `S2`: after a long freeze a candidate knows a store's clock only as its own clock carries it on, which
 /// may run behind by the margin. If the store has lost all its data meanwhile, nothing else is left to
 /// number terms by, so it must look again before it claims.
 #[test]
@@ -273,7 +273,7 @@ fn who_stood_still_for_long_numbers_no_term_by_its_own_clock() {
     stage.clock = WallMillis::new(1_000_000 + 1_028_140).unwrap();
     stage.players[sleeper].alive = true;
     stage.pass(SECOND * 10);
-    let (_, second) = stage.elected(sleeper).expect("nobody else is there");
+    let (_, second) = stage.elected(sleeper).expect("no one else is there");
     assert!(second > first, "{second} after {first}");
 }
 
@@ -299,7 +299,7 @@ fn a_term_is_above_the_floor_and_not_behind_the_clock() {
     }
 }
 
-/// `R4`: a grant that is known too late elects nobody.
+/// `R4`: a grant that is known too late elects no one.
 #[test]
 fn a_grant_that_took_longer_than_the_timeout_does_not_count() {
     for (late, counts) in [(Duration::ZERO, true), (Duration::from_millis(1), false)] {
@@ -369,7 +369,7 @@ fn a_refused_heartbeat_during_probation_starts_over() {
     assert!(at >= wiped + window(), "{:?}", at.since(wiped));
 }
 
-/// `S3`: whoever is not the holder, or is it under another term, can neither beat nor release.
+/// `S3`: a candidate that is not the holder, or is it under another term, can neither beat nor release.
 #[test]
 fn a_stranger_neither_beats_nor_releases() {
     let mut stage = Stage::new(Durability::Durable);

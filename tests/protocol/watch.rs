@@ -125,7 +125,7 @@ fn evidence_older_than_one_and_a_half_intervals_must_be_renewed() {
     let mut watch = watched(&held(4, Duration::ZERO), 6);
     assert!(watch.claimable(at(6500), &timing()).is_some());
     assert_eq!(watch.claimable(at(6500) + NS, &timing()), None);
-    // Renewing it does not start the wait over: the record stood still all the while.
+    // Renewing it does not start the wait over: the record was stalled all the while.
     watch.observe(&held(4, Duration::ZERO), at(60_000), at(60_001));
     assert!(watch.claimable(at(60_001), &timing()).is_some());
 }

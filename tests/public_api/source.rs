@@ -156,7 +156,7 @@ impl Source {
                     _ => None,
                 })
             });
-            // A trait of ours that is not public is nobody's business.
+            // A private trait of this crate does not matter here.
             if matches!(defined, Some(Some(false))) {
                 return None;
             }
@@ -209,7 +209,7 @@ impl Source {
     }
 }
 
-/// The paths that a `use` imports, each with the name it has then at its end.
+/// The paths that a `use` imports, each with the name that it gets.
 fn leaves(tree: &UseTree, before: &[String]) -> Vec<Names> {
     match tree {
         UseTree::Path(path) => {

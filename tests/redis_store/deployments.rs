@@ -26,7 +26,7 @@ async fn sentinel() -> (RedisServer, RedisServer, RedisServer) {
     (master, replica, sentinel)
 }
 
-/// A master that is replaced in good order goes on answering for many seconds; nobody may stay with it.
+/// A master that is replaced in good order goes on answering for many seconds; no one may stay with it.
 #[tokio::test]
 async fn a_master_that_was_replaced_is_left_while_it_still_answers() {
     let (old, new, sentinel) = sentinel().await;

@@ -1,4 +1,4 @@
-//! What goes wrong with a server, what the store says of it, and that it comes back by itself.
+//! Faults of a server, the store's error for each, and its recovery.
 #![allow(
     clippy::disallowed_methods,
     reason = "a test measures how long it waited by the machine's clock"
@@ -17,7 +17,7 @@ use crate::support::redis::RedisServer;
 /// Longer than a request to a server that answers takes, and short enough to wait for.
 const HASTY: Duration = Duration::from_millis(400);
 
-/// How long to wait for what happens by itself.
+/// How long to wait for an automatic recovery.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn hasty() -> StoreOptions {
@@ -435,7 +435,7 @@ async fn many_requests_to_a_server_that_is_down_share_the_attempts_to_connect() 
     let elections: Vec<_> = (0..500)
         .map(|n| Election::with(&address, &hasty(), &format!("e{n}"), "a"))
         .collect();
-    // Nobody accepts: the attempt hangs until its time is over.
+    // No one accepts: the attempt hangs until its time is over.
     let all = elections.iter().map(Election::observe);
     for reply in futures_util::future::join_all(all).await {
         assert!(matches!(reply, Err(StoreError::Unreachable { .. })));
@@ -455,7 +455,7 @@ pub(crate) async fn subscribed(server: &RedisServer, channels: usize) {
     .await;
 }
 
-/// Waits for something that happens by itself.
+/// Waits for something that happens without a further request.
 pub(crate) async fn until(what: &str, mut happened: impl AsyncFnMut() -> bool) {
     let since = Instant::now();
     while !happened().await {

@@ -1,4 +1,4 @@
-//! Records that somebody wrote garbage into: unusable, untouched, and said where.
+//! Records that someone wrote garbage into: unusable, untouched, and said where.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
 //! Every way to reach a Redis, under every fault: it is an error in time, no heartbeat is lost or counted twice,
-//! and afterwards the store works again by itself.
+//! and afterwards the store recovers.
 
 use std::time::Duration;
 
@@ -82,7 +82,7 @@ impl Topology {
     }
 }
 
-/// What happens to the server that keeps the election, and what a heartbeat meanwhile must come to.
+/// What happens to the server that keeps the election, and the required outcome of a heartbeat meanwhile.
 type Fault = (&'static str, fn(&mut RedisServer), Meanwhile);
 
 #[derive(Clone, Copy)]

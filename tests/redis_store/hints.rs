@@ -1,4 +1,4 @@
-//! Releases that nobody has given: whoever may publish on a server may send them.
+//! Releases without a leader's release: any client that may publish on a server may send them.
 
 use std::time::Duration;
 
@@ -31,10 +31,10 @@ fn election(server: &RedisServer) -> Election {
     builder.timing(timing).build().unwrap()
 }
 
-/// What a campaign comes to, which must not take long.
+/// The outcome of a campaign, which must not take long.
 async fn in_time<T>(campaign: JoinHandle<T>) -> T {
     let outcome = tokio::time::timeout(Duration::from_secs(20), campaign).await;
-    outcome.expect("nobody was elected").unwrap()
+    outcome.expect("no one was elected").unwrap()
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn a_floor_at_the_end_of_its_range_is_an_event_of_every_candidate() {
     let mut events = election.events();
     let campaigning = election.clone();
     let campaign = tokio::spawn(async move { campaigning.campaign().await.map(drop) });
-    until("it is told", async || {
+    until("it is reported", async || {
         let told = events.recv().await.unwrap().happening;
         matches!(told, Happening::TermsUsedUp { store } if *store == *server.url())
     })

@@ -20,7 +20,7 @@ struct Balancer {
 }
 
 impl Balancer {
-    /// Leads so many connections in a row to each server.
+    /// Leads this many connections in a row to each server.
     async fn before(servers: &[&RedisServer], in_a_row: usize) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -96,7 +96,7 @@ async fn refused_behind_a_proxy(in_a_row: usize) {
     .await;
 }
 
-/// Whoever leads on the server that an address led to a moment ago may still act, and the new one cannot know.
+/// The leader on the server that an address led to a moment ago may still act, and the new one cannot know.
 #[tokio::test]
 async fn a_claim_on_another_server_than_before_is_not_proven() {
     let (one, other) = (RedisServer::start(), RedisServer::start());
@@ -120,11 +120,11 @@ async fn a_claim_on_another_server_than_before_is_not_proven() {
     assert!(!seen.unproven, "the other server remembers");
 
     proxy.turn_to(&other);
-    // The connection to the old server still works: it is noticed all the same, and neither server is used for
-    // as long as somebody may still lead on the old one.
+    // The connection to the old server still works: the change is noticed anyway, and neither server is used for
+    // as long as someone may still lead on the old one.
     until("the address is refused", async || match a.observe().await {
         Ok(seen) => {
-            assert_eq!(seen.record.term.get(), 0, "nobody was refused before");
+            assert_eq!(seen.record.term.get(), 0, "no one was refused before");
             false
         }
         Err(error) => {

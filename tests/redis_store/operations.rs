@@ -40,7 +40,7 @@ async fn the_counter_stands_on_the_key_while_the_election_is_held() {
     b.win(9).await;
     let inspection = b.inspect().await.unwrap();
     assert_eq!(inspection.holder, Some(b.who.clone()));
-    // Who has released does not campaign any more.
+    // A candidate that has released does not campaign any more.
     assert_eq!(inspection.candidates.len(), 1);
     let history = b.store.history(&b.name, 10).await.unwrap();
     assert_eq!(history.len(), 3, "{history:?}");

@@ -54,7 +54,7 @@ async fn a_password_that_cannot_be_had_is_no_refusal_by_the_server() {
     assert!(matches!(error, StoreError::Misconfigured { .. }), "{error}");
     assert!(error.to_string().contains("/no/such/file"), "{error}");
 
-    // What hands out the tokens may be back in a moment.
+    // The source of the tokens may be back in a moment.
     let a = logging_in(&server, "", Password::Command("exit 4".to_owned()));
     let error = a.observe().await.unwrap_err();
     assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");

@@ -1,4 +1,4 @@
-//! What people see of an election: who campaigns, what happened, which elections there are.
+//! What people see of an election: its candidates, its history, and the list of elections.
 
 use incumbent::protocol::{ElectionName, LossReason, Verdict};
 use incumbent::store::{Change, Note, StoreOptions};

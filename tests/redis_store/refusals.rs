@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::net::TcpStream;
 
-use incumbent::protocol::{Mark, Verdict};
+use incumbent::protocol::{Mark, Occupancy, Verdict};
 use incumbent::store::{StoreAddress, StoreError};
 
 use crate::election::Election;
@@ -98,7 +98,7 @@ async fn a_server_that_takes_no_writes_is_an_outage_in_its_own_words() {
         server.command(&["SCRIPT", "KILL"]);
     })
     .await;
-    // Version 6 lets scripts write all the same, as docs/redis.md says.
+    // Version 6 lets scripts write anyway, as docs/redis.md says.
     if major_version() >= 7 {
         let replicas = async |server: &RedisServer, count: &str| {
             server.command(&["CONFIG", "SET", "min-replicas-to-write", count]);
@@ -132,7 +132,7 @@ async fn keep_busy(server: &RedisServer) {
 async fn a_server_that_cannot_save_takes_no_claim_and_no_heartbeat() {
     let server = RedisServer::settings().set("save", &["3600", "1"]).start();
     let a = held(&server).await;
-    // A folder stands in the way of the file.
+    // A folder has the name of the file.
     std::fs::create_dir_all(server.directory().join("dump.rdb/in-the-way")).unwrap();
     server.command(&["BGSAVE"]);
     until("it has failed", async || {
@@ -174,7 +174,7 @@ fn accepted(server: &RedisServer) -> u64 {
 async fn a_right_that_is_missing_is_named_by_the_request_that_needs_it() {
     let server = RedisServer::start();
     for right in [
-        "evalsha", "time", "get", "hmget", "zadd", "setnx", "getset", "incr", "del", "hset", "hdel",
+        "evalsha", "time", "get", "hmget", "zadd", "setnx", "getset", "incr", "del", "hset",
     ] {
         server.command(&["FLUSHALL"]);
         let taken = format!("-{right}");
@@ -187,6 +187,18 @@ async fn a_right_that_is_missing_is_named_by_the_request_that_needs_it() {
         assert!(error.to_string().contains(right), "{right}: {error}");
         server.command(&["ACL", "DELUSER", "elector"]);
     }
+}
+
+/// What a release leaves behind then is read by people only, and not of a record that is vacant.
+#[tokio::test]
+async fn a_release_without_the_permission_to_tidy_up_is_granted() {
+    let server = RedisServer::start();
+    let a = held(&server).await.0;
+    server.command(&["ACL", "SETUSER", "default", "-hdel"]);
+    let reply = a.release(7).await.unwrap();
+    assert_eq!(reply.verdict, Verdict::Granted);
+    assert_eq!(reply.record.occupancy, Occupancy::Vacant);
+    assert_eq!(a.inspect().await.unwrap().holder, None);
 }
 
 /// Commands that a provider has disabled, or renamed.

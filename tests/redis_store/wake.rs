@@ -41,7 +41,7 @@ async fn a_release_wakes_with_all_that_a_claim_needs() {
     assert!(other.0.try_recv().is_err(), "another election is not woken");
 }
 
-/// The next release under this term, which must come. An older one may be told again before it.
+/// The next release under this term, which must come. An older one may be reported again before it.
 async fn heard_of(wake_ups: &mut WakeUps, term: u64) -> WakeUp {
     loop {
         let wake_up = heard(wake_ups).await;
@@ -82,7 +82,7 @@ async fn a_release_calls_the_standby_that_was_seen_last() {
 
     a.win(1).await;
     a.release(1).await.unwrap();
-    assert_eq!(called(1).await, None, "nobody stands by");
+    assert_eq!(called(1).await, None, "there is no standby");
 
     for (term, last, other) in [(2, &b, &c), (3, &c, &b)] {
         a.win(term).await;
@@ -106,7 +106,7 @@ async fn a_release_calls_the_standby_that_was_seen_last() {
     assert_eq!(reply.verdict, Verdict::Granted);
     assert_eq!(called(4).await.as_deref(), Some("c"));
 
-    // Whoever is to lead next by an operator's order needs no call, and nobody else gets one.
+    // A standby that an operator named needs no call, and no one else gets one.
     for (term, to, expected) in [
         (5, None, Some("c")),
         (6, Some(Successor::Candidate("b".parse().unwrap())), None),
@@ -255,7 +255,7 @@ async fn a_standby_that_does_not_listen_holds_up_nobody_and_memory_is_bounded() 
     assert_eq!(waiting, WakeUps::CAPACITY);
 }
 
-/// A store outlives the runtime that used it first: the connections are made anew on the next.
+/// A store outlives the runtime that used it first: the next one opens new connections.
 #[test]
 fn a_store_goes_on_after_its_runtime_has_ended() {
     let server = RedisServer::start();

@@ -20,7 +20,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const STALL_POLLS: u32 = 3;
 const FOREVER: Nanos = 1_000_000 * SECOND;
 
-/// What happens on the stage, whoever plays.
+/// What happens on the stage, for any players.
 struct Script {
     /// When each of them begins, in milliseconds.
     starts_ms: &'static [u64],
@@ -117,7 +117,7 @@ fn two_bare_contenders_both_win_a_counter_that_stalled_at_one() {
 }
 
 /// Three losers are slow to say `GETSET key 1`: each sets back the counter that the winner has moved on,
-/// so that another one sees it stand still.
+/// so that another one sees it stalled.
 fn late_losers() -> Script {
     let held_up = |slot: usize, by: Nanos| {
         let fault = Fault::Lag {
@@ -145,7 +145,7 @@ fn a_bare_loser_sets_back_the_winner_and_lets_a_third_win() {
     assert_eq!(late_losers().play_incumbent(), []);
 }
 
-/// The leader stands still until another has taken over, and goes on.
+/// The leader is frozen until another has taken over, and goes on.
 fn zombie() -> Script {
     let lasts = 10 * SECOND;
     Script {
@@ -165,7 +165,7 @@ fn a_ttl_lock_does_not_stop_a_holder_that_stood_still() {
     assert_overlap(&zombie().play_ttl(), "c1.1", "c0.1");
 }
 
-/// The leader stands still until another has taken over, and then leaves; a third is waiting.
+/// The leader is frozen until another has taken over, and then leaves; a third is waiting.
 fn exit_handler() -> Script {
     let lasts = 10 * SECOND;
     Script {

@@ -28,7 +28,7 @@ pub(crate) trait Fixture: Send + Sync + 'static {
     fn user(&self) -> Arc<dyn Store>;
 
     /// Sets or deletes the counter as the bare protocol does; `shown` is the record that results. False
-    /// when nobody but its own writers can get at the store's counter.
+    /// when no one but its own writers can get at the store's counter.
     fn touch(
         &self,
         election: &ElectionName,

@@ -4,7 +4,7 @@ use incumbent::protocol::{
     Beat, Durability, Occupancy, Record, Request, Verdict, WallMillis, apply,
 };
 
-/// A record, and the counter that strangers may have changed beside it.
+/// A record, and its counter, which strangers may have changed.
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
     /// The record as its own writers left it; never foreign.

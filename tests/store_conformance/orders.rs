@@ -51,10 +51,12 @@ macro_rules! expect {
     }};
 }
 
-/// What is told next, which must come without a poll.
+/// The next report, which must come without a poll.
 async fn told(wake_ups: &mut WakeUps) -> Record {
     let told = tokio::time::timeout(Duration::from_secs(30), wake_ups.next()).await;
-    told.expect("it is told").expect("the store is open").record
+    told.expect("it is reported")
+        .expect("the store is open")
+        .record
 }
 
 pub(crate) async fn a_pause_refuses_claims_but_joins_until_it_is_lifted(
@@ -87,7 +89,7 @@ pub(crate) async fn a_pause_refuses_claims_but_joins_until_it_is_lifted(
         Some("50 % of the disks, naïvely: a|b")
     );
 
-    // Whoever leads goes on, and may stop.
+    // The leader goes on, and may stop.
     let beaten = expect!(Granted, store, &election, &a, beat(&a, 1));
     expect!(Refused, store, &election, &b, claim(&b, 2, beaten.mark()));
     let vacant = expect!(Granted, store, &election, &a, release(&a, 1));
@@ -115,7 +117,7 @@ pub(crate) async fn a_pause_is_over_by_the_clock_of_the_store(fixture: impl Fixt
     let shown = reply.record.orders.paused.expect("it is paused");
     let until = shown.until.expect("it ends").get();
     assert_eq!(until, reply.clock.get() + 7_200_000);
-    // Another pause replaces it, and is over by the time that anybody asks.
+    // Another pause replaces it, and is over by the time that anyone asks.
     expect!(Granted, store, &election, &op, pause(Some(Duration::ZERO)));
     let seen = other.inspect(&election).await.expect("it reads").record;
     assert_eq!(seen, Record::ABSENT);
@@ -128,7 +130,7 @@ pub(crate) async fn a_pause_is_over_by_the_clock_of_the_store(fixture: impl Fixt
     );
 }
 
-/// Nobody takes an election that is only paused for one that somebody has held: `R8` needs that.
+/// No one takes an election that is only paused for one that someone has held: `R8` needs that.
 pub(crate) async fn a_pause_of_what_was_never_held_leaves_it_absent(
     fixture: impl Fixture,
     _: &str,
@@ -222,7 +224,7 @@ pub(crate) async fn a_deposition_vacates_exactly_what_was_seen(fixture: impl Fix
     assert_eq!((inspected.holder, inspected.since), (None, None));
     expect!(Refused, store, &election, &op, depose(vacant.mark()));
     expect!(Refused, store, &election, &a, beat(&a, 3));
-    // It makes nobody a leader of a term that was.
+    // It makes no one a leader of a term that was.
     expect!(Refused, store, &election, &b, claim(&b, 3, vacant.mark()));
     expect!(Granted, store, &election, &b, claim(&b, 4, vacant.mark()));
 }
@@ -259,7 +261,7 @@ pub(crate) async fn a_foreign_holder_can_be_deposed(fixture: impl Fixture, _: &s
     assert_eq!(held.unproven, store.durability() == Durability::Forgetful);
 }
 
-/// A release while nobody may be elected wakes nobody, and lifting the pause does.
+/// A release while no one may be elected wakes no one, and lifting the pause does.
 pub(crate) async fn lifting_a_pause_wakes_the_standbys(fixture: impl Fixture, _: &str) {
     let store = fixture.user();
     let (a, op, election) = (who("a"), operator(), name("resumed"));

@@ -120,7 +120,7 @@ fn a_release_in_one_process_wakes_another() {
         ask(&store, &election, &who("parent"), &Request::Observe).await;
         let mut child = again("processes::a_release_in_one_process_wakes_another", &path);
         let told = tokio::time::timeout(Duration::from_secs(60), wake_ups.next()).await;
-        let woken = told.expect("it was told").expect("the store is open");
+        let woken = told.expect("it was reported").expect("the store is open");
         let record = woken.record;
         assert_eq!(
             (record.occupancy, record.term.get()),

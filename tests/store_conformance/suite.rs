@@ -311,7 +311,7 @@ fn request(
         }),
         Happening::Resume => Request::Order(Order::Resume),
         Happening::Resign { own_term, to } => Request::Order(Order::Resign {
-            // Nobody leads a term of zero.
+            // No one leads a term of zero.
             term: number(*own_term).max(term(1)),
             to: successor(*to),
         }),
@@ -384,14 +384,14 @@ pub(crate) async fn does_what_the_record_function_does_on_random_sequences(
     });
 }
 
-/// `S3`, and each part of a claim's guard by itself.
+/// `S3`, and each part of a claim's guard separately.
 pub(crate) async fn grants_and_refuses_by_each_guard(fixture: impl Fixture, _: &str) {
     let store = fixture.user();
     let store = store.as_ref();
     let (a, b, election) = (who("a"), who("b"), name("guards"));
     let absent = Record::ABSENT.mark();
 
-    // Nobody holds it, so nobody can beat or release it.
+    // No one holds it, so no one can beat or release it.
     refused(store, &election, &a, &beat(&a, 1)).await;
     refused(store, &election, &a, &release(&a, 1)).await;
     let vacant = Mark {
@@ -476,7 +476,7 @@ pub(crate) async fn of_many_claims_of_one_mark_exactly_one_is_granted(
     }
 }
 
-/// A claim whose reply was lost can be sent again: it is granted once, and the refusal tells by whom.
+/// A claim whose reply was lost can be sent again: it is granted once, and the refusal names the holder.
 pub(crate) async fn a_claim_that_is_sent_again_is_refused_and_shows_that_it_was_granted(
     fixture: impl Fixture,
     _: &str,
@@ -560,7 +560,7 @@ pub(crate) async fn shows_the_holder_and_who_campaigns(fixture: impl Fixture, _:
     assert_eq!((vacant.holder, vacant.since), (None, None));
     assert!(vacant.changed.expect("changed") >= changed);
     let listed: Vec<_> = vacant.candidates.iter().map(|c| &c.identity).collect();
-    assert_eq!(listed, [&b], "who has released does not campaign any more");
+    assert_eq!(listed, [&b], "after its release a candidate is not listed");
 }
 
 pub(crate) async fn lists_nobody_who_has_withdrawn(fixture: impl Fixture, _: &str) {
@@ -575,7 +575,7 @@ pub(crate) async fn lists_nobody_who_has_withdrawn(fixture: impl Fixture, _: &st
     store.withdraw(&election, &a).await.expect("a withdrawal");
     listed(other, &election, &[&b]).await;
     store.withdraw(&election, &b).await.expect("a withdrawal");
-    // Who was never there can withdraw as well.
+    // A candidate that was never there can withdraw as well.
     store.withdraw(&election, &b).await.expect("a withdrawal");
     let nobody = other.inspect(&election).await.expect("it reads");
     assert_eq!((nobody.candidates, nobody.record), (vec![], Record::ABSENT));
@@ -696,7 +696,7 @@ pub(crate) async fn wakes_standbys_on_release(fixture: impl Fixture, _: &str) {
     for (store, who) in [(&leader, &b), (&standby, &c)] {
         granted(store.as_ref(), &election, who, &Request::Observe).await;
     }
-    // The one seen last is called, where what tells of the release knows who that is.
+    // The one seen last is called, where the report of the release names it.
     let called = (!leader.label().starts_with("sqlite:")).then(|| c.id().clone());
     let mut mark = Record::ABSENT.mark();
     for number in 1..4 {
@@ -708,7 +708,7 @@ pub(crate) async fn wakes_standbys_on_release(fixture: impl Fixture, _: &str) {
             let told = async {
                 loop {
                     let woken = wake_ups.next().await.expect("the store is open");
-                    // Who begins to listen when it is free already is called whoever else is.
+                    // A listener that starts when it is free already is called, no matter who else is.
                     assert!(woken.called.is_none() || woken.called == called);
                     let record = woken.record;
                     assert_eq!(
@@ -722,7 +722,7 @@ pub(crate) async fn wakes_standbys_on_release(fixture: impl Fixture, _: &str) {
                 }
             };
             let told = tokio::time::timeout(limit, told).await;
-            told.unwrap_or_else(|_| panic!("release {number} was not told"));
+            told.unwrap_or_else(|_| panic!("release {number} was not reported"));
         }
         mark = vacant.mark();
     }
@@ -730,7 +730,7 @@ pub(crate) async fn wakes_standbys_on_release(fixture: impl Fixture, _: &str) {
     assert!(stray.is_err(), "another election was woken: {stray:?}");
 }
 
-/// `L1`: whoever has just seen a leader, and begins to listen, does not miss that it leaves.
+/// `L1`: a candidate that has just seen a leader, and begins to listen, does not miss that it leaves.
 pub(crate) async fn wakes_who_has_only_begun_to_listen(fixture: impl Fixture, _: &str) {
     let (leader, standby) = (fixture.user(), fixture.user());
     let (a, election) = (who("a"), name("woken"));
@@ -743,7 +743,7 @@ pub(crate) async fn wakes_who_has_only_begun_to_listen(fixture: impl Fixture, _:
         let told =
             async { while wake_ups.next().await.expect("the store is open").record != vacant {} };
         let told = tokio::time::timeout(Duration::from_secs(30), told).await;
-        told.unwrap_or_else(|_| panic!("release {number} was not told"));
+        told.unwrap_or_else(|_| panic!("release {number} was not reported"));
         mark = vacant.mark();
     }
 }

@@ -7,7 +7,7 @@ use incumbent::protocol::{CandidateId, Order, Request};
 use incumbent::store::Identity;
 use incumbent::store::{SqliteStore, Store};
 
-/// Makes the file at `path`, old enough that nobody waits for whoever led in another one there.
+/// Makes the file at `path`, old enough that no one waits for a leader in an earlier file there.
 pub fn long_in_use(path: &Path) {
     let store = SqliteStore::open(path, Duration::from_secs(20));
     let id = CandidateId::new("test").unwrap();

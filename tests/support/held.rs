@@ -1,4 +1,4 @@
-//! A file that nobody can execute until it is let go of: whoever opens it waits for the end of a lease.
+//! A file that no one can execute until it is let go of: opening it waits for the end of a lease.
 
 use std::io::Read;
 use std::path::Path;

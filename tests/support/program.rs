@@ -26,7 +26,7 @@ pub fn example(name: &str) -> PathBuf {
         if profile.ends_with("release") {
             cargo.arg("--release");
         }
-        // Compilers need the time by which files are dated, also when tests run under `faketime`.
+        // Compilers need the time by which files are dated, even when tests run under `faketime`.
         cargo.env_remove("LD_PRELOAD");
         // What this build says of this package is no setting of that one: build scripts would run again.
         for (name, _) in std::env::vars_os() {
@@ -85,7 +85,7 @@ impl Program {
         }
     }
 
-    /// Sends a line, which may find nobody to read it.
+    /// Sends a line, which may find no one to read it.
     pub fn enter(&mut self) {
         self.input.as_mut().unwrap().write_all(b"\n").unwrap();
     }

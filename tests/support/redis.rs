@@ -1,4 +1,4 @@
-//! A real redis-server of its own for one test.
+//! A real redis-server for one test.
 #![allow(
     clippy::disallowed_methods,
     reason = "a test waits for a process by the machine's clock"
@@ -15,10 +15,10 @@ use redis::{Connection, RedisError, RedisResult, Value};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// How long a server may take to do what it is told.
+/// How long a server may take to obey.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A redis-server on a free port and a unix socket in a directory of its own. It is killed when it is
+/// A redis-server on a free port and a unix socket in a temporary directory. It is killed when it is
 /// dropped.
 pub struct RedisServer {
     directory: TempDir,

@@ -27,7 +27,7 @@ pub const ALL: &[(&str, Reads)] = &[
     ("guard", guard),
 ];
 
-/// The longest text that an error may make of a value, besides the value itself.
+/// The longest text that an error may add to a value.
 const WORDS: usize = 2000;
 
 /// Names of elections, ids of candidates, identities, addresses to listen at.
@@ -85,8 +85,11 @@ pub fn addresses(bytes: &[u8]) -> bool {
             true
         }
         Err(error) => {
-            let told = error.to_string().len();
-            assert!(told < WORDS + 8 * text.len(), "{told} bytes about {text:?}");
+            let length = error.to_string().len();
+            assert!(
+                length < WORDS + 8 * text.len(),
+                "{length} bytes about {text:?}"
+            );
             false
         }
     }
@@ -124,7 +127,7 @@ pub fn redis(bytes: &[u8]) -> bool {
         || answer.history.is_ok_and(|n| n > 0)
 }
 
-/// Rows of a database. The bytes spell eleven values: a letter for the type, a length, and so many bytes.
+/// Rows of a database. The bytes spell eleven values: a letter for the type, a length, and that many bytes.
 pub fn rows(mut bytes: &[u8]) -> bool {
     use rusqlite::types::Value;
 
@@ -158,7 +161,7 @@ pub fn rows(mut bytes: &[u8]) -> bool {
     }
 }
 
-/// What elector and keeper tell each other, and what the one leaves to the other.
+/// The messages between elector and keeper, and what the one leaves to the other.
 pub fn keeper(bytes: &[u8]) -> bool {
     use incumbent_cli::supervise::fuzzing::{read_by_elector, read_by_keeper, read_estate};
 
@@ -179,7 +182,7 @@ pub fn keeper(bytes: &[u8]) -> bool {
     valid
 }
 
-/// The guard file beside a fenced log.
+/// The guard file of a fenced log.
 pub fn guard(bytes: &[u8]) -> bool {
     use incumbent::fence::{FenceError, FencedLog};
 

@@ -50,7 +50,7 @@ fn every_documented_command_of_a_redis_is_one_of_this_server() {
     }
 }
 
-/// `billing` is led, and `web-2` stands by.
+/// `billing` is led, and `web-2` is its standby.
 #[test]
 fn every_documented_command_of_incumbent_does_on_this_server_what_it_is_shown_for() {
     let (home, server) = (Home::new(), RedisServer::start());

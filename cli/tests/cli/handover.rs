@@ -1,4 +1,4 @@
-//! Two processes of one host on the embedded store: who ends is followed by the other.
+//! Two processes of one host on the embedded store: when one exits, the other follows.
 
 use rustix::process::Signal;
 

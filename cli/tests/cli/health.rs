@@ -1,4 +1,4 @@
-//! The health of the program: whoever is unhealthy is stopped, and another one leads.
+//! The health of the program: an unhealthy one is stopped, and another candidate leads.
 
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use super::home::{Home, leader, wait_until};
 use crate::support::marked::marked;
 
-/// A program that writes its token, and how often it was told to stop.
+/// A program that writes its token, and how often it was asked to stop.
 fn polite(home: &Home) -> String {
     format!(
         "trap 'echo told >> {log}; exit 0' TERM; echo $INCUMBENT_FENCING_TOKEN >> {log}; \
@@ -145,7 +145,7 @@ fn with_restart_an_unhealthy_program_is_left_to_others_and_campaigned_for_again(
     assert!([0, 143, 124].contains(&leader.wait()));
 }
 
-/// `systemd-notify` is a process of its own, which has ended a moment later.
+/// `systemd-notify` is a separate process, which has exited a moment later.
 const NOTIFY: &str = "systemd-notify WATCHDOG=1";
 
 #[test]
@@ -181,7 +181,7 @@ fn nobody_but_the_program_can_vouch_for_it() {
     stranger.set_nonblocking(true).unwrap();
     let pid = leader.pid();
     wait_until("the program is judged by its own silence", || {
-        // The last of them find nobody who listens.
+        // The last of them find no one who listens.
         drop(stranger.send_to_addr(b"WATCHDOG=1", &address));
         !std::fs::exists(format!("/proc/{pid}/exe")).unwrap()
     });

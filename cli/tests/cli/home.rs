@@ -1,4 +1,4 @@
-//! A home directory of its own for each test, and the command run in it.
+//! A separate home directory for each test, and the command run in it.
 #![allow(
     clippy::disallowed_methods,
     reason = "a test waits for a process by the machine's clock"
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::support::environment;
 
-/// How long a process may take to do what it is told: far more than it needs on a busy machine.
+/// How long a process may take to obey: far more than it needs on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A home directory.
@@ -241,12 +241,12 @@ impl Drop for Running {
 pub(crate) fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
     let began = Instant::now();
     while !happened() {
-        assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
+        assert!(began.elapsed() < PATIENCE, "timed out waiting until {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// A shell program that appends a line with its token to a file, and stays until it is told to stop.
+/// A shell program that appends a line with its token to a file, and runs until it is asked to stop.
 pub(crate) fn leader(log: &Path) -> String {
     format!(
         "trap 'exit 0' TERM; echo $INCUMBENT_FENCING_TOKEN >> {}; while :; do sleep 0.05; done",

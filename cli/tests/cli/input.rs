@@ -1,4 +1,4 @@
-//! Bad input: each is refused with the documented status, in words that name the part and the way out.
+//! Bad input: each is refused with the documented status and an error that names the part and the way out.
 
 use super::home::Home;
 
@@ -283,7 +283,7 @@ fn what_was_checked_is_told() {
     assert_eq!(checked.stdout, expected);
 }
 
-/// Files that cannot be used, and the line and reason that are told.
+/// Files that cannot be used, and the line and reason in the error.
 const FILES: [(&str, &str); 13] = [
     (
         "interval = \"1s\"\nintervall = \"1s\"\n",

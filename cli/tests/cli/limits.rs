@@ -1,11 +1,11 @@
-//! Limits on processes and open files: what they refuse is told in one line, and nothing panics.
+//! Limits on processes and open files: each refusal is one line of the log, and nothing panics.
 
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::Command;
 
 use super::home::{Ended, Home};
 
-/// A user of its own: the limit counts all processes of one. Root has no limit.
+/// A user that runs nothing else: the limit counts all processes of one. Root has no limit.
 fn user() -> u32 {
     assert!(
         rustix::process::geteuid().is_root(),
@@ -74,7 +74,7 @@ fn too_few_processes_are_told_in_one_line() {
     }
 }
 
-/// A program that takes all processes of its user, while each health check needs a keeper of its own.
+/// A program that uses up its user's processes, while each health check needs a keeper.
 #[test]
 fn what_cannot_be_started_later_is_a_failed_attempt() {
     let home = Home::new();

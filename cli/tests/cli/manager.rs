@@ -1,4 +1,4 @@
-//! What a service manager is told, on the socket that it offers, and what PID 1 of a container must do.
+//! What a service manager is sent on the socket that it offers, and what PID 1 of a container must do.
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
@@ -221,7 +221,7 @@ fn the_watchdog_is_fed_by_acknowledged_heartbeats_only() {
     server.freeze();
     manager.catch_up();
     let before = manager.heard.len();
-    // The tenure that is left is told, also while no heartbeat succeeds.
+    // The remaining tenure is reported even while no heartbeat succeeds.
     let leads = |line: &String| !line.starts_with("STATUS=") || line.contains("=leading: ");
     while manager.next().iter().all(leads) {}
     let after = &manager.heard[before..];
@@ -249,7 +249,7 @@ fn a_manager_that_does_not_listen_costs_no_leadership() {
         "a",
         &[&run[..], &timing, &["--", "sh", "-c", &program]].concat(),
     );
-    // Several windows, in which more is to be told than a socket holds.
+    // Several windows, which produce more messages than a socket holds.
     let lines = home.wait_for_lines("led", 80);
     assert_eq!(lines[0], lines[79]);
     run.signal(Signal::TERM);
@@ -269,7 +269,7 @@ fn an_unhealthy_program_shows_in_the_status() {
     assert_eq!(run.wait(), 124);
 }
 
-/// In a container nobody else reaps what loses its parent.
+/// In a container no one else reaps what loses its parent.
 #[test]
 fn as_the_first_process_of_a_container_it_reaps() {
     let home = Home::new();

@@ -1,4 +1,4 @@
-//! What `/metrics` of `incumbent run` tells, sample by sample, while things happen to it.
+//! What `/metrics` of `incumbent run` reports, sample by sample, while things happen to it.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -17,7 +17,7 @@ struct Scraped {
 }
 
 impl Scraped {
-    /// Its program goes on when it is told to stop, for as long as there is a file `stubborn`.
+    /// Its program keeps running when asked to stop, for as long as there is a file `stubborn`.
     fn start(home: &Home, server: &RedisServer) -> Self {
         let port = free_port();
         let program = format!(
@@ -27,7 +27,7 @@ impl Scraped {
         );
         let (url, listen) = (server.url(), port.to_string());
         let mut run = vec!["run", "job", "--store", &url, "--listen", &listen];
-        // A machine that stands still for a second is no reason to lose a leadership.
+        // A machine that stalls for a second is no reason to lose a leadership.
         run.extend(["--interval", "400ms", "--stall-polls", "10", "--restart"]);
         run.extend(["--stop-timeout", "300ms", "--stop-grace", "500ms"]);
         run.extend(["--sit-out", "100ms", "--health-cmd", "true"]);
@@ -76,7 +76,7 @@ impl Scraped {
         });
     }
 
-    /// The last program that was started is the one of whoever leads.
+    /// The last program that was started is the leader's.
     fn kill_the_program(home: &Home) {
         let programs = home.lines("programs");
         let pid = programs.last().unwrap().parse().unwrap();
@@ -92,7 +92,7 @@ fn every_sample_follows_what_happens() {
     let b = Scraped::start(&home, &server);
     b.becomes("campaigns", "", 1.0);
 
-    // One leads, and one stands by.
+    // One leads, and one is a standby.
     for (name, of_a, of_b) in [
         ("leader", 1.0, 0.0),
         ("campaigns", 1.0, 1.0),

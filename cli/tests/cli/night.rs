@@ -11,7 +11,7 @@ use super::hosts::Host;
 use super::transcript::Transcript;
 use crate::support::redis::RedisServer;
 
-/// Nobody misses a deadline because the machine stands still for a second, or for three.
+/// No one misses a deadline when the machine stalls for a second, or for three.
 const SERVICE: [&str; 9] = [
     "run",
     "billing",
@@ -97,7 +97,7 @@ impl Night {
         wait_until("no one campaigns", || self.candidates().is_empty());
     }
 
-    /// Restarts the service of a host, and waits until another candidate has taken the place of its own.
+    /// Restarts the service of a host, and waits until another candidate has replaced the old one.
     fn restart(&self, host: &Host) {
         let ids = || {
             let listed = self.candidates();
@@ -191,7 +191,7 @@ fn a_night_of_three_hosts_is_operated_by_the_commands_alone() {
     wait_until("the leader beats on", || {
         night.status()["beat"].as_u64().unwrap() > beat + 1
     });
-    assert_eq!(night.status()["term"], term, "nobody else leads");
+    assert_eq!(night.status()["term"], term, "no one else leads");
     night.campaigning(&all);
     night.order("list");
     night.order("status billing");
@@ -223,7 +223,7 @@ fn a_night_of_three_hosts_is_operated_by_the_commands_alone() {
     web_3.shut_down();
     night.campaigning(&["web-1", "web-2"]);
     web_2.lose_power();
-    wait_until("the leader has stood still for its window", || {
+    wait_until("the leader has stalled for its window", || {
         night.status()["stalled"] == true
     });
     night.order("status billing");
@@ -238,7 +238,7 @@ fn a_night_of_three_hosts_is_operated_by_the_commands_alone() {
     night.order("history billing");
     night
         .transcript
-        .say("The host that leads is shut down: nobody is left.");
+        .say("The host that leads is shut down: no one is left.");
     web_1.shut_down();
     night.nobody_campaigns();
     night.order("status billing");

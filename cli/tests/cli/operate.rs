@@ -61,7 +61,7 @@ fn a_handover_is_seen_in_history_candidates_and_watch() {
     first.signal(rustix::process::Signal::TERM);
     first.wait();
     let tokens = home.wait_for_lines("led", 2);
-    wait_until("the change is told", || {
+    wait_until("the change is reported", || {
         let told = home.lines("watched");
         let terms = told
             .iter()
@@ -103,7 +103,7 @@ fn who_has_ended_is_listed_no_more_and_who_stands_by_tells_its_timing() {
         assert_eq!(home.run(&run(store, "true")).status, 0);
         let program = leader(&home.path(log));
         let mut patient = run(store, &program);
-        // Whoever is not seen for two windows of the leader is listed no more: here, 60 s.
+        // A candidate not seen for two windows of the leader is dropped from the list: here, after 60 s.
         patient.splice(4..4, ["--stall-polls", "60"]);
         let leading = home.start(&patient);
         home.wait_for_lines(log, 1);
@@ -285,7 +285,7 @@ fn documented_users(document: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// A server that stands in for Redis gives a version of Redis beside its own.
+/// A server that replaces Redis reports a version of Redis and its own.
 #[test]
 fn the_doctor_tells_the_name_and_the_version_of_the_server_itself() {
     let (home, server) = (Home::new(), RedisServer::start());

@@ -7,7 +7,7 @@ use super::home::{Ended, Home, Running, leader, wait_until};
 use super::hosts::children_of;
 use crate::support::redis::RedisServer;
 
-/// Who is named has a window to come, and may be late by a second or two on a busy machine.
+/// The named candidate has a window to arrive, and may be late by a second or two on a busy machine.
 const WINDOW_MS: u64 = 4000;
 
 /// Redises, and candidates of these names, the first of which leads.
@@ -143,7 +143,7 @@ fn a_leader_is_moved_to_the_candidate_that_is_named_and_stands_by_again() {
             && told.stdout.contains("asked-to-resign"),
         "{told:#?}"
     );
-    // By its host anybody may be meant who runs there; here it is all of them.
+    // By its host anyone may be meant who runs there; here it is all of them.
     let host = fleet.status()["holder"]["host"]
         .as_str()
         .unwrap()
@@ -229,17 +229,17 @@ fn while_paused_a_dead_host_is_replaced_by_nobody_and_after_it_at_once() {
     assert!(paused.stdout.contains(": new disks"), "{paused:#?}");
     let status = fleet.status();
     assert_eq!(status["paused"]["reason"], "new disks");
-    assert!(is_led_by(&status, "a"), "whoever leads goes on");
+    assert!(is_led_by(&status, "a"), "the leader keeps leading");
     let listed = fleet.home.run(&["list", "--store", &fleet.stores[1]]);
     assert!(listed.stdout.contains("held, paused"), "{listed:#?}");
 
     fleet.lose_the_host_of_the_first();
-    wait_until("the record has stood still for two windows", || {
+    wait_until("the record has stalled for two windows", || {
         let ago = fleet.status()["changed_ago_ms"].as_u64().unwrap();
         ago > 2 * WINDOW_MS
     });
     assert!(is_led_by(&fleet.status(), "a"));
-    assert_eq!(fleet.home.lines("led").len(), 1, "nobody has taken over");
+    assert_eq!(fleet.home.lines("led").len(), 1, "no one has taken over");
     assert_eq!(fleet.order(&["resume"]).status, 0);
     fleet.home.wait_for_lines("led", 2);
     assert!(is_led_by(&fleet.status(), "b"));
@@ -274,7 +274,7 @@ fn a_resignation_that_nobody_would_follow_is_refused_or_told() {
     let refused = fleet.order(&["resign"]);
     refused.assert(75, "is paused by ");
     refused.assert(75, "; `incumbent resume job --store ");
-    assert!(fleet.status()["handover"].is_null(), "nobody was asked");
+    assert!(fleet.status()["handover"].is_null(), "no one was asked");
     let late = fleet.order(&["resign", "--anyway", "--wait-timeout", "6s"]);
     late.assert(75, "no one leads: the election is paused by ");
     late.assert(
@@ -380,7 +380,7 @@ fn a_handover_is_shown_for_as_long_as_the_leader_takes_to_stop() {
     assert_eq!(handover["to_candidate"], to.as_str());
     assert_eq!(handover["to_host"], Value::Null);
     assert_eq!(handover["term"].to_string(), token);
-    wait_until("watch tells of it", || {
+    wait_until("watch reports it", || {
         let told = fleet.home.lines("watched");
         told.iter()
             .any(|line| line.ends_with(&format!(", handing over to {to}")))
@@ -431,7 +431,7 @@ fn orders_go_to_three_stores_and_count_with_two_of_them() {
     let deposed = fleet.depose_at_once(&["-o", "json"]);
     assert_eq!(deposed.status, 0, "{deposed:#?}");
     assert_eq!(deposed.json()["stores"].as_array().unwrap().len(), 2);
-    // Whoever was deposed ends, and the other one follows.
+    // The deposed leader exits, and the other candidate follows.
     assert_eq!(fleet.running[1].wait(), 124);
     wait_until("a leads", || is_led_by(&fleet.status(), "a"));
 
@@ -447,7 +447,7 @@ fn orders_go_to_three_stores_and_count_with_two_of_them() {
     );
 }
 
-/// Whoever follows may fail at once: then there was more than one gap, and the one asked may lead again.
+/// The next leader may fail at once: then there was more than one gap, and the one asked may lead again.
 #[test]
 fn a_successor_that_does_not_last_is_told_and_its_gap_is_none() {
     let home = Home::new();
@@ -462,7 +462,7 @@ fn a_successor_that_does_not_last_is_told_and_its_gap_is_none() {
     second.wait_said("standing by");
     let moved = home.run(&["resign", "job", "--wait"]);
     assert_eq!(moved.status, 0, "{moved:#?}");
-    // It may have been seen in the moment in which it led; then nobody else has led in between.
+    // It may have been seen in the moment in which it led; then no one else has led in between.
     if moved.stdout.contains("second:") {
         assert!(!moved.stdout.contains("did not last"), "{moved:#?}");
         return;
@@ -519,7 +519,7 @@ fn a_resignation_that_nobody_would_hear_of_says_so() {
         3,
         "it is foreign, held by a program that speaks only the bare protocol",
     );
-    // Where nobody stands by there is nobody to name, and that is all there is to say.
+    // Without a standby there is no one to name, and the error says only that.
     let fleet = Fleet::start(&["a"]);
     let named = fleet.order(&["resign", "--to", "web-2"]);
     named.assert(64, "\"web-2\": nobody stands by");
@@ -577,7 +577,7 @@ fn orders_on_a_file_do_the_same() {
     wait_until("it is released", || fleet.status()["state"] == "vacant");
     let refused = fleet.order(&["resign"]);
     refused.assert(3, "it is vacant");
-    assert_eq!(fleet.home.lines("led").len(), 2, "nobody is elected");
+    assert_eq!(fleet.home.lines("led").len(), 2, "no one is elected");
     assert_eq!(fleet.order(&["resume"]).status, 0);
     fleet.home.wait_for_lines("led", 3);
     let history = fleet.order(&["history", "-o", "json"]).json();

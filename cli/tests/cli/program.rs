@@ -63,7 +63,7 @@ fn it_does_not_get_the_stores_which_may_hold_a_password() {
 fn it_is_told_to_stop_once_and_its_status_counts() {
     let home = Home::new();
     let program = format!(
-        "trap 'echo told >> {log}; stop=1' TERM; echo began >> {log}; \
+        "trap 'echo asked >> {log}; stop=1' TERM; echo began >> {log}; \
          while [ -z \"$stop\" ]; do sleep 0.05; done; sleep 0.2; exit 5",
         log = home.text_path("log")
     );
@@ -74,7 +74,7 @@ fn it_is_told_to_stop_once_and_its_status_counts() {
         leader.signal(signal);
         assert_eq!(leader.wait(), 5);
     }
-    assert_eq!(home.lines("log"), ["began", "told", "began", "told"]);
+    assert_eq!(home.lines("log"), ["began", "asked", "began", "asked"]);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_second_signal_kills_it_now() {
 fn the_same_signal_within_a_second_counts_as_one_and_later_as_a_second() {
     let home = Home::new();
     let program = format!(
-        "trap 'echo told >> {log}' TERM; echo began >> {log}; while [ ! -e {end} ]; do sleep 0.05; done; exit 5",
+        "trap 'echo asked >> {log}' TERM; echo began >> {log}; while [ ! -e {end} ]; do sleep 0.05; done; exit 5",
         log = home.text_path("log"),
         end = home.text_path("end"),
     );
@@ -144,7 +144,7 @@ fn the_same_signal_within_a_second_counts_as_one_and_later_as_a_second() {
     home.wait_for_lines("log", 2);
     home.write("end", "");
     assert_eq!(leader.wait(), 5);
-    assert_eq!(home.lines("log"), ["began", "told"]);
+    assert_eq!(home.lines("log"), ["began", "asked"]);
 
     std::fs::remove_file(home.path("end")).unwrap();
     let mut leader = home.start(&run);
@@ -181,7 +181,7 @@ fn it_is_asked_to_stop_by_the_signal_of_its_choice() {
     );
 }
 
-/// Whoever started us may have blocked every signal, and ignored some.
+/// Our parent may have blocked every signal, and ignored some.
 #[test]
 fn signals_that_were_blocked_are_heard_and_the_program_gets_them_as_they_were() {
     let home = Home::new();
@@ -369,7 +369,7 @@ fn as_the_first_process_of_a_container_it_leaves_no_zombies() {
         kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal).unwrap();
     };
     let orphan = || children(init).find(|child| child.name == "sleep");
-    wait_until("the orphan has come to it", || orphan().is_some());
+    wait_until("it has adopted the orphan", || orphan().is_some());
     signal(orphan().unwrap().pid, Signal::KILL);
     wait_until("the orphan is reaped", || orphan().is_none());
     signal(init, Signal::TERM);

@@ -60,7 +60,7 @@ fn a_name_with_the_addresses_of_two_servers_is_refused_by_every_command() {
     assert_eq!(run(&["status", "job", "--store", &single]).status, 3);
 }
 
-/// As many commands as anybody starts find out what one that hangs costs: nothing.
+/// As many commands as anyone starts find out what one that hangs costs: nothing.
 #[test]
 fn the_first_sentinel_of_the_list_may_hang() {
     let home = Home::new();
@@ -403,7 +403,7 @@ fn a_name_that_cannot_be_looked_up_for_want_of_a_thread_ends_no_candidate() {
         "-c",
         fork,
     ]);
-    // The limit counts the processes of a user, so it is one that nobody else is.
+    // The limit counts the processes of a user, so it is one that no one else is.
     let user = fastrand::u32(100_000..1_000_000);
     let mut command = Command::new("setpriv");
     command

@@ -6,7 +6,7 @@ use super::home::{Ended, Home};
 use super::transcript::Transcript;
 use crate::support::redis::{RedisServer, free_port};
 
-/// The commands that look, in the words of an operator.
+/// The commands that look, as an operator types them.
 const LOOKS: [&str; 5] = [
     "status job",
     "list",
@@ -62,7 +62,10 @@ fn what_is_empty_missing_unreachable_forbidden_or_unreadable_reads_differently()
         ("Somebody wrote into the counter.", overwritten.url()),
         ("A program without incumbent holds it.", foreign.url()),
         ("An operator has paused it.", paused.url()),
-        ("Its leader is dead, and nobody stands by.", stalled.url()),
+        (
+            "Its leader is dead, and there is no standby.",
+            stalled.url(),
+        ),
     ];
     let mut transcript = Transcript::default();
     let mut read: Vec<BTreeSet<String>> = vec![BTreeSet::new(); LOOKS.len()];
@@ -102,7 +105,7 @@ fn what_is_empty_missing_unreachable_forbidden_or_unreadable_reads_differently()
     transcript.check("readings");
 }
 
-/// A record that was last written when nobody had a Redis yet.
+/// A record that was last written when no one had a Redis yet.
 pub(crate) fn leave_a_leader_that_stands_still(server: &RedisServer) {
     let fields = "floor 7 term 7 beat 9 unproven 0 holder web-1:1 window_ns 5000000000 since 1 changed 2 \
                   identity web-1:1|web-1|4242|0.1.0";

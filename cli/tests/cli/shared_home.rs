@@ -8,7 +8,7 @@ use std::thread;
 
 use super::home::{Ended, Home};
 
-/// A file system of our own, as NFS and FUSE look to `statfs(2)`: one folder with nothing in it.
+/// A test file system that `statfs(2)` reports like NFS or FUSE: one folder with nothing in it.
 struct Shared(PathBuf);
 
 impl Shared {

@@ -267,7 +267,7 @@ fn a_foreign_holder_and_a_garbled_record_are_told_apart() {
         (&json["state"], &json["beat"]),
         (&json!("foreign"), &json!(41))
     );
-    assert_eq!(json["term"], Value::Null, "nobody holds it by a record");
+    assert_eq!(json["term"], Value::Null, "no record names a holder");
 
     server.command(&["SET", "incumbent:bad", "\u{1b}[31mred"]);
     let garbled = home.run(&["status", "bad", "--store", &url]);
@@ -306,7 +306,7 @@ fn a_foreign_holder_and_a_garbled_record_are_told_apart() {
             .unwrap()
             .contains("incumbent:bad")
     );
-    // Who may walk over the keys and not look at them is told so.
+    // A user who may scan the keys but not read them gets an error that names this.
     let user = [
         "ACL", "SETUSER", "walker", "on", ">pw", "~*", "&*", "+@all", "-evalsha",
     ];
@@ -365,7 +365,7 @@ fn text_is_coloured_only_on_a_terminal() {
     };
     // An order makes no file.
     assert_eq!(home.run(&["run", "job", "--", "true"]).status, 0);
-    // Who has to wait for a window is told so where somebody looks.
+    // A wait of a window is shown where an operator looks.
     let depose = on_terminal_of("depose job --yes", &[]);
     let watching = "watching \"job\" for 5s or the holder's own window";
     assert!(depose.contains(watching), "{depose}");

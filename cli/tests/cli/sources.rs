@@ -159,7 +159,7 @@ fn the_embedded_store_is_in_the_state_directory() {
     assert_eq!(
         setting(&shown, "store").0,
         expected,
-        "a relative path is to be ignored"
+        "a relative path is ignored"
     );
 }
 

@@ -23,7 +23,7 @@ const HASTY: [&str; 8] = [
     "300ms",
 ];
 
-/// One that lets a test see a program end within its grace, also while the machine stands still for a
+/// One that lets a test see a program end within its grace, even while the machine stalls for a
 /// second.
 const GRACIOUS: [&str; 8] = [
     "--interval",
@@ -114,7 +114,7 @@ fn a_program_that_cannot_be_executed_gives_126_and_the_election_is_released_firs
     );
 }
 
-/// A service manager tries this again, and nobody has led meanwhile.
+/// A service manager tries this again, and no one has led meanwhile.
 #[test]
 fn an_address_that_is_in_use_or_not_of_this_host_gives_69() {
     let home = Home::new();
@@ -318,7 +318,7 @@ fn a_standby_that_is_told_to_stop_gives_128_and_the_signal() {
     }
 }
 
-/// A store that takes requests and never answers, with a timeout that nobody would miss.
+/// A store that accepts requests and never answers, with a timeout short enough not to matter.
 #[test]
 fn a_standby_ends_at_once_also_when_its_store_hangs() {
     const TIMEOUT: Duration = Duration::from_secs(20);
@@ -343,7 +343,7 @@ fn a_standby_ends_at_once_also_when_its_store_hangs() {
         })
         .collect();
     times.sort();
-    eprintln!("| a standby is told to stop | median {:.1?} |", times[4]);
+    eprintln!("| a standby is asked to stop | median {:.1?} |", times[4]);
     // Had it waited for an answer, it would have taken all of the timeout.
     assert!(times[8] < TIMEOUT / 2, "{times:?}");
 }

@@ -1,4 +1,4 @@
-//! The log that nobody takes: it costs its lines, and nothing else.
+//! A log that no one reads: it costs its lines, and nothing else.
 
 use std::fs::OpenOptions;
 use std::io::{PipeReader, Read};
@@ -13,7 +13,7 @@ use super::home::{Home, Running};
 /// A standard error, and what must live as long as it.
 type Log = (Stdio, Option<PipeReader>);
 
-/// A full pipe whose reader stands still.
+/// A full pipe whose reader is stalled.
 fn stuck() -> Log {
     let (reader, writer) = std::io::pipe().unwrap();
     let before = rustix::fs::fcntl_getfl(&writer).unwrap();
@@ -37,7 +37,7 @@ fn full() -> Log {
     (full.into(), None)
 }
 
-/// A leader whose log nobody takes, with a standby beside it whose log is well.
+/// A leader whose log no one reads, and a standby whose log is read.
 struct Bed {
     home: Home,
     leader: Running,
@@ -121,7 +121,7 @@ fn who_is_killed_is_followed() {
     }
 }
 
-/// Whoever reads on sees how many lines are missing, and then every line.
+/// A reader that continues sees how many lines are missing, and then every line.
 #[test]
 fn who_reads_on_learns_what_was_lost() {
     let (stderr, reader) = stuck();

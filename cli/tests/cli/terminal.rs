@@ -9,7 +9,7 @@ use super::home::{Home, leader, wait_until};
 /// The colour of a line about what goes well.
 const GREEN: &str = "\u{1b}[32m";
 
-/// Runs a command on a terminal of its own, and returns what that showed.
+/// Runs a command on a new terminal, and returns what that showed.
 fn shown_by(home: &Home, variables: &[(&str, &str)], arguments: &str) -> String {
     let line = format!("{} {arguments}", env!("CARGO_BIN_EXE_incumbent"));
     let output = Command::new("script")
@@ -70,7 +70,7 @@ fn hang_up(home: &Home, words: &str) {
 fn who_leads_there_resigns_when_it_hangs_up() {
     let home = Home::new();
     hang_up(&home, "exec");
-    wait_until("nobody leads", || home.run(&["status", "job"]).status == 3);
+    wait_until("no one leads", || home.run(&["status", "job"]).status == 3);
     assert_eq!(home.lines("led").len(), 1, "it was started again");
 }
 
@@ -86,6 +86,6 @@ fn who_was_started_to_outlive_it_goes_on() {
     let pid = status.json()["holder"]["pid"].as_i64().unwrap();
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     kill_process(pid, Signal::TERM).unwrap();
-    wait_until("nobody leads", || home.run(&["status", "job"]).status == 3);
+    wait_until("no one leads", || home.run(&["status", "job"]).status == 3);
     assert_eq!(home.lines("led").len(), 1, "the program has ended");
 }

@@ -1,7 +1,7 @@
 //! What an operator typed and read, as text that is the same in every run.
 //!
 //! Times, ages, ids, process ids and tokens become words. Tokens are numbered as they first appear, so that
-//! a transcript still tells whether a leader is another one. Tables are laid out again below their headers,
+//! a transcript still shows whether the leader has changed. Tables are laid out again below their headers,
 //! so that they align however long the words are that were replaced.
 
 use std::collections::BTreeMap;
@@ -115,7 +115,7 @@ impl Transcript {
         ) {
             return heading.to_uppercase();
         }
-        // A machine may or may not let a program have a cgroup of its own.
+        // A machine may or may not let a program have its own cgroup.
         if heading == "CONTAINED" {
             return "LEVEL".to_owned();
         }

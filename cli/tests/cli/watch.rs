@@ -21,7 +21,7 @@ use crate::support::redis::RedisServer;
 const ELECTIONS: usize = 1000;
 const MEASURED: Duration = Duration::from_secs(6);
 
-/// The record of an election that somebody holds, with two who stand by.
+/// The record of an election with a leader and two standbys.
 fn put(server: &RedisServer) {
     let mut connection = server.connection();
     let now = clock::wall().get().to_string();
@@ -232,7 +232,7 @@ fn it_ends_when_nobody_reads_it_although_nothing_changes() {
     assert!(watching.wait().unwrap().success());
 }
 
-/// What the terminal was told to show: the row and the text of each line that was written, in order.
+/// What was written to the terminal: the row and the text of each line, in order.
 fn written(screen: &str) -> Vec<(usize, &str)> {
     let pieces = screen.split("\u{1b}[").skip(1);
     pieces

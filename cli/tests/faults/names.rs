@@ -1,7 +1,7 @@
 //! One SQLite file under several names, and several files under one: no two act, whatever is done to names,
 //! mounts, namespaces and contents.
 //!
-//! It needs root, for mounts and namespaces of its own.
+//! It needs root, for private mounts and namespaces.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -62,7 +62,7 @@ impl Bed {
         (leader, self.fleet.leader())
     }
 
-    /// Whoever was started last is turned away, with this in its log.
+    /// The candidate started last is refused, with this in its log.
     fn refused(&mut self, name: &str, said: &str) {
         let candidate = self.fleet.candidate(name);
         let status = candidate.ended(crate::field::fleet::PATIENCE);
@@ -106,7 +106,7 @@ fn a_file_that_is_mounted_by_itself_is_refused() {
     bed.fleet.verdict();
 }
 
-/// What can be done to a file under a leader: a shell does it, in namespaces of its own, before the next
+/// What can be done to a file under a leader: a shell does it, in private namespaces, before the next
 /// candidate starts on the file at `second`. Two act if that one takes the new file for a complete one.
 fn replaced_under_a_leader(namespaces: &[&str], done: &str, second: &str) {
     let mut bed = Bed::new();
@@ -116,7 +116,7 @@ fn replaced_under_a_leader(namespaces: &[&str], done: &str, second: &str) {
     let second = bed.fleet.dir().join(second);
     let done = format!("cd {} && {done}", bed.fleet.dir().display());
     bed.start(&second, &shell(namespaces, &done));
-    // Whoever was started may lead by then, or waits for the frozen one to let go of the log.
+    // The new candidate may lead by then, or waits for the frozen one to let go of the log.
     let window = bed.fleet.settings().window();
     std::thread::sleep(window * 3);
     bed.fleet.signal(&leader, Signal::CONT);

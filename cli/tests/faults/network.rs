@@ -70,8 +70,8 @@ fn an_address_that_is_moved_to_another_server_makes_no_two_of_those_who_run() {
     let mut fleet = Fleet::of(settings, &[Library]);
     let first = fleet.leader();
     fleet.still_led_by(&first, REHEARSAL - window);
-    // The leader finds out before the standbys, who then see it stand still on the old server: every connection
-    // that stands goes on reaching that.
+    // The leader finds out before the standbys, who then see it stalled on the old server: every open connection
+    // still reaches that.
     fleet.start(Wrapper);
     fleet.start(Library);
     fleet.campaigning();
@@ -79,7 +79,7 @@ fn an_address_that_is_moved_to_another_server_makes_no_two_of_those_who_run() {
     wait_until("somebody leads on the other server", || {
         other.text(&["EXISTS", "incumbent:billing"]) == "1"
     });
-    // Whoever is on the old server still finds its leader gone by then.
+    // A candidate on the old server still sees its leader gone by then.
     let leader = fleet.leader();
     fleet.still_led_by(&leader, window * 2);
     fleet.verdict();

@@ -1,4 +1,4 @@
-//! Faults of one of three stores: a minority may be down, and come back empty, without a change of
+//! Faults of one of three stores: a minority may be down, and lose its data, without a change of
 //! leader (`L4`).
 
 use crate::field::bed::{Bed, Made, THREE_REDIS};

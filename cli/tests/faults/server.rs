@@ -44,7 +44,7 @@ fn survives(harm: impl Fn(&mut Bed) + Sync) {
     });
 }
 
-/// Does something to the server, for longer than any tenure: nobody acts until it is undone.
+/// Does something to the server, for longer than any tenure: no one acts until it is undone.
 fn recovers(harm: impl Fn(&mut Bed) + Sync, undo: impl Fn(&mut Bed) + Sync) {
     led_by_each(|bed| {
         let before = bed.fleet.leader();
@@ -158,7 +158,7 @@ fn a_record_that_somebody_wrote_garbage_into_makes_nobody_a_leader_and_says_wher
     );
 }
 
-/// Whether the leader is first to the wiped server or a standby is, no two act, and somebody leads.
+/// Whether the leader is first to the wiped server or a standby is, no two act, and someone leads.
 fn forgets(harm: impl Fn(&mut Bed) + Sync) {
     led_by_each(|bed| {
         for _ in 0..3 {

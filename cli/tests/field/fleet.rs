@@ -36,7 +36,7 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// A fleet with nobody in it.
+    /// A fleet without candidates.
     pub(crate) fn new(settings: Settings) -> Self {
         let dir = tempfile::tempdir().unwrap();
         Self {
@@ -133,7 +133,7 @@ impl Fleet {
         self.wait("somebody else acts", |span| span.from > began)
     }
 
-    /// How long nobody acted between two leaders. The first has acted since it was last looked at.
+    /// How long no one acted between two leaders. The first has acted since it was last looked at.
     pub(crate) fn gap(&mut self, before: &Span, after: &Span) -> Duration {
         let spans = self.witness.read();
         let last = spans.iter().find(|span| span.from == before.from);
@@ -156,7 +156,7 @@ impl Fleet {
         }
     }
 
-    /// Watches for `time` that nobody but `leader` acts, under the same token, and that it still does.
+    /// Watches for `time` that only `leader` acts, under the same token, and that it still does.
     pub(crate) fn still_led_by(&mut self, leader: &Span, time: Duration) {
         std::thread::sleep(time);
         let now = self.leader();
@@ -168,7 +168,7 @@ impl Fleet {
         );
     }
 
-    /// Waits until nobody has acted for `time`.
+    /// Waits until no one has acted for `time`.
     pub(crate) fn idle(&mut self, time: Duration) {
         let started = boot_nanos();
         let quiet = u64::try_from(time.as_nanos()).unwrap();
@@ -194,7 +194,7 @@ impl Fleet {
             let anyone = self.candidates.values_mut().any(|c| !c.has_ended());
             assert!(
                 anyone && waited < PATIENCE,
-                "waited {waited:?} in vain: {what}: {}",
+                "timed out after {waited:?}: {what}: {}",
                 self.story()
             );
             std::thread::sleep(Duration::from_millis(5));
@@ -216,7 +216,7 @@ impl Fleet {
 
     /// What happened, for a person who looks into a failure.
     pub(crate) fn story(&mut self) -> String {
-        let mut story = String::from("who acted:\n");
+        let mut story = String::from("periods of acting:\n");
         for span in self.witness.read() {
             story.push_str(&format!("  {span}\n"));
         }

@@ -1,4 +1,4 @@
-//! What takes the processor away: a process of real-time priority, and a quota. Both need root.
+//! Ways to take the processor away: a process of real-time priority, and a quota. Both need root.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use rustix::thread::gettid;
 
 use super::witness::boot_nanos;
 
-/// Has a thread of real-time priority take a processor for itself, for so long. It runs when this returns.
+/// Starts a thread of real-time priority that occupies a processor for `time`. It runs when this returns.
 pub(crate) fn hog(processor: usize, time: Duration) -> JoinHandle<()> {
     let (begin, begun) = mpsc::channel();
     let thread = thread::spawn(move || {

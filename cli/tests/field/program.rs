@@ -62,7 +62,7 @@ fn on_sigterm() -> Arc<AtomicBool> {
     told
 }
 
-/// What `incumbent run` runs: it acts until it is told to stop, and checks nothing. A test that is over
+/// What `incumbent run` runs: it acts until it is asked to stop, and checks nothing. A test that is over
 /// has taken the file away: then it ends too, whoever should have ended it.
 fn work() -> ! {
     let told = on_sigterm();
@@ -78,7 +78,7 @@ fn work() -> ! {
     exit(0);
 }
 
-/// A program that uses the library: it campaigns for ever, and checks its lease before it acts.
+/// A program that uses the library: it campaigns forever, and checks its lease before it acts.
 fn library() -> ! {
     let told = on_sigterm();
     let leading = Arc::new(AtomicBool::new(false));

@@ -1,6 +1,6 @@
 //! A network that misbehaves on demand: a TCP proxy in front of a server's unix socket.
 //!
-//! Each connection is delayed by itself, so what two connections carry arrives in any order.
+//! Each connection is delayed independently, so what two connections carry arrives in any order.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub(crate) enum Weather {
     Slow(Duration),
     /// Resets every connection, and every new one.
     Cut,
-    /// The server's side is gone, and the client is not told.
+    /// The server's side is gone, and the client does not know.
     HalfOpen,
     /// Swallows everything; a connection that lost something never works again.
     BlackHole,
@@ -119,7 +119,7 @@ async fn serve(
     weather: watch::Receiver<Weather>,
     mut random: fastrand::Rng,
 ) {
-    // A connection that cannot be told to be quick is slower, no more.
+    // Without this option a connection is only slower.
     drop(client.set_nodelay(true));
     let end = match UnixStream::connect(socket).await {
         Ok(mut server) => {
@@ -145,7 +145,7 @@ async fn serve(
     }
 }
 
-/// Reads what the client goes on to send, until it gives up.
+/// Reads and discards the client's further data until the client closes.
 async fn discard(client: &mut TcpStream) {
     let mut buffer = [0; 4096];
     let reading = async { while matches!(client.read(&mut buffer).await, Ok(1..)) {} };

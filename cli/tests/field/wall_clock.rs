@@ -31,7 +31,7 @@ impl WallClock {
         std::fs::rename(&new, &self.file).unwrap();
     }
 
-    /// Lets a server see this clock in the place of the machine's. Boot time it sees as it is.
+    /// Lets a server see this clock instead of the machine's. Boot time is unchanged.
     pub(crate) fn seen_by(&self, settings: Settings) -> Settings {
         settings
             .variable("LD_PRELOAD", &self.preload)

@@ -71,7 +71,7 @@ pub(crate) struct WentBack {
 }
 
 impl WentBack {
-    /// How many are told.
+    /// How many are reported.
     const KEPT: usize = 20;
 }
 
@@ -178,7 +178,7 @@ impl Witness {
         all
     }
 
-    /// How long nobody acted, from each span to the next.
+    /// How long no one acted, from each span to the next.
     pub(crate) fn gaps(&self) -> Vec<Duration> {
         let mut spans: Vec<&Span> = self.history.spans.iter().collect();
         spans.sort_by_key(|span| span.from);

@@ -17,7 +17,7 @@ use incumbent_cli::http::{Server, ServerOptions};
 fn election(name: &str, store: &Arc<MemoryStore>) -> Election {
     Election::builder(name)
         .store_object(store.clone())
-        // Nobody works here: a thread of this test that is late must not end the others.
+        // No one works here: a thread of this test that is late must not end the others.
         .overrun(Overrun::Report)
         .timing(TimingConfig {
             interval: Duration::from_millis(100),
@@ -249,7 +249,7 @@ fn documents_name_their_schema_and_metrics_their_samples() {
         );
     }
     assert!(metrics.body.ends_with("# EOF\n"));
-    // Who does not ask for OpenMetrics gets what every scraper reads.
+    // A scraper that does not ask for OpenMetrics gets the plain text format.
     for accept in ["", "Accept: */*\r\n", "Accept: text/plain\r\n"] {
         let metrics = ask(&server, "GET", "/metrics", accept);
         let kind = "content-type: text/plain; version=0.0.4";
@@ -261,7 +261,7 @@ fn documents_name_their_schema_and_metrics_their_samples() {
     leadership.resign();
 }
 
-/// What the metrics of a process tell of the last term that ended for a reason, in seconds.
+/// What the metrics of a process report for the last term that ended for a reason, in seconds.
 fn last_ended(server: &Server, reason: &str) -> Option<f64> {
     let metrics = ask(server, "GET", "/metrics", "").body;
     let name = "incumbent_term_ended_timestamp_seconds";
@@ -270,7 +270,7 @@ fn last_ended(server: &Server, reason: &str) -> Option<f64> {
     line.map(|seconds| seconds.parse().unwrap())
 }
 
-/// The process that lost may be gone before anybody asks it.
+/// The process that lost may be gone before anyone asks it.
 #[test]
 fn a_loss_is_told_by_who_remains_and_by_who_comes_after_it() {
     let store = Arc::new(MemoryStore::new("s"));
@@ -290,7 +290,7 @@ fn a_loss_is_told_by_who_remains_and_by_who_comes_after_it() {
             std::thread::sleep(Duration::from_millis(25));
             last_ended(server, "unhealthy")
         });
-        let millis = 1000.0 * told.expect("it is never told");
+        let millis = 1000.0 * told.expect("it is never reported");
         assert!(
             millis >= before as f64 - 1.0 && millis <= after as f64 + 1.0,
             "{millis}"

@@ -41,13 +41,13 @@ impl Shared {
         }
     }
 
-    /// Starts the first candidate, waits until it acts, and starts the second beside it.
+    /// Starts the first candidate, waits until it acts, and starts the second.
     fn led_by(first: Kind, second: Kind) -> (Self, Span) {
         let mut shared = Self::key();
         shared.fleet.start(first);
         let leader = shared.fleet.leader();
         shared.fleet.start(second);
-        // A window beside each other: no one takes over from a leader that beats.
+        // For a window side by side: no one takes over from a leader that beats.
         let window = shared.fleet.settings().window();
         shared.fleet.still_led_by(&leader, window * 2);
         (shared, leader)
@@ -65,7 +65,7 @@ fn a_bare_leader_that_dies_is_replaced_by_an_incumbent() {
         shared.fleet.signal(&bare.who, Signal::KILL);
         let next = shared.fleet.next_leader(&bare);
         assert!(next.token.is_some(), "{next}");
-        // The counter had to stand still for a window first.
+        // The counter had to stall for a window first.
         let gap = shared.fleet.gap(&bare, &next);
         assert!(gap >= shared.fleet.settings().window() / 2, "{gap:?}");
         shared.fleet.verdict();
@@ -108,7 +108,7 @@ fn an_incumbent_that_ends_leaves_the_key_to_a_bare_program() {
     }
 }
 
-/// The counter of an incumbent begins at its term, so whoever watched a 1 stand still does not take the
+/// An incumbent's counter begins at its term, so a candidate that watched a stalled 1 does not mistake the
 /// new holder's counter for it.
 #[test]
 fn a_bare_program_loses_a_counter_that_stalled_at_one() {
@@ -133,7 +133,7 @@ fn a_bare_program_loses_a_counter_that_stalled_at_one() {
     shared.fleet.verdict();
 }
 
-/// Who leads is ended in turns, by every means, and replaced by another of its kind.
+/// The leader is ended in turns, by every means, and replaced by the other kind.
 #[test]
 fn a_mixed_fleet_never_has_two_leaders() {
     let mut shared = Shared::key();

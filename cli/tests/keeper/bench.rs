@@ -13,7 +13,7 @@ use crate::marked::marked;
 
 /// How long anything may take that should happen at once: a bound against hanging, not a figure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-/// The grace before a deadline: long enough that a machine which stands still for a second does not make
+/// The grace before a deadline: long enough that a machine that stalls for a second does not make
 /// a keeper miss the moment of the SIGTERM.
 pub(crate) const GRACE: Duration = Duration::from_secs(2);
 
@@ -54,7 +54,7 @@ impl Bench {
             .env("DIR", self.directory.path())
     }
 
-    /// Starts a program with a deadline so many milliseconds from now.
+    /// Starts a program with a deadline this many milliseconds from now.
     pub(crate) fn start(&mut self, program: Program, deadline: u64) -> Timestamp {
         let deadline = clock::now() + Duration::from_millis(deadline);
         self.keeper.start(program, deadline, GRACE).unwrap();
@@ -100,7 +100,7 @@ impl Bench {
         events
     }
 
-    /// The same, heard only once every process of the program is gone. Nobody has judged the keeper until
+    /// The same, heard only once every process of the program is gone. No one has judged the keeper until
     /// then: it must have acted by itself, and on a slow machine it is not taken for a frozen one.
     pub(crate) async fn events_of_the_keeper_alone(&mut self) -> Vec<Event> {
         self.until_gone().await;
@@ -112,7 +112,7 @@ impl Bench {
         self.directory.path().join(name)
     }
 
-    /// Waits until a file is there with at least so many lines, while the keeper goes on.
+    /// Waits until a file exists with at least this many lines, while the keeper goes on.
     pub(crate) async fn wait_for_lines(&mut self, name: &str, lines: usize) {
         let file = self.file(name);
         let there = async {
@@ -132,7 +132,7 @@ impl Bench {
         marked(&self.mark)
     }
 
-    /// The keeper by itself, and a way to look for its program.
+    /// The keeper without an elector, and a way to look for its program.
     pub(crate) fn split(self) -> (Keeper, Mark) {
         (self.keeper, Mark(self.mark))
     }

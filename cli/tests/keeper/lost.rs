@@ -1,6 +1,6 @@
 //! What happens to the program when its keeper dies or freezes.
 //!
-//! The orphans of two lost keepers of one process cannot be told apart, so these tests take turns.
+//! The orphans of two lost keepers of one process look the same, so these tests take turns.
 
 use std::time::Duration;
 

@@ -125,7 +125,7 @@ fn slow_program(bench: &Bench) -> (incumbent_cli::supervise::Program, Held) {
     let script = bench.file("slow");
     fs::write(&script, "#!/bin/sh\necho up >> $DIR/up\nexec sleep 1000\n").unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-    let held = Held::hold(&script).expect("nobody else opens it");
+    let held = Held::hold(&script).expect("no one else opens it");
     (bench.program(&[script.to_str().unwrap()]), held)
 }
 
@@ -211,14 +211,14 @@ async fn newer_deadlines_keep_the_program_alive() {
 async fn a_stop_sends_exactly_one_sigterm_and_then_kills() {
     let mut bench = Bench::new(false);
     let program = bench.shell(
-        "trap 'echo told >> $DIR/told' TERM; echo up >> $DIR/up; while :; do sleep 0.01; done",
+        "trap 'echo asked >> $DIR/asked' TERM; echo up >> $DIR/up; while :; do sleep 0.01; done",
     );
     bench.start_and_wait(program).await;
     for _ in 0..3 {
         bench.keeper.stop(Duration::from_secs(30));
     }
     assert_eq!(bench.event().await, Event::Stopping(Cause::Asked));
-    bench.wait_for_lines("told", 1).await;
+    bench.wait_for_lines("asked", 1).await;
     bench.set_deadline(Duration::from_millis(400));
     assert_eq!(
         bench.events_of_the_keeper_alone().await,
@@ -228,7 +228,7 @@ async fn a_stop_sends_exactly_one_sigterm_and_then_kills() {
             Event::Dead,
         ]
     );
-    assert_eq!(count_lines(&bench.file("told")), 1);
+    assert_eq!(count_lines(&bench.file("asked")), 1);
 }
 
 #[tokio::test]
@@ -408,7 +408,7 @@ async fn the_program_inherits_nothing_but_its_standard_streams() {
     for field in ["SigBlk:\t", "SigIgn:\t", "SigCgt:\t"] {
         let mask = status.lines().find_map(|line| line.strip_prefix(field));
         let mask = u64::from_str_radix(mask.unwrap(), 16).unwrap();
-        // Signals 32 and 33 belong to the C library, which lets nobody touch them.
+        // Signals 32 and 33 belong to the C library, which lets no one touch them.
         assert_eq!(mask & !(0b11 << 31), 0, "{status}");
     }
     let oom_score = fs::read_to_string("/proc/self/oom_score_adj").unwrap();

@@ -102,7 +102,7 @@ impl Browser {
         result["result"]["value"].clone()
     }
 
-    /// Presses a key, as it is called in the developer protocol.
+    /// Presses a key, by its name in the developer protocol.
     pub(crate) fn press(&self, key: &str, code: u32) {
         for kind in ["rawKeyDown", "char", "keyUp"] {
             let text = if key == "Enter" { "\r" } else { "" };
@@ -124,7 +124,7 @@ impl Browser {
         );
     }
 
-    /// What the page holds once everything that nobody uses has been collected.
+    /// What the page holds once everything that no one uses has been collected.
     pub(crate) fn held(&self) -> Held {
         // A node is freed one collection after the last script that knew it.
         for _ in 0..3 {
@@ -160,7 +160,7 @@ impl Browser {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        panic!("it never came to this: {what}");
+        panic!("it never happened: {what}");
     }
 
     fn develop(&self, command: &str, parameters: Value) -> Value {
@@ -193,7 +193,7 @@ impl Browser {
             body.len()
         )
         .ok()?;
-        // The driver keeps the connection open: the length tells where the answer ends.
+        // The driver keeps the connection open: the length shows where the answer ends.
         let mut answer = BufReader::new(stream);
         let mut length = 0;
         loop {

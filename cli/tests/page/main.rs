@@ -73,13 +73,13 @@ fn the_page_is_live_fits_is_used_with_the_keyboard_and_reads_without_scripts() {
     assert!(shown("table.plain td") && !shown(".card"));
 }
 
-/// How often a page is told in an hour at the usual interval.
+/// How many updates a page gets in an hour at the usual interval.
 const AN_HOUR: u64 = 3600;
 
 /// How often a card is written again in an hour: at least once a minute, for its timeline.
 const REWRITTEN: u64 = 60;
 
-/// Counts what the page is told, before the page itself sees it.
+/// Counts the updates that arrive, before the page itself sees them.
 const COUNTING: &str = "
 window.updates = 0;
 const Source = window.EventSource;
@@ -139,7 +139,7 @@ fn a_page_that_is_open_for_an_hour_holds_no_more_than_before() {
                 // It goes on, however slowly.
                 let now = told();
                 still = if now == before { still + 1 } else { 0 };
-                assert!(still < 400, "it is told nothing any more: {now} of {until}");
+                assert!(still < 400, "updates have stopped: {now} of {until}");
                 before = now;
             }
         }
@@ -169,7 +169,7 @@ fn is_live(browser: &Browser) {
     });
 }
 
-/// A page that stays open is told of beat after beat, and holds no more than before.
+/// A page that stays open gets beat after beat, and holds no more memory than before.
 fn it_beats_and_does_not_grow(browser: &Browser) {
     let beat = || {
         let text = browser.value("document.querySelector('dd [data-beat]').textContent");
@@ -194,7 +194,7 @@ fn what_is_unfolded_stays(browser: &Browser, change: impl FnOnce()) {
         true
     );
     change();
-    browser.wait("the card says that nobody leads", |browser| {
+    browser.wait("the card shows that no one leads", |browser| {
         let text = browser.value("document.querySelector('.card').textContent");
         text.as_str().unwrap().contains("Nobody leads")
     });

@@ -1,5 +1,5 @@
 //! A bed of hosts: each one boots a full systemd on an overlay of this machine's root, in a network
-//! namespace of its own.
+//! namespace for this test.
 //!
 //! ```text
 //!   namespace  h1        h2        h3        hub
@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Nothing of it shows outside: both bridges live in a namespace of their own, every name carries the
-//! process id, and all of it goes with the bed. Each host has a control group of its own, on the unified
+//! process id, and all of it goes with the bed. Each host has its own cgroup, on the unified
 //! hierarchy, as hosts have it: without one they would take each other's services for theirs.
 
 use std::fs;
@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use super::wait::wait_for;
 
-/// What this machine starts by itself, of whatever is installed on it: a host starts none of it.
+/// The services that this machine starts at boot: a host starts none of them.
 const ENABLED: [&str; 4] = [
     "multi-user.target.wants",
     "timers.target.wants",

@@ -84,7 +84,7 @@ fn number(report: &Report) -> usize {
     report.host.trim_start_matches('h').parse().unwrap()
 }
 
-/// Does something to the host whose program runs, and tells how long it took until another ran.
+/// Does something to the host whose program runs, and returns how long it took until another ran.
 fn provoke(bed: &Bed, witness: &Witness, line: &str) -> (Report, Duration) {
     let old = witness.wait_active(SLACK);
     settle(bed);
@@ -114,7 +114,7 @@ fn settle(bed: &Bed) {
                 .try_sh(&format!("systemctl show -p SubState,StatusText {UNIT}"))
                 .1;
             let has = |line: &str| shown.lines().any(|one| one.starts_with(line));
-            // The text of a unit that is down is the last that it told.
+            // The text of a unit that is down is the last that it sent.
             let settled = has("StatusText=standing by:") || has("StatusText=leading:");
             (settled && has("SubState=running")).then_some(())
         });
@@ -133,7 +133,7 @@ fn told_to_stop(host: &Host) -> u64 {
     figures::now_micros() - since_then
 }
 
-/// Why each of the last terms that have ended was released, as the history tells it.
+/// Why each of the last terms that have ended was released, according to the history.
 fn endings(host: &Host, terms: usize) -> Vec<String> {
     let told = host.sh(&format!("incumbent history demo -o json -n {}", terms + 1));
     let told: serde_json::Value = serde_json::from_str(&told).expect(&told);
@@ -188,10 +188,10 @@ fn every_way_to_end_a_leader_moves_it_and_no_two_overlap() {
         ),
         (
             "whole unit killed -9",
-            // Whichever half is killed last may come to release.
+            // The half that is killed last may get to release.
             &["unit-died", "elector-died", "keeper-died"],
             5,
-            // Some of the processes are gone before systemd comes to them, which it reports.
+            // Some of the processes are gone before systemd gets to them, which it reports.
             format!("{NOW}; systemctl kill -s KILL {UNIT} || true"),
         ),
     ];
@@ -203,16 +203,18 @@ fn every_way_to_end_a_leader_moves_it_and_no_two_overlap() {
             if what == STOP {
                 let told = told_to_stop(bed.host(number(&old)));
                 let ours = Duration::from_micros(new.said.saturating_sub(told));
-                figures.add("— of that, from the SIGTERM on", ours);
+                figures.add("— of that, after the SIGTERM", ours);
                 figures.add(
                     "— of that, until systemd sends it",
                     gap.saturating_sub(ours),
                 );
             }
         }
-        let told = endings(bed.host(1), times);
-        let expected = told.iter().all(|reason| reasons.contains(&reason.as_str()));
-        assert!(expected && told.len() == times, "{what}: {told:?}");
+        let found = endings(bed.host(1), times);
+        let expected = found
+            .iter()
+            .all(|reason| reasons.contains(&reason.as_str()));
+        assert!(expected && found.len() == times, "{what}: {found:?}");
     }
     let (_, gap) = provoke(&bed, &witness, &format!("{NOW}; kill -STOP $main"));
     figures.add("elector stopped (SIGSTOP)", gap);
@@ -285,7 +287,7 @@ fn a_reload_takes_a_good_file_and_refuses_a_bad_one() {
     let host = bed.host(number(&leader));
     let stores = [format!("redis://{REDIS}:6379/")];
     host.sh(&format!("systemctl reload {UNIT}"));
-    wait_for("the reload to be told", SLACK, || {
+    wait_for("the reload to be reported", SLACK, || {
         let log = host.sh(&format!("journalctl -u {UNIT} --no-pager -o cat"));
         log.contains("configuration reloaded").then_some(())
     });
@@ -357,7 +359,7 @@ fn a_printed_unit_runs_and_releases_where_it_was_told_to() {
     witness.assert_no_overlap();
 }
 
-/// A program of root's starts workers by what may take them out of the unit's control group.
+/// A program that runs as root starts workers in the ways that may take them out of the unit's cgroup.
 #[test]
 fn a_worker_that_has_left_the_unit_keeps_its_term_from_being_released() {
     const WAYS: [(&str, &str); 3] = [
@@ -399,21 +401,22 @@ fn a_worker_that_has_left_the_unit_keeps_its_term_from_being_released() {
     host.sh(&format!("{main}; {KEEPER}; kill -STOP $main $keeper"));
     host.try_sh(&format!("systemctl kill -s KILL {UNIT}"));
     let log = format!("journalctl -u {UNIT} --no-pager -o cat");
-    let told = wait_for("the word of ExecStopPost=", SLACK, || {
+    let report = wait_for("the report of ExecStopPost=", SLACK, || {
         let log = host.sh(&log);
-        let told = |line: &&str| line.contains("are still alive") || line.contains("released for");
-        log.lines().find(told).map(str::to_owned)
+        let report =
+            |line: &&str| line.contains("are still alive") || line.contains("released for");
+        log.lines().find(report).map(str::to_owned)
     });
-    let (_, listed) = told.split_once("is not released: [").expect(&told);
+    let (_, listed) = report.split_once("is not released: [").expect(&report);
     let listed: Vec<&str> = listed.trim_end_matches(']').split(", ").collect();
     for (worker, way) in WAYS {
         let alive = alive(worker);
         let is_known = alive.iter().any(|pid| listed.contains(&pid.as_str()));
-        assert!(is_known || alive.is_empty(), "{way}: {alive:?} in {told}");
+        assert!(is_known || alive.is_empty(), "{way}: {alive:?} in {report}");
     }
     assert!(
         !alive("1001").is_empty() && !alive("1002").is_empty(),
-        "{told}"
+        "{report}"
     );
 }
 

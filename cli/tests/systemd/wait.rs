@@ -12,7 +12,7 @@ pub(crate) fn wait_for<T>(what: &str, at_most: Duration, mut ask: impl FnMut() -
         }
         assert!(
             begun.elapsed() < at_most,
-            "waited {at_most:?} in vain for {what}"
+            "timed out after {at_most:?} waiting for {what}"
         );
         std::thread::sleep(Duration::from_millis(10));
     }

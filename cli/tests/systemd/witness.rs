@@ -1,4 +1,4 @@
-//! The independent witness: a TCP service on a host of its own that every program reports to with its
+//! The independent witness: a TCP service on a separate host that every program reports to with its
 //! token, twenty times a second. It knows nothing of the election.
 
 use std::io::{BufRead as _, BufReader};
@@ -32,7 +32,7 @@ pub(crate) const ADDRESS: &str = "10.78.0.254";
 pub(crate) const PORT: u16 = 7070;
 
 /// The program that the hosts elect: it says who it is, twenty times a second, with shell builtins alone,
-/// so that it starts at once. It waits on a pipe that nobody writes to, which a signal interrupts, so that
+/// so that it starts at once. It waits on a pipe that no one writes to, which a signal interrupts, so that
 /// it ends at once as well. A hang-up, which a reload sends it too, does not end it.
 pub(crate) const PROGRAM: &str = r#"#!/bin/bash
 exec 3<>/dev/tcp/10.78.0.254/7070
@@ -118,7 +118,7 @@ impl Witness {
     /// the reports were made, each program's reports stand together.
     pub(crate) fn assert_no_overlap(&self) {
         let mut reports = self.reports();
-        assert!(!reports.is_empty(), "the witness has heard nobody");
+        assert!(!reports.is_empty(), "the witness has no reports");
         reports.sort_by_key(|report| report.said);
         for pair in reports.windows(2) {
             assert!(

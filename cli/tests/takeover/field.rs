@@ -17,7 +17,7 @@ use crate::support::redis::RedisServer;
 /// How long something may take that is bound to happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A program that reports until it is told to end. It waits by a pipe that nobody writes to, so that it
+/// A program that reports until it is asked to stop. It waits on a pipe that no one writes to, so that it
 /// starts no other process.
 const REPORTER: &str = "\
 trap \"$ON_TERM\" USR1 TERM
@@ -119,7 +119,7 @@ impl Field {
         }
     }
 
-    /// What the history tells of each term that has ended, the newest first: why, and the exit status.
+    /// What the history records of each term that has ended, the newest first: why, and the exit status.
     pub(crate) fn endings(&self) -> Vec<String> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_incumbent"));
         let asked = ["history", "job", "-o", "json", "--store", &self.store];
@@ -161,7 +161,7 @@ impl Field {
         Witness { terms }
     }
 
-    /// Waits until so many terms were seen, and returns the last of them.
+    /// Waits until this many terms were seen, and returns the last of them.
     pub(crate) fn wait_for_term(&self, count: usize) -> Term {
         let until = clock::now() + PATIENCE;
         loop {
@@ -174,14 +174,14 @@ impl Field {
         }
     }
 
-    /// Waits until at least so many terms were seen, and returns how many it is: a program that was
+    /// Waits until at least this many terms were seen, and returns the exact number: a program that was
     /// started has not reported yet.
     pub(crate) fn terms_once_there_are(&self, count: usize) -> usize {
         self.wait_for_term(count);
         self.witness().terms.len()
     }
 
-    /// A file beside that of the witnesses.
+    /// A file next to the witness's.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }

@@ -20,7 +20,7 @@ use rustix::process::{Pid, Signal, kill_process};
 /// How often each event is brought about.
 const ROUNDS: usize = 5;
 
-/// A window of three seconds: shorter than the default, and far longer than a busy machine stands still.
+/// A window of three seconds: shorter than the default, and far longer than a busy machine stalls.
 const BRISK: [&str; 4] = ["--interval", "600ms", "--stop-grace", "600ms"];
 
 /// The timing of a standby that must lead because it was woken: its next poll is far away.
@@ -28,7 +28,7 @@ const RARE: [&str; 2] = ["--interval", "10s"];
 const RARELY: Duration = Duration::from_secs(10);
 
 /// Brings an event about again and again, each time to the leader of the moment, and prints how long the
-/// next program took to report. The history must tell of each why.
+/// next program took to report. The history must record the reason of each.
 fn takeovers(event: &str, why: &str, rounds: usize, strike: impl Fn(&Elector)) -> Vec<Duration> {
     let mut field = Field::new(&BRISK);
     let mut leader = field.elector();
@@ -137,7 +137,7 @@ fn a_frozen_keeper_does_not_outlast_a_lost_leadership() {
     let standby = field.elector();
     standby.wait_until_standing_by();
     leader.signal_keeper(Signal::STOP);
-    // No heartbeat gets through any more, and nobody but the elector can enforce the deadline.
+    // No heartbeat gets through any more, and no one but the elector can enforce the deadline.
     field.server.freeze();
     leader.hear("did not act in time");
     leader.hear("leadership over");
@@ -148,7 +148,7 @@ fn a_frozen_keeper_does_not_outlast_a_lost_leadership() {
     field.witness().assert_no_overlap();
 }
 
-/// A keeper that stands still is found out although every heartbeat succeeds: it takes in no deadline.
+/// A frozen keeper is found out although every heartbeat succeeds: it accepts no deadline.
 #[test]
 fn a_frozen_keeper_is_replaced_while_heartbeats_go_on() {
     let field = Field::new(&BRISK);

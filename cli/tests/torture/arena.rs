@@ -52,7 +52,7 @@ pub(super) struct Slot {
 
 impl Arena {
     const TICK: Duration = Duration::from_millis(20);
-    /// After so many faults all of them end, and somebody must lead.
+    /// After this many faults all of them end, and someone must lead.
     const ROUND: usize = 25;
     const RECENT: usize = 40;
     /// How often it is tried to let a fault strike before the plan goes on without it.
@@ -181,7 +181,7 @@ impl Arena {
         );
     }
 
-    /// Ends all faults, and waits until somebody leads.
+    /// Ends all faults, and waits until someone leads.
     fn calm(&mut self) {
         self.end_faults(u64::MAX);
         for slot in &mut self.slots {
@@ -197,7 +197,7 @@ impl Arena {
             let waited = Duration::from_nanos(boot_nanos() - started);
             assert!(
                 waited < PATIENCE,
-                "nobody leads {waited:?} after the last fault\nTORTURE_SEED={}\nthe last faults:\n{}\n{}",
+                "no one leads {waited:?} after the last fault\nTORTURE_SEED={}\nthe last faults:\n{}\n{}",
                 self.report.seed,
                 self.recent.make_contiguous().join("\n"),
                 self.fleet.story()
@@ -205,7 +205,7 @@ impl Arena {
         }
     }
 
-    /// Who acted last, and when.
+    /// The last candidate that acted, and when.
     pub(super) fn leader(&mut self) -> Option<(usize, u64)> {
         let spans = self.fleet.witness().read();
         let last = spans.iter().max_by_key(|span| span.to)?.clone();

@@ -47,7 +47,7 @@ pub(crate) enum Fault {
     Slow,
     /// Connections are reset and refused.
     Cut,
-    /// The server's side of the connections is gone, and nobody is told.
+    /// The server's side of the connections is gone, and the clients do not know.
     HalfOpen,
     /// Everything is swallowed.
     BlackHole,

@@ -48,7 +48,7 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "  nobody acted, from one to the next: p50 {:?}, p99 {:?}, max {:?}",
+            "  no one acted, from one to the next: p50 {:?}, p99 {:?}, max {:?}",
             self.gap(0.5),
             self.gap(0.99),
             self.gap(1.0),

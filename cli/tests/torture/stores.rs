@@ -11,13 +11,13 @@ pub(crate) struct Store {
     pub(crate) server: RedisServer,
     /// The way from each candidate to the server.
     pub(crate) ways: Vec<Proxy>,
-    /// Something is done to the server that is to be undone, or that passes by itself.
+    /// A fault of the server that must be undone, or that passes without a repair.
     pub(crate) busy: bool,
 }
 
 impl Store {
     pub(crate) fn new(clock: &WallClock, candidates: usize, seed: u64) -> Self {
-        // Without a port of its own: only the proxy is reached from outside. What was acknowledged is
+        // Without a published port: only the proxy is reached from outside. What was acknowledged is
         // with the system before, and so survives the death of the server's process.
         let settings = RedisServer::settings()
             .set("port", &["0"])

@@ -24,7 +24,7 @@ pub(super) enum Undo {
     Thaw(usize),
     Memory(usize),
     Write(usize),
-    /// It passes by itself.
+    /// It passes without a repair.
     Free(usize),
     /// The ways, each from a candidate to a store.
     Clear(Vec<Way>),

@@ -52,7 +52,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Mutant> {
     parts.into_iter().flatten()
 }
 
-/// The rule and the name of each mutant that a page tells of: which test was the first to notice may depend
+/// The rule and the name of each mutant on a page: which test was the first to notice may depend
 /// on the machine.
 pub(crate) fn told_in(page: &str) -> Vec<(&str, &str)> {
     let rows = page.lines().filter_map(|line| {

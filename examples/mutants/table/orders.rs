@@ -16,7 +16,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "                paused: None,\n                ..orders\n" => "                ..orders\n";
     "order: resign", "is asked of whoever leads, not of the term that was meant", "protocol/order.rs",
         "record.holder().is_some() && record.term == *term" => "record.holder().is_some() && record.term >= *term.min(&record.term)";
-    "order: resign", "is asked of nobody", "protocol/order.rs",
+    "order: resign", "is asked of no one", "protocol/order.rs",
         "record.holder().is_some() && record.term == *term" => "record.term == *term";
     "order: resign", "outlives the claim of the next leader", "protocol/operation.rs",
         "handover: None," => "handover: record.orders.handover.clone(),";
@@ -27,7 +27,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         => "if self.stores.iter().filter(asks).count() < 1 {";
     "order: resign", "who is asked comes again at once", "protocol/candidate/orders.rs",
         "not_before: now + self.timing.window()," => "not_before: now,";
-    "order: resign", "nobody leaves the record to the successor that was named", "protocol/candidate/orders.rs",
+    "order: resign", "no standby leaves the record to the named successor", "protocol/candidate/orders.rs",
         "view.paused().is_some() || (another && !view.watch.stands_still(now, &self.timing))"
         => "view.paused().is_some() || (another && now < Timestamp::ZERO)";
     "order: resign", "a successor that never comes is waited for without end", "protocol/candidate/orders.rs",
@@ -35,7 +35,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         => "view.paused().is_some() || another";
     "order: depose", "is granted whatever the record has become", "protocol/order.rs",
         "(mark == expected).then(|| Record {" => "(mark == expected || mark.term >= expected.term).then(|| Record {";
-    "order: depose", "is granted of what nobody holds", "protocol/order.rs",
+    "order: depose", "is granted without a holder", "protocol/order.rs",
         "Shape::Absent | Shape::Vacant => return None," => "Shape::Absent => return None,\n        Shape::Vacant => record.beat,";
     "order: depose", "lets the counter of a stranger come again", "protocol/order.rs",
         "beat: record.beat.continued_from(counter)," => "beat: if counter > record.beat { record.beat } else { counter.max(record.beat) },";

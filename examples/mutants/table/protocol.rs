@@ -68,7 +68,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "let needed = [op_timeout, stop_grace, margin]" => "let needed = [stop_grace, margin]";
     "timing", "a request may take longer than an interval", "protocol/timing.rs",
         "if op_timeout > interval {" => "if op_timeout > interval * 1000 {";
-    "timing", "the work is told to stop at its deadline", "protocol/candidate/leading.rs",
+    "timing", "the work is asked to stop at its deadline", "protocol/candidate/leading.rs",
         "if ending.is_none() && now + self.timing.stop_grace() >= deadline {" => "if ending.is_none() && now >= deadline {";
     "send", "a lease runs from the receipt of a heartbeat's reply", "protocol/candidate/replies.rs",
         "hold.unproven &= !proven;\n                    view.acknowledged = view.acknowledged.max(Some(pending.sent));"
@@ -125,7 +125,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "let not_before = if claimed.is_empty() && !failing {" => "let not_before = if claimed.is_empty() && (!failing || failing) {";
     "liveness", "a free store is polled without a pause after the tenure", "protocol/candidate/leading.rs",
         "if self.joinable(now, store).is_some() {" => "if self.joinable(now, store).is_some() || self.stores[store.get()].watch.claimable(now, &self.timing).is_some() {";
-    "liveness", "who is split waits no random time", "protocol/candidate/claiming.rs",
+    "liveness", "a split vote waits no random time", "protocol/candidate/claiming.rs",
         "now + self.random(interval / 16, longest)" => "now + (longest * 0 + interval / 16)";
     "liveness", "a claim of unknown outcome is not given up", "protocol/candidate/standby.rs",
         "                self.release(now, store, reply.record.term, LossReason::Withdrawn, step);" => "";

@@ -15,7 +15,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "deadline", "the keeper does not kill when the tenure ends", "supervise/plan.rs",
         "Phase::Running if now >= self.deadline => self.kill(now, Cause::Deadline, actions),"
         => "Phase::Running if now >= self.deadline => {}";
-    "deadline", "a program that was told to stop outlives the deadline", "supervise/plan.rs",
+    "deadline", "a program that was asked to stop outlives the deadline", "supervise/plan.rs",
         "                if now >= self.deadline {\n" => "                if now >= self.deadline && now >= *by && now < self.deadline {\n";
     "deadline", "a program starts that has no time left", "supervise/plan.rs",
         "if now >= deadline.before(grace) {" => "if now >= deadline.before(grace) && now < deadline.before(grace) {";

@@ -273,7 +273,7 @@ fn endpoint(
     })
 }
 
-/// What to say of a text that is no port. Whoever forgot the host wrote a password there, so nothing is
+/// The error for a text that is no port. When the host was forgotten it is a password, so nothing is
 /// shown that is not plainly a number that is out of range.
 fn port_given(text: &str) -> String {
     let digits = text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit());

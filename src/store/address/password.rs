@@ -55,7 +55,7 @@ pub enum Password {
 }
 
 impl Password {
-    /// The password as it is now. It blocks while a file is read or a command runs; a command is killed when
+    /// The current password. Reading blocks while a file is read or a command runs; a command is killed when
     /// the other end of `leash` is closed.
     pub(in crate::store) fn read(&self, leash: PipeReader) -> Result<SecretString, PasswordError> {
         match self {
@@ -197,14 +197,14 @@ fn output(command: &str, leash: PipeReader) -> Result<SecretString, String> {
     if printed.is_err()
         && let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw)
     {
-        // It may have ended by itself meanwhile.
+        // It may have exited meanwhile.
         let _ended = kill_process_group(group, Signal::KILL);
     }
     let status = child.wait();
     let printed = printed.map_err(|error| error.to_string())?;
     match status {
         Ok(status) if !status.success() => Err(format!("it ended with {status}")),
-        // The status may have been taken by the code that reaps orphans in this process. Then only the
+        // Code that reaps orphans in this process may have collected the status. Then only the
         // output counts, and the server refuses what is not a password.
         Ok(_) | Err(_) if printed.is_empty() => Err("it printed nothing".to_owned()),
         Ok(_) | Err(_) => password(printed).map_err(|reason| format!("its output: {reason}")),

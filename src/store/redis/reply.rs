@@ -285,6 +285,9 @@ pub(super) type Items = std::vec::IntoIter<Value>;
 /// The longest message of a release.
 const MAX_MESSAGE: usize = 512;
 
+/// Any message that `release` reads.
+pub(super) const A_RELEASE: &str = "1 1 1 0 -";
+
 /// The message of a release: `floor term beat unproven handover`, a handover of `-` for none, and the id
 /// of the standby that is called, if one is. `None` when it is not such a message.
 pub(super) fn release(message: &[u8]) -> Option<WakeUp> {

@@ -13,7 +13,7 @@ use redis::aio::ConnectionLike;
 use super::dial::ConnectError;
 use super::failure::{self, Stage};
 use super::keys::Keys;
-use super::{RedisStore, script};
+use super::{RedisStore, reply, script};
 use crate::protocol::{
     Beat, CandidateId, Claim, ElectionName, LossReason, Record, Request, Term, Verdict,
 };
@@ -196,7 +196,7 @@ impl RedisStore {
     ) -> Option<(&'static str, StoreError)> {
         for _ in 0..ANNOUNCEMENTS {
             let mut publish = redis::cmd("PUBLISH");
-            publish.arg(&keys.events).arg("1 1 1 0 1 -");
+            publish.arg(&keys.events).arg(reply::A_RELEASE);
             if let Err(error) = self.command(&keys.counter, &publish).await {
                 return Some(("publish", error));
             }

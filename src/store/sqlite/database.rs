@@ -34,7 +34,7 @@ pub(super) struct Database {
     ids: FileIds,
     memory: Memory,
     _lock: InodeLock,
-    /// Who campaigns and is not noted yet.
+    /// Candidates that are not noted yet.
     unnoted: Unnoted,
 }
 
@@ -203,13 +203,13 @@ impl Database {
         Ok(())
     }
 
-    /// Whether somebody campaigns who is not noted yet.
+    /// Whether there are candidates that are not noted yet.
     pub(super) fn has_unnoted(&self) -> bool {
         !self.unnoted.is_empty()
     }
 
     /// Notes who campaigns. Where that fails they are seen again later: notes decide nothing, and
-    /// whoever claims on a database that cannot be written is told so.
+    /// a claim on a read-only database fails with its own error.
     pub(super) fn catch_up(&mut self) {
         if self.unnoted.is_empty() {
             return;

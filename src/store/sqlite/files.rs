@@ -3,12 +3,12 @@
 //! SQLite finds the log and the shared memory of a database by name. A database with two names has two
 //! logs, and its users do not see each other. Two things prevent that:
 //!
-//! - A file with a second hard link, or mounted by itself, is refused.
+//! - A file with a second hard link, or with its own mount, is refused.
 //! - Each user locks one byte of the database's inode, far behind its content, at an offset that depends on
 //!   which files it has open, and looks for locks at other offsets. The lock follows the inode through
 //!   names, mounts and network namespaces, ends with the process, and cannot be taken by who may not open the file.
-//!   Everybody locks before looking, so of two at least one sees the other. The same is done to `PATH-wake`,
-//!   before SQLite opens anything: who has it open with another database has that one's log open as well.
+//!   Everyone locks before looking, so of two at least one sees the other. The same is done to `PATH-wake`,
+//!   before SQLite opens anything: a process that has it open with another database has that one's log open as well.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
@@ -96,7 +96,7 @@ pub(super) fn check_names(path: &Path) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// What this process has open of each database, besides SQLite. Closing any descriptor of a file drops the
+/// What this process, apart from SQLite, has open of each database. Closing any descriptor of a file drops the
 /// locks that SQLite has on it in this process (`fcntl(2)`, "Record locking"), so all of them are closed
 /// together, after the last user.
 static OPEN: Mutex<BTreeMap<Inode, Open>> = Mutex::new(BTreeMap::new());
@@ -120,7 +120,7 @@ pub(super) struct InodeLock {
 }
 
 impl InodeLock {
-    /// Behind all that SQLite locks: from here on, each set of files has a range of its own.
+    /// Behind all that SQLite locks: after this offset, each set of files has its own range.
     const BASE: i64 = 1 << 62;
     /// How many users one set of files can have.
     const RANGE: i64 = 1 << 22;
@@ -151,7 +151,7 @@ impl InodeLock {
     ///
     /// # Errors
     ///
-    /// [`Trouble::InUse`] when somebody uses it with others.
+    /// [`Trouble::InUse`] when someone uses it with others.
     pub(super) fn lock_with(&self, place: &Place, others: &[Inode]) -> Result<(), Trouble> {
         let numbers = others.iter().flat_map(|(device, inode)| [*device, *inode]);
         let digest = fnv1a(numbers.flat_map(u64::to_ne_bytes)) % Self::RANGES;
@@ -161,7 +161,7 @@ impl InodeLock {
         let Some(file) = &self.file else {
             unreachable!("the file is there until this is dropped");
         };
-        // Any byte that nobody else has will do.
+        // Any byte that no one else has will do.
         let mut tries = 0;
         while let Err(error) = lock(
             file,
@@ -187,7 +187,7 @@ pub(super) fn lock(file: &File, range: libc::flock) -> nix::Result<()> {
     fcntl(file, FcntlArg::F_OFD_SETLK(&range)).map(drop)
 }
 
-/// Whether another descriptor has a lock that would be in the way of this one.
+/// Whether another descriptor has a lock that conflicts with this one.
 pub(super) fn conflicts(file: &File, mut range: libc::flock) -> nix::Result<bool> {
     fcntl(file, FcntlArg::F_OFD_GETLK(&mut range))?;
     Ok(i32::from(range.l_type) != libc::F_UNLCK)

@@ -1,6 +1,6 @@
 //! Whether anybody on this host uses another file at the same path.
 //!
-//! A file that was just made may stand where another was deleted, and whoever leads in that one may still act. Such
+//! A file that was just made may replace a deleted one, and the leader in that one may still act. Such
 //! a leader shares no file with the new one, but some folder above them both. So each user of a file locks one
 //! byte of every folder above it, at an offset that depends on the way from there to the file and on which file it
 //! found. Locks at other offsets of the same way are those of users of another file.

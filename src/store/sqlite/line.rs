@@ -15,7 +15,7 @@ use super::worker::Worker;
 use crate::protocol::Timestamp;
 use crate::store::StoreError;
 
-/// How many jobs may wait; who comes later waits for a place, as long as its own timeout allows.
+/// How many jobs may wait; a later one waits for a place, within its own timeout.
 const PLACES: usize = 1024;
 
 /// One request to the thread.
@@ -57,7 +57,7 @@ impl Line {
         Ok((line, Counter { receiver, bell }))
     }
 
-    /// Puts a job into the line and waits for its outcome. A job that nobody waits for any more when
+    /// Puts a job into the line and waits for its outcome. A job that no one waits for any more when
     /// its turn comes is skipped.
     pub(super) async fn ask<T: Send + 'static>(
         &self,
@@ -73,7 +73,7 @@ impl Line {
         let (reply, answer) = oneshot::channel();
         let run = Box::new(move |worker: &mut Worker| {
             if !reply.is_closed() {
-                // Whoever stopped waiting in the meantime counts the outcome as unknown.
+                // A caller that stopped waiting in the meantime counts the outcome as unknown.
                 drop(reply.send(worker.with_database(job)));
             }
         });
@@ -90,7 +90,7 @@ impl Line {
         }
     }
 
-    /// Puts a job into the line whose outcome nobody waits for. It is left out when the line is full.
+    /// Puts a job into the line whose outcome no one waits for. It is left out when the line is full.
     pub(super) fn mention(
         &self,
         patience: Duration,
@@ -105,7 +105,7 @@ impl Line {
             _place: permit,
         };
         if let Err(ended) = self.put(job) {
-            tracing::debug!(error = %ended, "nobody does what was asked");
+            tracing::debug!(error = %ended, "the job cannot be done: its thread has ended");
         }
     }
 

@@ -2,14 +2,14 @@
 //!
 //! A file of this host loses nothing that it acknowledged, but a person can put another in its place: a new
 //! one after a deletion, or an older state of the same one, from a backup. So the database keeps a *stamp*,
-//! a random number that is new whenever the election changes hands, and the same stamp stands beside it, in
+//! a random number that is new whenever the election changes hands, and the same stamp is kept next to it, in
 //! `PATH-wake`, which a restore leaves alone. Where the two differ, or the database is in another inode or
-//! under another name than when it was stamped, its memory begins anew: it is *born* now, on the clock that
-//! all processes of this host share and that suspension does not stop. Whoever claims on a memory that is
+//! under another name than when it was stamped, its memory is reset: it is *born* now, on the clock that
+//! all processes of this host share and that suspension does not stop. A claim on a memory that is
 //! younger than a window waits out a probation before acting, as on a server that lost its data (`R8`).
 //!
-//! A file that was just made is as good as an old one when nobody uses another file at its path
-//! ([`FolderLocks`]): then nobody can have led there.
+//! A file that was just made is as good as an old one when no one uses another file at its path
+//! ([`FolderLocks`]): then no one can have led there.
 //!
 //! The stamps are compared and written under SQLite's lock for writing, and cost no flush to the disk. A
 //! crash between the two writes costs a probation.
@@ -51,17 +51,17 @@ pub(super) struct Memory {
 pub(super) struct Found {
     /// When it was born.
     pub(super) born: Timestamp,
-    /// Whether it begins anew with this look.
+    /// Whether this look resets it.
     pub(super) anew: bool,
 }
 
 impl Found {
-    /// Whether whoever led before this memory was born may still act, when nobody's window is longer.
+    /// Whether a leader older than this memory may still act, when no one's window is longer.
     pub(super) fn is_younger_than(self, window: Duration) -> bool {
         let now = boot_time();
         // NTP may have boot time run faster than the clock of a leader, by a tenth at most.
         let window = window + window / 8;
-        // What was born later than now was born before this host was started: nobody from then is alive.
+        // What was born later than now was born before this host was started: no one from then is alive.
         self.born <= now && now.since(self.born) < window
     }
 }
@@ -140,7 +140,7 @@ impl Memory {
         })
     }
 
-    /// Stamps the memory anew, in the transaction that has looked.
+    /// Stamps the memory again, in the transaction that has looked.
     pub(super) fn stamp(&self, connection: &Connection, found: Found) -> Result<(), Trouble> {
         let stamp = fastrand::i64(..);
         let born = signed(found.born.as_nanos());

@@ -8,14 +8,14 @@
 //! ```
 //!
 //! It answers as [`Durability::Durable`], so an absent record is one that never was, and whoever claims
-//! it leads at once. That holds only for a file that everybody uses and that has not gone back in time:
+//! it leads at once. That holds only for a file that everyone uses and that has not gone back in time:
 //!
-//! - Of one inode, everybody uses the same log ([`InodeLock`]); a file system that several hosts can share is
+//! - Of one inode, everyone uses the same log ([`InodeLock`]); a file system that several hosts can share is
 //!   refused ([`filesystem`]).
 //! - Every operation first compares the files at the path with those that are open. A leader's lease runs from
 //!   before that, so it ends within a window of the moment at which its file was deleted or replaced.
 //! - A file that is new, was put in the place of another, or shows an older state than it had is one that may
-//!   have forgotten a leader ([`Memory`]): whoever claims there outwaits that leader first.
+//!   have forgotten a leader ([`Memory`]): a candidate that claims there outwaits that leader first.
 
 mod database;
 mod files;
@@ -60,8 +60,8 @@ use crate::protocol::{Durability, ElectionName, Record, Reply, Request, Verdict}
 /// The file must be on a local file system: SQLite's write-ahead log shares memory between its users. It may
 /// be a symbolic link, and have no second hard link. Containers that share it mount its folder, not the file.
 ///
-/// The first election in a new file waits for a window before anybody acts: the file may be in the place of one
-/// that was deleted while somebody led. So does one in a file that was replaced, or restored from a backup.
+/// The first election in a new file waits for a window before anyone acts: the file may be in the place of one
+/// that was deleted while someone led. So does one in a file that was replaced, or restored from a backup.
 ///
 /// # Examples
 ///
@@ -83,10 +83,10 @@ pub struct SqliteStore {
 
 impl SqliteStore {
     /// The store in the file at `path`. Nothing is touched yet: the first operation of a candidate makes
-    /// the file, and the directories it needs with access for their owner only. Whoever looks at a file
-    /// that is not there finds no election in it, and makes none.
+    /// the file, and the directories it needs with access for their owner only. Observing a file
+    /// that does not exist finds no election in it, and does not create it.
     ///
-    /// An operation takes `op_timeout` at the most, waiting for other processes included.
+    /// An operation takes at most `op_timeout`, including the wait for other processes.
     #[must_use]
     pub fn open(path: &Path, op_timeout: Duration) -> Self {
         Self {
@@ -97,8 +97,8 @@ impl SqliteStore {
         }
     }
 
-    /// Whether nobody has used the file yet, as far as this store knows. Whoever only looks must not make
-    /// it: a path with a typing error would read as an election that never was from then on.
+    /// Whether this store still believes the file unused. A command that only looks must not create
+    /// it: a mistyped path would afterwards read as an election that never was.
     fn is_missing(&self) -> bool {
         let found = self.place.path.metadata();
         let missing = found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
@@ -126,7 +126,7 @@ impl SqliteStore {
                 .map_err(|error| self.place.unreachable(error))
         });
         let line = started.as_ref().map_err(Clone::clone)?;
-        // The thread gives up first, so that it can say what it waited for.
+        // The thread times out first, so that its error can name what it waited for.
         let patience = self.op_timeout - self.op_timeout / 8;
         let answer = line.ask(patience, job, &self.place);
         match tokio::time::timeout(self.op_timeout, answer).await {
@@ -188,7 +188,7 @@ impl Store for SqliteStore {
 
     fn wake_ups(&self, election: &ElectionName) -> WakeUps {
         let wake_ups = self.subscribers.add(election);
-        // Before its first operation there is no thread and no file, and nobody has seen anything yet.
+        // Before its first operation there is no thread and no file, and no one has seen anything yet.
         if let Some(Ok(line)) = self.line.get() {
             let election = election.clone();
             line.mention(self.op_timeout, move |worker| {

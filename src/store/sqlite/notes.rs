@@ -1,4 +1,4 @@
-//! What the database keeps for people: who campaigns, and what has happened. It decides nothing.
+//! What the database keeps for people: the candidates and the history. It decides nothing.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,13 +19,13 @@ pub(super) const REMEMBERED: Duration = Duration::from_secs(60);
 /// How old the note of a candidate may be before it is written again: reading costs no write.
 const NOTED: Duration = Duration::from_secs(5);
 
-/// Who was seen campaigning and is not noted yet. It waits for the next transaction that is written
-/// anyway, or for a quiet moment, so that nobody waits for the disk to read a record.
+/// Candidates that were seen and are not noted yet. They wait for the next transaction that is written
+/// anyway, or for a quiet moment, so that reading a record never waits for the disk.
 #[derive(Debug, Default)]
 pub(super) struct Unnoted(BTreeSet<(ElectionName, Identity)>);
 
 impl Unnoted {
-    /// How many may wait; who comes later is noted at one of its next observations.
+    /// How many may wait; any others are noted at one of their next observations.
     const MOST: usize = 4096;
 
     pub(super) fn add(&mut self, election: &ElectionName, who: &Identity) {
@@ -119,7 +119,7 @@ pub(super) fn are_due(
     Ok(age.is_none_or(|age| age >= millis(NOTED)))
 }
 
-/// Who goes on campaigning is noted again by its next observation.
+/// A candidate that goes on campaigning is noted again by its next observation.
 pub(super) fn forget_candidate(
     connection: &Connection,
     election: &ElectionName,

@@ -8,7 +8,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::protocol::Timestamp;
 
 thread_local! {
-    /// The moment at which this thread stops waiting: a store has a thread of its own.
+    /// The moment at which this thread stops waiting: each store has one thread.
     static UNTIL: Cell<Timestamp> = const { Cell::new(Timestamp::ZERO) };
 }
 

@@ -17,7 +17,7 @@ use crate::store::Identity;
 #[derive(Clone, Debug)]
 pub(super) struct ElectionRow {
     pub(super) record: Record,
-    /// Who holds it, for people.
+    /// The holder, for people.
     pub(super) identity: Option<Identity>,
     pub(super) since: Option<WallMillis>,
     pub(super) changed: Option<WallMillis>,
@@ -59,7 +59,7 @@ impl ElectionRow {
             (window <= Timing::MAX_WINDOW).then_some(window)
         })?;
         let occupancy = match (holder, window) {
-            // A row that has a pause only: nobody ever held the election.
+            // A row with only a pause: no one ever held the election.
             (None, None) if floor == Term::ZERO => Occupancy::Absent,
             (None, None) => Occupancy::Vacant,
             (Some(holder), Some(window)) => Occupancy::Held { holder, window },

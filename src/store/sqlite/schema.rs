@@ -7,12 +7,12 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::trouble::{Place, Trouble};
 use super::wake;
 
-/// "incu", in the header of each database of ours.
+/// "incu", in the header of each incumbent database.
 const APPLICATION_ID: i64 = 0x696e_6375;
 const SCHEMA_VERSION: i64 = 5;
 
-/// Makes the directory and an empty file at `path` if they are missing, so that what forbids it is told in
-/// the words of the operating system. Whether the file was made.
+/// Makes the directory and an empty file at `path` if they are missing, so that a failure is reported with
+/// the operating system's error. Returns whether the file was made.
 pub(super) fn prepare_file(place: &Place, path: &Path) -> Result<bool, Trouble> {
     use std::os::unix::fs::DirBuilderExt;
 
@@ -40,7 +40,7 @@ pub(super) fn prepare_file(place: &Place, path: &Path) -> Result<bool, Trouble> 
     place.diagnose().map_or(Ok(made), Err)
 }
 
-/// Makes the tables in an empty database, and checks that any other is one of ours.
+/// Makes the tables in an empty database, and checks that any other is an incumbent database.
 pub(super) fn make(connection: &mut Connection) -> Result<(), Trouble> {
     let before = found(connection)?;
     // A backup that was put in its place may have another mode.

@@ -36,7 +36,7 @@ CREATE TABLE candidate (
     PRIMARY KEY (election, identity)
 ) STRICT, WITHOUT ROWID;
 
--- Its ids are never used twice, so a reader can tell what is new to it.
+-- Its ids are never used twice, so they identify what is new to a reader.
 CREATE TABLE history (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     election TEXT NOT NULL,
@@ -44,7 +44,7 @@ CREATE TABLE history (
     term     INTEGER NOT NULL,
     holder   TEXT NOT NULL,
     change   TEXT NOT NULL,
-    note     TEXT -- what else is told of it; NULL when nothing is
+    note     TEXT -- what else is known of it, or NULL
 ) STRICT;
 
 CREATE INDEX history_of_election ON history (election, id);

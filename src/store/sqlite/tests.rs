@@ -232,7 +232,7 @@ async fn a_lock_that_another_process_keeps_is_waited_for_within_the_timeout() {
         .expect("the lock");
     let a = who("a");
     let error = store.execute(&billing(), &a, &beat(&a, 1)).await;
-    let error = error.expect_err("it gives up");
+    let error = error.expect_err("it times out");
     assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
     assert_says(
         &error.to_string(),
@@ -263,7 +263,7 @@ fn a_file_or_directory_without_permission_is_denied_with_its_path() {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("a chmod");
     };
     open_to_all(directory.path(), 0o755);
-    // Permissions do not bind root, so the test runs itself again as somebody else.
+    // Permissions do not bind root, so the test runs itself again as someone else.
     let program = directory.path().join("test");
     let own = std::env::current_exe().expect("this program");
     std::fs::copy(own, &program).expect("a copy that others can reach");
@@ -399,7 +399,7 @@ async fn what_only_the_presence_of_a_candidate_changes_is_written_every_few_seco
     for _ in 0..50 {
         let before = version();
         observe(&store).await.expect("it reads");
-        // Whoever looks makes sure that what is due is written.
+        // A reader first has pending notes written.
         store.inspect(&billing()).await.expect("it reads");
         writes += usize::from(version() != before);
     }
@@ -460,7 +460,7 @@ async fn a_crowd_of_candidates_and_a_long_history_are_capped() {
     assert_eq!(history[0].change, crate::store::Change::ClaimedAbsent);
 }
 
-/// Nobody deletes an election that was held, by hand either.
+/// No one deletes an election that was held, by hand either.
 #[tokio::test]
 async fn an_election_that_was_held_is_not_deleted_by_hand() {
     let Scratch { path, .. } = &scratch();
@@ -477,7 +477,7 @@ fn assert_remembered(connection: &rusqlite::Connection) {
     assert!(refused.contains("its leader may still act"), "{refused}");
 }
 
-/// What stands beside a change is for people: nothing that somebody wrote there is an error.
+/// The note of a change is for people: nothing that someone wrote there is an error.
 #[tokio::test]
 async fn a_note_that_cannot_be_read_is_not_told() {
     let Scratch { path, .. } = &scratch();

@@ -1,4 +1,4 @@
-//! What goes wrong with a database file, and how it is told: the path, the cause, and what to do.
+//! The errors of a database file: each names the path, the cause, and what to do.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub(super) enum Trouble {
     Sqlite(rusqlite::Error),
     /// SQLite failed while it committed.
     Commit(rusqlite::Error),
-    /// A row holds what nobody here wrote.
+    /// A row holds what no one here wrote.
     Garbled {
         key: String,
         field: String,
@@ -33,11 +33,11 @@ pub(super) enum Trouble {
     },
     /// The file, or its directory, cannot be used by us.
     Denied(String),
-    /// The file, or its directory, cannot be used as it is.
+    /// The file, or its directory, is unusable.
     Unusable(String),
     /// The file could be used, and two could be elected in it.
     Unsuitable(String),
-    /// Somebody uses the database with another log than ours.
+    /// Someone uses the database with another log than ours.
     InUse,
 }
 
@@ -202,7 +202,7 @@ impl Place {
         }
     }
 
-    /// A commit that failed for want of room was undone; of any other nobody can say.
+    /// A commit that failed because the disk was full was undone; the outcome of any other is unknown.
     fn not_committed(&self, error: rusqlite::Error) -> StoreError {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull | ErrorCode::ReadOnly | ErrorCode::DatabaseBusy) => {
@@ -235,7 +235,7 @@ impl Place {
     }
 }
 
-/// Nobody else ends.
+/// No one else ends.
 #[derive(Debug, thiserror::Error)]
 #[error("another process keeps the database locked; find it with `fuser`")]
 struct Busy;

@@ -1,4 +1,4 @@
-//! Wake-ups: a release touches the file `PATH-wake`, and inotify tells the others.
+//! Wake-ups: a release touches the file `PATH-wake`, and inotify notifies the others.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -40,7 +40,7 @@ impl Subscribers {
         all.is_empty()
     }
 
-    /// Passes a record that is free to be claimed on to those who wait for it.
+    /// Passes a record that is free to claim on to the waiting candidates.
     pub(super) fn tell(&self, election: &ElectionName, record: &Record) {
         if !is_free(record) {
             return;
@@ -49,12 +49,12 @@ impl Subscribers {
         let Some(waiting) = all.get_mut(election) else {
             return;
         };
-        // Each process reads for itself who is listed, at its own time: they would call different ones.
+        // Each process reads the list of candidates at its own time: they would call different ones.
         let wake_up = WakeUp {
             record: record.clone(),
             called: None,
         };
-        // A full queue holds a release already; a closed one has nobody waiting.
+        // A full queue holds a release already; a closed one has no one waiting.
         waiting.retain(|sender| {
             let sent = sender.try_send(wake_up.clone());
             !matches!(sent, Err(mpsc::error::TrySendError::Closed(_)))
@@ -65,7 +65,7 @@ impl Subscribers {
     }
 }
 
-/// The file that every release touches, as it is watched.
+/// The watch of the file that every release touches.
 #[derive(Debug)]
 pub(super) struct WakeFile {
     events: OwnedFd,
@@ -108,7 +108,7 @@ impl WakeFile {
         }
     }
 
-    /// Wakes everybody who watches the file of the database at `path`.
+    /// Wakes everyone who watches the file of the database at `path`.
     pub(super) fn touch(path: &Path) -> io::Result<()> {
         let now = Timespec {
             tv_sec: 0,
@@ -119,7 +119,7 @@ impl WakeFile {
             last_modification: now,
         };
         match utimensat(CWD, beside(path, "-wake"), &times, AtFlags::empty()) {
-            // Nobody watches it yet.
+            // No one watches it yet.
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(error) => Err(error.into()),
         }

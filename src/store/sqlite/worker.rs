@@ -101,7 +101,7 @@ impl Worker {
             let seen = database.last_change().unwrap_or(0);
             match WakeFile::watch(&self.place.path, seen) {
                 Ok(wake) => self.wake = Some(wake),
-                // Polling finds every release all the same.
+                // Polling finds every release anyway.
                 Err(error) => tracing::debug!(
                     store = %self.place.label, %error, "no wake-ups from other processes"
                 ),

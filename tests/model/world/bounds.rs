@@ -1,10 +1,10 @@
-//! How far an exploration goes: who takes part, for how long, and how much may go wrong.
+//! How far an exploration goes: its candidates, its length, and how much may go wrong.
 
 use std::fmt;
 
 use super::sight::Sight;
 
-/// What may go wrong, or happen besides, and is counted.
+/// The faults and events that are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Fault {
     /// A message is lost on its way to a store, or a push on its way to a candidate.
@@ -17,7 +17,7 @@ pub(crate) enum Fault {
     DelayReply,
     /// A request is carried out, and a second time whenever you like.
     Double,
-    /// A candidate stands still for as long as you like.
+    /// A candidate is frozen for any length of time.
     Pause,
     /// A candidate dies with its work, and campaigns again under a new id.
     Crash,
@@ -25,7 +25,7 @@ pub(crate) enum Fault {
     Resign,
     /// A store loses all it holds.
     Forget,
-    /// A store answers nobody for as long as you like.
+    /// A store answers no one for any length of time.
     Cut,
     /// A store and one candidate do not hear each other for as long as you like.
     Part,
@@ -66,7 +66,7 @@ impl Budget {
         self.each[fault as usize] > 0
     }
 
-    /// Takes one fault out. What can no longer be spent is not told apart.
+    /// Takes one fault out. Faults that can no longer be spent look the same.
     pub(crate) fn spend(&mut self, fault: Fault) {
         self.total -= 1;
         self.each[fault as usize] -= 1;
@@ -99,7 +99,7 @@ pub(crate) struct Bounds {
     /// Whether a request that was carried out may be carried out once more after its store has lost all
     /// it held, which is assumed not to happen.
     pub(crate) replays: bool,
-    /// One of so many of the states at the end is followed until somebody leads.
+    /// One in this many of the states at the end is followed until someone leads.
     pub(crate) calmed: u64,
     /// What it must come across.
     pub(crate) shows: &'static [Sight],
@@ -178,7 +178,7 @@ pub(crate) const EXPLORATIONS: [Bounds; 11] = [
         ],
         ..EXPLORATION
     },
-    // A newcomer claims it at once, and gives up when it hears of no grant: what it leaves is a later term.
+    // A newcomer claims it at once, and withdraws when it hears of no grant: what it leaves is a later term.
     Bounds {
         name: "a claim that is given up at a store that forgot its leader",
         intervals: 3,
@@ -200,7 +200,7 @@ pub(crate) const EXPLORATIONS: [Bounds; 11] = [
         ..EXPLORATION
     },
     Bounds {
-        name: "a slow claim, and a leader that stands still",
+        name: "a slow claim, and a frozen leader",
         intervals: 4,
         faults: 4,
         kinds: &[(Fault::Forget, 2), (Fault::Delay, 1), (Fault::Pause, 1)],

@@ -56,7 +56,7 @@ impl World {
         false
     }
 
-    /// The work of whoever was told to stop ends.
+    /// Work that was asked to stop ends.
     fn end_all_work(&self, state: &mut State) {
         for place in 0..state.nodes.len() {
             if state.nodes[place].inner.candidate.role() == Role::Draining {

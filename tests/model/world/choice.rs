@@ -32,7 +32,7 @@ pub(crate) enum Action {
     Pause(usize),
     Crash(usize),
     Resign(usize),
-    /// The work of a leader that was told to stop has ended.
+    /// The work of a leader that was asked to stop has ended.
     EndWork(usize),
     Forget(usize),
     Cut(usize),

@@ -73,7 +73,7 @@ impl fmt::Display for Found {
         writeln!(f, "  {}", sights.join(", "))?;
         write!(
             f,
-            "  {} ends followed without faults: somebody led after {} intervals at the most",
+            "  {} ends followed without faults: someone led after at most {} intervals",
             self.calmed, self.longest_wait
         )
     }
@@ -182,11 +182,11 @@ impl World {
             }
             self.advance(&mut state, 0, 0);
         }
-        assert!(proven(&state), "nobody leads: {state:?}");
+        assert!(proven(&state), "no one leads: {state:?}");
         state
     }
 
-    /// The end of a path, or of one in so many of them, is followed until somebody leads.
+    /// The end of a path, or of one in this many of them, is followed until someone leads.
     fn ends_well(&self, state: &State) -> bool {
         if state.time < self.horizon || !state.letters.iter().all(|letter| letter.held) {
             return true;

@@ -11,7 +11,7 @@ use super::state::State;
 /// Something that an exploration must come across to mean anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sight {
-    /// A record is taken from a holder that stood still.
+    /// A record is taken from a holder whose counter stalled.
     Takeover,
     /// A probation is completed.
     Probation,

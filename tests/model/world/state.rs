@@ -64,7 +64,7 @@ pub(crate) struct Inner {
     /// The stores that do not hear it, as bits.
     pub(crate) parted: u8,
     pub(crate) wake_at: Timestamp,
-    /// Until when its work acts, as its keeper was told.
+    /// Until when its work acts, as its keeper knows it.
     pub(crate) acts_until: Option<Timestamp>,
     /// What the stores have shown it: the witness of `S4`, which knows nothing of the candidate's own
     /// evidence.
@@ -97,7 +97,7 @@ pub(crate) struct Letter {
 pub(crate) enum Body {
     Request(RequestId, Request),
     Reply(RequestId, Reply),
-    /// A release that the store tells of.
+    /// A release that the store reports.
     Push(Reply),
 }
 

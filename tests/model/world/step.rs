@@ -158,7 +158,7 @@ impl World {
 
     fn born_again(&self, state: &mut State, place: usize) {
         let incarnation = state.nodes[place].inner.incarnation + 1;
-        // What was to be heard by the dead is heard by nobody.
+        // What was to be heard by the dead is heard by no one.
         state.letters.retain(|letter| {
             usize::from(letter.node) != place || matches!(letter.body, Body::Request(..))
         });
@@ -166,7 +166,7 @@ impl World {
         self.input(state, place, Input::Tick);
     }
 
-    /// Hands a letter to its store and the reply to its candidate, unless that stands still.
+    /// Hands a letter to its store and the reply to its candidate, unless that is frozen.
     pub(crate) fn deliver(&self, state: &mut State, letter: Letter) {
         let body = if letter.is_request() {
             match self.carry_out(state, &letter) {
@@ -199,7 +199,7 @@ impl World {
             Body::Push(reply) => Input::Woken {
                 store,
                 record: reply.record,
-                // Everybody is called, so that all claim at once.
+                // Everyone is called, so that all claim at once.
                 called: None,
             },
             Body::Reply(id, reply) => Input::Replied {
@@ -269,7 +269,7 @@ impl World {
         }
     }
 
-    /// Tells everybody else that a record is free.
+    /// Tells everyone else that a record is free.
     fn push(&self, state: &mut State, letter: &Letter, reply: &Reply) {
         for place in 0..self.bounds.candidates {
             if place != letter.node {
@@ -340,7 +340,7 @@ impl World {
         self.input(state, place, Input::WorkEnded(LossReason::Resigned));
     }
 
-    /// `S4`: who claims was shown, by a majority, records that are free or stood still for a window.
+    /// `S4`: a majority showed the claimant records that are free or stalled for a window.
     fn judge_claims(&self, state: &mut State, place: usize, step: &Step) {
         let node = &state.nodes[place].inner;
         let time = state.time;

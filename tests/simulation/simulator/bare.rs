@@ -1,7 +1,7 @@
 //! A control: the bare protocol on one key, as shell scripts speak it.
 //!
-//! `SETNX` wins a free key, `INCR` beats, `GET` watches, `GETSET` takes over a counter that stood still
-//! and is won by who gets the stalled value back, `DEL` leaves. It has no tokens and no deadlines.
+//! `SETNX` wins a free key, `INCR` beats, `GET` watches, `GETSET` takes over a stalled counter
+//! and is won by the party that gets the stalled value back, `DEL` leaves. It has no tokens and no deadlines.
 
 use incumbent::protocol::{Failure, Timestamp};
 use std::time::Duration;
@@ -173,7 +173,7 @@ impl Party for Bare {
     }
 }
 
-/// What to tell of a party that believed, and now believes, that it leads.
+/// What is reported about a party that believed, and now believes, that it leads.
 pub(crate) fn turned(name: &str, before: bool, now: bool) -> Vec<Notice> {
     let (turn, heading, what) = match (before, now) {
         (false, true) => (Turn::Elected, "elections", "leads"),

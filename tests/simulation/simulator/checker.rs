@@ -25,8 +25,8 @@ pub(crate) fn check(history: &History) -> Vec<Violation> {
     let mut spans: Vec<&Span> = history.spans.iter().filter(|s| s.from < s.to).collect();
     spans.sort_by_key(|span| (span.from, span.to));
     let mut violations = Vec::new();
-    // The span that reaches furthest among those that have begun: whoever overlaps one of them and is
-    // somebody else is caught either against it or against the one with the next highest token.
+    // The span that reaches furthest among those that have begun: any other party that overlaps one of them
+    // is caught either against it or against the one with the next highest token.
     let mut furthest: Option<&Span> = None;
     let mut highest: Option<&Span> = None;
     for span in spans {

@@ -1,4 +1,4 @@
-//! The clock of one machine: it runs at a rate of its own, and began at another moment.
+//! The clock of one machine: it has its own rate, and began at another moment.
 
 use incumbent::protocol::Timestamp;
 

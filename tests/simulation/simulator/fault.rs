@@ -5,7 +5,7 @@ use super::network::Network;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
-    /// The process of a slot stands still. Its keeper, if it has one, does not.
+    /// The process of a slot is frozen. Its keeper, if it has one, is not.
     Pause { slot: usize, lasts: Nanos },
     /// The process dies; it comes back as a new party after a while.
     Crash {
@@ -45,7 +45,7 @@ pub(crate) enum Fault {
     Weather { network: Network, lasts: Nanos },
 }
 
-/// In the place of a slot: whoever acts when the fault strikes.
+/// In the place of a slot: the party that acts when the fault strikes.
 pub(crate) const LEADER: usize = usize::MAX;
 
 impl Fault {

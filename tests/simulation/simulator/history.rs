@@ -1,4 +1,4 @@
-//! What an observer outside of all machines sees: who acted, from when to when, with which token.
+//! What an observer outside of all machines sees: each party that acted, from when to when, with which token.
 
 use super::Nanos;
 

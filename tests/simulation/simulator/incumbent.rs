@@ -16,7 +16,7 @@ pub(crate) struct Contender {
     stores: usize,
     /// When it last did anything: what it hands on to the next campaign was seen by then.
     last: Timestamp,
-    /// Whether an operator has asked it to resign: the next one of its slot sits out a window.
+    /// Whether an operator asked it to resign: the next one of its slot sits out a window.
     asked: bool,
     /// Whether the texts of notices are wanted.
     verbose: bool,
@@ -63,7 +63,7 @@ fn index(store: usize) -> StoreIndex {
     StoreIndex(u8::try_from(store).expect("few stores"))
 }
 
-/// Who takes part: those who want to lead, and those who give orders.
+/// The parties: those that want to lead, and those that give orders.
 pub(crate) enum Player {
     Contender(Box<Contender>),
     Operator(Box<Operator>),

@@ -10,7 +10,7 @@ pub(crate) struct Network {
     pub(crate) slowest: Nanos,
     /// Per mille of messages that are lost.
     pub(crate) loss: u64,
-    /// Per mille of requests and replies that arrive twice, the second at a time of its own.
+    /// Per mille of requests and replies that arrive twice, the second at an independent time.
     pub(crate) doubled: u64,
     /// Per mille of messages that take up to `straggle` instead.
     pub(crate) stragglers: u64,

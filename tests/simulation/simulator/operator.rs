@@ -187,7 +187,7 @@ impl Operator {
         led.find(|term| count(term) >= self.electorate.majority())
     }
 
-    /// Somebody by name or by host, there or not, or whoever comes first.
+    /// A candidate by name or by host, present or not, or the first to come.
     fn successor(&mut self) -> Option<Successor> {
         let slot = self.random.below(8);
         let incarnation = self.random.below(6);

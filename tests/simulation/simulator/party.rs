@@ -18,7 +18,7 @@ pub(crate) trait Party: Sized {
         stimulus: Stimulus<Self::Reply>,
     ) -> Reaction<Self::Request>;
 
-    /// What its work may do at present, as its supervisor has been told.
+    /// The permission of its work, as its supervisor knows it.
     fn lease(&self) -> Option<Lease>;
 
     /// Whether it will do nothing any more.
@@ -33,7 +33,7 @@ pub(crate) trait Server {
     type Request;
     type Reply;
 
-    /// Carries out a request, and tells whether those who wait are to be woken by the reply.
+    /// Carries out a request, and returns whether the reply wakes those that wait.
     fn execute(&mut self, wall_ms: u64, request: &Self::Request) -> (Self::Reply, bool);
 
     /// Whether the request changes anything: a store that is full refuses those.
@@ -73,7 +73,7 @@ pub(crate) struct Reaction<Request> {
     pub(crate) notices: Vec<Notice>,
 }
 
-/// What a party tells of itself, for the transcript and the tally.
+/// What a party reports about itself, for the transcript and the tally.
 #[derive(Clone, Debug)]
 pub(crate) struct Notice {
     /// What the world does about it.
@@ -88,11 +88,11 @@ pub(crate) struct Notice {
 pub(crate) enum Turn {
     /// It leads: the work begins.
     Elected,
-    /// The work is told to stop, and must be over at the deadline.
+    /// The work is asked to stop, and must be over at the deadline.
     Stopping { deadline: Timestamp },
     /// The work must be over now.
     Expired,
-    /// It gives up by itself, and acts no more.
+    /// It releases by itself, and acts no more.
     Ceased,
     /// Nothing that the world has to act upon.
     Other,

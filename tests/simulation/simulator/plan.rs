@@ -12,7 +12,7 @@ use super::random::Random;
 use super::world::Work;
 use super::{MILLI, Nanos, SECOND};
 
-/// Everything that a run is made of, besides what its parties do.
+/// Everything that a run is made of, apart from what its parties do.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,

@@ -105,7 +105,7 @@ impl Outcome {
 }
 
 /// The bound within which a leader must act once faults have ended: everything that was promised to
-/// anybody has run out, a probation was waited out, and split votes were settled.
+/// anyone has run out, a probation was waited out, and split votes were settled.
 pub(crate) fn patience(plan: &Plan) -> Nanos {
     let window = longest_window(&plan.timings);
     let interval = plan.timings.iter().map(Timing::interval).max();
@@ -115,7 +115,7 @@ pub(crate) fn patience(plan: &Plan) -> Nanos {
 /// After the last fault a leader must act, and stay.
 fn settle(plan: &Plan, world: &mut World<Player>) -> Option<String> {
     let calm = plan.calm;
-    // Nobody leads while an operator does not want it.
+    // No one leads while an operator does not want it.
     world.ask_all(&Request::Order(Order::Resume));
     world.set_network(Network {
         slowest: 20 * MILLI,
@@ -125,12 +125,12 @@ fn settle(plan: &Plan, world: &mut World<Player>) -> Option<String> {
         finishes: 0,
         ..plan.work.clone()
     });
-    // Whoever leads now may have been told to stop, or may have planned to; all that has come to pass
+    // An order to stop, or a planned stop, may still end the current leader; all of that has happened
     // by the first look.
     world.run_until(calm + plan.work.longest + patience(plan));
     let Some(leader) = world.actor() else {
         return Some(format!(
-            "nobody leads long after faults ended at {}",
+            "no one leads long after faults ended at {}",
             seconds(calm)
         ));
     };

@@ -42,7 +42,7 @@ pub(crate) struct Work {
     pub(crate) longest: Nanos,
     /// Per mille of stops that use all the time there is.
     pub(crate) dawdles: u64,
-    /// How long after the end of a candidacy the next one begins, at the most.
+    /// At most how long after the end of a candidacy the next one begins.
     pub(crate) rest: Nanos,
 }
 
@@ -64,7 +64,7 @@ struct Slot<P: Party> {
     lag: (Nanos, Nanos),
 }
 
-/// How many requests a slot sends to a store in one of its intervals, at the most.
+/// At most how many requests a slot sends to a store in one of its intervals.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rate {
     interval: Nanos,
@@ -102,7 +102,7 @@ enum Inbound<P: Party> {
 struct Acting {
     who: String,
     lease: Lease,
-    /// Since when without a break; `None` while the process stands still and the work with it.
+    /// Since when without a break; `None` while the process and its work are frozen.
     from: Option<Nanos>,
 }
 
@@ -281,7 +281,7 @@ impl<P: Party> World<P> {
         self.now = end;
     }
 
-    /// Closes the books: whoever acts still, acted until now or its deadline.
+    /// Closes the books: a party that still acts, acted until now or its deadline.
     pub(crate) fn finish(&mut self) {
         for slot in 0..self.slots.len() {
             self.cease(slot);
@@ -294,7 +294,7 @@ impl<P: Party> World<P> {
         rates.max().unwrap_or(0)
     }
 
-    /// Who acts at this moment.
+    /// The parties that act at this moment.
     pub(crate) fn actor(&self) -> Option<String> {
         self.slots.iter().find_map(|slot| {
             let acting = slot.acting.as_ref()?;
@@ -427,7 +427,7 @@ impl<P: Party> World<P> {
         let place = &mut self.slots[slot];
         match (&mut place.acting, lease) {
             (Some(acting), Some(lease)) if acting.lease.token == lease.token => {
-                // Whoever prolongs a deadline that has passed is taken to have acted all along.
+                // A party that prolongs a deadline that has passed counts as having acted all along.
                 acting.lease = lease;
             }
             // Work does not end because its party has lost interest: it ends at its deadline, or when it
@@ -466,7 +466,7 @@ impl<P: Party> World<P> {
         self.schedule(at, Event::WorkOver { slot, work });
     }
 
-    /// The work has ended, and its process is told once it can hear.
+    /// The work has ended, and its process learns of it once it can hear.
     fn work_over(&mut self, slot: usize, work: u64) {
         if self.slots[slot].work != work || self.slots[slot].party.is_none() {
             return;
@@ -483,7 +483,7 @@ impl<P: Party> World<P> {
         self.stimulate(slot, Stimulus::WorkEnded);
     }
 
-    /// Work that was never told to end, or did not obey, acts until its deadline.
+    /// Work that was never asked to stop, or did not obey, acts until its deadline.
     fn outlive(&mut self, slot: usize) {
         let place = &mut self.slots[slot];
         if let Some(Acting {
@@ -589,7 +589,7 @@ impl<P: Party> World<P> {
         }
     }
 
-    /// Whom a store calls: anybody that it has seen, also who has gone since, or nobody.
+    /// Whom a store calls: any candidate that it has seen, even one that has left, or no one.
     fn someone(&mut self) -> Option<String> {
         let slot = self.random.below(self.slots.len() + 1);
         let slot = self.slots.get(slot)?;
@@ -708,7 +708,7 @@ impl<P: Party> World<P> {
         }
         place.paused_until = Some(until);
         if !place.kept {
-            // Work inside of the process stands still with it.
+            // Work inside of the process freezes with it.
             if let Some(acting) = place.acting.take() {
                 let stopped = Acting {
                     who: acting.who.clone(),
@@ -730,13 +730,13 @@ impl<P: Party> World<P> {
             return;
         }
         place.paused_until = None;
-        // Before anybody has told the work anything, it goes on, as far as its deadline lets it.
+        // Without orders yet, the work goes on until its deadline.
         if let Some(acting) = &mut place.acting {
             acting.from.get_or_insert(now);
         }
         self.note(|| format!("slot {slot} runs again"));
         let mut inbox = std::mem::take(&mut self.slots[slot].inbox);
-        // Timers and messages are ready at once: nobody says which is served first.
+        // Timers and messages are ready at once: no one says which is served first.
         if self.random.chance(500) {
             self.stimulate(slot, Stimulus::Tick);
         }

@@ -1,4 +1,4 @@
-//! Files that are new, deleted, replaced, restored or known by two names: nobody acts beside a leader that the
+//! Files that are new, deleted, replaced, restored or known by two names: no one acts beside a leader that the
 //! file may have forgotten.
 
 use super::*;
@@ -9,11 +9,11 @@ async fn whoever_claims_in_a_file_outwaits_those_who_may_lead_in_one_before_it()
     let Scratch { path, .. } = &scratch();
     let store = SqliteStore::open(path, TIMEOUT);
     let outwaits = |term| claim_by(&store, "a", term);
-    assert!(!outwaits(1).await, "nobody uses another file at its path");
+    assert!(!outwaits(1).await, "no one uses another file at its path");
     set_age(path, WINDOW - Duration::from_secs(1));
     assert!(outwaits(2).await, "it is younger than a window");
     set_age(path, WINDOW * 9 / 8);
-    assert!(!outwaits(3).await, "nobody can lead in another");
+    assert!(!outwaits(3).await, "no one can lead in another");
     let connection = rusqlite::Connection::open(path).expect("it opens");
     let born_later = "UPDATE memory SET born_ns = 1 << 62";
     connection.execute_batch(born_later).expect("it is written");
@@ -38,7 +38,7 @@ async fn a_longer_probation_than_the_window_is_kept() {
     assert!(reply.expect("it is answered").record.unproven);
 }
 
-/// Both work on the new file from then on: whoever led in the old one joins it, or finds it taken.
+/// Both then work on the new file: the leader of the old one joins it, or finds it taken.
 #[tokio::test]
 async fn a_file_or_its_folder_that_was_deleted_under_a_leader_may_have_forgotten_it() {
     let deletions: [fn(&Path) -> std::io::Result<()>; 4] = [
@@ -61,7 +61,7 @@ async fn a_file_or_its_folder_that_was_deleted_under_a_leader_may_have_forgotten
         claim_by(&old, "a", 1).await;
         set_age(path, WINDOW * 9 / 8);
         delete(path).expect("it is deleted");
-        // Of a file that was moved away alone, the log stays, and whoever has it open must look first.
+        // When only the file was moved away, its log stays, and a store that has it open must look first.
         observe(&old).await.expect("it opens the new one");
         assert!(claim_by(&new, "b", 2).await, "a may lead still");
         let a = who("a");
@@ -110,7 +110,7 @@ async fn a_database_that_goes_back_in_time_may_have_forgotten_a_leader() {
         // An order before the claim must not make it look intact.
         let resume = Request::Order(crate::protocol::Order::Resume);
         let other = SqliteStore::open(path, TIMEOUT);
-        // Whoever has the old files open lets go of them when it looks.
+        // A store that has the old files open lets go of them at its next look.
         drop(observe(&store).await);
         settles(&other).await;
         let reply = other.execute(&billing(), &who("op"), &resume).await;
@@ -122,7 +122,7 @@ async fn a_database_that_goes_back_in_time_may_have_forgotten_a_leader() {
     }
 }
 
-/// Takes the record over, whoever holds it. Whether it may have forgotten somebody.
+/// Takes the record over from any holder. Returns whether it may have forgotten someone.
 async fn claim_by(store: &SqliteStore, id: &str, term: u64) -> bool {
     let seen = observe(store).await.expect("it reads").record;
     let id = who(id);
@@ -158,7 +158,7 @@ async fn a_file_with_two_names_is_refused_until_it_has_one() {
             &["2 names (hard links)", "symbolic link"],
         );
     }
-    // Whoever had it open does not go on either.
+    // A store that had it open does not go on either.
     let a = who("a");
     let error = message(store.execute(&billing(), &a, &beat(&a, 1)).await);
     assert_says(&error, &["2 names"]);
@@ -182,7 +182,7 @@ async fn a_symbolic_link_is_the_file_that_it_leads_to() {
     assert_eq!(seen.holder(), Some(who("a").id()));
     let again = SqliteStore::open(path, TIMEOUT);
     assert_eq!(again.label(), direct.label());
-    // A link that leads elsewhere leads to another database, of which nobody knows what it has seen.
+    // A link that leads elsewhere leads to another database, of which no one knows what it has seen.
     std::fs::remove_file(path).expect("the link is removed");
     std::os::unix::fs::symlink("../real/other.db", path).expect("a link");
     assert_eq!(
