@@ -127,7 +127,7 @@ fn a_unit_that_would_not_run_is_not_printed() {
     home.run_with(&variables, &["unit", "job", "--", "true"])
         .assert(
             78,
-            "environment INCUMBENT_PASSWORD: a password would appear in the unit",
+            "environment INCUMBENT_PASSWORD: the unit would contain a password",
         );
     // A relative path is that of the folder where the unit is printed.
     std::fs::copy("/bin/true", home.path("prog")).unwrap();
