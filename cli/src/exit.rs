@@ -1,4 +1,4 @@
-//! What `incumbent` ends with, and why.
+//! The exit statuses of `incumbent`.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -18,13 +18,13 @@ pub(crate) enum Exit {
     Questionable,
     /// `doctor`: something endangers the election.
     Endangered,
-    /// `status`: nobody leads.
+    /// `status`: no one leads.
     NotHeld,
-    /// What was typed cannot be understood.
+    /// Wrong usage.
     Usage,
-    /// Too few stores can be used, or the address to listen at cannot: it may be mended by trying again.
+    /// Too few stores, or the address to listen on, can be used: a retry may succeed.
     Unreachable,
-    /// The candidate was not elected, and was told what to end with then.
+    /// The candidate was not elected; the status is configured.
     NotElected(u8),
     /// The stores refuse us.
     Refused,
@@ -34,18 +34,18 @@ pub(crate) enum Exit {
     Lost,
     /// `incumbent` itself failed.
     Failed,
-    /// The program is there and cannot be executed.
+    /// The program exists but cannot be executed.
     NotExecutable,
-    /// There is no such program.
+    /// The program was not found.
     NotFound,
-    /// Whatever the program ended with.
+    /// The exit status of the program.
     Program(ProgramExit),
-    /// A standby was ended by this signal.
+    /// A standby was stopped by this signal.
     Signaled(i32),
 }
 
 impl Exit {
-    /// The number that the parent process gets.
+    /// The number of the exit status.
     pub(crate) fn status(self) -> u8 {
         match self {
             Self::Success => 0,
@@ -73,12 +73,12 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command did not do what it was asked to, and what to end with.
+/// Why a command failed, and its exit status.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// What to end with.
+    /// The exit status.
     pub(crate) exit: Exit,
-    /// What to say, with the reason in it.
+    /// The message, with the reason.
     message: String,
 }
 
@@ -133,7 +133,7 @@ impl From<KeeperLost> for Failure {
     }
 }
 
-/// What a program that cannot be started ends with.
+/// The exit status for a program that cannot be started.
 pub(crate) fn not_started(program: &OsStr, failure: StartFailure) -> Failure {
     let exit = match failure {
         StartFailure::NotFound => Exit::NotFound,
@@ -144,7 +144,7 @@ pub(crate) fn not_started(program: &OsStr, failure: StartFailure) -> Failure {
     Failure::new(exit, format_args!("{program:?} {failure}"))
 }
 
-/// What a campaign that failed ends with; `not_elected` was asked for by the user.
+/// The exit status for a failed campaign; `not_elected` is set by the user.
 pub(crate) fn campaign_failed(error: CampaignError, not_elected: u8) -> Failure {
     let exit = match &error {
         CampaignError::Held { .. }

@@ -7,7 +7,7 @@
 //!     ▼
 //!   output      data on standard output, logs on standard error
 //!     ▼
-//!   config      what was typed, set and written, and what it comes to
+//!   config      flags, environment and files, merged into settings
 //!     ▼
 //!   exit        what each outcome ends with
 //! ```

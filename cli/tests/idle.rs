@@ -44,11 +44,11 @@ fn an_idle_run_wakes_once_an_interval_and_is_small() {
 /// The command line and the settings are read once, by a large part of the program.
 fn lets_go_of_its_start(field: &Field) {
     let elector = field.elector();
-    let line = elector.hear("only the start needed");
+    let line = elector.hear("only startup needed");
     let told = line.rsplit_once("kib=").map(|(_, kib)| kib);
     let kib: u64 = told.and_then(|kib| kib.parse().ok()).expect("its size");
     print_row(&format!(
-        "| memory that only the start needed | {kib} KiB (RSS) |"
+        "| memory that only startup needed | {kib} KiB (RSS) |"
     ));
     assert!(kib >= MIB, "{line}");
 }

@@ -119,7 +119,7 @@ fn is_alive(pid: Pid) -> bool {
 fn program(log: &str) -> Pid {
     let line = log
         .lines()
-        .rfind(|line| line.contains("the program has been started"));
+        .rfind(|line| line.contains("started the program"));
     field::pid(line.expect(log))
 }
 

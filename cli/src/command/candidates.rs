@@ -1,4 +1,4 @@
-//! `incumbent candidates NAME`: who campaigns, and who leads.
+//! `incumbent candidates NAME`: lists the candidates and marks the leader.
 
 use incumbent::observe::document::{self, Document};
 use incumbent::observe::{CandidateView, ElectionView};
@@ -52,7 +52,7 @@ fn text(view: &ElectionView, exit: Exit) -> String {
     if !view.candidates.is_empty() {
         text.push_str(&table(HEADER, view.candidates.iter().map(row).collect()));
     } else if exit == Exit::NotHeld {
-        text.push_str(&format!("{}: nobody campaigns\n", view.election));
+        text.push_str(&format!("{}: no one campaigns\n", view.election));
     }
     let ours = StoreList::new(view.stores.iter().map(|store| &*store.store));
     for (one, difference) in view.other_stores(&ours) {
@@ -68,7 +68,7 @@ fn text(view: &ElectionView, exit: Exit) -> String {
     text
 }
 
-/// What a timing comes to for the others: how often, times how often it may stand still.
+/// A timing as the others see it: its interval times the polls it may stall.
 pub(super) fn rhythm(timing: &Timing) -> String {
     format!("{} × {}", duration(timing.interval()), timing.stall_polls())
 }

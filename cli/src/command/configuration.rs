@@ -57,7 +57,7 @@ pub(crate) fn configuration(arguments: &Config) -> Result<Exit, Failure> {
                 })?,
                 Format::Text => output::print(&text(shown))?,
             }
-            // What cannot be used is shown all the same: this tells where it comes from.
+            // Invalid values are shown too, with where they come from.
             check(name.as_ref(), &settings)?;
         }
     }
@@ -70,18 +70,18 @@ fn load(name: Option<&ElectionName>, options: &Options) -> Result<Settings, Fail
     Ok(settings)
 }
 
-/// Everything that `run` would find wrong before it campaigns, except whether the stores answer.
+/// Makes all the checks of `run` before it campaigns, except whether the stores answer.
 fn check(name: Option<&ElectionName>, settings: &Settings) -> Result<(), Failure> {
     settings.health()?;
     settings.http()?;
     let any = || ElectionName::new("any").map_err(Failure::internal);
     super::run::election(&name.cloned().map_or_else(any, Ok)?, settings)?;
-    // It warns of a file that is not there.
+    // It warns of a missing file.
     electorate::observe(settings)?;
     Ok(())
 }
 
-/// What was checked: a file that is read by mistake, or not at all, looks as good as the right one.
+/// The file and stores that were checked, so that a wrong or missing file is noticed.
 fn checked(name: Option<&ElectionName>, settings: &Settings) -> Result<String, Failure> {
     let file = match &settings.file {
         Some(path) => path.display().to_string(),
@@ -96,9 +96,9 @@ fn checked(name: Option<&ElectionName>, settings: &Settings) -> Result<String, F
     };
     let source = match settings.origin("store") {
         Some(origin) if settings.embedded_store()?.is_none() => format!("from {origin}"),
-        Some(_) | None => "the embedded one, for no store is given".to_owned(),
+        Some(_) | None => "the embedded one, no store is given".to_owned(),
     };
-    let mut text = format!("the configuration can be used\n  file   {file}\n");
+    let mut text = format!("the configuration is valid\n  file   {file}\n");
     for address in settings.addresses()? {
         text.push_str(&format!("  store  {address} ({source})\n"));
     }
@@ -139,7 +139,7 @@ fn follows(key: &Key, settings: &Settings) -> bool {
     settings.failover().is_some() && derived.contains(&key.name)
 }
 
-/// What counts when a setting is not set.
+/// The value in effect when a setting is not set.
 fn derived(key: &Key, settings: &Settings) -> Result<(Option<String>, String), Failure> {
     Ok(match key.name {
         "store" => {

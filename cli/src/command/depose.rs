@@ -1,4 +1,4 @@
-//! `incumbent depose NAME --yes`: takes the holder of an election for gone.
+//! `incumbent depose NAME --yes`: removes the stalled holder of an election.
 
 use std::io::{IsTerminal, stderr};
 
@@ -35,17 +35,17 @@ pub(crate) fn depose(arguments: &Depose) -> Result<Exit, Failure> {
         Ok::<_, Failure>((operator.view().await, given))
     })?;
     let said = if arguments.unsafe_now {
-        "deposed without waiting: a holder that is alive may act beside the next one until it hears of \
-         it, so check what it did last"
+        "deposed without waiting: a holder that is alive may act beside the next one until it gets the \
+         order, so check what it did last"
     } else {
-        "deposed: the holder had stood still for its window, and anybody may lead now"
+        "deposed: the holder had stalled for its window, and any candidate may lead now"
     };
     let done = Report::of("depose", &given, said);
     report(&view, arguments.order.look.output.output, &done)?;
     Ok(Exit::Success)
 }
 
-/// What it would do, for who has not said yes.
+/// What it would do with `--yes`.
 fn would(
     arguments: &Depose,
     settings: &crate::config::settings::Settings,
@@ -53,14 +53,14 @@ fn would(
     let name = &arguments.order.look.name;
     Ok(if arguments.unsafe_now {
         format!(
-            "this would vacate {name:?} at once: a leader that is alive goes on acting beside the next one \
-             until it hears of it, and only the fencing token keeps them apart; say --yes if its host is \
+            "this would vacate {name:?} at once: a leader that is alive keeps acting beside the next one \
+             until it gets the order, and only the fencing token keeps them apart; add --yes if its host is \
              known to be dead"
         )
     } else {
         format!(
             "this would watch {name:?} for {} or the holder's own window, and vacate it if its counter \
-             stands still all the while; say --yes to do it",
+             stalls all that time; add --yes to do it",
             duration(settings.timing()?.window())
         )
     })

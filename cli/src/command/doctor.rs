@@ -22,10 +22,10 @@ use crate::exit::{Exit, Failure};
 use crate::output::{self, Tone, duration, one_line, table};
 use findings::{Evidence, Finding, Keeping, Severity, StoreEvidence};
 
-/// How often each store is asked to learn how long it takes.
+/// How many requests measure the latency of each store.
 const SAMPLES: usize = 10;
 
-/// How long a keeper may take to come up.
+/// How long a keeper may take to start.
 const KEEPER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The settings that make a timing.
@@ -46,7 +46,7 @@ struct Document {
     findings: Vec<Finding>,
 }
 
-/// What was learnt of one store.
+/// The evidence about one store.
 #[derive(Serialize)]
 struct Examined {
     store: String,
@@ -70,7 +70,7 @@ pub(crate) fn doctor(arguments: &Doctor) -> Result<Exit, Failure> {
     let settings = Settings::load(typed, name.as_ref())?;
     super::warn(&settings);
     let timing = settings.timing()?;
-    // Defaults are nobody's choice: the candidates' own timing tells more.
+    // The candidates' own timing is a better measure than defaults.
     let is_chosen = TIMING_KEYS.iter().any(|key| {
         let origin = settings.origin(key);
         origin.is_some_and(|origin| !matches!(origin, Origin::Default))
@@ -96,7 +96,7 @@ pub(crate) fn doctor(arguments: &Doctor) -> Result<Exit, Failure> {
     })
 }
 
-/// Has a keeper come up as `run` does, with nothing to keep, and tells how it would keep a program.
+/// Starts a keeper as `run` does, without a program, and returns how it would keep one.
 async fn keep_nothing(launched: Result<Launched, Failure>) -> Result<Keeping, String> {
     let launched = launched.map_err(|failure| failure.to_string())?;
     let keeper = Keeper::attach(launched);
@@ -116,8 +116,10 @@ async fn keep_nothing(launched: Result<Launched, Failure>) -> Result<Keeping, St
                 .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_PTRACE)),
             quota: Quota::of_this_process(),
         }),
-        Ok(_) => Err("the keeper has ended at once".to_owned()),
-        Err(_) => Err(format!("the keeper did not come up in {KEEPER_PATIENCE:?}")),
+        Ok(_) => Err("the keeper exited at once".to_owned()),
+        Err(_) => Err(format!(
+            "the keeper did not start within {KEEPER_PATIENCE:?}"
+        )),
     }
 }
 

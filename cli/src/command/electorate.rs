@@ -25,8 +25,8 @@ pub(crate) fn open(settings: &Settings) -> Result<Vec<Arc<dyn Store>>, Failure> 
     Ok(opened)
 }
 
-/// What is wrong with an election, with where it was set: stores may be wrong together although each of
-/// them is an address, and a name of its own may leave no room for what is added to it.
+/// What is wrong with an election, with where it was set: valid addresses may not work together as stores,
+/// and a key name may leave no room for its suffixes.
 pub(crate) fn refused(settings: &Settings, error: ConfigError) -> Failure {
     let (key, named) = match &error {
         ConfigError::Electorate(_) => {
@@ -47,8 +47,8 @@ pub(crate) fn refused(settings: &Settings, error: ConfigError) -> Failure {
     }
 }
 
-/// Opens the stores to look at them only, and tells of a file that is not there: what is read of it is
-/// what is read of an election that never was.
+/// Opens the stores read-only, and warns of a missing file, which otherwise reads as an election that was
+/// never held.
 ///
 /// # Errors
 ///

@@ -100,7 +100,7 @@ fn text(timing: &Timing, failover: Option<Duration>, name: Option<&ElectionName>
     row(
         "window",
         window.clone(),
-        format!("{interval} × {polls} polls: how long a counter must stand still"),
+        format!("{interval} × {polls} polls: how long a heartbeat must stall"),
     );
     row(
         "margin",
@@ -136,7 +136,7 @@ fn text(timing: &Timing, failover: Option<Duration>, name: Option<&ElectionName>
         t(needed(timing)),
         t(slack(timing)),
     );
-    text.push_str("\nHow long nobody leads\n\n");
+    text.push_str("\nHow long no one leads\n\n");
     let worst = t(timing.worst_failover());
     write_rows(
         &mut text,
@@ -198,7 +198,7 @@ fn timeline(timing: &Timing) -> String {
             timing.interval(),
             "the next one is due; a failed one is retried quickly",
         ),
-        (stop_at, "the program is told to stop (SIGTERM)"),
+        (stop_at, "the program is asked to stop (SIGTERM)"),
         (timing.tenure(), "the program is dead (SIGKILL)"),
         (
             timing.window(),

@@ -1,4 +1,4 @@
-//! `incumbent history NAME`: who led when, why each term ended, and how long nobody led.
+//! `incumbent history NAME`: each term with its leader, why it ended, and the gap before the next.
 
 use std::time::Duration;
 
@@ -48,10 +48,7 @@ fn text(history: &HistoryView, exit: Exit) -> String {
     if !history.terms.is_empty() {
         text.push_str(&table(HEADER, history.terms.iter().map(row).collect()));
     } else if exit == Exit::Success {
-        text.push_str(&format!(
-            "{}: nobody has led it, as far as its history tells\n",
-            history.election
-        ));
+        text.push_str(&format!("{}: no leader in its history\n", history.election));
     }
     if !history.orders.is_empty() {
         const HEADER: [&str; 5] = ["AT", "ORDER", "BY", "TERM", "DETAILS"];
@@ -76,15 +73,14 @@ pub(super) fn troubles(troubles: impl Iterator<Item = (&'static str, String)>) -
         .collect();
     if forbidden {
         text.push_str(&format!(
-            "correct the user and the password; {} tells which right is missing\n",
+            "correct the user and the password; {} shows which permission is missing\n",
             hint::command("doctor", None)
         ));
     }
     text
 }
 
-/// How long nobody led after a term. Where its end is known by its last heartbeat only, somebody may have
-/// acted for a part of that.
+/// The gap after a term. If only its last heartbeat is known, its leader may have acted for a part of that.
 fn gap_in_words(term: &PastTerm, gap: Duration) -> String {
     let most = if term.last_heartbeat.is_some() {
         "up to "
@@ -94,7 +90,7 @@ fn gap_in_words(term: &PastTerm, gap: Duration) -> String {
     format!("{most}{} ms", gap.as_millis())
 }
 
-/// What an order says besides what it is.
+/// The details of an order.
 fn details(order: &PastOrder) -> String {
     match &order.note {
         Some(Note::Pause(pause)) => until_in_words(pause),
@@ -122,7 +118,7 @@ fn order(order: &PastOrder) -> (Tone, [String; 5]) {
 
 fn row(term: &PastTerm) -> (Tone, [String; 8]) {
     let (tone, why) = match term.why() {
-        None => (Tone::Good, "leads, as far as the stores know".to_owned()),
+        None => (Tone::Good, "no end recorded".to_owned()),
         Some(why) if term.ended_as_planned() => (Tone::Plain, why),
         Some(why) => (Tone::Odd, why),
     };

@@ -1,4 +1,4 @@
-//! The keeper of the program: launched by `run`, and what it is when this binary is one.
+//! The keeper of the program: `run` launches it, from this binary.
 
 use std::io;
 use std::process::ExitCode;
@@ -11,10 +11,10 @@ use crate::config::settings::{LogFormat, LogLevel, Settings};
 use crate::exit::{Exit, Failure};
 use crate::output::logs;
 
-/// How the keeper writes its log, which it has to itself once the elector is gone.
+/// How the keeper writes its log; once the elector is dead it is the only writer.
 const LOG_FORMAT: &str = "INCUMBENT_LOG_FORMAT";
 
-/// Is the keeper, until it has nothing left to keep.
+/// Runs as the keeper until nothing is left to keep.
 pub(crate) fn keep(entry: io::Result<Entry>) -> ExitCode {
     let format = match std::env::var_os(LOG_FORMAT) {
         Some(format) if format == "json" => LogFormat::Json,
@@ -57,7 +57,7 @@ pub(crate) fn connect(launched: Launched) -> Result<Keeper, Failure> {
         .map_err(|error| Failure::internal(format_args!("the keeper cannot be reached: {error}")))
 }
 
-/// The same, and tells it what it may have to release.
+/// The same, and gives it what it may have to release.
 ///
 /// # Errors
 ///
@@ -68,7 +68,7 @@ pub(crate) fn attach(launched: Launched, estate: &Estate) -> Result<Keeper, Fail
     Ok(keeper)
 }
 
-/// Reaps what came to this process because it is PID 1, or because a keeper died.
+/// Reaps orphans: this process is PID 1, or a keeper died.
 pub(crate) fn reap() {
     if let Err(error) = supervise::reap_orphans() {
         tracing::warn!("dead processes cannot be found, and stay zombies: {error}");

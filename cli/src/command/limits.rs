@@ -10,8 +10,8 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::exit::Failure;
 
-/// How many files a process may need to have open: five stores, each with two connections and what waits for
-/// them, the event loops, and the keeper.
+/// How many open files a process may need: five stores with two connections each and their wakers, the event
+/// loops, and the keeper.
 const OPEN_FILES: u64 = 64;
 
 /// How many threads and processes are started later: for a store, for its name, for HTTP, and the program.
@@ -31,8 +31,8 @@ pub(crate) fn check() -> Result<(), Failure> {
     }
 }
 
-/// Starts the threads of the elections, and tries whether there is room for those that come later: without it
-/// a candidate would wait for ever for a store that needs one.
+/// Starts the threads of the elections, and checks that later ones can be started too: otherwise
+/// a candidate would wait forever for a store that needs one.
 ///
 /// # Errors
 ///
@@ -59,7 +59,7 @@ pub(crate) fn start_threads() -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the system refuses, and which limit that is due to.
+/// An operation that the system refused, and the limit that caused it.
 pub(crate) fn refused(what: &str, error: &io::Error) -> Failure {
     let is = |errno: Errno| error.raw_os_error() == Some(errno.raw_os_error());
     let limit = |resource| match getrlimit(resource).current {

@@ -1,4 +1,4 @@
-//! `incumbent list`: every election that the stores know.
+//! `incumbent list`: every election in the stores.
 
 use std::collections::BTreeSet;
 
@@ -36,7 +36,7 @@ pub(crate) fn list(arguments: &List) -> Result<Exit, Failure> {
         // Where nothing is listed, the error itself is all that is shown.
         if told.is_err() && !views.is_empty() {
             super::warn_of(&format!(
-                "the list is incomplete: elections that only {store} knows may be missing"
+                "the list is incomplete: elections that only {store} has may be missing"
             ));
         }
     }
@@ -53,7 +53,7 @@ fn text(views: &[ElectionView], stores: &[StoreAnswer], exit: Exit) -> String {
     if !views.is_empty() {
         text.push_str(&table(HEADER, rows(views)));
     } else if exit == Exit::Success {
-        text.push_str("there is no election yet\n");
+        text.push_str("no elections yet\n");
     }
     let away = stores.iter().filter_map(|store| {
         let error = store.error.clone()?;
@@ -66,8 +66,8 @@ fn text(views: &[ElectionView], stores: &[StoreAnswer], exit: Exit) -> String {
     text + &told
 }
 
-/// What of the records cannot be read, by key and field, or must not be: the table has no room for it, and
-/// shows nothing of a store that is outvoted. What all of them say is said once.
+/// Unreadable and invalid records, by key and field: the table has no room for them, and hides a store that is
+/// outvoted. Duplicates are printed once.
 fn untold(views: &[ElectionView]) -> impl Iterator<Item = (&'static str, String)> {
     let errors = views.iter().flat_map(ElectionView::errors);
     let told = errors.filter(|error| error.is_garbled() || error.is_hopeless());
@@ -89,8 +89,8 @@ const HEADER: [&str; 9] = [
     "CANDIDATES",
 ];
 
-/// What a narrow terminal can do without, the first of it first: the election, its state and the host that leads
-/// always remain.
+/// The columns dropped on a narrow terminal, in this order: the election, its state and the leader's host always
+/// remain.
 const DISPENSABLE: [&str; 6] = [
     "CHANGED",
     "PID",
@@ -109,7 +109,7 @@ fn rows(views: &[ElectionView]) -> Vec<(Tone, [String; 9])> {
     views.iter().map(row).collect()
 }
 
-/// How it stands, and what is not as usual about it.
+/// Its state, and anything unusual about it.
 fn standing(view: &ElectionView, election: &Status) -> String {
     let mut words = vec![election.state];
     if election.stalled {

@@ -1,4 +1,4 @@
-//! `incumbent man` and `incumbent completions`: made from the command line as it is.
+//! `incumbent man` and `incumbent completions`: generated from the command line definition.
 
 use clap::CommandFactory;
 use clap_complete::Shell;
@@ -30,7 +30,7 @@ pub(crate) fn man() -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// A command of the command as a section of the same page.
+/// A subcommand as a section of the same page.
 fn section(command: &clap::Command, page: &mut Vec<u8>) -> Result<(), Failure> {
     let title = command.get_bin_name().unwrap_or_else(|| command.get_name());
     let heading = format!(".SH \"{}\"\n", title.to_uppercase().replace('-', "\\-"));
@@ -46,7 +46,7 @@ fn section(command: &clap::Command, page: &mut Vec<u8>) -> Result<(), Failure> {
         let part = String::from_utf8_lossy(&part).replace(".SH ", ".SS ");
         page.extend_from_slice(part.as_bytes());
     }
-    // What stands below the options in the help: the exit statuses, above all.
+    // The help below the options, with the exit statuses.
     if command.get_after_help().is_some() {
         let mut part = Vec::new();
         man.render_extra_section(&mut part)

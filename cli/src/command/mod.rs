@@ -1,4 +1,4 @@
-//! The commands of `incumbent`: each is a file of its own.
+//! The commands of `incumbent`, one file each.
 //!
 //! ```text
 //!   config::settings
@@ -49,16 +49,16 @@ use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::supervise::{self, Entry};
 
-/// The program: a keeper where `incumbent` launched it as one, or else what the command line asks for.
+/// The entry point: a keeper if `incumbent` launched it as one, otherwise the command.
 pub fn main() -> ExitCode {
-    // Before anything else: a keeper has one thread, and as little memory as can be.
+    // First, because a keeper has one thread and as little memory as possible.
     match Entry::take() {
         Some(entry) => keeping::keep(entry),
         None => command(),
     }
 }
 
-/// Does what the command line asks for.
+/// Runs the command.
 fn command() -> ExitCode {
     environment::take();
     if let Err(error) = supervise::unblock_signals() {
@@ -98,11 +98,11 @@ fn command() -> ExitCode {
 
 /// Prints help, the version, or what is wrong with the command line.
 fn answered(answer: &clap::Error) -> Exit {
-    // Nobody is left to tell when even this cannot be printed.
+    // If this cannot be printed, nothing can.
     let printed = answer.print();
     if lacks_dashes(answer) {
         anstream::eprintln!(
-            "the program and its arguments stand behind --: incumbent run NAME -- PROGRAM…"
+            "the program and its arguments go after --: incumbent run NAME -- PROGRAM…"
         );
     }
     match (answer.use_stderr(), printed) {
@@ -122,7 +122,7 @@ fn lacks_dashes(answer: &clap::Error) -> bool {
         && !words.iter().any(|word| word == "--")
 }
 
-/// An event loop on this thread, and the threads of the elections beside it.
+/// An event loop on this thread, and the threads of the elections.
 fn runtime() -> Result<Runtime, Failure> {
     limits::check()?;
     limits::start_threads()?;
@@ -145,12 +145,12 @@ fn optional_name(name: Option<&str>) -> Result<Option<ElectionName>, Failure> {
     checked.map_err(|error| Failure::new(Exit::Usage, error))
 }
 
-/// Tells what was odd about the settings, where no log is kept.
+/// Prints the warnings about the settings, for commands without a log.
 fn warn(settings: &Settings) {
     settings.warnings.iter().for_each(|odd| warn_of(odd));
 }
 
-/// Tells what is odd, where no log is kept.
+/// Prints a warning, for commands without a log.
 fn warn_of(odd: &str) {
     anstream::eprintln!("incumbent: warning: {}", output::one_line(odd));
 }

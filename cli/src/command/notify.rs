@@ -1,16 +1,16 @@
-//! What systemd is told of this process: that it is ready, what it does, that it is alive, that it stops.
+//! Notifies systemd that this process is ready, what it does, that it is alive, and that it stops.
 //!
 //! ```text
-//!   Activity (who leads here, which program) ──┐
+//!   Activity (leadership, program) ────────────┐
 //!   acknowledged heartbeats ───────────────────┼──▶ READY, STATUS, WATCHDOG, STOPPING, EXTEND_TIMEOUT
 //!   the loop of the election, turning ─────────┘
 //! ```
 //!
 //! A standby is a started unit, so READY is sent when the campaign begins. A watchdog that is fed by a
 //! timer proves nothing: a leader feeds it on acknowledged heartbeats only, a standby only while the loop
-//! of its election turns. It is set anew from the tenure that is left, so that it fires before anybody
-//! else can lead: should the elector and its keeper both have been killed, it ends what the program has
-//! left behind. See `sd_notify(3)` and `systemd.service(5)`.
+//! of its election turns. It is set anew from the tenure that is left, so that it fires before another
+//! candidate can lead: if the elector and its keeper were both killed, it ends what is left of the program.
+//! See `sd_notify(3)` and `systemd.service(5)`.
 
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
@@ -35,13 +35,13 @@ pub(crate) struct Activity {
     pub(crate) program: Option<i32>,
     /// Whether the program is unhealthy, and stopped for it.
     pub(crate) unhealthy: bool,
-    /// Whether the program was asked to stop, and may take so long.
+    /// How long the program may take to stop, if it was asked to.
     pub(crate) draining: Option<Duration>,
-    /// Whether the process ends, once all that it holds is given up.
+    /// Whether the process exits once it has released everything.
     pub(crate) ending: bool,
 }
 
-/// Who started us as a service, if somebody did.
+/// The service manager that started us, if one did.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Manager {
     listens: bool,
@@ -62,7 +62,9 @@ impl Manager {
     pub(crate) fn reloading(self) {
         match NotifyState::monotonic_usec_now() {
             Ok(now) => _ = self.tell(&[NotifyState::Reloading, now]),
-            Err(error) => tracing::warn!("the manager cannot be told of the reload: {error}"),
+            Err(error) => {
+                tracing::warn!("the service manager cannot be notified of the reload: {error}")
+            }
         }
     }
 
@@ -71,7 +73,7 @@ impl Manager {
         self.tell(&[NotifyState::Ready]);
     }
 
-    /// Whether it was told: nobody waits for a manager that does not listen.
+    /// Whether it was notified; a manager that does not listen is not waited for.
     fn tell(self, states: &[NotifyState<'_>]) -> bool {
         if !self.listens {
             return false;
@@ -83,13 +85,13 @@ impl Manager {
             Ok(room)
         });
         if let Err(error) = &told {
-            tracing::debug!("the service manager does not hear us: {error}");
+            tracing::debug!("the service manager cannot be notified: {error}");
         }
         told.unwrap_or(false)
     }
 
-    /// Tells the manager what there is to tell, for as long as the process lives. Returns at once when
-    /// nobody listens.
+    /// Notifies the manager for as long as the process lives. Returns at once without a manager that
+    /// listens.
     pub(crate) async fn accompany(
         self,
         election: Election,
@@ -116,8 +118,7 @@ impl Manager {
     }
 }
 
-/// Whether the manager takes a message without making us wait for it: it must not cost a leadership that it
-/// stands still.
+/// Whether the manager takes a message without blocking us: a manager that hangs must not cost the leadership.
 fn has_room() -> std::io::Result<bool> {
     let Some(name) = std::env::var_os("NOTIFY_SOCKET") else {
         return Ok(false);
@@ -138,7 +139,7 @@ struct Companion {
     election: Election,
     events: broadcast::Receiver<ElectionEvent>,
     activity: watch::Receiver<Activity>,
-    /// What a standby last learnt of the leader.
+    /// What a standby last learned about the leader.
     leader: String,
     told: String,
     stopping: bool,
@@ -150,13 +151,13 @@ impl Companion {
     async fn keep_telling(mut self) {
         let interval = self.election.timing().interval();
         let mut turns = self.election.turns();
-        // Whether the leadership that goes on was told to end.
+        // Whether the current leadership was asked to end.
         let mut ending = false;
         loop {
             let now = self.activity.borrow_and_update().clone();
             self.tell_status(&now);
             self.tell_draining(&now, interval);
-            // The status tells the tenure left, also while no heartbeat succeeds.
+            // The status shows the tenure left even while no heartbeat succeeds.
             let look_again = clock::sleep_until(clock::now() + interval * 2);
             let woken = match &now.lease {
                 Some(lease) => {
@@ -167,7 +168,7 @@ impl Companion {
                         Some(_) = deadlines.next() => Ok((!ending).then(|| self.by_tenure(lease))),
                         _ = lease.lost(), if !ending => {
                             ending = true;
-                            // The program is being stopped, and has until the very end of the tenure.
+                            // The program is being stopped, and has until the deadline.
                             Ok(Some(lease.remaining().max(interval)))
                         }
                         () = look_again => Ok(None),
@@ -191,20 +192,20 @@ impl Companion {
             match woken {
                 Ok(Some(within)) => self.feed(within),
                 Ok(None) => {}
-                // Nobody changes the activity any more: the process is about to end.
+                // The sender is gone: the process is about to exit.
                 Err(_) => return,
             }
         }
     }
 
-    /// Asks to be killed unless there is more to tell within this time.
+    /// Asks to be killed unless the next notification comes within this time.
     fn feed(&self, within: Duration) {
         let within = NotifyState::WatchdogUsec(micros(within));
         self.manager.tell(&[within, NotifyState::Watchdog]);
     }
 
     /// The watchdog of a leader fires before its tenure ends, however late the manager's timers are; but
-    /// not before its program was told to stop, nor between two heartbeats.
+    /// not before its program was asked to stop, nor between two heartbeats.
     fn by_tenure(&self, lease: &Lease) -> Duration {
         let timing = self.election.timing();
         let early = Manager::LATEST.min(timing.stop_grace());
@@ -226,7 +227,7 @@ impl Companion {
                     .clone_into(&mut self.leader);
             }
             Happening::Leaderless { .. } => {
-                "campaigning: nobody leads".clone_into(&mut self.leader);
+                "campaigning: no one leads".clone_into(&mut self.leader);
             }
             Happening::Probation { term, .. } => {
                 self.leader = format!("holding term {term} without acting: probation");
@@ -234,7 +235,7 @@ impl Companion {
             Happening::Paused { pause } => {
                 self.leader = format!("standing by: paused {}", pause_in_words(&pause));
             }
-            Happening::Resumed => "campaigning: not paused any more".clone_into(&mut self.leader),
+            Happening::Resumed => "campaigning: resumed".clone_into(&mut self.leader),
             Happening::StoreDown { store, .. } => {
                 self.leader = format!("standing by: {store} does not answer");
             }
@@ -282,12 +283,12 @@ impl Companion {
             ]);
             self.extended = self.stopping.then_some(at);
         }
-        // Much happens at once while a program stops, and none of it is a reason to ask again.
+        // A stopping program causes many events at once; none is a reason to ask again.
         let fresh = |asked: Timestamp| at.since(asked) < interval / 2;
         if self.extended.is_some_and(fresh) {
             return;
         }
-        // The next turn comes within two intervals, and tells again.
+        // The next turn comes within two intervals, and asks again.
         let more = micros(interval * 4 + self.election.timing().tenure());
         if self.manager.tell(&[NotifyState::ExtendTimeoutUsec(more)]) {
             self.extended = Some(at);

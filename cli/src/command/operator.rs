@@ -1,4 +1,4 @@
-//! What the commands that give orders have in common: who gives them, and what became of them.
+//! What the commands that give orders share: the operator, and the report of the outcome.
 
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ pub(super) struct Report<'a> {
     pub(super) order: &'static str,
     pub(super) term: Option<Term>,
     pub(super) stores: &'a Answers<Verdict>,
-    /// What is told to people.
+    /// The message for people.
     pub(super) said: String,
-    /// Somebody else leads, when that was waited for.
+    /// The next leader, if the command waited for one.
     pub(super) followed: Option<Followed>,
 }
 
 impl<'a> Report<'a> {
-    /// Of an order that nobody is waited for after.
+    /// The report of an order without `--wait`.
     pub(super) fn of(
         order: &'static str,
         given: &'a CompletedOrder,
@@ -57,7 +57,7 @@ pub(super) fn operator(order: &Order) -> Result<(Operator, Settings), Failure> {
     let addresses = settings.addresses()?;
     let files = addresses.iter().map(|address| address.file());
     let missing = files.filter(|file| file.is_some_and(|file| !file.exists()));
-    // Whoever gives an order means an election that there is: a file made for it would hold none.
+    // An order is for an existing election: a new file would hold none.
     if missing.count() >= observer.electorate().majority() {
         let stores = observer.stores().iter().map(|store| store.label());
         return Err(Failure::new(
@@ -83,13 +83,13 @@ pub(super) fn duration(option: &str, typed: Option<&str>) -> Result<Option<Durat
         Failure::new(Exit::Usage, format_args!("{option} {text:?}: {why}"))
     };
     match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Err(wrong(&"give it more than nothing")),
+        Ok(Duration::ZERO) => Err(wrong(&"it must be greater than 0")),
         Ok(duration) => Ok(Some(duration)),
         Err(error) => Err(wrong(&format!("{error}; write it as in 10m or 1h 30m"))),
     }
 }
 
-/// Tells what became of an order.
+/// Prints the outcome of an order.
 pub(super) fn report(
     view: &ElectionView,
     format: Format,
@@ -137,7 +137,7 @@ impl From<OrderError> for Failure {
             return Self::new(
                 exit,
                 format_args!(
-                    "{error}; {doctor} tries each right for real, and tells which is missing"
+                    "{error}; {doctor} tries each permission for real, and shows which is missing"
                 ),
             );
         }

@@ -1,4 +1,4 @@
-//! `incumbent pause NAME`: nobody is elected any more; whoever leads goes on.
+//! `incumbent pause NAME`: stops new elections; the current leader keeps leading.
 
 use incumbent::observe::{State, pause_in_words};
 use incumbent::protocol::Reason;
@@ -25,11 +25,13 @@ pub(crate) fn pause(arguments: &Pause) -> Result<Exit, Failure> {
     })?;
     let words = view.paused.as_ref().map(pause_in_words);
     let said = match words {
-        // The name may be a slip, and then the election that was meant goes on.
+        // The name may be a typo: then the intended election is not paused.
         Some(words) if view.state == State::Absent => {
-            format!("paused {words}; it was never held, as far as the stores know")
+            format!("paused {words}; the stores have no record of it")
         }
-        Some(words) => format!("paused {words}; whoever leads goes on, and nobody takes over"),
+        Some(words) => {
+            format!("paused {words}; the current leader keeps leading, and no one takes over")
+        }
         None => "paused, and the pause is over already".to_owned(),
     };
     let done = Report::of("pause", &given, said);

@@ -7,11 +7,11 @@ use rustix::fs::{Access, access};
 
 use crate::exit::{Exit, Failure};
 
-/// The full path of a program: as it is given when it has a slash, or else the first of its name along `PATH`.
+/// The full path of a program: as given if it has a slash, otherwise the first match in `PATH`.
 ///
 /// # Errors
 ///
-/// When it is not there, and when it cannot be executed.
+/// When it does not exist, and when it cannot be executed.
 pub(crate) fn found(word: &OsStr) -> Result<PathBuf, Failure> {
     if word.as_encoded_bytes().contains(&b'/') {
         let path = absolute(Path::new(word))?;
@@ -19,7 +19,7 @@ pub(crate) fn found(word: &OsStr) -> Result<PathBuf, Failure> {
             (_, true) => Ok(path),
             (true, false) => Err(Failure::new(
                 Exit::NotExecutable,
-                format_args!("{word:?} is no file that can be executed"),
+                format_args!("{word:?} is not an executable file"),
             )),
             (false, false) => Err(Failure::new(
                 Exit::NotFound,
@@ -51,6 +51,10 @@ fn executable(path: &Path) -> bool {
 ///
 /// When the folder of this process is gone.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(path)
-        .map_err(|error| Failure::internal(format_args!("where is {}? {error}", path.display())))
+    std::path::absolute(path).map_err(|error| {
+        Failure::internal(format_args!(
+            "the full path of {} cannot be determined: {error}",
+            path.display()
+        ))
+    })
 }

@@ -1,7 +1,7 @@
-//! `incumbent release NAME --after-unit`: gives up the term of an elector that died with its keeper.
+//! `incumbent release NAME --after-unit`: releases the term of an elector that died with its keeper.
 //!
 //! ```text
-//!   run, elected ──▶ note in the unit's runtime directory: who holds which term
+//!   run, elected ──▶ note in the unit's runtime directory: holder and term
 //!   run, released ─▶ note removed
 //!   both halves killed: systemd clears the unit's processes ──▶ release reads the note, sees that nothing
 //!                       of the unit is alive, and releases exactly that term
@@ -22,11 +22,11 @@ use crate::config::settings::{Settings, Typed};
 use crate::exit::{Exit, Failure};
 use crate::output::logs;
 
-/// How long the last processes of a unit may take to be gone.
+/// How long the last processes of a unit may take to exit.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Who holds which term, for whoever comes after us. It is left only under a service manager that gives
-/// us a runtime directory.
+/// The holder and its term, for `release --after-unit`. It is written only under a service manager that
+/// provides a runtime directory.
 #[derive(Debug)]
 pub(crate) struct Note {
     path: Option<PathBuf>,

@@ -7,8 +7,8 @@ use incumbent::store::StoreError;
 use crate::exit::Exit;
 use crate::output::Tone;
 
-/// What `status` ends with. Whoever holds a record that stands still for its window may not act any more:
-/// nobody leads, and a script that asks must not read it as if somebody did.
+/// The exit status of `status`. A holder whose record has stalled for its window may not act any more, so a
+/// script must see that no one leads.
 pub(crate) fn exit(state: &State) -> Exit {
     match state {
         State::Held(holding) if holding.is_stalled() => Exit::NotHeld,
@@ -33,7 +33,7 @@ pub(crate) fn tone(state: &State) -> Tone {
     }
 }
 
-/// What a command ends with that asked each store for something.
+/// The exit status of a command that asked each store for something.
 pub(crate) fn answered<T>(observer: &Observer, told: &Answers<T>) -> Exit {
     let electorate = observer.electorate();
     let count = |is: fn(&StoreError) -> bool| {

@@ -15,19 +15,19 @@ use crate::config::hint;
 use crate::exit::{Exit, Failure};
 use crate::output::duration;
 
-/// How often to look whether somebody else leads.
+/// How often to look for a new leader.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Asks the leader of an election to resign.
 ///
 /// # Errors
 ///
-/// A configuration that cannot be used, nobody to resign, nobody of the name of `--to`, an order that no
-/// majority of the stores took, a pause, and a handover that is not over in time.
+/// An invalid configuration, no leader, no standby named `--to`, an order that no majority of the stores took,
+/// a pause, and a handover that takes too long.
 pub(crate) fn resign(arguments: &Resign) -> Result<Exit, Failure> {
     let given = super::operator::duration("--wait-timeout", arguments.wait_timeout.as_deref())?;
     let (operator, settings) = operator(&arguments.order)?;
-    // The leader hears of it, stops its work, and whoever is not preferred waits for a window.
+    // The leader gets the order and stops its work; standbys that are not preferred wait for a window.
     let timing = settings.timing()?;
     let usual = timing.window() * 2 + timing.interval() * 4 + settings.stop_timeout();
     let patience = given.unwrap_or(usual);
@@ -49,7 +49,7 @@ pub(crate) fn resign(arguments: &Resign) -> Result<Exit, Failure> {
             let (told, others) = gap(&operator, asked.term, now).await;
             followed = Some(told);
             let leader = view.leader().and_then(|leader| leader.identity.as_ref());
-            let leader = leader.map_or("somebody else".to_owned(), |identity| {
+            let leader = leader.map_or("another candidate".to_owned(), |identity| {
                 format!("{} on {}", identity.id(), identity.host())
             });
             let most = if told.at_most { "up to " } else { "" };
@@ -59,7 +59,7 @@ pub(crate) fn resign(arguments: &Resign) -> Result<Exit, Failure> {
             said = match others {
                 0 => format!("{leader} leads{gap}"),
                 _ => format!(
-                    "{leader} leads, and {others} that led before it did not last: {} tells why",
+                    "{leader} leads; {others} elected before it did not last: {} shows why",
                     hint::command("history", Some(view.election.as_str()))
                 ),
             };
@@ -76,15 +76,15 @@ pub(crate) fn resign(arguments: &Resign) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// Refuses what would have the program run nowhere, and tells what else the leader may not expect.
+/// Refuses an order that would leave no program running, and warns of other surprises.
 fn forewarn(view: &ElectionView, arguments: &Resign) -> Result<(), Failure> {
     let Some(leader) = view.leader() else {
         return Ok(());
     };
-    // It has no program to stop: its successor may be named before a `resume`.
+    // Nothing has to stop, so its successor may be named before a `resume`.
     if leader.is_stalled() {
         super::warn_of(&format!(
-            "the leader has stood still for longer than its window, and may never hear of it: {} vacates what it \
+            "the leader has stalled for longer than its window, and may never get the order: {} vacates what it \
              has left",
             hint::command("depose --yes", Some(view.election.as_str()))
         ));
@@ -92,13 +92,13 @@ fn forewarn(view: &ElectionView, arguments: &Resign) -> Result<(), Failure> {
     }
     if let Some(pause) = &view.paused {
         let paused = format!(
-            "election {:?} is paused {}: nobody is elected after its leader until it is resumed",
+            "election {:?} is paused {}: once its leader resigns, no one is elected until it is resumed",
             view.election.as_str(),
             pause_in_words(pause)
         );
         if !arguments.anyway {
             let message = format!(
-                "{paused}; {} first, or say --anyway",
+                "{paused}; {} first, or add --anyway",
                 hint::command("resume", Some(view.election.as_str()))
             );
             return Err(Failure::new(Exit::NotElected(75), message));
@@ -108,7 +108,7 @@ fn forewarn(view: &ElectionView, arguments: &Resign) -> Result<(), Failure> {
     let named = arguments.to.as_deref();
     let itself = leader.identity.as_ref();
     if named.is_none() && view.candidates.iter().all(|one| one.leads) {
-        super::warn_of("nobody stands by: the same candidate leads again after a window");
+        super::warn_of("there is no standby: the same candidate leads again after a window");
     } else if let Some(itself) = itself.filter(|one| is_named(one, named, view)) {
         let message = format!("{} leads already", itself.id());
         return Err(Failure::new(Exit::Usage, message));
@@ -127,7 +127,7 @@ fn is_named(leader: &Identity, named: Option<&str>, view: &ElectionView) -> bool
     leader.id().as_str() == named || (leader.id().label() == named && !is_standby)
 }
 
-/// Waits until somebody leads under another term.
+/// Waits for a leader with another term.
 async fn wait(
     operator: &Operator,
     before: Term,
@@ -144,16 +144,16 @@ async fn wait(
             let still = leader.is_some_and(|leader| leader.term == before);
             let stalled = leader.is_some_and(Holding::is_stalled);
             let why = if still && stalled {
-                "it still has not heard of it: its counter stands still".to_owned()
+                "it has not received the order: its heartbeat has stalled".to_owned()
             } else if still {
                 "its work has not ended yet".to_owned()
             } else if let Some(pause) = &view.paused {
                 let paused = pause_in_words(pause);
-                format!("nobody leads: the election is paused {paused}")
+                format!("no one leads: the election is paused {paused}")
             } else if view.candidates.is_empty() {
-                "nobody leads, and nobody campaigns".to_owned()
+                "no one leads, and no one campaigns".to_owned()
             } else {
-                "nobody else leads yet".to_owned()
+                "no one else leads yet".to_owned()
             };
             let message = format!(
                 "the leader of term {before} was asked to resign, and after {} {why}",
@@ -165,8 +165,8 @@ async fn wait(
     }
 }
 
-/// How long nobody led between a term and the one that goes on now, and how many others led in between: then
-/// the first is not known, for there was more than one gap.
+/// The gap between a term and the current one, and how many others led in between: if any did, there was more
+/// than one gap and the first value is `None`.
 async fn gap(operator: &Operator, before: Term, now: Term) -> (Followed, usize) {
     let history = operator.history(16).await;
     let between = |past: &&PastTerm| past.term > before && past.term < now;

@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
         .stdin(settings.stdin())
         .stop_signal(settings.stop_signal());
     settings.health()?;
-    // While this process is small, has one thread, and has opened nothing.
+    // Launched while this process is small, has one thread, and has no open files.
     let keeper = keeping::launch(&settings)?;
     let estate = settings.estate(&name)?;
     let election = election(&name, &settings)?;
@@ -72,9 +72,9 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
              at the deadline where the keeper has no real-time priority: set CPUWeight= instead"
         );
     }
-    // It may be there by the time we are elected, as on a mount that comes up late.
+    // It may exist by the time we are elected, as on a mount that comes up late.
     if let Err(missing) = super::program::found(program.name()) {
-        tracing::error!("the program cannot be started as things are: {missing}");
+        tracing::error!("the program cannot be started: {missing}");
     }
     if let Some(path) = settings.embedded_store()? {
         tracing::info!(
@@ -84,8 +84,8 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
     }
     // The last moment at which this process has one thread.
     match ballast::shed() {
-        Ok(kib) => tracing::debug!(kib, "the memory that only the start needed is let go of"),
-        Err(error) => tracing::debug!(%error, "the memory that only the start needed is kept"),
+        Ok(kib) => tracing::debug!(kib, "released memory that only startup needed"),
+        Err(error) => tracing::debug!(%error, "kept memory that only startup needed"),
     }
     let counters = Arc::new(ProgramCounters::default());
     let server = serve(&election, &settings, &counters)?;
@@ -114,10 +114,10 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
         runner.vitals.close().await;
         runner.keeper.close().await;
         election.finished().await;
-        // The end of the process would cut it short, and the manager would not hear of the end.
+        // If the process exited first, the manager would miss the last notification.
         drop(activity);
         if tokio::time::timeout(LAST_WORDS, telling).await.is_err() {
-            tracing::debug!("the service manager may not have heard that this is the end");
+            tracing::debug!("the service manager may not have been notified of the exit");
         }
         outcome
     });
@@ -140,12 +140,12 @@ impl Drop for AbortOnPanic {
     }
 }
 
-/// Every signal that is taken before it can end this process behind its own back.
+/// Every signal that is handled, so that it does not kill this process.
 const SIGNALS: [i32; 8] = [
     SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH,
 ];
 
-/// Starts the HTTP server, if there is to be one. Nothing of it exists before this.
+/// Starts the HTTP server, if one is configured.
 fn serve(
     election: &Election,
     settings: &Settings,
@@ -163,7 +163,7 @@ fn serve(
         let exit = match error.kind() {
             // The system refuses a thread.
             ErrorKind::WouldBlock => return limits::refused("HTTP cannot be served", &error),
-            // Whoever has the address may give it up, and an address may come up later.
+            // The address may be freed, or come up, later.
             ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable => Exit::Unreachable,
             _ => Exit::Configuration,
         };
@@ -180,7 +180,7 @@ fn serve(
 ///
 /// # Errors
 ///
-/// What cannot be used of them, with where it was set.
+/// An invalid setting, with where it was set.
 pub(super) fn election(name: &ElectionName, settings: &Settings) -> Result<Election, Failure> {
     settings.timing()?;
     let timing = settings.timing_config().map_err(Failure::internal)?;
@@ -199,7 +199,7 @@ pub(super) fn election(name: &ElectionName, settings: &Settings) -> Result<Elect
         .map_err(|error| electorate::refused(settings, error))
 }
 
-/// How long the end of the process may take for what the service manager is told last.
+/// How long the exit of the process may wait for the last notification to the service manager.
 const LAST_WORDS: Duration = Duration::from_millis(50);
 
 /// How long a candidate waits for its keeper before it campaigns.
@@ -219,7 +219,7 @@ struct Runner<'a> {
     vitals: Vitals<'a>,
     estate: &'a Estate,
     counters: &'a ProgramCounters,
-    /// Whether a keeper has told how the program is contained.
+    /// Whether a keeper has reported the containment of the program.
     ready: watch::Sender<bool>,
 }
 
@@ -232,24 +232,24 @@ impl Runner<'_> {
             let leadership = match self.stand_by(pause, wait, has_led).await? {
                 Standby::Elected(leadership) => leadership,
                 Standby::Ended(signal) => {
-                    tracing::info!(signal, "ended by a signal before being elected");
+                    tracing::info!(signal, "stopped by a signal before being elected");
                     return Ok(Exit::Signaled(signal));
                 }
             };
             let conclusion = self.lead(leadership, &program, restarts.as_mut()).await?;
             (wait, has_led) = (Wait::Endless, true);
-            // Where there is no pause, the election itself keeps us from claiming before we may.
+            // Without a pause here, the election itself delays the next claim.
             pause = match conclusion {
                 Conclusion::Ended(exit) | Conclusion::Asked(exit) => return Ok(exit),
                 Conclusion::Resigned => {
                     tracing::info!(
-                        "resigned as an operator asked: standing by, and claiming nothing for {:?}",
+                        "resigned on an operator's order: standing by, no claims for {:?}",
                         self.election.timing().window()
                     );
                     Duration::ZERO
                 }
                 Conclusion::Lost => {
-                    tracing::info!("the leadership was lost: standing by again");
+                    tracing::info!("lost leadership: standing by again");
                     Duration::ZERO
                 }
                 Conclusion::GivenUp(_) => {
@@ -261,14 +261,14 @@ impl Runner<'_> {
         }
     }
 
-    /// Leads until the program has ended for good, and gives the leadership up.
+    /// Leads until the program has exited for good, then releases the leadership.
     async fn lead(
         &mut self,
         leadership: Leadership,
         program: &Program,
         restarts: Option<&mut Restarts>,
     ) -> Result<Conclusion, Failure> {
-        // Dropped before the leadership, which would else be given up while the program runs.
+        // Dropped before the leadership: otherwise it would be released while the program runs.
         let _unwinding = AbortOnPanic;
         self.activity
             .send_modify(|activity| activity.lease = Some(leadership.lease().clone()));
@@ -309,11 +309,11 @@ impl Runner<'_> {
         conclusion
     }
 
-    /// Campaigns, after a pause, until elected or told to end. Meanwhile the keeper is there, so that no
-    /// time is lost later; one that dies is replaced.
+    /// Campaigns, after a pause, until elected or asked to stop. The keeper is already running, which saves
+    /// time later; one that dies is replaced.
     ///
-    /// The stores that refuse a candidate which has led on them let it in before: that is an outage, and no
-    /// mistake in the configuration.
+    /// Stores that refuse a candidate which has led on them accepted it before: that is an outage, not a
+    /// configuration error.
     async fn stand_by(
         &mut self,
         pause: Duration,
@@ -325,11 +325,11 @@ impl Runner<'_> {
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
             }
-            // A candidate tells how its program is contained, which its keeper finds out. That is for
-            // people, so nobody waits for it for long.
-            let told = is_ready.wait_for(|ready| *ready);
-            if tokio::time::timeout(FINDING_OUT, told).await.is_err() {
-                tracing::debug!("the keeper has not told how the program is contained");
+            // A candidate publishes the containment that its keeper found. That is only for people, so the
+            // wait is short.
+            let reported = is_ready.wait_for(|ready| *ready);
+            if tokio::time::timeout(FINDING_OUT, reported).await.is_err() {
+                tracing::debug!("the keeper has not reported the containment yet");
             }
             loop {
                 match campaign(self.election, wait).await {
@@ -355,17 +355,17 @@ impl Runner<'_> {
                         let pid = self.keeper.pid();
                         tracing::info!(pid, %containment, memory_locked, real_time, "the keeper is ready");
                         if let Err(error) = self.election.tell_containment(containment.level()) {
-                            tracing::debug!(%error, "nobody is told how the program is contained");
+                            tracing::debug!(%error, "the containment cannot be published");
                         }
                         self.ready.send_replace(true);
                     }
                     Event::KeeperLost => {
-                        tracing::warn!("the keeper has died while there was nothing to keep: starting another");
+                        tracing::warn!("the keeper died while no program ran: starting another");
                         let launched = keeping::launch(self.settings)?;
                         let another = keeping::attach(launched, self.estate)?;
                         std::mem::replace(&mut self.keeper, another).close().await;
                     }
-                    // Nothing runs, so there is nothing else to tell.
+                    // Nothing runs, so there is nothing else to report.
                     event => tracing::debug!(?event, "unexpected news from the keeper"),
                 },
                 won = &mut campaign => {
@@ -379,7 +379,7 @@ impl Runner<'_> {
     }
 }
 
-/// How standing by ended.
+/// How the wait as a standby ended.
 enum Standby {
     Elected(Leadership),
     /// By this signal.
@@ -394,7 +394,7 @@ async fn campaign(election: &Election, wait: Wait) -> Result<Leadership, Campaig
     }
 }
 
-/// Waits for a signal that ends a candidate which has no program yet.
+/// Waits for a signal that stops a candidate without a program.
 async fn ended_by(signals: &mut Signals, calls: &Calls, reload: &mut Reload<'_>) -> i32 {
     while let Some(signal) = signals.next().await {
         match calls.understand(signal) {

@@ -1,4 +1,4 @@
-//! `incumbent status NAME`: who holds an election.
+//! `incumbent status NAME`: shows the holder of an election.
 
 use std::time::Duration;
 
@@ -96,7 +96,7 @@ fn text(view: &ElectionView, election: &document::Status) -> String {
 fn sentence(view: &ElectionView) -> String {
     let text = match &view.state {
         State::Held(holding) if holding.is_stalled() => {
-            "held, but nobody leads: the counter has stood still for longer than the window"
+            "held, but no one leads: the heartbeat has stalled for longer than the window"
         }
         State::Held(holding) if holding.unproven => {
             "held, without acting until the probation of its store is over"
@@ -104,7 +104,7 @@ fn sentence(view: &ElectionView) -> String {
         State::Held(_) => "held",
         State::Foreign { .. } => "held by a program that speaks only the bare protocol",
         State::Vacant { .. } => "not held: the last holder has released it, or was deposed",
-        State::Absent => "not held: it has never been, as far as the stores know",
+        State::Absent => "not held: the stores have no record of it",
         State::Divided => "not held by a majority: the stores do not agree",
         State::Unreachable => "not known: too few stores answer",
         State::Forbidden => "not known: the stores refuse access",
@@ -115,14 +115,14 @@ fn sentence(view: &ElectionView) -> String {
     text.to_owned()
 }
 
-/// What is left of a tenure, as far as it can be told from outside: the leader counts from when it sent its
-/// last heartbeat, and a store knows when that came.
+/// What is left of a tenure, estimated from outside: the leader counts from when it sent its last heartbeat,
+/// but a store knows only when that arrived.
 fn tenure(leader: &Holding) -> Option<String> {
     let tenure = duration(Timing::tenure_of(leader.window));
     Some(match leader.tenure_left()? {
         Duration::ZERO => format!("{tenure}, and over: the leader may not act any more"),
         left => format!(
-            "{tenure}, of which {} are left at the most unless it beats again",
+            "{tenure}, of which {} are left at most unless it beats again",
             duration(left)
         ),
     })
@@ -131,7 +131,10 @@ fn tenure(leader: &Holding) -> Option<String> {
 fn handover(handover: &Handover) -> String {
     match &handover.to {
         Some(to) => format!("to {to}, after term {}", handover.term),
-        None => format!("to whoever comes first, after term {}", handover.term),
+        None => format!(
+            "to the first standby to claim it, after term {}",
+            handover.term
+        ),
     }
 }
 
@@ -189,7 +192,7 @@ fn stores(election: &document::Status) -> String {
     )
 }
 
-/// Why stores did not tell, for which a table has no room.
+/// Why stores did not answer, which does not fit in the table.
 fn troubles(election: &document::Status) -> String {
     let stores = election.stores.iter();
     let lines = stores.filter_map(|store| {

@@ -18,14 +18,14 @@ use crate::exit::{Exit, Failure};
 const TEMPLATE: &str = include_str!("unit.service.in");
 /// The drop-in that the shipped unit is installed with.
 const HARDENING: &str = include_str!("hardening.conf");
-/// Where a unit of root's keeps the embedded store: in its `StateDirectory=`.
+/// Where a unit that runs as root keeps the embedded store: in its `StateDirectory=`.
 const EMBEDDED: &str = "sqlite:/var/lib/incumbent/elections.db";
 
 /// Prints the unit.
 ///
 /// # Errors
 ///
-/// What `run` would refuse, a password that would stand in the unit, and a program that is not there or
+/// What `run` would refuse, a password that would appear in the unit, and a program that does not exist or
 /// cannot be written in a unit.
 pub(crate) fn unit(arguments: &Unit) -> Result<Exit, Failure> {
     let name =
@@ -37,8 +37,12 @@ pub(crate) fn unit(arguments: &Unit) -> Result<Exit, Failure> {
     settings.http()?;
     electorate::check(&settings)?;
     let stores = stores(&settings)?;
-    let me = std::env::current_exe()
-        .map_err(|error| Failure::new(Exit::Failed, format!("where am I installed? {error}")))?;
+    let me = std::env::current_exe().map_err(|error| {
+        Failure::new(
+            Exit::Failed,
+            format!("the path of this binary cannot be determined: {error}"),
+        )
+    })?;
     let me = quoted(me.as_os_str())?;
     let election = quoted(OsStr::new(name.as_str()))?;
     let mut line = format!(
@@ -55,7 +59,7 @@ pub(crate) fn unit(arguments: &Unit) -> Result<Exit, Failure> {
     let (first, rest) = arguments
         .program
         .split_first()
-        .ok_or_else(|| Failure::new(Exit::Usage, "there is no program to run"))?;
+        .ok_or_else(|| Failure::new(Exit::Usage, "no program to run: name one after --"))?;
     let first = program::found(first)?;
     for word in std::iter::once(first.as_os_str()).chain(rest.iter().map(AsRef::as_ref)) {
         line.push(' ');
@@ -75,7 +79,7 @@ pub(crate) fn unit(arguments: &Unit) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// Says in the unit, and on standard error, when hosts would each elect a leader of their own.
+/// Warns in the unit, and on standard error, if each host would elect its own leader.
 fn scope(settings: &Settings) -> Result<&'static str, Failure> {
     if settings.addresses()?.iter().all(|it| it.file().is_none()) {
         return Ok("");
@@ -87,7 +91,7 @@ fn scope(settings: &Settings) -> Result<&'static str, Failure> {
     Ok("# The store is a file of this host: elects among the processes of this host only.\n")
 }
 
-/// Lets the unit write to the folders of its stores, wherever they are. Its own folder is not in need of it.
+/// Lets the unit write to the folders of its stores, wherever they are. Its own folder needs no entry.
 fn writable(settings: &Settings) -> Result<String, Failure> {
     if settings.embedded_store()?.is_some() {
         return Ok(String::new());
@@ -103,8 +107,7 @@ fn writable(settings: &Settings) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// The addresses as they are written into the unit, which is read by everybody, and by a process that is
-/// started in another folder.
+/// The addresses for the unit file, which every user can read, and whose process starts in another folder.
 fn stores(settings: &Settings) -> Result<Vec<String>, Failure> {
     let from = |key| {
         settings
@@ -114,7 +117,7 @@ fn stores(settings: &Settings) -> Result<Vec<String>, Failure> {
     };
     let secret = |origin: String| {
         Failure::configuration(format!(
-            "{origin}: a password would stand in the unit, which everybody may read: write it to a file and \
+            "{origin}: the unit would contain a password, and every user can read it: write it to a file and \
              give --password-file, or LoadCredential= as in 30-password.conf"
         ))
     };

@@ -1,4 +1,4 @@
-//! Who types a command, as the history of an election names it.
+//! The user who runs a command, as named in the history of an election.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use incumbent::store::Identity;
 
 use crate::config::places;
 
-/// Where the users of this host stand that no directory service knows.
+/// The local users of this host.
 const USERS: &str = "/etc/passwd";
 
 /// The user of this command: `user@host`.

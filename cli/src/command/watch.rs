@@ -24,7 +24,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::screen::Screen;
 use crate::output::{self, Tone};
 
-/// How many elections are looked at per second at the most: more are looked at less often.
+/// The most elections that are read per second: with more, each is read less often.
 const PER_SECOND: usize = 500;
 
 /// How many rounds the names of all elections are kept before they are asked for again.
@@ -45,7 +45,7 @@ pub(crate) fn watch(arguments: &Watch) -> Result<Exit, Failure> {
     if settings.interval().is_zero() {
         let origin = settings.origin("interval").map(ToString::to_string);
         return Err(Failure::configuration(format!(
-            "{}: the interval must be positive, and it is 0: remove it for the default",
+            "{}: the interval must be greater than 0: remove it for the default",
             origin.unwrap_or_default()
         )));
     }
@@ -76,7 +76,7 @@ struct Watcher {
     in_place: bool,
 }
 
-/// What makes an election another one in the eyes of a reader: everything but the beat.
+/// What counts as a change of an election: everything but the heartbeat.
 type Shape = (
     &'static str,
     Option<Term>,
@@ -108,7 +108,7 @@ impl Watcher {
                 let text = output::colored(&page(views.clone(), &away, height, Screen::width()));
                 output::print_raw(screen.draw(&text, height).as_bytes())?;
             } else {
-                self.tell_changes(&views, &mut shown)?;
+                self.print_changes(&views, &mut shown)?;
             }
             if is_unread() {
                 return Ok(Exit::Success);
@@ -119,7 +119,7 @@ impl Watcher {
         }
     }
 
-    /// Brings the names up to date, and returns why stores did not tell theirs.
+    /// Updates the names, and returns why stores did not list theirs.
     async fn list(&self, names: &mut Vec<ElectionName>) -> Vec<String> {
         if let Some(name) = &self.name {
             *names = vec![name.clone()];
@@ -131,7 +131,7 @@ impl Watcher {
             Some(output::one_line(&error.to_string()))
         });
         let errors: Vec<String> = errors.collect();
-        // What a store that is away knew is still there.
+        // Elections of an unreachable store are kept.
         if errors.is_empty() {
             names.clear();
         }
@@ -141,7 +141,7 @@ impl Watcher {
         errors
     }
 
-    /// What stores said instead of names. The lines of JSON are of elections, so it goes beside them.
+    /// Errors of stores. JSON lines are elections only, so with JSON these go to standard error.
     fn tell_away(&self, errors: &[String]) -> Result<(), Failure> {
         let at = output::moment(clock::wall());
         for error in errors {
@@ -153,8 +153,8 @@ impl Watcher {
         Ok(())
     }
 
-    /// One line for each election that is not as it was last told.
-    fn tell_changes(
+    /// One line for each election that has changed since it was last printed.
+    fn print_changes(
         &self,
         views: &[ElectionView],
         shown: &mut BTreeMap<ElectionName, Shape>,
@@ -175,8 +175,8 @@ impl Watcher {
     }
 }
 
-/// Whether nobody reads standard output any more: nothing is written while nothing changes, so no write
-/// would tell.
+/// Whether the reader of standard output is gone: nothing is written while nothing changes, so no write
+/// would fail.
 fn is_unread() -> bool {
     let output = stdout();
     let mut watched = [PollFd::new(&output, PollFlags::empty())];
@@ -185,10 +185,10 @@ fn is_unread() -> bool {
     polled.is_ok() && watched[0].revents().intersects(gone)
 }
 
-/// The moment, and as much of the table as fits, in height and in width. What is not as it should be comes first when not all of
-/// it does.
+/// The moment, and as much of the table as fits, in height and in width. If it does not all fit,
+/// problems come first.
 fn page(mut views: Vec<ElectionView>, away: &[String], height: usize, width: usize) -> String {
-    /// The moment, a blank line, the header, and how many there are besides.
+    /// Lines for the time, a blank, the header, and the number of further elections.
     const AROUND: usize = 4;
     let mut text = format!("{}\n\n", output::moment(clock::wall()));
     for error in away {
@@ -197,7 +197,7 @@ fn page(mut views: Vec<ElectionView>, away: &[String], height: usize, width: usi
     }
     if views.is_empty() {
         if away.is_empty() {
-            text.push_str("there is no election yet\n");
+            text.push_str("no elections yet\n");
         }
         return text;
     }
@@ -247,7 +247,7 @@ fn line(view: &ElectionView) -> String {
             };
             format!("{who} leads, token {}{stalled}", holding.term)
         }
-        State::Vacant { term, .. } => format!("nobody leads: term {term} was released"),
+        State::Vacant { term, .. } => format!("no one leads: term {term} was released"),
         other => other.word().to_owned(),
     };
     let candidates = view.candidates.len();

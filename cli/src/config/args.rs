@@ -1,4 +1,4 @@
-//! What was typed. What it means is decided in `settings`.
+//! The command line as typed. `settings` interprets it.
 
 mod after_help;
 mod options;
@@ -46,7 +46,7 @@ pub(crate) enum Command {
     /// Show elections as they change, until interrupted
     #[command(after_help = WATCH_AFTER_HELP)]
     Watch(Watch),
-    /// Show who led an election, why each term ended, and how long nobody led
+    /// Show past leaders of an election, why each term ended, and each gap without a leader
     #[command(after_help = HISTORY_AFTER_HELP)]
     History(History),
     /// Show who campaigns for an election
@@ -55,22 +55,22 @@ pub(crate) enum Command {
     /// Ask the leader to stop its work and hand over
     #[command(after_help = RESIGN_AFTER_HELP)]
     Resign(Resign),
-    /// Have nobody elected for a while; whoever leads goes on
+    /// Pause elections; the current leader keeps leading
     #[command(after_help = PAUSE_AFTER_HELP)]
     Pause(Pause),
     /// Lift a pause
     #[command(after_help = RESUME_AFTER_HELP)]
     Resume(Order),
-    /// Take a holder that stands still for gone
+    /// Remove a leader whose heartbeat has stalled
     #[command(after_help = DEPOSE_AFTER_HELP)]
     Depose(Depose),
     /// Examine the stores: what is dangerous about them, and what to do
     #[command(after_help = DOCTOR_AFTER_HELP)]
     Doctor(Doctor),
-    /// Tell what a timing means: worst-case failover, tolerated outage, margins
+    /// Explain a timing: worst-case failover, tolerated outage, margins
     #[command(after_help = EXPLAIN_AFTER_HELP)]
     Explain(Explain),
-    /// Check the configuration, or show it with where each value came from
+    /// Check the configuration, or show each value and its source
     #[command(subcommand, arg_required_else_help = true, after_help = CONFIG_AFTER_HELP)]
     Config(Config),
     /// Print a completion script for a shell
@@ -85,7 +85,7 @@ pub(crate) enum Command {
     /// Release the term of an elector that died, once its processes are gone
     #[command(after_help = RELEASE_AFTER_HELP)]
     Release(Release),
-    /// Print a ready systemd unit that runs a program while elected, with the settings of now in it
+    /// Print a systemd unit that runs a program while elected, with the current settings
     #[command(after_help = UNIT_AFTER_HELP)]
     Unit(Box<Unit>),
 }
@@ -95,8 +95,8 @@ pub(crate) struct Run {
     /// The election: 1 to 200 bytes, no control characters, no braces
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
-    /// The program to run while elected, and its arguments; the key `program` of the configuration file
-    /// takes its place when it is not given
+    /// The program to run while elected, and its arguments; defaults to the key `program` of the
+    /// configuration file
     #[arg(last = true, num_args = 1.., value_name = "PROGRAM")]
     pub(crate) program: Vec<OsString>,
     #[command(flatten)]
@@ -165,7 +165,7 @@ pub(crate) struct History {
 
 #[derive(Debug, Args)]
 pub(crate) struct Watch {
-    /// The election; all of them without it
+    /// The election [default: all]
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<String>,
     /// How often to look [default: 1s]
@@ -179,7 +179,7 @@ pub(crate) struct Watch {
     pub(crate) output: OutputOptions,
 }
 
-/// Ordering something about one election. Of the timing, how often to look and how long a window is count.
+/// An order for one election. Of the timing, only the interval and the window count.
 #[derive(Debug, Args)]
 pub(crate) struct Order {
     #[command(flatten)]
@@ -193,14 +193,14 @@ pub(crate) struct Resign {
     /// Prefer this standby for one window: its candidate id, its host, or the label that --id gave it
     #[arg(long, value_name = "CANDIDATE|HOST|LABEL")]
     pub(crate) to: Option<String>,
-    /// Wait until somebody else leads, and tell who, and how long nobody led
+    /// Wait until another candidate leads; print which one, and how long no one led
     #[arg(long)]
     pub(crate) wait: bool,
-    /// How long to wait at the most; implies --wait [default: two windows, four intervals and the stop
+    /// How long to wait at most; implies --wait [default: two windows, four intervals and the stop
     /// timeout]
     #[arg(long, value_name = "DURATION")]
     pub(crate) wait_timeout: Option<String>,
-    /// Ask it even while the election is paused: nobody is elected after it until it is resumed
+    /// Resign even if the election is paused: no one is elected until it is resumed
     #[arg(long)]
     pub(crate) anyway: bool,
     #[command(flatten)]
@@ -209,7 +209,7 @@ pub(crate) struct Resign {
 
 #[derive(Debug, Args)]
 pub(crate) struct Pause {
-    /// Why, for whoever looks: one line, at most 200 bytes
+    /// The reason shown to other operators: one line, at most 200 bytes
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
     /// For how long, by the clocks of the stores [default: until it is resumed]
@@ -221,11 +221,11 @@ pub(crate) struct Pause {
 
 #[derive(Debug, Args)]
 pub(crate) struct Depose {
-    /// Do it; without this, only tell what would be done
+    /// Do it; without this, only show what would be done
     #[arg(long)]
     pub(crate) yes: bool,
-    /// Do not wait for the counter to stand still. A leader that is alive then acts beside the next one
-    /// until it hears of it: only for one that is known to be dead
+    /// Do not wait for the heartbeat to stall. Only for a leader that is known to be dead: one
+    /// that is alive acts beside the next one until it gets the order
     #[arg(long)]
     pub(crate) unsafe_now: bool,
     #[command(flatten)]
@@ -234,7 +234,7 @@ pub(crate) struct Depose {
 
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
-    /// The election to compare the timing with; only the stores without it
+    /// The election to compare the timing with; without it, only the stores are examined
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<String>,
     #[command(flatten)]
@@ -274,7 +274,7 @@ pub(crate) enum Config {
         #[command(flatten)]
         options: Box<Options>,
     },
-    /// Show every value with where it came from; secrets are not shown
+    /// Show every value and its source; secrets are hidden
     #[command(after_help = CONFIG_AFTER_HELP)]
     Show {
         /// The election whose configuration file is read

@@ -1,17 +1,17 @@
-//! The variables of this command. Some hold secrets, and `/proc/PID/environ` shows what a process was started
-//! with to every process of its user, the program among them: so they are taken out of there at the start.
+//! The variables of this command. Some hold secrets, and `/proc/PID/environ` shows a process's initial
+//! environment to every process of its user, including the program, so they are erased there at startup.
 
 use std::ffi::{CStr, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::sync::OnceLock;
 
-/// What all of them begin with.
+/// Their common prefix.
 const PREFIX: &[u8] = b"INCUMBENT_";
 
 static TAKEN: OnceLock<Vec<(OsString, OsString)>> = OnceLock::new();
 
-/// Takes them out. Call it first thing in `main`, before any thread exists.
+/// Erases them. Call it first in `main`, before any thread exists.
 #[expect(
     unsafe_code,
     reason = "what a process was started with has only an address"

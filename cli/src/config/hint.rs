@@ -1,4 +1,4 @@
-//! The commands that hints name: each looks at the stores that this command was told to use.
+//! The commands that hints suggest, with the stores of the current command.
 
 use std::sync::OnceLock;
 
@@ -12,7 +12,7 @@ pub(crate) fn remember(options: &[String]) {
     SAME_STORES.get_or_init(|| options);
 }
 
-/// A command for the same stores as this one, as it can be pasted: a verb, and flags of its own behind it.
+/// A command for the same stores as this one, ready to paste: a verb and its flags.
 pub(crate) fn command(words: &str, name: Option<&str>) -> String {
     let at = words.find(' ').unwrap_or(words.len());
     let (verb, flags) = words.split_at(at);

@@ -1,4 +1,4 @@
-//! The settings by name, and which values each of them takes, whatever they are read from.
+//! The settings by name, and the values that each one takes.
 
 use crate::http::ListenAddress;
 use config::ValueKind;
@@ -15,13 +15,13 @@ pub(crate) struct Key {
     pub(crate) kind: Kind,
     /// Which commands have its flag.
     pub(crate) group: Group,
-    /// What the help calls its value.
+    /// The value name in the help.
     pub(crate) value: &'static str,
-    /// What the help says of it, with a blank before.
+    /// Its help text, after a blank.
     pub(crate) help: &'static str,
 }
 
-/// The flags that a command has or has not: the help shows each group under its heading.
+/// A group of flags of a command: the help shows each group under its heading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Group {
     Stores,
@@ -64,7 +64,7 @@ pub(crate) const LOG_FORMATS: [&str; 2] = ["text", "json"];
 /// The values of `log_level`.
 pub(crate) const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// The values of `stop_signal`: what `run` takes before it can end the process behind its own back.
+/// The values of `stop_signal`: the signals that `run` handles.
 pub(crate) const STOP_SIGNALS: [&str; 7] = [
     "SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH",
 ];
@@ -87,7 +87,7 @@ keys! {
         /// Where the election is kept; give it 1, 3 or 5 times: redis://HOST, sqlite:PATH, … [default: an
         /// SQLite file of this user, on this host]
         store Kind::Stores => "URL";
-        /// What the keys of a Redis begin with [default: "incumbent:"]
+        /// The prefix of all Redis keys [default: "incumbent:"]
         key_prefix Kind::Text => "TEXT";
         /// The user name for stores whose URL has none
         username Kind::Text => "NAME";
@@ -106,7 +106,7 @@ keys! {
         failover Kind::Duration => "DURATION";
         /// Time between two heartbeats, and between two polls [default: 1s]
         interval Kind::Duration => "DURATION";
-        /// How many polls a counter must stand still before a takeover [default: 5]
+        /// How many polls a heartbeat must stall before a takeover [default: 5]
         stall_polls Kind::Number(u32::MAX) => "NUMBER";
     }
     Stores {
@@ -123,15 +123,14 @@ keys! {
         program Kind::Words;
     }
     Running {
-        /// The signal that asks the program to stop; sent to incumbent it does what SIGTERM does [default:
-        /// SIGTERM]
+        /// The signal that asks the program to stop; incumbent treats it like SIGTERM [default: SIGTERM]
         stop_signal Kind::Choice(&STOP_SIGNALS) => "SIGNAL";
         /// How long a program that was asked to stop may take before it is killed [default: 30s]
         stop_timeout Kind::Duration => "DURATION";
-        /// Let the program read the standard input [default: it reads nothing]
+        /// Pass standard input to the program [default: it reads nothing]
         stdin Kind::Switch;
-        /// Start the program again when it ends, up to 3 times within 60s; then resign and sit out. Stand by
-        /// again when the leadership was lost
+        /// Restart the program when it exits, up to 3 times within 60s; then resign and sit out. Stand by
+        /// again after losing the leadership
         restart Kind::Switch;
         /// How long to sit out after that before campaigning again [default: 60s]
         sit_out Kind::Duration => "DURATION";
@@ -139,27 +138,27 @@ keys! {
         health_cmd Kind::Text => "COMMAND";
         /// Time from one health check to the next [default: 5s]
         health_interval Kind::Duration => "DURATION";
-        /// How long a health check may take; then it is killed, and has failed [default: 5s]
+        /// How long a health check may take before it is killed and counts as failed [default: 5s]
         health_timeout Kind::Duration => "DURATION";
-        /// How many checks passed in a row make the program healthy [default: 2]
+        /// How many passed checks in a row make the program healthy [default: 2]
         health_rise Kind::Number(u32::MAX) => "NUMBER";
-        /// How many failed checks make it unhealthy: it is stopped, and the leadership resigned [default: 3]
+        /// How many failed checks make it unhealthy: it is stopped, and the leader resigns [default: 3]
         health_fall Kind::Number(u32::MAX) => "NUMBER";
-        /// How long after its start a program that was not healthy yet may fail and be silent [default: 0s]
+        /// How long a new program may fail checks and stay silent before it is first healthy [default: 0s]
         health_start_period Kind::Duration => "DURATION";
-        /// Take a program for unhealthy that sends no WATCHDOG=1 to NOTIFY_SOCKET for so long
+        /// Treat the program as unhealthy if it sends no WATCHDOG=1 to NOTIFY_SOCKET for this long
         watchdog Kind::Duration => "DURATION";
         /// What this candidate is called in status and logs [default: host and process id]
         id Kind::Label => "LABEL";
-        /// End at once when somebody else holds the election
+        /// Exit at once if another candidate holds the election
         no_wait Kind::Switch;
-        /// How long to wait for being elected [default: for ever]
+        /// How long to wait to be elected [default: forever]
         wait_timeout Kind::Duration => "DURATION";
         /// The exit status when not elected (--no-wait, --wait-timeout) [default: 75]
         conflict_exit_code Kind::Number(255) => "STATUS";
         /// Serve health, metrics and a page over HTTP: PORT for this host only, or IP:PORT
         listen Kind::Listen => "ADDRESS";
-        /// A file with the token that lets its bearer have the leader resign over HTTP
+        /// A file with the token for resigning the leader over HTTP
         control_token_file Kind::Path => "FILE";
     }
     General {
@@ -186,8 +185,8 @@ impl Key {
         format!("--{}", self.name.replace('_', "-"))
     }
 
-    /// Reads a value from text, as a variable or a flag has it. The error tells what is wrong, without
-    /// the value where it may be secret.
+    /// Reads a value from text, as in a variable or a flag. The error says what is wrong, and leaves out
+    /// a value that may be secret.
     pub(crate) fn read_text(&self, text: &str) -> Result<ValueKind, String> {
         match self.kind {
             Kind::Stores => text
@@ -226,7 +225,7 @@ impl Key {
                 .iter()
                 .map(|item| match item.get_ref() {
                     DeValue::String(text) => address(text),
-                    other => Err(format!("a store is a text, not {}", type_of(other))),
+                    other => Err(format!("a store is a string, not {}", type_of(other))),
                 })
                 .collect::<Result<Vec<_>, _>>()
                 .map(ValueKind::from),
@@ -234,13 +233,14 @@ impl Key {
                 .iter()
                 .map(|item| match item.get_ref() {
                     DeValue::String(text) => Ok(text.to_string()),
-                    other => Err(format!("a word is a text, not {}", type_of(other))),
+                    other => Err(format!("a word is a string, not {}", type_of(other))),
                 })
                 .collect::<Result<Vec<_>, _>>()
                 .map(ValueKind::from),
-            (Kind::Stores | Kind::Words, other) => {
-                Err(format!("it takes a list of texts, not {}", type_of(other)))
-            }
+            (Kind::Stores | Kind::Words, other) => Err(format!(
+                "it takes a list of strings, not {}",
+                type_of(other)
+            )),
             (Kind::Number(max), DeValue::Integer(digits)) => {
                 let number = u32::from_str_radix(digits.as_str(), digits.radix());
                 match number {
@@ -273,7 +273,7 @@ impl Key {
                 | Kind::Secret
                 | Kind::Choice(_),
                 other,
-            ) => Err(format!("it takes a text, not {}", type_of(other))),
+            ) => Err(format!("it takes a string, not {}", type_of(other))),
         }
     }
 
@@ -310,7 +310,7 @@ impl Key {
     }
 }
 
-/// The name most like `given` among `known`, if any is like it at all.
+/// The name among `known` that is most similar to `given`, if any is.
 pub(crate) fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
         .map(|name| (strsim::damerau_levenshtein(given, name), name))
@@ -332,7 +332,7 @@ fn type_of(value: &DeValue<'_>) -> &'static str {
         DeValue::String(_) => "a text",
         DeValue::Integer(_) => "an integer",
         DeValue::Float(_) => "a decimal number",
-        DeValue::Boolean(_) => "a truth value",
+        DeValue::Boolean(_) => "a boolean",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",

@@ -1,5 +1,5 @@
 //! One layer of the configuration: what a file, the environment, or the command line sets, each value
-//! checked where it stands and remembering where that is.
+//! checked, with where it came from.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -50,11 +50,11 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A value that cannot be used, and where it stands.
+/// An invalid value, and where it was set.
 #[derive(Debug, thiserror::Error)]
 #[error("{origin}: {message}")]
 pub(crate) struct BadValue {
-    /// Where it stands.
+    /// Where it was set.
     pub(crate) origin: Origin,
     /// What is wrong with it.
     pub(crate) message: String,
@@ -116,7 +116,7 @@ impl Layer {
         Ok(layer)
     }
 
-    /// Reads the variables that begin with `INCUMBENT_`. Unknown ones are told in the second place: a
+    /// Reads the variables that begin with `INCUMBENT_`. Unknown ones are returned second: a
     /// stray variable is no reason to run without an election.
     ///
     /// # Errors
@@ -154,7 +154,7 @@ impl Layer {
         Ok((layer, warnings))
     }
 
-    /// Takes over a flag, if it was given.
+    /// Adds a flag, if it was given.
     ///
     /// # Errors
     ///
@@ -173,7 +173,7 @@ impl Layer {
         }
     }
 
-    /// Takes over the addresses of stores, each of which may hold blanks.
+    /// Adds store addresses, each of which may contain blanks.
     ///
     /// # Errors
     ///
@@ -193,7 +193,7 @@ impl Layer {
         }
     }
 
-    /// Where the value of a setting stands, if this layer has one.
+    /// Where this layer sets a setting, if it does.
     pub(crate) fn origin(&self, key: &str) -> Option<&Origin> {
         self.0.get(key).map(|(origin, _)| origin)
     }

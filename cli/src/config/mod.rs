@@ -1,4 +1,4 @@
-//! The configuration: what was typed, what the environment and files say, and what it comes to.
+//! The configuration: flags, environment and files, merged into settings.
 //!
 //! ```text
 //!   args        what was typed

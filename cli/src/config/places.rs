@@ -1,4 +1,4 @@
-//! Where files are: the configuration, and the embedded store.
+//! Locations of the configuration file and the embedded store.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,9 +16,9 @@ use rustix::fs::OFlags;
 use super::environment;
 use crate::exit::Failure;
 
-/// The most that is read of a configuration or password file.
+/// The size limit of a configuration or password file.
 const MAX_BYTES: u64 = 1 << 20;
-/// How long whoever writes to a pipe may take.
+/// How long the writer of a pipe may take.
 const PIPE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What was read from pipes, by device and inode. A pipe can be read only once, and the configuration is read
@@ -34,8 +34,7 @@ pub(crate) fn configuration_file(
     given.or_else(|| usual_files(election).into_iter().find(|path| path.exists()))
 }
 
-/// Where a configuration file is looked for when none is given: the election's own in `/etc/incumbent`,
-/// and the user's.
+/// The default configuration files: the election's in `/etc/incumbent`, and the user's.
 pub(crate) fn usual_files(election: Option<&ElectionName>) -> Vec<PathBuf> {
     let system = election.and_then(system_file);
     let user = directory("XDG_CONFIG_HOME", ".config");
@@ -53,7 +52,7 @@ fn system_file(election: &ElectionName) -> Option<PathBuf> {
 ///
 /// # Errors
 ///
-/// When the environment does not tell where this user keeps state.
+/// When the environment does not name a state directory for this user.
 pub(crate) fn embedded_store() -> Result<PathBuf, Failure> {
     let home = directory("XDG_STATE_HOME", ".local/state").map(|state| state.join("incumbent"));
     let root = || {
@@ -71,7 +70,7 @@ pub(crate) fn embedded_store() -> Result<PathBuf, Failure> {
     }
 }
 
-/// Reads a whole file, if it is no larger than a file for people would be. A pipe, such as that of `<(command)`
+/// Reads a whole file up to the size limit. A pipe, such as that of `<(command)`
 /// in a shell, is read once: the next call returns the same.
 ///
 /// # Errors
@@ -129,14 +128,14 @@ impl Pipe {
             return Ok(());
         }
         Err(io::Error::other(format!(
-            "it is a pipe, and nothing was written to it, or it was not closed, within {PIPE_PATIENCE:?}"
+            "it is a pipe that was not written to and closed within {PIPE_PATIENCE:?}"
         )))
     }
 }
 
 impl Read for Pipe {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // Before somebody has opened it to write, it reads as if it had ended.
+        // Without a writer yet, it reads as end of file.
         if !self.has_begun {
             self.wait()?;
             self.has_begun = true;

@@ -1,5 +1,5 @@
-//! What was typed, set and written comes to: the layers merged, the flag above the environment above the
-//! file above the default, and turned into what the library takes.
+//! The settings in effect: the layers merged (flag, then environment, then file, then default) and converted
+//! to the types of the library.
 
 mod health;
 mod secret;
@@ -41,11 +41,11 @@ pub(crate) struct Settings {
     password: Option<Password>,
     /// The configuration file that was read, if there is one.
     pub(crate) file: Option<PathBuf>,
-    /// What was found odd on the way, for the log.
+    /// Warnings for the log.
     pub(crate) warnings: Vec<String>,
 }
 
-/// The merged layers. Every default stands in `config/default.toml`, so only what has none is optional.
+/// The merged layers. Defaults are in `config/default.toml`, so only settings without one are optional.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Values {
@@ -131,10 +131,10 @@ pub(crate) enum LogLevel {
     Trace,
 }
 
-/// How long to wait for being elected.
+/// How long to wait to be elected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {
-    /// For ever.
+    /// Forever.
     Endless,
     /// Not at all.
     No,
@@ -147,7 +147,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// A value that cannot be used, with where it stands; a file that cannot be read.
+    /// An invalid value, with where it was set; an unreadable file.
     pub(crate) fn load(typed: Typed, election: Option<&ElectionName>) -> Result<Self, Failure> {
         let defaults = Layer::from_toml(DEFAULTS, |_| Origin::Default)?;
         let (environment, mut warnings) = Layer::from_environment(environment::ours())?;
@@ -179,7 +179,7 @@ impl Settings {
         };
         settings.password = settings.read_password()?;
         settings.wait_of_one_mind()?;
-        // Who only looks needs no timing that could elect, but time for an answer.
+        // A read-only command needs no valid election timing, only time for an answer.
         if settings.values.op_timeout.is_some_and(|it| it.is_zero()) {
             settings.timing()?;
         }
@@ -187,7 +187,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The file of the embedded store, if it is the one that is meant because no other was given.
+    /// The file of the embedded store, if no other store is given.
     ///
     /// # Errors
     ///
@@ -268,7 +268,7 @@ impl Settings {
     /// A failover time that the rest of what was chosen does not allow.
     pub(crate) fn timing_config(&self) -> Result<TimingConfig, InvalidTiming> {
         let values = &self.values;
-        // A default gives way to what follows from the failover time.
+        // A value derived from the failover time overrides a default.
         let chosen = |key: &str| self.origin(key).is_some_and(|it| *it != Origin::Default);
         let choices = TimingChoices {
             failover: values.failover,
@@ -352,7 +352,7 @@ impl Settings {
         self.values.id.as_deref()
     }
 
-    /// How long to wait for being elected.
+    /// How long to wait to be elected.
     pub(crate) fn wait(&self) -> Wait {
         let strength = |key| {
             self.layers
@@ -372,7 +372,7 @@ impl Settings {
         self.values.conflict_exit_code
     }
 
-    /// What the HTTP server is started with, if there is to be one.
+    /// The options of the HTTP server, if one is configured.
     ///
     /// # Errors
     ///
@@ -430,7 +430,7 @@ impl Settings {
                 .unwrap_or_default()
         };
         Failure::configuration(format!(
-            "{} and {}: {one} and {other} are both set, and say different things: remove one of them",
+            "{} and {}: {one} and {other} are both set, to different values: remove one of them",
             origin(one),
             origin(other),
         ))

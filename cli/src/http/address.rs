@@ -1,4 +1,4 @@
-//! Where to listen: on this host only, unless another address is named.
+//! The listen address: this host only, unless another address is given.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -52,10 +52,10 @@ impl fmt::Display for ListenAddress {
     }
 }
 
-/// A text that is no address to listen at.
+/// An invalid listen address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} is no address to listen at: give a port such as 9187 for this host only, or IP:PORT such as 0.0.0.0:9187 or [::]:9187"
+    "{text:?} is not an address to listen on: give a port such as 9187 for this host only, or IP:PORT such as 0.0.0.0:9187 or [::]:9187"
 )]
 pub struct InvalidListenAddress {
     /// Its first characters.

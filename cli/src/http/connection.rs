@@ -1,5 +1,5 @@
-//! Accepting connections, so many at a time and each for so long. A further one takes the place of the one that
-//! has asked for nothing for the longest: whoever reads slowly, or not at all, keeps nobody from an answer.
+//! Accepts connections, limited in number and duration. A new one over the limit replaces the one that has been
+//! idle longest, so a client that reads slowly, or not at all, blocks no other.
 
 use std::convert::Infallible;
 use std::io;
@@ -21,7 +21,7 @@ use incumbent::election::Election;
 /// How many connections are served at a time.
 const CONNECTIONS: usize = 128;
 
-/// How long a client may take to send the head of a request, and an idle connection is kept.
+/// How long a client may take to send the head of a request, and how long an idle connection is kept.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How much of a request's head is read, and how many headers of it.
@@ -50,7 +50,7 @@ pub(super) async fn serve(
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
-                tracing::warn!(%error, "a connection to the HTTP server could not be accepted");
+                tracing::warn!(%error, "cannot accept an HTTP connection");
                 tokio::time::sleep(AFTER_FAILURE).await;
                 continue;
             }
@@ -82,7 +82,7 @@ pub(super) async fn serve(
     }
 }
 
-/// One connection that is served.
+/// An open connection.
 struct Place {
     conversation: JoinHandle<()>,
     /// The number of its last request.
@@ -94,7 +94,7 @@ impl Place {
     async fn end(self) {
         self.conversation.abort();
         if self.conversation.await.is_err() {
-            tracing::debug!("an HTTP connection gave way to another");
+            tracing::debug!("an idle HTTP connection was closed for a new one");
         }
     }
 }

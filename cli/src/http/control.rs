@@ -1,4 +1,4 @@
-//! What only the bearer of the token may ask for.
+//! The requests that need the token.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::response::{self, Answer};
 use incumbent::election::{CompletedOrder, Election, OrderError};
 use incumbent::protocol::{LossReason, Reason};
 
-/// What to answer to a request that does not carry the token.
+/// The answer to a request without the token.
 pub(super) fn refusal(token: Option<&SecretString>, given: Option<&HeaderValue>) -> Option<Answer> {
     let Some(token) = token else {
         return Some(response::line(
@@ -33,7 +33,7 @@ pub(super) fn refusal(token: Option<&SecretString>, given: Option<&HeaderValue>)
     Some(refusal)
 }
 
-/// Compares in a time that depends on the length of what was given and on nothing else.
+/// Compares in a time that depends only on the length of the given token.
 fn same(given: &[u8], token: &[u8]) -> bool {
     let mut different = u8::from(given.len() != token.len()) | u8::from(token.is_empty());
     for (at, byte) in given.iter().enumerate() {
@@ -43,7 +43,7 @@ fn same(given: &[u8], token: &[u8]) -> bool {
     different == 0
 }
 
-/// Has the leader of this process resign, as an order of an operator would.
+/// Makes the leader in this process resign, as an operator's order would.
 pub(super) fn resign(election: &Election) -> Answer {
     if election.stop_leading(LossReason::Requested) {
         tracing::info!(
@@ -52,7 +52,7 @@ pub(super) fn resign(election: &Election) -> Answer {
         );
         response::line(
             StatusCode::ACCEPTED,
-            "told: the work ends, then the election is released",
+            "accepted: the work ends, then the election is released",
         )
     } else {
         response::line(
@@ -121,8 +121,7 @@ fn pause_of(query: &str) -> Result<(Option<Duration>, Option<Reason>), String> {
     Ok((lasts, reason))
 }
 
-/// The text that a percent-encoded value spells. What is written by hand is refused when it is wrong, and
-/// not guessed at.
+/// Decodes a percent-encoded value. An invalid one is refused, not guessed at.
 fn decoded(value: &str) -> Result<String, String> {
     let mut parts = value.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();

@@ -1,5 +1,5 @@
-//! When terms ended and why, from the history of the stores. A process that ends right after it has lost its
-//! leadership takes its counters with it; whoever remains, or comes after it, can still tell.
+//! When terms ended and why, from the history of the stores. A process that exits right after it lost its
+//! leadership takes its counters with it; the other candidates can still report the loss.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,14 +11,14 @@ use incumbent::election::Election;
 use incumbent::observe::{Ending, Happening, HistoryView, PastTerm};
 use incumbent::protocol::{LossReason, WallMillis};
 
-/// How many terms are looked at.
+/// How many terms are read.
 const TERMS: usize = 20;
 
-/// How long to wait after a leadership has changed, in milliseconds: the stores have other things to do then,
-/// and everybody who stands by asks.
+/// How long to wait after a leadership has changed, in milliseconds: the stores are busy then,
+/// and every standby asks.
 const SETTLING_MS: std::ops::Range<u64> = 200..1200;
 
-/// When a term last ended, by why it did.
+/// When a term last ended, by reason.
 #[derive(Debug, Default)]
 pub(super) struct Endings {
     latest: Mutex<BTreeMap<&'static str, WallMillis>>,
@@ -61,7 +61,7 @@ impl Endings {
     }
 }
 
-/// Why a term ended, in the word of whoever released it, or else in that of the stores.
+/// Why a term ended, as given by the process that released it, otherwise by the stores.
 fn reason(term: &PastTerm) -> Option<&'static str> {
     Some(match (term.ended?, term.reason) {
         (Ending::Released | Ending::Requested, Some(reason)) => LossReason::word(reason),

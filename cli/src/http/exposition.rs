@@ -49,7 +49,7 @@ struct Exposition {
     window: f64,
     metrics: Metrics,
     program: Option<ProgramMetrics>,
-    /// When a term last ended, by why.
+    /// When a term last ended, by reason.
     ended: BTreeMap<&'static str, WallMillis>,
 }
 
@@ -142,14 +142,14 @@ impl Exposition {
             to,
             gauge,
             "incumbent_paused",
-            "Whether an operator has paused the election, as far as this process has seen.",
+            "Whether an operator has paused the election, as last seen by this process.",
         )?
         .gauge(f64::from(u8::from(metrics.paused)))?;
         self.family(
             to,
             gauge,
             "incumbent_window_seconds",
-            "How long a heartbeat counter must stand still before a standby may take over.",
+            "How long a heartbeat counter must stall before a standby may take over.",
         )?
         .gauge(self.window)?;
         self.family(
@@ -191,7 +191,7 @@ impl Exposition {
             to,
             MetricType::Gauge,
             "incumbent_term_ended_timestamp_seconds",
-            "When a term last ended, of any leader, by reason, as the history of the stores tells.",
+            "When a term of any leader last ended, by reason, from the history in the stores.",
         )?;
         for (reason, at) in &self.ended {
             let seconds = Duration::from_millis(at.get()).as_secs_f64();
@@ -272,14 +272,14 @@ impl Exposition {
             to,
             counter,
             "incumbent_program_stops",
-            "How often the program ended after it was told to.",
+            "How often the program exited after it was asked to stop.",
         )?
         .counter(program.stops)?;
         self.family(
             to,
             counter,
             "incumbent_program_stop_seconds",
-            "How long the program took to end after it was told to, in sum.",
+            "Total time the program took to exit after it was asked to stop.",
         )?
         .counter(program.stop_time.as_secs_f64())?;
         let mut kills = self.family(
@@ -326,7 +326,7 @@ impl Collector for Exposition {
 /// A number of at most 53 bits, as every sample is a double. Terms are no larger.
 #[expect(
     clippy::cast_precision_loss,
-    reason = "a term fits 53 bits, and nobody counts that far"
+    reason = "a term fits 53 bits, and no counter gets that far"
 )]
 const fn exact(number: u64) -> f64 {
     number as f64

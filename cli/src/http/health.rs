@@ -1,5 +1,5 @@
 //! Health, for load balancers and for Kubernetes. Nothing here asks a store: an outage of the store is
-//! no reason to restart a standby.
+//! not a reason to restart a standby.
 
 use std::time::Duration;
 
@@ -8,22 +8,22 @@ use hyper::StatusCode;
 use super::response::{self, Answer};
 use incumbent::election::Election;
 
-/// How long a campaign may not turn its loop before it counts as stuck, at the least.
+/// The shortest time without a turn of its loop after which a campaign counts as stuck.
 const STUCK: Duration = Duration::from_secs(10);
 
 /// Whether the loop of the campaigns turns: on a leader, on a standby, and during an outage alike.
 pub(super) fn alive(election: &Election) -> Answer {
     match stuck(election) {
         None => response::line(StatusCode::OK, "alive"),
-        Some(since) => unavailable(&format!("the campaign has stood still for {since:.1?}")),
+        Some(since) => unavailable(&format!("the campaign has been stuck for {since:.1?}")),
     }
 }
 
-/// Whether this process takes part: it campaigns, and a majority of the stores answers.
+/// Whether this process is ready: it campaigns, and a majority of the stores answers.
 pub(super) fn ready(election: &Election) -> Answer {
     let metrics = election.metrics();
     if let Some(since) = stuck(election) {
-        return unavailable(&format!("the campaign has stood still for {since:.1?}"));
+        return unavailable(&format!("the campaign has been stuck for {since:.1?}"));
     }
     if metrics.campaigns == 0 {
         return unavailable("not campaigning");
@@ -44,7 +44,7 @@ pub(super) fn ready(election: &Election) -> Answer {
     )
 }
 
-/// Whether the leader is here, judged by the deadline at this very moment.
+/// Whether the leader is here, judged by the deadline now.
 pub(super) fn leader(election: &Election) -> Answer {
     match election.metrics().leading {
         Some(term) => response::line(StatusCode::OK, &format!("leading, token {term}")),
@@ -52,7 +52,7 @@ pub(super) fn leader(election: &Election) -> Answer {
     }
 }
 
-/// Whether this process stands by to lead, judged at this very moment.
+/// Whether this process is standing by now.
 pub(super) fn standby(election: &Election) -> Answer {
     let metrics = election.metrics();
     if metrics.leading.is_some() {
@@ -60,7 +60,7 @@ pub(super) fn standby(election: &Election) -> Answer {
     } else if metrics.campaigns == 0 {
         unavailable("not campaigning")
     } else if metrics.standing_by == 0 {
-        unavailable("the work of a leadership that is over has yet to end")
+        unavailable("the work of the last leadership is still ending")
     } else {
         response::line(StatusCode::OK, "standing by")
     }

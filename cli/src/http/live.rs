@@ -1,4 +1,4 @@
-//! What the page shows, kept current while somebody looks at it, and sent as server-sent events.
+//! What the page shows, kept current while it is open anywhere, and sent as server-sent events.
 //!
 //! All viewers share one look at the stores per round, however many there are; without viewers the
 //! stores are left alone.
@@ -21,7 +21,7 @@ use incumbent::election::{Election, Observer, clock};
 use incumbent::observe::{ElectionView, HistoryView, State};
 use incumbent::protocol::{ElectionName, Term, Timestamp};
 
-/// What an event stream is.
+/// The content type of an event stream.
 pub(super) const EVENTS: &str = "text/event-stream";
 
 /// How many pages may be open at a time.
@@ -46,7 +46,7 @@ pub(super) struct Live {
     viewers: Arc<Semaphore>,
 }
 
-/// What is kept from one look to the next.
+/// What is cached between two looks.
 #[derive(Default)]
 struct Looking {
     histories: BTreeMap<ElectionName, Kept>,
@@ -70,7 +70,7 @@ impl Live {
         }
     }
 
-    /// Looks at the stores again and again while there are viewers.
+    /// Polls the stores while there are viewers.
     pub(super) fn keep_current(&self) -> impl Future<Output = ()> + Send + use<> {
         let live = self.clone();
         async move {
@@ -88,7 +88,7 @@ impl Live {
         }
     }
 
-    /// What there is to show now. Whoever asks at the same time shares one look.
+    /// The current overview. Concurrent requests share one look at the stores.
     pub(super) async fn overview(&self) -> Arc<Overview> {
         let mut looking = self.looking.lock().await;
         let fresh = self.election.timing().interval() / 2;

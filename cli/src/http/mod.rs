@@ -1,16 +1,16 @@
 //! An election over HTTP: health for load balancers, metrics for Prometheus, and a page for people.
 //!
 //! ```text
-//!   Server::start ──▶ a thread of its own ──▶ connection ──▶ route ──┬─▶ health   lease, counters: no store
+//!   Server::start ──▶ its own thread ───────▶ connection ──▶ route ──┬─▶ health   lease, counters: no store
 //!                                               bounded              ├─▶ exposition ◀── endings   one look at
 //!                                                                    │        the history per change of leader
 //!                                                                    ├─▶ documents   stores, on request
 //!                                                                    └─▶ page ◀── live   stores, while
-//!                                                                                        somebody looks
+//!                                                                                        a page is open
 //! ```
 //!
-//! It reads the election and decides nothing; the one thing it can ask for, that the leader of this
-//! process resigns, needs a token.
+//! It reads the election. What it can change, such as making the leader of this process resign, needs a
+//! token.
 
 mod address;
 mod connection;
@@ -38,7 +38,7 @@ use incumbent::observe::ProgramCounters;
 
 pub use address::{InvalidListenAddress, ListenAddress};
 
-/// What a [`Server`] is started with.
+/// The options of a [`Server`].
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
     /// Where to listen.
@@ -50,7 +50,7 @@ pub struct ServerOptions {
 }
 
 impl ServerOptions {
-    /// A server at an address that shows everything and changes nothing.
+    /// A read-only server at an address.
     #[must_use]
     pub const fn new(listen: ListenAddress) -> Self {
         Self {
@@ -61,8 +61,8 @@ impl ServerOptions {
     }
 }
 
-/// An HTTP server for one election, on a thread of its own: however busy it is, no heartbeat waits for
-/// it. It ends when it is dropped.
+/// An HTTP server for one election, on its own thread: however busy it is, no heartbeat waits for it.
+/// Dropping it stops it.
 ///
 /// # Examples
 ///
@@ -88,7 +88,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Begins to listen.
+    /// Starts to listen.
     ///
     /// # Errors
     ///
@@ -108,7 +108,7 @@ impl Server {
                     tokio::select! {
                         served = connection::serve(listener, election, options) => {
                             if let Err(error) = served {
-                                tracing::error!(%error, "the HTTP server has ended");
+                                tracing::error!(%error, "the HTTP server stopped");
                             }
                         }
                         _ = ended => {}
@@ -133,12 +133,12 @@ impl Drop for Server {
     fn drop(&mut self) {
         // A server that has failed is gone already.
         if self.end.take().is_some_and(|end| end.send(()).is_err()) {
-            tracing::debug!("the HTTP server had ended before");
+            tracing::debug!("the HTTP server had stopped before");
         }
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("the HTTP server has panicked");
+            tracing::error!("the HTTP server panicked");
         }
     }
 }

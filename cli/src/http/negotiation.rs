@@ -1,5 +1,5 @@
-//! In which of its two text formats a scraper gets the metrics: OpenMetrics when it asks for that, and
-//! else the older one, which every scraper reads and which people and scripts expect.
+//! Chooses the text format of the metrics: OpenMetrics if the scraper asks for it, otherwise the older format,
+//! which every scraper reads and which people and scripts expect.
 
 use hyper::HeaderMap;
 use hyper::header;
@@ -69,14 +69,14 @@ fn weight(range: &str) -> Option<(TextFormat, f32)> {
     Some((format, weight))
 }
 
-/// OpenMetrics names a counter or an info without the suffix of its samples, and ends with a mark of its
-/// own. The older format names it as its samples are named, knows no info, and just ends.
+/// OpenMetrics names a counter or an info without the suffix of its samples, and ends with `# EOF`. The older
+/// format uses the name of the samples, and has neither info nor an end mark.
 fn plain(open: &str) -> String {
     let mut text = String::with_capacity(open.len() + 1024);
     let mut help = "";
     for line in open.lines() {
-        let told = line.strip_prefix("# ").map(|told| told.split_once(' '));
-        match told {
+        let comment = line.strip_prefix("# ");
+        match comment.map(|comment| comment.split_once(' ')) {
             None => text.extend([line, "\n"]),
             Some(Some(("HELP", told))) => {
                 help = told.split_once(' ').map_or("", |(_, help)| help);
@@ -92,7 +92,7 @@ fn plain(open: &str) -> String {
                 text.push_str(&format!("# HELP {name}{suffix} {help}\n"));
                 text.push_str(&format!("# TYPE {name}{suffix} {kind}\n"));
             }
-            // Its end, and what the older format has no word for.
+            // The end mark, and what the older format does not have.
             Some(_) => {}
         }
     }

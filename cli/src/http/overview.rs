@@ -1,4 +1,4 @@
-//! All that the page shows, at one moment.
+//! A snapshot of everything the page shows.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Which request gets which answer.
+//! Routes requests.
 
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
@@ -12,7 +12,7 @@ use super::{ServerOptions, control, exposition, health, page};
 use incumbent::election::Election;
 use incumbent::observe::document::{Document, History, Status};
 
-/// How many terms `/history` tells unless it is asked for another number, and at the most.
+/// How many terms `/history` lists by default, and at most.
 const TERMS: usize = 50;
 const MOST_TERMS: usize = 300;
 
@@ -38,7 +38,7 @@ impl Router {
         &self.live
     }
 
-    /// Keeps current what the metrics tell of the history.
+    /// Keeps the history in the metrics current.
     pub(super) async fn keep_endings(&self) {
         self.endings.keep_current(&self.election).await;
     }
@@ -52,7 +52,7 @@ impl Router {
         if !head && request.method != Method::GET {
             return not_allowed("GET, HEAD");
         }
-        // A stream that nobody reads is not begun.
+        // A HEAD request starts no stream.
         if head && path == "/events" {
             return response::with(StatusCode::OK, super::live::EVENTS, "");
         }

@@ -1,5 +1,5 @@
-//! Characters that do not show, or that change how others show: what a store, a file or another candidate says
-//! must not make a terminal show something else.
+//! Escapes characters that are invisible or change how others are displayed: text from a store, a file or another
+//! candidate must not mislead the reader of a terminal.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -11,7 +11,7 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     replaced(text, |text, c| write!(text, "{}", c.escape_unicode()))
 }
 
-/// The same of a JSON document, of which all of them stand in strings.
+/// The same for a JSON document, where such characters occur only in strings.
 pub(crate) fn escaped_json(text: &str) -> Cow<'_, str> {
     replaced(text, |text, c| {
         let mut units = [0; 2];
@@ -20,7 +20,7 @@ pub(crate) fn escaped_json(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// The same of a line of the log.
+/// The same for a log line.
 pub(crate) fn escaped_as(format: LogFormat, text: &str) -> Cow<'_, str> {
     match format {
         LogFormat::Text => escaped(text),

@@ -30,11 +30,11 @@ pub(crate) fn start_as(level: LogLevel, format: LogFormat) {
     };
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
-    // Without a standard error there is nobody to tell anything.
+    // Without a standard error there is nowhere to log.
     let Ok(outlet) = Outlet::stderr(format) else {
         return;
     };
-    // A panic is told in the same way: what waits for a reader while it unwinds does nothing else.
+    // A panic is logged in the same way: a process that waits for a reader while it unwinds does nothing else.
     std::panic::set_hook(Box::new(|panic| match Backtrace::capture() {
         trace if trace.status() == BacktraceStatus::Captured => {
             tracing::error!("{panic}\n{trace}");

@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::exit::Failure;
 use hidden::{escaped, escaped_json};
 
-/// How a piece of text is meant.
+/// The meaning of a piece of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
     /// As it should be.
@@ -47,7 +47,7 @@ impl Tone {
 ///
 /// # Errors
 ///
-/// When standard output cannot be written, except that nobody reads it any more.
+/// When standard output cannot be written, unless its reader has closed it.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let text = escaped(text);
     let mut stdout = anstream::stdout().lock();
@@ -151,7 +151,7 @@ fn used<const N: usize>(header: [&str; N], rows: &[(Tone, [String; N])]) -> Vec<
     (0..N).filter(is_used).collect()
 }
 
-/// Both ends of a text that is longer than `most`: names often differ at the end.
+/// Shortens a text longer than `most` in the middle: names often differ at the end.
 fn shortened(text: &str, most: usize) -> String {
     let length = text.chars().count();
     if length <= most {
@@ -195,7 +195,7 @@ fn painted<const N: usize>(lines: &[String], rows: &[(Tone, [String; N])]) -> St
         .collect()
 }
 
-/// What a store or an error says, fit for one line of a terminal.
+/// Text from a store or an error, as one line for a terminal.
 pub(crate) fn one_line(text: &str) -> String {
     let shown = escaped(text);
     shown

@@ -8,7 +8,7 @@ use rustix::termios::tcgetwinsize;
 const LINES: usize = 24;
 const COLUMNS: usize = 80;
 
-/// What stands on the terminal.
+/// The contents of the terminal.
 #[derive(Debug, Default)]
 pub(crate) struct Screen {
     shown: Vec<String>,
@@ -32,8 +32,8 @@ impl Screen {
         }
     }
 
-    /// What has to be written so that just these lines stand on a terminal of this height. What does not
-    /// fit is left out.
+    /// What to write so that a terminal of this height shows exactly these lines. Lines that do not fit are
+    /// left out.
     pub(crate) fn draw(&mut self, text: &str, height: usize) -> String {
         let lines: Vec<String> = text.lines().take(height).map(str::to_owned).collect();
         let mut drawn = String::new();
@@ -41,7 +41,7 @@ impl Screen {
             drawn.push_str(&format!("\u{1b}[{};1H{what}", row + 1));
         };
         if height != self.height {
-            // Its size has changed, and with it what stands where.
+            // Its size has changed, and with it every position.
             write(0, "\u{1b}[J");
             self.shown.clear();
         }

@@ -1,5 +1,5 @@
-//! A control group for the program, where this process may make one: the kernel then kills the whole
-//! tree in one stroke, however fast it forks.
+//! A cgroup for the program, where this process may create one: the kernel then kills the whole tree at
+//! once, however fast it forks.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
@@ -8,15 +8,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::process;
 
-/// A control group of the second version, made for one program.
+/// A cgroup (v2) made for one program.
 #[derive(Debug)]
 pub(super) struct Cgroup {
     path: PathBuf,
 }
 
 impl Cgroup {
-    /// Makes a group below the one of this process. `None` when there is no hierarchy of the second
-    /// version, when it was not delegated to us, or when the kernel has no `cgroup.kill` (before 5.14).
+    /// Makes a cgroup below the one of this process. `None` when there is no v2 hierarchy, when it was not delegated to us, or when the kernel has no `cgroup.kill` (before 5.14).
     pub(super) fn create() -> Option<Self> {
         let mounts = fs::read("/proc/self/mountinfo").ok()?;
         let membership = fs::read("/proc/self/cgroup").ok()?;
@@ -44,7 +43,7 @@ impl Cgroup {
         }
     }
 
-    /// The group that a keeper has made.
+    /// The cgroup that a keeper has made.
     pub(super) const fn existing(path: PathBuf) -> Self {
         Self { path }
     }
@@ -90,13 +89,13 @@ impl Cgroup {
         if let Err(error) = fs::remove_dir(&self.path)
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(path = %self.path.display(), %error, "the program's cgroup stays behind");
+            tracing::warn!(path = %self.path.display(), %error, "the program's cgroup cannot be removed");
         }
     }
 }
 
-/// Whether the one who manages the hierarchy has left this part of it to us. Where no systemd runs,
-/// nobody else manages it, and the file permissions tell.
+/// Whether the manager of the hierarchy has delegated this part of it to us. Without systemd nothing else
+/// manages it, and the file permissions decide.
 fn is_delegated(own: &Path) -> bool {
     if !Path::new("/run/systemd/system").exists() {
         return true;
@@ -112,7 +111,7 @@ fn is_delegated(own: &Path) -> bool {
     })
 }
 
-/// Which of the hierarchies of control groups is meant.
+/// A cgroup hierarchy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hierarchy {
     /// The second version.
@@ -127,7 +126,7 @@ pub(super) enum Hierarchy {
 #[derive(Debug)]
 pub(super) struct Own {
     pub(super) directory: PathBuf,
-    /// Whether it is the root of the hierarchy, as far as that can be seen.
+    /// Whether it appears to be the root of the hierarchy.
     pub(super) is_root: bool,
 }
 

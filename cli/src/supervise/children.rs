@@ -1,5 +1,5 @@
-//! The children of this process that are none of the program's: those that it started itself, and those
-//! that it was started with. All others are orphans that came to it because it is a subreaper, or PID 1.
+//! The children of this process that do not belong to the program: those that it started itself, and those
+//! that it was started with. All others are orphans, which it gets as a subreaper or PID 1.
 
 use std::io;
 use std::process::Command;
@@ -15,20 +15,20 @@ static KNOWN: Mutex<Known> = Mutex::new(Known {
     earlier: None,
 });
 
-/// Held by who reaps orphans: what is found out about the children holds while nobody else reaps.
+/// Held while orphans are reaped: a list of the children stays true only while nothing else reaps.
 static REAPING: Mutex<()> = Mutex::new(());
 
 struct Known {
     /// Those that were started here and are not reaped yet.
     own: Vec<Pid>,
-    /// Those that were there before the first of them, and are not reaped yet: a shell may have started
-    /// others, and have become this program then.
+    /// Those that existed before the first of them, and are not reaped yet: a shell may have started others
+    /// before it ran `exec` on this binary.
     earlier: Option<Vec<Pid>>,
 }
 
 /// Starts a child that is not taken for an orphan until it is forgotten. It is reaped through its pid.
 pub(super) fn spawn(command: &mut Command) -> io::Result<Pid> {
-    // Held from before the spawn: orphans may be looked for meanwhile.
+    // Held before the spawn: another thread may be looking for orphans.
     let mut known = lock(&KNOWN);
     if known.earlier.is_none() {
         known.earlier = Some(own_children()?);
@@ -50,7 +50,7 @@ pub(super) fn spared() -> Vec<Pid> {
     known.own.iter().chain(earlier).copied().collect()
 }
 
-/// Takes note that a child was reaped, so that its number may belong to anybody.
+/// Forgets a reaped child, whose pid may now be reused.
 pub(super) fn forget(child: Pid) {
     lock(&KNOWN).own.retain(|pid| *pid != child);
 }
@@ -59,7 +59,7 @@ pub(super) fn forget(child: Pid) {
 ///
 /// # Errors
 ///
-/// When the children of this process cannot be told, so that it is not known what is left.
+/// When the children of this process cannot be listed.
 pub(super) fn bury(leader: Option<Pid>) -> io::Result<Reaped> {
     let _alone = lock(&REAPING);
     let spared = spared();
@@ -81,7 +81,7 @@ pub(super) fn bury(leader: Option<Pid>) -> io::Result<Reaped> {
 pub fn reap_orphans() -> io::Result<()> {
     let _alone = lock(&REAPING);
     if let Some(earlier) = &mut lock(&KNOWN).earlier {
-        // An error means that somebody else has reaped it.
+        // An error means that it was reaped elsewhere.
         earlier.retain(|pid| matches!(waitpid(Some(*pid), WaitOptions::NOHANG), Ok(None)));
     }
     tree::reap_except(None, &spared()).map(|_| ())

@@ -1,5 +1,5 @@
-//! What elector and keeper read from each other, for bytes from anywhere. Fuzz targets and property tests
-//! call it; it is no part of the API.
+//! The parsers of messages between elector and keeper, for fuzz targets and property tests. Not part of the
+//! API.
 
 use super::message::{Frames, FromKeeper, Malformed, Message, ToKeeper};
 use super::release::Estate;
@@ -35,7 +35,7 @@ pub fn read_estate(context: &[u8]) -> Result<Vec<u8>, String> {
 fn again<M: Message>(stream: &[u8]) -> Result<(usize, Vec<u8>), Malformed> {
     let mut frames = Frames::default();
     let (mut messages, mut written) = (0, Vec::new());
-    // As it comes from a pipe: in pieces that have nothing to do with the messages.
+    // As from a pipe: in pieces unrelated to message boundaries.
     for piece in stream.chunks(7) {
         frames.push(piece);
         while let Some(message) = frames.next::<M>()? {

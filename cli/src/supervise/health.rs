@@ -35,14 +35,14 @@ pub struct Health {
     failed: u32,
 }
 
-/// How a program does.
+/// The health of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// It has neither risen nor fallen yet.
     Unknown,
     /// It has passed enough checks in a row.
     Healthy,
-    /// It has failed too many. That is final: nothing but a new start helps.
+    /// It has failed too many. That is final until the program is restarted.
     Unhealthy,
 }
 
@@ -61,7 +61,7 @@ impl Health {
         }
     }
 
-    /// Takes note of a check.
+    /// Counts a check.
     pub fn checked(&mut self, now: Timestamp, passed: bool) -> Condition {
         if self.condition == Condition::Unhealthy {
             return self.condition;
@@ -84,7 +84,7 @@ impl Health {
         self.condition
     }
 
-    /// How the program does.
+    /// The health of the program.
     #[must_use]
     pub const fn condition(&self) -> Condition {
         self.condition

@@ -1,5 +1,5 @@
-//! The signals that were blocked, or ignored, when this process was started: not its own affair, but the
-//! program's. A process that keeps them blocked never hears that it is to stop.
+//! The signals that were blocked or ignored when this process was started. They are meant for the program: if
+//! this process kept them blocked, it would never see a request to stop.
 
 use std::fs;
 use std::io;
@@ -17,7 +17,7 @@ pub(super) struct Inherited {
 
 static AT_START: OnceLock<Inherited> = OnceLock::new();
 
-/// Unblocks all signals, and keeps in mind for the program which were blocked or ignored.
+/// Unblocks all signals, and saves which were blocked or ignored for the program.
 ///
 /// Call it first thing in `main`, before any thread exists.
 ///
@@ -48,13 +48,13 @@ impl Inherited {
         };
         Self {
             blocked: field("SigBlk:").unwrap_or(0),
-            // The runtime of the language has ignored it before `main`.
+            // Rust's runtime ignores it before `main`.
             ignored: field("SigIgn:").unwrap_or(0) & !bit(Signal::PIPE.as_raw()),
         }
     }
 
-    /// Gives a child what this process was started with, except that it hears its stop signal. It
-    /// allocates nothing.
+    /// Restores for a child what this process was started with, except that its stop signal is unblocked.
+    /// Does not allocate.
     #[expect(unsafe_code, reason = "the library sets no disposition of a signal")]
     pub(super) fn restore(self, stop_signal: Signal) -> io::Result<()> {
         for number in 1..=64 {
@@ -64,7 +64,7 @@ impl Inherited {
             } else {
                 libc::SIG_DFL
             };
-            // SAFETY: no handler is set. It fails for those that cannot be changed, and that is well.
+            // SAFETY: no handler is set. It fails for signals that cannot be changed, which is fine.
             unsafe { libc::signal(number, disposition) };
         }
         set_mask(self.blocked & !bit(stop_signal.as_raw()))

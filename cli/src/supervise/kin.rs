@@ -1,4 +1,4 @@
-//! Who is whose child.
+//! Which processes are children of which.
 //!
 //! The kernel lists the children of each thread in `/proc/PID/task/TID/children`. Of this process it
 //! lists all of them, whatever `/proc` hides from it otherwise; and it costs as much as there are
@@ -14,12 +14,12 @@ use super::proc;
 use super::process::{Process, each_process, is_gone};
 use super::sight;
 
-/// The children of this process, dead ones that are not reaped among them. It is complete as long as
-/// nobody reaps meanwhile: every process below us has an ancestor in it, or is in it.
+/// The children of this process, dead ones that are not reaped among them. It is complete as
+/// long as nothing is reaped meanwhile: every process below us is in it or has an ancestor in it.
 ///
 /// # Errors
 ///
-/// When they cannot be told for certain.
+/// When the list may be incomplete.
 pub(super) fn own_children() -> io::Result<Vec<Pid>> {
     let me = getpid();
     if !is_listed()? {
@@ -33,7 +33,7 @@ pub(super) fn own_children() -> io::Result<Vec<Pid>> {
             .remove(&me.as_raw_nonzero().get())
             .unwrap_or_default());
     }
-    /// Threads that come and go, one after the other, while the lists are read.
+    /// How often to retry while threads start and exit.
     const TRIES: usize = 64;
     for _ in 0..TRIES {
         let threads = threads_of(me)?;
@@ -45,21 +45,21 @@ pub(super) fn own_children() -> io::Result<Vec<Pid>> {
                 Err(error) => return Err(error),
             }
         }
-        // The children of a thread that ends go to another one, whose list may have been read before.
+        // The children of a thread that exits move to another, whose list may have been read already.
         if threads == threads_of(me)? {
             return Ok(children);
         }
     }
     Err(io::Error::other(
-        "threads come and go, and their children cannot be told",
+        "threads keep starting and exiting, so their children cannot be listed",
     ))
 }
 
-/// Where the children of other processes are looked up.
+/// The source of the children of other processes.
 pub(super) enum Kin {
-    /// In the kernel's lists.
+    /// The kernel's lists.
     Listed,
-    /// In what all of `/proc` showed.
+    /// A listing of all of `/proc`.
     Scanned(HashMap<i32, Vec<Pid>>),
 }
 
@@ -77,7 +77,7 @@ impl Kin {
         })
     }
 
-    /// The children of a process, as far as `/proc` shows them.
+    /// The children of a process that `/proc` shows.
     pub(super) fn children_of(&self, parent: Pid) -> Vec<Pid> {
         match self {
             Self::Listed => threads_of(parent)
@@ -93,7 +93,7 @@ impl Kin {
         }
     }
 
-    /// Which of `children` are children of `parent` at this moment.
+    /// Which of `children` are children of `parent` now.
     pub(super) fn confirm(&self, parent: Pid, children: &[Pid]) -> Vec<Pid> {
         match self {
             Self::Listed => self.children_of(parent),
@@ -111,7 +111,7 @@ impl Kin {
 ///
 /// # Errors
 ///
-/// When `/proc` is not there, or numbers processes otherwise than the calls of the kernel do.
+/// When `/proc` is not mounted, or belongs to another PID namespace.
 fn is_listed() -> io::Result<bool> {
     let (me, shown) = (getpid().to_string(), proc::read_link("self")?);
     if shown != me.as_bytes() {
@@ -161,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    /// A shell with a child, which is told.
+    /// A shell and its child.
     fn family() -> (Child, Pid) {
         let mut shell = Command::new("sh")
             .args(["-c", "sleep 1000 & echo $!; wait"])

@@ -1,4 +1,4 @@
-//! How the keeper comes to be: this binary started again, with one end of a socket pair.
+//! Starts the keeper: this binary again, with one end of a socket pair.
 
 use std::ffi::OsString;
 use std::fs;
@@ -36,8 +36,8 @@ impl Default for Launch {
 }
 
 impl Launch {
-    /// A keeper that is this very executable, even if the file was replaced or deleted since, and that
-    /// makes a cgroup for the program where it may.
+    /// A keeper that runs this executable, even if the file was replaced or deleted since, and that makes a
+    /// cgroup for the program where permitted.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -47,7 +47,7 @@ impl Launch {
         }
     }
 
-    /// Takes the executable from elsewhere. It must be one that calls [`Entry::take`].
+    /// Uses another executable. It must be one that calls [`Entry::take`].
     #[must_use]
     pub fn executable(mut self, executable: impl Into<PathBuf>) -> Self {
         self.executable = executable.into();
@@ -70,11 +70,11 @@ impl Launch {
 
     /// Starts the keeper, and makes this process the reaper of whatever the keeper could leave behind.
     ///
-    /// Call it early, when this process has opened nothing yet and is small.
+    /// Call it early, while this process is small and has no open files.
     ///
     /// # Errors
     ///
-    /// When the system has no room for a process, or `/proc` is not mounted.
+    /// When the system refuses a process, or `/proc` is not mounted.
     pub fn start(self) -> io::Result<Launched> {
         set_child_subreaper(Some(getpid()))?;
         let (ours, theirs) = UnixStream::pair()?;
@@ -127,7 +127,7 @@ impl Entry {
     ///
     /// # Errors
     ///
-    /// When somebody other than [`Launch::start`] has called the hidden role.
+    /// When the hidden role was not started by [`Launch::start`].
     #[must_use]
     pub fn take() -> Option<io::Result<Self>> {
         let mut arguments = std::env::args_os().skip(1);
@@ -138,7 +138,7 @@ impl Entry {
         let misused = || {
             io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "the role of the keeper is not for calling by hand: `incumbent run` starts it",
+                "the keeper cannot be started by hand: use `incumbent run`",
             )
         };
         let number = arguments
@@ -165,7 +165,7 @@ impl Entry {
     }
 }
 
-/// Takes possession of the socket that our parent left open for us.
+/// Takes ownership of the socket inherited from our parent.
 #[expect(
     unsafe_code,
     reason = "a descriptor that was inherited has only a number"
@@ -178,8 +178,7 @@ fn adopt(number: RawFd) -> io::Result<UnixStream> {
     Ok(pipe.into())
 }
 
-/// Closes what our parent's parent had left open: it must not reach the program, and nobody should wait
-/// for the keeper to close it.
+/// Closes inherited descriptors: they must not reach the program, nor stay open in the keeper.
 #[expect(
     unsafe_code,
     reason = "a descriptor that was inherited has only a number"

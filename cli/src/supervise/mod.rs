@@ -1,4 +1,5 @@
-//! The keeper: a process that owns the program, and has it dead by a deadline whatever happens to us.
+//! The keeper: a process that owns the program, and makes sure that it is dead by a deadline, whatever happens
+//! to us.
 //!
 //! ```text
 //!   incumbent run          the elector: campaigns, heartbeats
@@ -6,24 +7,23 @@
 //!     │  │ one socket pair: Hold, Start, Deadline, Signal, Stop, Kill ─▶   ◀─ Started, Exited, Dead
 //!     │  │
 //!     └─ keeper            this binary again: one thread, own session, subreaper, no runtime
-//!          │               Plan: what was told + what happened + now → what to do
+//!          │               Plan: orders + events + now → what to do
 //!          └─ PROGRAM      own process group, own cgroup where there may be one, dies with the keeper
 //!
 //!   what dies            who acts                                        released by
-//!   program              keeper tells of it                              elector
+//!   program              keeper reports it                               elector
 //!   elector              keeper: end of the pipe, kills, proves          keeper
 //!   keeper               kernel: death signal; elector kills the rest    elector
 //!   elector stopped      keeper: SIGTERM before the deadline, SIGKILL of the tree at it
 //!   keeper stopped       elector: kills the keeper just after the deadline
 //! ```
 //!
-//! Deadlines are absolute instants of the clock that decides, counted from the send time of a heartbeat, so
-//! a delay anywhere on the way can only make the kill come earlier, never later. And because the death of
-//! the program is proven here, its release need not wait for a window (`L2`).
+//! Deadlines are absolute times, counted from the send time of a heartbeat, so a delay anywhere can only make
+//! the kill earlier, never later. And because the keeper verifies that the program is dead, the release need
+//! not wait for a window (`L2`).
 //!
-//! Not covered: work that the program hands to others, such as a service manager or a container
-//! daemon, for those processes are not below it; and a program that makes itself immune by privileges
-//! that `incumbent` lacks.
+//! Not covered: work that the program passes to a service manager or a container daemon, because those
+//! processes are not below it; and a program with privileges that `incumbent` lacks.
 
 mod cgroup;
 mod children;

@@ -47,7 +47,7 @@ impl Pipe {
         self.socket.get_ref().read(bytes)
     }
 
-    /// Writes as much as there is room for.
+    /// Writes as much as fits.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.socket.get_ref().write(bytes);
         self.is_full = matches!(&written, Err(error) if error.kind() == ErrorKind::WouldBlock);
@@ -99,7 +99,7 @@ impl Pipe {
         }
     }
 
-    /// Whether the other side has left something unread. An answer that cannot be had counts as no.
+    /// Whether the other side has left something unread. An error counts as no.
     #[expect(unsafe_code, reason = "the library wraps the request for no socket")]
     pub(super) fn has_unread(&self) -> bool {
         let mut unread: libc::c_int = 0;

@@ -1,5 +1,4 @@
-//! `/proc`, held open from its first use, which comes before there is a program: that one may mount something else
-//! over it.
+//! `/proc`, kept open since before the program starts, because the program may mount something over it.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -32,7 +31,7 @@ pub(super) fn read(path: &str) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Where a link below it leads.
+/// The target of a link below it.
 pub(super) fn read_link(path: &str) -> io::Result<Vec<u8>> {
     Ok(readlinkat(root()?, path, Vec::new())?.into_bytes())
 }

@@ -16,7 +16,7 @@ pub(super) struct Process {
     pub(super) parent: i32,
     /// Whether it still runs; what is dead and not yet reaped does not.
     pub(super) alive: bool,
-    /// When it was started, in clock ticks since boot: with the pid it names one process for ever.
+    /// When it was started, in clock ticks since boot: with the pid it identifies one process.
     pub(super) started: u64,
 }
 
@@ -41,11 +41,11 @@ impl Process {
     }
 }
 
-/// Whether the process `pid` descends from the process `ancestor`. One that has ended descends from
-/// nobody.
+/// Whether the process `pid` descends from the process `ancestor`. One that has exited has
+/// no ancestors.
 #[must_use]
 pub fn descends(pid: i32, ancestor: i32) -> bool {
-    /// More than any program nests its processes; it bounds a walk that races with new parents.
+    /// Deeper than any real process tree; bounds a walk that races with new parents.
     const DEEPEST: usize = 256;
     let mut next = Pid::from_raw(pid.max(0));
     for _ in 0..DEEPEST {
@@ -60,7 +60,7 @@ pub fn descends(pid: i32, ancestor: i32) -> bool {
     false
 }
 
-/// The processes, this one aside, that were started with this variable, as far as this one may look into them.
+/// The processes, this one aside, that were started with this variable and that this one may inspect.
 ///
 /// # Errors
 ///
@@ -98,8 +98,8 @@ pub(super) fn is_gone(error: &io::Error) -> bool {
         || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
 }
 
-/// Takes `/proc/PID/stat` apart. The name stands in parentheses and may itself hold any byte, so the
-/// fields are counted from the last closing one.
+/// Parses `/proc/PID/stat`. The name is in parentheses and may contain any byte, so the fields are counted
+/// from the last closing parenthesis.
 fn parse_stat(pid: Pid, stat: &[u8]) -> Option<Process> {
     let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
     let mut fields = std::str::from_utf8(stat.get(after_name..)?)

@@ -10,8 +10,7 @@ use rustix::process::Signal;
 use super::inherited::Inherited;
 use incumbent::protocol::{CandidateId, ElectionName, Term};
 
-/// What to start: the words of the command, its whole environment, whether it reads our stdin, and which signal
-/// asks it to stop.
+/// What to start: the command line, its whole environment, whether it reads our stdin, and its stop signal.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Program {
     pub(super) command: Vec<OsString>,
@@ -63,7 +62,7 @@ impl Program {
         self
     }
 
-    /// Tells the program which election it was started for: `INCUMBENT_ELECTION`,
+    /// Sets the variables of the election it was started for: `INCUMBENT_ELECTION`,
     /// `INCUMBENT_FENCING_TOKEN` and `INCUMBENT_CANDIDATE_ID`.
     #[must_use]
     pub fn elected(self, election: &ElectionName, term: Term, candidate: &CandidateId) -> Self {
@@ -153,23 +152,23 @@ impl fmt::Display for ProgramExit {
     }
 }
 
-/// Why a program could not be started. It reads on from the name of the program.
+/// Why a program could not be started. The message continues the name of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartFailure {
-    /// There is no such program, or no such interpreter.
+    /// The program or its interpreter does not exist.
     #[error("was not found")]
     NotFound,
-    /// It is there, and cannot be executed.
+    /// It exists but cannot be executed.
     #[error("cannot be executed: {}", std::io::Error::from_raw_os_error(*errno))]
     NotExecutable {
-        /// What the system said.
+        /// The error number.
         errno: i32,
     },
-    /// The system had no room for another process.
+    /// The system refused another process.
     #[error("cannot be started: {}", std::io::Error::from_raw_os_error(*errno))]
     System {
-        /// What the system said.
+        /// The error number.
         errno: i32,
     },
     /// The tenure ends before the program could be asked to stop.
@@ -178,7 +177,7 @@ pub enum StartFailure {
 }
 
 impl StartFailure {
-    /// The exit status that tells it: 127 not found, 126 not executable, 125 otherwise.
+    /// The exit status: 127 not found, 126 not executable, 125 otherwise.
     #[must_use]
     pub const fn status(self) -> u8 {
         match self {

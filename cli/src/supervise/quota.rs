@@ -8,14 +8,14 @@ use rustix::thread::sched_getaffinity;
 
 use super::cgroup::{Hierarchy, own_directory};
 
-/// A limit on the processor time of a control group.
+/// A limit on the CPU time of a cgroup.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quota {
-    /// The directory of the group that has it.
+    /// The directory of the cgroup that has it.
     pub group: PathBuf,
-    /// How many processors it comes to.
+    /// The quota in processors.
     pub processors: f64,
-    /// In how many periods it was used up.
+    /// How many periods were throttled.
     pub throttled: u64,
 }
 

@@ -14,7 +14,7 @@ use incumbent::store::{self, Password, Store, StoreOptions};
 
 /// The election and its stores, as the elector leaves them to its keeper.
 ///
-/// It travels over the private pipe between the two, for it holds secrets that have no place in an
+/// It is sent over the private pipe between the two, because it holds secrets that must not be in an
 /// argument or an environment.
 #[derive(Clone)]
 pub struct Estate {
@@ -27,11 +27,11 @@ pub struct Estate {
 }
 
 impl Estate {
-    /// How often a store is asked that does not answer.
+    /// How often to try a store that does not answer.
     const ATTEMPTS: u32 = 3;
     /// The pause between two attempts.
     const PAUSE: Duration = Duration::from_millis(50);
-    /// An electorate has five stores at the most.
+    /// An electorate has at most five stores.
     const MOST_STORES: usize = 5;
 
     /// The form in which [`Keeper::set_context`](super::Keeper::set_context) takes it.
@@ -96,8 +96,8 @@ impl Estate {
     }
 
     /// Opens the stores and releases the orphan's term on each, all at once. It ends after a few
-    /// `op_timeout`s at the latest, and tells in the log what it could not do: the record then stalls,
-    /// and a standby takes over after the window.
+    /// `op_timeout`s at the latest, and logs failures: the record then stalls, and a standby takes over after
+    /// the window.
     async fn release(&self, orphan: &Orphan, reason: LossReason) {
         let stores = self.addresses.iter().filter_map(|address| {
             let opened = address
@@ -121,7 +121,7 @@ impl Estate {
         };
         let (election, term, label) = (&self.election, orphan.term, store.label());
         for attempt in 1..=Self::ATTEMPTS {
-            // A release that was executed unnoticed is refused the second time, which is as good.
+            // If the first release was executed but its answer lost, the retry is refused, which is as good.
             match store.execute(election, who, &request).await {
                 Ok(_) => {
                     tracing::warn!(%election, %term, store = label, "released for an elector that died");
@@ -130,7 +130,7 @@ impl Estate {
                 Err(error) => {
                     tracing::warn!(
                         %election, %term, attempt, %error,
-                        "the term is not released on this store: it is free after the window"
+                        "not released on this store: the election is free after the window"
                     );
                 }
             }
@@ -152,8 +152,8 @@ impl std::fmt::Debug for Estate {
 }
 
 /// Releases the term of an elector that left an [`Estate`] as its context: the hook for
-/// [`keep`](super::keep). It makes the runtime that the stores need, which a keeper has not had before. The
-/// history tells the `reason`.
+/// [`keep`](super::keep). It starts the runtime that the stores need, which a keeper does not have. The
+/// `reason` goes into the history.
 pub fn release(orphan: &Orphan, reason: LossReason) {
     let estate = match Estate::from_context(&orphan.context) {
         Ok(estate) => estate,

@@ -1,12 +1,12 @@
-//! When a program that keeps ending is started again, and when that is given up.
+//! When a program that keeps exiting is restarted, and when it is not any more.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use incumbent::protocol::Timestamp;
 
-/// Counts how often a program has ended of late: a few times it is started again, each time after a
-/// longer pause; then it is better tried on another host.
+/// Counts recent exits of a program: it is restarted a few times, each time after a longer pause; after that
+/// another host should try.
 ///
 /// # Examples
 ///
@@ -30,7 +30,7 @@ pub struct Restarts {
 impl Restarts {
     /// How many restarts there may be within [`Restarts::WITHIN`].
     pub const MOST: usize = 3;
-    /// The time in which ends are counted together.
+    /// The time in which exits are counted together.
     pub const WITHIN: Duration = Duration::from_secs(60);
     /// The pause before the first restart. It doubles with each further one.
     const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -43,7 +43,7 @@ impl Restarts {
         }
     }
 
-    /// Takes note that the program has ended. Returns how long to wait before it is started again, or
+    /// Counts an exit of the program. Returns how long to wait before it is started again, or
     /// `None` when it has ended too often; then the count starts anew.
     pub fn ended(&mut self, now: Timestamp) -> Option<Duration> {
         self.ended.retain(|ended| now.since(*ended) < Self::WITHIN);

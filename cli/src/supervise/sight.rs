@@ -1,4 +1,4 @@
-//! Whether `/proc` shows this process all that it may have to kill.
+//! Whether `/proc` shows this process everything that it may have to kill.
 
 use std::fs;
 

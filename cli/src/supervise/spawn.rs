@@ -19,7 +19,7 @@ use super::cgroup::Cgroup;
 use super::inherited::Inherited;
 use super::program::{Program, StartFailure};
 
-/// The standing that this process was started with, and that the program gets back.
+/// The priority that this process was started with, restored for the program.
 #[derive(Debug)]
 pub(super) struct Standing {
     /// What `/proc/self/oom_score_adj` held, when it was changed.
@@ -31,11 +31,11 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// The nice value of what comes before all others.
+    /// The best nice value.
     const FOREMOST: i32 = -20;
 
-    /// Puts this process before others, as far as it is allowed to: it should be the last to be killed
-    /// for memory and the first to run when its timer goes off.
+    /// Raises the priority of this process where permitted: it should be the last to be killed for memory
+    /// and the first to run when its timer fires.
     pub(super) fn raise() -> Self {
         const OOM_SCORE: &str = "/proc/self/oom_score_adj";
         let oom_score = fs::read_to_string(OOM_SCORE)
@@ -51,7 +51,7 @@ impl Standing {
         }
     }
 
-    /// Puts a process group before others too, where that is allowed.
+    /// Raises the priority of a process group, where permitted.
     pub(super) fn lend(&self, group: Pid) {
         if self.nice.is_some()
             && let Err(error) = setpriority_pgrp(Some(group), Self::FOREMOST)
@@ -61,10 +61,10 @@ impl Standing {
     }
 }
 
-/// Has the kernel run this process before all others, and none of its children, where that is allowed.
+/// Gives this process, but not its children, the highest real-time priority, where permitted.
 ///
-/// Of the limit on real-time priority the hard one is for this process. The soft one is what the program may
-/// have: it cannot take more, as under `RestrictRealtime=`, which would forbid it to this process as well.
+/// This process uses the hard limit on real-time priority. The soft limit is for the program: it cannot take
+/// more, as under `RestrictRealtime=`, which would restrict this process as well.
 fn come_first() -> bool {
     let limit = getrlimit(Resource::Rtprio);
     let set = |current, maximum| setrlimit(Resource::Rtprio, Rlimit { current, maximum });
@@ -73,7 +73,7 @@ fn come_first() -> bool {
     // Root has no limit.
     let came = schedule_first(libc::c_int::MAX) || schedule_first(most);
     if let Err(error) = raised.and_then(|()| set(limit.current, limit.current)) {
-        tracing::debug!(%error, "the limit on real-time priority is left as it was");
+        tracing::debug!(%error, "the limit on real-time priority is unchanged");
     }
     came
 }
@@ -88,18 +88,18 @@ fn schedule_first(most: libc::c_int) -> bool {
     }
 }
 
-/// A program that was forked and may still be on its way into its own image.
+/// A program that was forked and may not have run `exec` yet.
 #[derive(Debug)]
 pub(super) struct Starting {
     pub(super) pid: Pid,
-    /// Ends when the program runs, or holds why it does not.
+    /// Closed when the program runs; otherwise holds the error.
     status: OwnedFd,
 }
 
-/// How far a program has come that is being started.
+/// The progress of a program that is being started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// The kernel still looks for its image: a scanner, a network or an automounter may hold it up for long.
+    /// `exec` is still under way: a virus scanner, a network or an automounter may delay it.
     Under,
     /// It runs, or was killed on the way.
     Started,
@@ -113,7 +113,7 @@ impl AsFd for Starting {
 }
 
 impl Starting {
-    /// How far it has come. It makes nobody wait.
+    /// How far it has got. Does not block.
     pub(super) fn progress(&self) -> Progress {
         let mut errno = [0; 4];
         match read(&self.status, &mut errno) {
@@ -127,8 +127,8 @@ impl Starting {
     }
 }
 
-/// Starts the program in a process group of its own, and in the cgroup if there is one. It dies with
-/// the calling thread. Nobody waits here for the kernel to find its image.
+/// Starts the program in its own process group, and in the cgroup if there is one. It dies with the calling
+/// thread. Does not wait for `exec`.
 pub(super) fn spawn(
     program: &Program,
     standing: &Standing,
@@ -141,7 +141,7 @@ pub(super) fn spawn(
     Ok(Starting { pid, status })
 }
 
-/// All that a child needs between fork and exec, made before.
+/// Everything a child needs between fork and exec, prepared in advance.
 struct Birth<'a> {
     words: Vec<CString>,
     variables: Vec<CString>,
@@ -187,7 +187,7 @@ impl<'a> Birth<'a> {
             texts.chain([ptr::null()]).collect()
         };
         let (words, variables) = (pointers(&self.words), pointers(&self.variables));
-        // SAFETY: this process has one thread, so its child is as whole as itself.
+        // SAFETY: this process has one thread, so its child has a consistent copy of its memory.
         let pid = unsafe { libc::fork() };
         if pid == 0 {
             let errno = self.become_program(&words, &variables, report);
@@ -222,7 +222,7 @@ impl<'a> Birth<'a> {
         last_error()
     }
 
-    /// Takes on all that makes it a program and no keeper, but for its image.
+    /// Turns the keeper's child into the program, up to `exec`.
     fn leave_keeper(&self) -> io::Result<()> {
         if let Some(entrance) = &self.entrance {
             write(entrance, b"0")?;

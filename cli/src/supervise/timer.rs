@@ -20,8 +20,8 @@ impl Timer {
         Ok(Self(timerfd_create(TimerfdClockId::Boottime, flags)?))
     }
 
-    /// Sets it to a moment, or to none when that is [`Timestamp::NEVER`]. It is late where boot time is slowed
-    /// down, so whoever enforces a deadline looks again after [`patience`].
+    /// Sets it to a moment, or to none when that is [`Timestamp::NEVER`]. It fires late if boot time is slowed
+    /// down, so check a deadline again after [`patience`].
     pub(super) fn set(&self, at: Timestamp) -> io::Result<()> {
         let zero = Timespec::default();
         // Boot time first: an interruption between the two brings the moment forward.

@@ -1,12 +1,12 @@
-//! The process tree of a program: found, killed, and proven dead.
+//! Finds and kills the process tree of a program, and verifies that it is dead.
 //!
 //! Both the keeper and the elector are subreapers, so whatever a program does, double forks and
-//! `setsid` included, its processes stay below one of them. A process cannot be proven dead by looking
-//! for it; but a subreaper without children has no descendants, and `wait` tells that for certain.
+//! `setsid` included, its processes stay below one of them. Looking for a process cannot prove that
+//! it is dead; but a subreaper without children has no descendants, and `wait` reports that reliably.
 //!
-//! What is killed starts nothing any more, and leaves its children to us when it is dead. So to kill our
-//! own children again and again reaches everything at last, whatever `/proc` hides. To go down the tree
-//! and kill what is deeper spares the wait for what dies slowly.
+//! A killed process starts nothing more, and leaves its children to us once it is dead. So killing our own
+//! children repeatedly reaches everything in the end, whatever `/proc` hides. Killing deeper processes
+//! directly avoids waiting for those that die slowly.
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
@@ -25,7 +25,7 @@ use super::program::ProgramExit;
 ///
 /// # Errors
 ///
-/// When the children of this process cannot be told.
+/// When the children of this process cannot be listed.
 pub(super) fn signal_descendants(signal: Signal, spare: &[Pid]) -> io::Result<()> {
     Sweep::new(signal, spare)?.run(None)
 }
@@ -38,16 +38,16 @@ pub(super) fn signal_descendants(signal: Signal, spare: &[Pid]) -> io::Result<()
 ///
 /// # Errors
 ///
-/// When the children of this process cannot be told.
+/// When the children of this process cannot be listed.
 pub(super) fn kill_descendants(group: Option<Pid>, spare: &[Pid]) -> io::Result<()> {
     Sweep::new(Signal::KILL, spare)?.run(group)
 }
 
-/// Does what killing does, while there is nothing to kill.
+/// Runs the killing code with nothing to kill.
 ///
 /// # Errors
 ///
-/// When the children of this process cannot be told.
+/// When the children of this process cannot be listed.
 pub(super) fn rehearse() -> io::Result<()> {
     let me = getpid();
     let mut sweep = Sweep::new(Signal::KILL, &[])?;
@@ -78,8 +78,8 @@ struct Sweep<'a> {
 /// A process below us whose children are to be looked for.
 struct Parent {
     pid: Pid,
-    /// When it was started, which tells whether the number is still its own. That of our own child is:
-    /// nobody but us reaps it.
+    /// When it was started, which shows whether the pid was reused. That of our child cannot be: only we reap
+    /// it.
     started: Option<u64>,
 }
 
@@ -118,7 +118,7 @@ impl<'a> Sweep<'a> {
             }
             let mut stretch = match self.kin {
                 Kin::Listed => Self::STRETCH,
-                // A look is as dear as all the rest.
+                // A look costs as much as all the rest.
                 Kin::Scanned(_) => usize::MAX,
             };
             while stretch > 0
@@ -141,7 +141,7 @@ impl<'a> Sweep<'a> {
         Ok(())
     }
 
-    /// Signals so many of the children of a process at the most, and returns how many it were.
+    /// Signals at most this many children of a process, and returns how many it signalled.
     ///
     /// Their numbers may be given to others at any time, so they are signalled through pidfds. Each
     /// refers to the process that was meant when the number is still that of a child afterwards.
@@ -194,12 +194,12 @@ pub(super) struct Chase {
 }
 
 impl Chase {
-    /// Kills those children that have come to this process since it was last called: what was below a
-    /// process that is now dead.
+    /// Kills the children that this process has gained since the last call: descendants of a process that is
+    /// now dead.
     ///
     /// # Errors
     ///
-    /// When the children of this process cannot be told.
+    /// When the children of this process cannot be listed.
     pub(super) fn go_on(&mut self) -> io::Result<()> {
         let children: HashSet<Pid> = own_children()?.into_iter().collect();
         self.killed.retain(|pid| children.contains(pid));
@@ -211,7 +211,7 @@ impl Chase {
         Ok(())
     }
 
-    /// Begins anew, with nothing killed.
+    /// Starts over, with nothing killed.
     pub(super) fn start_over(&mut self) {
         self.killed.clear();
     }
@@ -222,11 +222,11 @@ pub(super) fn kill_group(group: Pid) {
     report_failure(group, kill_process_group(group, Signal::KILL));
 }
 
-/// The processes below this one that are not dead, except `spare`, as far as `/proc` shows them.
+/// The live processes below this one that `/proc` shows, except `spare`.
 ///
 /// # Errors
 ///
-/// When the children of this process cannot be told.
+/// When the children of this process cannot be listed.
 pub(super) fn survivors(spare: &[Pid]) -> io::Result<Vec<Pid>> {
     let kin = Kin::look()?;
     let mut parents = VecDeque::from(own_children()?);
@@ -284,7 +284,7 @@ pub(super) fn reap(leader: Option<Pid>) -> Reaped {
 ///
 /// # Errors
 ///
-/// When the children of this process cannot be told, and it has some.
+/// When this process has children that cannot be listed.
 pub(super) fn reap_except(leader: Option<Pid>, spare: &[Pid]) -> io::Result<Reaped> {
     let mut found = None;
     let look = || match own_children() {
@@ -302,7 +302,7 @@ pub(super) fn reap_except(leader: Option<Pid>, spare: &[Pid]) -> io::Result<Reap
             }
             true
         }
-        // Somebody else has reaped it.
+        // It was reaped elsewhere.
         Err(Errno::CHILD) => true,
         Ok(None) | Err(_) => false,
     };
@@ -314,15 +314,15 @@ pub(super) fn reap_except(leader: Option<Pid>, spare: &[Pid]) -> io::Result<Reap
     })
 }
 
-/// Takes away all children that can be taken, and tells whether any was, and whether none is left.
+/// Reaps all children that can be reaped, and returns whether any was, and whether none is left.
 ///
-/// Who has died since the look has left its children to us, and they are not among those that were seen:
-/// none is left only when there was none to see, twice, and nothing was taken meanwhile.
+/// A process that died since the list was read has left its children to us, and they are not on the list: none
+/// is left only when the list was empty twice and nothing was reaped in between.
 fn empty(
     mut look: impl FnMut() -> io::Result<Vec<Pid>>,
     mut take: impl FnMut(Pid) -> bool,
 ) -> io::Result<(bool, bool)> {
-    /// A tree that forks faster than that is looked at again later.
+    /// A tree that forks faster than that is checked again later.
     const LOOKS: usize = 64;
     let (mut any, mut empty_before) = (false, false);
     for _ in 0..LOOKS {
@@ -362,9 +362,9 @@ fn exit_of(status: WaitStatus) -> Option<ProgramExit> {
 
 fn report_failure(pid: Pid, sent: rustix::io::Result<()>) {
     match sent {
-        // It is gone, which is all we want.
+        // It is dead already.
         Ok(()) | Err(Errno::SRCH) => {}
-        Err(error) => tracing::error!(%pid, %error, "a process of the program takes no signal"),
+        Err(error) => tracing::error!(%pid, %error, "a process of the program cannot be signalled"),
     }
 }
 

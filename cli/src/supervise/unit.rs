@@ -1,5 +1,5 @@
-//! The control group of a service, as one of its control processes sees it: whether anything of the
-//! service is still alive.
+//! The cgroup of a service, as seen by one of its control processes: whether any process of the service is
+//! still alive.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -15,7 +15,7 @@ use super::cgroup::{Hierarchy, own_directory};
 use incumbent::election::clock;
 use incumbent::protocol::Timestamp;
 
-/// The control group of the service whose control process (`systemd.service(5)`) this process is.
+/// The cgroup of the service whose control process (`systemd.service(5)`) this process is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unit {
     directory: PathBuf,
@@ -24,21 +24,21 @@ pub struct Unit {
 impl Unit {
     /// Where systemd puts the control processes of a unit whose own groups are delegated.
     const CONTROL: &'static str = ".control";
-    /// The pause before looking again for what cannot be waited for.
+    /// The polling interval for processes that cannot be waited for.
     const PAUSE: Duration = Duration::from_millis(1);
 
     /// The unit that this process was started for.
     ///
     /// # Errors
     ///
-    /// When `/proc` cannot be read, and when this process is in no group of a service manager, so that
-    /// nobody can tell what belongs to the unit.
+    /// When `/proc` cannot be read, and when this process is in no cgroup of a service manager, so that the
+    /// processes of the unit cannot be listed.
     pub fn of_this_process() -> io::Result<Self> {
         let mounts = fs::read("/proc/self/mountinfo")?;
         let membership = fs::read("/proc/self/cgroup")?;
         Self::find(&mounts, &membership).ok_or_else(|| {
             let membership = String::from_utf8_lossy(&membership);
-            let why = format!("/proc/self/cgroup names no group of a service: {membership:?}");
+            let why = format!("/proc/self/cgroup names no cgroup of a service: {membership:?}");
             io::Error::new(ErrorKind::InvalidData, why)
         })
     }
@@ -59,12 +59,12 @@ impl Unit {
             .map(|directory| Self { directory })
     }
 
-    /// Waits until every process of the unit has ended, control processes aside, and tells which have
-    /// not after `patience`. A zero stands for a process that cannot be seen from here.
+    /// Waits until every process of the unit has exited, control processes aside, and returns those that have
+    /// not after `patience`. A zero stands for a process in another PID namespace.
     ///
     /// # Errors
     ///
-    /// When the group cannot be read: nobody knows then what is alive.
+    /// When the cgroup cannot be read: then it is unknown what is alive.
     pub fn wait_until_empty(&self, patience: Duration) -> io::Result<Vec<i32>> {
         let until = clock::now() + patience;
         loop {
@@ -85,7 +85,7 @@ impl Unit {
     }
 }
 
-/// Adds the processes of a group and of the groups below it, without the one that is `spared`.
+/// Adds the processes of a cgroup and of those below it, except `spared`.
 fn collect(group: &Path, spared: Option<&OsStr>, found: &mut Vec<i32>) -> io::Result<()> {
     match fs::read_to_string(group.join("cgroup.procs")) {
         Ok(text) => {
@@ -131,7 +131,7 @@ fn wait_for_one(alive: &[i32], until: Timestamp) -> io::Result<()> {
     let left = Timespec::try_from(until.since(clock::now()))
         .map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))?;
     match poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&left)) {
-        // Between its end and its leaving the group there is a moment.
+        // A process leaves its cgroup shortly after it exits.
         Ok(1..) => std::thread::yield_now(),
         Ok(0) | Err(Errno::INTR) => {}
         Err(error) => return Err(error.into()),

@@ -139,7 +139,7 @@ fn with_restart_an_unhealthy_program_is_left_to_others_and_campaigned_for_again(
     let lines = home.wait_for_lines("log", 4);
     assert_eq!([&lines[1], &lines[3]], ["told", "told"]);
     assert!(lines[0] < lines[2], "{lines:?}");
-    leader.assert_said("the program was unhealthy: leaving it to others");
+    leader.assert_said("the program was unhealthy: resigned, letting another candidate lead");
     leader.signal(Signal::TERM);
     // As the leader, as a standby, or while the program is stopped once more.
     assert!([0, 143, 124].contains(&leader.wait()));

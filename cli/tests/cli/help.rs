@@ -204,7 +204,7 @@ fn the_manual_and_completions_are_made_from_the_command_itself() {
     // `release` is for units, and not among the commands above.
     let sections = man.matches("Exit status: ").count();
     assert_eq!(sections, told + 1, "{man}");
-    assert!(man.contains("0 held, 3 nobody leads"), "{man}");
+    assert!(man.contains("0 held, 3 no one leads"), "{man}");
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let ended = home.run(&["completions", shell]);
         assert_eq!(ended.status, 0);

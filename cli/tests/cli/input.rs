@@ -271,15 +271,14 @@ fn what_was_checked_is_told() {
     let expected = format!("none: there is no /etc/incumbent/job.toml, and no {users}");
     assert!(none.stdout.contains(&expected), "{none:#?}");
     let embedded = home.text_path(".local/state/incumbent/elections.db");
-    let expected =
-        format!("  store  sqlite:{embedded} (the embedded one, for no store is given)\n");
+    let expected = format!("  store  sqlite:{embedded} (the embedded one, no store is given)\n");
     assert!(none.stdout.contains(&expected), "{none:#?}");
 
     let file = home.write("c.toml", "store = [\"redis://user:secret@host\"]\n");
     let checked = home.run(&["config", "check", "job", "--config", &file]);
     checked.assert(0, "");
     let expected = format!(
-        "the configuration can be used\n  file   {file}\n  store  redis://user@host:6379 (from {file}:1)\n"
+        "the configuration is valid\n  file   {file}\n  store  redis://user@host:6379 (from {file}:1)\n"
     );
     assert_eq!(checked.stdout, expected);
 }
@@ -332,7 +331,7 @@ const FILES: [(&str, &str); 13] = [
     ),
     (
         "store = [\"sqlite:a\", 5]\n",
-        "c.toml:1: store: a store is a text, not an integer",
+        "c.toml:1: store: a store is a string, not an integer",
     ),
     (
         "interval = \"1s\"\ninterval = \"2s\"\n",

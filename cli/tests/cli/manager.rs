@@ -188,8 +188,8 @@ fn the_manager_hears_of_a_reload_whether_the_file_is_good_or_bad() {
     let mut run = start(&home, "a", &run);
     home.wait_for_lines("led", 1);
     for (text, said) in [
-        ("stop_timeout = \"7s\"\n", "configuration read again"),
-        ("stop_timeuot = \"9s\"\n", "the configuration is refused"),
+        ("stop_timeout = \"7s\"\n", "configuration reloaded"),
+        ("stop_timeuot = \"9s\"\n", "configuration rejected"),
     ] {
         home.write("job.toml", text);
         run.signal(Signal::HUP);

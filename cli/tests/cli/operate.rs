@@ -77,7 +77,7 @@ fn a_handover_is_seen_in_history_candidates_and_watch() {
     assert_eq!(told.status, 0, "{told:#?}");
     let lines: Vec<&str> = told.stdout.lines().collect();
     assert!(
-        lines[1].contains(&tokens[1]) && lines[1].contains("leads"),
+        lines[1].contains(&tokens[1]) && lines[1].contains("no end recorded"),
         "{told:#?}"
     );
     assert!(
@@ -137,13 +137,9 @@ fn looking_at_a_file_that_is_not_there_makes_none_and_says_so() {
     let store = format!("--store=sqlite:{}", home.text_path("typo/elections.db"));
     for (command, status, said) in [
         (&["status", "job"][..], 3, "not held"),
-        (&["list"], 0, "there is no election yet"),
-        (
-            &["history", "job"],
-            0,
-            "nobody has led it, as far as its history tells",
-        ),
-        (&["candidates", "job"], 3, "nobody campaigns"),
+        (&["list"], 0, "no elections yet"),
+        (&["history", "job"], 0, "no leader in its history"),
+        (&["candidates", "job"], 3, "no one campaigns"),
         (&["doctor", "job"], 0, "0 dangerous"),
     ] {
         let ended = home.run(&[command, &[&store]].concat());
@@ -203,12 +199,12 @@ fn what_never_was_reads_differently_from_what_cannot_be_reached() {
     let never = home.run(&["history", "job", "--store", &url]);
     assert_eq!(
         (never.status, never.stdout.as_str()),
-        (0, "job: nobody has led it, as far as its history tells\n")
+        (0, "job: no leader in its history\n")
     );
     let nobody = home.run(&["candidates", "job", "--store", &url]);
     assert_eq!(
         (nobody.status, nobody.stdout.as_str()),
-        (3, "job: nobody campaigns\n")
+        (3, "job: no one campaigns\n")
     );
     server.kill();
     for command in ["history", "candidates"] {
@@ -329,7 +325,7 @@ fn the_doctor_says_what_to_do_about_a_command_that_is_renamed_away() {
         let url = server.url();
         let doctor = home.run(&[&["doctor", "--store", &url], &PATIENT[..]].concat());
         let lower = command.to_lowercase();
-        let fix = format!("take {lower} out of rename-command in the server's configuration");
+        let fix = format!("remove {lower} from rename-command in the server's configuration");
         assert!(doctor.stdout.contains(&fix), "{doctor:#?}");
         assert!(!doctor.stdout.contains("give the user"), "{doctor:#?}");
         if command != "INFO" {

@@ -191,7 +191,7 @@ fn who_cannot_lead_next_is_refused_with_the_names_of_those_who_can() {
     assert!(is_led_by(&fleet.status(), "a"));
     let alive = fleet.order(&["depose", "--yes"]);
     alive.assert(75, "its holder is alive");
-    fleet.order(&["depose"]).assert(64, "say --yes");
+    fleet.order(&["depose"]).assert(64, "add --yes");
     assert!(is_led_by(&fleet.status(), "a"));
 }
 
@@ -276,10 +276,10 @@ fn a_resignation_that_nobody_would_follow_is_refused_or_told() {
     refused.assert(75, "; `incumbent resume job --store ");
     assert!(fleet.status()["handover"].is_null(), "no one was asked");
     let late = fleet.order(&["resign", "--anyway", "--wait-timeout", "6s"]);
-    late.assert(75, "nobody leads: the election is paused by ");
+    late.assert(75, "no one leads: the election is paused by ");
     late.assert(
         75,
-        "warning: nobody stands by: the same candidate leads again",
+        "warning: there is no standby: the same candidate leads again",
     );
     assert_eq!(fleet.order(&["resume"]).status, 0);
     fleet.home.wait_for_lines("led", 2);
@@ -468,9 +468,7 @@ fn a_successor_that_does_not_last_is_told_and_its_gap_is_none() {
         return;
     }
     assert!(
-        moved
-            .stdout
-            .contains("and 1 that led before it did not last"),
+        moved.stdout.contains("; 1 elected before it did not last"),
         "{moved:#?}"
     );
     let leads = moved.stdout.contains("first:");
@@ -489,14 +487,14 @@ fn who_may_not_write_cannot_order() {
     let url = format!("redis://reader:pw@127.0.0.1:{}", server.port());
     let refused = home.run(&["pause", "job", "--store", &url]);
     refused.assert(77, "refuses access");
-    refused.assert(77, "tries each right for real");
+    refused.assert(77, "tries each permission for real");
     let wrong = format!("redis://reader:no@127.0.0.1:{}", server.port());
     for order in ["pause", "resume", "resign"] {
         let refused = home.run(&[order, "job", "--store", &wrong]);
         assert_eq!(refused.status, 77, "{order}: {refused:#?}");
         assert_eq!(refused.stdout, "");
         assert!(!refused.stderr.contains("reader:no"), "{refused:#?}");
-        refused.assert(77, "tries each right for real");
+        refused.assert(77, "tries each permission for real");
     }
 }
 
@@ -507,11 +505,14 @@ fn a_resignation_that_nobody_would_hear_of_says_so() {
     super::readings::leave_a_leader_that_stands_still(&server);
     let resign = ["resign", "job", "--store", &url];
     let asked = home.run(&resign);
-    asked.assert(0, "the leader has stood still for longer than its window");
+    asked.assert(0, "the leader has stalled for longer than its window");
     let depose = format!("`incumbent depose job --yes --store {url}` vacates what it has left");
     asked.assert(0, &depose);
     let waits = home.run(&[&resign[..], &["--wait-timeout", "100ms"]].concat());
-    waits.assert(75, "it still has not heard of it: its counter stands still");
+    waits.assert(
+        75,
+        "it has not received the order: its heartbeat has stalled",
+    );
     server.command(&["SET", "incumbent:job", "7"]);
     let foreign = home.run(&resign);
     foreign.assert(

@@ -289,14 +289,14 @@ fn a_password_file_may_be_a_pipe_which_is_read_once() {
             .current_dir(home.path(""));
         command
     };
-    // A connection for requests and one to listen, a configuration read again, and one more connection.
+    // A connection for requests and one to listen, a configuration reloaded, and one more connection.
     let leader = home.start_command(shell(
         "exec \"$0\" run job --store \"$1\" --password-file <(echo token-1) -- \
          sh -c 'trap \"\" HUP; exec sleep 1000'",
     ));
     leader.wait_said("elected");
     leader.signal(Signal::HUP);
-    leader.wait_said("configuration read again");
+    leader.wait_said("configuration reloaded");
     server.command(&["CLIENT", "KILL", "TYPE", "normal"]);
     let slow = "exec \"$0\" status job --store \"$1\" --password-file <(sleep 0.1; echo token-1)";
     let status = Ended::from(shell(slow).output().unwrap());
@@ -312,7 +312,7 @@ fn a_password_file_may_be_a_pipe_which_is_read_once() {
     )
     .unwrap();
     home.run(&["status", "job", "--store", &store, "--password-file", &pipe])
-        .assert(78, "nothing was written to it");
+        .assert(78, "not written to and closed within");
     let address = format!("redis+sentinel://127.0.0.1/main?sentinel-password-file={pipe}");
     home.run(&["status", "job", "--store", &address])
         .assert(78, "it is no regular file");

@@ -40,7 +40,7 @@ fn an_election_that_never_was_reads_differently_from_one_that_is_released() {
     assert_eq!(absent.status, 3);
     assert_eq!(
         absent.stdout,
-        "job: not held: it has never been, as far as the stores know\n  fix        no candidate campaigns: start \
+        "job: not held: the stores have no record of it\n  fix        no candidate campaigns: start \
          one, or use the stores and the key prefix that the candidates use; if one runs already, `incumbent \
          doctor job` shows why it is not listed\n"
     );
@@ -119,7 +119,7 @@ fn a_held_election_is_shown_with_its_holder() {
     // The leader counts from when it sent its last heartbeat, so that no more is left than this.
     assert_eq!(
         lines[8],
-        "  tenure     4.9s, of which TIME are left at the most unless it beats again"
+        "  tenure     4.9s, of which TIME are left at most unless it beats again"
     );
     assert!(
         lines[9].starts_with("  since      20") && lines[9].ends_with("Z TIME ago)"),
@@ -187,10 +187,7 @@ fn a_held_election_is_shown_with_its_holder() {
 fn a_list_of_nothing_says_so() {
     let home = Home::new();
     let list = home.run(&["list"]);
-    assert_eq!(
-        (list.status, &*list.stdout),
-        (0, "there is no election yet\n")
-    );
+    assert_eq!((list.status, &*list.stdout), (0, "no elections yet\n"));
     let json = home.run(&["list", "-o", "json"]).json();
     assert_eq!(json["elections"], json!([]));
 }
@@ -322,8 +319,8 @@ fn a_foreign_holder_and_a_garbled_record_are_told_apart() {
     assert_eq!(
         lines[5],
         format!(
-            "correct the user and the password; `incumbent doctor --store redis://walker@127.0.0.1:{}` tells which \
-             right is missing",
+            "correct the user and the password; `incumbent doctor --store redis://walker@127.0.0.1:{}` shows which \
+             permission is missing",
             server.port()
         )
     );

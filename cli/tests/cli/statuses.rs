@@ -92,12 +92,12 @@ fn a_standby_whose_program_is_missing_says_so_at_once() {
     for program in ["./missing", "no-such-program"] {
         let run = ["run", "job", "--wait-timeout", "100ms", "--", program];
         let ended = home.run(&run);
-        ended.assert(75, "the program cannot be started as things are");
+        ended.assert(75, "the program cannot be started: ");
         ended.assert(75, &format!("\"{program}\" was not found"));
     }
     let run = ["run", "job", "--wait-timeout", "100ms", "--", "true"];
     let ended = home.run(&run);
-    assert!(!ended.stderr.contains("as things are"), "{ended:#?}");
+    assert!(!ended.stderr.contains("cannot be started"), "{ended:#?}");
 }
 
 #[test]

@@ -135,9 +135,7 @@ fn who_reads_on_learns_what_was_lost() {
     reader.read_to_string(&mut text).unwrap();
     let text = text.trim_start_matches(['#', '\n']);
     let (first, rest) = text.split_once('\n').unwrap();
-    let lost = first
-        .strip_prefix("lines of the log that nobody took: ")
-        .unwrap();
+    let lost = first.strip_prefix("log lines dropped: ").unwrap();
     assert!(lost.parse::<u64>().unwrap() > 0);
     assert!(rest.contains("leadership over"), "{rest}");
 }

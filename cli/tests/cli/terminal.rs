@@ -80,7 +80,7 @@ fn who_was_started_to_outlive_it_goes_on() {
     hang_up(&home, "exec nohup");
     wait_until("it has heard the hang-up", || {
         let log = home.lines("nohup.out").concat();
-        log.contains("configuration read again")
+        log.contains("configuration reloaded")
     });
     let status = home.run(&["status", "job", "-o", "json"]);
     let pid = status.json()["holder"]["pid"].as_i64().unwrap();

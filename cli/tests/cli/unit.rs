@@ -110,7 +110,12 @@ fn a_unit_that_would_not_run_is_not_printed() {
     );
     refused(&["--store", STORE], "./missing", 127, "was not found");
     home.write("text", "no program\n");
-    refused(&["--store", STORE], "./text", 126, "can be executed");
+    refused(
+        &["--store", STORE],
+        "./text",
+        126,
+        "is not an executable file",
+    );
     let secret = ["--store", "redis://app:hush-hush@10.0.0.5/"];
     refused(&secret, "true", 78, "--password-file");
     let ended = home.run(&[&["unit", "job"], &secret[..], &["--", "true"]].concat());
@@ -122,7 +127,7 @@ fn a_unit_that_would_not_run_is_not_printed() {
     home.run_with(&variables, &["unit", "job", "--", "true"])
         .assert(
             78,
-            "environment INCUMBENT_PASSWORD: a password would stand in the unit",
+            "environment INCUMBENT_PASSWORD: the unit would contain a password",
         );
     // A relative path is that of the folder where the unit is printed.
     std::fs::copy("/bin/true", home.path("prog")).unwrap();

@@ -188,7 +188,7 @@ fn a_thousand_elections_are_watched_for_a_small_part_of_one_core() {
 fn an_interval_of_nothing_is_refused() {
     let home = Home::new();
     let ended = home.run(&["watch", "--interval", "0s"]);
-    ended.assert(78, "--interval: the interval must be positive");
+    ended.assert(78, "--interval: the interval must be greater than 0");
 }
 
 #[test]

@@ -289,7 +289,7 @@ fn a_reload_takes_a_good_file_and_refuses_a_bad_one() {
     host.sh(&format!("systemctl reload {UNIT}"));
     wait_for("the reload to be reported", SLACK, || {
         let log = host.sh(&format!("journalctl -u {UNIT} --no-pager -o cat"));
-        log.contains("configuration read again").then_some(())
+        log.contains("configuration reloaded").then_some(())
     });
     let bad = format!("{}stop_timeuot = \"1s\"\n", configuration(&stores));
     host.write("/etc/incumbent/demo.toml", &bad, 0o644);
@@ -529,7 +529,9 @@ fn the_drop_ins_let_a_leader_lead_on_each_kind_of_store() {
         let log = format!("journalctl -u incumbent@{instance}.service --no-pager -o cat");
         let program = wait_for(&format!("the program of {instance}"), SLACK, || {
             let log = host.sh(&log);
-            let started = log.lines().find(|line| line.contains("has been started"));
+            let started = log
+                .lines()
+                .find(|line| line.contains("started the program"));
             let pid = started?.split_once("pid=")?.1.split(' ').next()?;
             assert!(log.contains("real_time=true"), "{instance}: {log}");
             Some(pid.to_owned())

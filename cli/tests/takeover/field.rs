@@ -236,7 +236,7 @@ impl Elector {
     }
 
     pub(crate) fn wait_until_leading(&self) {
-        self.hear("the program has been started");
+        self.hear("started the program");
     }
 
     /// Waits until it knows the leader, and has everything ready to follow it.
@@ -276,7 +276,7 @@ impl Elector {
     }
 
     pub(crate) fn program(&self) -> Pid {
-        pid(&self.hear("the program has been started"))
+        pid(&self.hear("started the program"))
     }
 }
 

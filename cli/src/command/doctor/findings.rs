@@ -1,8 +1,8 @@
-//! From what was learnt to what it means: pure functions, tested as a table.
+//! Turns evidence into findings: pure functions, tested as a table.
 //!
 //! ```text
 //!   Evidence ──▶ judge ──┬─▶ server     each store: access, role, memory of its writes, time
-//!                        ├─▶ candidates the election asked for: who campaigns, and by which timing
+//!                        ├─▶ candidates the election asked for: its candidates and their timing
 //!                        └─▶ here       the electorate as a whole, and how a program would be kept here
 //! ```
 
@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::output::Tone;
 
-/// Everything that was learnt.
+/// All the evidence.
 pub(super) struct Evidence {
     /// The timing of the configuration, when one is chosen there.
     pub(super) chosen: Option<Timing>,
@@ -54,7 +54,7 @@ pub(super) struct Keeping {
     pub(super) quota: Option<Quota>,
 }
 
-/// What was learnt of one store.
+/// The evidence about one store.
 pub(super) struct StoreEvidence {
     pub(super) store: String,
     pub(super) examination: Result<Examination, StoreError>,
@@ -65,7 +65,7 @@ pub(super) struct StoreEvidence {
 }
 
 impl StoreEvidence {
-    /// What its server told under this name.
+    /// The value of this name that its server reported.
     pub(super) fn fact(&self, name: &str) -> Option<&str> {
         let facts = &self.examination.as_ref().ok()?.facts;
         facts.get(name).map(String::as_str)
@@ -119,7 +119,7 @@ impl Severity {
     }
 }
 
-/// One thing that was found, what it puts at risk, and what to do about it.
+/// One finding, its risk, and its fix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Finding {
     pub(super) severity: Severity,
@@ -129,7 +129,7 @@ pub(super) struct Finding {
     pub(super) fix: String,
 }
 
-/// All that there is to say, the worst first.
+/// All findings, the worst first.
 pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
     let mut findings = Vec::new();
     let timing = evidence.timing();
@@ -174,14 +174,14 @@ fn electorate(evidence: &Evidence, about: &mut About<'_>) {
         about.say(
             Severity::Note,
             "the one store is a file of this host",
-            "only processes of this host take part, and while it is down nobody leads",
-            "elect over several hosts on a Redis, or on 3 or 5 independent ones",
+            "only processes of this host take part, and while it is down no one leads",
+            "to elect among several hosts, use a Redis, or 3 or 5 independent ones",
         );
     } else if evidence.electorate.size() == 1 {
         about.say(
             Severity::Note,
             "there is one store",
-            "while it is down nobody is elected, and a leader stops at its deadline",
+            "while it is down no one is elected, and a leader stops at its deadline",
             "3 independent stores survive the loss of one, 5 that of two",
         );
     }
@@ -195,7 +195,7 @@ fn electorate(evidence: &Evidence, about: &mut About<'_>) {
             about.say(
                 Severity::Danger,
                 format!("{same} and {store} are the same server"),
-                "a majority of the addresses is no majority of servers: two may lead",
+                "a majority of the addresses is not a majority of the servers: two may lead",
                 "name independent servers",
             );
         }
@@ -217,8 +217,8 @@ fn keeping(evidence: &Evidence, timing: &Timing, about: &mut About<'_>) {
     if kept.containment == Containment::Subreaper {
         about.say(
             Severity::Note,
-            "a program that is started from here gets no control group of its own",
-            "its processes are found and killed one by one, from the end of the tenure on: with thousands \
+            "a program started from here gets no cgroup",
+            "its processes are killed one at a time, starting at the deadline: with thousands \
              of them the last may act beyond it, and one that forks all the time keeps the election held \
              until the last is dead",
             "run it as a systemd unit with Delegate=yes (incumbent unit prints one), or as root",
@@ -227,9 +227,9 @@ fn keeping(evidence: &Evidence, timing: &Timing, about: &mut About<'_>) {
     if kept.containment == Containment::Hidden {
         about.say(
             Severity::Note,
-            "a program that is started from here gets no control group of its own, and /proc hides processes (hidepid)",
-            "what does not show is killed only once its parent is dead: processes that are nested deeply, or \
-             die slowly, may act for some moments past the deadline",
+            "a program started from here gets no cgroup, and /proc hides processes (hidepid)",
+            "a hidden process is killed only once its parent is dead: deeply nested processes, or ones that die \
+             slowly, may act for a moment past the deadline",
             "run it as a systemd unit with Delegate=yes (incumbent unit prints one), or mount /proc with \
              hidepid=0 for it, or with gid= and a group of its user",
         );
@@ -250,15 +250,14 @@ fn keeping(evidence: &Evidence, timing: &Timing, about: &mut About<'_>) {
             "processes of a program that start a PID namespace can leave what contains it here",
             "a program that enters a PID namespace whose init is not below it, and forks twice there, leaves a \
              process that is neither seen nor killed, and acts beside the next leader",
-            "do not run such programs without a control group of their own: use a systemd unit with Delegate=yes",
+            "run such programs only in a cgroup: use a systemd unit with Delegate=yes",
         );
     }
     if !kept.real_time {
         about.say(
             Severity::Note,
             "the keeper of a program gets no real-time priority here",
-            "a process of real-time priority (SCHED_FIFO) on the processor of the keeper holds up the kill at the \
-             deadline",
+            "a real-time process (SCHED_FIFO) on the keeper's processor can delay the kill at the deadline",
             "allow it: LimitRTPRIO=0:99 and no RestrictRealtime=yes in the unit (incumbent unit prints one), or run it \
              as root",
         );

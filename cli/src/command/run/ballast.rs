@@ -1,8 +1,8 @@
-//! Ballast: memory that only the start needed.
+//! Releases memory that only startup needed.
 //!
-//! Around each piece of code that runs, the kernel makes what stands beside it in the file resident as
-//! well, and all of it stays so until memory is short. Reading the command line and the settings takes
-//! nearly half of the program this way, once, and what comes after is an elector that mostly sleeps.
+//! With each piece of code that runs, the kernel also loads the surrounding part of the file, and keeps it
+//! until memory is short. Parsing the command line and the settings loads nearly half of the binary this
+//! way, once; after that the elector mostly sleeps.
 
 use std::fs;
 use std::io;
@@ -11,8 +11,8 @@ use std::ptr;
 
 use rustix::mm::{Advice, madvise};
 
-/// Lets go of the pages that are as they stand in their files, and tells how many KiB those were. What is
-/// used again comes back from the kernel's cache of the files.
+/// Drops the pages that are unchanged from their files, and returns how many KiB that was. The kernel reads
+/// them again from its page cache when they are used.
 ///
 /// Call it while this process has one thread: with more it does nothing.
 ///
@@ -33,8 +33,8 @@ pub(super) fn shed() -> io::Result<u64> {
 #[expect(unsafe_code, reason = "it is about memory that has only an address")]
 fn let_go(pages: Range<usize>) -> io::Result<()> {
     let start = ptr::with_exposed_provenance_mut(pages.start);
-    // SAFETY: the pages read the same afterwards. They are of a private mapping that nobody may write to
-    // and that has no page of its own, neither in memory nor swapped out, so all of it is in the file.
+    // SAFETY: the pages read the same afterwards. They are of a private read-only mapping that has no
+    // private page, neither in memory nor swapped out, so all of it is in the file.
     // There is no other thread that could have changed that since `/proc` was read.
     unsafe { madvise(start, pages.len(), Advice::LinuxDontNeed) }?;
     Ok(())
@@ -73,7 +73,7 @@ fn resident() -> io::Result<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let size = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
-    size.ok_or_else(|| io::Error::other("/proc/self/status tells no VmRSS in kB"))
+    size.ok_or_else(|| io::Error::other("/proc/self/status has no VmRSS in kB"))
 }
 
 #[cfg(test)]
@@ -107,7 +107,7 @@ mod tests {
             (mapping("---p", 7, 0, 0), false),
             // No file: what the kernel maps, and what was asked of it.
             (mapping("r-xp", 0, 0, 0), false),
-            // Something that tells less than it should.
+            // Incomplete input.
             ("1000-3000 r-xp 00000000 fe:00 7\n".to_owned(), false),
             ("Swap: 0 kB\n".to_owned(), false),
             ("1000-3000 r-xp 0 0 7\nSwap: 0 kB\n".to_owned(), false),
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn beside_other_threads_nothing_is_let_go_of() {
-        // The test harness has one of its own.
+        // The test harness has its own thread.
         assert_eq!(shed().unwrap(), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! What a signal to `incumbent` asks for.
+//! What a signal to `incumbent` means.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ pub(super) enum Call {
     Kill,
     /// Read the configuration again; the program gets the signal too.
     Reload,
-    /// Nothing of us: the signal is the program's.
+    /// Nothing: the signal is passed on to the program.
     PassOn,
     /// Reap what has died.
     Reap,
 }
 
-/// How signals are understood.
+/// How signals are interpreted.
 #[derive(Debug)]
 pub(super) struct Calls {
     stop_signal: i32,

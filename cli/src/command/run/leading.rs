@@ -1,4 +1,4 @@
-//! While elected: the program runs, and its end is the end of the leadership.
+//! While elected: runs the program, whose exit ends the leadership.
 
 use std::time::Duration;
 
@@ -32,18 +32,18 @@ pub(super) struct Leading<'a, 'b> {
     pub(super) counters: &'a ProgramCounters,
 }
 
-/// What has become of the program so far.
+/// The state of the program so far.
 #[derive(Default)]
 struct Course {
     failure: Option<StartFailure>,
     exit: Option<ProgramExit>,
-    /// Somebody sent a signal that asks to stop.
+    /// A signal asked to stop.
     asked: bool,
     /// The first signal that did, and left the program time.
     first: Option<Asked>,
-    /// The leadership was lost before anybody asked.
+    /// The leadership was lost before any request to stop.
     lost: bool,
-    /// The program was found to be unhealthy before anybody asked.
+    /// The program was unhealthy before any request to stop.
     unhealthy: bool,
     /// An operator asked the leader to resign.
     resigns: bool,
@@ -70,7 +70,7 @@ pub(super) enum Once {
 }
 
 impl Leading<'_, '_> {
-    /// Runs the program to its end, once: when this returns, nothing of it is alive.
+    /// Runs the program once: when this returns, none of its processes are alive.
     pub(super) async fn run_once(&mut self, program: &Program) -> Result<Once, Failure> {
         let leadership = self.leadership;
         let (identity, term) = (leadership.identity().clone(), leadership.term());
@@ -98,7 +98,7 @@ impl Leading<'_, '_> {
             Course {
                 unhealthy: true, ..
             } => Ok(Once::Final(Exit::Lost)),
-            // A keeper that is gone is not there for another program.
+            // A dead keeper cannot keep another program.
             Course {
                 lost: true,
                 unkept: true,
@@ -117,13 +117,13 @@ impl Leading<'_, '_> {
             Course {
                 exit: Some(exit), ..
             } => Ok(Once::Ended(Exit::Program(exit))),
-            Course { exit: None, .. } => {
-                Err(Failure::internal("nobody knows how the program ended"))
-            }
+            Course { exit: None, .. } => Err(Failure::internal(
+                "the exit status of the program is unknown",
+            )),
         }
     }
 
-    /// Hands on what happens to the leadership and to us, until the whole tree of the program is dead.
+    /// Forwards events of the leadership and signals to us, until the whole tree of the program is dead.
     async fn watch(&mut self, program: &Program) -> Course {
         let mut course = Course::default();
         let mut deadlines = self.leadership.deadlines();
@@ -169,8 +169,8 @@ impl Leading<'_, '_> {
         }
     }
 
-    /// How long the program may take to stop when the leadership ends for this reason. Its deadline is
-    /// enforced all the same, and where heartbeats go on, it moves on with them.
+    /// How long the program may take to stop when the leadership ends for this reason. The deadline still
+    /// applies, and moves on with each heartbeat.
     fn time_to_stop(&self, reason: LossReason) -> Duration {
         match reason {
             LossReason::Resigned | LossReason::Requested => self.reload.stop_timeout(),
@@ -232,7 +232,7 @@ impl Leading<'_, '_> {
             Event::Started(pid) => {
                 self.activity
                     .send_modify(|activity| activity.program = Some(pid));
-                tracing::info!(pid, term, "the program has been started");
+                tracing::info!(pid, term, "started the program");
             }
             Event::NotStarted(failure) => course.failure = Some(failure),
             Event::Exited(exit) => {
@@ -240,24 +240,22 @@ impl Leading<'_, '_> {
                 course.exit = Some(exit);
             }
             Event::Stopping(Cause::Deadline) => {
-                tracing::warn!(
-                    "no heartbeat was acknowledged for long: the program is asked to stop"
-                );
+                tracing::warn!("no heartbeat acknowledged for too long: asked the program to stop");
                 course.lost |= !course.asked;
             }
-            Event::Stopping(_) => tracing::debug!("the program is asked to stop"),
+            Event::Stopping(_) => tracing::debug!("asked the program to stop"),
             Event::Killing(Cause::Deadline) => {
-                tracing::error!("the tenure has ended: the program is killed");
+                tracing::error!("deadline reached: killing the program");
                 course.lost |= !course.asked;
             }
             Event::Killing(Cause::StopTimeout) => {
-                tracing::warn!("the program did not stop in the time it had, and is killed");
+                tracing::warn!("the program did not stop in time: killing it");
             }
-            Event::Killing(_) => tracing::info!("the program is killed"),
+            Event::Killing(_) => tracing::info!("killing the program"),
             Event::LeftBehind { pids } if course.stopping.is_none() && !course.asked => {
                 tracing::warn!(
                     ?pids,
-                    "the program has ended and left processes behind, which are ended too: a program that should lead \
+                    "the program exited and left processes behind, which are killed: a program that should lead \
                  must stay in the foreground and not become a daemon"
                 )
             }
@@ -269,7 +267,7 @@ impl Leading<'_, '_> {
             Event::KeeperLost => {
                 tracing::error!("the keeper of the program has died: killing what is left");
                 course.unkept = true;
-                // One that was late with a deadline was killed for it: the tenure was over first.
+                // A keeper that missed a deadline was killed for it: the tenure was over first.
                 course.lost |= !course.asked && self.leadership.remaining().is_zero();
             }
             Event::Ready {

@@ -48,12 +48,12 @@ impl<'a> Reload<'a> {
                     tracing::warn!("{warning}");
                 }
                 tracing::info!(
-                    "configuration read again: stop_timeout is in effect, the rest from the next start on"
+                    "configuration reloaded: stop_timeout is in effect, the rest takes effect at the next start"
                 );
             }
-            Err(failure) => tracing::error!(
-                "the configuration is refused, and the one in force stays: {failure}"
-            ),
+            Err(failure) => {
+                tracing::error!("configuration rejected, keeping the current one: {failure}")
+            }
         }
         self.manager.reloaded();
     }

@@ -1,4 +1,4 @@
-//! `--restart`: a program that ends is started again in place, and given up when it ends too often.
+//! `--restart`: a program that exits is restarted in place; if it exits too often, the leader resigns.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use crate::exit::{Exit, Failure};
 
 /// How a leadership ended.
 pub(super) enum Conclusion {
-    /// With this, which is also the end of `incumbent`.
+    /// With this exit status, which becomes that of `incumbent`.
     Ended(Exit),
-    /// Somebody sent a signal that asks to stop; `incumbent` ends with this.
+    /// A signal asked to stop; `incumbent` exits with this status.
     Asked(Exit),
-    /// The program ended too often, at last with this, or was unhealthy: another host should have a try.
+    /// The program exited too often, the last time with this, or was unhealthy: another host should try.
     GivenUp(Exit),
     /// An operator asked the leader to resign: it stands by again.
     Resigned,
@@ -27,7 +27,7 @@ pub(super) enum Conclusion {
 }
 
 impl Conclusion {
-    /// Why the leadership ends, unless it was told to stop for another reason before.
+    /// Why the leadership ends, unless it was asked to stop for another reason before.
     pub(super) fn reason(&self) -> LossReason {
         match self {
             Self::Ended(exit) | Self::GivenUp(exit) => LossReason::WorkEnded {
@@ -41,7 +41,7 @@ impl Conclusion {
 }
 
 impl Leading<'_, '_> {
-    /// Runs the program, again and again if `restarts` allows it. When this returns, nothing of it is
+    /// Runs the program, restarting it as `restarts` allows. When this returns, none of its processes are
     /// alive.
     pub(super) async fn run(
         mut self,
@@ -60,27 +60,29 @@ impl Leading<'_, '_> {
                 }
                 (Once::Lost, Some(_)) => return Ok(Conclusion::Lost),
                 (Once::Unhealthy, Some(_)) => {
-                    tracing::error!("the program was unhealthy: leaving it to others");
+                    tracing::error!(
+                        "the program was unhealthy: resigned, letting another candidate lead"
+                    );
                     return Ok(Conclusion::GivenUp(Exit::Lost));
                 }
                 (Once::Ended(exit), Some(restarts)) => (exit, restarts),
             };
             let Some(pause) = restarts.ended(clock::now()) else {
                 tracing::error!(
-                    "the program has ended {} times within {:?}: leaving it to others",
+                    "the program has ended {} times within {:?}: resigned, letting another candidate lead",
                     Restarts::MOST + 1,
                     Restarts::WITHIN
                 );
                 return Ok(Conclusion::GivenUp(exit));
             };
-            tracing::warn!("starting the program again in {pause:?}");
+            tracing::warn!("restarting the program in {pause:?}");
             if let Some(end) = self.pause(pause, exit).await? {
                 return Ok(end);
             }
         }
     }
 
-    /// Waits while the leadership lasts and nobody asks to stop; else tells how it ends.
+    /// Waits until the pause is over; returns how the leadership ends if that comes first.
     async fn pause(&mut self, pause: Duration, exit: Exit) -> Result<Option<Conclusion>, Failure> {
         let over = tokio::time::sleep(pause);
         tokio::pin!(over);
@@ -96,13 +98,12 @@ impl Leading<'_, '_> {
                 })),
                 Some(signal) = self.signals.next() => match self.calls.understand(signal) {
                     Call::Stop | Call::Kill => {
-                        tracing::info!(signal, "asked to stop: the program is not started again");
+                        tracing::info!(signal, "asked to stop: the program is not restarted");
                         return Ok(Some(Conclusion::Asked(exit)));
                     }
                     Call::Reap => keeping::reap(),
                     Call::Reload => self.reload.read_again(),
-                    // There is no program that could be told.
-                    Call::PassOn => tracing::debug!(signal, "nobody to hand the signal to"),
+                    Call::PassOn => tracing::debug!(signal, "no program to pass the signal to"),
                 },
                 () = &mut over => return Ok(None),
             }

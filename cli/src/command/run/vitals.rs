@@ -1,12 +1,12 @@
-//! Whether the program is healthy: what its checks and its own signs of life say.
+//! Whether the program is healthy, by its checks and its own watchdog messages.
 //!
 //! ```text
-//!   --health-cmd   a keeper of its own runs it, kills its tree at the timeout ──▶ rise and fall ──┐
+//!   --health-cmd   its own keeper runs it, kills its tree at the timeout ───────▶ rise and fall ──┐
 //!                                                                                                ├──▶ unhealthy
-//!   --watchdog     the program's WATCHDOG=1 on a socket of ours, or too long without ─────────────┘
+//!   --watchdog     the program's WATCHDOG=1 on our socket, or none for too long ──────────────────┘
 //! ```
 //!
-//! It only judges: what follows from its verdict is decided by who leads.
+//! It only judges; `leading` decides what to do.
 
 mod check;
 mod datagram;
@@ -29,14 +29,14 @@ pub(super) struct Vitals<'a> {
     counters: &'a ProgramCounters,
     check: Option<Check<'a>>,
     watchdog: Option<Watchdog>,
-    /// The count of the program that runs, and is asked after.
+    /// The counts of the running program that is checked.
     health: Option<Health>,
 }
 
 impl<'a> Vitals<'a> {
     /// # Errors
     ///
-    /// When the system has no socket for the program's signs of life.
+    /// When the notify socket cannot be created.
     pub(super) fn new(
         settings: &'a Settings,
         counters: &'a ProgramCounters,
@@ -60,7 +60,7 @@ impl<'a> Vitals<'a> {
         })
     }
 
-    /// Tells the program where its signs of life are heard, if they are.
+    /// Passes `NOTIFY_SOCKET` to the program if a watchdog is set.
     pub(super) fn introduce(&self, program: Program) -> Program {
         match &self.watchdog {
             Some(watchdog) => watchdog.introduce(program),
@@ -85,7 +85,7 @@ impl<'a> Vitals<'a> {
         }
     }
 
-    /// The program is being stopped, or has ended: it is not asked after any more.
+    /// The program is being stopped, or has exited: it is not checked any more.
     pub(super) fn end(&mut self) {
         self.health = None;
         if let Some(check) = &mut self.check {
@@ -93,8 +93,8 @@ impl<'a> Vitals<'a> {
         }
     }
 
-    /// Waits for the next news of what lives below `keeper`, and tells why the program is unhealthy if it
-    /// is: once. It may be dropped at any time and called again.
+    /// Waits for the next event of the checks below `keeper`, and returns, once, why the program is unhealthy.
+    /// Cancel safe.
     pub(super) async fn news(&mut self, keeper: i32) -> Option<String> {
         if self.health.is_none() {
             return pending().await;
@@ -109,7 +109,7 @@ impl<'a> Vitals<'a> {
             } => match sign {
                 Sign::Alive => None,
                 Sign::Stranger(pid) => {
-                    tracing::debug!(pid, "a message on the program's notify socket is not from the program");
+                    tracing::debug!(pid, "ignored a message on the notify socket that is not from the program");
                     None
                 }
                 Sign::Silent(period) => self.unhealthy(format!("it has sent no WATCHDOG=1 for {period:?}")),
@@ -150,7 +150,7 @@ impl<'a> Vitals<'a> {
         self.health.take().map(|_| why)
     }
 
-    /// Ends what it has started.
+    /// Stops what it has started.
     pub(super) async fn close(self) {
         if let Some(check) = self.check {
             check.close().await;

@@ -1,4 +1,4 @@
-//! What stands below the options in the help of each command: examples, and exit statuses.
+//! The help below the options of each command: examples and exit statuses.
 
 /// The exit statuses of the commands that only read.
 macro_rules! read_exit {
@@ -22,7 +22,7 @@ pub(super) const AFTER_HELP: &str = "\
 Examples:
   incumbent run billing -- /usr/bin/billing-worker  # on one host, no setup
   incumbent run billing --store redis://db.example -- /usr/bin/billing-worker
-  incumbent status billing --store redis://db.example  # who leads
+  incumbent status billing --store redis://db.example  # show its leader
   incumbent run --help                        # the options of one command
 
 Every option --some-name is also the environment variable INCUMBENT_SOME_NAME and the key some_name of \
@@ -52,9 +52,9 @@ pub(super) const STATUS_AFTER_HELP: &str = "\
 Examples:
   incumbent status billing --store redis://db.example
   incumbent status billing -o json | jq -r .holder.host
-  incumbent status billing >/dev/null && echo \"somebody leads\"
+  incumbent status billing >/dev/null && echo \"led\"
 
-Exit status: 0 held, 3 nobody leads: it is not held, or its holder has stood still for longer than its window; \
+Exit status: 0 held, 3 no one leads: it is not held, or its holder has stalled for longer than its window; \
 64 wrong usage, 69 too few stores answered, or their records cannot be read, 77 refused by the stores, 78 wrong \
 configuration.";
 
@@ -101,7 +101,7 @@ Examples:
   incumbent candidates billing --store redis://db.example
   incumbent candidates billing -o json | jq -r '.candidates[].host'
 
-Exit status: 0, 3 nobody campaigns, 64 wrong usage, 69 too few stores answered, 77 refused by the stores, \
+Exit status: 0, 3 no one campaigns, 64 wrong usage, 69 too few stores answered, 77 refused by the stores, \
 78 wrong configuration.";
 
 pub(super) const PAUSE_AFTER_HELP: &str = concat!(
@@ -128,10 +128,10 @@ Examples:
   incumbent resign billing --wait             # any standby takes over
   incumbent resign billing --to web-2 --wait  # its host, label or id
 
-The leader hears of it within one interval, stops its work, and releases when that has ended. It sits out \
-one window before it campaigns again; with --to, everybody but the one named does.
+The leader gets the order within one interval, stops its work, then releases. It waits one window before \
+it campaigns again; with --to, so does every candidate except the one named.
 
-Exit status: 0 ordered, or with --wait: somebody else leads; 3 nobody leads, so there is nobody to resign; \
+Exit status: 0 ordered, or with --wait: another candidate leads; 3 no one leads, so there is nothing to resign; \
 64 wrong usage, or no standby is the one named; 69 no majority of the stores took the order, 75 --wait ran \
 out, 77 refused by the stores, 78 wrong configuration.";
 
@@ -140,10 +140,10 @@ Examples:
   incumbent depose billing                    # only show what it would do
   incumbent depose billing --yes              # wait a window, then vacate it
 
-It watches the election, and vacates it only if its counter stands still for the window of its holder, as \
+It watches the election, and vacates it only if the heartbeat stalls for the holder's window, which is as \
 long as a standby would wait.
 
-Exit status: 0 deposed, 3 nobody holds it, 64 wrong usage or no --yes, 69 no majority of the stores took the \
+Exit status: 0 deposed, 3 no one holds it, 64 wrong usage or no --yes, 69 no majority of the stores took the \
 order, 75 the holder is alive, 77 refused by the stores, 78 wrong configuration.";
 
 pub(super) const DOCTOR_AFTER_HELP: &str = "\
@@ -163,7 +163,7 @@ Examples:
 
 The options, the environment and the configuration file count as for run, and are written into the unit. A \
 password is not: give --password-file. Exit status: 0 printed, 64 wrong usage, 78 wrong configuration, or \
-a password that would stand in the unit; 126 the program cannot be executed, 127 the program was not found.";
+a password that would appear in the unit; 126 the program cannot be executed, 127 the program was not found.";
 
 pub(super) const EXPLAIN_AFTER_HELP: &str = "\
 Examples:

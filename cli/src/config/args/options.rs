@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueEnum,
 
 use crate::config::keys::{Group, KEYS, Key, Kind};
 
-/// Every option there is: `run` takes them all, and `config` shows what they come to.
+/// All options: `run` takes them, and `config` shows the values in effect.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Options {
     #[command(flatten)]

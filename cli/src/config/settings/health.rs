@@ -1,4 +1,4 @@
-//! The settings by which the health of the program is judged.
+//! The settings for the health of the program.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::{Failure, Settings};
 pub(crate) struct HealthSettings {
     /// How the program is checked, if it is.
     pub(crate) check: Option<CheckSettings>,
-    /// How long the program may be silent, if it has to say that it lives.
+    /// How long the program may go without `WATCHDOG=1`, if a watchdog is set.
     pub(crate) watchdog: Option<Duration>,
     /// How many checks in a row it must pass to be healthy, at first and after a failed one.
     pub(crate) rise: NonZeroU32,
@@ -73,7 +73,7 @@ impl Settings {
     fn is_zero(&self, key: &str) -> Failure {
         let origin = self.origin(key).map(ToString::to_string);
         Failure::configuration(format!(
-            "{}: {key} must be positive, and it is 0",
+            "{}: {key} must be greater than 0",
             origin.unwrap_or_default()
         ))
     }

@@ -1,4 +1,4 @@
-//! The settings that are not shown: a password, in itself or in a file, and a token in a file.
+//! The secret settings: a password, given directly or in a file, and a token in a file.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::Settings;
 use crate::config::places;
 use crate::exit::Failure;
 
-/// A text that is not shown by accident.
+/// A string whose `Debug` hides it.
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub(super) struct SecretText(String);

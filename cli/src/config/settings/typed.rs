@@ -1,4 +1,4 @@
-//! What the command line brings to the settings: the strongest layer.
+//! The settings from the command line: the strongest layer.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use crate::config::args::{Flags, GeneralOptions, Options};
 use crate::config::keys::{Group, KEYS, Kind};
 use crate::config::layer::{BadValue, Layer};
 
-/// What the command line brings to the settings.
+/// The settings from the command line.
 #[derive(Debug, Default)]
 pub(crate) struct Typed {
     pub(super) layer: Layer,
@@ -43,7 +43,7 @@ impl Typed {
         Ok(typed)
     }
 
-    /// The options by which another command finds the same stores. The password of an address is left out.
+    /// The options for another command to find the same stores, without passwords in addresses.
     pub(super) fn of_stores(&self) -> Vec<String> {
         let mut words = Vec::new();
         for key in KEYS.iter().filter(|key| key.group == Group::Stores) {

@@ -10,10 +10,10 @@ use incumbent::observe::document::trouble;
 use incumbent::observe::{CandidateView, ElectionView, Holding, State, StoreView, pause_in_words};
 use incumbent::protocol::{ElectionName, Timing, WallMillis};
 
-/// How often a card is written again for its timeline alone.
+/// How often a card is refreshed only for its timeline.
 const TIMELINE_MS: u64 = 60_000;
 
-/// The id of the element: the name itself may hold anything.
+/// The id of the element: the name may contain any character.
 pub(in crate::http) fn card_id(election: &ElectionName) -> String {
     let bytes = election.as_str().bytes();
     let digits: String = bytes.map(|byte| format!("{byte:02x}")).collect();
@@ -68,7 +68,7 @@ pub(in crate::http) fn card(entry: &Entry, now: WallMillis) -> Markup {
             header {
                 h2 id={ (id) "-name" } { (view.election.as_str()) }
                 @if view.paused.is_some() {
-                    span.state.paused title="nobody is elected meanwhile" { "paused" }
+                    span.state.paused title="no one is elected until it is resumed" { "paused" }
                 }
                 span.state title=(meaning) { (word) }
             }
@@ -85,7 +85,7 @@ pub(in crate::http) fn card(entry: &Entry, now: WallMillis) -> Markup {
     }
 }
 
-/// The place of an election on the page: what is broken first, then what is odd or paused.
+/// The rank of an election on the page: broken first, then odd or paused.
 pub(in crate::http) fn urgency(view: &ElectionView) -> u8 {
     match standing(view).0 {
         "bad" => 0,
@@ -100,7 +100,7 @@ pub(super) fn standing(view: &ElectionView) -> (&'static str, &'static str, &'st
         State::Held(holding) if holding.is_stalled() => (
             "odd",
             "stalled",
-            "the heartbeat has stood still for longer than the window",
+            "the heartbeat has stalled for longer than the window",
         ),
         State::Held(holding) if holding.unproven => (
             "odd",
@@ -134,10 +134,10 @@ fn without_leader(view: &ElectionView) -> String {
             since: Some(since),
         } => {
             let (date, time) = moment::date_and_time(*since);
-            format!("Nobody leads. Term {term} was released at {date} {time} UTC.")
+            format!("No one leads. Term {term} was released at {date} {time} UTC.")
         }
         State::Vacant { term, since: None } => {
-            format!("Nobody leads. Term {term} was released.")
+            format!("No one leads. Term {term} was released.")
         }
         _ => {
             let (_, _, meaning) = standing(view);
@@ -150,18 +150,18 @@ fn without_leader(view: &ElectionView) -> String {
     }
 }
 
-/// What operators have ordered, while it stands.
+/// The operator orders in effect.
 fn orders(view: &ElectionView) -> Markup {
     html! {
         @if let Some(pause) = &view.paused {
-            p.meaning.order { "Paused " (pause_in_words(pause)) ". Nobody is elected meanwhile." }
+            p.meaning.order { "Paused " (pause_in_words(pause)) ". No one is elected until it is resumed." }
         }
         @if let Some(handover) = &view.handover {
             p.meaning.order {
                 "Term " (handover.term) " hands over to "
                 @match &handover.to {
                     Some(to) => (to),
-                    None => "whoever comes first",
+                    None => "the first standby to claim it",
                 }
                 "."
             }

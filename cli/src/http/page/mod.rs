@@ -1,7 +1,7 @@
-//! The page: what an operator wants to see, written by the server, so that it reads without JavaScript
-//! too. The script only keeps it current.
+//! The page for operators, rendered by the server, so that it works without JavaScript. The script only keeps
+//! it current.
 //!
-//! Names come from the stores, which anybody may have written to: everything is escaped.
+//! Names come from the stores, which others can write to: everything is escaped.
 
 mod card;
 mod moment;
@@ -81,7 +81,7 @@ pub(super) fn icon() -> Answer {
     response::with(StatusCode::OK, "image/svg+xml", ICON)
 }
 
-/// What stands above the elections: this process, and the stores.
+/// The header above the elections: this process and the stores.
 pub(super) fn head(own: &Election, overview: &Overview) -> Markup {
     let metrics = own.metrics();
     let role = if metrics.leading.is_some() {

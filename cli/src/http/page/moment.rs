@@ -14,7 +14,7 @@ pub(super) fn time(at: WallMillis) -> Markup {
     }
 }
 
-/// A duration in two units at the most.
+/// A duration in at most two units.
 pub(super) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {

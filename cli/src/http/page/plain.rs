@@ -1,4 +1,4 @@
-//! The same as a plain table, for browsers without JavaScript.
+//! The page as a plain table, for browsers without JavaScript.
 
 use maud::{Markup, html};
 
@@ -23,7 +23,7 @@ pub(super) fn table(overview: &Overview) -> Markup {
         div.scroll role="region" tabindex="0" aria-label="Elections" {
             table.plain {
                 caption {
-                    span { "All elections. This page loads itself again every five seconds." }
+                    span { "All elections. This page reloads every five seconds." }
                 }
                 thead { tr { @for name in COLUMNS { th scope="col" { (name) } } } }
                 tbody { @for entry in &overview.elections { (row(entry)) } }

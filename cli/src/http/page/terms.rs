@@ -1,4 +1,4 @@
-//! The last terms of an election, as a table to unfold.
+//! The last terms of an election, as a collapsible table.
 
 use maud::{Markup, html};
 

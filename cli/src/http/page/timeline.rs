@@ -30,7 +30,7 @@ pub(super) fn timeline(history: &HistoryView, now: WallMillis) -> Markup {
         count => (count, "terms"),
     };
     let label = format!("The last 24 hours: {count} {noun}, {handovers} ended");
-    // From the first term on, whatever is not drawn over had no leader.
+    // After the first term, anything not drawn over had no leader.
     let first = stretches.iter().map(|stretch| stretch.start).min();
     html! {
         figure.timeline {
@@ -55,10 +55,10 @@ fn stretches(history: &HistoryView, now: WallMillis) -> Vec<Stretch<'_>> {
     let mut next: Option<WallMillis> = None;
     let mut stretches = Vec::new();
     for term in &history.terms {
-        // A term that was not released is drawn up to the next one: nobody knows when it stopped.
+        // A term that was not released is drawn up to the next one: its end is unknown.
         let end = term.to.or(next).unwrap_or(now);
         next = Some(term.from);
-        // Nobody acted in a claim that was given up: it is a part of the gap.
+        // No one acted during a withdrawn claim: it is part of the gap.
         if !term.led() || (!is_recent(term, now) && place(end, now) == 0) {
             continue;
         }
@@ -79,7 +79,7 @@ fn is_recent(term: &PastTerm, now: WallMillis) -> bool {
             .is_some_and(|to| to.get().saturating_add(DAY_MS) >= now.get())
 }
 
-/// Where a moment lies on the line.
+/// The position of a moment on the line.
 fn place(at: WallMillis, now: WallMillis) -> u64 {
     let ago = now.get().saturating_sub(at.get()).min(DAY_MS);
     WIDTH - ago * WIDTH / DAY_MS

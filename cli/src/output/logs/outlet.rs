@@ -1,9 +1,9 @@
-//! Where the lines of the log go out: never at the price of a leadership.
+//! Writes log lines without ever blocking.
 //!
-//! Who reads the log may stand still (a pager, a stopped terminal, a full disk, a collector that hangs). A
-//! process that waited for it could neither stop its program nor release its election, and one that ended
-//! over it would take a healthy leadership along. So a line that cannot be written at once is left out, and
-//! counted; the count is told with the next line that can.
+//! The reader of the log may block (a pager, a stopped terminal, a full disk, a collector that hangs). A
+//! process that waited for it could neither stop its program nor release its election, and one that exited
+//! because of it would lose a healthy leadership. So a line that cannot be written at once is dropped and
+//! counted; the count is logged before the next line that can be written.
 
 use std::io::{self, Write};
 use std::mem::take;
@@ -18,10 +18,10 @@ use rustix::net::{SendFlags, send};
 use super::LogFormat;
 use crate::output::hidden::escaped_as;
 
-/// What a pipe that is said to be writable takes without making anybody wait: `PIPE_BUF` of pipe(7).
+/// What a writable pipe takes without blocking: `PIPE_BUF` of pipe(7).
 const AT_ONCE: usize = 4096;
 
-/// A file to which lines are written that may get lost.
+/// A file for lines that may be dropped.
 #[derive(Debug)]
 pub(crate) struct Outlet {
     way: Way,
@@ -32,21 +32,21 @@ pub(crate) struct Outlet {
 /// How to write without waiting.
 #[derive(Debug)]
 enum Way {
-    /// To a description of our own that does not block: the program has the other one, and may rely on it.
+    /// To our own non-blocking file description: the program has the other one, and may rely on it blocking.
     Opened(OwnedFd),
-    /// To a socket, which is asked not to wait with each call.
+    /// To a socket, with a flag on each call not to block.
     Socket(OwnedFd),
-    /// To a file, which makes nobody wait for a reader.
+    /// To a file, which never waits for a reader.
     File(OwnedFd),
-    /// To what cannot be opened again: after it was asked whether it takes something.
+    /// To what cannot be opened again: polled before each write.
     Asked(OwnedFd),
 }
 
 #[derive(Debug, Default)]
 struct Backlog {
-    /// The rest of a line of which a part was written.
+    /// The rest of a partly written line.
     rest: Vec<u8>,
-    /// How many lines were left out since.
+    /// How many lines were dropped since.
     lost: u64,
 }
 
@@ -78,7 +78,7 @@ impl Outlet {
         })
     }
 
-    /// Writes a line with its end, if that can be done at once.
+    /// Writes a line, newline included, if that is possible without blocking.
     pub(super) fn write_line(&self, line: &[u8]) {
         let mut backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
         if !backlog.rest.is_empty() {
@@ -86,9 +86,9 @@ impl Outlet {
             backlog.rest = self.put(&rest).to_vec();
         }
         if backlog.rest.is_empty() && backlog.lost > 0 {
-            let told = self.told_lost(backlog.lost);
-            let rest = self.put(told.as_bytes());
-            if rest.len() < told.len() {
+            let notice = self.notice(backlog.lost);
+            let rest = self.put(notice.as_bytes());
+            if rest.len() < notice.len() {
                 backlog.lost = 0;
                 backlog.rest = rest.to_vec();
             }
@@ -105,11 +105,11 @@ impl Outlet {
         }
     }
 
-    fn told_lost(&self, lost: u64) -> String {
+    fn notice(&self, lost: u64) -> String {
         match self.format {
-            LogFormat::Text => format!("lines of the log that nobody took: {lost}\n"),
+            LogFormat::Text => format!("log lines dropped: {lost}\n"),
             LogFormat::Json => format!(
-                "{{\"level\":\"WARN\",\"message\":\"lines of the log that nobody took\",\"lost\":{lost}}}\n"
+                "{{\"level\":\"WARN\",\"message\":\"log lines dropped\",\"lost\":{lost}}}\n"
             ),
         }
     }
@@ -133,7 +133,7 @@ impl Outlet {
                 Ok(0) => break,
                 Ok(written) => rest = rest.get(written..).unwrap_or_default(),
                 Err(Errno::INTR) => {}
-                // Whatever it is, there is no place where it could be told.
+                // There is nowhere to report the error.
                 Err(_) => break,
             }
         }
@@ -141,7 +141,7 @@ impl Outlet {
     }
 }
 
-/// The same file, in a description of our own that does not block. The program's would else change too.
+/// The same file in our own non-blocking description: the flag on the shared one would affect the program too.
 fn opened_again(file: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
     use std::os::fd::AsRawFd;
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -162,7 +162,7 @@ fn takes_something(file: &OwnedFd) -> bool {
     asked.revents().contains(PollFlags::OUT)
 }
 
-/// What writes one line: the library that formats it hands it over as a whole.
+/// The writer of one line, which the formatter passes as a whole.
 impl Write for &Outlet {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         match std::str::from_utf8(line) {
@@ -184,7 +184,7 @@ mod tests {
 
     use super::*;
 
-    const LINE: &[u8] = b"who leads is told in a line of a log that is as long as this one\n";
+    const LINE: &[u8] = b"elected leader, in a line of a log that is as long as this one is\n";
 
     fn outlets() -> [(Outlet, Box<dyn Read>); 3] {
         let (reader, writer) = io::pipe().expect("a pipe");
@@ -221,7 +221,7 @@ mod tests {
             };
             let (lost, _) = backlog(&outlet);
             assert!(lost > 0 && lost < sent, "{outlet:?}");
-            // A reader that goes on gets whole lines, the number of those that are missing, and all that follow.
+            // A reader that continues gets whole lines, the number of dropped ones, and all that follow.
             let mut read = Vec::new();
             let mut part = vec![0; 1 << 20];
             let mut take = |read: &mut Vec<u8>| {

@@ -1,4 +1,4 @@
-//! Who campaigns, and whether their timings and versions go together.
+//! The candidates, and whether their timings and versions are compatible.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,17 +23,17 @@ pub(super) fn judge(evidence: &Evidence, about: &mut About<'_>) {
     lists(view, about);
     paused(view, about);
     timings(view, evidence.chosen.as_ref(), about);
-    // A file does not forget, a server may.
+    // A file keeps its data, a server may not.
     if !evidence.stores.iter().all(super::StoreEvidence::is_file) {
         probations(view, about);
     }
     versions(view, about);
 }
 
-/// A store that answers may still hold what nobody can read. What else is wrong with it is told of the store.
+/// A store that answers may still hold an unreadable record. Its other problems are findings of the store.
 fn records(evidence: &Evidence, view: &ElectionView, about: &mut About<'_>) {
-    // Of a file whose whole content cannot be read it has been told.
-    let is_told = |error: &StoreError| {
+    // A file that cannot be read at all has a finding already.
+    let is_found = |error: &StoreError| {
         let trials = evidence.stores.iter().filter(|store| store.is_file());
         let mut trials = trials.filter_map(|store| store.examination.as_ref().ok()?.trial.as_ref());
         trials.any(|trial| {
@@ -42,18 +42,18 @@ fn records(evidence: &Evidence, view: &ElectionView, about: &mut About<'_>) {
         })
     };
     for error in view.errors() {
-        if matches!(error, StoreError::Garbled { .. }) && !is_told(error) {
+        if matches!(error, StoreError::Garbled { .. }) && !is_found(error) {
             about.say(
                 Severity::Danger,
                 error.to_string(),
-                "it has no vote: a majority of the others is needed, and if it is the only store nobody is elected",
-                "docs/redis.md tells what its keys hold, and how to repair or to delete them",
+                "it has no vote: a majority of the others is needed, and if it is the only store no one is elected",
+                "docs/redis.md shows what its keys hold, and how to repair or delete them",
             );
         }
     }
 }
 
-/// Only a forged record, or a damaged one, gets there.
+/// Only a forged or damaged record can have it.
 fn terms(view: &ElectionView, about: &mut About<'_>) {
     for store in view.used_up() {
         about.say(
@@ -63,8 +63,8 @@ fn terms(view: &ElectionView, about: &mut About<'_>) {
                 store.store,
                 Term::MAX
             ),
-            "the next leader would need a higher one, so nobody can be elected any more",
-            "stop all candidates, delete the record on every store that has this term (docs/redis.md tells how), \
+            "the next leader needs a higher one, so no one can be elected any more",
+            "stop all candidates, delete the record on every store that has this term (docs/redis.md shows how), \
              reset each resource that has seen this token, start the candidates again, and find out who wrote \
              the record",
         );
@@ -84,8 +84,8 @@ fn presence(evidence: &Evidence, view: &ElectionView, about: &mut About<'_>) {
     {
         about.say(
             Severity::Danger,
-            "the leader has not beaten for longer than its window",
-            "it is dead, and nobody takes over",
+            "the leader has sent no heartbeat for longer than its window",
+            "it is dead, and no one takes over",
             match view.paused {
                 Some(_) => "end the pause",
                 None => start,
@@ -96,29 +96,26 @@ fn presence(evidence: &Evidence, view: &ElectionView, about: &mut About<'_>) {
         (0, State::Absent) => about.say(
             Severity::Note,
             format!("no store has a record of {}", view.election),
-            "the name is another, or the stores have lost their data",
-            &format!(
-                "{} shows the elections that there are",
-                command("list", None)
-            ),
+            "the name is wrong, or the stores have lost their data",
+            &format!("{} lists the elections", command("list", None)),
         ),
         (0, State::Vacant { .. }) => about.say(
             Severity::Danger,
-            "nobody campaigns",
-            "nobody leads, and nobody will",
+            "no one campaigns",
+            "no one leads, and no one will",
             start,
         ),
         (1, _) => about.say(
             Severity::Warning,
             "there is one candidate",
-            "when it dies nobody takes over",
+            "when it dies no one takes over",
             "start another, on another host",
         ),
         _ => {}
     }
 }
 
-/// Majorities of two lists of stores need not meet.
+/// Majorities of two lists of stores need not overlap.
 fn lists(view: &ElectionView, about: &mut About<'_>) {
     let ours = StoreList::new(view.stores.iter().map(|store| &*store.store));
     for (one, difference) in view.other_stores(&ours) {
@@ -128,21 +125,20 @@ fn lists(view: &ElectionView, about: &mut About<'_>) {
                 Severity::Note,
                 found,
                 "if they are not the same servers, two may lead",
-                "write the addresses alike on every host; then a difference of the stores is noticed",
+                "write the addresses the same way on every host, so that different stores are noticed",
             );
         } else {
             about.say(
                 Severity::Danger,
                 found,
-                "a majority of its stores and one of these need not share a store: two may lead",
+                "a majority of its stores may share no store with a majority of these: two may lead",
                 "stop every candidate on every host, wait one window, then start them with the same stores",
             );
         }
     }
 }
 
-/// A pause is somebody's will, and yet it is forgotten easily: without a leader it is all that there is to
-/// say.
+/// A pause is intended, but easily forgotten: without a leader it is the only finding.
 fn paused(view: &ElectionView, about: &mut About<'_>) {
     let Some(pause) = &view.paused else {
         return;
@@ -150,22 +146,22 @@ fn paused(view: &ElectionView, about: &mut About<'_>) {
     let (severity, risk) = match view.leader() {
         Some(leader) if !leader.is_stalled() => (
             Severity::Warning,
-            "when the leader dies, or gives up, nobody takes over",
+            "when the leader dies or resigns, no one takes over",
         ),
-        Some(_) | None => (Severity::Danger, "nobody is elected until it ends"),
+        Some(_) | None => (Severity::Danger, "no one is elected until it ends"),
     };
     about.say(
         severity,
         format!("the election is paused {}", pause_in_words(pause)),
         risk,
         &format!(
-            "{}, once what it was paused for is over",
+            "{}, once the reason for the pause is over",
             command("resume", Some(view.election.as_str()))
         ),
     );
 }
 
-/// Differences cost time, and are safe as long as the stores remember.
+/// Differences cost time, but are safe while the stores keep their data.
 fn timings(view: &ElectionView, chosen: Option<&Timing>, about: &mut About<'_>) {
     let mut by_timing: BTreeMap<&Timing, Vec<String>> = BTreeMap::new();
     for (timing, identity) in told(view) {
@@ -181,7 +177,7 @@ fn timings(view: &ElectionView, chosen: Option<&Timing>, about: &mut About<'_>) 
                 "the candidates have different timings: {}",
                 groups.collect::<Vec<_>>().join("; ")
             ),
-            "a takeover waits for the longer window, and how long nobody leads depends on who leads",
+            "a takeover waits for the longer window, and the gap without a leader depends on which candidate leads",
             "use one timing everywhere",
         );
     }
@@ -197,14 +193,13 @@ fn timings(view: &ElectionView, chosen: Option<&Timing>, about: &mut About<'_>) 
                 described(other),
                 described(chosen)
             ),
-            "a candidate that is started with this configuration differs from the others",
+            "a candidate started with this configuration differs from the others",
             "use one timing everywhere",
         );
     }
 }
 
-/// A candidate that a store has forgotten may act for its whole window, and only a probation waits for
-/// it.
+/// A leader that a store has forgotten may act for its whole window, and only a probation waits for that.
 fn probations(view: &ElectionView, about: &mut About<'_>) {
     let Some((longest, longest_of)) = told(view)
         .map(|(timing, identity)| (timing.window(), whom(identity)))
@@ -242,7 +237,7 @@ fn versions(view: &ElectionView, about: &mut About<'_>) {
         about.say(
             Severity::Note,
             format!("the candidates run versions {}", versions.join(", ")),
-            "none by itself: what only the newer one can do is not to be relied on",
+            "none by itself: do not rely on features that only the newer version has",
             "finish the upgrade",
         );
     }

@@ -1,4 +1,4 @@
-//! What a store tells and allows, and what that means for an election on it.
+//! What a store reports and allows, and what that means for an election on it.
 
 use std::time::Duration;
 
@@ -23,13 +23,13 @@ fn access(store: &StoreEvidence, about: &mut About<'_>) {
             return about.say(
                 Severity::Danger,
                 said(error),
-                "it has no vote: a majority of the others is needed, and if it is the only store nobody is elected",
+                "it has no vote: a majority of the others is needed, and if it is the only store no one is elected",
                 reach(error),
             );
         }
     };
     if let Some(Err(error)) = &examination.trial {
-        // A right that is missing is refused alone; wrong credentials are refused with everything.
+        // A missing permission fails one operation; wrong credentials fail all of them.
         let same: Vec<&str> = examination
             .refused
             .iter()
@@ -37,11 +37,11 @@ fn access(store: &StoreEvidence, about: &mut About<'_>) {
             .map(|(right, _)| *right)
             .collect();
         let fix = if store.is_file() {
-            "repair what it names, or choose another path; move a file that is no database of incumbent \
-             away while nobody uses it"
+            "repair what it names, or choose another path; if the file is not a database of incumbent, move it \
+             away while no process uses it"
                 .to_owned()
         } else if is_unknown(error) {
-            "take the command that it names out of rename-command in the server's configuration"
+            "remove the command that it names from rename-command in the server's configuration"
                 .to_owned()
         } else if let Some(pattern) = missing_pattern(error) {
             format!("give the user {pattern}, as docs/redis.md shows")
@@ -90,7 +90,7 @@ fn access(store: &StoreEvidence, about: &mut About<'_>) {
                 .unwrap_or("no candidate can be elected here, or a leader cannot renew or release"),
             &match missing_pattern(error) {
                 _ if is_unknown(error) => {
-                    format!("take {right} out of rename-command in the server's configuration")
+                    format!("remove {right} from rename-command in the server's configuration")
                 }
                 _ if !error.is_denied() => reach(error).to_owned(),
                 Some(pattern) => format!("give the user {pattern}, as docs/redis.md shows"),
@@ -103,17 +103,20 @@ fn access(store: &StoreEvidence, about: &mut About<'_>) {
     {
         about.say(
             Severity::Warning,
-            format!("the server does not tell of itself: it {}", said(error)),
+            format!(
+                "the server does not report its configuration: it {}",
+                said(error)
+            ),
             "its role, persistence and memory policy could not be examined",
             match is_unknown(error) {
-                true => "take info out of rename-command in the server's configuration",
+                true => "remove info from rename-command in the server's configuration",
                 false => "give the user the right +info, or have an administrator run doctor",
             },
         );
     }
 }
 
-/// What to do about a store that does not answer as it should.
+/// The fix for a store that fails.
 fn reach(error: &StoreError) -> &'static str {
     match error {
         StoreError::Unreachable { .. } | StoreError::Unknown { .. } => {
@@ -124,8 +127,8 @@ fn reach(error: &StoreError) -> &'static str {
     }
 }
 
-/// Which pattern a user lacks who has the command and may not use it on our names. Every version has words of
-/// its own, and all of them name what the pattern is for.
+/// The pattern that is missing for a user that has the command but may not use it on our names. The error text
+/// differs between versions, but always names the kind of pattern.
 fn missing_pattern(error: &StoreError) -> Option<&'static str> {
     let said = said(error);
     if !error.is_denied() || !said.contains("NOPERM") {
@@ -139,14 +142,14 @@ fn missing_pattern(error: &StoreError) -> Option<&'static str> {
     }
 }
 
-/// What an error says of a store that the finding names already.
+/// The error without the name of the store, which the finding has already.
 fn said(error: &StoreError) -> String {
     let text = error.to_string();
     let said = text.strip_prefix(error.store()).unwrap_or(&text);
     said.trim_start().to_owned()
 }
 
-/// Whether the server has no command of the name, or none any more.
+/// Whether the server has no such command, or has it renamed.
 fn is_unknown(error: &StoreError) -> bool {
     let said = said(error).to_lowercase();
     ["unknown command", "unknown redis command"]
@@ -154,20 +157,20 @@ fn is_unknown(error: &StoreError) -> bool {
         .any(|words| said.contains(words))
 }
 
-/// What is lacking without a command, if an election can be held without it.
+/// What does not work without this command, if an election can be held without it.
 fn convenience(command: &str) -> Option<&'static str> {
     Some(match command {
-        "unsubscribe" => {
-            "channels that nobody waits for any more stay subscribed until the process ends"
-        }
+        "unsubscribe" => "unused channels stay subscribed until the process exits",
         "publish" | "subscribe" => {
-            "a release wakes nobody: standbys notice it at their next poll, up to an interval later"
+            "a release wakes no standby: standbys notice it at their next poll, up to an interval later"
         }
         "xadd" => "there is no history: incumbent history shows nothing",
         "xrevrange" => "incumbent history cannot read it",
         "zrem" => "a candidate that has ended stays listed for up to a minute",
-        "zrevrange" => "incumbent status and all that shows elections cannot tell who campaigns",
-        "zremrangebyscore" => "who was killed stays listed for ever",
+        "zrevrange" => {
+            "incumbent status and the other views of elections cannot list the candidates"
+        }
+        "zremrangebyscore" => "a candidate that was killed stays listed forever",
         "zremrangebyrank" => {
             "the list of candidates is not bounded, and a leader may take an old replica's word for its \
              deposition"
@@ -239,7 +242,7 @@ fn role(store: &StoreEvidence, about: &mut About<'_>) {
     }
 }
 
-/// A server that comes back empty is waited for; one that comes back with an older state is believed.
+/// Candidates wait after a server restarts empty; one that restarts with an older state is trusted.
 fn persistence(store: &StoreEvidence, about: &mut About<'_>) {
     let keeps_file = store.fact("aof_enabled");
     let snapshots = store.fact("save").map(|save| !save.is_empty());
@@ -249,7 +252,7 @@ fn persistence(store: &StoreEvidence, about: &mut About<'_>) {
             Severity::Note,
             match policy {
                 Some(policy) => format!("the server writes to its disk by appendfsync {policy}"),
-                None => "the server does not tell by which appendfsync it writes to its disk".to_owned(),
+                None => "the server does not report its appendfsync".to_owned(),
             },
             "unless it is always, a host that loses power forgets the last second of what it \
              acknowledged: for a moment two may lead",
@@ -258,7 +261,7 @@ fn persistence(store: &StoreEvidence, about: &mut About<'_>) {
         (Some(_), _, Some(false)) => about.say(
             Severity::Note,
             "the server keeps nothing on disk",
-            "it comes back empty from a crash: a leader goes on, and the next one waits out a probation",
+            "it loses its data in a crash: the current leader keeps leading, and the next one waits out a probation",
             "set appendonly yes and appendfsync always if that is too long",
         ),
         (Some(_), _, snapshots) => about.say(
@@ -266,9 +269,9 @@ fn persistence(store: &StoreEvidence, about: &mut About<'_>) {
             if snapshots.is_some() {
                 "the server keeps snapshots and no append-only file"
             } else {
-                "the server keeps no append-only file, and does not tell whether it keeps snapshots"
+                "the server keeps no append-only file, and does not report whether it keeps snapshots"
             },
-            "from a snapshot it comes back with an older state: for a moment two may lead",
+            "a snapshot restores an older state: for a moment two may lead",
             "set appendonly yes and appendfsync always, or save \"\" so that it comes back empty, or use 3 \
              or 5 stores",
         ),
@@ -303,8 +306,8 @@ fn memory(store: &StoreEvidence, about: &mut About<'_>) {
         about.say(
             Severity::Danger,
             format!("the server evicts keys when it is full (maxmemory-policy {policy})"),
-            "it can evict the record of a leader: an election is forgotten while somebody leads",
-            "set maxmemory-policy noeviction, or use a server of its own",
+            "it can evict the record of a leader while that leader acts",
+            "set maxmemory-policy noeviction, or use a separate server",
         );
     }
     if let Some(used) = store.number("used_memory")
@@ -335,7 +338,7 @@ fn time(store: &StoreEvidence, timing: &Timing, about: &mut About<'_>) {
                 duration(took),
                 duration(timing.op_timeout())
             ),
-            "heartbeats fail under a little more load, and with enough of them the leadership",
+            "under a little more load heartbeats fail, and enough failures lose the leadership",
             "choose a longer interval (see incumbent explain), or a store that is closer",
         );
     }
@@ -349,7 +352,7 @@ fn time(store: &StoreEvidence, timing: &Timing, about: &mut About<'_>) {
                 duration(Duration::from_millis(offset.unsigned_abs())),
                 if offset > 0 { "ahead of" } else { "behind" }
             ),
-            "none for who leads; times in history are off, and tokens no longer tell the time",
+            "none for leadership; times in history are off, and tokens no longer reflect the time",
             "synchronise the clocks",
         );
     }

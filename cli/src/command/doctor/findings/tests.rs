@@ -91,10 +91,7 @@ fn what_a_server_says_is_judged_by_what_it_puts_at_risk() {
     );
     check(
         &[("aof_enabled", "1")],
-        Some((
-            Note,
-            "the server does not tell by which appendfsync it writes to its disk",
-        )),
+        Some((Note, "the server does not report its appendfsync")),
     );
     check(
         &[("aof_enabled", "0"), ("save", "")],
@@ -111,7 +108,7 @@ fn what_a_server_says_is_judged_by_what_it_puts_at_risk() {
         &[("aof_enabled", "0")],
         Some((
             Warning,
-            "the server keeps no append-only file, and does not tell whether it keeps snapshots",
+            "the server keeps no append-only file, and does not report whether it keeps snapshots",
         )),
     );
     check(
@@ -294,7 +291,7 @@ fn the_timings_of_all_candidates_are_compared() {
     assert_eq!(mixed[0].fix, "set probation = \"9s\" everywhere");
     assert!(mixed[1].found.contains("1s × 9"), "{mixed:?}");
 
-    // Who waits for the longest window is safe beside it.
+    // A candidate that waits for the longest window is safe.
     let safe = of_candidates(None, &[waiting, patient]);
     assert_eq!(safe.len(), 1, "{safe:?}");
     assert_eq!(safe[0].severity, Severity::Warning);
@@ -367,7 +364,7 @@ fn a_pause_is_told_with_what_it_puts_at_risk() {
         let (severity, risk) = paused(record, clock);
         assert_eq!(
             (severity, &*risk),
-            (Severity::Danger, "nobody is elected until it ends")
+            (Severity::Danger, "no one is elected until it ends")
         );
     }
 }
@@ -383,7 +380,7 @@ fn how_a_program_would_be_kept_here_is_told() {
         quota: None,
     });
     let found: Vec<String> = judge(&evidence).into_iter().map(|one| one.found).collect();
-    for part in ["no control group", "PID namespace", "no real-time priority"] {
+    for part in ["no cgroup", "PID namespace", "no real-time priority"] {
         assert!(found.iter().any(|one| one.contains(part)), "{found:?}");
     }
     assert!(

@@ -1,7 +1,7 @@
-//! `--health-cmd`: a command that tells by its exit status whether the program is healthy.
+//! `--health-cmd`: a command whose exit status says whether the program is healthy.
 //!
-//! It has a keeper of its own. So a check that hangs is killed at its timeout with all that it started,
-//! is proven dead before the next one begins, and does not outlive us.
+//! It has its own keeper. So a check that hangs is killed at its timeout with everything it started, is
+//! verified dead before the next one starts, and does not outlive us.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub(super) struct Check<'a> {
     running: Option<Running>,
 }
 
-/// A check that is not proven dead yet.
+/// A check that is not verified dead yet.
 #[derive(Default)]
 struct Running {
     exit: Option<ProgramExit>,
@@ -32,7 +32,7 @@ struct Running {
     killed: bool,
     /// Its keeper was lost, and is reaped once it is dead.
     unkept: bool,
-    /// From when on it counts as failed again, for as long as it cannot be ended.
+    /// When it counts as failed again, if it still cannot be killed.
     overdue: Timestamp,
     /// Whether it was answered for.
     told: bool,
@@ -75,8 +75,8 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Waits for the end of the next check, and tells how it failed if it did. A check that cannot be
-    /// ended fails again with each interval.
+    /// Waits for the result of the next check; the error says how it failed. A check that cannot be killed
+    /// fails again every interval.
     pub(super) async fn result(&mut self) -> Result<(), String> {
         loop {
             if let Some(result) = self.turn().await {
@@ -133,7 +133,7 @@ impl<'a> Check<'a> {
     }
 
     fn start(&mut self, now: Timestamp) -> Option<Result<(), String>> {
-        // Those that were missed are not made up for.
+        // Missed checks are not repeated.
         self.next = now + self.check.interval;
         let program = self.program.clone()?;
         let kept = match &mut self.keeper {
@@ -193,7 +193,7 @@ impl<'a> Check<'a> {
             (Some(failure), _) => Err(failure.to_string()),
             (None, Some(ProgramExit::Code(0))) => Ok(()),
             (None, Some(exit)) => Err(exit.to_string()),
-            (None, None) => Err("ended nobody knows how".to_owned()),
+            (None, None) => Err("exited with an unknown status".to_owned()),
         }
     }
 }

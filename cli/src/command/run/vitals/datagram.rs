@@ -1,7 +1,7 @@
 //! One datagram of a notify socket, with the process that the kernel names as its sender.
 //!
-//! The C library is called by hand: a sender that is not visible here has the pid 0, which the safe
-//! interface at hand takes for impossible.
+//! It calls libc directly: a sender in another PID namespace has pid 0, which the safe interface treats as
+//! impossible.
 
 use std::io;
 use std::mem;
@@ -43,7 +43,7 @@ pub(super) fn receive(socket: BorrowedFd<'_>) -> io::Result<Datagram> {
     header.msg_control = control.as_mut_ptr().cast();
     header.msg_controllen = mem::size_of_val(&control) as _;
     let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
-    // SAFETY: the header names two buffers of the lengths it tells, which nothing else uses meanwhile.
+    // SAFETY: the header names two buffers with their lengths, which nothing else uses meanwhile.
     let read = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) };
     let read = usize::try_from(read).map_err(|_| io::Error::last_os_error())?;
     let whole = header.msg_flags & libc::MSG_TRUNC == 0;
@@ -52,8 +52,8 @@ pub(super) fn receive(socket: BorrowedFd<'_>) -> io::Result<Datagram> {
     // SAFETY: the kernel has filled in the header and the control buffer it names.
     let mut at = unsafe { libc::CMSG_FIRSTHDR(&raw const header) };
     while !at.is_null() {
-        // SAFETY: it is not null, so it points at a message header within the control buffer, with as
-        // much data behind it as its length tells.
+        // SAFETY: it is not null, so it points at a message header within the control buffer, followed
+        // by as much data as its length says.
         unsafe {
             let data = libc::CMSG_DATA(at);
             match ((*at).cmsg_level, (*at).cmsg_type) {
@@ -131,7 +131,7 @@ mod tests {
             assert_eq!(
                 end.read(&mut [0]).unwrap(),
                 0,
-                "{count}: somebody holds it open"
+                "{count}: a process holds it open"
             );
         }
     }

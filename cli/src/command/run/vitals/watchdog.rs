@@ -1,8 +1,8 @@
-//! `--watchdog`: the program says `WATCHDOG=1` on a notify socket of ours, as it would to systemd.
+//! `--watchdog`: the program sends `WATCHDOG=1` to our notify socket, as it would to systemd.
 //!
-//! The socket has an abstract address: there is no file that could stay behind, or that a program under
-//! another user could not reach. So anybody on the host can write to it, and every message is checked:
-//! it counts when the kernel names a process as its sender that lives below the keeper.
+//! The socket has an abstract address: no file can stay behind or be out of reach of a program that
+//! runs as another user. So every process on the host can write to it, and every message is checked: it
+//! counts only if the kernel names a process below the keeper as its sender.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -19,7 +19,7 @@ use tokio::net::UnixDatagram;
 
 use super::datagram::{Datagram, receive};
 
-/// Listens for the program's signs of life.
+/// Listens for the program's watchdog messages.
 pub(super) struct Watchdog {
     socket: UnixDatagram,
     /// Its address, as the program finds it in `NOTIFY_SOCKET`.
@@ -29,14 +29,14 @@ pub(super) struct Watchdog {
     until: Timestamp,
 }
 
-/// What was heard, or not.
+/// What was received, or not.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Sign {
-    /// The program lives, or has said something else.
+    /// The program is alive, or sent another message.
     Alive,
-    /// This process, which is not the program, has said something.
+    /// This process, which is not the program, sent a message.
     Stranger(i32),
-    /// The program says itself that something is wrong with it.
+    /// The program reports that it is unhealthy.
     Trouble,
     /// Nothing, for this long.
     Silent(Duration),
@@ -76,7 +76,7 @@ impl Watchdog {
         loop {
             let now = clock::now();
             if now >= self.until {
-                // However late we are ourselves, the program is judged by all that it has said.
+                // However late we run, every message the program has sent counts.
                 return match receive(self.socket.as_fd()) {
                     Ok(message) => self.take_in(&message, keeper),
                     Err(_) => Sign::Silent(self.period),
