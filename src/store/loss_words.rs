@@ -87,7 +87,7 @@ impl fmt::Display for LossReason {
         f.write_str(match self {
             Self::Deposed => "deposed: the record is in other hands",
             Self::TenureEnded => "no majority of the stores acknowledged a heartbeat in time",
-            Self::Suspended => "the process stood still past its tenure",
+            Self::Suspended => "the process was frozen past its tenure",
             Self::Unhealthy => "the work is not healthy",
             Self::Resigned => "resigned",
             Self::Requested => "an operator asked the leader to resign",

@@ -1,4 +1,4 @@
-//! The elector's side: what it tells its keeper, what it hears, and what it does when the keeper dies.
+//! The elector's side of its keeper: the messages both ways, and what happens when the keeper dies.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -105,8 +105,8 @@ pub struct KeeperLost;
 
 /// The keeper, seen from the elector.
 ///
-/// What it is told is on its way when the call returns; what happens is learnt from [`Keeper::event`],
-/// which must be awaited all the time, for it also guards the keeper.
+/// A call returns once its message is under way; [`Keeper::event`] returns what follows. Await that all the
+/// time, since it also guards the keeper.
 #[derive(Debug)]
 pub struct Keeper {
     pid: Pid,
@@ -124,9 +124,9 @@ pub struct Keeper {
 #[derive(Debug)]
 struct Run {
     leader: Option<Pid>,
-    /// By when the keeper has to have killed the tree, as far as it is known to have heard.
+    /// When the keeper must have killed the tree, by the last deadline that it is known to have read.
     kill_at: Timestamp,
-    /// The deadline that it was last told.
+    /// The last deadline sent to it.
     told: Timestamp,
     /// When patience ends, if that is before the deadline.
     stop_by: Timestamp,
@@ -141,7 +141,7 @@ struct Loss {
     loud: Timestamp,
 }
 
-/// What one step towards that end has come to.
+/// The result of one step towards that end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     /// Nothing of the program is left.
@@ -155,8 +155,8 @@ impl Keeper {
     /// How long after the deadline the keeper may take to say that it has killed, before the elector
     /// kills it, and the program with it: half of the smallest margin.
     const SLACK: Duration = Duration::from_millis(25);
-    /// The same for the end of a stop timeout, which is no matter of safety: a machine on which both
-    /// stand still for a while must not cost the program's exit status.
+    /// The same for the end of a stop timeout. Safety does not depend on it, and a machine that freezes both
+    /// for a while must not cost the program's exit status.
     const PATIENCE: Duration = Duration::from_secs(5);
     /// How much the keeper may leave unread before deadlines are dropped. An older deadline is an
     /// earlier one, so that is safe.
@@ -201,23 +201,23 @@ impl Keeper {
         self.lost.is_some()
     }
 
-    /// The cgroup of the program, once the keeper has told that it made one.
+    /// The cgroup of the program, once the keeper has reported it.
     #[must_use]
     pub fn cgroup(&self) -> Option<&Path> {
         self.cgroup.as_deref()
     }
 
-    /// Tells the keeper what its release hook needs. It may hold secrets: nobody else sees it.
+    /// Sends the keeper what its release hook needs. It may hold secrets: no one else sees it.
     pub fn set_context(&mut self, context: Vec<u8>) {
         self.tell(&ToKeeper::Context(context));
     }
 
-    /// Tells that `who` holds `term`: the keeper releases it if this process dies.
+    /// Reports that `who` holds `term`: the keeper releases it if this process dies.
     pub fn hold(&mut self, who: Identity, term: Term) {
         self.tell(&ToKeeper::Hold { who, term });
     }
 
-    /// Tells that the term was released or lost, so that there is nothing left to release.
+    /// Reports that the term was released or lost, so that there is nothing left to release.
     pub fn released(&mut self) {
         self.tell(&ToKeeper::Released);
     }
@@ -256,8 +256,8 @@ impl Keeper {
         Ok(())
     }
 
-    /// Moves the deadline. A keeper that has not taken in what it was told before is still held to the
-    /// deadline that it knows of: one that stands still is found out by the end of the tenure.
+    /// Moves the deadline. A keeper that has not read the last message is still held to the deadline that it
+    /// knows, so one that is frozen is noticed by the end of the tenure.
     pub fn set_deadline(&mut self, deadline: Timestamp) {
         let heeded = self.has_heeded();
         if let Some(run) = &mut self.run
@@ -273,7 +273,7 @@ impl Keeper {
         }
     }
 
-    /// Whether the keeper has taken in all that it was told.
+    /// Whether the keeper has read every message.
     fn has_heeded(&self) -> bool {
         let unread = self.pipe.as_ref().is_none_or(Pipe::has_unread);
         self.unsent.is_empty() && !unread
@@ -359,7 +359,7 @@ impl Keeper {
         tracing::error!(pid = %self.pid, "the keeper has not ended, and is left alone");
     }
 
-    /// Whether the keeper has heard of a later deadline meanwhile: several may be told in a row.
+    /// Whether the keeper has read a later deadline meanwhile: several may be sent in a row.
     fn catch_up(&mut self) -> bool {
         let heeded = self.has_heeded();
         match &mut self.run {
@@ -542,11 +542,11 @@ impl Keeper {
         }
     }
 
-    /// Kills what is left of a lost keeper's program, and tells whether it is proven dead.
+    /// Kills what is left of a lost keeper's program, and returns whether it is proven dead.
     ///
     /// # Errors
     ///
-    /// When nothing can be told about it.
+    /// When its processes cannot be listed.
     fn bury_now(&mut self, leader: Option<Pid>) -> io::Result<Step> {
         let cgroup = self.cgroup.clone().map(Cgroup::existing);
         if let Some(cgroup) = &cgroup
@@ -555,7 +555,7 @@ impl Keeper {
         {
             tracing::error!(%error, "the cgroup of the program cannot be killed");
         }
-        // Only once the keeper is reaped are its orphans surely ours. They came to us before that.
+        // Its orphans become our children before it can be reaped.
         if !self.is_keeper_reaped() {
             kill_keeper(self.pid);
             if !self.is_keeper_reaped() {

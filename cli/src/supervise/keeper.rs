@@ -32,9 +32,9 @@ use incumbent::store::Identity;
 /// What an elector left behind when it died: a term to release on every store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Orphan {
-    /// What the elector told about its stores, in the form in which it told it.
+    /// What the elector sent about its stores, unchanged.
     pub context: Vec<u8>,
-    /// Who holds the term.
+    /// The holder of the term.
     pub who: Identity,
     /// The term.
     pub term: Term,
@@ -59,7 +59,7 @@ pub fn keep(entry: Entry, release: impl FnOnce(Orphan)) -> ExitCode {
     while !keeper.over {
         keeper.turn();
     }
-    // Others wait for this; nobody waits for the cgroup.
+    // Others wait for this; no one waits for the cgroup.
     if let Some((who, term)) = keeper.held.take() {
         release(Orphan {
             context: std::mem::take(&mut keeper.context),
@@ -78,7 +78,7 @@ struct KeeperProcess {
     plan: Plan,
     pipe: UnixStream,
     frames: Frames,
-    /// What the elector has not taken off our hands yet.
+    /// What the elector has not read yet.
     unsent: Vec<u8>,
     timer: Timer,
     armed: Timestamp,
@@ -102,7 +102,7 @@ struct KeeperProcess {
     stop_signal: Signal,
     context: Vec<u8>,
     held: Option<(Identity, Term)>,
-    /// Whether the elector is gone, so that nobody is listened to any more.
+    /// Whether the elector is gone, so that no message is read any more.
     deaf: bool,
     over: bool,
 }
@@ -192,7 +192,7 @@ impl KeeperProcess {
             // A signal that was caught to be ignored.
             Ok(1..) | Err(Errno::INTR) => {}
             Err(error) => {
-                // Without `poll` nobody would watch the deadline.
+                // Without `poll` nothing would watch the deadline.
                 tracing::error!(%error, "the keeper cannot wait for anything");
                 self.happen(Happening::Orphaned);
             }
@@ -233,7 +233,7 @@ impl KeeperProcess {
                 let left = tree::survivors(&[]).unwrap_or_default();
                 self.tell(&FromKeeper::LeftBehind(left));
                 if let Err(error) = tree::signal_descendants(Signal::TERM, &[]) {
-                    tracing::error!(%error, "what the program left behind cannot be told to end");
+                    tracing::error!(%error, "cannot ask the processes that the program left behind to end");
                 }
             }
             Action::KillTree(cause) => {
@@ -295,7 +295,7 @@ impl KeeperProcess {
             Progress::Under => return,
             Progress::Started => self.tell(&FromKeeper::Started(pid)),
             Progress::Failed(failure) => {
-                // What is left of it is a child that has nothing to do but end.
+                // The child that is left of it only ends.
                 self.leader = None;
                 self.tell(&FromKeeper::NotStarted(failure));
             }
@@ -303,7 +303,7 @@ impl KeeperProcess {
         self.starting = None;
     }
 
-    /// Leaves the cgroup to the program: whoever kills it must not be in it.
+    /// Leaves the cgroup to the program: the process that kills it must not be in it.
     fn leave_cgroup(&mut self) {
         if std::mem::take(&mut self.inside)
             && let Some(cgroup) = &self.cgroup
@@ -491,7 +491,7 @@ fn ignore_signals() -> io::Result<()> {
     Ok(())
 }
 
-/// Empties a descriptor that only wakes us, and tells whether it has.
+/// Empties a descriptor that only wakes us, and returns whether it did.
 fn drain(source: impl AsFd) -> bool {
     let mut bytes = [0; 64];
     let mut woken = false;

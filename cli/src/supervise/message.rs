@@ -1,6 +1,6 @@
 //! What elector and keeper say to each other over their socket pair.
 //!
-//! Each message is a frame: its length as four bytes, one byte that tells its kind, and its fields.
+//! Each message is a frame: its length as four bytes, one byte for its kind, and its fields.
 //! Both ends are the same binary, so there is no version; both ends parse what they get as untrusted
 //! all the same, for a wedged or damaged process must not be able to wedge the other.
 
@@ -18,14 +18,14 @@ use super::program::{Program, ProgramExit, StartFailure};
 use incumbent::protocol::{Term, Timestamp};
 use incumbent::store::Identity;
 
-/// What the elector tells the keeper.
+/// A message from the elector to the keeper.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ToKeeper {
     /// What the release hook needs to know, in its own form.
     Context(Vec<u8>),
     /// This candidate holds this term from now on.
     Hold {
-        /// Who holds it.
+        /// The holder.
         who: Identity,
         /// The term.
         term: Term,
@@ -54,7 +54,7 @@ pub(super) enum ToKeeper {
     Kill,
 }
 
-/// What the keeper tells the elector.
+/// A message from the keeper to the elector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum FromKeeper {
     /// The keeper is up.
@@ -97,7 +97,7 @@ pub(super) trait Message: Sized {
 
 /// The longest frame. A command line and an environment have at most 6 MiB on Linux.
 pub(super) const LONGEST_FRAME: usize = 8 << 20;
-/// The most survivors that are told by name.
+/// The most survivors that are named.
 pub(super) const MOST_SURVIVORS: usize = 8;
 const LONGEST_CONTEXT: usize = 1 << 20;
 

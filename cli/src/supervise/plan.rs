@@ -1,4 +1,4 @@
-//! What the keeper does next, as a pure state machine: what it was told, what happened, and the time.
+//! What the keeper does next: a pure state machine over messages, events and time.
 //!
 //! It exists apart from the process around it so that the promise of the keeper, that nothing outlives
 //! its term, can be tested on every order of events without a single process.
@@ -16,10 +16,10 @@ mod tests;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
     phase: Phase,
-    /// The end of the tenure, as the elector last told it. Nothing of the program lives past it.
+    /// The end of the tenure, by the elector's last message. Nothing of the program outlives it.
     deadline: Timestamp,
-    /// How long before the deadline the program is asked to end, and how long what it leaves behind
-    /// has to end.
+    /// How long before the deadline the program is asked to end, and how long the processes that it leaves
+    /// behind may take to end.
     grace: Duration,
     /// Whether the elector is gone.
     orphaned: bool,
@@ -31,9 +31,9 @@ enum Phase {
     Idle,
     /// The program runs.
     Running,
-    /// The program was told to end, once.
+    /// The program was asked to end, once.
     Stopping { by: Timestamp },
-    /// The program has ended and left processes behind, which were told to end, once.
+    /// The program has ended and left processes behind, which were asked to end, once.
     Lingering { by: Timestamp },
     /// The whole tree was killed and is not proven dead yet.
     Killing {
@@ -48,7 +48,7 @@ enum Phase {
     Over,
 }
 
-/// What the keeper was told, and what happened to the tree.
+/// A message to the keeper, or something that happened to the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Happening {
     /// The elector wants the program started.
@@ -98,7 +98,7 @@ pub(super) enum Action {
     KillTree(Cause),
     /// Kill what is still there.
     Sweep,
-    /// Kill what has come to us because its parent has died.
+    /// Kill the processes that became our children when their parents died.
     Chase,
     /// Tell who survives SIGKILL.
     ReportSurvivors,
@@ -152,7 +152,7 @@ impl Plan {
         }
     }
 
-    /// Takes in what happened and tells what to do about it, and about the time that has passed.
+    /// Returns what to do about this, and about the time that has passed.
     pub(super) fn step(&mut self, now: Timestamp, happening: Happening) -> Vec<Action> {
         let mut actions = Vec::new();
         self.take_in(now, happening, &mut actions);
@@ -218,7 +218,7 @@ impl Plan {
                 self.phase = Phase::Stopping { by: until };
                 actions.push(Action::Terminate(Cause::Asked));
             }
-            // It was told already, and is told once.
+            // It was asked already, and is asked once.
             Phase::Stopping { by } | Phase::Lingering { by } => *by = until.min(*by),
             Phase::Idle | Phase::Killing { .. } | Phase::Over => {}
         }
@@ -287,7 +287,7 @@ impl Plan {
             Phase::Idle | Phase::Over => {}
             Phase::Running if now >= self.deadline => self.kill(now, Cause::Deadline, actions),
             Phase::Running if now >= self.deadline.before(self.grace) => {
-                // Once told, it has until the deadline that was in force: a heartbeat that gets through
+                // Once asked, it has until the deadline that was in force: a heartbeat that gets through
                 // now does not take the SIGTERM back.
                 self.phase = Phase::Stopping { by: self.deadline };
                 actions.push(Action::Terminate(Cause::Deadline));

@@ -208,7 +208,7 @@ fn happenings() -> impl Strategy<Value = Happening> {
     ]
 }
 
-/// What the world knows: whether the tree lives, and what it was told.
+/// What the world knows: whether the tree lives, and what it was asked.
 #[derive(Default)]
 struct World {
     alive: bool,
@@ -248,13 +248,13 @@ impl World {
             Action::Release => assert!(!self.alive, "released before death"),
             Action::Exit => self.over = true,
         }
-        assert!(self.told <= 1 && self.told_rest <= 1, "told twice");
+        assert!(self.told <= 1 && self.told_rest <= 1, "asked twice");
     }
 }
 
 proptest! {
     /// Whatever happens in whatever order: nothing lives past its deadline without having been killed,
-    /// nothing is told to end twice, nothing is released before it is dead, and every start ends in
+    /// nothing is asked to end twice, nothing is released before it is dead, and every start ends in
     /// exactly one report of death.
     #[test]
     fn nothing_outlives_its_deadline(
