@@ -5,7 +5,7 @@ use incumbent::store::{self, StoreAddress, StoreError, StoreOptions};
 
 use crate::election::{Election, options};
 use crate::faults::{subscribed, until};
-use crate::support::redis::{RedisServer, Settings, free_port, major_version};
+use crate::support::redis::{RedisServer, Settings, free_port};
 
 /// A master, its replica, and a sentinel that knows both.
 async fn sentinel() -> (RedisServer, RedisServer, RedisServer) {
@@ -284,11 +284,6 @@ pub(crate) async fn cluster(settings: impl Fn() -> Settings) -> [RedisServer; 3]
         let settings = settings()
             .set("cluster-enabled", &["yes"])
             .set("cluster-node-timeout", &["5000"]);
-        // Before version 7 the port of the cluster bus follows from the other one.
-        let settings = match major_version() {
-            ..7 => settings,
-            7.. => settings.set("cluster-port", &[&free_port().to_string()]),
-        };
         settings.start()
     });
     for (node, range) in nodes.iter().zip([0..5461, 5461..10923, 10923..16384]) {

@@ -108,6 +108,11 @@ impl Settings {
         if !self.sentinel {
             text.push_str("save \"\"\n");
         }
+        // Before version 7 the port of the cluster bus follows from the other one.
+        let in_cluster = |line: &String| line.starts_with("cluster-enabled");
+        if self.lines.iter().any(in_cluster) && major_version() >= 7 {
+            text.push_str(&format!("cluster-port {}\n", free_port()));
+        }
         for line in &self.lines {
             text.push_str(line);
             text.push('\n');

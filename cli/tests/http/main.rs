@@ -367,7 +367,7 @@ fn the_page_is_told_of_every_beat() {
         vacant["cards"][&id]
             .as_str()
             .unwrap()
-            .contains("Nobody leads")
+            .contains("No one leads")
     );
 }
 

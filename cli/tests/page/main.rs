@@ -196,7 +196,7 @@ fn what_is_unfolded_stays(browser: &Browser, change: impl FnOnce()) {
     change();
     browser.wait("the card shows that no one leads", |browser| {
         let text = browser.value("document.querySelector('.card').textContent");
-        text.as_str().unwrap().contains("Nobody leads")
+        text.as_str().unwrap().contains("No one leads")
     });
     assert_eq!(
         browser.value("document.querySelector('details').open"),

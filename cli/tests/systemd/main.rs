@@ -296,7 +296,7 @@ fn a_reload_takes_a_good_file_and_refuses_a_bad_one() {
     host.sh(&format!("systemctl reload {UNIT}"));
     wait_for("the bad file to be refused", SLACK, || {
         let log = host.sh(&format!("journalctl -u {UNIT} --no-pager -o cat"));
-        let refused = log.contains("the configuration is refused") && log.contains("stop_timeuot");
+        let refused = log.contains("configuration rejected") && log.contains("stop_timeuot");
         refused.then_some(())
     });
     assert_eq!(

@@ -216,7 +216,7 @@ fn candidates(candidates: &[CandidateView]) -> Markup {
     html! {
         h3 { "Candidates " span.count { (candidates.len()) } }
         @if candidates.is_empty() {
-            p.muted { "Nobody campaigns." }
+            p.muted { "No candidates." }
         } @else {
             ul.candidates {
                 @for one in candidates {
