@@ -7,7 +7,10 @@ use tokio::task::JoinSet;
 use super::{CampaignError, Election, clock, runtime};
 use crate::observe::{Difference, ElectionView};
 use crate::protocol::{CandidateId, Timing};
-use crate::store::StoreList;
+use crate::store::{StoreError, StoreList};
+
+/// How often a read that fails although the store answers is tried.
+const ATTEMPTS: u32 = 3;
 
 impl Election {
     /// The list of stores that its candidates publish.
@@ -41,10 +44,28 @@ impl Election {
     async fn compare(&self, me: &CandidateId) -> Result<(), CampaignError> {
         let interval = self.shared.timing.interval();
         let ours = self.store_list();
+        let mut refused = 0;
         let first = loop {
             let view = self.look().await;
             if view.answers() >= self.shared.electorate.majority() {
                 break view;
+            }
+            // While a store is unreachable no one is elected on it. Any other error may concern this read alone,
+            // which elections do not depend on.
+            let mut errors = view
+                .stores
+                .iter()
+                .filter_map(|store| store.inspection.as_ref().err());
+            let other = |error: &&StoreError| !matches!(error, StoreError::Unreachable { .. });
+            if let Some(error) = errors.find(other) {
+                refused += 1;
+                if refused == ATTEMPTS || error.is_hopeless() {
+                    tracing::warn!(
+                        %error,
+                        "cannot read the other candidates: make sure that all of them use the same stores"
+                    );
+                    return Ok(());
+                }
             }
             tokio::time::sleep(interval).await;
         };

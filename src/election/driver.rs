@@ -391,7 +391,11 @@ impl Driver {
 
     fn show_standing(&self) {
         let standing = match (self.candidate.role(), self.no_majority(Link::refusal)) {
-            (Role::Probation, _) => Standing::Probation,
+            // Who may not beat is never elected.
+            (Role::Probation, _) => match self.no_majority(Link::forbidden) {
+                Some(error) => Standing::Refused(error.clone()),
+                None => Standing::Probation,
+            },
             (Role::Standby, Some(error)) => Standing::Refused(error.clone()),
             (Role::Standby, None) => self.campaigning(),
             _ => return,

@@ -83,6 +83,11 @@ impl Link {
         self.unwritable.as_deref()
     }
 
+    /// Why it refused the last change, if trying again is pointless.
+    pub(super) fn forbidden(&self) -> Option<&StoreError> {
+        self.unwritable().filter(|error| error.is_hopeless())
+    }
+
     /// The refusal of a store that has never done anything else.
     pub(super) fn refusal(&self) -> Option<&StoreError> {
         let looks = self.error().filter(|_| !self.answered);

@@ -433,3 +433,38 @@ fn a_name_that_cannot_be_looked_up_for_want_of_a_thread_ends_no_candidate() {
     ended.assert(124, "no thread for the name lookup");
     assert!(!ended.stderr.contains("panicked"), "{ended:#?}");
 }
+
+/// What an election cannot do without is refused at the start, and what only a look at it needs keeps no one from
+/// leading.
+#[test]
+fn a_permission_that_is_missing_is_refused_or_does_without() {
+    let home = Home::new();
+    let server = RedisServer::start();
+    let without = |command: &str| {
+        let denied = format!("-{command}");
+        server.command(&[
+            "ACL", "SETUSER", "elector", "reset", "on", ">pw", "~*", "&*", "+@all", &denied,
+        ]);
+        home.command(&[
+            "run",
+            command,
+            "--store",
+            &format!("redis://elector:pw@127.0.0.1:{}", server.port()),
+            "--interval",
+            "200ms",
+            "--stop-grace",
+            "100ms",
+            "--wait-timeout",
+            "30s",
+            "--",
+            "touch",
+            command,
+        ])
+    };
+    let refused = Ended::from(without("incr").output().unwrap());
+    refused.assert(77, "incr");
+    assert!(!home.path("incr").exists());
+    let led = Ended::from(without("zrevrange").output().unwrap());
+    led.assert(0, "cannot read the other candidates");
+    assert!(home.path("zrevrange").exists());
+}
