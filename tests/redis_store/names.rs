@@ -37,9 +37,10 @@ impl Balancer {
                 let port = targets[turn / in_a_row % targets.len()].load(Ordering::Relaxed);
                 tokio::spawn(async move {
                     let port = u16::try_from(port).unwrap();
-                    let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-                    // Either side may hang up.
-                    let _ended = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                    // Either side may hang up, or the server may be gone.
+                    if let Ok(mut server) = TcpStream::connect(("127.0.0.1", port)).await {
+                        let _ended = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                    }
                 });
             }
         });
@@ -94,6 +95,22 @@ async fn refused_behind_a_proxy(in_a_row: usize) {
         a.observe().await.is_ok()
     })
     .await;
+}
+
+/// A server that is down for a moment may be up for the next candidate.
+#[tokio::test]
+async fn a_proxy_whose_other_server_is_down_is_not_trusted() {
+    let (one, other) = (RedisServer::start(), RedisServer::start());
+    let proxy = Balancer::before(&[&one, &other], 1).await;
+    drop(other);
+    for _ in 0..3 {
+        let error = Election::new(&proxy.address(), "a")
+            .observe()
+            .await
+            .unwrap_err();
+        assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
+    }
+    assert_eq!(one.text(&["DBSIZE"]), "0");
 }
 
 /// The leader on the server that an address led to a moment ago may still act, and the new one cannot know.

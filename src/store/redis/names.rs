@@ -58,13 +58,11 @@ pub(super) async fn only(
         }
     }
     if let Some(&(address, _)) = reached.first() {
+        // One that fails may be the one that leads elsewhere.
         let further = (reached.len()..looks).map(|_| dial(address));
-        let further = join_all(further).await;
-        reached.extend(
-            further
-                .into_iter()
-                .filter_map(|(address, dialed)| Some((address, dialed.ok()?))),
-        );
+        for (address, dialed) in join_all(further).await {
+            reached.push((address, dialed?));
+        }
     }
     let ids = reached
         .iter()
