@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-
-use super::{CampaignError, Election, clock, runtime};
-use crate::observe::{Difference, ElectionView};
+use super::{CampaignError, Election, clock};
+use crate::observe::Difference;
 use crate::protocol::{CandidateId, Timing};
 use crate::store::{StoreError, StoreList};
 
@@ -24,29 +22,12 @@ impl Election {
     /// One read is not enough to refuse: a candidate that has just started is not on all of its stores yet,
     /// and one that was killed still is. So a candidate that seems to use other stores is checked again after
     /// it has had time to appear everywhere.
-    pub(super) async fn agree_on_stores(&self, me: CandidateId) -> Result<(), CampaignError> {
-        let election = self.clone();
-        // Dropping the set ends the task.
-        let mut asking = JoinSet::new();
-        asking.spawn_on(
-            async move { election.compare(&me).await },
-            runtime::handle(),
-        );
-        match asking.join_next().await {
-            Some(Ok(outcome)) => outcome,
-            Some(Err(failed)) if failed.is_panic() => {
-                std::panic::resume_unwind(failed.into_panic())
-            }
-            Some(Err(_)) | None => unreachable!("the task is ended only with this future"),
-        }
-    }
-
-    async fn compare(&self, me: &CandidateId) -> Result<(), CampaignError> {
+    pub(super) async fn agree_on_stores(&self, me: &CandidateId) -> Result<(), CampaignError> {
         let interval = self.shared.timing.interval();
         let ours = self.store_list();
         let mut refused = 0;
         let first = loop {
-            let view = self.look().await;
+            let view = self.status().await;
             if view.answers() >= self.shared.electorate.majority() {
                 break view;
             }
@@ -67,7 +48,7 @@ impl Election {
                     return Ok(());
                 }
             }
-            tokio::time::sleep(interval).await;
+            clock::sleep_until(clock::now() + interval).await;
         };
         let looked = clock::now();
         let suspects = first.other_stores(&ours);
@@ -76,8 +57,9 @@ impl Election {
             return Ok(());
         };
         let pause = slowest.max(interval) * 2;
-        tokio::time::sleep(pause.min(self.shared.timing.window())).await;
-        let mut view = self.look().await;
+        let pause = pause.min(self.shared.timing.window());
+        clock::sleep_until(clock::now() + pause).await;
+        let mut view = self.status().await;
         let passed: Duration = clock::now().since(looked);
         // A store that does not list us lists no one.
         view.stores.retain(|store| store.lists(me));
@@ -99,9 +81,5 @@ impl Election {
             });
         }
         Ok(())
-    }
-
-    async fn look(&self) -> ElectionView {
-        self.observer().look(self.shared.name.clone()).await
     }
 }

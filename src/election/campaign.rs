@@ -188,7 +188,8 @@ impl Candidacy {
 
     async fn elected(&mut self, patience: Patience) -> Result<Leadership, CampaignError> {
         let election = self.election.clone();
-        let agreement = election.agree_on_stores(self.identity.id().clone());
+        let me = self.identity.id().clone();
+        let agreement = election.agree_on_stores(&me);
         tokio::pin!(agreement);
         let mut agreed = false;
         loop {

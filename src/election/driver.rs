@@ -391,7 +391,7 @@ impl Driver {
 
     fn show_standing(&self) {
         let standing = match (self.candidate.role(), self.no_majority(Link::refusal)) {
-            // Who may not beat is never elected.
+            // A candidate that may not send heartbeats is never elected.
             (Role::Probation, _) => match self.no_majority(Link::forbidden) {
                 Some(error) => Standing::Refused(error.clone()),
                 None => Standing::Probation,
