@@ -20,7 +20,7 @@ use std::time::Duration;
 use super::FenceError;
 use super::error::parse;
 use crate::protocol::Term;
-use crate::store::target;
+use crate::store::{fnv1a, target};
 
 /// The length of a slot's text.
 const SLOT: usize = 76;
@@ -210,13 +210,13 @@ impl Kept {
             length,
         } = self;
         let body = format!("{sequence:020} {:016} {length:020}", token.get());
-        format!("{body} {:016x}\n", checksum(body.as_bytes()))
+        format!("{body} {:016x}\n", fnv1a(body.bytes()))
     }
 
     fn from_text(slot: &[u8]) -> Option<Self> {
         let line = std::str::from_utf8(slot).ok()?.strip_suffix('\n')?;
         let (body, sum) = line.rsplit_once(' ')?;
-        if u64::from_str_radix(sum, 16).ok()? != checksum(body.as_bytes()) {
+        if u64::from_str_radix(sum, 16).ok()? != fnv1a(body.bytes()) {
             return None;
         }
         let mut fields = body.split(' ');
@@ -227,13 +227,6 @@ impl Kept {
             length: next()?.parse().ok()?,
         })
     }
-}
-
-/// FNV-1a: it detects a torn slot, and need not resist forgery.
-fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
-        (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 fn read_up_to(file: &File, buffer: &mut [u8], at: u64) -> io::Result<()> {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::fnv1a;
 use super::identity::InvalidIdentity;
 
 /// The stores of a candidate, as digests of their addresses: for each of them, whether another candidate
@@ -42,14 +43,13 @@ impl StoreList {
         self.0.iter().any(|digest| other.0.contains(digest))
     }
 
-    /// FNV-1a of an address without its user name: the same in every version, which `std` does not promise.
+    /// A digest of an address without its user name.
     fn digest(address: &str) -> u32 {
         let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
         let host = rest.split_once('@').map_or(rest, |(_user, host)| host);
-        let bytes = scheme.bytes().chain(host.bytes());
-        bytes.fold(0x811c_9dc5, |hash, byte| {
-            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-        })
+        let hash = fnv1a(scheme.bytes().chain(host.bytes()));
+        // Folding keeps more of its quality than cutting it off (Fowler, Noll and Vo).
+        u32::try_from((hash >> 32) ^ (hash & 0xffff_ffff)).expect("half of its bits")
     }
 }
 

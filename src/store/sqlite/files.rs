@@ -22,6 +22,7 @@ use nix::libc;
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
 use super::trouble::{Place, Trouble};
+use crate::store::fnv1a;
 
 /// A device and an inode on it.
 type Inode = (u64, u64);
@@ -221,11 +222,4 @@ impl Drop for InodeLock {
             all.remove(&self.inode);
         }
     }
-}
-
-/// FNV-1a (Fowler, Noll and Vo): the same in every version of this program, which `std` does not promise.
-pub(super) fn fnv1a(bytes: impl IntoIterator<Item = u8>) -> u64 {
-    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }

@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 
 use nix::libc;
 
-use super::files::{conflicts, fnv1a, lock, range};
+use super::files::{conflicts, lock, range};
+use crate::store::fnv1a;
 
 /// How many files each way may have led to.
 const FILES: i64 = 1 << 22;
