@@ -119,6 +119,18 @@ impl Stage {
         };
     }
 
+    /// A candidate on one store that has seen a vacant record, and its claim of that.
+    fn claiming() -> (Self, Outgoing) {
+        let mut stage = Self::new(1);
+        stage.records[0] = Self::leading(1).records[0].clone();
+        stage.records[0].occupancy = Occupancy::Vacant;
+        stage.tick(0);
+        stage.answer_all(0);
+        let claim = stage.sent.pop().expect("a claim");
+        assert!(matches!(claim.request, Request::Claim(_)));
+        (stage, claim)
+    }
+
     fn deadline_ms(&self) -> u64 {
         let deadline = self.candidate.deadline().expect("a tenure");
         u64::try_from(deadline.since(at(0)).as_millis()).expect("a short time")
@@ -433,13 +445,7 @@ fn no_two_claims_of_a_candidate_share_a_term() {
 /// up at once. Otherwise everyone outwaits a holder that does not lead.
 #[test]
 fn a_claim_that_was_granted_unnoticed_is_given_up_when_it_is_seen() {
-    let mut stage = Stage::new(1);
-    stage.records[0] = Stage::leading(1).records[0].clone();
-    stage.records[0].occupancy = Occupancy::Vacant;
-    stage.tick(0);
-    stage.answer_all(0);
-    let claim = stage.sent.pop().expect("a claim");
-    assert!(matches!(claim.request, Request::Claim(_)));
+    let (mut stage, claim) = Stage::claiming();
     let clock = WallMillis::new(EPOCH_MS).expect("a clock");
     let (granted, verdict) = apply(
         &stage.records[0],
@@ -473,12 +479,7 @@ fn a_claim_that_was_granted_unnoticed_is_given_up_when_it_is_seen() {
 /// A candidate that leaves while the release of a failed claim is under way sends the same release again.
 #[test]
 fn a_release_that_is_sent_again_while_leaving_is_of_the_term_that_was_claimed() {
-    let mut stage = Stage::new(1);
-    stage.records[0] = Stage::leading(1).records[0].clone();
-    stage.records[0].occupancy = Occupancy::Vacant;
-    stage.tick(0);
-    stage.answer_all(0);
-    let claim = stage.sent.pop().expect("a claim");
+    let (mut stage, claim) = Stage::claiming();
     stage.hear(10, &claim, Err(Failure::Unknown));
     assert!(stage.sent.pop().as_ref().is_some_and(is_release));
     stage.input(20, Input::Resign(LossReason::Resigned));
