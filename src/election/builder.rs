@@ -124,7 +124,7 @@ impl ElectionBuilder {
         self
     }
 
-    /// How long before the end of its tenure the work has to stop: [`TimingConfig::stop_grace`](crate::protocol::TimingConfig::stop_grace).
+    /// How long before the end of its tenure the work is asked to stop: [`TimingConfig::stop_grace`](crate::protocol::TimingConfig::stop_grace).
     pub fn stop_grace(mut self, grace: Duration) -> Self {
         self.timing.stop_grace = Some(grace);
         self

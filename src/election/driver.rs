@@ -138,7 +138,7 @@ impl Driver {
         for outgoing in step.sends {
             self.ask(outgoing);
         }
-        // The right to act first, then the notification: whoever hears of the loss finds that it may not act.
+        // The right to act first, then the notification: work that hears of the loss finds that it may not act.
         self.renew_lease(now);
         if urgent {
             self.send_at_once().await;

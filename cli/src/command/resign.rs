@@ -81,7 +81,7 @@ fn forewarn(view: &ElectionView, arguments: &Resign) -> Result<(), Failure> {
     let Some(leader) = view.leader() else {
         return Ok(());
     };
-    // Nothing has to stop, so its successor may be named before a `resume`.
+    // No work must stop, so its successor may be named before a `resume`.
     if leader.is_stalled() {
         super::warn_of(&format!(
             "the leader has stalled for longer than its window, and may never get the order: {} vacates what it \

@@ -70,7 +70,7 @@ fn weight(range: &str) -> Option<(TextFormat, f32)> {
 }
 
 /// OpenMetrics names a counter or an info without the suffix of its samples, and ends with `# EOF`. The older
-/// format uses the name of the samples, and has neither info nor an end mark.
+/// format uses the name of the samples, without info and without an end mark.
 fn plain(open: &str) -> String {
     let mut text = String::with_capacity(open.len() + 1024);
     let mut help = "";

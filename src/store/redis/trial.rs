@@ -164,7 +164,7 @@ impl RedisStore {
         refused
     }
 
-    /// The commands of a connection that listens, on a connection of its own.
+    /// The commands of a connection that listens, on a separate one.
     async fn try_listening(&self, channel: &str) -> Refused {
         let servers = &self.shared.servers;
         let listening = async {
