@@ -81,6 +81,7 @@ mod tests {
     use std::io::Read;
     use std::os::fd::AsFd;
     use std::os::unix::net::{UnixDatagram, UnixStream};
+    use std::time::Duration;
 
     use rustix::io::IoSlice;
     use rustix::net::sockopt::set_socket_passcred;
@@ -127,7 +128,8 @@ mod tests {
             sendmsg(&theirs, &text, &mut ancillary, SendFlags::empty()).unwrap();
             drop(other);
             assert_eq!(receive(ours.as_fd()).unwrap().bytes, b"BARRIER=1");
-            end.set_nonblocking(true).unwrap();
+            // A test beside this one may be starting a process, which holds our descriptors until its exec.
+            end.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
             assert_eq!(
                 end.read(&mut [0]).unwrap(),
                 0,
