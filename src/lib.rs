@@ -108,6 +108,7 @@ pub use election::{
     Leadership, Lease, Lost, Overrun, RunError, run_as_leader,
 };
 pub use observe::{ElectionEvent, Happening};
+pub use protocol::FencingToken;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Barrier;
 use std::thread;
 
-use incumbent::fence::{FenceError, FencedFile, FencedLog, RedisFence, SqlFence, Term};
+use incumbent::fence::{FenceError, FencedFile, FencedLog, FencingToken, RedisFence, SqlFence};
 use ledger::{Entry, Ledger};
 use rustix::process::Signal;
 use support::environment;
@@ -19,8 +19,8 @@ use tempfile::TempDir;
 mod ledger;
 mod support;
 
-fn term(number: u64) -> Term {
-    Term::new(number).unwrap()
+fn term(number: u64) -> FencingToken {
+    FencingToken::new(number).unwrap()
 }
 
 /// A log of each kind, and what must live as long as it.
@@ -53,7 +53,7 @@ fn violations(entries: &[Entry]) -> Vec<String> {
 }
 
 /// A leader that never looks at its lease: it writes until the log refuses it, or it has written enough.
-fn write_regardless(address: &str, token: Term, entries: u64) -> u64 {
+fn write_regardless(address: &str, token: FencingToken, entries: u64) -> u64 {
     let mut ledger = open(address);
     if let Err(refused) = ledger.raise(token) {
         assert!(refused.is_stale(), "{refused}");
@@ -84,15 +84,15 @@ fn a_lower_token_is_refused_and_writes_nothing() {
         }
         assert!(ledger.raise(term(8)).unwrap_err().is_stale(), "{address}");
         ledger.append(term(9), 3).unwrap();
-        ledger.append(Term::MAX, 4).unwrap();
+        ledger.append(FencingToken::MAX, 4).unwrap();
         assert!(ledger.append(term(9), 5).unwrap_err().is_stale());
         let written: Vec<(u64, u64)> = ledger
             .entries()
             .unwrap()
             .iter()
-            .map(|entry| (entry.token, entry.number))
+            .map(|entry| (entry.token.get(), entry.number))
             .collect();
-        let expected = [(7, 1), (7, 2), (9, 3), (Term::MAX.get(), 4)];
+        let expected = [(7, 1), (7, 2), (9, 3), (FencingToken::MAX.get(), 4)];
         assert_eq!(written, expected, "{address}");
     });
 }
@@ -121,7 +121,7 @@ fn leaders_that_overlap_leave_one_log_in_order_without_a_gap_or_a_double() {
         let entries = open(address).entries().unwrap();
         assert_eq!(violations(&entries), Vec::<String>::new(), "{address}");
         assert_eq!(entries.len() as u64, written, "{address}");
-        let of_the_last = entries.iter().filter(|entry| entry.token == LEADERS);
+        let of_the_last = entries.iter().filter(|entry| entry.token.get() == LEADERS);
         assert_eq!(of_the_last.count(), 10, "{address}");
     });
 }
@@ -157,7 +157,10 @@ fn a_frozen_leader_wakes_up_beside_its_successor(directory: &TempDir, log: &str)
     let entries = open(log).entries().unwrap();
     assert_eq!(violations(&entries), Vec::<String>::new());
     for token in [old, new] {
-        assert!(entries.iter().any(|entry| entry.token == token), "{token}");
+        assert!(
+            entries.iter().any(|entry| entry.token == term(token)),
+            "{token}"
+        );
     }
 }
 
@@ -167,7 +170,7 @@ fn freeze_between_two_writes(program: &mut Program, log: &str) {
         program.hear("wrote");
         program.signal(Signal::STOP);
         // A token of zero is refused by a log that is free to be asked.
-        let asked = open(log).append(Term::ZERO, 0);
+        let asked = open(log).append(FencingToken::ZERO, 0);
         if asked.is_err_and(|error| error.is_stale()) {
             return;
         }
@@ -208,7 +211,12 @@ fn a_redis_refuses_the_leader_that_was_frozen() {
 #[test]
 fn without_the_fence_the_same_overlap_is_seen_to_break_the_log() {
     let mut log = Vec::new();
-    let mut write = |token, number| log.push(Entry { token, number });
+    let mut write = |token, number| {
+        log.push(Entry {
+            token: term(token),
+            number,
+        })
+    };
     write(1, 1);
     write(1, 2);
     // The second leader reads up to 2 and goes on from there; the first thaws and does as well.
@@ -329,7 +337,7 @@ async fn a_redis_fence_guards_any_command_and_hands_back_its_reply() {
     ] {
         server.command(&["SET", "{book}:token", garbage]);
         let refused: Result<u32, _> = fence
-            .run(&mut connection, Term::MAX, &["{book}"], &put)
+            .run(&mut connection, FencingToken::MAX, &["{book}"], &put)
             .await;
         assert!(
             matches!(refused, Err(FenceError::Garbled { .. })),
@@ -358,7 +366,7 @@ fn a_fence_that_holds_no_token_lets_nothing_through() {
     for garbage in ["'seven'", "9007199254740992", "9e99", "x'ff'"] {
         let put = format!("INSERT OR REPLACE INTO incumbent_fence VALUES ('ledger', {garbage})");
         database.execute_batch(&put).unwrap();
-        let refused = fence.transaction(&mut database, Term::MAX, |_| Ok(()));
+        let refused = fence.transaction(&mut database, FencingToken::MAX, |_| Ok(()));
         assert!(
             matches!(refused, Err(FenceError::Garbled { .. })),
             "{garbage}: {refused:?}"
@@ -499,7 +507,7 @@ fn a_file_has_one_fence_whatever_links_lead_to_it() {
     std::os::unix::fs::symlink("real/data", directory.path().join("link")).unwrap();
     std::os::unix::fs::symlink(&real, directory.path().join("folder")).unwrap();
     let names = ["link", "real/data", "folder/data", "real/../folder/../link"];
-    let term = |token| Term::new(token).unwrap();
+    let term = |token| FencingToken::new(token).unwrap();
     for log in [true, false] {
         for (token, name) in (10..).zip(names) {
             let path = directory.path().join(name);

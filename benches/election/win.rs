@@ -95,7 +95,7 @@ async fn operations(store: &dyn Store, times: &mut Pair) {
     let observed = store.execute(&election, &who, &Request::Observe).await;
     let mut record = observed.expect("an answer").record;
     for _ in 0..ROUNDS {
-        let term = incumbent::protocol::Term::new(record.floor.get() + 1).expect("a term");
+        let term = incumbent::protocol::FencingToken::new(record.floor.get() + 1).expect("a term");
         let claim = Request::Claim(Claim {
             holder: id.clone(),
             term,

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use super::driver::Driver;
 use super::standing::{Command, Standing};
 use super::{Alarm, CampaignError, Election, Leadership, Overrun, guard, runtime};
-use crate::protocol::{CandidateId, Prospect, Term};
+use crate::protocol::{CandidateId, FencingToken, Prospect};
 use crate::store::Identity;
 use crate::store::StoreError;
 
@@ -319,7 +319,7 @@ impl Candidacy {
             }
         );
         let probation = matches!(standing, Standing::Probation);
-        let (leader, error): (Option<(CandidateId, Term)>, _) = match standing {
+        let (leader, error): (Option<(CandidateId, FencingToken)>, _) = match standing {
             Standing::Campaigning {
                 prospect: Prospect::Unreachable,
                 error,

@@ -26,8 +26,8 @@ use super::standing::{Command, Standing};
 use super::tracker::{Change, Tracker};
 use crate::observe::{Happening, HeartbeatResult};
 use crate::protocol::{
-    Candidate, CandidateConfig, Event, HostName, Input, LossReason, Outgoing, Pause, Prospect,
-    Request, Role, Step, StoreIndex, Term, Timestamp, Verdict,
+    Candidate, CandidateConfig, Event, FencingToken, HostName, Input, LossReason, Outgoing, Pause,
+    Prospect, Request, Role, Step, StoreIndex, Timestamp, Verdict,
 };
 use crate::store::Identity;
 use crate::store::{StoreError, WakeUp, WakeUps, let_others_go_first};
@@ -48,7 +48,7 @@ pub(super) struct Driver {
     lease: Option<Lease>,
     tracker: Tracker,
     /// The term whose work had not ended when its deadline passed, and when to check again.
-    overdue: Option<(Term, Timestamp)>,
+    overdue: Option<(FencingToken, Timestamp)>,
     /// The pause that was reported last.
     paused: Option<Pause>,
     /// The release that each store has not confirmed.
@@ -450,7 +450,7 @@ impl Driver {
                 self.shared.sit_out_until(now + window);
             }
         }
-        let led = self.lease.as_ref().map(Lease::term);
+        let led = self.lease.as_ref().map(Lease::fencing_token);
         if let Some(gap) = self.tracker.left(now, &self.candidate, led) {
             self.shared.keep_gap(gap);
         }

@@ -6,7 +6,8 @@ use std::{fmt, io};
 
 use crate::observe::{Difference, pause_in_words};
 use crate::protocol::{
-    CandidateId, InvalidElectorate, InvalidId, InvalidName, InvalidTiming, LossReason, Pause, Term,
+    CandidateId, FencingToken, InvalidElectorate, InvalidId, InvalidName, InvalidTiming,
+    LossReason, Pause,
 };
 use crate::store::{Identity, InvalidAddress, StoreError};
 
@@ -67,7 +68,7 @@ pub enum CampaignError {
         /// The election.
         election: String,
         /// The leader, if known.
-        leader: Option<(CandidateId, Term)>,
+        leader: Option<(CandidateId, FencingToken)>,
     },
     /// The campaign has timed out.
     #[error("not elected in {election:?} within {waited:?}; it is held{}", by(.leader))]
@@ -77,7 +78,7 @@ pub enum CampaignError {
         /// How long it waited.
         waited: Duration,
         /// The leader, if known.
-        leader: Option<(CandidateId, Term)>,
+        leader: Option<(CandidateId, FencingToken)>,
     },
     /// The campaign has timed out, although no other candidate holds the election.
     #[error("not elected in {election:?} within {waited:?}; no other candidate holds it{}", still(.probation))]
@@ -111,7 +112,7 @@ pub enum CampaignError {
     #[error(
         "no one can be elected in {election:?}: a record has the highest term there is, {max}; `incumbent \
          doctor {election}` prints the repair",
-        max = Term::MAX
+        max = FencingToken::MAX
     )]
     TermsUsedUp {
         /// The election.
@@ -189,7 +190,7 @@ fn still(probation: &Option<Duration>) -> String {
     })
 }
 
-fn by(leader: &Option<(CandidateId, Term)>) -> String {
+fn by(leader: &Option<(CandidateId, FencingToken)>) -> String {
     match leader {
         Some((id, term)) => format!(" by {id} since term {term}"),
         None => String::new(),
@@ -201,7 +202,7 @@ fn by(leader: &Option<(CandidateId, Term)>) -> String {
 #[error("the leadership of term {term} is over: {reason}")]
 pub struct Lost {
     /// The term that is over.
-    pub term: Term,
+    pub term: FencingToken,
     /// Why.
     pub reason: LossReason,
 }

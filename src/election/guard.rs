@@ -154,7 +154,7 @@ impl Guard {
                          of term {}, and another leader may act from now; end the work when Lease::lost \
                          returns or Lease::check fails",
                         election.as_str(),
-                        lease.term()
+                        lease.fencing_token()
                     );
                     let (hook, lease) = (hook.clone(), lease.clone());
                     end_process(why, move || (hook.0)(&lease));

@@ -136,7 +136,7 @@ impl Election {
     /// let leadership = election.campaign().await?;
     /// let status = election.status().await;
     /// let leader = status.leader().expect("there is a leader");
-    /// assert_eq!(leader.term.get(), leadership.fencing_token());
+    /// assert_eq!(leader.term, leadership.fencing_token());
     /// assert!(!leader.is_stalled());
     /// assert!(status.paused.is_none());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -255,7 +255,7 @@ impl Election {
     ///     .build()?;
     /// let leadership = election.campaign().await?;
     /// let metrics = election.metrics();
-    /// assert_eq!(metrics.leading.map(|term| term.get()), Some(leadership.fencing_token()));
+    /// assert_eq!(metrics.leading, Some(leadership.fencing_token()));
     /// assert!(!metrics.tenure_remaining.is_zero());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
@@ -269,7 +269,7 @@ impl Election {
             let holds = commands.strong_count() > 0 && !lease.has_work_ended();
             metrics.standing_by = metrics.campaigns.saturating_sub(holds.into());
             metrics.tenure_remaining = lease.remaining();
-            metrics.leading = lease.check().is_ok().then(|| lease.term());
+            metrics.leading = lease.check().is_ok().then(|| lease.fencing_token());
         }
         metrics
     }

@@ -10,8 +10,8 @@ use super::observer::{Observer, answers, on_the_runtime, unasked};
 use crate::election::StallWatch;
 use crate::observe::{Answers, ElectionView, HistoryView, State};
 use crate::protocol::{
-    CandidateId, ElectionName, HostName, Mark, Order, Reason, Request, StoreIndex, Successor, Term,
-    Timing, Verdict,
+    CandidateId, ElectionName, FencingToken, HostName, Mark, Order, Reason, Request, StoreIndex,
+    Successor, Timing, Verdict,
 };
 use crate::store::Identity;
 use crate::store::StoreError;
@@ -68,7 +68,7 @@ impl CompletedOrder {
 #[derive(Clone, Debug)]
 pub struct ResignRequest {
     /// The term of that leader, which ends.
-    pub term: Term,
+    pub term: FencingToken,
     /// The preferred successor; `None` for the first candidate to claim.
     pub to: Option<Successor>,
     /// The order.
@@ -237,7 +237,7 @@ impl Operator {
         Ok(ResignRequest { term, to, order })
     }
 
-    fn held_term(&self, view: &ElectionView) -> Result<Term, OrderError> {
+    fn held_term(&self, view: &ElectionView) -> Result<FencingToken, OrderError> {
         let leader = view.leader().map(|leader| leader.term);
         leader.ok_or_else(|| self.not_held(view))
     }

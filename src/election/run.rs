@@ -189,7 +189,7 @@ impl Election {
                 Err(dropped) => dropped,
             })
             .await;
-        let term = lease.term();
+        let term = lease.fencing_token();
         let because = |reason| Lost { term, reason };
         match outcome {
             Ok(Err(panic)) => resume_unwind(panic),

@@ -1,7 +1,7 @@
 //! The state of a candidacy, as its owner sees it, and the commands that its owner sends.
 
 use super::lease::Lease;
-use crate::protocol::{CandidateId, LossReason, Pause, Prospect, Term};
+use crate::protocol::{CandidateId, FencingToken, LossReason, Pause, Prospect};
 use crate::store::StoreError;
 
 /// A command from the owner of a candidacy to its driver.
@@ -18,7 +18,7 @@ pub(super) enum Command {
 pub(super) enum Standing {
     Campaigning {
         prospect: Prospect,
-        leader: Option<(CandidateId, Term)>,
+        leader: Option<(CandidateId, FencingToken)>,
         paused: Option<Pause>,
         error: Option<StoreError>,
     },

@@ -18,8 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::FenceError;
-use super::error::parse;
-use crate::protocol::Term;
+use crate::protocol::FencingToken;
 use crate::store::{fnv1a, target};
 
 /// The length of a slot's text.
@@ -43,7 +42,7 @@ pub(super) struct Guard {
 pub(super) struct Kept {
     sequence: u64,
     /// The highest token seen.
-    pub(super) token: Term,
+    pub(super) token: FencingToken,
     /// How many bytes of a log count.
     pub(super) length: u64,
 }
@@ -124,7 +123,7 @@ impl Guard {
     }
 
     /// Locks the guard file for a writer with this token.
-    pub(super) fn admit(&self, token: Term) -> Result<Locked<'_>, FenceError> {
+    pub(super) fn admit(&self, token: FencingToken) -> Result<Locked<'_>, FenceError> {
         let locked = self.lock()?;
         if token < locked.kept.token {
             return Err(FenceError::Stale {
@@ -182,7 +181,7 @@ impl Guard {
 
 impl Locked<'_> {
     /// Remembers a token and a length. When this returns they are on disk.
-    pub(super) fn keep(&mut self, token: Term, length: u64) -> Result<(), FenceError> {
+    pub(super) fn keep(&mut self, token: FencingToken, length: u64) -> Result<(), FenceError> {
         let next = Kept {
             sequence: self.kept.sequence.saturating_add(1),
             token,
@@ -223,7 +222,7 @@ impl Kept {
         let mut next = || fields.next();
         Some(Self {
             sequence: next()?.parse().ok()?,
-            token: parse(next()?)?,
+            token: next()?.parse().ok()?,
             length: next()?.parse().ok()?,
         })
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Answers, CandidateView, ElectionView, State, StoreView};
-use crate::protocol::{CandidateId, Electorate, Occupancy, Record, WallMillis};
+use crate::protocol::{CandidateId, Electorate, FencingToken, Occupancy, Record, WallMillis};
 use crate::store::{self, Inspection, StoreError};
 
 pub use order::{Followed, Handover, Ordered, Paused};
@@ -41,7 +41,7 @@ pub struct Status {
     /// Its holder.
     pub holder: Option<Identity>,
     /// The term of the holder, or of the last one. It is the fencing token.
-    pub term: Option<u64>,
+    pub term: Option<FencingToken>,
     /// The heartbeat counter.
     pub beat: Option<i64>,
     /// How long the counter must stall before a takeover.
@@ -129,7 +129,7 @@ pub struct Store {
     /// The holder of its record.
     pub holder: Option<String>,
     /// The term of its record.
-    pub term: Option<u64>,
+    pub term: Option<FencingToken>,
     /// The counter of its record.
     pub beat: Option<i64>,
     /// How long ago its record last changed.
@@ -248,8 +248,8 @@ impl Status {
             holder: leader.map(|leader| identity_of(&leader.holder, leader.identity.as_ref())),
             // Without a holder by record there is no term.
             term: shown
-                .map(|one| one.record.term.get())
-                .filter(|term| *term > 0),
+                .map(|one| one.record.term)
+                .filter(|term| *term > FencingToken::ZERO),
             beat: leader
                 .map(|leader| leader.beat.get())
                 .or_else(|| shown.map(|one| counter(&one.record))),
@@ -334,7 +334,7 @@ impl Store {
                     store,
                     state: record_state(&one.record),
                     holder: one.record.holder().map(|id| id.as_str().to_owned()),
-                    term: known.then(|| one.record.term.get()),
+                    term: known.then_some(one.record.term),
                     beat: known.then(|| counter(&one.record)),
                     changed_ago_ms: ago(one, one.changed).map(millis),
                     error: None,

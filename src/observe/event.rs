@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::protocol::{CandidateId, ElectionName, LossReason, Pause, Term, Timestamp};
+use crate::protocol::{CandidateId, ElectionName, FencingToken, LossReason, Pause, Timestamp};
 
 /// Something that happened to one candidacy.
 #[derive(Clone, Debug)]
@@ -29,17 +29,17 @@ pub enum Happening {
         /// Its id. `None` is a program that speaks only the bare protocol.
         leader: Option<CandidateId>,
         /// Its term.
-        term: Term,
+        term: FencingToken,
     },
     /// No one leads, according to what this candidate sees.
     Leaderless {
         /// The last term.
-        term: Term,
+        term: FencingToken,
     },
     /// The candidate claims the election.
     Claiming {
         /// The term it claims.
-        term: Term,
+        term: FencingToken,
         /// On how many stores.
         stores: usize,
     },
@@ -51,21 +51,21 @@ pub enum Happening {
     /// The claim did not get a majority.
     ClaimFailed {
         /// The term it claimed.
-        term: Term,
+        term: FencingToken,
         /// How many stores had granted it.
         granted: usize,
     },
     /// The stores may have forgotten a leader: the candidate waits before it acts.
     Probation {
         /// Its term.
-        term: Term,
+        term: FencingToken,
         /// How long.
         wait: Duration,
     },
     /// The candidate leads.
     Elected {
         /// Its term, which is the fencing token.
-        term: Term,
+        term: FencingToken,
         /// How long no one led, according to what this candidate saw.
         leaderless: Option<Duration>,
     },
@@ -82,7 +82,7 @@ pub enum Happening {
     /// The work is asked to stop.
     Stopping {
         /// The term that ends.
-        term: Term,
+        term: FencingToken,
         /// Why.
         reason: LossReason,
         /// How long the work may take.
@@ -92,12 +92,12 @@ pub enum Happening {
     /// elected while it continues.
     Overrun {
         /// The term.
-        term: Term,
+        term: FencingToken,
     },
     /// The leadership is over, and its work has ended.
     Released {
         /// The term that has ended.
-        term: Term,
+        term: FencingToken,
         /// How many stores confirmed the release. None means that the next leader is elected only after
         /// a window.
         stores: usize,

@@ -9,7 +9,7 @@ mod traces;
 
 use self::traces::{Held, Traces, trace};
 use super::view::between;
-use crate::protocol::{ElectionName, Electorate, LossReason, Term, WallMillis};
+use crate::protocol::{ElectionName, Electorate, FencingToken, LossReason, WallMillis};
 use crate::store::Identity;
 use crate::store::{Change, HistoryEntry, Note, StoreError};
 
@@ -37,7 +37,7 @@ pub struct PastOrder {
     /// When the first store carried it out, by that store's clock.
     pub at: WallMillis,
     /// The term it was given in.
-    pub term: Term,
+    pub term: FencingToken,
     /// The operator's name.
     pub by: Identity,
     /// What was ordered.
@@ -52,7 +52,7 @@ pub struct PastOrder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PastTerm {
     /// Its term, which was its fencing token.
-    pub term: Term,
+    pub term: FencingToken,
     /// The leader.
     pub holder: Identity,
     /// When a majority was claimed, by the clocks of the stores.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracing::{debug, error, info, warn};
 
 use super::{ElectionEvent, Happening};
-use crate::protocol::{LossReason, Term};
+use crate::protocol::{FencingToken, LossReason};
 
 /// Writes one event as one line.
 pub(crate) fn log(event: &ElectionEvent) {
@@ -47,7 +47,7 @@ pub(crate) fn log(event: &ElectionEvent) {
                 store = &**store,
                 "no one can be elected: the record on {store} has the highest term there is, {}, so no later \
                  leader could have a higher token; `incumbent doctor`, run against these stores, prints the repair",
-                Term::MAX
+                FencingToken::MAX
             );
         }
         Happening::ClaimFailed { term, granted } => {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Happening;
-use crate::protocol::{LossReason, Term, Timestamp};
+use crate::protocol::{FencingToken, LossReason, Timestamp};
 
 /// How the heartbeats of an election have gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,7 +59,7 @@ pub struct Metrics {
     pub standing_by: u64,
     /// The term that may act now, which is the fencing token; `None` when this process does not lead.
     /// Judged against the deadline when the metrics were taken.
-    pub leading: Option<Term>,
+    pub leading: Option<FencingToken>,
     /// How long the leader here may still act if no further heartbeat succeeds.
     pub tenure_remaining: Duration,
     /// Leaderships won.
@@ -277,7 +277,7 @@ mod tests {
         let counters = Counters::new(1);
         for reason in LOSS_REASONS {
             counters.note(&Happening::Stopping {
-                term: Term::ZERO,
+                term: FencingToken::ZERO,
                 reason,
                 within: Duration::ZERO,
             });

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::protocol::{
-    Beat, CandidateId, ElectionName, Electorate, Handover, Occupancy, Pause, Record, Term, Timing,
-    WallMillis,
+    Beat, CandidateId, ElectionName, Electorate, FencingToken, Handover, Occupancy, Pause, Record,
+    Timing, WallMillis,
 };
 use crate::store::Identity;
 use crate::store::{Inspection, StoreError};
@@ -49,7 +49,7 @@ pub enum State {
     /// Not held: the last leader has released it.
     Vacant {
         /// The last term.
-        term: Term,
+        term: FencingToken,
         /// When it was released, by the store's clock.
         since: Option<WallMillis>,
     },
@@ -109,7 +109,7 @@ pub struct Holding {
     /// The identity of the leader, when a store knows it.
     pub identity: Option<Identity>,
     /// Its term, which is its fencing token.
-    pub term: Term,
+    pub term: FencingToken,
     /// When it was claimed, by the store's clock. A leader acts after that, unless it waits out a probation
     /// first.
     pub since: Option<WallMillis>,
@@ -205,7 +205,7 @@ impl ElectionView {
 
     /// The stores whose record has granted the highest term there is: no one can be elected after it.
     pub fn used_up(&self) -> impl Iterator<Item = &StoreView> {
-        let used_up = |inspection: &Inspection| inspection.record.floor == Term::MAX;
+        let used_up = |inspection: &Inspection| inspection.record.floor == FencingToken::MAX;
         let stores = self.stores.iter();
         stores.filter(move |one| one.inspection.as_ref().is_ok_and(used_up))
     }
@@ -279,7 +279,12 @@ fn silence(stores: &[StoreView]) -> State {
 }
 
 /// What the stores that one candidate holds report about it.
-fn held_by(holder: &CandidateId, term: Term, held: &[&Inspection], majority: usize) -> Holding {
+fn held_by(
+    holder: &CandidateId,
+    term: FencingToken,
+    held: &[&Inspection],
+    majority: usize,
+) -> Holding {
     let proven = held.iter().filter(|one| !one.record.unproven).count();
     // A leader that rejoined a store after a loss of its data is known there only since then; the term shows
     // when it was claimed.

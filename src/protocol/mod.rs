@@ -43,7 +43,7 @@ pub use operation::{Claim, Durability, Reply, Request, Verdict, apply};
 pub use order::{Handover, InvalidReason, Order, Orders, Pause, Reason, Successor};
 pub use quorum::{Electorate, InvalidElectorate, StoreIndex};
 pub use record::{Mark, Occupancy, Record, Shape};
-pub use term::{Beat, Term};
+pub use term::{Beat, FencingToken, InvalidToken, Term};
 pub use time::{Timestamp, WallMillis};
 pub use timing::{InvalidTiming, Timing, TimingConfig};
 pub use watch::Watch;

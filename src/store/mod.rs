@@ -37,8 +37,8 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use crate::protocol::{
-    CandidateId, Claim, Durability, ElectionName, Occupancy, Order, Record, Reply, Request, Shape,
-    Term, WallMillis,
+    CandidateId, Claim, Durability, ElectionName, FencingToken, Occupancy, Order, Record, Reply,
+    Request, Shape, WallMillis,
 };
 
 use self::address::Place;
@@ -246,7 +246,7 @@ pub struct HistoryEntry {
     /// When, by the store's clock.
     pub at: WallMillis,
     /// The term it happened to.
-    pub term: Term,
+    pub term: FencingToken,
     /// Who did it: whose term it is, or the operator who gave the order.
     pub holder: Identity,
     /// What happened.

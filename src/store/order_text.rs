@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::decimal::canonical;
 use crate::protocol::{
-    CandidateId, Handover, HostName, InvalidId, Pause, Reason, Successor, Term, WallMillis,
+    CandidateId, FencingToken, Handover, HostName, InvalidId, Pause, Reason, Successor, WallMillis,
 };
 
 /// Writes `until|by|reason`: until is in milliseconds since the epoch or `-`, and of the reason each
@@ -108,8 +108,8 @@ impl FromStr for Handover {
         let mut next = || parts.next().ok_or(InvalidOrder::Form);
         let (term, kind, name) = (next()?, next()?, next()?);
         let term = canonical(term)
-            .and_then(Term::new)
-            .filter(|term| *term != Term::ZERO)
+            .and_then(FencingToken::new)
+            .filter(|term| *term != FencingToken::ZERO)
             .ok_or(InvalidOrder::Form)?;
         let to = match (kind, name) {
             ("candidate", id) => Some(Successor::Candidate(CandidateId::new(id)?)),

@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use incumbent::election::{OrderError, clock};
 use incumbent::fence::FenceError;
 use incumbent::observe::State;
-use incumbent::protocol::{Beat, LossReason, Occupancy, Record, Term, TimingConfig};
+use incumbent::protocol::{Beat, FencingToken, LossReason, Occupancy, Record, TimingConfig};
 use incumbent::store::{Fault, MemoryStore, StoreError};
 use incumbent::{
     CampaignError, Election, ElectionBuilder, ElectionEvent, Happening, Overrun, RunError,
@@ -167,7 +167,7 @@ async fn status_history_and_metrics_tell_of_a_leadership_and_its_end() {
         let token = leadership.fencing_token();
         let view = election.status().await;
         let holding = view.leader().unwrap();
-        assert_eq!(holding.term.get(), token);
+        assert_eq!(holding.term, token);
         assert!(!holding.is_stalled());
         assert!(view.candidates[0].leads);
 
@@ -176,7 +176,7 @@ async fn status_history_and_metrics_tell_of_a_leadership_and_its_end() {
         while views.next().await.unwrap().leader().unwrap().beat == beat {}
 
         let metrics = election.metrics();
-        assert_eq!(metrics.leading, Some(leadership.term()));
+        assert_eq!(metrics.leading, Some(leadership.fencing_token()));
         assert_eq!((metrics.campaigns, metrics.elected), (1, 1));
         assert!(metrics.heartbeats[0] > 0 && metrics.tenure_remaining > Duration::ZERO);
         assert!(metrics.stores.iter().all(|store| store.up == Some(true)));
@@ -190,7 +190,7 @@ async fn status_history_and_metrics_tell_of_a_leadership_and_its_end() {
             State::Vacant { .. }
         ));
         let history = election.history(10).await;
-        assert_eq!(history.terms[0].term.get(), token);
+        assert_eq!(history.terms[0].term, token);
         assert_eq!(history.terms[0].ended, Some(Ending::Released));
         assert_eq!(history.terms[0].reason, Some(LossReason::Resigned));
         let listing = election.observer().elections().await;
@@ -309,7 +309,7 @@ async fn who_finds_that_another_has_led_meanwhile_does_not_lead_on() {
         let election = election(&stores);
         let leadership = election.campaign().await.unwrap();
         let mut later = Record::ABSENT;
-        later.term = Term::new(leadership.fencing_token() + 10).unwrap();
+        later.term = FencingToken::new(leadership.fencing_token().get() + 10).unwrap();
         later.floor = later.term;
         later.occupancy = Occupancy::Vacant;
         for store in &stores {
@@ -317,10 +317,10 @@ async fn who_finds_that_another_has_led_meanwhile_does_not_lead_on() {
         }
         let lost = tokio::time::timeout(Duration::from_secs(10), leadership.lost()).await;
         assert_eq!(lost, Ok(LossReason::Deposed), "{number}");
-        let token = leadership.fencing_token();
+        let token = leadership.fencing_token().get();
         leadership.resign().await;
         let next = election.campaign().await.unwrap();
-        assert!(next.fencing_token() > token + 10, "{number}");
+        assert!(next.fencing_token().get() > token + 10, "{number}");
         next.resign().await;
     }
 }
@@ -638,7 +638,7 @@ async fn a_campaign_on_terms_that_are_used_up_says_so() {
     let store = Arc::new(MemoryStore::new("forged"));
     let election = builder(std::slice::from_ref(&store)).build().unwrap();
     let mut forged = Record::ABSENT;
-    (forged.floor, forged.term) = (Term::MAX, Term::MAX);
+    (forged.floor, forged.term) = (FencingToken::MAX, FencingToken::MAX);
     forged.occupancy = Occupancy::Vacant;
     store.put(election.name(), forged);
     let wait = Duration::from_millis(500);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Beat, Claim, ElectionName, LossReason, Mark, Record, Reply, Request, Term, Verdict,
+    Beat, Claim, ElectionName, FencingToken, LossReason, Mark, Record, Reply, Request, Verdict,
 };
 use incumbent::store::Identity;
 use incumbent::store::{self, Inspection, Store, StoreAddress, StoreError, StoreOptions};
@@ -59,7 +59,7 @@ impl Election {
     pub(crate) fn claim_request(&self, term: u64, expected: Mark) -> Request {
         Request::Claim(Claim {
             holder: self.who.id().clone(),
-            term: Term::new(term).unwrap(),
+            term: FencingToken::new(term).unwrap(),
             expected,
             join: false,
             after: Beat::default(),
@@ -70,7 +70,7 @@ impl Election {
     pub(crate) async fn beat(&self, term: u64) -> Result<Reply, StoreError> {
         self.execute(&Request::Beat {
             holder: self.who.id().clone(),
-            term: Term::new(term).unwrap(),
+            term: FencingToken::new(term).unwrap(),
             proven: false,
         })
         .await
@@ -79,7 +79,7 @@ impl Election {
     pub(crate) async fn release(&self, term: u64) -> Result<Reply, StoreError> {
         self.execute(&Request::Release {
             holder: self.who.id().clone(),
-            term: Term::new(term).unwrap(),
+            term: FencingToken::new(term).unwrap(),
             reason: LossReason::Resigned,
         })
         .await

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use incumbent::protocol::{Mark, Record, Shape, Term, Verdict};
+use incumbent::protocol::{FencingToken, Mark, Record, Shape, Verdict};
 use incumbent::store::StoreError;
 use proptest::prelude::*;
 
@@ -279,7 +279,7 @@ async fn a_counter_of_a_program_of_the_bare_protocol_is_a_foreign_holder() {
     server.command(&["SETNX", COUNTER, "1"]);
     let seen = a.observe().await.unwrap().record.mark();
     assert!(matches!(seen.shape, Shape::Foreign(Some(_))));
-    assert_eq!(seen.term, Term::ZERO);
+    assert_eq!(seen.term, FencingToken::ZERO);
 
     server.command(&["INCR", COUNTER]);
     assert_eq!(

@@ -61,7 +61,7 @@ async fn forged_releases_neither_silence_a_standby_nor_lift_its_token() {
     }
     leadership.resign().await;
     let successor = in_time(campaign).await;
-    assert!(successor.fencing_token() < LIFTED);
+    assert!(successor.fencing_token().get() < LIFTED);
     let record = ["HGET", "{incumbent:billing}:record", "floor"];
     assert_eq!(server.text(&record), successor.fencing_token().to_string());
     successor.resign().await;

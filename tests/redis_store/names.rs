@@ -122,7 +122,7 @@ async fn a_claim_on_another_server_than_before_is_not_proven() {
     b.win(5).await;
     b.execute(&incumbent::protocol::Request::Beat {
         holder: b.who.id().clone(),
-        term: incumbent::protocol::Term::new(5).unwrap(),
+        term: incumbent::protocol::FencingToken::new(5).unwrap(),
         proven: true,
     })
     .await

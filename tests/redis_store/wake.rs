@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use incumbent::protocol::{Occupancy, Order, Request, Successor, Term, Verdict};
+use incumbent::protocol::{FencingToken, Occupancy, Order, Request, Successor, Verdict};
 use incumbent::store::{WakeUp, WakeUps};
 
 use crate::election::Election;
@@ -113,7 +113,7 @@ async fn a_release_calls_the_standby_that_was_seen_last() {
     ] {
         a.win(term).await;
         let resign = Request::Order(Order::Resign {
-            term: Term::new(term).unwrap(),
+            term: FencingToken::new(term).unwrap(),
             to,
         });
         assert_eq!(

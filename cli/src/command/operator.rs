@@ -5,7 +5,7 @@ use std::time::Duration;
 use incumbent::election::{CompletedOrder, Operator, OrderError};
 use incumbent::observe::document::{Followed, Ordered};
 use incumbent::observe::{Answers, ElectionView};
-use incumbent::protocol::{Term, Verdict};
+use incumbent::protocol::{FencingToken, Verdict};
 
 use super::electorate;
 use super::user;
@@ -18,7 +18,7 @@ use crate::output::{self, Tone, one_line};
 /// An order that was given.
 pub(super) struct Report<'a> {
     pub(super) order: &'static str,
-    pub(super) term: Option<Term>,
+    pub(super) term: Option<FencingToken>,
     pub(super) stores: &'a Answers<Verdict>,
     /// The message for people.
     pub(super) said: String,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use incumbent::election::{Operator, clock};
 use incumbent::observe::document::Followed;
 use incumbent::observe::{ElectionView, Holding, PastTerm, pause_in_words};
-use incumbent::protocol::Term;
+use incumbent::protocol::FencingToken;
 use incumbent::store::Identity;
 
 use super::operator::{Report, operator, report};
@@ -130,7 +130,7 @@ fn is_named(leader: &Identity, named: Option<&str>, view: &ElectionView) -> bool
 /// Waits for a leader with another term.
 async fn wait(
     operator: &Operator,
-    before: Term,
+    before: FencingToken,
     patience: Duration,
 ) -> Result<ElectionView, Failure> {
     let until = clock::now() + patience;
@@ -167,7 +167,7 @@ async fn wait(
 
 /// The gap between a term and the current one, and how many others led in between: if any did, there was more
 /// than one gap and the first value is `None`.
-async fn gap(operator: &Operator, before: Term, now: Term) -> (Followed, usize) {
+async fn gap(operator: &Operator, before: FencingToken, now: FencingToken) -> (Followed, usize) {
     let history = operator.history(16).await;
     let between = |past: &&PastTerm| past.term > before && past.term < now;
     let others = history.terms.iter().filter(between).count();

@@ -275,7 +275,7 @@ impl Runner<'_> {
         let mut note = Note::leave(
             self.election.name(),
             leadership.identity(),
-            leadership.term(),
+            leadership.fencing_token(),
         );
         let leading = Leading {
             election: self.election,

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use incumbent::election::{Observer, clock};
 use incumbent::observe::document::{Document, Status};
 use incumbent::observe::{ElectionView, State, pause_in_words};
-use incumbent::protocol::{ElectionName, Handover, Pause, Term};
+use incumbent::protocol::{ElectionName, FencingToken, Handover, Pause};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_tokio::Signals;
@@ -79,7 +79,7 @@ struct Watcher {
 /// What counts as a change of an election: everything but the heartbeat.
 type Shape = (
     &'static str,
-    Option<Term>,
+    Option<FencingToken>,
     bool,
     Vec<String>,
     usize,

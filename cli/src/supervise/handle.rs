@@ -17,7 +17,7 @@ use super::plan::Cause;
 use super::program::{Program, ProgramExit, StartFailure};
 use super::tree;
 use incumbent::election::clock;
-use incumbent::protocol::{Term, Timestamp};
+use incumbent::protocol::{FencingToken, Timestamp};
 use incumbent::store::Identity;
 
 /// What happens to the program, and to its keeper.
@@ -213,7 +213,7 @@ impl Keeper {
     }
 
     /// Reports that `who` holds `term`: the keeper releases it if this process dies.
-    pub fn hold(&mut self, who: Identity, term: Term) {
+    pub fn hold(&mut self, who: Identity, term: FencingToken) {
         self.tell(&ToKeeper::Hold { who, term });
     }
 

@@ -26,7 +26,7 @@ use super::spawn::{Progress, Standing, Starting, spawn};
 use super::timer::{Timer, patience};
 use super::tree::{self, Chase};
 use incumbent::election::clock;
-use incumbent::protocol::{Term, Timestamp};
+use incumbent::protocol::{FencingToken, Timestamp};
 use incumbent::store::Identity;
 
 /// What an elector left behind when it died: a term to release on every store.
@@ -37,7 +37,7 @@ pub struct Orphan {
     /// The holder of the term.
     pub who: Identity,
     /// The term.
-    pub term: Term,
+    pub term: FencingToken,
 }
 
 /// Runs the keeper until its elector is gone and nothing of the program is left.
@@ -101,7 +101,7 @@ struct KeeperProcess {
     /// What asks the program to stop.
     stop_signal: Signal,
     context: Vec<u8>,
-    held: Option<(Identity, Term)>,
+    held: Option<(Identity, FencingToken)>,
     /// Whether the elector is gone, so that no message is read any more.
     deaf: bool,
     over: bool,

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal};
 use super::inherited::Inherited;
 use super::plan::Cause;
 use super::program::{Program, ProgramExit, StartFailure};
-use incumbent::protocol::{Term, Timestamp};
+use incumbent::protocol::{FencingToken, Timestamp};
 use incumbent::store::Identity;
 
 /// A message from the elector to the keeper.
@@ -28,7 +28,7 @@ pub(super) enum ToKeeper {
         /// The holder.
         who: Identity,
         /// The term.
-        term: Term,
+        term: FencingToken,
     },
     /// The term is released, or lost: there is nothing to release any more.
     Released,
@@ -213,7 +213,7 @@ impl Message for ToKeeper {
             1 => Self::Context(fields.bytes("context", LONGEST_CONTEXT)?.to_vec()),
             2 => Self::Hold {
                 who: fields.identity()?,
-                term: Term::new(fields.number("term")?).ok_or(Malformed::Field("term"))?,
+                term: FencingToken::new(fields.number("term")?).ok_or(Malformed::Field("term"))?,
             },
             3 => Self::Released,
             4 => {

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use rustix::process::Signal;
 
 use super::inherited::Inherited;
-use incumbent::protocol::{CandidateId, ElectionName, Term};
+use incumbent::protocol::{CandidateId, ElectionName, FencingToken};
 
 /// What to start: the command line, its whole environment, whether it reads our stdin, and its stop signal.
 #[derive(Clone, PartialEq, Eq)]
@@ -65,7 +65,12 @@ impl Program {
     /// Sets the variables of the election it was started for: `INCUMBENT_ELECTION`,
     /// `INCUMBENT_FENCING_TOKEN` and `INCUMBENT_CANDIDATE_ID`.
     #[must_use]
-    pub fn elected(self, election: &ElectionName, term: Term, candidate: &CandidateId) -> Self {
+    pub fn elected(
+        self,
+        election: &ElectionName,
+        term: FencingToken,
+        candidate: &CandidateId,
+    ) -> Self {
         self.env("INCUMBENT_ELECTION", election.as_str())
             .env("INCUMBENT_FENCING_TOKEN", term.to_string())
             .env("INCUMBENT_CANDIDATE_ID", candidate.as_str())

@@ -100,7 +100,7 @@ fn library() -> ! {
     while !told.load(Ordering::SeqCst) {
         let outcome = election.run_as_leader(|lease| {
             leading.store(true, Ordering::SeqCst);
-            let mut pen = Pen::new(&log, &name, lease.fencing_token());
+            let mut pen = Pen::new(&log, &name, lease.fencing_token().get());
             let mut event = "begin";
             while !told.load(Ordering::SeqCst) && lease.loss().is_none() {
                 let now = boot_nanos();

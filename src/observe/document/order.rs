@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Document, Identity, StoreAnswer, identity_of, millis};
 use crate::observe::{Answers, ElectionView};
-use crate::protocol::{self, Pause, Successor, Verdict, WallMillis};
+use crate::protocol::{self, FencingToken, Pause, Successor, Verdict, WallMillis};
 
 /// An order that pauses elections.
 #[derive(Debug, Serialize)]
@@ -23,7 +23,7 @@ pub struct Paused {
 #[derive(Debug, Serialize)]
 pub struct Handover {
     /// The term that ends.
-    pub term: u64,
+    pub term: FencingToken,
     /// The candidate that should lead next, if one was named.
     pub to_candidate: Option<String>,
     /// The host that should lead next, if one was named.
@@ -38,7 +38,7 @@ pub struct Ordered {
     /// What was ordered: `pause`, `resume`, `resign` or `depose`.
     pub order: &'static str,
     /// The term of the leader that was asked to resign.
-    pub term: Option<u64>,
+    pub term: Option<FencingToken>,
     /// How many stores had to carry it out.
     pub majority: usize,
     /// The outcome at each store.
@@ -66,7 +66,7 @@ impl Ordered {
     pub fn document(
         view: &ElectionView,
         order: &'static str,
-        term: Option<protocol::Term>,
+        term: Option<FencingToken>,
         stores: &Answers<Verdict>,
         followed: Option<Followed>,
     ) -> Document<Self> {
@@ -87,7 +87,7 @@ impl Ordered {
             content: Self {
                 election: view.election.to_string(),
                 order,
-                term: term.map(protocol::Term::get),
+                term,
                 majority: view.electorate.majority(),
                 stores: answers.collect(),
                 leader: leader.map(|leader| identity_of(&leader.holder, leader.identity.as_ref())),
@@ -116,7 +116,7 @@ impl Handover {
             None => (None, None),
         };
         Self {
-            term: handover.term.get(),
+            term: handover.term,
             to_candidate: candidate,
             to_host: host,
         }

@@ -40,7 +40,7 @@ fn inspection(said: &str) -> Inspection {
         None => (said, false),
     };
     let term = holder.get(1..).and_then(|term| term.parse().ok());
-    let term = Term::new(term.unwrap_or(0)).unwrap();
+    let term = FencingToken::new(term.unwrap_or(0)).unwrap();
     let (occupancy, identity) = match holder.chars().next() {
         Some('.') => (Occupancy::Absent, None),
         Some('-') => (Occupancy::Vacant, None),

@@ -5,7 +5,7 @@
 use redis::Value;
 
 use super::reply::Reader;
-use crate::protocol::{CandidateId, Term, WallMillis};
+use crate::protocol::{CandidateId, FencingToken, WallMillis};
 use crate::store::Identity;
 use crate::store::decimal::canonical;
 use crate::store::{Change, HistoryEntry, Inspection, Note, SeenCandidate, StoreError};
@@ -28,7 +28,7 @@ impl Reader<'_> {
             None => (None, None),
         };
         let changed = match changed {
-            None if record.term == Term::ZERO => None,
+            None if record.term == FencingToken::ZERO => None,
             changed => Some(self.millis(&self.keys.record, "changed", changed)?),
         };
         Ok(Inspection {

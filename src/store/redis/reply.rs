@@ -11,7 +11,7 @@ use redis::Value;
 
 use super::keys::Keys;
 use crate::protocol::{
-    Beat, CandidateId, Handover, Occupancy, Orders, Record, Reply, Term, Timing, Verdict,
+    Beat, CandidateId, FencingToken, Handover, Occupancy, Orders, Record, Reply, Timing, Verdict,
     WallMillis,
 };
 use crate::store::decimal::canonical;
@@ -178,10 +178,10 @@ impl Reader<'_> {
         key: &str,
         field: &str,
         text: Option<String>,
-    ) -> Result<Term, StoreError> {
+    ) -> Result<FencingToken, StoreError> {
         let text = self.present(key, field, text, "a term from 0 to 2^53 - 1")?;
         canonical(&text)
-            .and_then(Term::new)
+            .and_then(FencingToken::new)
             .ok_or_else(|| self.garbled(key, field, &text, "a term from 0 to 2^53 - 1"))
     }
 
@@ -296,8 +296,8 @@ pub(super) fn release(message: &[u8]) -> Option<WakeUp> {
     let mut next = || canonical(fields.next()?);
     let (floor, term, beat, unproven) = (next()?, next()?, next()?, next()?);
     let record = Record {
-        floor: Term::new(floor)?,
-        term: Term::new(term).filter(|term| term.get() <= floor)?,
+        floor: FencingToken::new(floor)?,
+        term: FencingToken::new(term).filter(|term| term.get() <= floor)?,
         beat: Beat::new(i64::try_from(beat).ok().filter(|beat| *beat <= MAX_BEAT)?),
         unproven: match unproven {
             0 => false,

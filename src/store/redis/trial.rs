@@ -15,7 +15,7 @@ use super::failure::{self, Stage};
 use super::keys::Keys;
 use super::{RedisStore, reply, script};
 use crate::protocol::{
-    Beat, CandidateId, Claim, ElectionName, LossReason, Record, Request, Term, Verdict,
+    Beat, CandidateId, Claim, ElectionName, FencingToken, LossReason, Record, Request, Verdict,
 };
 use crate::store::Identity;
 use crate::store::{StoreError, WakeUps};
@@ -67,8 +67,9 @@ impl RedisStore {
     ) -> Result<(), StoreError> {
         let holder = who.id().clone();
         let seen = self.carry_out(election, who, &Request::Observe).await?;
-        let first = Term::next(Term::ZERO, seen.clock).unwrap_or(Term::ZERO);
-        let second = Term::next(first, seen.clock).unwrap_or(first);
+        let first =
+            FencingToken::next(FencingToken::ZERO, seen.clock).unwrap_or(FencingToken::ZERO);
+        let second = FencingToken::next(first, seen.clock).unwrap_or(first);
         let claim = |term, expected| {
             Request::Claim(Claim {
                 holder: holder.clone(),

@@ -17,7 +17,8 @@ use super::schema;
 use super::trouble::{Place, Trouble};
 use super::wake::WakeFile;
 use crate::protocol::{
-    Durability, ElectionName, Record, Reply, Request, Term, Timing, Verdict, WallMillis, apply,
+    Durability, ElectionName, FencingToken, Record, Reply, Request, Timing, Verdict, WallMillis,
+    apply,
 };
 use crate::store::Identity;
 use crate::store::memory::wall_clock;
@@ -311,7 +312,7 @@ impl Database {
             let change = fields.required_text("change", "a known change", change_from)?;
             entries.push(HistoryEntry {
                 at: fields.required("at_ms", "milliseconds since the epoch", WallMillis::new)?,
-                term: fields.required("term", "a term from 0 to 2^53 - 1", Term::new)?,
+                term: fields.required("term", "a term from 0 to 2^53 - 1", FencingToken::new)?,
                 holder: fields
                     .required_text("holder", "id|host|pid|version", |text| text.parse().ok())?,
                 change,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::*;
-use crate::protocol::{Beat, CandidateId, Claim, Record, Term, Verdict};
+use crate::protocol::{Beat, CandidateId, Claim, FencingToken, Record, Verdict};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const WINDOW: Duration = Duration::from_secs(3);
@@ -25,7 +25,7 @@ fn billing() -> ElectionName {
 fn claim(who: &Identity, record: &Record, term: u64) -> Request {
     Request::Claim(Claim {
         holder: who.id().clone(),
-        term: Term::new(term).expect("a valid term"),
+        term: FencingToken::new(term).expect("a valid term"),
         expected: record.mark(),
         join: false,
         after: Beat::default(),
@@ -36,7 +36,7 @@ fn claim(who: &Identity, record: &Record, term: u64) -> Request {
 fn beat(who: &Identity, term: u64) -> Request {
     Request::Beat {
         holder: who.id().clone(),
-        term: Term::new(term).expect("a valid term"),
+        term: FencingToken::new(term).expect("a valid term"),
         proven: true,
     }
 }
@@ -323,7 +323,7 @@ fn denied_below(directory: &Path) {
     let outcome = runtime.block_on(observe(&SqliteStore::open(&path, TIMEOUT)));
     assert_eq!(
         outcome.expect("it opens").record.floor,
-        Term::new(1).expect("a term")
+        FencingToken::new(1).expect("a term")
     );
 }
 

@@ -73,7 +73,7 @@ impl Leading<'_, '_> {
     /// Runs the program once: when this returns, none of its processes are alive.
     pub(super) async fn run_once(&mut self, program: &Program) -> Result<Once, Failure> {
         let leadership = self.leadership;
-        let (identity, term) = (leadership.identity().clone(), leadership.term());
+        let (identity, term) = (leadership.identity().clone(), leadership.fencing_token());
         let program = program
             .clone()
             .elected(self.election.name(), term, leadership.candidate());
@@ -232,7 +232,7 @@ impl Leading<'_, '_> {
             Event::Started(pid) => {
                 self.activity
                     .send_modify(|activity| activity.program = Some(pid));
-                tracing::info!(pid, term, "started the program");
+                tracing::info!(pid, term = term.get(), "started the program");
             }
             Event::NotStarted(failure) => course.failure = Some(failure),
             Event::Exited(exit) => {
@@ -261,7 +261,7 @@ impl Leading<'_, '_> {
             }
             Event::Surviving { pids } => tracing::error!(
                 ?pids,
-                term,
+                term = term.get(),
                 "processes of the program are still alive after SIGKILL: the election stays held"
             ),
             Event::KeeperLost => {

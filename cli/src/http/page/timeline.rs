@@ -121,7 +121,7 @@ fn draw(stretch: &Stretch<'_>, other: bool) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use incumbent::protocol::{Electorate, Term};
+    use incumbent::protocol::{Electorate, FencingToken};
     use incumbent::store::Identity;
     use incumbent::store::{Change, HistoryEntry};
 
@@ -131,7 +131,7 @@ mod tests {
         let now = WallMillis::new(100 * hour).unwrap();
         let entry = |at: u64, term: u64, change| HistoryEntry {
             at: WallMillis::new(at * hour).unwrap(),
-            term: Term::new(term).unwrap(),
+            term: FencingToken::new(term).unwrap(),
             holder: Identity::new("a".parse().unwrap(), "<b>", 1, "0.1.0").unwrap(),
             change,
             note: None,

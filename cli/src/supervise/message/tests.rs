@@ -57,7 +57,7 @@ fn to_keeper() -> impl Strategy<Value = ToKeeper> {
         )
             .prop_map(|(id, host, pid, term)| ToKeeper::Hold {
                 who: Identity::new(id.parse().unwrap(), &host, pid, "0.1.0").unwrap(),
-                term: Term::new(term).unwrap(),
+                term: FencingToken::new(term).unwrap(),
             }),
         Just(ToKeeper::Released),
         (programs(), timestamps(), any::<u64>()).prop_map(|(program, deadline, grace)| {

@@ -2,7 +2,7 @@
 
 use incumbent::observe::StoreView;
 use incumbent::protocol::{
-    Beat, Occupancy, Orders, Pause, Reason, Record, Term, TimingConfig, WallMillis,
+    Beat, FencingToken, Occupancy, Orders, Pause, Reason, Record, TimingConfig, WallMillis,
 };
 use incumbent::store::Identity;
 use incumbent::store::{Inspection, SeenCandidate};
@@ -299,10 +299,14 @@ fn the_timings_of_all_candidates_are_compared() {
 
 #[test]
 fn a_record_with_the_highest_term_is_told_with_its_repair() {
-    for (floor, told) in [(Term::MAX.get() - 1, false), (Term::MAX.get(), true)] {
+    for (floor, told) in [
+        (FencingToken::MAX.get() - 1, false),
+        (FencingToken::MAX.get(), true),
+    ] {
         let mut evidence = evidence(vec![store(&[])]);
         let mut view = fleet(&[TimingConfig::default(), TimingConfig::default()]);
-        view.stores[0].inspection.as_mut().unwrap().record.floor = Term::new(floor).unwrap();
+        view.stores[0].inspection.as_mut().unwrap().record.floor =
+            FencingToken::new(floor).unwrap();
         evidence.view = Some(view);
         let found = judge(&evidence);
         let about = found.iter().find(|one| one.found.contains("highest term"));
@@ -345,7 +349,7 @@ fn a_pause_is_told_with_what_it_puts_at_risk() {
         assert!(found.fix.contains("incumbent resume billing"), "{found:?}");
         (found.severity, found.risk)
     };
-    let term = Term::new(5).unwrap();
+    let term = FencingToken::new(5).unwrap();
     let held = Record {
         floor: term,
         term,
