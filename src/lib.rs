@@ -14,13 +14,12 @@
 //! # Examples
 //!
 //! ```
-//! use std::sync::Arc;
 //! use incumbent::Election;
 //! use incumbent::store::MemoryStore;
 //!
 //! # tokio::runtime::Runtime::new()?.block_on(async {
 //! // Use `.store("redis://redis.example")` instead to elect across many hosts.
-//! let store = Arc::new(MemoryStore::new("example"));
+//! let store = MemoryStore::new("example");
 //! let election = Election::builder("billing").store_object(store).build()?;
 //! let billed = election
 //!     .run_as_leader(async |lease| {

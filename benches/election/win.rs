@@ -59,11 +59,9 @@ pub(crate) fn measure() {
         let here = raw::connect(&server.url(), None).await;
         let there = raw::connect_on_another_thread(&server);
         // Options that differ keep its connection apart from that of the elections, on this thread.
-        let options = StoreOptions {
-            username: Some("default".to_owned()),
-            password: Some("unused".into()),
-            ..StoreOptions::default()
-        };
+        let options = StoreOptions::default()
+            .username("default")
+            .password("unused");
         let opened = store::open(&server.address(), &options).expect("a store");
         crate::prove("win", &server.url()).await;
         let election = Election::builder("win").store(server.url()).build();

@@ -15,11 +15,10 @@ use crate::store::Identity;
 /// # Examples
 ///
 /// ```
-/// use std::sync::Arc;
 /// use incumbent::{Election, store::MemoryStore};
 ///
 /// let election = Election::builder("nightly-report")
-///     .store_object(Arc::new(MemoryStore::new("example")))
+///     .store_object(MemoryStore::new("example"))
 ///     .build()?
 ///     .blocking();
 /// {

@@ -200,6 +200,7 @@ fn by(leader: &Option<(CandidateId, FencingToken)>) -> String {
 /// The leadership is over: another leader may act from now on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the leadership of term {term} is over: {reason}")]
+#[non_exhaustive]
 pub struct Lost {
     /// The term that is over.
     pub term: FencingToken,

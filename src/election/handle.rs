@@ -17,13 +17,12 @@ use crate::store::Store;
 /// # Examples
 ///
 /// ```
-/// use std::sync::Arc;
 /// use incumbent::Election;
 /// use incumbent::store::MemoryStore;
 ///
 /// # tokio::runtime::Runtime::new()?.block_on(async {
 /// let election = Election::builder("billing")
-///     .store_object(Arc::new(MemoryStore::new("example")))
+///     .store_object(MemoryStore::new("example"))
 ///     .build()?;
 /// let leadership = election.campaign().await?;
 /// leadership.check()?;
@@ -83,14 +82,13 @@ impl Election {
     /// # Examples
     ///
     /// ```
-    /// use std::sync::Arc;
     /// use incumbent::Election;
     /// use incumbent::observe::Happening;
     /// use incumbent::store::MemoryStore;
     ///
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let election = Election::builder("billing")
-    ///     .store_object(Arc::new(MemoryStore::new("example")))
+    ///     .store_object(MemoryStore::new("example"))
     ///     .build()?;
     /// let mut events = election.events();
     /// let seen = tokio::spawn(async move {
@@ -125,13 +123,12 @@ impl Election {
     /// # Examples
     ///
     /// ```
-    /// use std::sync::Arc;
     /// use incumbent::Election;
     /// use incumbent::store::MemoryStore;
     ///
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let election = Election::builder("billing")
-    ///     .store_object(Arc::new(MemoryStore::new("example")))
+    ///     .store_object(MemoryStore::new("example"))
     ///     .build()?;
     /// let leadership = election.campaign().await?;
     /// let status = election.status().await;
@@ -152,13 +149,12 @@ impl Election {
     /// # Examples
     ///
     /// ```
-    /// use std::sync::Arc;
     /// use incumbent::Election;
     /// use incumbent::store::MemoryStore;
     ///
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let election = Election::builder("billing")
-    ///     .store_object(Arc::new(MemoryStore::new("example")))
+    ///     .store_object(MemoryStore::new("example"))
     ///     .build()?;
     /// let leadership = election.campaign().await?;
     /// let candidates = election.candidates().await;
@@ -177,14 +173,13 @@ impl Election {
     /// # Examples
     ///
     /// ```
-    /// use std::sync::Arc;
     /// use incumbent::Election;
     /// use incumbent::observe::Ending;
     /// use incumbent::store::MemoryStore;
     ///
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let election = Election::builder("billing")
-    ///     .store_object(Arc::new(MemoryStore::new("example")))
+    ///     .store_object(MemoryStore::new("example"))
     ///     .build()?;
     /// election.campaign().await?.resign().await;
     /// let leadership = election.campaign().await?;
@@ -206,14 +201,13 @@ impl Election {
     /// # Examples
     ///
     /// ```
-    /// use std::sync::Arc;
     /// use futures_util::StreamExt;
     /// use incumbent::Election;
     /// use incumbent::store::MemoryStore;
     ///
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let election = Election::builder("billing")
-    ///     .store_object(Arc::new(MemoryStore::new("example")))
+    ///     .store_object(MemoryStore::new("example"))
     ///     .build()?;
     /// let mut views = election.watch();
     /// let view = views.next().await.expect("the stream goes on until it is dropped");
@@ -245,13 +239,12 @@ impl Election {
     /// # Examples
     ///
     /// ```
-    /// use std::sync::Arc;
     /// use incumbent::Election;
     /// use incumbent::store::MemoryStore;
     ///
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let election = Election::builder("billing")
-    ///     .store_object(Arc::new(MemoryStore::new("example")))
+    ///     .store_object(MemoryStore::new("example"))
     ///     .build()?;
     /// let leadership = election.campaign().await?;
     /// let metrics = election.metrics();
@@ -287,10 +280,9 @@ impl Election {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use incumbent::{Election, store::MemoryStore};
     /// # tokio::runtime::Runtime::new()?.block_on(async {
-    /// # let store = Arc::new(MemoryStore::new("example"));
+    /// # let store = MemoryStore::new("example");
     /// let election = Election::builder("billing").store_object(store).build()?;
     /// assert!(!election.is_leader());
     /// let leadership = election.campaign().await?;

@@ -24,14 +24,13 @@ use crate::store::StoreError;
 /// # Examples
 ///
 /// ```
-/// use std::sync::Arc;
 /// use incumbent::Election;
 /// use incumbent::protocol::Reason;
 /// use incumbent::store::MemoryStore;
 ///
 /// # tokio::runtime::Runtime::new()?.block_on(async {
 /// let election = Election::builder("billing")
-///     .store_object(Arc::new(MemoryStore::new("example")))
+///     .store_object(MemoryStore::new("example"))
 ///     .build()?;
 /// let operator = election.operator();
 /// operator.pause(None, Some(Reason::new("new disks")?)).await?;
@@ -51,6 +50,7 @@ pub struct Operator {
 
 /// An order that a majority of the stores has carried out.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct CompletedOrder {
     /// The outcome at each store asked, in configuration order.
     pub stores: Answers<Verdict>,
@@ -66,6 +66,7 @@ impl CompletedOrder {
 
 /// A request that a leader resigns.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ResignRequest {
     /// The term of that leader, which ends.
     pub term: FencingToken,

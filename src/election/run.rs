@@ -36,11 +36,10 @@ impl Election {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use incumbent::{Election, store::MemoryStore};
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// # let election = Election::builder("billing")
-    /// #     .store_object(Arc::new(MemoryStore::new("example")))
+    /// #     .store_object(MemoryStore::new("example"))
     /// #     .build()?;
     /// let sent = election
     ///     .run_as_leader(|lease| async move {
@@ -60,11 +59,10 @@ impl Election {
     /// Work that uses `?` must name its error type, because nothing else does:
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use incumbent::{Election, store::MemoryStore};
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// # let election = Election::builder("billing")
-    /// #     .store_object(Arc::new(MemoryStore::new("example")))
+    /// #     .store_object(MemoryStore::new("example"))
     /// #     .build()?;
     /// type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
     ///
@@ -114,11 +112,10 @@ impl Election {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use incumbent::{Election, store::MemoryStore};
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// # let election = Election::builder("billing")
-    /// #     .store_object(Arc::new(MemoryStore::new("example")))
+    /// #     .store_object(MemoryStore::new("example"))
     /// #     .build()?;
     /// // Or tokio::signal::ctrl_c(), or a CancellationToken.
     /// let shutdown = tokio::time::sleep(std::time::Duration::from_millis(100));

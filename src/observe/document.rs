@@ -20,6 +20,7 @@ pub use past::{History, PastOrder, Term};
 
 /// A document, with the schema it follows.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Document<T> {
     /// Which schema, and which version of it.
     pub schema: &'static str,
@@ -30,6 +31,7 @@ pub struct Document<T> {
 
 /// `incumbent.status.v1`: one election.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Status {
     /// Its name.
     pub election: String,
@@ -71,6 +73,7 @@ pub struct Status {
 
 /// The identity of a candidate or an operator.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct Identity {
     /// The id of its candidacy.
     pub id: String,
@@ -84,6 +87,7 @@ pub struct Identity {
 
 /// A candidate that campaigns.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Candidate {
     /// Its identity.
     #[serde(flatten)]
@@ -103,6 +107,7 @@ pub struct Candidate {
 
 /// The timing of a candidate, with fractions where there are any.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Timing {
     /// Time between two heartbeats, and between two polls.
     pub interval_ms: f64,
@@ -120,6 +125,7 @@ pub struct Timing {
 
 /// What one store says.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Store {
     /// Its address, without secrets.
     pub store: String,
@@ -140,6 +146,7 @@ pub struct Store {
 
 /// `incumbent.candidates.v1`: the candidates of one election.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Candidates {
     /// The election.
     pub election: String,
@@ -151,6 +158,7 @@ pub struct Candidates {
 
 /// `incumbent.list.v1`: all elections of the stores.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct List {
     /// How many stores have to agree.
     pub majority: usize,
@@ -162,6 +170,7 @@ pub struct List {
 
 /// Whether a store answered.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct StoreAnswer {
     /// Its address, without secrets.
     pub store: String,

@@ -7,6 +7,7 @@ use crate::protocol::{CandidateId, ElectionName, FencingToken, LossReason, Pause
 
 /// Something that happened to one candidacy.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ElectionEvent {
     /// When, on the clock that decides (`election::clock`).
     pub at: Timestamp,

@@ -20,6 +20,7 @@ pub type Answers<T> = Vec<(Arc<str>, Result<T, StoreError>)>;
 
 /// The last terms of one election.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct HistoryView {
     /// The election.
     pub election: ElectionName,
@@ -33,6 +34,7 @@ pub struct HistoryView {
 
 /// An order that an operator gave, from the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PastOrder {
     /// When the first store carried it out, by that store's clock.
     pub at: WallMillis,
@@ -50,6 +52,7 @@ pub struct PastOrder {
 
 /// One leadership, from the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PastTerm {
     /// Its term, which was its fencing token.
     pub term: FencingToken,

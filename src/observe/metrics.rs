@@ -12,6 +12,7 @@ use crate::protocol::{FencingToken, LossReason, Timestamp};
 
 /// How the heartbeats of an election have gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum HeartbeatResult {
     /// The store granted it.
     Granted,
@@ -23,7 +24,7 @@ pub enum HeartbeatResult {
 
 impl HeartbeatResult {
     /// Every result, in the order of [`Metrics::heartbeats`].
-    pub const ALL: [Self; 3] = [Self::Granted, Self::Refused, Self::Failed];
+    pub const ALL: &[Self] = &[Self::Granted, Self::Refused, Self::Failed];
 
     /// The result in one word, as the metrics call it.
     #[must_use]
@@ -37,7 +38,7 @@ impl HeartbeatResult {
 }
 
 /// Every reason that a leader lives to count, in the order of [`Metrics::ended`].
-pub const LOSS_REASONS: [LossReason; 10] = [
+pub const LOSS_REASONS: &[LossReason] = &[
     LossReason::Resigned,
     LossReason::Requested,
     LossReason::WorkEnded { status: None },
@@ -52,6 +53,7 @@ pub const LOSS_REASONS: [LossReason; 10] = [
 
 /// What one election of this process has counted, at one moment.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Metrics {
     /// How many campaigns are in progress in this process, leaders included.
     pub campaigns: u64,
@@ -67,11 +69,11 @@ pub struct Metrics {
     /// Claims that did not get a majority.
     pub claims_failed: u64,
     /// Leaderships that ended, by reason, in the order of [`LOSS_REASONS`].
-    pub ended: [u64; LOSS_REASONS.len()],
+    pub ended: Vec<u64>,
     /// Times that work outlived its tenure.
     pub overruns: u64,
     /// Heartbeats, by result, in the order of [`HeartbeatResult::ALL`].
-    pub heartbeats: [u64; HeartbeatResult::ALL.len()],
+    pub heartbeats: Vec<u64>,
     /// How long heartbeats took, from the request to the answer or the failure.
     pub heartbeat_seconds: Histogram,
     /// How long no one led while a campaign of this process watched, counting the gaps that are over. A gap
@@ -87,6 +89,7 @@ pub struct Metrics {
 
 /// Whether a store answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StoreHealth {
     /// Its label.
     pub store: Arc<str>,
@@ -96,17 +99,18 @@ pub struct StoreHealth {
 
 /// A histogram of durations.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Histogram {
     /// How many durations were at most as long as [`Histogram::BOUNDS`], each counted once, and how
     /// many were longer than the last.
-    pub counts: [u64; Self::BOUNDS.len() + 1],
+    pub counts: Vec<u64>,
     /// The sum of all durations.
     pub sum: Duration,
 }
 
 impl Histogram {
     /// The upper bounds of the buckets, in seconds.
-    pub const BOUNDS: [f64; 11] = [
+    pub const BOUNDS: &[f64] = &[
         0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
     ];
 
@@ -218,11 +222,11 @@ impl Counters {
             tenure_remaining: Duration::ZERO,
             elected: get(&self.elected),
             claims_failed: get(&self.claims_failed),
-            ended: std::array::from_fn(|at| get(&self.ended[at])),
+            ended: self.ended.iter().map(get).collect(),
             overruns: get(&self.overruns),
-            heartbeats: std::array::from_fn(|at| get(&self.heartbeats[at])),
+            heartbeats: self.heartbeats.iter().map(get).collect(),
             heartbeat_seconds: Histogram {
-                counts: std::array::from_fn(|at| get(&self.beat_counts[at])),
+                counts: self.beat_counts.iter().map(get).collect(),
                 sum: Duration::from_nanos(get(&self.beat_nanos)),
             },
             leaderless: Duration::from_nanos(get(&self.leaderless_nanos)),
@@ -275,7 +279,7 @@ mod tests {
     #[test]
     fn every_loss_is_counted_under_its_own_reason() {
         let counters = Counters::new(1);
-        for reason in LOSS_REASONS {
+        for reason in LOSS_REASONS.iter().copied() {
             counters.note(&Happening::Stopping {
                 term: FencingToken::ZERO,
                 reason,

@@ -17,6 +17,7 @@ use crate::store::{Inspection, StoreError};
 ///
 /// It is for people and for alarms. It decides nothing: by the time it is read, it is out of date.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ElectionView {
     /// The election.
     pub election: ElectionName,
@@ -103,6 +104,7 @@ impl State {
 
 /// A leadership, as its stores show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Holding {
     /// The id of the leader.
     pub holder: CandidateId,
@@ -144,6 +146,7 @@ impl Holding {
 
 /// A candidate that campaigns.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CandidateView {
     /// Its identity.
     pub identity: Identity,
@@ -155,11 +158,23 @@ pub struct CandidateView {
 
 /// What one store said.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct StoreView {
     /// The store's label.
     pub store: Arc<str>,
     /// What it said, or why it did not.
     pub inspection: Result<Inspection, StoreError>,
+}
+
+impl StoreView {
+    /// What the store of this label said.
+    #[must_use]
+    pub fn new(store: &str, inspection: Result<Inspection, StoreError>) -> Self {
+        Self {
+            store: store.into(),
+            inspection,
+        }
+    }
 }
 
 impl ElectionView {

@@ -6,7 +6,7 @@ use crate::protocol::LossReason;
 
 impl LossReason {
     /// Every reason, of those that carry something the one that carries nothing.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: &[Self] = &[
         Self::Resigned,
         Self::Requested,
         Self::WorkEnded { status: None },
@@ -45,7 +45,10 @@ impl LossReason {
     /// The reason of that word, without what else it may carry.
     #[must_use]
     pub fn of_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.word() == word)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|reason| reason.word() == word)
     }
 
     /// The exit status of the work, where there was one.

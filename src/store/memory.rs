@@ -312,19 +312,15 @@ impl Store for MemoryStore {
         self.ask(|| {
             let clock = wall_clock();
             self.with(election, |entry| Inspection {
-                record: entry.record.seen_at(clock),
-                clock,
                 holder: entry.holder.clone(),
                 since: entry.since,
                 changed: entry.changed,
                 candidates: entry
                     .candidates
                     .iter()
-                    .map(|(identity, last_seen)| SeenCandidate {
-                        identity: identity.clone(),
-                        last_seen: *last_seen,
-                    })
+                    .map(|(identity, last_seen)| SeenCandidate::new(identity.clone(), *last_seen))
                     .collect(),
+                ..Inspection::new(entry.record.seen_at(clock), clock)
             })
         })
     }

@@ -114,7 +114,7 @@ mod tests {
         let statuses = [0, 3, 255].map(|status| LossReason::WorkEnded {
             status: Some(status),
         });
-        for reason in LossReason::ALL.into_iter().chain(statuses) {
+        for reason in LossReason::ALL.iter().copied().chain(statuses) {
             let note = Note::Reason(reason);
             assert_eq!(Note::read(Change::Released, &note.to_string()), Some(note));
         }

@@ -245,11 +245,11 @@ async fn a_leadership_that_is_given_up_tells_why_everywhere() {
     let history = election.history(10).await;
     let told: Vec<_> = history.terms.iter().rev().map(|term| term.reason).collect();
     assert_eq!(told, expected.map(Some));
-    let counted = LOSS_REASONS.map(|one| {
+    let counted = LOSS_REASONS.iter().map(|one| {
         let same = expected.iter().filter(|reason| reason.word() == one.word());
         u64::try_from(same.count()).unwrap()
     });
-    assert_eq!(election.metrics().ended, counted);
+    assert_eq!(election.metrics().ended, counted.collect::<Vec<_>>());
     let mut told = Vec::new();
     while let Ok(event) = events.try_recv() {
         if let Happening::Stopping { reason, .. } = event.happening {

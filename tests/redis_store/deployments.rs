@@ -432,8 +432,5 @@ async fn an_election_is_followed_to_the_node_that_its_slot_moves_to() {
 }
 
 fn hasty() -> StoreOptions {
-    StoreOptions {
-        op_timeout: std::time::Duration::from_millis(500),
-        ..options()
-    }
+    options().op_timeout(std::time::Duration::from_millis(500))
 }

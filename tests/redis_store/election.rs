@@ -103,8 +103,5 @@ pub(crate) fn identity(who: &str) -> Identity {
 }
 
 pub(crate) fn options() -> StoreOptions {
-    StoreOptions {
-        op_timeout: Duration::from_secs(10),
-        ..StoreOptions::default()
-    }
+    StoreOptions::default().op_timeout(Duration::from_secs(10))
 }

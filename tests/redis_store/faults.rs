@@ -21,10 +21,7 @@ const HASTY: Duration = Duration::from_millis(400);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn hasty() -> StoreOptions {
-    StoreOptions {
-        op_timeout: HASTY,
-        ..StoreOptions::default()
-    }
+    StoreOptions::default().op_timeout(HASTY)
 }
 
 /// The error of an operation that has [`HASTY`] to end. Both timers run on the same runtime, which polls the
@@ -77,10 +74,7 @@ async fn wrong_credentials_are_denied_and_never_shown() {
         .await
         .unwrap();
     let address = format!("redis://{bare}").parse().unwrap();
-    let options = StoreOptions {
-        password: Some("hunter2".into()),
-        ..options()
-    };
+    let options = options().password("hunter2");
     assert!(!format!("{options:?}").contains("hunter"));
     Election::with(&address, &options, "billing", "a")
         .observe()
@@ -223,10 +217,7 @@ async fn a_server_that_hangs_costs_no_more_than_the_timeout_and_comes_back() {
 #[tokio::test]
 async fn a_restarted_server_is_found_again() {
     let mut server = RedisServer::settings().durable().start();
-    let patient = StoreOptions {
-        op_timeout: PATIENCE * 2,
-        ..StoreOptions::default()
-    };
+    let patient = StoreOptions::default().op_timeout(PATIENCE * 2);
     let a = Election::with(&server.address(), &patient, "billing", "a");
     a.win(7).await;
     server.kill();
@@ -391,11 +382,9 @@ async fn a_database_is_one_of_its_own_and_one_that_is_missing_is_said() {
 #[tokio::test]
 async fn a_process_has_one_connection_to_a_server_and_one_for_its_wake_ups() {
     let server = RedisServer::start();
-    let quick = StoreOptions {
-        op_timeout: Duration::from_secs(9),
-        key_prefix: "other:".to_owned(),
-        ..options()
-    };
+    let quick = options()
+        .op_timeout(Duration::from_secs(9))
+        .key_prefix("other:");
     let mut open = Vec::new();
     for n in 0..200 {
         let options = if n % 2 == 0 { options() } else { quick.clone() };

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use incumbent::protocol::Verdict;
-use incumbent::store::{StoreAddress, StoreError, StoreOptions};
+use incumbent::store::{StoreAddress, StoreError};
 
 use crate::deployments::cluster;
 use crate::election::{Election, options};
@@ -127,10 +127,7 @@ const FAULTS: [Fault; 5] = [
 
 #[tokio::test]
 async fn every_deployment_survives_every_fault_without_losing_or_doubling_a_heartbeat() {
-    let hasty = StoreOptions {
-        op_timeout: Duration::from_millis(500),
-        ..options()
-    };
+    let hasty = options().op_timeout(Duration::from_millis(500));
     for mut topology in Topology::all().await {
         let a = Election::with(&topology.address, &hasty, "billing", "a");
         until("it answers", async || a.observe().await.is_ok()).await;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use incumbent::store::{self, InvalidAddress, StoreAddress, StoreError, StoreOptions};
+use incumbent::store::{self, InvalidAddress, StoreAddress, StoreError};
 use tokio::io::AsyncWriteExt;
 
 use crate::deployments::cluster;
@@ -153,10 +153,7 @@ async fn the_wrong_one_of_two_ports_is_told_by_whether_it_speaks_tls() {
     let error = error.unwrap_err().to_string();
     assert!(error.contains("use rediss://"), "{error}");
     let url = format!("rediss://127.0.0.1:{}", server.port());
-    let hasty = StoreOptions {
-        op_timeout: Duration::from_millis(300),
-        ..options()
-    };
+    let hasty = options().op_timeout(Duration::from_millis(300));
     let a = Election::with(&url.parse().unwrap(), &hasty, "billing", "a");
     let error = a.observe().await.unwrap_err().to_string();
     assert!(error.contains("an address without TLS"), "{error}");
@@ -212,10 +209,7 @@ async fn a_connection_that_works_outlives_the_certificate_that_it_was_made_with(
         "rediss://127.0.0.1:{port}?ca={}",
         path.join("ca.crt").display()
     );
-    let hasty = StoreOptions {
-        op_timeout: Duration::from_millis(200),
-        ..options()
-    };
+    let hasty = options().op_timeout(Duration::from_millis(200));
     let a = Election::with(&address.parse().unwrap(), &hasty, "billing", "a");
     until("the server answers in time", async || {
         a.observe().await.is_ok()

@@ -226,7 +226,7 @@ async fn a_message_that_is_no_release_wakes_nobody() {
         server.command(&["PUBLISH", "{incumbent:billing}:events", message]);
     }
     server.command(&["PUBLISH", "{incumbent:billing}:events", "9 8 7 1 - a"]);
-    let WakeUp { record, called } = heard(&mut wake_ups).await;
+    let WakeUp { record, called, .. } = heard(&mut wake_ups).await;
     assert_eq!(
         (record.floor.get(), record.term.get(), record.beat.get()),
         (9, 8, 7)

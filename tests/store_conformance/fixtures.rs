@@ -16,10 +16,7 @@ use super::support::redis::RedisServer;
 pub(crate) const OP_TIMEOUT: Duration = Duration::from_secs(20);
 
 fn options() -> StoreOptions {
-    StoreOptions {
-        op_timeout: OP_TIMEOUT,
-        ..StoreOptions::default()
-    }
+    StoreOptions::default().op_timeout(OP_TIMEOUT)
 }
 
 /// A store of one kind, empty at first.

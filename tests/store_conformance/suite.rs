@@ -649,7 +649,7 @@ pub(crate) async fn tells_of_each_release_why_and_of_each_takeover_when_the_hold
     });
     let mut mark = Record::ABSENT.mark();
     let mut expected = Vec::new();
-    for (number, reason) in (1..).zip(LossReason::ALL.into_iter().chain(statuses)) {
+    for (number, reason) in (1..).zip(LossReason::ALL.iter().copied().chain(statuses)) {
         granted(store, &election, &a, &claim(&a, number, mark)).await;
         let leave = Request::Release {
             holder: a.id().clone(),

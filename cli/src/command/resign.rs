@@ -173,9 +173,7 @@ async fn gap(operator: &Operator, before: FencingToken, now: FencingToken) -> (F
     let others = history.terms.iter().filter(between).count();
     let past = history.terms.iter().find(|past| past.term == before);
     let past = past.filter(|_| others == 0);
-    let followed = Followed {
-        gap: past.and_then(|past| past.gap),
-        at_most: past.is_some_and(|past| past.last_heartbeat.is_some()),
-    };
-    (followed, others)
+    let gap = past.and_then(|past| past.gap);
+    let at_most = past.is_some_and(|past| past.last_heartbeat.is_some());
+    (Followed::new(gap, at_most), others)
 }

@@ -235,12 +235,12 @@ impl Settings {
 
     /// How the stores are connected to.
     pub(crate) fn store_options(&self) -> StoreOptions {
-        StoreOptions {
-            key_prefix: self.values.key_prefix.clone(),
-            op_timeout: self.op_timeout(),
-            username: self.values.username.clone(),
-            password: self.password.clone(),
-        }
+        let mut options = StoreOptions::default()
+            .key_prefix(&self.values.key_prefix)
+            .op_timeout(self.op_timeout());
+        options.username.clone_from(&self.values.username);
+        options.password.clone_from(&self.password);
+        options
     }
 
     /// How long one request may take.

@@ -82,8 +82,8 @@ impl Family<'_> {
     }
 
     fn histogram(mut self, histogram: &Histogram) -> fmt::Result {
-        let bounds = Histogram::BOUNDS.into_iter().chain([f64::INFINITY]);
-        let buckets: Vec<(f64, u64)> = bounds.zip(histogram.counts).collect();
+        let bounds = Histogram::BOUNDS.iter().copied().chain([f64::INFINITY]);
+        let buckets: Vec<(f64, u64)> = bounds.zip(histogram.counts.iter().copied()).collect();
         let (sum, count) = (histogram.sum.as_secs_f64(), histogram.count());
         let labels = labels(self.election, None);
         let mut sample = self.encoder.encode_family(&labels)?;
@@ -184,8 +184,8 @@ impl Exposition {
             "incumbent_leaderships_ended",
             "Leaderships of this process that ended, by reason.",
         )?;
-        for (reason, count) in LOSS_REASONS.into_iter().zip(metrics.ended) {
-            ended.counter_of(Some(("reason", reason.word())), count)?;
+        for (reason, count) in LOSS_REASONS.iter().zip(&metrics.ended) {
+            ended.counter_of(Some(("reason", reason.word())), *count)?;
         }
         let mut last_ended = self.family(
             to,
@@ -228,8 +228,8 @@ impl Exposition {
             "incumbent_heartbeats",
             "Heartbeats sent by this process, one per store, by result.",
         )?;
-        for (result, count) in HeartbeatResult::ALL.into_iter().zip(metrics.heartbeats) {
-            beats.counter_of(Some(("result", result.word())), count)?;
+        for (result, count) in HeartbeatResult::ALL.iter().zip(&metrics.heartbeats) {
+            beats.counter_of(Some(("result", result.word())), *count)?;
         }
         self.family(
             to,
@@ -288,8 +288,8 @@ impl Exposition {
             "incumbent_program_kills",
             "How often the program was killed, by cause.",
         )?;
-        for (cause, count) in KillCause::ALL.into_iter().zip(program.kills) {
-            kills.counter_of(Some(("cause", cause.word())), count)?;
+        for (cause, count) in KillCause::ALL.iter().zip(&program.kills) {
+            kills.counter_of(Some(("cause", cause.word())), *count)?;
         }
         let mut checks = self.family(
             to,

@@ -77,12 +77,9 @@ impl Estate {
             (None, None) => None,
             _ => return Err(Malformed::Field("password")),
         };
-        let options = StoreOptions {
-            key_prefix,
-            op_timeout,
-            username,
-            password,
-        };
+        let mut options = StoreOptions::default();
+        (options.key_prefix, options.op_timeout) = (key_prefix, op_timeout);
+        (options.username, options.password) = (username, password);
         let stores = fields.count("number of stores", Self::MOST_STORES)?;
         let addresses = (0..stores)
             .map(|_| fields.text("address").map(SecretString::from))
@@ -181,12 +178,10 @@ mod tests {
         Estate {
             election: "billing".parse().unwrap(),
             addresses: vec!["redis://:secret@a/".into(), "sqlite:/b".into()],
-            options: StoreOptions {
-                key_prefix: String::new(),
-                op_timeout: Duration::from_millis(300),
-                username: Some("app".to_owned()),
-                password: None,
-            },
+            options: StoreOptions::default()
+                .key_prefix("")
+                .op_timeout(Duration::from_millis(300))
+                .username("app"),
         }
     }
 

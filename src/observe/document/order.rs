@@ -10,6 +10,7 @@ use crate::protocol::{self, FencingToken, Pause, Successor, Verdict, WallMillis}
 
 /// An order that pauses elections.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Paused {
     /// Until when, since the epoch; `null` until it is lifted.
     pub until_ms: Option<u64>,
@@ -21,6 +22,7 @@ pub struct Paused {
 
 /// An order that a leader resigns.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Handover {
     /// The term that ends.
     pub term: FencingToken,
@@ -32,6 +34,7 @@ pub struct Handover {
 
 /// `incumbent.order.v1`: the outcome of an order.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Ordered {
     /// The election.
     pub election: String,
@@ -53,11 +56,20 @@ pub struct Ordered {
 
 /// Another candidate leads after an order, and that was waited for.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Followed {
     /// How long no one led in between; `None` when the stores do not show it.
     pub gap: Option<Duration>,
     /// Whether that is an upper limit, because the leader before did not release.
     pub at_most: bool,
+}
+
+impl Followed {
+    /// The leader that followed after this time without one, or at most that time.
+    #[must_use]
+    pub const fn new(gap: Option<Duration>, at_most: bool) -> Self {
+        Self { gap, at_most }
+    }
 }
 
 impl Ordered {

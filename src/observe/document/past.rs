@@ -10,6 +10,7 @@ use crate::store::{Change, Note};
 
 /// `incumbent.history.v1`: the last terms of one election.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct History {
     /// The election.
     pub election: String,
@@ -23,6 +24,7 @@ pub struct History {
 
 /// An order that was given.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct PastOrder {
     /// When.
     pub at_ms: u64,
@@ -46,6 +48,7 @@ pub struct PastOrder {
 
 /// One leadership.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Term {
     /// Its term, which was its fencing token.
     pub term: FencingToken,

@@ -60,20 +60,19 @@ fn inspection(said: &str) -> Inspection {
         ),
         None => unreachable!("a test names a record"),
     };
+    let record = Record {
+        floor: term,
+        term,
+        beat: Beat::new(10),
+        unproven,
+        occupancy,
+        orders: Orders::NONE,
+    };
     Inspection {
-        record: Record {
-            floor: term,
-            term,
-            beat: Beat::new(10),
-            unproven,
-            occupancy,
-            orders: Orders::NONE,
-        },
-        clock: WallMillis::new(10_000).unwrap(),
         holder: identity,
         since: WallMillis::new(4_000),
         changed: WallMillis::new(9_000),
-        candidates: Vec::new(),
+        ..Inspection::new(record, WallMillis::new(10_000).unwrap())
     }
 }
 

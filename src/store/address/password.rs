@@ -33,10 +33,7 @@ const LEASHED: &str = "exec 3<&0 </dev/null; \
 /// ```
 /// use incumbent::store::{Password, StoreOptions};
 ///
-/// let options = StoreOptions {
-///     password: Some(Password::File("/run/secrets/redis".into())),
-///     ..StoreOptions::default()
-/// };
+/// let options = StoreOptions::default().password(Password::File("/run/secrets/redis".into()));
 /// assert_ne!(options.password, Some(Password::from("hunter2")));
 /// assert!(!format!("{:?}", Password::from("hunter2")).contains("hunter2"));
 /// ```

@@ -45,7 +45,7 @@ mod thread;
 mod tls;
 mod trial;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -84,8 +84,6 @@ pub(super) struct RedisStore {
     prefix: String,
     op_timeout: Duration,
     shared: Arc<Shared>,
-    /// The master of the last inspected server, if that was a replica.
-    replica_of: Mutex<Option<String>>,
 }
 
 /// What all stores of this process on one deployment share.
@@ -142,7 +140,6 @@ impl RedisStore {
             prefix,
             op_timeout: options.op_timeout,
             shared,
-            replica_of: Mutex::default(),
         })
     }
 
@@ -300,10 +297,7 @@ impl Store for RedisStore {
                 let (store, keys) = (&label, &keys);
                 // The polls find and report what is wrong.
                 let found = Reader { store, keys }.inspection(asked.await.ok()?).ok()?;
-                is_free(&found.record).then_some(WakeUp {
-                    record: found.record,
-                    called: None,
-                })
+                is_free(&found.record).then(|| WakeUp::new(found.record))
             });
             look
         };
@@ -317,16 +311,21 @@ impl Store for RedisStore {
             let keys = Keys::new(&self.prefix, election);
             let names: [&str; 3] = [&keys.counter, &keys.record, &keys.candidates];
             let names = &names;
-            let value = self.request(To::Key(names[0]), |mut connection| async move {
+            let asked = self.request(To::Key(names[0]), |mut connection| async move {
                 let server = connection.server();
                 let master = server.is_replica.then(|| server.master.clone()).flatten();
-                *self
-                    .replica_of
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner) = master;
-                script::INSPECT.call(&mut connection, names, &[]).await
+                let value = script::INSPECT.call(&mut connection, names, &[]).await?;
+                Ok((value, master))
             });
-            self.reader(&keys).inspection(value.await?)
+            let (value, master) = asked.await?;
+            let mut inspection = self.reader(&keys).inspection(value)?;
+            inspection.caveat = master.map(|master| {
+                format!(
+                    "it is a replica of {master}: its data may be old, and no one can be elected on it; use its \
+                     master, or redis+sentinel://"
+                )
+            });
+            Ok(inspection)
         })
     }
 
@@ -339,15 +338,6 @@ impl Store for RedisStore {
 
     fn known_elections(&self) -> BoxFuture<'_, (Vec<ElectionName>, Option<StoreError>)> {
         Box::pin(self.scan())
-    }
-
-    fn caveat(&self) -> Option<String> {
-        let replica_of = self.replica_of.lock();
-        let master = replica_of.unwrap_or_else(PoisonError::into_inner).clone()?;
-        Some(format!(
-            "it is a replica of {master}: its data may be old, and no one can be elected on it; use its \
-             master, or redis+sentinel://"
-        ))
     }
 
     fn examine(&self) -> StoreFuture<'_, Examination> {

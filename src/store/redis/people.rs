@@ -32,12 +32,11 @@ impl Reader<'_> {
             changed => Some(self.millis(&self.keys.record, "changed", changed)?),
         };
         Ok(Inspection {
-            clock,
             holder,
             since,
             changed,
             candidates: self.candidates(items.next())?,
-            record,
+            ..Inspection::new(record, clock)
         })
     }
 

@@ -263,12 +263,11 @@ impl Database {
         }
         candidates.sort_by(|a, b| a.identity.cmp(&b.identity));
         Ok(Inspection {
-            record: row.record.seen_at(clock),
-            clock,
             holder: row.identity,
             since: row.since,
             changed: row.changed,
             candidates,
+            ..Inspection::new(row.record.seen_at(clock), clock)
         })
     }
 

@@ -202,14 +202,7 @@ impl Store for SqliteStore {
         let election = election.clone();
         Box::pin(async move {
             if self.is_to_be_made()? {
-                return Ok(Inspection {
-                    record: Record::ABSENT,
-                    clock: wall_clock(),
-                    holder: None,
-                    since: None,
-                    changed: None,
-                    candidates: Vec::new(),
-                });
+                return Ok(Inspection::new(Record::ABSENT, wall_clock()));
             }
             self.ask(move |database| database.inspect(&election)).await
         })

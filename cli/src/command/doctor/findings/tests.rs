@@ -10,18 +10,16 @@ use incumbent::store::{Inspection, SeenCandidate};
 use super::*;
 
 fn store(facts: &[(&str, &str)]) -> StoreEvidence {
+    let mut examination = Examination::default();
+    examination.kind = "redis";
+    examination.trial = Some(Ok(()));
+    examination.facts = facts
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
     StoreEvidence {
         store: "redis://r/".to_owned(),
-        examination: Ok(Examination {
-            kind: "redis",
-            facts: facts
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
-            withheld: None,
-            trial: Some(Ok(())),
-            refused: Vec::new(),
-        }),
+        examination: Ok(examination),
         latency: Some(Duration::from_millis(1)),
         clock_offset_ms: Some(3),
     }
@@ -228,24 +226,15 @@ fn what_an_election_can_do_without_is_told_by_its_right_and_wrong_credentials_on
 
 /// A held election with one candidate of each timing, the first of which leads.
 fn fleet(timings: &[TimingConfig]) -> ElectionView {
-    let candidates = (1..).zip(timings).map(|(pid, config)| SeenCandidate {
-        identity: Identity::new(format!("c{pid}").parse().unwrap(), "host", pid, "0.1.0")
-            .unwrap()
-            .with_timing(Timing::new(config).unwrap()),
-        last_seen: WallMillis::new(1).unwrap(),
+    let at = WallMillis::new(1).unwrap();
+    let candidates = (1..).zip(timings).map(|(pid, config)| {
+        let id = format!("c{pid}").parse().unwrap();
+        let identity = Identity::new(id, "host", pid, "0.1.0").unwrap();
+        SeenCandidate::new(identity.with_timing(Timing::new(config).unwrap()), at)
     });
-    let inspection = Inspection {
-        record: Record::ABSENT,
-        clock: WallMillis::new(1).unwrap(),
-        holder: None,
-        since: None,
-        changed: None,
-        candidates: candidates.collect(),
-    };
-    let seen = StoreView {
-        store: "redis://r/".into(),
-        inspection: Ok(inspection),
-    };
+    let mut inspection = Inspection::new(Record::ABSENT, at);
+    inspection.candidates = candidates.collect();
+    let seen = StoreView::new("redis://r/", Ok(inspection));
     let one = Electorate::new(1).unwrap();
     ElectionView::merge("billing".parse().unwrap(), one, vec![seen])
 }
