@@ -106,7 +106,7 @@ pub use election::{
     BlockingElection, BlockingLeadership, CampaignError, ConfigError, Election, ElectionBuilder,
     Leadership, Lease, Lost, Overrun, RunError, run_as_leader,
 };
-pub use observe::{ElectionEvent, Happening};
+pub use observe::{ElectionEvent, EventKind};
 pub use protocol::FencingToken;
 
 #[cfg(doctest)]

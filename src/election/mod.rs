@@ -28,6 +28,7 @@ mod leadership;
 mod lease;
 mod link;
 mod observer;
+mod once;
 mod operator;
 mod run;
 mod runtime;

@@ -5,8 +5,9 @@ use std::io::Write;
 use std::path::Path;
 
 use super::FenceError;
-use super::guard::{Guard, failed, sync_directory_of, with_suffix};
+use super::guard::{Guard, failed, sync_directory_of};
 use crate::protocol::FencingToken;
+use crate::store::beside;
 
 /// A file that only the newest leader replaces. The highest token is kept next to it, in `PATH.fence`.
 ///
@@ -61,7 +62,7 @@ impl FencedFile {
             locked.keep(token, 0)?;
         }
         let path = guard.data();
-        let unfinished = with_suffix(path, ".new");
+        let unfinished = beside(path, ".new");
         File::create(&unfinished)
             .and_then(|mut file| {
                 file.write_all(content)?;

@@ -9,7 +9,6 @@
 //! The file is made once, as a whole, and never replaced, for its lock belongs to the file and not to
 //! its name.
 
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -19,7 +18,7 @@ use std::time::Duration;
 
 use super::FenceError;
 use crate::protocol::FencingToken;
-use crate::store::{fnv1a, target};
+use crate::store::{beside, fnv1a, target};
 
 /// The length of a slot's text.
 const SLOT: usize = 76;
@@ -69,7 +68,7 @@ impl Guard {
 
     fn of(data: PathBuf, resource: Arc<str>) -> Self {
         Self {
-            path: with_suffix(&data, ".fence"),
+            path: beside(&data, ".fence"),
             data,
             resource,
         }
@@ -151,7 +150,7 @@ impl Guard {
             ..Kept::default()
         };
         let suffix = format!(".fence.{:016x}", fastrand::u64(..));
-        let unfinished = with_suffix(&self.data, &suffix);
+        let unfinished = beside(&self.data, &suffix);
         let made = File::create_new(&unfinished).and_then(|file| {
             file.write_all_at(first.to_text().as_bytes(), 0)?;
             file.sync_all()?;
@@ -239,12 +238,6 @@ fn read_up_to(file: &File, buffer: &mut [u8], at: u64) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    name.into()
 }
 
 /// Makes a new or changed name of a file last.

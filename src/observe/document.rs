@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::{Answers, CandidateView, ElectionView, State, StoreView};
 use crate::protocol::{CandidateId, Electorate, FencingToken, Occupancy, Record, WallMillis};
-use crate::store::{self, Inspection, StoreError};
+use crate::store::{self, Inspection, StoreError, millis};
 
 pub use order::{Followed, Handover, Ordered, Paused};
 pub use past::{History, PastOrder, Term};
@@ -409,9 +409,4 @@ fn counter(record: &Record) -> i64 {
 fn ago(one: &Inspection, at: Option<WallMillis>) -> Option<Duration> {
     let ago = one.clock.get().saturating_sub(at?.get());
     Some(Duration::from_millis(ago))
-}
-
-/// Whole milliseconds.
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::{
     Change, HistoryEntry, Inspection, Note, SeenCandidate, Store, StoreError, StoreFuture, WakeUp,
-    WakeUps, is_free,
+    WakeUps, is_free, millis, wall_clock,
 };
 use crate::protocol::{
     CandidateId, Durability, ElectionName, Record, Reply, Request, Verdict, WallMillis, apply,
@@ -245,7 +245,7 @@ impl Entry {
                 )
             });
         }
-        let forgotten = u64::try_from(Self::REMEMBERED.as_millis()).unwrap_or(u64::MAX);
+        let forgotten = millis(Self::REMEMBERED);
         self.candidates
             .retain(|_, seen| seen.get().saturating_add(forgotten) >= clock.get());
         self.history.push_front(HistoryEntry {
@@ -346,17 +346,4 @@ impl Store for MemoryStore {
             })
         })
     }
-}
-
-/// This host's wall clock, as a server would report it.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a store's clock is a wall clock: it numbers terms and decides nothing"
-)]
-pub(super) fn wall_clock() -> WallMillis {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let millis = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-    WallMillis::new(millis).unwrap_or(WallMillis::MAX)
 }

@@ -30,6 +30,7 @@ mod sqlite;
 mod store_list;
 mod target;
 mod turn;
+mod wall;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -57,8 +58,9 @@ pub use order_text::InvalidOrder;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use store_list::StoreList;
-pub(crate) use target::target;
+pub(crate) use target::{beside, target};
 pub(crate) use turn::let_others_go_first;
+pub(crate) use wall::{millis, wall_clock};
 
 /// The decoders of what the stores send, for fuzz targets and property tests. No part of the API.
 #[cfg(feature = "_fuzzing")]

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Document, Identity, StoreAnswer, identity_of, millis};
+use super::{Document, Identity, StoreAnswer, identity_of};
 use crate::observe::{Answers, ElectionView};
 use crate::protocol::{self, FencingToken, Pause, Successor, Verdict, WallMillis};
+use crate::store::millis;
 
 /// An order that pauses elections.
 #[derive(Debug, Serialize)]

@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::order::{Handover, Paused};
-use super::{Document, Identity, StoreAnswer, identity_of, millis, store_answers};
+use super::{Document, Identity, StoreAnswer, identity_of, store_answers};
 use crate::observe::{self, HistoryView, PastTerm};
 use crate::protocol::{FencingToken, LossReason, WallMillis};
-use crate::store::{Change, Note};
+use crate::store::{Change, Note, millis};
 
 /// `incumbent.history.v1`: the last terms of one election.
 #[derive(Debug, Serialize)]

@@ -21,8 +21,9 @@ use crate::protocol::{
     apply,
 };
 use crate::store::Identity;
-use crate::store::memory::wall_clock;
-use crate::store::{Change, HistoryEntry, Inspection, Note, SeenCandidate, is_free, target};
+use crate::store::{
+    Change, HistoryEntry, Inspection, Note, SeenCandidate, is_free, millis, target, wall_clock,
+};
 
 /// A connection to the database, and which files it has open.
 #[derive(Debug)]
@@ -234,7 +235,7 @@ impl Database {
         let transaction = self.connection.transaction()?;
         let clock = wall_clock();
         let row = read(&transaction, election)?;
-        let oldest = clock.get().saturating_sub(notes::millis(notes::REMEMBERED));
+        let oldest = clock.get().saturating_sub(millis(notes::REMEMBERED));
         let mut candidates = Vec::new();
         let mut select = transaction.prepare_cached(
             "SELECT identity, last_seen_ms FROM candidate WHERE election = ?1 AND last_seen_ms >= ?2 \

@@ -22,13 +22,14 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::files::{InodeLock, beside, inode_at};
+use super::files::{InodeLock, inode_at};
 use super::folders::FolderLocks;
 use super::patience::boot_time;
 use super::record_row::signed;
 use super::trouble::{Place, Trouble};
 use super::wake;
 use crate::protocol::Timestamp;
+use crate::store::beside;
 
 /// The time namespace in which the clock counts from the start of the host.
 const INITIAL_TIME: &str = "time:[4026531834]";

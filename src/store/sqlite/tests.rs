@@ -144,7 +144,7 @@ async fn a_database_with_a_page_overwritten_is_told_and_usable_again_when_replac
     assert!(error.is_garbled(), "{error}");
     assert_says(&error.to_string(), &["malformed", "elections.db"]);
     for suffix in ["", "-wal", "-shm"] {
-        drop(std::fs::remove_file(files::beside(path, suffix)));
+        drop(std::fs::remove_file(crate::store::beside(path, suffix)));
     }
     assert_eq!(settles(&store).await.record, Record::ABSENT);
 }

@@ -15,9 +15,8 @@ use rustix::fs::{
 use rustix::io::Errno;
 use tokio::sync::mpsc;
 
-use super::files::beside;
 use crate::protocol::{ElectionName, Record};
-use crate::store::{WakeUp, WakeUps, is_free};
+use crate::store::{WakeUp, WakeUps, beside, is_free};
 
 type Sender = mpsc::Sender<WakeUp>;
 

@@ -87,13 +87,13 @@ async fn a_database_that_goes_back_in_time_may_have_forgotten_a_leader() {
         },
         |path, backup| {
             for suffix in ["-wal", "-shm"] {
-                std::fs::remove_file(files::beside(path, suffix)).expect("it is deleted");
+                std::fs::remove_file(crate::store::beside(path, suffix)).expect("it is deleted");
             }
             std::fs::copy(backup, path).expect("it is copied");
         },
         |path, backup| std::fs::rename(backup, path).expect("it is replaced"),
-        |path, _| std::fs::remove_file(files::beside(path, "-wal")).expect("it is deleted"),
-        |path, _| std::fs::remove_file(files::beside(path, "-wake")).expect("it is deleted"),
+        |path, _| std::fs::remove_file(crate::store::beside(path, "-wal")).expect("it is deleted"),
+        |path, _| std::fs::remove_file(crate::store::beside(path, "-wake")).expect("it is deleted"),
     ];
     for (number, restore) in restores.into_iter().enumerate() {
         let Scratch { path, directory } = &scratch();
@@ -198,7 +198,7 @@ async fn users_of_one_inode_with_different_logs_are_kept_apart() {
     let old = SqliteStore::open(path, TIMEOUT);
     claim_by(&old, "a", 1).await;
     for suffix in ["-shm", "-wake"] {
-        std::fs::remove_file(files::beside(path, suffix)).expect("it is deleted");
+        std::fs::remove_file(crate::store::beside(path, suffix)).expect("it is deleted");
         // The one who has the old files open does not look while it is idle.
         let error = message(observe(&SqliteStore::open(path, TIMEOUT)).await);
         assert_says(&error, &["another process uses", "-shm", "fuser"]);
