@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   async side                      one thread per store
-//!   execute ──▶ Queue (bounded) ──▶ Worker ──▶ Database ──▶ apply(Record, Request) in one transaction
+//!   execute ──▶ JobQueue (bounded) ──▶ Worker ──▶ Database ──▶ apply(Record, Request) in one transaction
 //!           ◀── oneshot, bounded in time           │
 //!   WakeUps ◀── Subscribers ◀── inotify on PATH-wake, touched by every release
 //! ```
@@ -42,7 +42,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use self::database::Database;
-use self::queue::Queue;
+use self::queue::JobQueue;
 use self::trouble::{Place, Trouble};
 use self::wake::Subscribers;
 use self::worker::Worker;
@@ -77,7 +77,7 @@ pub struct SqliteStore {
     place: Arc<Place>,
     op_timeout: Duration,
     subscribers: Arc<Subscribers>,
-    queue: OnceLock<Result<Queue, StoreError>>,
+    queue: OnceLock<Result<JobQueue, StoreError>>,
 }
 
 impl SqliteStore {

@@ -33,20 +33,20 @@ impl Job {
 
 /// The end at which jobs are put in.
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(super) struct JobQueue {
     sender: std::sync::Mutex<Option<Sender<Job>>>,
     places: Arc<Semaphore>,
     bell: Arc<OwnedFd>,
 }
 
 /// The end at which the thread takes them out.
-pub(super) struct Jobs {
+pub(super) struct JobReceiver {
     receiver: Receiver<Job>,
     bell: Arc<OwnedFd>,
 }
 
-impl Queue {
-    pub(super) fn new() -> std::io::Result<(Self, Jobs)> {
+impl JobQueue {
+    pub(super) fn new() -> std::io::Result<(Self, JobReceiver)> {
         let (sender, receiver) = channel();
         let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let queue = Self {
@@ -54,7 +54,7 @@ impl Queue {
             places: Arc::new(Semaphore::new(PLACES)),
             bell: Arc::clone(&bell),
         };
-        Ok((queue, Jobs { receiver, bell }))
+        Ok((queue, JobReceiver { receiver, bell }))
     }
 
     /// Puts a job into the queue and waits for its outcome. A job that no one waits for any more when
@@ -123,7 +123,7 @@ impl Queue {
     }
 }
 
-impl Drop for Queue {
+impl Drop for JobQueue {
     fn drop(&mut self) {
         let sender = self
             .sender
@@ -134,7 +134,7 @@ impl Drop for Queue {
     }
 }
 
-impl Jobs {
+impl JobReceiver {
     /// The next job, if one waits; an error when the store was dropped.
     pub(super) fn next(&self) -> Result<Option<Job>, ThreadEnded> {
         match self.receiver.try_recv() {

@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::database::Database;
 use super::folders::FolderLocks;
 use super::patience::{self, boot_time};
-use super::queue::{Job, Jobs, Queue};
+use super::queue::{Job, JobQueue, JobReceiver};
 use super::trouble::{Place, Trouble};
 use super::wake::{Subscribers, WakeFile};
 use crate::protocol::ElectionName;
@@ -40,8 +40,8 @@ impl Worker {
     pub(super) fn start(
         place: Arc<Place>,
         subscribers: Arc<Subscribers>,
-    ) -> std::io::Result<Queue> {
-        let (queue, jobs) = Queue::new()?;
+    ) -> std::io::Result<JobQueue> {
+        let (queue, jobs) = JobQueue::new()?;
         let mut worker = Self {
             place,
             database: None,
@@ -55,7 +55,7 @@ impl Worker {
         Ok(queue)
     }
 
-    fn serve(&mut self, jobs: &Jobs) {
+    fn serve(&mut self, jobs: &JobReceiver) {
         loop {
             match jobs.next() {
                 Ok(Some(job)) => self.take(job),
@@ -70,7 +70,7 @@ impl Worker {
         job.run(self);
     }
 
-    fn wait(&mut self, jobs: &Jobs) {
+    fn wait(&mut self, jobs: &JobReceiver) {
         self.listen();
         let bell = jobs.bell();
         let mut sources = vec![PollFd::new(&bell, PollFlags::IN)];
