@@ -9,7 +9,9 @@
 //! - The [fencing token](Lease::fencing_token) rises from each leader to the next, even after a store has
 //!   lost all its data. With [`fence`], resources refuse the token of a past leader.
 //!
-//! `docs/guarantees.md` lists what this rests on and what is not promised. It runs on Linux only.
+//! `docs/guarantees.md` lists what this rests on and what is not promised.
+//!
+//! It runs on Linux only, and uses tokio. Programs without an async runtime call [`Election::blocking`].
 //!
 //! # Examples
 //!
@@ -32,9 +34,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`Election::campaign`] and its variants return a [`Leadership`] that resigns when it is dropped, and
-//! [`Election::blocking`] does the same without `async`. [`Election::status`], [`Election::history`] and
-//! [`Election::watch`] show the leader; [`Election::operator`] pauses an election, or moves its leader.
+//! | to | call |
+//! | --- | --- |
+//! | run a service while it leads, until it is shut down | [`Election::run_until`] |
+//! | run one task as the leader | [`Election::run_as_leader`] |
+//! | hold a lock around a critical section | [`Election::campaign`], [`try_campaign`](Election::try_campaign) or [`campaign_timeout`](Election::campaign_timeout); dropping the [`Leadership`] resigns |
+//! | see who leads, or has led | [`Election::status`], [`history`](Election::history), [`watch`](Election::watch) |
+//! | follow what this process does | [`Election::events`], [`metrics`](Election::metrics) |
+//! | pause an election, or move its leader | [`Election::operator`] |
+//! | refuse the writes of a past leader | [`fence`] |
+//! | set how soon a dead leader is replaced | [`ElectionBuilder::failover`] |
 //!
 //! # A service, from start to shutdown
 //!
@@ -93,7 +102,7 @@
 
 #[cfg(not(target_os = "linux"))]
 compile_error!(
-    "incumbent runs on Linux only: its clock, its timers and its keeper are those of Linux"
+    "incumbent runs on Linux only: it needs the clocks, the timers and the file locks of Linux"
 );
 
 pub mod election;
