@@ -13,7 +13,7 @@ use redis::aio::ConnectionLike;
 use redis::{FromRedisValue, RedisError, RedisResult, Value};
 
 use super::connection::Connection;
-use super::dial::{Awaited, ConnectError, Dialed, Dialer};
+use super::dial::{ConnectError, Dialed, Dialer};
 use super::link::{LeadsTo, Link};
 use super::sentinel::by_way_of;
 use super::{failure, names, script};
@@ -96,11 +96,9 @@ impl Cluster {
         Some(node.clone())
     }
 
-    /// What one of its nodes that are being connected to waits for.
-    pub(super) fn awaited(&self) -> Awaited {
-        let known = self.lock();
-        let mut awaited = known.links.values().map(|link| link.awaited());
-        awaited.find(|one| one.get().is_some()).unwrap_or_default()
+    /// The log-in for its nodes.
+    pub(super) fn dialer(&self) -> &Dialer {
+        &self.dialer
     }
 
     /// The links to all nodes that serve slots.
@@ -170,8 +168,8 @@ impl Cluster {
         }
         let link = known.links.entry(node.clone()).or_insert_with(|| {
             let (dialer, node) = (Arc::clone(&self.dialer), node.clone());
-            let dial = move |_looks, awaited| -> futures_util::future::BoxFuture<'static, _> {
-                let (dialer, node) = (dialer.showing(awaited), node.clone());
+            let dial = move |_looks| -> futures_util::future::BoxFuture<'static, _> {
+                let (dialer, node) = (Arc::clone(&dialer), node.clone());
                 Box::pin(async move { names::any(&dialer, &node).await })
             };
             let label = Arc::clone(&self.label);

@@ -41,36 +41,12 @@ const TLS_ALERT: [u8; 2] = [21, 3];
 struct SpeaksTls;
 
 /// The log-in for the servers of one deployment.
-#[derive(Clone)]
 pub(super) struct Dialer {
     pub(super) credentials: Credentials,
     pub(super) database: u16,
     pub(super) tls: Option<TlsSettings>,
-    pub(super) awaited: Awaited,
-}
-
-/// What the connections of one attempt wait for, and how to fix it.
-#[derive(Clone, Default)]
-pub(super) struct Awaited(Arc<Mutex<Option<String>>>);
-
-impl Awaited {
-    pub(super) fn get(&self) -> Option<String> {
-        let awaited = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        awaited.clone()
-    }
-
-    pub(super) fn set(&self, what: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = what;
-    }
-
-    /// The error of an attempt that has taken too long.
-    pub(super) fn late(&self, time: Duration) -> ConnectError {
-        let late = format!("no connection within {time:?}");
-        ConnectError::unreachable(match self.get() {
-            Some(awaited) => format!("{late}: {awaited}"),
-            None => late,
-        })
-    }
+    /// What the last connection waits for, or failed for, and how to fix it.
+    pub(super) awaited: Arc<Mutex<Option<String>>>,
 }
 
 /// A connection that is logged in, and what the server reports about itself.
@@ -147,21 +123,15 @@ impl From<PasswordError> for ConnectError {
 }
 
 impl Dialer {
-    /// The same for one attempt, which shows in `awaited` what it waits for.
-    pub(super) fn showing(&self, awaited: Awaited) -> Self {
-        Self {
-            awaited,
-            ..self.clone()
-        }
-    }
-
     /// The same with its password read, for several connections at once.
     pub(super) async fn ready(&self) -> Result<Self, ConnectError> {
         let mut credentials = self.credentials.clone();
         credentials.password = self.password().await?.map(Password::Text);
         Ok(Self {
             credentials,
-            ..self.clone()
+            database: self.database,
+            tls: self.tls.clone(),
+            awaited: Arc::clone(&self.awaited),
         })
     }
 
@@ -171,13 +141,13 @@ impl Dialer {
             Some(Password::Text(text)) => return Ok(Some(text.clone())),
             Some(password) => password.clone(),
         };
-        self.awaited.set(password.awaited().map(|command| {
+        self.set_awaited(password.awaited().map(|command| {
             format!("{command} has not ended: let it be faster, or choose a longer op_timeout")
         }));
         // Dropping this early closes it silently, which ends the command.
         let (leash, mut held) = io::pipe()?;
         let read = on_thread("password", move || password.read(leash)).await?;
-        self.awaited.set(None);
+        self.set_awaited(None);
         // No one reads it if the command has failed, or if there was none.
         let _unread = held.write_all(b"\n");
         Ok(Some(read?))
@@ -189,7 +159,7 @@ impl Dialer {
         host: &str,
         address: SocketAddr,
     ) -> Result<Dialed, ConnectError> {
-        self.awaited.set(None);
+        self.set_awaited(None);
         let stream = TcpStream::connect(address).await?;
         configure(&stream)?;
         let io = match &self.tls {
@@ -197,12 +167,12 @@ impl Dialer {
             #[cfg(feature = "tls")]
             Some(settings) => {
                 // A server without TLS waits for the end of a line.
-                self.awaited.set(Some(
+                self.set_awaited(Some(
                     "the TLS handshake has not been answered: use the port of TLS, or an address without TLS"
                         .to_owned(),
                 ));
                 let connected = super::tls::connect(settings, host, stream).await;
-                self.awaited.set(None);
+                self.set_awaited(None);
                 Io::Tls(Box::new(connected?))
             }
             #[cfg(not(feature = "tls"))]
@@ -216,7 +186,7 @@ impl Dialer {
     }
 
     pub(super) async fn unix(&self, path: &Path) -> Result<Dialed, ConnectError> {
-        self.awaited.set(None);
+        self.set_awaited(None);
         let stream = UnixStream::connect(path).await.map_err(|error| {
             let message = format!("the socket {}: {error}", path.display());
             match error.kind() {
@@ -225,6 +195,16 @@ impl Dialer {
             }
         })?;
         self.log_in(Stream::new(Io::Unix(stream))).await
+    }
+
+    /// What the last connection waits for, or failed for, and how to fix it.
+    pub(super) fn awaited(&self) -> Option<String> {
+        let awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        awaited.clone()
+    }
+
+    fn set_awaited(&self, what: Option<String>) {
+        *self.awaited.lock().unwrap_or_else(PoisonError::into_inner) = what;
     }
 
     async fn log_in(&self, mut stream: Stream) -> Result<Dialed, ConnectError> {

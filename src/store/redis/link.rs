@@ -27,7 +27,7 @@ use redis::{FromRedisValue, cmd};
 use tokio::time::{Instant, timeout};
 
 use super::connection::Connection;
-use super::dial::{Awaited, ConnectError, Dialed, ServerInfo};
+use super::dial::{ConnectError, Dialed, ServerInfo};
 use super::script;
 
 /// How long all requests get the error of a failed attempt before the next attempt.
@@ -52,10 +52,9 @@ const REHEARSAL_LOOKS: usize = 1;
 /// The same once the address is known to have led to several servers.
 const SUSPICIOUS_LOOKS: usize = 16;
 
-/// How to find a server and log in to it, given how many connections to compare first, and where to show what
-/// it waits for.
+/// How to find a server and log in to it, and how many connections to compare first.
 pub(super) type Dial =
-    Box<dyn Fn(usize, Awaited) -> BoxFuture<'static, Result<Dialed, ConnectError>> + Send + Sync>;
+    Box<dyn Fn(usize) -> BoxFuture<'static, Result<Dialed, ConnectError>> + Send + Sync>;
 
 /// What an address may lead to over time.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,7 +95,7 @@ struct State {
 
 enum Now {
     Idle,
-    Connecting(Attempt, Awaited),
+    Connecting(Attempt),
     Connected(Connection),
     Refused { error: ConnectError, until: Instant },
 }
@@ -139,16 +138,15 @@ impl Link {
                 Now::Refused { error, until } if Instant::now() < *until => {
                     return Err(error.clone());
                 }
-                Now::Connecting(attempt, _) => attempt.clone(),
+                Now::Connecting(attempt) => attempt.clone(),
                 Now::Idle | Now::Connected(_) | Now::Refused { .. } => {
                     state.attempt += 1;
                     let looks = match state.suspicious {
                         true => SUSPICIOUS_LOOKS,
                         false => LOOKS,
                     };
-                    let awaited = Awaited::default();
-                    let attempt = self.attempt(state.attempt, looks, op_timeout, awaited.clone());
-                    state.now = Now::Connecting(attempt.clone(), awaited);
+                    let attempt = self.attempt(state.attempt, looks, op_timeout);
+                    state.now = Now::Connecting(attempt.clone());
                     attempt
                 }
             }
@@ -156,7 +154,7 @@ impl Link {
         let result = attempt.clone().await;
         // If its runtime has ended meanwhile, the result was never recorded.
         let mut state = self.lock();
-        if matches!(&state.now, Now::Connecting(current, _) if current.ptr_eq(&attempt)) {
+        if matches!(&state.now, Now::Connecting(current) if current.ptr_eq(&attempt)) {
             state.now = Now::Idle;
         }
         drop(state);
@@ -167,24 +165,17 @@ impl Link {
     ///
     /// A server that has restarted has lost its scripts. They are loaded here, once; otherwise every election
     /// would send them along.
-    fn attempt(
-        self: &Arc<Self>,
-        number: u64,
-        looks: usize,
-        op_timeout: Duration,
-        awaited: Awaited,
-    ) -> Attempt {
+    fn attempt(self: &Arc<Self>, number: u64, looks: usize, op_timeout: Duration) -> Attempt {
         let link = Arc::clone(self);
         let connecting = tokio::spawn(async move {
             let connect = async {
-                let mut connection =
-                    Connection::new((link.dial)(looks, awaited.clone()).await?).await?;
+                let mut connection = Connection::new((link.dial)(looks).await?).await?;
                 script::load_all(&mut connection)
                     .await
                     .map_err(ConnectError::Answered)?;
                 Ok(connection)
             };
-            let result = within(op_timeout * ATTEMPT, connect, &awaited).await;
+            let result = within(op_timeout * ATTEMPT, connect).await;
             link.connected(number, &result);
             result
         });
@@ -229,14 +220,6 @@ impl Link {
         };
     }
 
-    /// What the attempt to connect that is in progress waits for.
-    pub(super) fn awaited(&self) -> Awaited {
-        match &self.lock().now {
-            Now::Connecting(_, awaited) => awaited.clone(),
-            Now::Idle | Now::Connected(_) | Now::Refused { .. } => Awaited::default(),
-        }
-    }
-
     /// Whether another server than before was found less than `within` ago: after a restart, or elsewhere. It may
     /// have an older record, or none, of a leader that still acts.
     pub(super) fn has_changed(&self, within: Duration) -> bool {
@@ -255,9 +238,7 @@ impl Link {
         tokio::spawn(async move {
             let link = &rehearsal.0;
             let time = (op_timeout * ATTEMPT).min(REHEARSING);
-            let awaited = Awaited::default();
-            let dialing = (link.dial)(REHEARSAL_LOOKS, awaited.clone());
-            let dialed = within(time, dialing, &awaited).await;
+            let dialed = within(time, (link.dial)(REHEARSAL_LOOKS)).await;
             if let Some((used, found)) = link.rehearsed(dialed) {
                 let serves = link.leads_to == LeadsTo::OneServer
                     && still_serves(&used, op_timeout.min(LOOKING)).await;
@@ -368,35 +349,11 @@ async fn still_serves(used: &Connection, time: Duration) -> bool {
 async fn within<T>(
     time: Duration,
     connecting: impl Future<Output = Result<T, ConnectError>>,
-    awaited: &Awaited,
 ) -> Result<T, ConnectError> {
-    let late = |_| Err(awaited.late(time));
+    let late = |_| {
+        Err(ConnectError::unreachable(format!(
+            "no connection within {time:?}"
+        )))
+    };
     timeout(time, connecting).await.unwrap_or_else(late)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn an_attempt_that_is_late_tells_what_it_waited_for_itself() {
-        let waiting_for = |what: Option<&'static str>| {
-            let dial = move |_looks, awaited: Awaited| -> BoxFuture<'static, _> {
-                if let Some(what) = what {
-                    awaited.set(Some(what.to_owned()));
-                }
-                std::future::pending().boxed()
-            };
-            Arc::new(Link::new("s".into(), LeadsTo::OneServer, Box::new(dial)))
-        };
-        let (asked, silent) = (waiting_for(Some("a password")), waiting_for(None));
-        let second = Duration::from_secs(1);
-        let both = tokio::join!(asked.connection(second), silent.connection(second));
-        let said = [both.0, both.1].map(|failed| failed.err().map(|error| error.to_string()));
-        let late = "no connection within 2s";
-        assert_eq!(
-            said,
-            [Some(format!("{late}: a password")), Some(late.to_owned())]
-        );
-    }
 }

@@ -13,7 +13,7 @@ use tokio::time::error::Elapsed;
 
 use super::cluster::{Cluster, Redirection};
 use super::connection::{Connection, logged_in};
-use super::dial::{Awaited, ConnectError, Dialed, Dialer};
+use super::dial::{ConnectError, Dialed, Dialer};
 use super::failure::{self, Stage};
 use super::link::{Dial, LeadsTo, Link};
 use super::names;
@@ -74,7 +74,7 @@ impl Servers {
             credentials: credentials.clone(),
             database,
             tls: place.tls.clone(),
-            awaited: Awaited::default(),
+            awaited: Arc::default(),
         };
         let unusable = |error| {
             let (PasswordError::File { name, reason } | PasswordError::Command { name, reason }) =
@@ -113,9 +113,9 @@ impl Servers {
             to,
         });
         let way = Arc::clone(&route);
-        let dial: Dial = Box::new(move |looks, awaited| {
+        let dial: Dial = Box::new(move |looks| {
             let way = Arc::clone(&way);
-            Box::pin(async move { way.dial(looks, awaited).await })
+            Box::pin(async move { way.dial(looks).await })
         });
         let leads_to = match &route.to {
             Goal::Endpoint(_) | Goal::Socket(_) => LeadsTo::OneServer,
@@ -171,7 +171,7 @@ impl Servers {
 
     async fn dial(&self) -> Result<Dialed, ConnectError> {
         match self {
-            Self::One { route, .. } => route.dial(1, Awaited::default()).await,
+            Self::One { route, .. } => route.dial(1).await,
             Self::Cluster(cluster) => cluster.any_node().await,
         }
     }
@@ -216,11 +216,7 @@ impl Servers {
         let (mut used, mut asked) = (None, None);
         let attempt = self.attempt(timeout, to, &mut used, &mut asked, request);
         let outcome = in_time(timeout, attempt).await;
-        let awaited = match (&asked, self.cluster()) {
-            (Some(link), _) => link.awaited(),
-            (None, cluster) => cluster.map(Cluster::awaited).unwrap_or_default(),
-        };
-        let settled = self.settle(store, timeout, used, &awaited, outcome);
+        let settled = self.settle(store, timeout, used, outcome);
         let node = asked.and_then(|link| self.cluster()?.node_of(&link));
         settled.map_err(|error| match node {
             Some(node) => failure::at_node(error, &node),
@@ -228,14 +224,12 @@ impl Servers {
         })
     }
 
-    /// The outcome of a request, and what it means for the connection that it `used`. One that got none may have
-    /// `awaited` something.
+    /// The outcome of a request, and what it means for the connection that it `used`.
     fn settle<T>(
         &self,
         store: &Arc<str>,
         timeout: Duration,
         used: Option<(Arc<Link>, Connection)>,
-        awaited: &Awaited,
         outcome: Result<Result<T, Trouble>, Elapsed>,
     ) -> Result<T, StoreError> {
         let give_up = |used: Option<(Arc<Link>, Connection)>| {
@@ -250,6 +244,12 @@ impl Servers {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(Trouble::NotConnected(error))) => {
                 give_up(None);
+                let error = match (error, self.awaited()) {
+                    (ConnectError::Unreachable(error), Some(awaited)) => {
+                        ConnectError::unreachable(format!("{error}: {awaited}"))
+                    }
+                    (error, _) => error,
+                };
                 Err(failure::not_connected(store, error))
             }
             Ok(Err(Trouble::Failed(error)))
@@ -276,14 +276,25 @@ impl Servers {
                     None => Stage::Connecting,
                 };
                 give_up(used);
-                match stage {
-                    Stage::Connecting if awaited.get().is_some() => {
-                        Err(failure::not_connected(store, awaited.late(timeout)))
+                match (stage, self.awaited()) {
+                    (Stage::Connecting, Some(awaited)) => {
+                        let error = format!("no connection within {timeout:?}: {awaited}");
+                        let error = ConnectError::unreachable(error);
+                        Err(failure::not_connected(store, error))
                     }
-                    Stage::Connecting | Stage::Sent => Err(failure::timed_out(store, stage)),
+                    (Stage::Connecting | Stage::Sent, _) => Err(failure::timed_out(store, stage)),
                 }
             }
         }
+    }
+
+    /// What the last attempt to connect waits for, or failed for.
+    fn awaited(&self) -> Option<String> {
+        let dialer = match self {
+            Self::One { route, .. } => &route.dialer,
+            Self::Cluster(cluster) => cluster.dialer(),
+        };
+        dialer.awaited()
     }
 
     async fn attempt<T, F>(
@@ -335,12 +346,11 @@ impl Servers {
 }
 
 impl Route {
-    async fn dial(&self, looks: usize, awaited: Awaited) -> Result<Dialed, ConnectError> {
-        let dialer = self.dialer.showing(awaited);
+    async fn dial(&self, looks: usize) -> Result<Dialed, ConnectError> {
         let dialed = match &self.to {
-            Goal::Endpoint(endpoint) => names::only(&dialer, endpoint, looks).await?,
-            Goal::Socket(path) => dialer.unix(path).await?,
-            Goal::Master(sentinels) => sentinels.master(&dialer).await?,
+            Goal::Endpoint(endpoint) => names::only(&self.dialer, endpoint, looks).await?,
+            Goal::Socket(path) => self.dialer.unix(path).await?,
+            Goal::Master(sentinels) => sentinels.master(&self.dialer).await?,
         };
         if dialed.server.is_sentinel {
             return Err(ConnectError::Misconfigured(
