@@ -138,6 +138,8 @@ async fn sentinels_with_a_password_of_their_own_are_asked_and_listened_to() {
         sentinel.info("master0").contains("status=ok")
     })
     .await;
+    // It keeps no elections, so nothing depends on which one it is.
+    sentinel.command(&["ACL", "SETUSER", "default", "-info"]);
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         let path = directory.path().join(name);
@@ -251,6 +253,18 @@ async fn a_cluster_keeps_each_election_on_one_of_its_nodes() {
         assert!(error.is_misconfigured(), "{error}");
         assert!(error.to_string().contains("redis+cluster://"), "{error}");
     }
+
+    for node in &nodes {
+        node.command(&["ACL", "SETUSER", "default", "-info"]);
+    }
+    let address = format!("redis+cluster://{}", list[0]).parse().unwrap();
+    let error = Election::new(&address, "a").observe().await.unwrap_err();
+    assert!(error.is_denied(), "{error}");
+    assert!(error.to_string().contains("+info"), "{error}");
+    let examined = a.store.examine().await.unwrap();
+    assert!(examined.withheld.is_some_and(|error| error.is_denied()));
+    assert!(examined.trial.is_some_and(|trial| trial.is_ok()));
+    assert!(examined.refused.is_empty(), "{:?}", examined.refused);
 }
 
 #[tokio::test]

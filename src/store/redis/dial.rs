@@ -32,6 +32,10 @@ const PROBE: Duration = Duration::from_secs(5);
 /// The longest answer to a command of the log-in, in bytes. `INFO` has about 6,000.
 const LONGEST: usize = 1 << 18;
 
+/// What is wrong with a server that looks like any other.
+pub(super) const NO_RUN_ID: &str = "its INFO has no run_id, which identifies a server: use the server's own \
+                                    address, or a proxy that passes INFO on";
+
 /// The beginning of an alert of TLS 1.0 and later (RFC 8446, section 5.1), which is not text.
 const TLS_ALERT: [u8; 2] = [21, 3];
 
@@ -45,14 +49,26 @@ pub(super) struct Dialer {
     pub(super) credentials: Credentials,
     pub(super) database: u16,
     pub(super) tls: Option<TlsSettings>,
+    pub(super) identity: Identification,
     /// What the last connection waits for, or failed for, and how to fix it.
     pub(super) awaited: Arc<Mutex<Option<String>>>,
+}
+
+/// Whether a server that does not report its `run_id` is refused.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Identification {
+    /// Two of those that keep elections would look like one.
+    Required,
+    /// Sentinels keep none, and an examination goes on.
+    Optional,
 }
 
 /// A connection that is logged in, and what the server reports about itself.
 pub(super) struct Dialed {
     pub(super) stream: Stream,
     pub(super) server: ServerInfo,
+    /// Whether another address of its name has not answered yet, and may be another server.
+    pub(super) is_uncompared: bool,
 }
 
 /// A server's `INFO`; empty if it may not be read.
@@ -131,6 +147,7 @@ impl Dialer {
             credentials,
             database: self.database,
             tls: self.tls.clone(),
+            identity: self.identity,
             awaited: Arc::clone(&self.awaited),
         })
     }
@@ -267,9 +284,19 @@ impl Dialer {
         }
         let server = match info {
             Some(Ok(text)) => ServerInfo::read(text),
+            Some(Err(error)) if self.identity == Identification::Required => {
+                return Err(unidentified(error));
+            }
             Some(Err(_)) | None => ServerInfo::default(),
         };
-        Ok(Dialed { stream, server })
+        if self.identity == Identification::Required && server.run_id.is_none() {
+            return Err(ConnectError::Misconfigured(NO_RUN_ID.to_owned()));
+        }
+        Ok(Dialed {
+            stream,
+            server,
+            is_uncompared: false,
+        })
     }
 }
 
@@ -298,6 +325,23 @@ impl ServerInfo {
                 .map(|(host, port)| format!("{host}:{port}")),
             is_sentinel: field("redis_mode") == Some("sentinel"),
         }
+    }
+}
+
+/// The error of a server that does not answer `INFO`.
+fn unidentified(error: &RedisError) -> ConnectError {
+    let words = super::failure::words(error);
+    if super::failure::is_unknown_command(error) {
+        return ConnectError::Misconfigured(format!(
+            "{words}; INFO identifies a server: remove info from rename-command in the server's \
+             configuration"
+        ));
+    }
+    match error.code() {
+        Some("NOPERM") => ConnectError::Denied(format!(
+            "{words}; INFO identifies a server: give the user the right +info"
+        )),
+        _ => ConnectError::Answered(error.clone()),
     }
 }
 

@@ -53,6 +53,7 @@ use redis::aio::ConnectionLike;
 use redis::{Cmd, RedisResult, Value};
 
 use self::connection::Connection;
+use self::dial::Identification;
 use self::keys::Keys;
 use self::reply::Reader;
 use self::script::Script;
@@ -83,6 +84,7 @@ pub(super) struct RedisStore {
     label: Arc<str>,
     prefix: String,
     op_timeout: Duration,
+    place: RedisPlace,
     shared: Arc<Shared>,
     /// The master of the last inspected server, if that was a replica.
     replica_of: Mutex<Option<String>>,
@@ -96,8 +98,12 @@ struct Shared {
 }
 
 impl Shared {
-    fn open(label: Arc<str>, place: &RedisPlace) -> Result<Self, InvalidAddress> {
-        let servers = Arc::new(Servers::open(label, place)?);
+    fn open(
+        label: Arc<str>,
+        place: &RedisPlace,
+        identity: Identification,
+    ) -> Result<Self, InvalidAddress> {
+        let servers = Arc::new(Servers::open(label, place, identity)?);
         Ok(Self {
             subscription: Arc::new(Subscription::new(Arc::clone(&servers))),
             sentinels: task::Task::default(),
@@ -135,12 +141,16 @@ impl RedisStore {
         let credentials = &mut place.credentials;
         credentials.username = credentials.username.take().or(options.username.clone());
         credentials.password = credentials.password.take().or(options.password.clone());
-        let open = |place: &RedisPlace| Ok(Arc::new(Shared::open(Arc::clone(&label), place)?));
-        let shared = SHARED.get_or_open(place, open)?;
+        let open = |place: &RedisPlace| {
+            let shared = Shared::open(Arc::clone(&label), place, Identification::Required);
+            shared.map(Arc::new)
+        };
+        let shared = SHARED.get_or_open(place.clone(), open)?;
         Ok(Self {
             label,
             prefix,
             op_timeout: options.op_timeout,
+            place,
             shared,
             replica_of: Mutex::default(),
         })
@@ -351,7 +361,7 @@ impl Store for RedisStore {
     }
 
     fn examine(&self) -> StoreFuture<'_, Examination> {
-        Box::pin(self.examination())
+        Box::pin(self.examination_of_any())
     }
 
     fn history<'a>(

@@ -13,9 +13,9 @@ use tokio::time::error::Elapsed;
 
 use super::cluster::{Cluster, Redirection};
 use super::connection::{Connection, logged_in};
-use super::dial::{ConnectError, Dialed, Dialer};
+use super::dial::{ConnectError, Dialed, Dialer, Identification};
 use super::failure::{self, Stage};
-use super::link::{Dial, LeadsTo, Link};
+use super::link::{Dial, LeadsTo, Link, Looks};
 use super::names;
 use super::sentinel::{self, Sentinels};
 use crate::store::address::{
@@ -65,15 +65,20 @@ enum Trouble {
 
 impl Servers {
     /// Reads files, to find mistakes in them early. It does not connect.
-    pub(super) fn open(label: Arc<str>, place: &RedisPlace) -> Result<Self, InvalidAddress> {
+    pub(super) fn open(
+        label: Arc<str>,
+        place: &RedisPlace,
+        identity: Identification,
+    ) -> Result<Self, InvalidAddress> {
         #[cfg(feature = "tls")]
         if let Some(tls) = &place.tls {
             super::tls::config(tls)?;
         }
-        let dialer = |credentials: &Credentials, database| Dialer {
+        let dialer = |credentials: &Credentials, database, identity| Dialer {
             credentials: credentials.clone(),
             database,
             tls: place.tls.clone(),
+            identity,
             awaited: Arc::default(),
         };
         let unusable = |error| {
@@ -85,7 +90,7 @@ impl Servers {
                 reason,
             }
         };
-        let servers = dialer(&place.credentials, place.database);
+        let servers = dialer(&place.credentials, place.database, identity);
         let to = match &place.deployment {
             Deployment::Cluster(seeds) => {
                 let cluster = Cluster::new(label, Arc::new(servers), seeds.clone());
@@ -104,7 +109,7 @@ impl Servers {
                 Goal::Master(Sentinels {
                     endpoints: sentinels.clone(),
                     service: service.clone(),
-                    dialer: dialer(credentials, 0),
+                    dialer: dialer(credentials, 0, Identification::Optional),
                 })
             }
         };
@@ -171,7 +176,7 @@ impl Servers {
 
     async fn dial(&self) -> Result<Dialed, ConnectError> {
         match self {
-            Self::One { route, .. } => route.dial(1).await,
+            Self::One { route, .. } => route.dial(Looks::ONE).await,
             Self::Cluster(cluster) => cluster.any_node().await,
         }
     }
@@ -346,7 +351,7 @@ impl Servers {
 }
 
 impl Route {
-    async fn dial(&self, looks: usize) -> Result<Dialed, ConnectError> {
+    async fn dial(&self, looks: Looks) -> Result<Dialed, ConnectError> {
         let dialed = match &self.to {
             Goal::Endpoint(endpoint) => names::only(&self.dialer, endpoint, looks).await?,
             Goal::Socket(path) => self.dialer.unix(path).await?,
