@@ -82,11 +82,13 @@ impl Servers {
             awaited: Arc::default(),
         };
         let unusable = |error| {
-            let (PasswordError::File { name, reason } | PasswordError::Command { name, reason }) =
-                error;
+            let (path, reason) = match error {
+                PasswordError::File { name, reason } => (name, reason),
+                PasswordError::Command { reason } => (String::new(), reason),
+            };
             InvalidAddress::File {
                 what: "password file of the sentinels",
-                path: name,
+                path,
                 reason,
             }
         };
