@@ -351,6 +351,22 @@ async fn any_sentinel_that_answers_is_enough() {
     a.win(7).await;
     a.release(7).await.unwrap();
     assert!(wake_ups.next().await.is_some());
+    // Where no other is left, the error says who did what.
+    let address = format!("redis+sentinel://127.0.0.1:{first},127.0.0.1:{second}/main");
+    let a = Election::with(&address.parse().unwrap(), &hasty(), "billing", "a");
+    let direct = Election::with(&hung[0].address(), &hasty(), "billing", "a");
+    // The second error may be that of an attempt that was given up meanwhile.
+    for _ in 0..4 {
+        let error = a.observe().await.unwrap_err().to_string();
+        for port in [first, second] {
+            let said = format!("127.0.0.1:{port} accepted a connection and does not answer");
+            assert!(error.contains(&said), "{error}");
+        }
+        let error = direct.observe().await.unwrap_err().to_string();
+        let said = format!("127.0.0.1:{first} accepted a connection and does not answer");
+        assert!(error.contains(&said), "{error}");
+        tokio::time::sleep(hasty().op_timeout / 2).await;
+    }
     for server in &hung {
         server.thaw();
     }

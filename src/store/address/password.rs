@@ -74,14 +74,6 @@ impl Password {
             Self::Text(_) | Self::Command(_) => Ok(()),
         }
     }
-
-    /// What is waited for while the password is read, where that may take long.
-    pub(in crate::store) const fn awaited(&self) -> Option<&'static str> {
-        match self {
-            Self::Command(_) => Some("the password command"),
-            Self::Text(_) | Self::File(_) => None,
-        }
-    }
 }
 
 impl From<&str> for Password {

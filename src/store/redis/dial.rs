@@ -10,9 +10,9 @@
 //! and proxy understands.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::RedisError;
@@ -21,6 +21,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::awaited::Awaited;
 use super::stream::{Io, Stream};
 use super::thread::on_thread;
 use crate::store::address::{Credentials, Password, PasswordError, TlsSettings};
@@ -31,6 +32,8 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(1);
 const PROBE: Duration = Duration::from_secs(5);
 /// The longest answer to a command of the log-in, in bytes. `INFO` has about 6,000.
 const LONGEST: usize = 1 << 18;
+
+const PASSWORD_COMMAND: &str = "the password command";
 
 /// What is wrong with a server that looks like any other.
 pub(super) const NO_RUN_ID: &str = "its INFO has no run_id, which identifies a server: use the server's own \
@@ -50,8 +53,7 @@ pub(super) struct Dialer {
     pub(super) database: u16,
     pub(super) tls: Option<TlsSettings>,
     pub(super) identity: Identification,
-    /// What the last connection waits for, or failed for, and how to fix it.
-    pub(super) awaited: Arc<Mutex<Option<String>>>,
+    pub(super) awaited: Arc<Awaited>,
 }
 
 /// Whether a server that does not report its `run_id` is refused.
@@ -158,13 +160,16 @@ impl Dialer {
             Some(Password::Text(text)) => return Ok(Some(text.clone())),
             Some(password) => password.clone(),
         };
-        self.set_awaited(password.awaited().map(|command| {
-            format!("{command} has not ended: let it be faster, or choose a longer op_timeout")
-        }));
+        if matches!(password, Password::Command(_)) {
+            self.awaited.wait(
+                PASSWORD_COMMAND,
+                "has not ended: let it be faster, or choose a longer op_timeout",
+            );
+        }
         // Dropping this early closes it silently, which ends the command.
         let (leash, mut held) = io::pipe()?;
         let read = on_thread("password", move || password.read(leash)).await?;
-        self.set_awaited(None);
+        self.awaited.end(PASSWORD_COMMAND);
         // No one reads it if the command has failed, or if there was none.
         let _unread = held.write_all(b"\n");
         Ok(Some(read?))
@@ -176,7 +181,22 @@ impl Dialer {
         host: &str,
         address: SocketAddr,
     ) -> Result<Dialed, ConnectError> {
-        self.set_awaited(None);
+        let who = match host.parse::<IpAddr>() {
+            Ok(_) => address.to_string(),
+            Err(_) => format!("{host} ({address})"),
+        };
+        self.awaited.wait(&who, "does not accept a connection");
+        let dialed = self.tcp_by(&who, host, address).await;
+        self.awaited.end(&who);
+        dialed
+    }
+
+    async fn tcp_by(
+        &self,
+        who: &str,
+        host: &str,
+        address: SocketAddr,
+    ) -> Result<Dialed, ConnectError> {
         let stream = TcpStream::connect(address).await?;
         configure(&stream)?;
         let io = match &self.tls {
@@ -184,13 +204,11 @@ impl Dialer {
             #[cfg(feature = "tls")]
             Some(settings) => {
                 // A server without TLS waits for the end of a line.
-                self.set_awaited(Some(
-                    "the TLS handshake has not been answered: use the port of TLS, or an address without TLS"
-                        .to_owned(),
-                ));
-                let connected = super::tls::connect(settings, host, stream).await;
-                self.set_awaited(None);
-                Io::Tls(Box::new(connected?))
+                self.awaited.wait(
+                    who,
+                    "does not answer the TLS handshake: if it runs, use its TLS port, or an address without TLS",
+                );
+                Io::Tls(Box::new(super::tls::connect(settings, host, stream).await?))
             }
             #[cfg(not(feature = "tls"))]
             Some(_) => {
@@ -199,33 +217,31 @@ impl Dialer {
                 )));
             }
         };
-        self.log_in(Stream::new(io)).await
+        self.log_in(who, Stream::new(io)).await
     }
 
     pub(super) async fn unix(&self, path: &Path) -> Result<Dialed, ConnectError> {
-        self.set_awaited(None);
+        let who = format!("the socket {}", path.display());
+        let dialed = self.unix_by(&who, path).await;
+        self.awaited.end(&who);
+        dialed
+    }
+
+    async fn unix_by(&self, who: &str, path: &Path) -> Result<Dialed, ConnectError> {
         let stream = UnixStream::connect(path).await.map_err(|error| {
-            let message = format!("the socket {}: {error}", path.display());
+            let message = format!("{who}: {error}");
             match error.kind() {
                 io::ErrorKind::PermissionDenied => ConnectError::Denied(message),
                 _ => ConnectError::unreachable(message),
             }
         })?;
-        self.log_in(Stream::new(Io::Unix(stream))).await
+        self.log_in(who, Stream::new(Io::Unix(stream))).await
     }
 
-    /// What the last connection waits for, or failed for, and how to fix it.
-    pub(super) fn awaited(&self) -> Option<String> {
-        let awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        awaited.clone()
-    }
-
-    fn set_awaited(&self, what: Option<String>) {
-        *self.awaited.lock().unwrap_or_else(PoisonError::into_inner) = what;
-    }
-
-    async fn log_in(&self, mut stream: Stream) -> Result<Dialed, ConnectError> {
+    async fn log_in(&self, who: &str, mut stream: Stream) -> Result<Dialed, ConnectError> {
         let password = self.password().await?;
+        self.awaited
+            .wait(who, "accepted a connection and does not answer");
         let mut commands = Vec::new();
         match (&self.credentials.username, &password) {
             (None, None) => {}

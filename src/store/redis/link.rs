@@ -15,6 +15,7 @@
 //! work, and brings others to the new one. A process that finds out therefore uses neither until every other one
 //! has found out and a leader on the old server has stopped.
 
+use std::io;
 use std::mem::{self, Discriminant};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -387,9 +388,17 @@ async fn within<T>(
     connecting: impl Future<Output = Result<T, ConnectError>>,
 ) -> Result<T, ConnectError> {
     let late = |_| {
-        Err(ConnectError::unreachable(format!(
-            "no connection within {time:?}"
-        )))
+        let error = io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("no connection within {time:?}"),
+        );
+        Err(ConnectError::Unreachable(Arc::new(error)))
     };
     timeout(time, connecting).await.unwrap_or_else(late)
+}
+
+/// Whether connecting took too long, so that what it waited for is the reason.
+pub(super) fn is_timeout(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }

@@ -20,6 +20,7 @@
 //! `scripts/record.lua` describes what the keys hold. A user who may run the scripts needs the commands that
 //! they call, on the keys `PREFIX*` and `{PREFIX*`, and the channels `{PREFIX*`.
 
+mod awaited;
 mod cluster;
 mod connection;
 mod dial;

@@ -11,11 +11,12 @@ use redis::{RedisError, RedisResult};
 use tokio::time::Instant;
 use tokio::time::error::Elapsed;
 
+use super::awaited::Awaited;
 use super::cluster::{Cluster, Redirection};
 use super::connection::{Connection, logged_in};
 use super::dial::{ConnectError, Dialed, Dialer, Identification};
 use super::failure::{self, Stage};
-use super::link::{Dial, LeadsTo, Link, Looks};
+use super::link::{Dial, LeadsTo, Link, Looks, is_timeout};
 use super::names;
 use super::sentinel::{self, Sentinels};
 use crate::store::address::{
@@ -74,12 +75,14 @@ impl Servers {
         if let Some(tls) = &place.tls {
             super::tls::config(tls)?;
         }
+        // Sentinels and servers are waited for in turn.
+        let awaited = Arc::<Awaited>::default();
         let dialer = |credentials: &Credentials, database, identity| Dialer {
             credentials: credentials.clone(),
             database,
             tls: place.tls.clone(),
             identity,
-            awaited: Arc::default(),
+            awaited: Arc::clone(&awaited),
         };
         let unusable = |error| {
             let (path, reason) = match error {
@@ -252,7 +255,7 @@ impl Servers {
             Ok(Err(Trouble::NotConnected(error))) => {
                 give_up(None);
                 let error = match (error, self.awaited()) {
-                    (ConnectError::Unreachable(error), Some(awaited)) => {
+                    (ConnectError::Unreachable(error), Some(awaited)) if is_timeout(&*error) => {
                         ConnectError::unreachable(format!("{error}: {awaited}"))
                     }
                     (error, _) => error,
@@ -295,13 +298,13 @@ impl Servers {
         }
     }
 
-    /// What the last attempt to connect waits for, or failed for.
+    /// What an attempt to connect waits for, or waited for when it was given up.
     fn awaited(&self) -> Option<String> {
         let dialer = match self {
             Self::One { route, .. } => &route.dialer,
             Self::Cluster(cluster) => cluster.dialer(),
         };
-        dialer.awaited()
+        dialer.awaited.list()
     }
 
     async fn attempt<T, F>(
