@@ -17,7 +17,8 @@ pub(super) struct Inherited {
 
 static AT_START: OnceLock<Inherited> = OnceLock::new();
 
-/// Unblocks all signals, and saves which were blocked or ignored for the program.
+/// Unblocks all signals, and saves which were blocked or ignored for the program. Also ignores SIGXFSZ:
+/// writing to a file that has reached `ulimit -f` then fails, and does not kill this process.
 ///
 /// Call it first thing in `main`, before any thread exists.
 ///
@@ -27,7 +28,14 @@ static AT_START: OnceLock<Inherited> = OnceLock::new();
 pub fn unblock_signals() -> io::Result<()> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let _first = AT_START.set(Inherited::parse(&status));
+    ignore(Signal::XFSZ);
     set_mask(0)
+}
+
+#[expect(unsafe_code, reason = "the library sets no disposition of a signal")]
+fn ignore(signal: Signal) {
+    // SAFETY: no handler is set.
+    unsafe { libc::signal(signal.as_raw(), libc::SIG_IGN) };
 }
 
 /// Whether this process was started with a signal ignored, as by `nohup`.
