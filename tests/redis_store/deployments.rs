@@ -352,7 +352,9 @@ async fn any_sentinel_that_answers_is_enough() {
     a.release(7).await.unwrap();
     assert!(wake_ups.next().await.is_some());
     // Where no other is left, the error says who did what.
-    let address = format!("redis+sentinel://127.0.0.1:{first},127.0.0.1:{second}/main");
+    let dead = free_port();
+    let hosts = [first, second, dead].map(|port| format!("127.0.0.1:{port}"));
+    let address = format!("redis+sentinel://{}/main", hosts.join(","));
     let a = Election::with(&address.parse().unwrap(), &hasty(), "billing", "a");
     let direct = Election::with(&hung[0].address(), &hasty(), "billing", "a");
     // The second error is that of an attempt that is given up meanwhile.
@@ -362,6 +364,8 @@ async fn any_sentinel_that_answers_is_enough() {
             let said = format!("127.0.0.1:{port} accepted a connection and does not answer");
             assert!(error.contains(&said), "{error}");
         }
+        let said = format!("127.0.0.1:{dead} failed: Connection refused");
+        assert!(error.contains(&said), "{error}");
         let error = direct.observe().await.unwrap_err().to_string();
         let said = format!("127.0.0.1:{first} accepted a connection and does not answer");
         assert!(error.contains(&said), "{error}");

@@ -169,7 +169,8 @@ impl Dialer {
         // Dropping this early closes it silently, which ends the command.
         let (leash, mut held) = io::pipe()?;
         let read = on_thread("password", move || password.read(leash)).await?;
-        self.awaited.end(PASSWORD_COMMAND);
+        // What has failed is reported.
+        self.awaited.end(PASSWORD_COMMAND, &Ok(()));
         // No one reads it if the command has failed, or if there was none.
         let _unread = held.write_all(b"\n");
         Ok(Some(read?))
@@ -187,7 +188,7 @@ impl Dialer {
         };
         self.awaited.wait(&who, "does not accept a connection");
         let dialed = self.tcp_by(&who, host, address).await;
-        self.awaited.end(&who);
+        self.awaited.end(&who, &dialed);
         dialed
     }
 
@@ -223,7 +224,7 @@ impl Dialer {
     pub(super) async fn unix(&self, path: &Path) -> Result<Dialed, ConnectError> {
         let who = format!("the socket {}", path.display());
         let dialed = self.unix_by(&who, path).await;
-        self.awaited.end(&who);
+        self.awaited.end(&who, &dialed);
         dialed
     }
 
