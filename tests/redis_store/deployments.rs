@@ -138,6 +138,8 @@ async fn sentinels_with_a_password_of_their_own_are_asked_and_listened_to() {
         sentinel.info("master0").contains("status=ok")
     })
     .await;
+    // It keeps no elections, so nothing depends on which one it is.
+    sentinel.command(&["ACL", "SETUSER", "default", "-info"]);
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         let path = directory.path().join(name);
@@ -251,6 +253,18 @@ async fn a_cluster_keeps_each_election_on_one_of_its_nodes() {
         assert!(error.is_misconfigured(), "{error}");
         assert!(error.to_string().contains("redis+cluster://"), "{error}");
     }
+
+    for node in &nodes {
+        node.command(&["ACL", "SETUSER", "default", "-info"]);
+    }
+    let address = format!("redis+cluster://{}", list[0]).parse().unwrap();
+    let error = Election::new(&address, "a").observe().await.unwrap_err();
+    assert!(error.is_denied(), "{error}");
+    assert!(error.to_string().contains("+info"), "{error}");
+    let examined = a.store.examine().await.unwrap();
+    assert!(examined.withheld.is_some_and(|error| error.is_denied()));
+    assert!(examined.trial.is_some_and(|trial| trial.is_ok()));
+    assert!(examined.refused.is_empty(), "{:?}", examined.refused);
 }
 
 #[tokio::test]
@@ -337,6 +351,25 @@ async fn any_sentinel_that_answers_is_enough() {
     a.win(7).await;
     a.release(7).await.unwrap();
     assert!(wake_ups.next().await.is_some());
+    // Where no other is left, the error says who did what.
+    let dead = free_port();
+    let hosts = [first, second, dead].map(|port| format!("127.0.0.1:{port}"));
+    let address = format!("redis+sentinel://{}/main", hosts.join(","));
+    let a = Election::with(&address.parse().unwrap(), &hasty(), "billing", "a");
+    let direct = Election::with(&hung[0].address(), &hasty(), "billing", "a");
+    // The second error is that of an attempt that is given up meanwhile.
+    for _ in 0..3 {
+        let error = a.observe().await.unwrap_err().to_string();
+        for port in [first, second] {
+            let said = format!("127.0.0.1:{port} accepted a connection and does not answer");
+            assert!(error.contains(&said), "{error}");
+        }
+        let said = format!("127.0.0.1:{dead} failed: Connection refused");
+        assert!(error.contains(&said), "{error}");
+        let error = direct.observe().await.unwrap_err().to_string();
+        let said = format!("127.0.0.1:{first} accepted a connection and does not answer");
+        assert!(error.contains(&said), "{error}");
+    }
     for server in &hung {
         server.thaw();
     }

@@ -45,6 +45,26 @@ async fn a_self_signed_certificate_that_is_given_itself_is_trusted() {
 }
 
 #[tokio::test]
+async fn an_address_may_say_valkey_in_place_of_redis() {
+    let directory = tempfile::tempdir().unwrap();
+    authority(directory.path(), "self");
+    let (port, ca) = (free_port(), directory.path().join("self.crt"));
+    let server = over_tls(directory.path(), "self", port).start();
+    let redis = election(&server.url());
+    redis.win(7).await;
+    for url in [
+        format!("valkey://127.0.0.1:{}", server.port()),
+        format!("valkeys://127.0.0.1:{port}?ca={}", ca.display()),
+        server.unix_url().replace("redis+unix:", "valkey+unix:"),
+    ] {
+        let valkey = election(&url);
+        let seen = valkey.observe().await.unwrap().record;
+        assert_eq!(seen.term.get(), 7, "{url}");
+        assert_eq!(valkey.store.label(), url.split('?').next().unwrap());
+    }
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_a_certificate_is_named_with_what_to_do() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
@@ -259,6 +279,9 @@ async fn sentinels_and_clusters_are_spoken_to_over_tls() {
     subscribed(&master, 2).await;
     a.release(7).await.unwrap();
     assert!(wake_ups.next().await.is_some());
+    let valkey = format!("valkeys+sentinel://127.0.0.1:{sentinel_port}/main?ca={ca}");
+    let seen = election(&valkey).observe().await.unwrap().record;
+    assert_eq!(seen.floor.get(), 7);
 
     let port = free_port();
     let first = std::cell::Cell::new(Some(port));
@@ -266,7 +289,8 @@ async fn sentinels_and_clusters_are_spoken_to_over_tls() {
         cluster(|| only_tls(first.take().unwrap_or_else(free_port)).set("tls-cluster", &["yes"]))
             .await;
     for n in 0..10 {
-        let url = format!("rediss+cluster://127.0.0.1:{port}?ca={ca}");
+        let scheme = ["rediss+cluster", "valkeys+cluster"][n % 2];
+        let url = format!("{scheme}://127.0.0.1:{port}?ca={ca}");
         let a = Election::with(&url.parse().unwrap(), &options(), &format!("e{n}"), "a");
         a.win(7).await;
     }

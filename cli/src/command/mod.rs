@@ -64,6 +64,10 @@ fn command() -> ExitCode {
     if let Err(error) = supervise::unblock_signals() {
         warn_of(&format!("signals that are blocked stay blocked: {error}"));
     }
+    // The parser of the command line needs more than some have.
+    if let Err(failure) = limits::check_stack() {
+        return failed(&failure);
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(answer) => return answered(&answer).into(),
@@ -89,11 +93,13 @@ fn command() -> ExitCode {
     };
     match done {
         Ok(exit) => exit.into(),
-        Err(failure) => {
-            anstream::eprintln!("incumbent: {}", output::one_line(&failure.to_string()));
-            failure.exit.into()
-        }
+        Err(failure) => failed(&failure),
     }
+}
+
+fn failed(failure: &Failure) -> ExitCode {
+    anstream::eprintln!("incumbent: {}", output::one_line(&failure.to_string()));
+    failure.exit.into()
 }
 
 /// Prints help, the version, or what is wrong with the command line.

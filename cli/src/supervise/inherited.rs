@@ -17,7 +17,8 @@ pub(super) struct Inherited {
 
 static AT_START: OnceLock<Inherited> = OnceLock::new();
 
-/// Unblocks all signals, and saves which were blocked or ignored for the program.
+/// Unblocks all signals, and saves which were blocked or ignored for the program. Also ignores SIGXFSZ:
+/// writing to a file that has reached `ulimit -f` then fails, and does not kill this process.
 ///
 /// Call it first thing in `main`, before any thread exists.
 ///
@@ -27,7 +28,14 @@ static AT_START: OnceLock<Inherited> = OnceLock::new();
 pub fn unblock_signals() -> io::Result<()> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let _first = AT_START.set(Inherited::parse(&status));
+    ignore(Signal::XFSZ);
     set_mask(0)
+}
+
+#[expect(unsafe_code, reason = "the library sets no disposition of a signal")]
+fn ignore(signal: Signal) {
+    // SAFETY: no handler is set.
+    unsafe { libc::signal(signal.as_raw(), libc::SIG_IGN) };
 }
 
 /// Whether this process was started with a signal ignored, as by `nohup`.
@@ -53,12 +61,15 @@ impl Inherited {
         }
     }
 
-    /// Restores for a child what this process was started with, except that its stop signal is unblocked.
-    /// Does not allocate.
+    /// Restores for a child what this process was started with, except for the signals that ask it to stop and
+    /// SIGCHLD: if it ignored these, it would not stop, or would not see how its children exit. Does not allocate.
     #[expect(unsafe_code, reason = "the library sets no disposition of a signal")]
     pub(super) fn restore(self, stop_signal: Signal) -> io::Result<()> {
+        let default = [stop_signal, Signal::TERM, Signal::CHILD]
+            .into_iter()
+            .fold(0, |bits, signal| bits | bit(signal.as_raw()));
         for number in 1..=64 {
-            let ignored = self.ignored & bit(number) != 0;
+            let ignored = self.ignored & !default & bit(number) != 0;
             let disposition = if ignored {
                 libc::SIG_IGN
             } else {
@@ -67,7 +78,7 @@ impl Inherited {
             // SAFETY: no handler is set. It fails for signals that cannot be changed, which is fine.
             unsafe { libc::signal(number, disposition) };
         }
-        set_mask(self.blocked & !bit(stop_signal.as_raw()))
+        set_mask(self.blocked & !default)
     }
 }
 

@@ -5,6 +5,7 @@
 mod support;
 
 mod documented;
+mod families;
 mod handover;
 mod health;
 mod help;

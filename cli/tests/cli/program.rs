@@ -191,24 +191,27 @@ fn signals_that_were_blocked_are_heard_and_the_program_gets_them_as_they_were() 
     );
     let block = "import os, signal, sys
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1})
-signal.signal(signal.SIGHUP, signal.SIG_IGN)
+for ignored in signal.SIGHUP, signal.SIGTERM, signal.SIGUSR2, signal.SIGCHLD:
+    signal.signal(ignored, signal.SIG_IGN)
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 os.execv(sys.argv[1], sys.argv[1:])";
     let mut command = Command::new("python3");
     command
         .args(["-c", block, env!("CARGO_BIN_EXE_incumbent")])
-        .args(["run", "job", "--", "bash", "-c", &program])
+        .args(["run", "job", "--stop-signal", "SIGUSR2"])
+        .args(["--", "bash", "-c", &program])
         .env("HOME", home.path(""));
     let mut leader = home.start_command(command);
     let signals = home.wait_for_lines("signals", 2);
     leader.signal(Signal::TERM);
-    assert_eq!(leader.wait(), 143);
+    // The stop signal ended it: had it ignored that, it would have been killed.
+    assert_eq!(leader.wait(), 128 + Signal::USR2.as_raw());
     let mask = |line: &String| u64::from_str_radix(line.split_once('\t').unwrap().1, 16).unwrap();
-    // SIGINT and SIGUSR1, but not the signal that stops it.
+    // SIGINT and SIGUSR1, but none that stops it.
     assert_eq!(mask(&signals[0]), 0x202, "{signals:?}");
-    // Among what else is ignored here, SIGHUP.
-    assert_eq!(mask(&signals[1]) & 1, 1, "{signals:?}");
+    // SIGHUP, and none of SIGUSR2, SIGTERM, SIGCHLD and SIGXFSZ, which incumbent ignores itself.
+    assert_eq!(mask(&signals[1]) & 0x101_4801, 1, "{signals:?}");
 }
 
 /// Below one that leads in a unit, another one may: each leaves its own note of what to release.

@@ -251,7 +251,7 @@ fn a_password_command_that_hangs_is_named_and_does_not_outlive_the_command() {
         "300ms",
     ]);
     assert_eq!(status.status, 69, "{status:#?}");
-    for part in ["300ms", "the password command \"sleep\" has not ended"] {
+    for part in ["300ms", "the password command has not ended"] {
         assert!(
             status.stdout.contains(part),
             "no {part:?} in {}",

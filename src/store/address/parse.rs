@@ -48,6 +48,9 @@ fn is_scheme(text: &str) -> bool {
 
 fn direct(scheme: &'static str, rest: &str) -> Result<RedisPlace, InvalidAddress> {
     let parts = Parts::of(scheme, rest)?;
+    if parts.hosts.contains(',') {
+        return Err(InvalidAddress::SeveralHosts { scheme });
+    }
     let mut parameters = Parameters::read(scheme, parts.query)?;
     let tls = parameters.tls()?;
     Ok(RedisPlace {

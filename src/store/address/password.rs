@@ -59,10 +59,7 @@ impl Password {
             Self::Text(text) => Ok(text.clone()),
             Self::File(path) => from_file(path),
             Self::Command(command) => {
-                output(command, leash).map_err(|reason| PasswordError::Command {
-                    name: program_of(command).to_owned(),
-                    reason,
-                })
+                output(command, leash).map_err(|reason| PasswordError::Command { reason })
             }
         }
     }
@@ -74,21 +71,6 @@ impl Password {
             Self::Text(_) | Self::Command(_) => Ok(()),
         }
     }
-
-    /// What is waited for while the password is read, where that may take long. Only the first word of a
-    /// command is shown: the others may be secret.
-    pub(in crate::store) fn awaited(&self) -> Option<String> {
-        match self {
-            Self::Command(command) => {
-                Some(format!("the password command {:?}", program_of(command)))
-            }
-            Self::Text(_) | Self::File(_) => None,
-        }
-    }
-}
-
-fn program_of(command: &str) -> &str {
-    command.split_whitespace().next().unwrap_or_default()
 }
 
 impl From<&str> for Password {
@@ -133,13 +115,13 @@ impl PartialEq for Password {
 
 impl Eq for Password {}
 
-/// Why there is no password. Only the first word of a command is shown: the others may be secret.
+/// Why there is no password. A command is not shown: it may hold a secret.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::store) enum PasswordError {
     #[error("the password file {name} cannot be used: {reason}")]
     File { name: String, reason: String },
-    #[error("the password command {name:?} failed: {reason}")]
-    Command { name: String, reason: String },
+    #[error("the password command failed: {reason}")]
+    Command { reason: String },
 }
 
 fn from_file(path: &Path) -> Result<SecretString, PasswordError> {
@@ -304,6 +286,7 @@ mod tests {
                 "it printed more than 4096 bytes",
             ),
             ("/no/such/program s3cret", "it ended with exit status: 127"),
+            ("TOKEN=s3cret exit 4", "it ended with exit status: 4"),
             ("kill -9 $$ s3cret", "it ended with signal: 9"),
         ] {
             let error = read(Password::Command(command.to_owned())).unwrap_err();

@@ -20,6 +20,7 @@
 //! `scripts/record.lua` describes what the keys hold. A user who may run the scripts needs the commands that
 //! they call, on the keys `PREFIX*` and `{PREFIX*`, and the channels `{PREFIX*`.
 
+mod awaited;
 mod cluster;
 mod connection;
 mod dial;
@@ -53,6 +54,7 @@ use redis::aio::ConnectionLike;
 use redis::{Cmd, RedisResult, Value};
 
 use self::connection::Connection;
+use self::dial::Identification;
 use self::keys::Keys;
 use self::reply::Reader;
 use self::script::Script;
@@ -83,6 +85,7 @@ pub(super) struct RedisStore {
     label: Arc<str>,
     prefix: String,
     op_timeout: Duration,
+    place: RedisPlace,
     shared: Arc<Shared>,
 }
 
@@ -94,8 +97,12 @@ struct Shared {
 }
 
 impl Shared {
-    fn open(label: Arc<str>, place: &RedisPlace) -> Result<Self, InvalidAddress> {
-        let servers = Arc::new(Servers::open(label, place)?);
+    fn open(
+        label: Arc<str>,
+        place: &RedisPlace,
+        identity: Identification,
+    ) -> Result<Self, InvalidAddress> {
+        let servers = Arc::new(Servers::open(label, place, identity)?);
         Ok(Self {
             subscription: Arc::new(Subscription::new(Arc::clone(&servers))),
             sentinels: task::Task::default(),
@@ -133,12 +140,16 @@ impl RedisStore {
         let credentials = &mut place.credentials;
         credentials.username = credentials.username.take().or(options.username.clone());
         credentials.password = credentials.password.take().or(options.password.clone());
-        let open = |place: &RedisPlace| Ok(Arc::new(Shared::open(Arc::clone(&label), place)?));
-        let shared = SHARED.get_or_open(place, open)?;
+        let open = |place: &RedisPlace| {
+            let shared = Shared::open(Arc::clone(&label), place, Identification::Required);
+            shared.map(Arc::new)
+        };
+        let shared = SHARED.get_or_open(place.clone(), open)?;
         Ok(Self {
             label,
             prefix,
             op_timeout: options.op_timeout,
+            place,
             shared,
         })
     }
@@ -341,7 +352,7 @@ impl Store for RedisStore {
     }
 
     fn examine(&self) -> StoreFuture<'_, Examination> {
-        Box::pin(self.examination())
+        Box::pin(self.examination_of_any())
     }
 
     fn history<'a>(

@@ -152,7 +152,7 @@ impl RedisStore {
     }
 
     /// The only server, or the masters of a cluster.
-    async fn masters(&self) -> Result<Vec<Arc<Link>>, StoreError> {
+    pub(super) async fn masters(&self) -> Result<Vec<Arc<Link>>, StoreError> {
         let servers = &self.shared.servers;
         servers.masters(&self.label, self.op_timeout).await
     }

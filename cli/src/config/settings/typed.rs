@@ -1,6 +1,6 @@
 //! The settings from the command line: the strongest layer.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use incumbent::store::StoreAddress;
 
@@ -43,7 +43,8 @@ impl Typed {
         Ok(typed)
     }
 
-    /// The options for another command to find the same stores, without passwords in addresses.
+    /// The options for another command to find the same stores. A placeholder stands for a command that may hold a
+    /// secret and for a file that will be gone, and an address is without its password.
     pub(super) fn of_stores(&self) -> Vec<String> {
         let mut words = Vec::new();
         for key in KEYS.iter().filter(|key| key.group == Group::Stores) {
@@ -51,12 +52,20 @@ impl Typed {
                 let address: Option<StoreAddress> = value.parse().ok();
                 let secret =
                     address.filter(|address| key.kind == Kind::Stores && address.has_password());
-                let shown = secret.map_or(value, |address| address.label().to_owned());
+                let shown = match key.kind {
+                    _ if key.name == "password_cmd" => "COMMAND".to_owned(),
+                    Kind::Path if !lasts(Path::new(&value)) => "FILE".to_owned(),
+                    _ => secret.map_or(value, |address| address.label().to_owned()),
+                };
                 words.extend([key.flag(), shown]);
             }
         }
         if let Some(file) = &self.file {
-            words.extend(["--config".to_owned(), file.display().to_string()]);
+            let shown = match lasts(file) {
+                true => file.display().to_string(),
+                false => "FILE".to_owned(),
+            };
+            words.extend(["--config".to_owned(), shown]);
         }
         words
     }
@@ -95,4 +104,11 @@ impl Typed {
     pub(crate) fn op_timeout(&mut self, given: Option<&str>) -> Result<(), BadValue> {
         self.layer.flag("op_timeout", given)
     }
+}
+
+/// Whether the next command finds the same file: not a pipe, such as a shell makes for `<(…)`, and not a descriptor
+/// of this process.
+fn lasts(path: &Path) -> bool {
+    let own = ["/dev/fd", "/dev/stdin", "/proc"];
+    path.is_file() && !own.iter().any(|folder| path.starts_with(folder))
 }

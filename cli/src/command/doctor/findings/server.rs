@@ -102,15 +102,16 @@ fn access(store: &StoreEvidence, about: &mut About<'_>) {
         && !is_told(error)
     {
         about.say(
-            Severity::Warning,
-            format!(
-                "the server does not report its configuration: it {}",
-                said(error)
-            ),
-            "its role, persistence and memory policy could not be examined",
-            match is_unknown(error) {
-                true => "remove info from rename-command in the server's configuration",
-                false => "give the user the right +info, or have an administrator run doctor",
+            Severity::Danger,
+            format!("the server does not report what it is: it {}", said(error)),
+            "it cannot be told from another server at the same address, so no candidate uses it; its role, persistence \
+             and memory policy could not be examined",
+            match error {
+                _ if is_unknown(error) => {
+                    "remove info from rename-command in the server's configuration"
+                }
+                _ if error.is_denied() => "give the user the right +info",
+                _ => reach(error),
             },
         );
     }
