@@ -67,7 +67,10 @@ impl Arena {
 
     /// An arena of so many servers, or of a file.
     pub(crate) fn new(servers: usize, seed: u64) -> Self {
-        let mut fleet = Fleet::new(Settings::new(&[]));
+        let mut settings = Settings::new(&[]);
+        // Little, so that programs act almost to the end of a tenure.
+        settings.stop_grace = Duration::from_millis(20);
+        let mut fleet = Fleet::new(settings);
         let clock = WallClock::new(fleet.dir());
         let script = fleet.dir().join("program");
         fs::write(&script, "#!/bin/sh\nexec \"$@\"\n").unwrap();

@@ -200,21 +200,27 @@ impl Arena {
                 1 => way.candidate == one,
                 _ => way.store == store && way.candidate == one,
             })
-            .filter(|way| self.network(*way).weather() == Weather::Clear)
             .collect();
+        let until = boot_nanos() + nanos(planned.lasts);
+        self.cut(ways, weather, until)
+    }
+
+    /// Changes the weather on those of the ways that are clear.
+    fn cut(&mut self, mut ways: Vec<Way>, weather: Weather, until: u64) -> bool {
+        ways.retain(|way| self.network(*way).weather() == Weather::Clear);
         if ways.is_empty() {
             return false;
         }
         for way in &ways {
             self.network(*way).set(weather);
         }
-        let until = boot_nanos() + nanos(planned.lasts);
         self.note(&format!("{ways:?}"));
         self.undo.push((until, Undo::Clear(ways)));
         true
     }
 
-    /// By these clocks, the leader has more time left than the standbys give it.
+    /// By these clocks, the leader has more time left than the standbys give it. Every second time it loses its
+    /// stores too, so that it ends by its clock and the next begins by another.
     fn strike_clocks(&mut self, planned: Planned) -> bool {
         let slewed = |(_, undo): &(u64, Undo)| matches!(undo, Undo::Slew);
         let Some((leader, _)) = self.leader().filter(|_| !self.undo.iter().any(slewed)) else {
@@ -222,13 +228,22 @@ impl Arena {
         };
         // chrony slews by up to 83 thousandths.
         let by = 40 + (planned.pick % 44) as i64;
-        let leader = leader % self.hosts.len();
+        let slow = leader % self.hosts.len();
         for (host, clock) in self.hosts.iter_mut().enumerate() {
-            clock.slew(if host == leader { -by } else { by });
+            clock.slew(if host == slow { -by } else { by });
         }
         // For some windows, so that others strike meanwhile.
         let lasts = planned.lasts + 3 * self.fleet.settings().window();
-        self.undo.push((boot_nanos() + nanos(lasts), Undo::Slew));
+        let until = boot_nanos() + nanos(lasts);
+        self.undo.push((until, Undo::Slew));
+        if planned.pick.is_multiple_of(2) {
+            let stores = 0..self.stores.len();
+            let ways = stores.map(|store| Way {
+                candidate: leader,
+                store,
+            });
+            self.cut(ways.collect(), Weather::BlackHole, until);
+        }
         true
     }
 
