@@ -8,6 +8,7 @@ mod field;
 #[path = "../../../tests/support/mod.rs"]
 mod support;
 
+mod clock;
 mod file;
 mod names;
 mod network;

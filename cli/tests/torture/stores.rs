@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use tempfile::TempDir;
+
 use crate::field::proxy::Proxy;
 use crate::field::wall_clock::WallClock;
 use crate::support::redis::RedisServer;
@@ -13,6 +15,8 @@ pub(crate) struct Store {
     pub(crate) ways: Vec<Proxy>,
     /// A fault of the server that must be undone, or that passes without a repair.
     pub(crate) busy: bool,
+    /// What it once had on disk.
+    pub(crate) past: Option<TempDir>,
 }
 
 impl Store {
@@ -31,6 +35,7 @@ impl Store {
             ways: seeds.map(|seed| Proxy::to(&socket, seed)).collect(),
             server,
             busy: false,
+            past: None,
         }
     }
 
