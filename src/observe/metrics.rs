@@ -48,6 +48,7 @@ pub const LOSS_REASONS: &[LossReason] = &[
     LossReason::Suspended,
     LossReason::Unhealthy,
     LossReason::StoreForgot,
+    LossReason::OtherStores,
     LossReason::KeeperDied,
 ];
 

@@ -16,6 +16,7 @@ impl LossReason {
         Self::Suspended,
         Self::Deposed,
         Self::StoreForgot,
+        Self::OtherStores,
         Self::KeeperDied,
         Self::ElectorDied,
         Self::UnitDied,
@@ -33,6 +34,7 @@ impl LossReason {
             Self::Resigned => "resigned",
             Self::Requested => "requested",
             Self::StoreForgot => "store-forgot",
+            Self::OtherStores => "other-stores",
             Self::WorkEnded { .. } => "work-ended",
             Self::Panicked => "panicked",
             Self::KeeperDied => "keeper-died",
@@ -63,6 +65,7 @@ impl LossReason {
             | Self::Resigned
             | Self::Requested
             | Self::StoreForgot
+            | Self::OtherStores
             | Self::Panicked
             | Self::KeeperDied
             | Self::ElectorDied
@@ -95,6 +98,7 @@ impl fmt::Display for LossReason {
             Self::Resigned => "resigned",
             Self::Requested => "an operator asked the leader to resign",
             Self::StoreForgot => "the store lost its data, and another candidate came first",
+            Self::OtherStores => "another candidate uses other stores, so two could lead",
             Self::WorkEnded { status: None } => "the work has ended",
             Self::WorkEnded {
                 status: Some(status),

@@ -2,7 +2,7 @@
 //! allows.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use redis::aio::ConnectionLike;
 use redis::{FromRedisValue, Value};
@@ -56,7 +56,6 @@ impl RedisStore {
             op_timeout: self.op_timeout,
             place: self.place.clone(),
             shared: Arc::new(shared.map_err(|error| self.misconfigured(error.to_string()))?),
-            replica_of: Mutex::default(),
         };
         lenient.examination().await
     }
