@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use super::driver::Driver;
 use super::standing::{Command, Standing};
 use super::{Alarm, CampaignError, Election, Leadership, Overrun, guard, runtime};
-use crate::protocol::{CandidateId, FencingToken, Prospect};
+use crate::protocol::{CandidateId, Prospect};
 use crate::store::Identity;
 use crate::store::StoreError;
 
@@ -190,8 +190,13 @@ impl Candidacy {
     async fn elected(&mut self, patience: Patience) -> Result<Leadership, CampaignError> {
         loop {
             let standing = self.standing.borrow_and_update().clone();
-            match (standing, patience) {
-                (Standing::Elected(lease), _) => {
+            if patience == Patience::None
+                && let Some(obstacle) = self.obstacle(&standing)
+            {
+                return Err(obstacle);
+            }
+            match standing {
+                Standing::Elected(lease) => {
                     let commands = self.commands.take();
                     let commands = commands.expect("a candidacy is elected once");
                     let overrun = self.election.shared.overrun;
@@ -207,61 +212,19 @@ impl Candidacy {
                         guarded,
                     ));
                 }
-                (Standing::Refused(source), _) => {
-                    return Err(self.refused(source));
-                }
-                (
-                    Standing::Campaigning {
-                        prospect: Prospect::Held,
-                        leader,
-                        ..
-                    },
-                    Patience::None,
-                ) => {
+                Standing::Refused(source) => return Err(self.refused(source)),
+                Standing::Campaigning {
+                    prospect: Prospect::Held,
+                    leader,
+                    ..
+                } if patience == Patience::None => {
                     return Err(CampaignError::Held {
                         election: self.name(),
                         leader,
                     });
                 }
-                (
-                    Standing::Campaigning {
-                        prospect: Prospect::Paused,
-                        paused: Some(pause),
-                        ..
-                    },
-                    Patience::None,
-                ) => {
-                    return Err(CampaignError::Paused {
-                        election: self.name(),
-                        pause: Box::new(pause),
-                    });
-                }
-                (
-                    Standing::Campaigning {
-                        prospect: Prospect::Unreachable,
-                        error: Some(source),
-                        ..
-                    },
-                    Patience::None,
-                ) => {
-                    return Err(CampaignError::Unreachable {
-                        election: self.name(),
-                        source: Box::new(source),
-                    });
-                }
-                (
-                    Standing::Campaigning {
-                        prospect: Prospect::TermsUsedUp,
-                        ..
-                    },
-                    Patience::None,
-                ) => {
-                    return Err(CampaignError::TermsUsedUp {
-                        election: self.name(),
-                    });
-                }
-                (Standing::Over(Some(conflict)), _) => return Err(conflict),
-                (Standing::Campaigning { .. } | Standing::Probation | Standing::Over(None), _) => {}
+                Standing::Over(Some(conflict)) => return Err(conflict),
+                Standing::Campaigning { .. } | Standing::Probation | Standing::Over(None) => {}
             }
             if self.standing.changed().await.is_err() {
                 // The driver ends only after it was asked to, and only this code could have asked it.
@@ -270,67 +233,75 @@ impl Candidacy {
         }
     }
 
+    /// Why no one can be elected at present, if that is so.
+    fn obstacle(&self, standing: &Standing) -> Option<CampaignError> {
+        let election = self.name();
+        match standing.clone() {
+            Standing::Refused(source) => Some(self.refused(source)),
+            Standing::Campaigning {
+                prospect: Prospect::Paused,
+                paused: Some(pause),
+                ..
+            } => Some(CampaignError::Paused {
+                election,
+                pause: Box::new(pause),
+            }),
+            Standing::Campaigning {
+                prospect: Prospect::Unreachable,
+                error: Some(source),
+                ..
+            } => Some(CampaignError::Unreachable {
+                election,
+                source: Box::new(source),
+            }),
+            Standing::Campaigning {
+                prospect: Prospect::TermsUsedUp,
+                ..
+            } => Some(CampaignError::TermsUsedUp { election }),
+            Standing::Campaigning { .. }
+            | Standing::Probation
+            | Standing::Elected(_)
+            | Standing::Over(_) => None,
+        }
+    }
+
     fn timed_out(&self, waited: Duration) -> CampaignError {
-        let standing = self.standing.borrow().clone();
+        let (election, standing) = (self.name(), self.standing.borrow().clone());
         if let Standing::Campaigning {
             paused: Some(pause),
             ..
         } = standing
         {
-            return CampaignError::Paused {
-                election: self.name(),
-                pause: Box::new(pause),
-            };
+            let pause = Box::new(pause);
+            return CampaignError::Paused { election, pause };
         }
-        if let Standing::Refused(source) = standing {
-            return self.refused(source);
+        if let Some(obstacle) = self.obstacle(&standing) {
+            return obstacle;
         }
         if let Standing::Over(Some(conflict)) = standing {
             return conflict;
         }
-        if let Standing::Campaigning {
-            prospect: Prospect::TermsUsedUp,
-            ..
-        } = standing
-        {
-            return CampaignError::TermsUsedUp {
-                election: self.name(),
-            };
-        }
-        let held = matches!(
-            standing,
-            Standing::Campaigning {
-                prospect: Prospect::Held,
-                ..
-            }
-        );
         let probation = matches!(standing, Standing::Probation);
-        let (leader, error): (Option<(CandidateId, FencingToken)>, _) = match standing {
+        match standing {
             Standing::Campaigning {
-                prospect: Prospect::Unreachable,
-                error,
-                ..
-            } => (None, error),
-            Standing::Campaigning { leader, .. } => (leader, None),
-            Standing::Probation
+                prospect, leader, ..
+            } if prospect == Prospect::Held
+                || (leader.is_some() && prospect != Prospect::Unreachable) =>
+            {
+                CampaignError::TimedOut {
+                    election,
+                    waited,
+                    leader,
+                }
+            }
+            Standing::Campaigning { .. }
+            | Standing::Probation
             | Standing::Refused(_)
             | Standing::Elected(_)
-            | Standing::Over(_) => (None, None),
-        };
-        match error {
-            Some(source) => CampaignError::Unreachable {
-                election: self.name(),
-                source: Box::new(source),
-            },
-            None if !held && leader.is_none() => CampaignError::NotYet {
-                election: self.name(),
+            | Standing::Over(_) => CampaignError::NotYet {
+                election,
                 waited,
                 probation: probation.then(|| self.election.shared.timing.probation()),
-            },
-            None => CampaignError::TimedOut {
-                election: self.name(),
-                waited,
-                leader,
             },
         }
     }

@@ -1,4 +1,4 @@
-//! What concerns a whole process, and so is tested in one of its own: it is killed, or the system refuses it a thread.
+//! Tests that need a process to themselves: it is killed, or the system refuses it a thread.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
