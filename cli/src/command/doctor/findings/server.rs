@@ -104,7 +104,7 @@ fn access(store: &StoreEvidence, about: &mut About<'_>) {
         about.say(
             Severity::Danger,
             format!("the server does not report what it is: it {}", said(error)),
-            "it cannot be told from another server at the same address, so no candidate uses it; its role, persistence \
+            "it may be one of several servers at the same address, so no candidate uses it; its role, persistence \
              and memory policy could not be examined",
             match error {
                 _ if is_unknown(error) => {
