@@ -4,7 +4,10 @@ use std::collections::VecDeque;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
+
+use rustix::process::Signal;
 
 use super::file::StoreFile;
 use super::plan::{Plan, Planned};
@@ -100,6 +103,16 @@ impl Arena {
             recent: VecDeque::new(),
             began: boot_nanos(),
         };
+        if servers > 0 {
+            arena.prepare(0);
+            let first = arena.fleet.start(Kind::Wrapper);
+            arena.fleet.leader();
+            arena.fleet.signal(&first, Signal::TERM);
+            arena.fleet.ended(&first);
+            for store in &mut arena.stores {
+                store.pasts.push(Rc::new(store.server.snapshot()));
+            }
+        }
         for (index, kind) in (0..).zip(Self::KINDS) {
             arena.prepare(index);
             arena.slots.push(Slot {

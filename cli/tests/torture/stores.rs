@@ -1,6 +1,7 @@
 //! The stores of the arena: real servers behind a network that can be made to misbehave, with a wall
 //! clock that can be made to jump.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -15,8 +16,8 @@ pub(crate) struct Store {
     pub(crate) ways: Vec<Proxy>,
     /// A fault of the server that must be undone, or that passes without a repair.
     pub(crate) busy: bool,
-    /// What it once had on disk.
-    pub(crate) past: Option<TempDir>,
+    /// What it once had on disk: first, from when a leader had released.
+    pub(crate) pasts: Vec<Rc<TempDir>>,
 }
 
 impl Store {
@@ -35,7 +36,7 @@ impl Store {
             ways: seeds.map(|seed| Proxy::to(&socket, seed)).collect(),
             server,
             busy: false,
-            past: None,
+            pasts: Vec::new(),
         }
     }
 

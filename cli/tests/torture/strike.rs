@@ -1,6 +1,7 @@
 //! Where and how each kind of fault strikes, and what ends it.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -32,7 +33,7 @@ pub(super) enum Undo {
     Quota(Group),
     Exec(Held),
     Slew,
-    Restore(usize, TempDir),
+    Restore(usize, Rc<TempDir>),
     SecondName(String, PathBuf),
     Unlock(rusqlite::Connection),
     RestoreFile(PathBuf),
@@ -247,7 +248,7 @@ impl Arena {
         true
     }
 
-    /// Takes a server back in time, to a moment ago or to long before. The promise holds for candidates that knew
+    /// Takes a server back in time, to a moment ago, to long before, or to when no one led. The promise holds for candidates that knew
     /// the server before. So each that runs has had the way to it for a window, since whenever, and none starts
     /// until two windows after. They may be paused or cut off now, and other faults go on.
     fn strike_past(&mut self, planned: Planned) -> bool {
@@ -269,14 +270,14 @@ impl Arena {
         self.no_start_before = u64::MAX;
         let store = &mut self.stores[index];
         store.busy = true;
-        let old = store.past.take().filter(|_| planned.pick.is_multiple_of(2));
-        let undo = match old {
-            Some(past) => (0, Undo::Restore(index, past)),
-            None => {
-                let until = boot_nanos() + nanos(planned.lasts);
-                (until, Undo::Restore(index, store.server.snapshot()))
-            }
+        let now = boot_nanos();
+        let (at, past) = match planned.pick % 3 {
+            0 => (now, store.pasts.first().cloned()),
+            1 => (now, store.pasts.last().cloned()),
+            _ => (now + nanos(planned.lasts), None),
         };
+        let past = past.unwrap_or_else(|| Rc::new(store.server.snapshot()));
+        let undo = (at, Undo::Restore(index, past));
         self.undo.push(undo);
         self.note(&format!("store {index} is struck"));
         true
@@ -409,7 +410,8 @@ impl Arena {
             Undo::SecondName(..) | Undo::Unlock(_) | Undo::RestoreFile(_) => self.end_of_file(undo),
             Undo::Restore(store, snapshot) => {
                 self.stores[store].server.restart_from(&snapshot);
-                self.stores[store].past = Some(snapshot);
+                self.stores[store].pasts.truncate(1);
+                self.stores[store].pasts.push(snapshot);
                 self.stores[store].busy = false;
                 let window = nanos(self.fleet.settings().window());
                 self.no_start_before = boot_nanos() + 2 * window;
