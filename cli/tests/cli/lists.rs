@@ -1,6 +1,7 @@
 //! Candidates with different lists of stores: majorities of two lists need not meet, so no two may be used at
 //! once.
 
+use incumbent::store::StoreList;
 use rustix::process::Signal;
 
 use super::home::{Home, Running, leader, wait_until};
@@ -146,8 +147,9 @@ fn the_list_is_changed_as_the_runbook_says_although_a_dead_candidate_is_still_li
     assert_eq!(leader.wait(), 0);
     // Anyone with access to the server can write such an entry, which no store forgets.
     let key = "{incumbent:job}:candidates";
-    let forged = "stranger|host|1|0.1.0|||00000001.00000002.00000003";
-    servers[2].command(&["ZADD", key, "9000000000000", forged]);
+    let list = StoreList::new(urls[..3].iter().map(String::as_str));
+    let forged = format!("stranger|host|1|0.1.0|||{list}");
+    servers[2].command(&["ZADD", key, "9000000000000", &forged]);
 
     let new = candidate(&home, "10", &stores(&urls[2..]), "new");
     let tokens = [home.lines("old"), home.wait_for_lines("new", 1)];
