@@ -210,6 +210,8 @@ impl ElectionBuilder {
                 turns: watch::Sender::new(Timestamp::ZERO),
                 lease: Mutex::default(),
                 containment: OnceLock::new(),
+                compared: Mutex::default(),
+                conflict: Mutex::default(),
                 candidacies: watch::Sender::new(0),
             }),
         })

@@ -37,8 +37,8 @@ impl Election {
     ///
     /// # Errors
     ///
-    /// [`CampaignError::Denied`] when the stores refuse us from the start, [`CampaignError::System`] when the
-    /// system refuses the threads of an election.
+    /// [`CampaignError::Denied`] when the stores refuse us from the start, [`CampaignError::OtherStores`] when another
+    /// candidate uses other stores, [`CampaignError::System`] when the system refuses the threads of an election.
     pub async fn campaign(&self) -> Result<Leadership, CampaignError> {
         self.enter()?.elected(Patience::Endless).await
     }
@@ -52,8 +52,8 @@ impl Election {
     ///
     /// [`CampaignError::Held`] when another candidate leads, [`CampaignError::Paused`] when an operator has paused
     /// the election, [`CampaignError::Unreachable`] when no majority of the stores answers,
-    /// [`CampaignError::Denied`] when they refuse us, [`CampaignError::TermsUsedUp`] when a record has the highest
-    /// term there is.
+    /// [`CampaignError::Denied`] when they refuse us, [`CampaignError::OtherStores`] when another candidate uses other
+    /// stores, [`CampaignError::TermsUsedUp`] when a record has the highest term there is.
     pub async fn try_campaign(&self) -> Result<Leadership, CampaignError> {
         self.enter()?.elected(Patience::None).await
     }
@@ -66,7 +66,8 @@ impl Election {
     /// [`CampaignError::NotYet`] when none does, as on a new name of a Redis with a `wait` shorter than the
     /// probation, [`CampaignError::Paused`] when the election is paused, [`CampaignError::Unreachable`] when no
     /// majority of the stores answers. At any time: [`CampaignError::Denied`] when they refuse us from the start,
-    /// [`CampaignError::TermsUsedUp`] when a record has the highest term there is.
+    /// [`CampaignError::OtherStores`] when another candidate uses other stores, [`CampaignError::TermsUsedUp`] when a
+    /// record has the highest term there is.
     pub async fn campaign_timeout(&self, wait: Duration) -> Result<Leadership, CampaignError> {
         let mut candidacy = self.enter()?;
         let elected = candidacy.elected(Patience::Endless);
@@ -171,7 +172,7 @@ impl Candidacy {
     /// passed without confirmation.
     async fn leave(mut self) {
         drop(self.commands.take());
-        let over = |standing: &Standing| matches!(standing, Standing::Over);
+        let over = |standing: &Standing| matches!(standing, Standing::Over(_));
         if self.standing.wait_for(over).await.is_err() {
             tracing::debug!("the driver of the candidacy is gone");
         }
@@ -187,19 +188,9 @@ impl Candidacy {
     }
 
     async fn elected(&mut self, patience: Patience) -> Result<Leadership, CampaignError> {
-        let election = self.election.clone();
-        let me = self.identity.id().clone();
-        let agreement = election.agree_on_stores(&me);
-        tokio::pin!(agreement);
-        let mut agreed = false;
         loop {
             let standing = self.standing.borrow_and_update().clone();
             match (standing, patience) {
-                (Standing::Elected(_), _) if !agreed => {
-                    agreement.as_mut().await?;
-                    agreed = true;
-                    continue;
-                }
                 (Standing::Elected(lease), _) => {
                     let commands = self.commands.take();
                     let commands = commands.expect("a candidacy is elected once");
@@ -269,18 +260,10 @@ impl Candidacy {
                         election: self.name(),
                     });
                 }
-                (Standing::Campaigning { .. } | Standing::Probation | Standing::Over, _) => {}
+                (Standing::Over(Some(conflict)), _) => return Err(conflict),
+                (Standing::Campaigning { .. } | Standing::Probation | Standing::Over(None), _) => {}
             }
-            let changed = tokio::select! {
-                biased;
-                outcome = &mut agreement, if !agreed => {
-                    outcome?;
-                    agreed = true;
-                    continue;
-                }
-                changed = self.standing.changed() => changed,
-            };
-            if changed.is_err() {
+            if self.standing.changed().await.is_err() {
                 // The driver ends only after it was asked to, and only this code could have asked it.
                 unreachable!("a candidacy ended while its campaign was waiting");
             }
@@ -301,6 +284,9 @@ impl Candidacy {
         }
         if let Standing::Refused(source) = standing {
             return self.refused(source);
+        }
+        if let Standing::Over(Some(conflict)) = standing {
+            return conflict;
         }
         if let Standing::Campaigning {
             prospect: Prospect::TermsUsedUp,
@@ -326,9 +312,10 @@ impl Candidacy {
                 ..
             } => (None, error),
             Standing::Campaigning { leader, .. } => (leader, None),
-            Standing::Probation | Standing::Refused(_) | Standing::Elected(_) | Standing::Over => {
-                (None, None)
-            }
+            Standing::Probation
+            | Standing::Refused(_)
+            | Standing::Elected(_)
+            | Standing::Over(_) => (None, None),
         };
         match error {
             Some(source) => CampaignError::Unreachable {

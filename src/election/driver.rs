@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::Alarm;
 use super::Shared;
+use super::agreement::Agreement;
 use super::clock;
 use super::guard;
 use super::inbox::{Answer, Answering, next_answer, next_release};
@@ -53,6 +54,7 @@ pub(super) struct Driver {
     paused: Option<Pause>,
     /// The release that each store has not confirmed.
     unconfirmed: Vec<Option<Request>>,
+    agreement: Agreement,
 }
 
 impl Driver {
@@ -62,7 +64,8 @@ impl Driver {
         (owner, commands): (mpsc::WeakSender<Command>, mpsc::Receiver<Command>),
         standing: watch::Sender<Standing>,
     ) -> Self {
-        let candidate = Candidate::new(CandidateConfig {
+        let agreement = Agreement::new(&shared, identity.id(), clock::now());
+        let mut candidate = Candidate::new(CandidateConfig {
             id: identity.id().clone(),
             host: HostName::new(identity.host()).ok(),
             not_before: shared.sits_out_until(),
@@ -71,6 +74,7 @@ impl Driver {
             seed: fastrand::u64(..),
             openings: shared.take_openings(),
         });
+        candidate.hold_back(!agreement.allows_claims());
         let stores = shared.stores.len();
         let tracker = Tracker::new(shared.electorate, shared.timing, shared.take_gap());
         Self {
@@ -89,6 +93,7 @@ impl Driver {
             overdue: None,
             paused: None,
             unconfirmed: vec![None; stores],
+            agreement,
         }
     }
 
@@ -117,6 +122,7 @@ impl Driver {
                 },
                 answer = next_answer(&mut self.answered, &mut self.answers) => self.answer(answer),
                 (store, wake_up) = next_release(&mut self.wake_ups) => self.woken(store, wake_up),
+                view = self.agreement.read() => self.agreement.take_in(view, &mut self.candidate),
                 () = timer.ring() => Input::Tick,
             };
         }
@@ -151,6 +157,8 @@ impl Driver {
         self.tell_of_pause();
         self.listen();
         self.show_standing();
+        self.agreement
+            .read_when_due(now, self.candidate.role(), &self.links);
         let look_at = self.overdue.map_or(step.wake_at, |(_, look_at)| look_at);
         timer.set(step.wake_at.min(look_at));
     }
@@ -455,7 +463,8 @@ impl Driver {
             self.shared.keep_gap(gap);
         }
         self.shared.counters.campaign_over();
-        self.standing.send_replace(Standing::Over);
+        self.standing
+            .send_replace(Standing::Over(self.agreement.conflict));
         let Self {
             shared,
             identity,

@@ -127,10 +127,10 @@ pub enum CampaignError {
     },
     /// Another candidate campaigns with another list of stores: both could lead.
     #[error(
-        "cannot campaign in election {election:?}: {} pid {} {difference}, so two could lead. All candidates must \
-         use the same stores. To change them: stop every candidate on every host, wait one window, then start \
-         them with the new stores",
-        .who.host(), .who.pid()
+        "cannot take part in election {election:?}: {} pid {} {difference}, so two could lead. It uses {}; this \
+         candidate uses {}. All candidates must use the same stores. To change them: stop every candidate on every \
+         host, wait one window, then start them with the new stores",
+        .who.host(), .who.pid(), theirs(.who, .ours), .ours.join(", ")
     )]
     OtherStores {
         /// The election.
@@ -139,6 +139,8 @@ pub enum CampaignError {
         who: Box<Identity>,
         /// How its stores differ from ours.
         difference: Difference,
+        /// Our stores. Those of the other candidate are digests in its identity.
+        ours: Vec<Arc<str>>,
     },
     /// The system refuses the threads, the timers or the event loop of an election.
     #[error("this process cannot take part in election {election:?}: {source}")]
@@ -178,6 +180,21 @@ impl CampaignError {
     pub const fn is_denied(&self) -> bool {
         matches!(self, Self::Denied { .. })
     }
+}
+
+/// The stores of a candidate, by address where it is one of ours.
+fn theirs(who: &Identity, ours: &[Arc<str>]) -> String {
+    let Some(theirs) = who.stores() else {
+        return "unknown stores".to_owned();
+    };
+    let shared = ours.iter().filter(|store| theirs.names(store));
+    let mut words: Vec<String> = shared.map(|store| store.to_string()).collect();
+    match theirs.count().saturating_sub(words.len()) {
+        0 => {}
+        1 => words.push("1 other store".to_owned()),
+        others => words.push(format!("{others} other stores")),
+    }
+    words.join(", ")
 }
 
 fn still(probation: &Option<Duration>) -> String {

@@ -73,6 +73,16 @@ impl Link {
         changed.then_some(News::Down(error))
     }
 
+    /// Whether any request has been answered or has failed.
+    pub(super) const fn is_known(&self) -> bool {
+        self.answered || self.error.is_some()
+    }
+
+    /// Whether it answered last, and can be used.
+    pub(super) const fn is_up(&self) -> bool {
+        self.answered && self.error.is_none()
+    }
+
     /// What it failed with, while it cannot be used.
     pub(super) fn error(&self) -> Option<&StoreError> {
         self.error.as_deref()

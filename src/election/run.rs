@@ -27,7 +27,8 @@ impl Election {
     /// # Errors
     ///
     /// [`RunError::Campaign`] when there was no leadership; [`RunError::Lost`] when it was lost, or asked to stop,
-    /// before the work was done, with what the work returned nevertheless: campaign again to continue.
+    /// before the work was done, with what the work returned nevertheless: campaign again to continue, unless the
+    /// reason is [`LossReason::OtherStores`]. [`Election::conflict`] then names the other candidate.
     ///
     /// # Panics
     ///
@@ -105,7 +106,8 @@ impl Election {
     ///
     /// # Errors
     ///
-    /// [`RunError::Campaign`] when the stores refuse this process.
+    /// [`RunError::Campaign`] when the stores refuse this process, or when another candidate uses other stores, also
+    /// if that is found while leading.
     ///
     /// # Panics
     ///
@@ -156,6 +158,11 @@ impl Election {
             match self.lead(leadership, working, shutdown.as_mut()).await {
                 Ok(value) => return Ok(Some(value)),
                 Err((value, _)) if shutdown.is_terminated() => return Ok(value),
+                Err((_, lost)) if lost.reason == LossReason::OtherStores => {
+                    let conflict = self.conflict();
+                    let conflict = conflict.expect("it is kept before the leadership is lost");
+                    return Err(RunError::Campaign(conflict));
+                }
                 // The log says why.
                 Err(_) => {}
             }

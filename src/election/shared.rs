@@ -7,7 +7,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use super::gap::Gap;
 use super::guard::KillHook;
 use super::standing::Command;
-use super::{Lease, Overrun, clock};
+use super::{CampaignError, Lease, Overrun, clock};
 use crate::observe::{self, Counters, ElectionEvent, Happening};
 use crate::protocol::{CandidateId, ElectionName, Electorate, Opening, Timestamp, Timing};
 use crate::store::Store;
@@ -36,6 +36,10 @@ pub(super) struct Shared {
     pub(super) lease: Mutex<Option<(Lease, mpsc::WeakSender<Command>)>>,
     /// What holds the processes of the supervised program together.
     pub(super) containment: OnceLock<Arc<str>>,
+    /// When a campaign of this process last compared its stores with those of the others, if without a doubt.
+    pub(super) compared: Mutex<Option<Timestamp>>,
+    /// The candidate with other stores for which a campaign of this process ended last.
+    pub(super) conflict: Mutex<Option<CampaignError>>,
     /// How many candidacies of this process have not left the stores yet.
     pub(super) candidacies: watch::Sender<usize>,
 }
@@ -68,6 +72,23 @@ impl Shared {
     pub(super) fn sit_out_until(&self, until: Timestamp) {
         let sits_out = self.sits_out_until.lock();
         *sits_out.unwrap_or_else(PoisonError::into_inner) = until;
+    }
+
+    pub(super) fn compared(&self) -> Option<Timestamp> {
+        *self.compared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn keep_compared(&self, at: Option<Timestamp>) {
+        *self.compared.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
+    pub(super) fn conflict(&self) -> Option<CampaignError> {
+        let conflict = self.conflict.lock();
+        conflict.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn keep_conflict(&self, conflict: CampaignError) {
+        *self.conflict.lock().unwrap_or_else(PoisonError::into_inner) = Some(conflict);
     }
 
     pub(super) fn leading(&self) -> Option<(Lease, mpsc::WeakSender<Command>)> {

@@ -37,7 +37,7 @@ impl HeartbeatResult {
 }
 
 /// Every reason that a leader lives to count, in the order of [`Metrics::ended`].
-pub const LOSS_REASONS: [LossReason; 10] = [
+pub const LOSS_REASONS: [LossReason; 11] = [
     LossReason::Resigned,
     LossReason::Requested,
     LossReason::WorkEnded { status: None },
@@ -47,6 +47,7 @@ pub const LOSS_REASONS: [LossReason; 10] = [
     LossReason::Suspended,
     LossReason::Unhealthy,
     LossReason::StoreForgot,
+    LossReason::OtherStores,
     LossReason::KeeperDied,
 ];
 

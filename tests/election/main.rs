@@ -1,5 +1,6 @@
 //! The election as a program uses it, over memory stores.
 
+mod lists;
 mod service;
 
 use std::future::{Future, poll_fn};
@@ -184,7 +185,7 @@ async fn status_history_and_metrics_tell_of_a_leadership_and_its_end() {
         leadership.resign().await;
         let metrics = election.metrics();
         assert_eq!((metrics.leading, metrics.campaigns), (None, 0));
-        assert_eq!(metrics.ended, [1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(metrics.ended, [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         assert!(matches!(
             election.status().await.state,
             State::Vacant { .. }

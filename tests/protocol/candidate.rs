@@ -553,6 +553,27 @@ fn a_leader_that_is_told_to_stop_acts_until_its_deadline_whatever_the_reason() {
 }
 
 #[test]
+fn a_leader_that_uses_other_stores_than_another_candidate_acts_until_its_deadline_which_stays() {
+    let mut stage = Stage::leading(1);
+    let deadline = stage.deadline_ms();
+    stage.input(10, Input::Resign(LossReason::OtherStores));
+    stage.pass(50, 2_500);
+    assert_eq!(stage.deadline_ms(), deadline);
+    assert!(stage.candidate.may_act(at(deadline - 1)));
+}
+
+#[test]
+fn a_candidate_that_is_held_back_watches_and_claims_at_the_next_input_after_it() {
+    let mut stage = Stage::new(1);
+    stage.candidate.hold_back(true);
+    stage.pass(0, 3_000);
+    assert_eq!(stage.candidate.role(), Role::Standby);
+    stage.candidate.hold_back(false);
+    stage.tick(3_050);
+    assert_eq!(stage.candidate.role(), Role::Claiming);
+}
+
+#[test]
 fn a_reply_after_the_end_of_the_tenure_changes_nothing() {
     let mut stage = Stage::leading(1);
     let mut late = None;

@@ -303,10 +303,17 @@ impl Runner<'_> {
                 status: Some(failure.exit.status()),
             },
         };
+        let conflict = self.election.conflict();
+        let conflict = conflict.filter(|_| leadership.loss() == Some(LossReason::OtherStores));
         leadership.conclude(reason).await;
         self.keeper.released();
         note.remove();
-        conclusion
+        match (conclusion, conflict) {
+            (Ok(Conclusion::Lost | Conclusion::Ended(Exit::Lost)), Some(conflict)) => Err(
+                campaign_failed(conflict, self.settings.conflict_exit_code()),
+            ),
+            (conclusion, _) => conclusion,
+        }
     }
 
     /// Campaigns, after a pause, until elected or asked to stop. The keeper is already running, which saves
@@ -334,9 +341,8 @@ impl Runner<'_> {
             loop {
                 match campaign(self.election, wait).await {
                     Err(
-                        error @ (CampaignError::Denied { .. }
-                        | CampaignError::Misconfigured { .. }
-                        | CampaignError::OtherStores { .. }),
+                        error
+                        @ (CampaignError::Denied { .. } | CampaignError::Misconfigured { .. }),
                     ) if has_led => {
                         tracing::error!(%error, "trying again in {AGAIN:?}");
                         tokio::time::sleep(AGAIN).await;

@@ -105,7 +105,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "S3", "a holder's release of an older term is granted", "protocol/record.rs",
         "self.term == term && self.holder() == Some(candidate)" => "self.term >= term && self.holder() == Some(candidate)";
     "release", "comes before the work has ended", "protocol/candidate/leading.rs",
-        "Heard::Resign(reason) => self.stop(now, Ending::Stopped, reason, step)," => "Heard::Resign(reason) => { self.stop(now, Ending::Stopped, reason, step); self.give_up(now, Some(term), reason, step) }";
+        "Heard::Resign(reason) => self.stop(now, Ending::asked_for(reason), reason, step)," => "Heard::Resign(reason) => { self.stop(now, Ending::asked_for(reason), reason, step); self.give_up(now, Some(term), reason, step) }";
     "release", "comes when the tenure has ended, not the work", "protocol/candidate/leading.rs",
         "step.events.push(Event::Expired { term });" => "step.events.push(Event::Expired { term }); self.give_up(now, Some(term), LossReason::TenureEnded, step);";
     "lost is final", "a lease is renewed after its end", "protocol/candidate/leading.rs",

@@ -40,7 +40,7 @@ impl Candidate {
                 self.obey(now, step);
             }
             Heard::Parted => self.check_deposed(now, step),
-            Heard::Resign(reason) => self.stop(now, Ending::Stopped, reason, step),
+            Heard::Resign(reason) => self.stop(now, Ending::asked_for(reason), reason, step),
             Heard::WorkEnded(reason) => {
                 self.stop(now, Ending::Stopped, reason, step);
                 let reason = ending.map_or(reason, |(_, earlier)| earlier);

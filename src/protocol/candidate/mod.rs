@@ -74,6 +74,8 @@ pub struct Candidate {
     electorate: Electorate,
     stores: Vec<StoreView>,
     phase: Phase,
+    /// Whether it must not claim.
+    held_back: bool,
     next_request: u64,
     jitter: u64,
     /// The last term claimed that a store may have granted: no later claim of this candidacy reuses it.
@@ -123,11 +125,21 @@ enum Phase {
 enum Ending {
     /// The work was asked to stop. It acts until its deadline, which heartbeats still extend.
     Stopped,
-    /// A majority has forgotten us and has other holders. They wait out a probation, so the work acts
-    /// until its deadline, which no longer moves.
+    /// A majority has forgotten us and has other holders, which wait out a probation; or another candidate uses
+    /// other stores. The work acts until its deadline, which no longer moves.
     Forgotten,
     /// Another candidate may act already.
     Deposed,
+}
+
+impl Ending {
+    /// How a leadership ends that is asked to stop.
+    const fn asked_for(reason: LossReason) -> Self {
+        match reason {
+            LossReason::OtherStores => Self::Forgotten,
+            _ => Self::Stopped,
+        }
+    }
 }
 
 /// What an input means to the phase, once the store's reply has been recorded.
@@ -174,6 +186,7 @@ impl Candidate {
             phase: Phase::Standby {
                 not_before: config.not_before,
             },
+            held_back: false,
             next_request: 0,
             jitter: config.seed,
             last_claimed: None,
@@ -216,6 +229,11 @@ impl Candidate {
         self.planned = step.wake_at;
         self.assert_invariants();
         step
+    }
+
+    /// Keeps it from claiming, from the next input on, or lets it claim again.
+    pub const fn hold_back(&mut self, held_back: bool) {
+        self.held_back = held_back;
     }
 
     /// Its id.

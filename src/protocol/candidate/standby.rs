@@ -8,7 +8,7 @@ use crate::protocol::{
 
 impl Candidate {
     pub(super) fn stand_by(&mut self, now: Timestamp, not_before: Timestamp, step: &mut Step) {
-        if now >= not_before && self.try_claim(now, step) {
+        if now >= not_before && !self.held_back && self.try_claim(now, step) {
             return;
         }
         for store in self.due(now) {

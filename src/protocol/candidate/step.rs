@@ -69,7 +69,8 @@ pub enum Input {
         /// whether it did; `None` calls all of them.
         called: Option<CandidateId>,
     },
-    /// Leave the election: a leader stops its work first.
+    /// Leave the election: a leader stops its work first. Heartbeats extend its deadline meanwhile, except for
+    /// [`LossReason::OtherStores`].
     Resign(LossReason),
     /// The work has provably ended, for this reason unless it was asked to stop for another.
     WorkEnded(LossReason),

@@ -174,7 +174,7 @@ impl Leading<'_, '_> {
     fn time_to_stop(&self, reason: LossReason) -> Duration {
         match reason {
             LossReason::Resigned | LossReason::Requested => self.reload.stop_timeout(),
-            LossReason::Unhealthy => self.election.timing().stop_grace(),
+            LossReason::Unhealthy | LossReason::OtherStores => self.election.timing().stop_grace(),
             _ => self.leadership.remaining(),
         }
     }
