@@ -3,7 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use crate::supervise::{self, Entry, Estate, Keeper, Launch, Launched};
+use crate::supervise::{self, Entry, Keeper, Launch, Launched, ReleaseContext};
 use incumbent::protocol::LossReason;
 
 use super::limits;
@@ -62,9 +62,9 @@ pub(crate) fn connect(launched: Launched) -> Result<Keeper, Failure> {
 /// # Errors
 ///
 /// When the system cannot.
-pub(crate) fn attach(launched: Launched, estate: &Estate) -> Result<Keeper, Failure> {
+pub(crate) fn attach(launched: Launched, context: &ReleaseContext) -> Result<Keeper, Failure> {
     let mut keeper = connect(launched)?;
-    keeper.set_context(estate.to_context());
+    keeper.set_context(context.to_bytes());
     Ok(keeper)
 }
 

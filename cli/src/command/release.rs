@@ -136,7 +136,7 @@ pub(crate) fn release(arguments: &Release) -> Result<Exit, Failure> {
         );
         return Err(Failure::new(Exit::NotElected(75), why));
     }
-    let context = settings.estate(&name)?.to_context();
+    let context = settings.release_context(&name)?.to_bytes();
     for (path, term, who) in notes {
         let context = context.clone();
         crate::supervise::release(&Orphan { context, who, term }, LossReason::UnitDied);

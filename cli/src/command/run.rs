@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::http::{Server, ServerOptions};
-use crate::supervise::{Estate, Event, Keeper, Program, Quota, Restarts};
+use crate::supervise::{Event, Keeper, Program, Quota, ReleaseContext, Restarts};
 use futures_util::StreamExt;
 use incumbent::election::Overrun;
 use incumbent::observe::ProgramCounters;
@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
     settings.health()?;
     // Launched while this process is small, has one thread, and has no open files.
     let keeper = keeping::launch(&settings)?;
-    let estate = settings.estate(&name)?;
+    let context = settings.release_context(&name)?;
     let election = election(&name, &settings)?;
     logs::start(&settings);
     for warning in &settings.warnings {
@@ -103,9 +103,9 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
             reload: Reload::new(manager, &name, &arguments.options, &settings),
             signals: &mut signals,
             calls: Calls::new(settings.stop_signal()),
-            keeper: keeping::attach(keeper, &estate)?,
+            keeper: keeping::attach(keeper, &context)?,
             vitals: Vitals::new(&settings, &counters)?,
-            estate: &estate,
+            context: &context,
             counters: &counters,
             ready: watch::Sender::new(false),
         };
@@ -217,7 +217,7 @@ struct Runner<'a> {
     calls: Calls,
     keeper: Keeper,
     vitals: Vitals<'a>,
-    estate: &'a Estate,
+    context: &'a ReleaseContext,
     counters: &'a ProgramCounters,
     /// Whether a keeper has reported the containment of the program.
     ready: watch::Sender<bool>,
@@ -362,7 +362,7 @@ impl Runner<'_> {
                     Event::KeeperLost => {
                         tracing::warn!("the keeper died while no program ran: starting another");
                         let launched = keeping::launch(self.settings)?;
-                        let another = keeping::attach(launched, self.estate)?;
+                        let another = keeping::attach(launched, self.context)?;
                         std::mem::replace(&mut self.keeper, another).close().await;
                     }
                     // Nothing runs, so there is nothing else to report.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::http::{InvalidListenAddress, ServerOptions};
-use crate::supervise::Estate;
+use crate::supervise::ReleaseContext;
 use config::{Config, Value};
 use incumbent::election::ConfigError;
 use incumbent::protocol::{ElectionName, InvalidTiming, Timing, TimingChoices, TimingConfig};
@@ -216,7 +216,10 @@ impl Settings {
     /// # Errors
     ///
     /// As [`Settings::addresses`].
-    pub(crate) fn estate(&self, election: &ElectionName) -> Result<Estate, Failure> {
+    pub(crate) fn release_context(
+        &self,
+        election: &ElectionName,
+    ) -> Result<ReleaseContext, Failure> {
         let addresses = match self.embedded_store()? {
             Some(path) => vec![StoreAddress::sqlite(path).label().into()],
             None => self
@@ -226,7 +229,7 @@ impl Settings {
                 .map(|text| text.as_str().into())
                 .collect(),
         };
-        Ok(Estate {
+        Ok(ReleaseContext {
             election: election.clone(),
             addresses,
             options: self.store_options(),
