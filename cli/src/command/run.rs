@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
     let settings = Settings::load(Typed::all(&arguments.options)?, Some(&name))?;
     let mut words = arguments.program;
     if words.is_empty() {
-        words.extend(settings.program().iter().map(Into::into));
+        words.extend(settings.values.program.iter().map(Into::into));
     }
     let program = Program::new(words).ok_or_else(|| {
         Failure::new(
@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
         )
     })?;
     let program = program
-        .stdin(settings.stdin())
+        .stdin(settings.values.stdin)
         .stop_signal(settings.stop_signal());
     settings.health()?;
     // Launched while this process is small, has one thread, and has no open files.
@@ -188,7 +188,7 @@ pub(super) fn election(name: &ElectionName, settings: &Settings) -> Result<Elect
         .timing(timing)
         // The program is another process, and ends by other means than the end of this one.
         .overrun(Overrun::Report);
-    if let Some(label) = settings.label() {
+    if let Some(label) = &settings.values.id {
         builder = builder.label(label);
     }
     for store in electorate::open(settings)? {
@@ -225,7 +225,7 @@ struct Runner<'a> {
 
 impl Runner<'_> {
     async fn run(&mut self, program: Program) -> Result<Exit, Failure> {
-        let mut restarts = self.settings.restart().then(Restarts::new);
+        let mut restarts = self.settings.values.restart.then(Restarts::new);
         let (mut pause, mut wait) = (Duration::ZERO, self.settings.wait());
         let mut has_led = false;
         loop {
@@ -253,7 +253,7 @@ impl Runner<'_> {
                     Duration::ZERO
                 }
                 Conclusion::GivenUp(_) => {
-                    let sit_out = self.settings.sit_out();
+                    let sit_out = *self.settings.values.sit_out;
                     tracing::info!("sitting out for {sit_out:?}");
                     sit_out
                 }
@@ -369,7 +369,7 @@ impl Runner<'_> {
                     event => tracing::debug!(?event, "unexpected news from the keeper"),
                 },
                 won = &mut campaign => {
-                    let not_elected = self.settings.conflict_exit_code();
+                    let not_elected = self.settings.values.conflict_exit_code;
                     return won
                         .map(Standby::Elected)
                         .map_err(|error| campaign_failed(error, not_elected));

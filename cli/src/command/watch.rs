@@ -42,7 +42,7 @@ pub(crate) fn watch(arguments: &Watch) -> Result<Exit, Failure> {
     typed.interval(arguments.interval.as_deref())?;
     let settings = Settings::load(typed, name.as_ref())?;
     super::warn(&settings);
-    if settings.interval().is_zero() {
+    if settings.values.interval.is_zero() {
         let origin = settings.origin("interval").map(ToString::to_string);
         return Err(Failure::configuration(format!(
             "{}: the interval must be greater than 0: remove it for the default",
@@ -52,7 +52,7 @@ pub(crate) fn watch(arguments: &Watch) -> Result<Exit, Failure> {
     let watcher = Watcher {
         observer: electorate::observe(&settings)?,
         name,
-        interval: settings.interval(),
+        interval: *settings.values.interval,
         format: arguments.output.output,
         in_place: stdout().is_terminal() && arguments.output.output == Format::Text,
     };

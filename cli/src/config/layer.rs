@@ -75,6 +75,21 @@ impl From<BadValue> for Failure {
 pub(crate) struct Layer(BTreeMap<&'static str, (Origin, ValueKind)>);
 
 impl Layer {
+    /// The defaults that are built in.
+    ///
+    /// # Errors
+    ///
+    /// [`BadValue`] names a setting whose default is none of its values.
+    pub(crate) fn defaults() -> Result<Self, BadValue> {
+        let mut layer = Self::default();
+        for key in KEYS {
+            if let Some(text) = key.default {
+                layer.read(key, Origin::Default, text)?;
+            }
+        }
+        Ok(layer)
+    }
+
     /// Reads the text of a TOML file.
     ///
     /// # Errors
@@ -139,15 +154,14 @@ impl Layer {
                 continue;
             };
             let origin = Origin::Environment(name.to_owned());
-            let read = match value.to_str() {
+            match value.to_str() {
                 // An empty variable is how many tools unset one. Only a text may be meant to be empty.
-                Some("") if key.kind != Kind::Text => continue,
-                Some(text) => key.read_text(text),
-                None => Err("its value is not valid UTF-8".to_owned()),
-            };
-            match read {
-                Ok(value) => layer.set(key, origin, value),
-                Err(message) => return Err(BadValue { origin, message }),
+                Some("") if key.kind != Kind::Text => {}
+                Some(text) => layer.read(key, origin, text)?,
+                None => {
+                    let message = "its value is not valid UTF-8".to_owned();
+                    return Err(BadValue { origin, message });
+                }
             }
         }
         warnings.sort_unstable();
@@ -160,16 +174,9 @@ impl Layer {
     ///
     /// [`BadValue`] names the flag.
     pub(crate) fn flag(&mut self, name: &str, given: Option<&str>) -> Result<(), BadValue> {
-        let (Some(text), Some(key)) = (given, Key::find(name)) else {
-            return Ok(());
-        };
-        let origin = Origin::Flag(key.flag());
-        match key.read_text(text) {
-            Ok(value) => {
-                self.set(key, origin, value);
-                Ok(())
-            }
-            Err(message) => Err(BadValue { origin, message }),
+        match (given, Key::find(name)) {
+            (Some(text), Some(key)) => self.read(key, Origin::Flag(key.flag()), text),
+            (_, None) | (None, _) => Ok(()),
         }
     }
 
@@ -204,6 +211,16 @@ impl Layer {
             None => Vec::new(),
             Some((_, ValueKind::Array(values))) => values.iter().map(ToString::to_string).collect(),
             Some((_, value)) => vec![value.to_string()],
+        }
+    }
+
+    fn read(&mut self, key: &'static Key, origin: Origin, text: &str) -> Result<(), BadValue> {
+        match key.read_text(text) {
+            Ok(value) => {
+                self.set(key, origin, value);
+                Ok(())
+            }
+            Err(message) => Err(BadValue { origin, message }),
         }
     }
 

@@ -28,7 +28,7 @@ impl<'a> Reload<'a> {
             manager,
             name,
             options,
-            stop_timeout: settings.stop_timeout(),
+            stop_timeout: *settings.values.stop_timeout,
         }
     }
 
@@ -43,7 +43,7 @@ impl<'a> Reload<'a> {
         self.manager.reloading();
         match self.load() {
             Ok(settings) => {
-                self.stop_timeout = settings.stop_timeout();
+                self.stop_timeout = *settings.values.stop_timeout;
                 for warning in &settings.warnings {
                     tracing::warn!("{warning}");
                 }

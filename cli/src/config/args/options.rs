@@ -60,7 +60,6 @@ impl<const GROUP: u8> FromArgMatches for Flags<GROUP> {
         let typed = |key: &&Key| matches.value_source(key.name) == Some(ValueSource::CommandLine);
         let values = |key: &'static Key| {
             let raw = matches.get_raw(key.name).into_iter().flatten();
-            // Each was read as text already.
             let texts = raw.map(|text| text.to_string_lossy().into_owned());
             (key, texts.collect())
         };
@@ -76,7 +75,7 @@ impl<const GROUP: u8> FromArgMatches for Flags<GROUP> {
 fn argument(key: &Key) -> Arg {
     let argument = Arg::new(key.name)
         .long(key.name.replace('_', "-"))
-        .help(key.help.trim_start())
+        .help(key.help())
         .help_heading(format!("{:?}", key.group));
     let argument = match key.kind {
         Kind::Switch => {
@@ -85,8 +84,6 @@ fn argument(key: &Key) -> Arg {
                 .conflicts_with_all(rival(key));
         }
         Kind::Stores => argument.action(ArgAction::Append),
-        Kind::Number(255) => argument.value_parser(value_parser!(u8)),
-        Kind::Number(_) => argument.value_parser(value_parser!(u32)),
         Kind::Choice(choices) => argument.value_parser(PossibleValuesParser::new(choices)),
         _ => argument.value_parser(value_parser!(String)),
     };
