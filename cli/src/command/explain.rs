@@ -7,7 +7,6 @@ use incumbent::protocol::{ElectionName, Timing};
 use serde::Serialize;
 
 use crate::config::args::{Explain, Format};
-use crate::config::settings::{Settings, Typed};
 use crate::exit::{Exit, Failure};
 use crate::output::{self, duration};
 
@@ -35,11 +34,9 @@ struct Document {
 /// A configuration that cannot be used.
 pub(crate) fn explain(arguments: &Explain) -> Result<Exit, Failure> {
     let name = super::optional_name(arguments.name.as_deref())?;
-    let mut typed = Typed::general(&arguments.general)?;
-    typed.add(&arguments.timing)?;
-    typed.op_timeout(arguments.op_timeout.as_deref())?;
-    let settings = Settings::load(typed, name.as_ref())?;
-    super::warn(&settings);
+    let typed = arguments.flags.0.clone();
+    let typed = typed.with("op_timeout", arguments.op_timeout.as_ref());
+    let settings = super::settings(&typed, name.as_ref())?;
     let timing = settings.timing()?;
     match arguments.output.output {
         Format::Json => output::print_json(&document(&timing, settings.failover()))?,

@@ -71,7 +71,7 @@ pub(crate) fn resign(arguments: &Resign) -> Result<Exit, Failure> {
             said,
             followed,
         };
-        report(&view, arguments.order.look.output.output, &done)
+        report(&view, arguments.order.output.output, &done)
     })?;
     Ok(Exit::Success)
 }

@@ -1,10 +1,10 @@
 //! `incumbent run NAME -- PROGRAM`: campaigns, and runs the program while elected.
 
-mod ballast;
 mod call;
 mod leading;
 mod reload;
 mod restarting;
+mod startup_memory;
 mod vitals;
 
 use std::io::ErrorKind;
@@ -26,7 +26,7 @@ use super::notify::{Activity, Manager};
 use super::release::Note;
 use super::{electorate, keeping, limits, runtime};
 use crate::config::args::Run;
-use crate::config::settings::{Settings, Typed, Wait};
+use crate::config::settings::{Settings, Wait};
 use crate::exit::{Exit, Failure, campaign_failed};
 use crate::output::logs;
 use call::{Call, Calls};
@@ -43,7 +43,7 @@ use vitals::Vitals;
 pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
     let name =
         ElectionName::new(&arguments.name).map_err(|error| Failure::new(Exit::Usage, error))?;
-    let settings = Settings::load(Typed::all(&arguments.options)?, Some(&name))?;
+    let settings = Settings::load(&arguments.flags.0, Some(&name))?;
     let mut words = arguments.program;
     if words.is_empty() {
         words.extend(settings.values.program.iter().map(Into::into));
@@ -83,7 +83,7 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
         );
     }
     // The last moment at which this process has one thread.
-    match ballast::shed() {
+    match startup_memory::release() {
         Ok(kib) => tracing::debug!(kib, "released memory that only startup needed"),
         Err(error) => tracing::debug!(%error, "kept memory that only startup needed"),
     }
@@ -100,7 +100,7 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
             election: &election,
             settings: &settings,
             activity: &activity,
-            reload: Reload::new(manager, &name, &arguments.options, &settings),
+            reload: Reload::new(manager, &name, &arguments.flags.0, &settings),
             signals: &mut signals,
             calls: Calls::new(settings.stop_signal()),
             keeper: keeping::attach(keeper, &context)?,

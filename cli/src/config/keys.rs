@@ -37,15 +37,15 @@ pub struct Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
     /// Where the election is kept.
-    Stores,
+    Stores = 1,
     /// How fast a leader is replaced.
-    Timing,
+    Timing = 2,
     /// How the program is run.
-    Running,
+    Running = 4,
     /// What every command has.
-    General,
+    General = 8,
     /// It has no flag.
-    Hidden,
+    Hidden = 0,
 }
 
 /// What a setting takes.
@@ -231,6 +231,11 @@ impl Key {
     #[must_use]
     pub fn flag(&self) -> String {
         format!("--{}", self.name.replace('_', "-"))
+    }
+
+    /// Whether it is part of the timing.
+    pub(crate) fn is_timing(&self) -> bool {
+        self.group == Group::Timing || self.name == "op_timeout"
     }
 
     /// Reads a value from text, as in a variable or a flag. The error says what is wrong, and leaves out

@@ -3,7 +3,6 @@
 
 mod health;
 mod secret;
-mod typed;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,15 +17,15 @@ use incumbent::store::{Password, StoreAddress, StoreOptions};
 use rustix::process::Signal;
 use serde::Deserialize;
 
+use super::args::Typed;
 use super::environment;
 use super::hint;
-use super::keys::{Time, Values};
+use super::keys::{KEYS, Time, Values};
 use super::layer::{Layer, Origin};
 use super::places;
 use crate::exit::{Exit, Failure};
 
 pub(crate) use health::{CheckSettings, HealthSettings};
-pub(crate) use typed::Typed;
 
 /// Every setting, with the value that counts and where it came from.
 #[derive(Debug)]
@@ -70,17 +69,18 @@ impl Settings {
     /// # Errors
     ///
     /// An invalid value, with where it was set; an unreadable file.
-    pub(crate) fn load(typed: Typed, election: Option<&ElectionName>) -> Result<Self, Failure> {
+    pub(crate) fn load(typed: &Typed, election: Option<&ElectionName>) -> Result<Self, Failure> {
         let defaults = Layer::defaults()?;
+        let flags = Layer::from_flags(typed)?;
         let (environment, mut warnings) = Layer::from_environment(environment::ours())?;
         hint::remember(&typed.of_stores());
         let mut layers = vec![defaults];
-        let file = places::configuration_file(typed.file, election);
+        let file = places::configuration_file(typed.file.clone(), election);
         if let Some(path) = &file {
             layers.push(read_file(path)?);
         }
         layers.push(environment);
-        layers.push(typed.layer);
+        layers.push(flags);
         let mut builder = Config::builder();
         for layer in &layers {
             builder = builder.add_source(layer.clone());
@@ -210,19 +210,11 @@ impl Settings {
         let config = self.timing_config();
         let timing = config.and_then(|config| Timing::new(&config));
         timing.map_err(|error| {
-            let set = [
-                "failover",
-                "interval",
-                "stall_polls",
-                "op_timeout",
-                "stop_grace",
-                "probation",
-            ]
-            .into_iter()
-            .filter_map(|key| {
-                let origin = self.origin(key).filter(|it| **it != Origin::Default)?;
-                let value = self.value(key)?.into_string().ok()?;
-                Some(format!("{key} = {value} from {origin}"))
+            let set = KEYS.iter().filter(|key| key.is_timing()).filter_map(|key| {
+                let origin = self.origin(key.name);
+                let origin = origin.filter(|it| **it != Origin::Default)?;
+                let value = self.value(key.name)?.into_string().ok()?;
+                Some(format!("{} = {value} from {origin}", key.name))
             });
             let set: Vec<String> = set.collect();
             Failure::new(Exit::Configuration, format!("{error} ({})", set.join(", ")))
