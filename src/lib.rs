@@ -107,7 +107,7 @@ pub use election::{
     BlockingElection, BlockingLeadership, CampaignError, ConfigError, Election, ElectionBuilder,
     Leadership, Lease, Lost, Overrun, RunError, run_as_leader,
 };
-pub use observe::{ElectionEvent, Happening};
+pub use observe::{ElectionEvent, EventKind};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

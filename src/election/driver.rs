@@ -24,7 +24,7 @@ use super::link::{Link, News};
 use super::runtime;
 use super::standing::{Command, Standing};
 use super::tracker::{Change, Tracker};
-use crate::observe::{Happening, HeartbeatResult};
+use crate::observe::{EventKind, HeartbeatResult};
 use crate::protocol::{
     Candidate, CandidateConfig, Event, HostName, Input, LossReason, Outgoing, Pause, Prospect,
     Request, Role, Step, StoreIndex, Term, Timestamp, Verdict,
@@ -94,7 +94,7 @@ impl Driver {
 
     /// Runs the candidacy to its end.
     pub(super) async fn run(mut self, mut timer: Alarm) {
-        self.report(Happening::Campaigning);
+        self.report(EventKind::Campaigning);
         let mut input = Input::Tick;
         let mut owner_gone = false;
         loop {
@@ -211,19 +211,19 @@ impl Driver {
             .as_ref()
             .is_ok_and(|reply| reply.verdict == Verdict::Granted);
         link.lists_us &= !(releases && released);
-        let happening = link.heard(now, changes, &result);
-        let happening = happening.map(|news| match news {
-            News::Down(error) => Happening::StoreDown {
+        let kind = link.heard(now, changes, &result);
+        let kind = kind.map(|news| match news {
+            News::Down(error) => EventKind::StoreDown {
                 store: label,
                 error,
             },
-            News::Up(after) => Happening::StoreUp {
+            News::Up(after) => EventKind::StoreUp {
                 store: label,
                 after,
             },
         });
-        if let Some(happening) = happening {
-            self.report(happening);
+        if let Some(kind) = kind {
+            self.report(kind);
         }
         let result = result.map_err(|error| error.failure());
         Input::Replied { store, id, result }
@@ -256,9 +256,9 @@ impl Driver {
         for change in changes {
             match change {
                 Change::Follows((leader, term)) => {
-                    self.report(Happening::Following { leader, term })
+                    self.report(EventKind::Following { leader, term })
                 }
-                Change::Leaderless(term) => self.report(Happening::Leaderless { term }),
+                Change::Leaderless(term) => self.report(EventKind::Leaderless { term }),
                 Change::GapOver(gap) => self.shared.counters.leaderless(gap),
             }
         }
@@ -274,16 +274,16 @@ impl Driver {
             Event::Claimed { term, stores } => {
                 let change = self.tracker.claimed(now, &self.candidate);
                 self.tell_changes(change);
-                self.report(Happening::Claiming { term, stores });
+                self.report(EventKind::Claiming { term, stores });
             }
-            Event::TermsUsedUp { store } => self.report(Happening::TermsUsedUp {
+            Event::TermsUsedUp { store } => self.report(EventKind::TermsUsedUp {
                 store: self.label(store),
             }),
             Event::ClaimFailed { term, granted } => {
                 self.tracker.claim_failed();
-                self.report(Happening::ClaimFailed { term, granted });
+                self.report(EventKind::ClaimFailed { term, granted });
             }
-            Event::Probation { term, until } => self.report(Happening::Probation {
+            Event::Probation { term, until } => self.report(EventKind::Probation {
                 term,
                 wait: until.since(now),
             }),
@@ -296,12 +296,12 @@ impl Driver {
                 // The work starts here; everything else can wait.
                 self.standing.send_replace(Standing::Elected(lease));
                 self.wake_ups.iter_mut().for_each(|slot| *slot = None);
-                self.report(Happening::Elected { term, leaderless });
+                self.report(EventKind::Elected { term, leaderless });
             }
-            Event::Joined { store } => self.report(Happening::StoreJoined {
+            Event::Joined { store } => self.report(EventKind::StoreJoined {
                 store: self.label(store),
             }),
-            Event::Parted { store } => self.report(Happening::StoreParted {
+            Event::Parted { store } => self.report(EventKind::StoreParted {
                 store: self.label(store),
             }),
             Event::Stopping {
@@ -312,7 +312,7 @@ impl Driver {
                 if let Some(lease) = &self.lease {
                     lease.lose(reason);
                 }
-                self.report(Happening::Stopping {
+                self.report(EventKind::Stopping {
                     term,
                     reason,
                     within: deadline.since(now),
@@ -321,7 +321,7 @@ impl Driver {
             Event::Expired { term } => {
                 self.overdue = Some((term, now + self.shared.timing.margin()));
             }
-            Event::Released { term, stores } => self.report(Happening::Released { term, stores }),
+            Event::Released { term, stores } => self.report(EventKind::Released { term, stores }),
         }
     }
 
@@ -336,7 +336,7 @@ impl Driver {
             .as_ref()
             .is_some_and(|lease| !lease.has_work_ended())
         {
-            self.report(Happening::Overrun { term });
+            self.report(EventKind::Overrun { term });
         }
     }
 
@@ -347,10 +347,10 @@ impl Driver {
         }
         let paused = paused.cloned();
         self.report(match &paused {
-            Some(pause) => Happening::Paused {
+            Some(pause) => EventKind::Paused {
                 pause: pause.clone(),
             },
-            None => Happening::Resumed,
+            None => EventKind::Resumed,
         });
         self.paused = paused;
     }
@@ -435,8 +435,8 @@ impl Driver {
         self.shared.stores[store.get()].label().into()
     }
 
-    fn report(&self, happening: Happening) {
-        self.shared.report(self.candidate.id(), happening);
+    fn report(&self, kind: EventKind) {
+        self.shared.report(self.candidate.id(), kind);
     }
 
     async fn finish(self) {

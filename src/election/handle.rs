@@ -85,7 +85,7 @@ impl Election {
     /// ```
     /// use std::sync::Arc;
     /// use incumbent::Election;
-    /// use incumbent::observe::Happening;
+    /// use incumbent::observe::EventKind;
     /// use incumbent::store::MemoryStore;
     ///
     /// # tokio::runtime::Runtime::new()?.block_on(async {
@@ -97,9 +97,9 @@ impl Election {
     ///     let mut seen = Vec::new();
     ///     // Called for whatever happens here.
     ///     while let Ok(event) = events.recv().await {
-    ///         match event.happening {
-    ///             Happening::Elected { .. } => seen.push("elected"),
-    ///             Happening::Released { .. } => {
+    ///         match event.kind {
+    ///             EventKind::Elected { .. } => seen.push("elected"),
+    ///             EventKind::Released { .. } => {
     ///                 seen.push("released");
     ///                 break;
     ///             }

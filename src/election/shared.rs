@@ -8,7 +8,7 @@ use super::gap::Gap;
 use super::guard::KillHook;
 use super::standing::Command;
 use super::{Lease, Overrun, clock};
-use crate::observe::{self, Counters, ElectionEvent, Happening};
+use crate::observe::{self, Counters, ElectionEvent, EventKind};
 use crate::protocol::{CandidateId, ElectionName, Electorate, Opening, Timestamp, Timing};
 use crate::store::Store;
 
@@ -80,15 +80,15 @@ impl Shared {
         *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = kept;
     }
 
-    pub(super) fn report(&self, candidate: &CandidateId, happening: Happening) {
+    pub(super) fn report(&self, candidate: &CandidateId, kind: EventKind) {
         let event = ElectionEvent {
             at: clock::now(),
             election: self.name.clone(),
             candidate: candidate.clone(),
-            happening,
+            kind,
         };
         observe::log(&event);
-        self.counters.note(&event.happening);
+        self.counters.note(&event.kind);
         if self.events.receiver_count() > 0 && self.events.send(event).is_err() {
             tracing::trace!("the last subscriber of the events has just left");
         }

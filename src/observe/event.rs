@@ -15,13 +15,13 @@ pub struct ElectionEvent {
     /// The candidacy.
     pub candidate: CandidateId,
     /// What happened.
-    pub happening: Happening,
+    pub kind: EventKind,
 }
 
 /// What happened.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Happening {
+pub enum EventKind {
     /// The candidate begins to campaign.
     Campaigning,
     /// Another candidate leads.

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
-use super::{ElectionEvent, Happening};
+use super::{ElectionEvent, EventKind};
 use crate::protocol::{LossReason, Term};
 
 /// Writes one event as one line.
 pub(crate) fn log(event: &ElectionEvent) {
     let election = event.election.as_str();
     let candidate = event.candidate.as_str();
-    match &event.happening {
-        Happening::Campaigning => {
+    match &event.kind {
+        EventKind::Campaigning => {
             info!(election, candidate, "campaigning");
         }
-        Happening::Following { leader, term } => match leader {
+        EventKind::Following { leader, term } => match leader {
             Some(leader) => {
                 info!(
                     election,
@@ -34,13 +34,13 @@ pub(crate) fn log(event: &ElectionEvent) {
                 );
             }
         },
-        Happening::Leaderless { term } => {
+        EventKind::Leaderless { term } => {
             info!(election, candidate, term = term.get(), "no one leads");
         }
-        Happening::Claiming { term, stores } => {
+        EventKind::Claiming { term, stores } => {
             debug!(election, candidate, term = term.get(), stores, "claiming");
         }
-        Happening::TermsUsedUp { store } => {
+        EventKind::TermsUsedUp { store } => {
             error!(
                 election,
                 candidate,
@@ -50,7 +50,7 @@ pub(crate) fn log(event: &ElectionEvent) {
                 Term::MAX
             );
         }
-        Happening::ClaimFailed { term, granted } => {
+        EventKind::ClaimFailed { term, granted } => {
             debug!(
                 election,
                 candidate,
@@ -59,7 +59,7 @@ pub(crate) fn log(event: &ElectionEvent) {
                 "not elected"
             );
         }
-        Happening::Probation { term, wait } => {
+        EventKind::Probation { term, wait } => {
             info!(
                 election,
                 candidate,
@@ -68,7 +68,7 @@ pub(crate) fn log(event: &ElectionEvent) {
                 short(*wait)
             );
         }
-        Happening::Elected { term, leaderless } => match leaderless {
+        EventKind::Elected { term, leaderless } => match leaderless {
             Some(gap) => {
                 info!(
                     election,
@@ -81,7 +81,7 @@ pub(crate) fn log(event: &ElectionEvent) {
             }
             None => info!(election, candidate, term = term.get(), "elected leader"),
         },
-        Happening::StoreJoined { store } => {
+        EventKind::StoreJoined { store } => {
             info!(
                 election,
                 candidate,
@@ -89,7 +89,7 @@ pub(crate) fn log(event: &ElectionEvent) {
                 "{store} now holds this leadership too"
             );
         }
-        Happening::StoreParted { store } => {
+        EventKind::StoreParted { store } => {
             warn!(
                 election,
                 candidate,
@@ -97,7 +97,7 @@ pub(crate) fn log(event: &ElectionEvent) {
                 "{store} no longer holds this leadership"
             );
         }
-        Happening::Stopping {
+        EventKind::Stopping {
             term,
             reason,
             within,
@@ -115,7 +115,7 @@ pub(crate) fn log(event: &ElectionEvent) {
                 warn!(election, candidate, term, %reason, within_ms, "lost leadership: {reason}; the work must end within {}", short(*within));
             }
         }
-        Happening::Overrun { term } => {
+        EventKind::Overrun { term } => {
             error!(
                 election,
                 candidate,
@@ -123,7 +123,7 @@ pub(crate) fn log(event: &ElectionEvent) {
                 "work outlived its tenure: the election stays held until it ends"
             );
         }
-        Happening::Released { term, stores: 0 } => {
+        EventKind::Released { term, stores: 0 } => {
             warn!(
                 election,
                 candidate,
@@ -131,7 +131,7 @@ pub(crate) fn log(event: &ElectionEvent) {
                 "leadership over: no store confirmed the release, so the next leader waits for a window"
             );
         }
-        Happening::Released { term, stores } => {
+        EventKind::Released { term, stores } => {
             info!(
                 election,
                 candidate,
@@ -140,7 +140,7 @@ pub(crate) fn log(event: &ElectionEvent) {
                 "leadership over: released"
             );
         }
-        Happening::Paused { pause } => {
+        EventKind::Paused { pause } => {
             warn!(
                 election,
                 candidate,
@@ -149,11 +149,11 @@ pub(crate) fn log(event: &ElectionEvent) {
                 super::pause_in_words(pause)
             );
         }
-        Happening::Resumed => info!(election, candidate, "election resumed"),
-        Happening::StoreDown { store, error } => {
+        EventKind::Resumed => info!(election, candidate, "election resumed"),
+        EventKind::StoreDown { store, error } => {
             warn!(election, candidate, store = &**store, "{error}");
         }
-        Happening::StoreUp { store, after } => {
+        EventKind::StoreUp { store, after } => {
             info!(
                 election,
                 candidate,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::Happening;
+use super::EventKind;
 use crate::protocol::{LossReason, Term, Timestamp};
 
 /// How the heartbeats of an election have gone.
@@ -147,30 +147,30 @@ impl Counters {
     }
 
     /// Counts an event.
-    pub(crate) fn note(&self, happening: &Happening) {
-        match happening {
-            Happening::Campaigning => add(&self.campaigns, 1),
-            Happening::Elected { .. } => add(&self.elected, 1),
-            Happening::ClaimFailed { .. } => add(&self.claims_failed, 1),
-            Happening::Stopping { reason, .. } => {
+    pub(crate) fn note(&self, kind: &EventKind) {
+        match kind {
+            EventKind::Campaigning => add(&self.campaigns, 1),
+            EventKind::Elected { .. } => add(&self.elected, 1),
+            EventKind::ClaimFailed { .. } => add(&self.claims_failed, 1),
+            EventKind::Stopping { reason, .. } => {
                 let same = |one: &LossReason| one.word() == reason.word();
                 if let Some(at) = LOSS_REASONS.iter().position(same) {
                     add(&self.ended[at], 1);
                 }
             }
-            Happening::Overrun { .. } => add(&self.overruns, 1),
-            Happening::Paused { .. } => self.paused.store(true, Ordering::Relaxed),
-            Happening::Resumed => self.paused.store(false, Ordering::Relaxed),
-            Happening::Following { .. }
-            | Happening::TermsUsedUp { .. }
-            | Happening::Leaderless { .. }
-            | Happening::Claiming { .. }
-            | Happening::Probation { .. }
-            | Happening::StoreJoined { .. }
-            | Happening::StoreParted { .. }
-            | Happening::Released { .. }
-            | Happening::StoreDown { .. }
-            | Happening::StoreUp { .. } => {}
+            EventKind::Overrun { .. } => add(&self.overruns, 1),
+            EventKind::Paused { .. } => self.paused.store(true, Ordering::Relaxed),
+            EventKind::Resumed => self.paused.store(false, Ordering::Relaxed),
+            EventKind::Following { .. }
+            | EventKind::TermsUsedUp { .. }
+            | EventKind::Leaderless { .. }
+            | EventKind::Claiming { .. }
+            | EventKind::Probation { .. }
+            | EventKind::StoreJoined { .. }
+            | EventKind::StoreParted { .. }
+            | EventKind::Released { .. }
+            | EventKind::StoreDown { .. }
+            | EventKind::StoreUp { .. } => {}
         }
     }
 
@@ -276,7 +276,7 @@ mod tests {
     fn every_loss_is_counted_under_its_own_reason() {
         let counters = Counters::new(1);
         for reason in LOSS_REASONS {
-            counters.note(&Happening::Stopping {
+            counters.note(&EventKind::Stopping {
                 term: Term::ZERO,
                 reason,
                 within: Duration::ZERO,

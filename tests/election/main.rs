@@ -16,7 +16,7 @@ use incumbent::observe::State;
 use incumbent::protocol::{Beat, LossReason, Occupancy, Record, Term, TimingConfig};
 use incumbent::store::{Fault, MemoryStore, StoreError};
 use incumbent::{
-    CampaignError, Election, ElectionBuilder, ElectionEvent, Happening, Overrun, RunError,
+    CampaignError, Election, ElectionBuilder, ElectionEvent, EventKind, Overrun, RunError,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
@@ -61,10 +61,7 @@ fn taken_by_a_stranger() -> Record {
 }
 
 async fn elected(events: &mut Receiver<ElectionEvent>) {
-    while !matches!(
-        events.recv().await.unwrap().happening,
-        Happening::Elected { .. }
-    ) {}
+    while !matches!(events.recv().await.unwrap().kind, EventKind::Elected { .. }) {}
 }
 
 #[tokio::test]
@@ -128,12 +125,12 @@ async fn work_is_told_that_it_lost_and_dropped_at_the_deadline() {
     );
     let mut happened = Vec::new();
     while let Ok(event) = events.try_recv() {
-        happened.push(event.happening);
+        happened.push(event.kind);
     }
     assert!(
         happened
             .iter()
-            .any(|h| matches!(h, Happening::Stopping { .. })),
+            .any(|h| matches!(h, EventKind::Stopping { .. })),
         "{happened:?}"
     );
 }
@@ -252,7 +249,7 @@ async fn a_leadership_that_is_given_up_tells_why_everywhere() {
     assert_eq!(election.metrics().ended, counted);
     let mut told = Vec::new();
     while let Ok(event) = events.try_recv() {
-        if let Happening::Stopping { reason, .. } = event.happening {
+        if let EventKind::Stopping { reason, .. } = event.kind {
             told.push(reason);
         }
     }
@@ -552,7 +549,7 @@ async fn the_time_without_a_leader_goes_on_from_one_campaign_to_the_next() {
         "{waited:?} {gap:?} {at_most:?}"
     );
     let told = loop {
-        if let Happening::Elected { leaderless, .. } = events.recv().await.unwrap().happening {
+        if let EventKind::Elected { leaderless, .. } = events.recv().await.unwrap().kind {
             break leaderless;
         }
     };
@@ -586,16 +583,16 @@ async fn a_campaign_that_ends_before_anybody_leads_leaves_its_gap_to_the_next() 
     let (leading, waiting) = (election(&stores), election(&stores));
     let leadership = leading.campaign().await.unwrap();
     let mut events = waiting.events();
-    let mut happens = async |wanted: fn(&Happening) -> bool| {
-        while !wanted(&events.recv().await.unwrap().happening) {}
+    let mut happens = async |wanted: fn(&EventKind) -> bool| {
+        while !wanted(&events.recv().await.unwrap().kind) {}
     };
     let campaigning = waiting.clone();
     let campaign = tokio::spawn(async move { campaigning.campaign().await });
-    happens(|it| matches!(it, Happening::Following { .. })).await;
+    happens(|it| matches!(it, EventKind::Following { .. })).await;
     // So that no one can be elected when the leader has gone.
     leading.operator().pause(None, None).await.unwrap();
     leadership.resign().await;
-    happens(|it| matches!(it, Happening::Leaderless { .. })).await;
+    happens(|it| matches!(it, EventKind::Leaderless { .. })).await;
     let seen = clock::now();
     campaign.abort();
     assert!(campaign.await.unwrap_err().is_cancelled());
@@ -742,8 +739,8 @@ async fn the_time_without_a_leader_includes_the_outage_that_ended_the_last_one()
         let campaigning = waiting.clone();
         let campaign = tokio::spawn(async move { campaigning.campaign().await.unwrap() });
         while !matches!(
-            events.recv().await.unwrap().happening,
-            Happening::Following { .. }
+            events.recv().await.unwrap().kind,
+            EventKind::Following { .. }
         ) {}
         store.set_fault(Some(Fault::Unreachable));
         let away = clock::now();

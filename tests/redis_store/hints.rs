@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use incumbent::protocol::TimingConfig;
-use incumbent::{Election, Happening};
+use incumbent::{Election, EventKind};
 use tokio::task::JoinHandle;
 
 use crate::faults::{subscribed, until};
@@ -45,8 +45,8 @@ async fn forged_releases_neither_silence_a_standby_nor_lift_its_token() {
     let mut events = second.events();
     let campaign = tokio::spawn(async move { second.campaign().await.unwrap() });
     while !matches!(
-        events.recv().await.unwrap().happening,
-        Happening::Following { .. }
+        events.recv().await.unwrap().kind,
+        EventKind::Following { .. }
     ) {}
     subscribed(&server, 1).await;
     let forge = || {
@@ -79,8 +79,8 @@ async fn a_floor_at_the_end_of_its_range_is_an_event_of_every_candidate() {
     let campaigning = election.clone();
     let campaign = tokio::spawn(async move { campaigning.campaign().await.map(drop) });
     until("it is reported", async || {
-        let told = events.recv().await.unwrap().happening;
-        matches!(told, Happening::TermsUsedUp { store } if *store == *server.url())
+        let told = events.recv().await.unwrap().kind;
+        matches!(told, EventKind::TermsUsedUp { store } if *store == *server.url())
     })
     .await;
     assert_eq!(election.status().await.used_up().count(), 1);

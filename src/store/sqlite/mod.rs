@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   async side                      one thread per store
-//!   execute ──▶ Line (bounded) ──▶ Worker ──▶ Database ──▶ apply(Record, Request) in one transaction
+//!   execute ──▶ JobQueue (bounded) ──▶ Worker ──▶ Database ──▶ apply(Record, Request) in one transaction
 //!           ◀── oneshot, bounded in time           │
 //!   WakeUps ◀── Subscribers ◀── inotify on PATH-wake, touched by every release
 //! ```
@@ -23,10 +23,10 @@ mod filesystem;
 mod folders;
 #[cfg(feature = "_fuzzing")]
 pub mod fuzzing;
-mod line;
 mod memory;
 mod notes;
 mod patience;
+mod queue;
 mod record_row;
 mod schema;
 mod trouble;
@@ -42,7 +42,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use self::database::Database;
-use self::line::Line;
+use self::queue::JobQueue;
 use self::trouble::{Place, Trouble};
 use self::wake::Subscribers;
 use self::worker::Worker;
@@ -78,7 +78,7 @@ pub struct SqliteStore {
     place: Arc<Place>,
     op_timeout: Duration,
     subscribers: Arc<Subscribers>,
-    line: OnceLock<Result<Line, StoreError>>,
+    queue: OnceLock<Result<JobQueue, StoreError>>,
 }
 
 impl SqliteStore {
@@ -93,7 +93,7 @@ impl SqliteStore {
             place: Arc::new(Place::new(path)),
             op_timeout,
             subscribers: Arc::default(),
-            line: OnceLock::new(),
+            queue: OnceLock::new(),
         }
     }
 
@@ -102,7 +102,7 @@ impl SqliteStore {
     fn is_missing(&self) -> bool {
         let found = self.place.path.metadata();
         let missing = found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
-        self.line.get().is_none() && missing
+        self.queue.get().is_none() && missing
     }
 
     /// As [`SqliteStore::is_missing`], of a file that could be made: where it could not, that is what matters.
@@ -120,15 +120,15 @@ impl SqliteStore {
         &self,
         job: impl FnOnce(&mut Database) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let started = self.line.get_or_init(|| {
+        let started = self.queue.get_or_init(|| {
             let subscribers = Arc::clone(&self.subscribers);
             Worker::start(Arc::clone(&self.place), subscribers)
                 .map_err(|error| self.place.unreachable(error))
         });
-        let line = started.as_ref().map_err(Clone::clone)?;
+        let queue = started.as_ref().map_err(Clone::clone)?;
         // The thread times out first, so that its error can name what it waited for.
         let patience = self.op_timeout - self.op_timeout / 8;
-        let answer = line.ask(patience, job, &self.place);
+        let answer = queue.ask(patience, job, &self.place);
         match tokio::time::timeout(self.op_timeout, answer).await {
             Ok(answer) => answer,
             Err(_) => Err(self.place.timed_out(self.op_timeout)),
@@ -189,9 +189,9 @@ impl Store for SqliteStore {
     fn wake_ups(&self, election: &ElectionName) -> WakeUps {
         let wake_ups = self.subscribers.add(election);
         // Before its first operation there is no thread and no file, and no one has seen anything yet.
-        if let Some(Ok(line)) = self.line.get() {
+        if let Some(Ok(queue)) = self.queue.get() {
             let election = election.clone();
-            line.mention(self.op_timeout, move |worker| {
+            queue.mention(self.op_timeout, move |worker| {
                 worker.begin_to_listen(&election)
             });
         }
