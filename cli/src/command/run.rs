@@ -240,7 +240,9 @@ impl Runner<'_> {
             (wait, has_led) = (Wait::Endless, true);
             // Without a pause here, the election itself delays the next claim.
             pause = match conclusion {
-                Conclusion::Ended(exit) | Conclusion::Asked(exit) => return Ok(exit),
+                Conclusion::Exited(exit) | Conclusion::Ended(exit) | Conclusion::Asked(exit) => {
+                    return Ok(exit);
+                }
                 Conclusion::Resigned => {
                     tracing::info!(
                         "resigned on an operator's order: standing by, no claims for {:?}",
@@ -252,7 +254,7 @@ impl Runner<'_> {
                     tracing::info!("lost leadership: standing by again");
                     Duration::ZERO
                 }
-                Conclusion::GivenUp(_) => {
+                Conclusion::GivenUp(_) | Conclusion::Unhealthy => {
                     let sit_out = *self.settings.values.sit_out;
                     tracing::info!("sitting out for {sit_out:?}");
                     sit_out
@@ -293,7 +295,7 @@ impl Runner<'_> {
             (activity.lease, activity.program, activity.unhealthy) = (None, None, false);
             activity.ending = matches!(
                 conclusion,
-                Ok(Conclusion::Ended(_) | Conclusion::Asked(_)) | Err(_)
+                Ok(Conclusion::Exited(_) | Conclusion::Ended(_) | Conclusion::Asked(_)) | Err(_)
             );
         });
         let reason = match &conclusion {

@@ -242,15 +242,8 @@ impl Key {
     /// a value that may be secret.
     pub(crate) fn read_text(&self, text: &str) -> Result<ValueKind, String> {
         match self.kind {
-            Kind::Stores => text
-                .split_whitespace()
-                .map(address)
-                .collect::<Result<Vec<_>, _>>()
-                .map(ValueKind::from),
-            Kind::Words => {
-                let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-                Ok(words.into())
-            }
+            Kind::Stores => list(text.split_whitespace().map(address)),
+            Kind::Words => list(text.split_whitespace().map(|word| Ok(word.to_owned()))),
             Kind::Number(max) => match text.parse::<u32>() {
                 Ok(number) if number <= max => Ok(number.into()),
                 Ok(_) | Err(_) => Err(format!("{text:?} is not a number from 0 to {max}")),
@@ -260,74 +253,45 @@ impl Key {
                 "false" | "0" | "no" => Ok(false.into()),
                 _ => Err(format!("{text:?} is neither true nor false")),
             },
-            Kind::Duration
-            | Kind::Text
-            | Kind::Label
-            | Kind::Path
-            | Kind::Listen
-            | Kind::Secret
-            | Kind::Choice(_) => self.read_string(text),
+            _ => self.read_string(text),
         }
     }
 
     /// Reads a value from a file.
     pub(crate) fn read_toml(&self, value: &DeValue<'_>) -> Result<ValueKind, String> {
-        match (self.kind, value) {
-            (Kind::Stores, DeValue::String(text)) => Ok(vec![address(text)?].into()),
-            (Kind::Stores, DeValue::Array(items)) => items
-                .iter()
-                .map(|item| match item.get_ref() {
+        let wanted = match (self.kind, value) {
+            (Kind::Stores, DeValue::String(text)) => return list([address(text)].into_iter()),
+            (Kind::Stores, DeValue::Array(items)) => {
+                return list(items.iter().map(|item| match item.get_ref() {
                     DeValue::String(text) => address(text),
                     other => Err(format!("a store is a string, not {}", type_of(other))),
-                })
-                .collect::<Result<Vec<_>, _>>()
-                .map(ValueKind::from),
-            (Kind::Words, DeValue::Array(items)) => items
-                .iter()
-                .map(|item| match item.get_ref() {
+                }));
+            }
+            (Kind::Words, DeValue::Array(items)) => {
+                return list(items.iter().map(|item| match item.get_ref() {
                     DeValue::String(text) => Ok(text.to_string()),
                     other => Err(format!("a word is a string, not {}", type_of(other))),
-                })
-                .collect::<Result<Vec<_>, _>>()
-                .map(ValueKind::from),
-            (Kind::Stores | Kind::Words, other) => Err(format!(
-                "it takes a list of strings, not {}",
-                type_of(other)
-            )),
+                }));
+            }
+            (Kind::Stores | Kind::Words, _) => "a list of strings",
             (Kind::Number(max), DeValue::Integer(digits)) => {
                 let number = u32::from_str_radix(digits.as_str(), digits.radix());
-                match number {
-                    Ok(number) if number <= max => Ok(number.into()),
-                    Ok(_) | Err(_) => Err(format!("{digits} is not a number from 0 to {max}")),
-                }
+                let number = number.ok().filter(|number| *number <= max);
+                let wrong = || format!("{digits} is not a number from 0 to {max}");
+                return number.map(ValueKind::from).ok_or_else(wrong);
             }
-            (Kind::Number(_), other) => Err(format!("it takes a number, not {}", type_of(other))),
-            (Kind::Switch, DeValue::Boolean(on)) => Ok((*on).into()),
-            (Kind::Switch, other) => Err(format!("it takes true or false, not {}", type_of(other))),
-            (Kind::Duration, DeValue::Integer(number)) => Err(format!(
-                "{number} has no unit: write a duration such as \"{number}s\" or \"250ms\""
-            )),
-            (
-                Kind::Duration
-                | Kind::Text
-                | Kind::Label
-                | Kind::Path
-                | Kind::Listen
-                | Kind::Secret
-                | Kind::Choice(_),
-                DeValue::String(text),
-            ) => self.read_string(text),
-            (
-                Kind::Duration
-                | Kind::Text
-                | Kind::Label
-                | Kind::Path
-                | Kind::Listen
-                | Kind::Secret
-                | Kind::Choice(_),
-                other,
-            ) => Err(format!("it takes a string, not {}", type_of(other))),
-        }
+            (Kind::Number(_), _) => "a number",
+            (Kind::Switch, DeValue::Boolean(on)) => return Ok((*on).into()),
+            (Kind::Switch, _) => "true or false",
+            (Kind::Duration, DeValue::Integer(number)) => {
+                return Err(format!(
+                    "{number} has no unit: write a duration such as \"{number}s\" or \"250ms\""
+                ));
+            }
+            (_, DeValue::String(text)) => return self.read_string(text),
+            _ => "a string",
+        };
+        Err(format!("it takes {wanted}, not {}", type_of(value)))
     }
 
     fn read_string(&self, text: &str) -> Result<ValueKind, String> {
@@ -350,17 +314,14 @@ impl Key {
             Kind::Choice(choices) if !choices.contains(&text) => {
                 return Err(format!("{text:?} is not one of {}", choices.join(", ")));
             }
-            Kind::Choice(_)
-            | Kind::Path
-            | Kind::Text
-            | Kind::Secret
-            | Kind::Stores
-            | Kind::Words
-            | Kind::Number(_)
-            | Kind::Switch => {}
+            _ => {}
         }
         Ok(text.into())
     }
+}
+
+fn list(values: impl Iterator<Item = Result<String, String>>) -> Result<ValueKind, String> {
+    values.collect::<Result<Vec<_>, _>>().map(ValueKind::from)
 }
 
 /// The name among `known` that is most similar to `given`, if any is.

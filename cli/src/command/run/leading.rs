@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::call::{Call, Calls, StopSignal};
 use super::reload::Reload;
+use super::restarting::Conclusion;
 use super::vitals::Vitals;
 use crate::command::keeping;
 use crate::command::notify::Activity;
@@ -53,25 +54,9 @@ struct ProgramState {
     stopping: Option<Timestamp>,
 }
 
-/// How one run of the program ended.
-pub(super) enum Once {
-    /// By itself: it may be started again.
-    Ended(Exit),
-    /// It was unhealthy, and was stopped for it.
-    Unhealthy,
-    /// It was stopped because the leadership was lost.
-    Lost,
-    /// In a way that ends the leadership as well.
-    Final(Exit),
-    /// For a signal that asked to stop.
-    Asked(Exit),
-    /// For an operator who asked the leader to resign.
-    Resigned,
-}
-
 impl Leading<'_, '_> {
     /// Runs the program once: when this returns, none of its processes are alive.
-    pub(super) async fn run_once(&mut self, program: &Program) -> Result<Once, Failure> {
+    pub(super) async fn run_once(&mut self, program: &Program) -> Result<Conclusion, Failure> {
         let leadership = self.leadership;
         let (identity, term) = (leadership.identity().clone(), leadership.term());
         let program = program
@@ -94,17 +79,17 @@ impl Leading<'_, '_> {
                 unhealthy: true,
                 asked: false,
                 ..
-            } => Ok(Once::Unhealthy),
+            } => Ok(Conclusion::Unhealthy),
             ProgramState {
                 unhealthy: true, ..
-            } => Ok(Once::Final(Exit::Lost)),
+            } => Ok(Conclusion::Ended(Exit::Lost)),
             // A dead keeper cannot keep another program.
             ProgramState {
                 lost: true,
                 unkept: true,
                 ..
-            } => Ok(Once::Final(Exit::Lost)),
-            ProgramState { lost: true, .. } => Ok(Once::Lost),
+            } => Ok(Conclusion::Ended(Exit::Lost)),
+            ProgramState { lost: true, .. } => Ok(Conclusion::Lost),
             ProgramState { unkept: true, .. } => {
                 Err(Failure::internal("the keeper of the program has died"))
             }
@@ -112,11 +97,11 @@ impl Leading<'_, '_> {
                 exit: Some(exit),
                 asked: true,
                 ..
-            } => Ok(Once::Asked(Exit::Program(exit))),
-            ProgramState { resigns: true, .. } => Ok(Once::Resigned),
+            } => Ok(Conclusion::Asked(Exit::Program(exit))),
+            ProgramState { resigns: true, .. } => Ok(Conclusion::Resigned),
             ProgramState {
                 exit: Some(exit), ..
-            } => Ok(Once::Ended(Exit::Program(exit))),
+            } => Ok(Conclusion::Exited(Exit::Program(exit))),
             ProgramState { exit: None, .. } => Err(Failure::internal(
                 "the exit status of the program is unknown",
             )),
