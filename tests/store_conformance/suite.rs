@@ -110,7 +110,7 @@ async fn refused(
 
 /// One thing that happens to a record, relative to what it is by then.
 #[derive(Clone, Debug)]
-enum Happening {
+enum Act {
     Observe,
     Claim {
         aim: Aim,
@@ -161,7 +161,7 @@ enum Touch {
     FromBeat(i8),
 }
 
-fn happenings() -> impl Strategy<Value = Vec<(u8, Happening)>> {
+fn acts() -> impl Strategy<Value = Vec<(u8, Act)>> {
     let shape = prop_oneof![
         Just(Shape::Absent),
         Just(Shape::Vacant),
@@ -189,7 +189,7 @@ fn happenings() -> impl Strategy<Value = Vec<(u8, Happening)>> {
         after,
         1..86_400_000_u64,
     )
-        .prop_map(|(aim, rise, join, after, window_ms)| Happening::Claim {
+        .prop_map(|(aim, rise, join, after, window_ms)| Act::Claim {
             aim,
             rise,
             join,
@@ -211,23 +211,23 @@ fn happenings() -> impl Strategy<Value = Vec<(u8, Happening)>> {
         Just(Some(3_600_000)),
         Just(Some(u64::MAX)),
     ];
-    let happening = prop_oneof![
-        2 => Just(Happening::Observe),
+    let act = prop_oneof![
+        2 => Just(Act::Observe),
         6 => claim,
         6 => (own.clone(), any::<bool>())
-            .prop_map(|(own_term, proven)| Happening::Beat { own_term, proven }),
-        3 => own.clone().prop_map(|own_term| Happening::Release { own_term }),
+            .prop_map(|(own_term, proven)| Act::Beat { own_term, proven }),
+        3 => own.clone().prop_map(|own_term| Act::Release { own_term }),
         1 => (lasts, prop::option::of("[^\\pC]{1,40}"))
-            .prop_map(|(lasts_ms, reason)| Happening::Pause { lasts_ms, reason }),
-        1 => Just(Happening::Resume),
-        2 => (own, 0..3_u8).prop_map(|(own_term, to)| Happening::Resign { own_term, to }),
-        1 => aim.prop_map(|aim| Happening::Depose { aim }),
-        2 => touch.prop_map(Happening::Touch),
-        1 => Just(Happening::Forget),
+            .prop_map(|(lasts_ms, reason)| Act::Pause { lasts_ms, reason }),
+        1 => Just(Act::Resume),
+        2 => (own, 0..3_u8).prop_map(|(own_term, to)| Act::Resign { own_term, to }),
+        1 => aim.prop_map(|aim| Act::Depose { aim }),
+        2 => touch.prop_map(Act::Touch),
+        1 => Just(Act::Forget),
     ];
     // Mostly the same candidate, so that what needs a holder finds it.
     let by = prop_oneof![3 => Just(0_u8), 1 => 1..3_u8];
-    prop::collection::vec((by, happening), 1..40)
+    prop::collection::vec((by, act), 1..40)
 }
 
 fn successor(number: u8) -> Option<Successor> {
@@ -238,12 +238,7 @@ fn successor(number: u8) -> Option<Successor> {
     }
 }
 
-fn request(
-    who: &Identity,
-    happening: &Happening,
-    record: &Record,
-    earlier: &[Mark],
-) -> Option<Request> {
+fn request(who: &Identity, act: &Act, record: &Record, earlier: &[Mark]) -> Option<Request> {
     let shifted = |number: u64, by: i8| {
         Term::new(number.saturating_add_signed(i64::from(by))).unwrap_or(Term::MAX)
     };
@@ -274,9 +269,9 @@ fn request(
             Aim::Earlier(_) => mark,
         }
     };
-    Some(match happening {
-        Happening::Observe => Request::Observe,
-        Happening::Claim {
+    Some(match act {
+        Act::Observe => Request::Observe,
+        Act::Claim {
             aim,
             rise,
             join,
@@ -294,31 +289,31 @@ fn request(
                 window: Duration::from_millis(*window_ms),
             })
         }
-        Happening::Beat { own_term, proven } => Request::Beat {
+        Act::Beat { own_term, proven } => Request::Beat {
             holder: who.id().clone(),
             term: number(*own_term),
             proven: *proven,
         },
-        Happening::Release { own_term } => Request::Release {
+        Act::Release { own_term } => Request::Release {
             holder: who.id().clone(),
             term: number(*own_term),
             reason: LossReason::Resigned,
         },
-        Happening::Pause { lasts_ms, reason } => Request::Order(Order::Pause {
+        Act::Pause { lasts_ms, reason } => Request::Order(Order::Pause {
             lasts: lasts_ms.map(Duration::from_millis),
             by: who.id().clone(),
             reason: reason.as_ref().and_then(|text| Reason::new(text).ok()),
         }),
-        Happening::Resume => Request::Order(Order::Resume),
-        Happening::Resign { own_term, to } => Request::Order(Order::Resign {
+        Act::Resume => Request::Order(Order::Resume),
+        Act::Resign { own_term, to } => Request::Order(Order::Resign {
             // No one leads a term of zero.
             term: number(*own_term).max(term(1)),
             to: successor(*to),
         }),
-        Happening::Depose { aim } => Request::Order(Order::Depose {
+        Act::Depose { aim } => Request::Order(Order::Depose {
             expected: aimed(aim),
         }),
-        Happening::Touch(_) | Happening::Forget => return None,
+        Act::Touch(_) | Act::Forget => return None,
     })
 }
 
@@ -332,15 +327,15 @@ pub(crate) async fn does_what_the_record_function_does_on_random_sequences(
     let candidates = [who("a"), who("b"), who("c")];
     let runtime = tokio::runtime::Handle::current();
     let number = std::sync::atomic::AtomicU32::new(0);
-    let run = |happenings: Vec<(u8, Happening)>| async {
+    let run = |acts: Vec<(u8, Act)>| async {
         let number = number.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let election = name(&format!("random-{number}"));
         let mut model = Model::new(durability);
         let mut earlier = Vec::new();
-        for (step, (by, happening)) in happenings.into_iter().enumerate() {
+        for (step, (by, act)) in acts.into_iter().enumerate() {
             let before = model.record();
             let who = &candidates[usize::from(by)];
-            match (&happening, request(who, &happening, &before, &earlier)) {
+            match (&act, request(who, &act, &before, &earlier)) {
                 (_, Some(request)) => {
                     earlier.push(before.mark());
                     let store = users[step % users.len()].as_ref();
@@ -350,7 +345,7 @@ pub(crate) async fn does_what_the_record_function_does_on_random_sequences(
                     let told = (reply.verdict, reply.record);
                     prop_assert_eq!(told, expected, "step {}: {:?}", step, request);
                 }
-                (Happening::Touch(touch), None) => {
+                (Act::Touch(touch), None) => {
                     let mut touched = model.clone();
                     let counter = match touch {
                         Touch::Delete => None,
@@ -380,7 +375,7 @@ pub(crate) async fn does_what_the_record_function_does_on_random_sequences(
         Ok(())
     };
     tokio::task::block_in_place(|| {
-        seed::check(place, 40, &happenings(), |case| runtime.block_on(run(case)));
+        seed::check(place, 40, &acts(), |case| runtime.block_on(run(case)));
     });
 }
 

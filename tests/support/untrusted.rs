@@ -163,7 +163,7 @@ pub fn rows(mut bytes: &[u8]) -> bool {
 
 /// The messages between elector and keeper, and what the one leaves to the other.
 pub fn keeper(bytes: &[u8]) -> bool {
-    use incumbent_cli::supervise::fuzzing::{read_by_elector, read_by_keeper, read_estate};
+    use incumbent_cli::supervise::fuzzing::{read_by_elector, read_by_keeper, read_context};
 
     let mut valid = false;
     for read in [read_by_keeper, read_by_elector] {
@@ -175,8 +175,8 @@ pub fn keeper(bytes: &[u8]) -> bool {
             Err(error) => assert!(error.len() < WORDS, "{error}"),
         }
     }
-    if let Ok(written) = read_estate(bytes) {
-        assert_eq!(read_estate(&written), Ok(written));
+    if let Ok(written) = read_context(bytes) {
+        assert_eq!(read_context(&written), Ok(written));
         valid = true;
     }
     valid

@@ -3,11 +3,12 @@
 use std::io;
 use std::process::ExitCode;
 
-use crate::supervise::{self, Entry, Estate, Keeper, Launch, Launched};
+use crate::supervise::{self, Entry, Keeper, Launch, Launched, ReleaseContext};
 use incumbent::protocol::LossReason;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::limits;
-use crate::config::settings::{LogFormat, LogLevel, Settings};
+use crate::config::settings::{LogFormat, Settings};
 use crate::exit::{Exit, Failure};
 use crate::output::logs;
 
@@ -20,7 +21,7 @@ pub(crate) fn keep(entry: io::Result<Entry>) -> ExitCode {
         Some(format) if format == "json" => LogFormat::Json,
         Some(_) | None => LogFormat::Text,
     };
-    logs::start_as(LogLevel::Warn, format);
+    logs::start_as(LevelFilter::WARN, format);
     match entry {
         Ok(entry) => supervise::keep(entry, |orphan| {
             supervise::release(&orphan, LossReason::ElectorDied);
@@ -38,7 +39,7 @@ pub(crate) fn keep(entry: io::Result<Entry>) -> ExitCode {
 ///
 /// When the system cannot.
 pub(crate) fn launch(settings: &Settings) -> Result<Launched, Failure> {
-    let format = match settings.log_format() {
+    let format = match settings.values.log_format {
         LogFormat::Text => "text",
         LogFormat::Json => "json",
     };
@@ -62,9 +63,9 @@ pub(crate) fn connect(launched: Launched) -> Result<Keeper, Failure> {
 /// # Errors
 ///
 /// When the system cannot.
-pub(crate) fn attach(launched: Launched, estate: &Estate) -> Result<Keeper, Failure> {
+pub(crate) fn attach(launched: Launched, context: &ReleaseContext) -> Result<Keeper, Failure> {
     let mut keeper = connect(launched)?;
-    keeper.set_context(estate.to_context());
+    keeper.set_context(context.to_bytes());
     Ok(keeper)
 }
 

@@ -18,7 +18,7 @@ use incumbent::protocol::{ElectionName, FencingToken, LossReason};
 use incumbent::store::Identity;
 
 use crate::config::args::Release;
-use crate::config::settings::{Settings, Typed};
+use crate::config::settings::Settings;
 use crate::exit::{Exit, Failure};
 use crate::output::logs;
 
@@ -111,9 +111,7 @@ impl Note {
 pub(crate) fn release(arguments: &Release) -> Result<Exit, Failure> {
     let name =
         ElectionName::new(&arguments.name).map_err(|error| Failure::new(Exit::Usage, error))?;
-    let mut typed = Typed::general(&arguments.general)?;
-    typed.add(&arguments.stores)?;
-    let settings = Settings::load(typed, Some(&name))?;
+    let settings = Settings::load(&arguments.flags.0, Some(&name))?;
     logs::start(&settings);
     let Some(folder) = Note::folder() else {
         let why = "there is no RUNTIME_DIRECTORY: this command is for ExecStopPost= of a unit that has one";
@@ -136,7 +134,7 @@ pub(crate) fn release(arguments: &Release) -> Result<Exit, Failure> {
         );
         return Err(Failure::new(Exit::NotElected(75), why));
     }
-    let context = settings.estate(&name)?.to_context();
+    let context = settings.release_context(&name)?.to_bytes();
     for (path, term, who) in notes {
         let context = context.clone();
         crate::supervise::release(&Orphan { context, who, term }, LossReason::UnitDied);

@@ -29,7 +29,7 @@ pub(crate) fn resign(arguments: &Resign) -> Result<Exit, Failure> {
     let (operator, settings) = operator(&arguments.order)?;
     // The leader gets the order and stops its work; standbys that are not preferred wait for a window.
     let timing = settings.timing()?;
-    let usual = timing.window() * 2 + timing.interval() * 4 + settings.stop_timeout();
+    let usual = timing.window() * 2 + timing.interval() * 4 + *settings.values.stop_timeout;
     let patience = given.unwrap_or(usual);
     runtime()?.block_on(async {
         forewarn(&operator.view().await, arguments)?;
@@ -71,7 +71,7 @@ pub(crate) fn resign(arguments: &Resign) -> Result<Exit, Failure> {
             said,
             followed,
         };
-        report(&view, arguments.order.look.output.output, &done)
+        report(&view, arguments.order.output.output, &done)
     })?;
     Ok(Exit::Success)
 }

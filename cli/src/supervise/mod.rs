@@ -26,14 +26,15 @@
 //! processes are not below it; and a program with privileges that `incumbent` lacks.
 
 mod cgroup;
+mod child_lists;
 mod children;
 pub mod fuzzing;
 mod handle;
 mod health;
-mod inherited;
+mod hidepid;
 mod keeper;
-mod kin;
 mod launch;
+mod lost;
 mod message;
 mod pipe;
 mod plan;
@@ -43,22 +44,23 @@ mod program;
 mod quota;
 mod release;
 mod restarts;
-mod sight;
+mod signals;
 mod spawn;
 mod timer;
 mod tree;
 mod unit;
+mod wire;
 
 pub use children::reap_orphans;
-pub use handle::{Containment, Event, Keeper, KeeperLost};
+pub use handle::{Keeper, KeeperLost};
 pub use health::{Condition, Health};
-pub use inherited::{unblock_signals, was_ignored};
 pub use keeper::{Orphan, keep};
 pub use launch::{Entry, Launch, Launched};
-pub use plan::Cause;
+pub use message::{Cause, Containment, Event};
 pub use process::{descends, started_with};
 pub use program::{Program, ProgramExit, StartFailure};
 pub use quota::Quota;
-pub use release::{Estate, release};
+pub use release::{ReleaseContext, release};
 pub use restarts::Restarts;
+pub use signals::{unblock_signals, was_ignored};
 pub use unit::Unit;

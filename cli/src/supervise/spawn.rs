@@ -16,8 +16,8 @@ use rustix::process::{
 };
 
 use super::cgroup::Cgroup;
-use super::inherited::Inherited;
 use super::program::{Program, StartFailure};
+use super::signals::Inherited;
 
 /// The priority that this process was started with, restored for the program.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::home::{Home, leader, wait_until};
+use super::home::{Home, Running, leader, wait_until};
 use crate::support::environment;
 use crate::support::redis::RedisServer;
 
@@ -77,49 +77,30 @@ fn it_is_told_to_stop_once_and_its_status_counts() {
     assert_eq!(home.lines("log"), ["began", "asked", "began", "asked"]);
 }
 
-#[test]
-fn it_is_killed_when_it_takes_longer_than_the_stop_timeout() {
-    let home = Home::new();
+/// A leader that was asked to stop, and whose program does not.
+fn asked_and_deaf(home: &Home, stop_timeout: &str) -> Running {
     let program = format!(
         "trap '' TERM; echo $$ >> {}; while :; do sleep 0.05; done",
         home.text_path("log")
     );
-    let run = [
-        "run",
-        "job",
-        "--stop-timeout",
-        "200ms",
-        "--",
-        "sh",
-        "-c",
-        &program,
-    ];
-    let mut leader = home.start(&run);
+    let run = ["run", "job", "--stop-timeout", stop_timeout, "--"];
+    let leader = home.start(&[&run[..], &["sh", "-c", &program]].concat());
     home.wait_for_lines("log", 1);
     leader.signal(Signal::TERM);
+    leader
+}
+
+#[test]
+fn it_is_killed_when_it_takes_longer_than_the_stop_timeout() {
+    let home = Home::new();
+    let mut leader = asked_and_deaf(&home, "200ms");
     assert_eq!(leader.wait(), 137);
 }
 
 #[test]
 fn a_second_signal_kills_it_now() {
     let home = Home::new();
-    let program = format!(
-        "trap '' TERM; echo $$ >> {}; while :; do sleep 0.05; done",
-        home.text_path("log")
-    );
-    let run = [
-        "run",
-        "job",
-        "--stop-timeout",
-        "1h",
-        "--",
-        "sh",
-        "-c",
-        &program,
-    ];
-    let mut leader = home.start(&run);
-    home.wait_for_lines("log", 1);
-    leader.signal(Signal::TERM);
+    let mut leader = asked_and_deaf(&home, "1h");
     // The same signal twice in a row may be taken for one.
     leader.signal(Signal::INT);
     assert_eq!(leader.wait(), 137);

@@ -21,19 +21,9 @@ mod strike;
 use std::time::Duration;
 
 use arena::{Arena, Extent};
-use field::program;
 
 /// Faults for each of the three electorates when nothing else is asked for.
 const FAULTS: usize = 50;
-
-#[test]
-fn the_witness_sees_what_an_elected_program_does() {
-    assert_eq!(
-        program::TEST,
-        "the_witness_sees_what_an_elected_program_does"
-    );
-    program::be_or_show();
-}
 
 #[test]
 fn candidates_of_one_server_never_act_at_once_whatever_happens() {

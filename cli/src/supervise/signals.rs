@@ -1,15 +1,18 @@
-//! The signals that were blocked or ignored when this process was started. They are meant for the program: if
-//! this process kept them blocked, it would never see a request to stop.
+//! The signals that were blocked or ignored when this process was started, and those that the keeper ignores.
+//!
+//! The former are meant for the program: if this process kept them blocked, it would never see a request to stop.
 
 use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
-use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
 
 /// Signals by their numbers: bit 0 is signal 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Inherited {
     pub(super) blocked: u64,
     pub(super) ignored: u64,
@@ -80,6 +83,39 @@ impl Inherited {
         }
         set_mask(self.blocked & !default)
     }
+}
+
+/// Catches every signal that can be caught and does nothing about it. They are not set to be ignored,
+/// for the program would inherit that; what is caught is back to its default after `exec`.
+pub(super) fn ignore_all() -> io::Result<()> {
+    /// The first and last real-time signal that the C library leaves to programs.
+    const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
+    let named = [
+        Signal::HUP,
+        Signal::INT,
+        Signal::QUIT,
+        Signal::USR1,
+        Signal::USR2,
+        Signal::PIPE,
+        Signal::ALARM,
+        Signal::TERM,
+        Signal::TSTP,
+        Signal::TTIN,
+        Signal::TTOU,
+        Signal::URG,
+        Signal::XCPU,
+        Signal::XFSZ,
+        Signal::VTALARM,
+        Signal::PROF,
+        Signal::WINCH,
+        Signal::IO,
+        Signal::POWER,
+    ];
+    let caught = Arc::new(AtomicBool::new(false));
+    for signal in named.map(Signal::as_raw).into_iter().chain(REAL_TIME) {
+        signal_hook::flag::register(signal, Arc::clone(&caught))?;
+    }
+    Ok(())
 }
 
 fn bit(signal: i32) -> u64 {
