@@ -123,7 +123,7 @@ fn bit(signal: i32) -> u64 {
 }
 
 #[expect(unsafe_code, reason = "the library sets no signal mask")]
-fn set_mask(blocked: u64) -> io::Result<()> {
+pub(super) fn set_mask(blocked: u64) -> io::Result<()> {
     let mut set = MaybeUninit::uninit();
     // SAFETY: the set is made empty first, and lives as long as the calls.
     let changed = unsafe {

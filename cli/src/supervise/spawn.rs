@@ -17,7 +17,7 @@ use rustix::process::{
 
 use super::cgroup::Cgroup;
 use super::program::{Program, StartFailure};
-use super::signals::Inherited;
+use super::signals::{Inherited, set_mask};
 
 /// The priority that this process was started with, restored for the program.
 #[derive(Debug)]
@@ -187,6 +187,9 @@ impl<'a> Birth<'a> {
             texts.chain([ptr::null()]).collect()
         };
         let (words, variables) = (pointers(&self.words), pointers(&self.variables));
+        // A signal that comes before the child has restored its dispositions must not meet our handlers, which do
+        // nothing: it waits until the child unblocks it.
+        set_mask(u64::MAX).map_err(|error| io_error(&error))?;
         // SAFETY: this process has one thread, so its child has a consistent copy of its memory.
         let pid = unsafe { libc::fork() };
         if pid == 0 {
@@ -195,7 +198,9 @@ impl<'a> Birth<'a> {
             // SAFETY: it ends the child, without what is registered for the end of its parent.
             unsafe { libc::_exit(127 - i32::from(reported.is_err())) }
         }
-        Pid::from_raw(pid.max(0)).ok_or_else(last_error)
+        let forked = Pid::from_raw(pid.max(0)).ok_or_else(last_error);
+        set_mask(0).map_err(|error| io_error(&error))?;
+        forked
     }
 
     /// Becomes the program, or returns why not.
@@ -207,7 +212,7 @@ impl<'a> Birth<'a> {
         report: &OwnedFd,
     ) -> Errno {
         if let Err(error) = self.leave_keeper() {
-            return Errno::from_io_error(&error).unwrap_or(Errno::INVAL);
+            return io_error(&error);
         }
         let (report, first_free) = (report.as_raw_fd().unsigned_abs(), 3);
         // SAFETY: all of these take numbers, or pointers to what lives in the caller; `words` and `variables`
@@ -248,8 +253,12 @@ impl<'a> Birth<'a> {
     }
 }
 
+fn io_error(error: &io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::INVAL)
+}
+
 fn last_error() -> Errno {
-    Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::INVAL)
+    io_error(&io::Error::last_os_error())
 }
 
 fn failure(error: &io::Error) -> StartFailure {

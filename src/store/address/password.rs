@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::OFlags;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -191,7 +192,7 @@ fn output(command: &str, leash: PipeReader) -> Result<SecretString, String> {
 }
 
 fn printed(child: &mut Child) -> io::Result<Vec<u8>> {
-    let Some(mut pipe) = child.stdout.take() else {
+    let Some(pipe) = child.stdout.take() else {
         return Ok(Vec::new());
     };
     let clock = || rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
@@ -207,11 +208,14 @@ fn printed(child: &mut Child) -> io::Result<Vec<u8>> {
             .ok_or_else(|| io::Error::other(format!("it did not end within {TIMEOUT:?}")))?;
         let left = rustix::time::Timespec::try_from(left).unwrap_or_default();
         let mut readable = [PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN)];
-        if poll(&mut readable, Some(&left))? == 0 {
-            continue;
+        // A signal to this process may interrupt either call.
+        match poll(&mut readable, Some(&left)) {
+            Ok(0) | Err(Errno::INTR) => continue,
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
         }
         let mut chunk = [0; 512];
-        match pipe.read(&mut chunk)? {
+        match retry_on_intr(|| rustix::io::read(&pipe, &mut chunk))? {
             0 => return Ok(bytes),
             read => bytes.extend_from_slice(&chunk[..read]),
         }

@@ -89,6 +89,12 @@ impl Leading<'_, '_> {
                 unkept: true,
                 ..
             } => Ok(Conclusion::Ended(Exit::Lost)),
+            // It does not stand by again: it was asked to stop meanwhile.
+            ProgramState {
+                lost: true,
+                asked: true,
+                ..
+            } => Ok(Conclusion::Ended(Exit::Lost)),
             ProgramState { lost: true, .. } => Ok(Conclusion::Lost),
             ProgramState { unkept: true, .. } => {
                 Err(Failure::internal("the keeper of the program has died"))
