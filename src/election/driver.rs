@@ -22,6 +22,7 @@ use super::inbox::{Answer, Answering, next_answer, next_release};
 use super::late;
 use super::lease::Lease;
 use super::link::{Link, News};
+use super::memories;
 use super::runtime;
 use super::standing::{Command, Standing};
 use super::tracker::{Change, Tracker};
@@ -72,7 +73,7 @@ impl Driver {
             timing: shared.timing,
             electorate: shared.electorate,
             seed: fastrand::u64(..),
-            openings: shared.take_openings(),
+            openings: shared.openings(),
         });
         candidate.hold_back(!agreement.allows_claims());
         let stores = shared.stores.len();
@@ -238,11 +239,16 @@ impl Driver {
     }
 
     fn woken(&mut self, store: StoreIndex, wake_up: WakeUp) -> Input {
-        let WakeUp { record, called } = wake_up;
+        let WakeUp {
+            record,
+            memory,
+            called,
+        } = wake_up;
         self.tracker.woken(clock::now(), &record);
         Input::Woken {
             store,
             record,
+            memory,
             called,
         }
     }
@@ -451,6 +457,11 @@ impl Driver {
         let now = clock::now();
         let stores = self.shared.electorate.stores();
         let openings = stores.map(|store| self.candidate.opening(store));
+        for store in self.shared.electorate.stores() {
+            if let Some(knowledge) = self.candidate.knowledge(store) {
+                memories::keep(&self.shared.stores[store.get()], knowledge);
+            }
+        }
         if let Some(lease) = &self.lease {
             self.shared.keep_openings(openings.collect());
             if lease.loss() == Some(LossReason::Requested) {

@@ -87,8 +87,8 @@ pub enum CampaignError {
         election: String,
         /// How long it waited.
         waited: Duration,
-        /// The probation that the candidate was waiting out, if any: a store has no record of the election,
-        /// and may have forgotten a leader. Wait longer than that.
+        /// The probation that the candidate was waiting out, if any: a store is new or has
+        /// restarted, and may have forgotten a leader. Wait longer than that.
         probation: Option<Duration>,
     },
     /// An operator has paused the election: no one is elected until the pause is lifted or ends.
@@ -201,8 +201,8 @@ fn theirs(who: &Identity, ours: &[Arc<str>]) -> String {
 fn still(probation: &Option<Duration>) -> String {
     probation.map_or_else(String::new, |probation| {
         format!(
-            ". The candidate was waiting {probation:?} before acting: a store has no record of this election and \
-             may have lost a leader's. Wait longer than that"
+            ". The candidate was waiting {probation:?} before acting: a store is new or has restarted, and may \
+             have lost a leader's record. Wait longer than that"
         )
     })
 }

@@ -128,7 +128,7 @@ const fn is_refusal(error: &StoreError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Record, WallMillis};
+    use crate::protocol::{Memory, MemoryId, Record, WallMillis};
 
     const LOOK: bool = false;
     const CHANGE: bool = true;
@@ -137,6 +137,10 @@ mod tests {
         Ok(Reply {
             verdict,
             record: Record::ABSENT,
+            memory: Memory::young(MemoryId {
+                made: WallMillis::ZERO,
+                nonce: 0,
+            }),
             clock: WallMillis::ZERO,
         })
     }

@@ -27,6 +27,7 @@ mod late;
 mod leadership;
 mod lease;
 mod link;
+mod memories;
 mod observer;
 mod once;
 mod operator;

@@ -200,7 +200,7 @@ impl Operator {
     pub async fn depose_now(&self) -> Result<CompletedOrder, OrderError> {
         let view = self.observer.view(&self.election).await;
         let held = view.stores.iter().enumerate().filter_map(|(index, store)| {
-            let mark = store.inspection.as_ref().ok()?.record.mark();
+            let mark = store.inspection.as_ref().ok()?.mark()?;
             (!mark.shape.is_free()).then_some((index_of(index), mark))
         });
         let held: Vec<(StoreIndex, Mark)> = held.collect();
@@ -282,11 +282,15 @@ impl Operator {
                 let (index, Ok(seen)) = (index_of(index), &store.inspection) else {
                     continue;
                 };
-                let before = stalls.record(index).map(crate::protocol::Record::mark);
-                if before.is_some_and(|before| before != seen.record.mark()) {
+                // Nothing can be deposed on a store that has just lost everything.
+                let Some(memory) = &seen.memory else {
+                    continue;
+                };
+                let before = stalls.mark(index);
+                if before.is_some_and(|before| before != seen.record.mark(memory)) {
                     moved.insert(index);
                 }
-                stalls.observe(index, &seen.record, sent, received);
+                stalls.observe(index, (&seen.record, memory), sent, received);
             }
             if let Some(abandoned) = stalls.abandoned(clock::now()) {
                 return Ok(abandoned);
@@ -299,7 +303,7 @@ impl Operator {
             }
             let held = |index: &StoreIndex| {
                 let record = stalls.record(*index);
-                record.is_some_and(|record| !record.mark().shape.is_free())
+                record.is_some_and(|record| !record.is_free())
             };
             // A vacated record, or stores that cannot be read for longer than a window, are not worth waiting for.
             let windows = electorate.stores().filter_map(|one| stalls.record(one));

@@ -6,10 +6,11 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use super::gap::Gap;
 use super::guard::KillHook;
+use super::memories;
 use super::standing::Command;
 use super::{CampaignError, Lease, Overrun, clock};
 use crate::observe::{self, Counters, ElectionEvent, EventKind};
-use crate::protocol::{CandidateId, ElectionName, Electorate, Opening, Timestamp, Timing};
+use crate::protocol::{CandidateId, ElectionName, Electorate, Opening, Record, Timestamp, Timing};
 use crate::store::Store;
 
 /// What all campaigns of one election in this process share.
@@ -45,9 +46,20 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn take_openings(&self) -> Vec<Option<Opening>> {
+    /// What a new campaign may know of each store: the record as it was left, or that of a new name.
+    pub(super) fn openings(&self) -> Vec<Option<Opening>> {
         let mut openings = self.openings.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut openings)
+        let mut left = std::mem::take(&mut *openings).into_iter();
+        let stores = self.stores.iter();
+        let known = stores.map(|store| {
+            let knowledge = memories::of(store)?;
+            let record = left.next().flatten().map(|opening| opening.record);
+            Some(Opening {
+                record: record.unwrap_or(Record::ABSENT),
+                knowledge,
+            })
+        });
+        known.collect()
     }
 
     pub(super) fn keep_openings(&self, seen: Vec<Option<Opening>>) {

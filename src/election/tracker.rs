@@ -158,7 +158,7 @@ impl Tracker {
                 Occupancy::Absent | Occupancy::Vacant => false,
             };
             let at = candidate.unchanged_since(store)?;
-            (its && record.term == *term).then_some((at, record.mark().last_counter()))
+            (its && record.term == *term).then(|| (at, record.last_counter()))
         });
         self.sign = signs.fold(self.sign, |last, (at, beat)| {
             Some(last.map_or(Sign { at, beat }, |last| Sign {

@@ -63,7 +63,7 @@ pub(crate) fn log(event: &ElectionEvent) {
                 election,
                 candidate,
                 term = term.get(),
-                "waiting {wait:.1?} before acting: the store has no record of this election and may have lost a leader's"
+                "waiting {wait:.1?} before acting: the store is new or has restarted, and may have lost a leader's record"
             );
         }
         EventKind::Elected { term, leaderless } => match leaderless {

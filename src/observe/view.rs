@@ -125,7 +125,7 @@ pub struct Holding {
     pub beat_age: Option<Duration>,
     /// How many stores it holds.
     pub stores: usize,
-    /// Whether no majority of the records is proven yet: it may be waiting out its probation.
+    /// Whether it may still be waiting until the memories of a majority of the stores are as old as a probation.
     pub unproven: bool,
 }
 
@@ -300,7 +300,6 @@ fn held_by(
     held: &[&Inspection],
     majority: usize,
 ) -> Holding {
-    let proven = held.iter().filter(|one| !one.record.unproven).count();
     // A leader that rejoined a store after a loss of its data is known there only since then; the term shows
     // when it was claimed.
     let claimed = term.claimed_at();
@@ -308,6 +307,7 @@ fn held_by(
         one.since
             .map(|at| claimed.map_or(at, |claimed| at.min(claimed)))
     };
+    let proven = held.iter().filter(|one| !is_unproven(one, since(one)));
     Holding {
         holder: holder.clone(),
         identity: held.iter().find_map(|one| one.holder.clone()),
@@ -329,8 +329,19 @@ fn held_by(
             .unwrap_or_default(),
         beat_age: held.iter().filter_map(|one| age(one)).min(),
         stores: held.len(),
-        unproven: proven < majority,
+        unproven: proven.count() < majority,
     }
+}
+
+/// Whether the holder of a record, which claimed it at `since`, may not act yet: the store's memory is young, and
+/// already was then.
+fn is_unproven(held: &Inspection, since: Option<WallMillis>) -> bool {
+    let timing = held.holder.as_ref().and_then(Identity::timing);
+    let probation = timing.map_or(Duration::ZERO, Timing::probation);
+    held.memory.is_none_or(|memory| {
+        let young = memory.age < probation.max(held.record.window());
+        young && since.is_none_or(|since| since >= memory.id.made)
+    })
 }
 
 /// How long ago a record last changed, by its store's own clock: no two clocks are compared.

@@ -1,7 +1,9 @@
 //! What a store shows of one election to people: its state now, and what happened before.
 
 use super::{Identity, Note};
-use crate::protocol::{Claim, FencingToken, Order, Record, Request, Shape, WallMillis};
+use crate::protocol::{
+    Claim, FencingToken, Mark, Memory, Occupancy, Order, Record, Request, WallMillis,
+};
 
 /// One election as its store sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,6 +11,8 @@ use crate::protocol::{Claim, FencingToken, Order, Record, Request, Shape, WallMi
 pub struct Inspection {
     /// The record.
     pub record: Record,
+    /// The store's memory; `None` before anyone has campaigned there, and after a loss.
+    pub memory: Option<Memory>,
     /// The store's clock at that moment.
     pub clock: WallMillis,
     /// The holder of the record, as it introduced itself.
@@ -29,6 +33,7 @@ impl Inspection {
     pub const fn new(record: Record, clock: WallMillis) -> Self {
         Self {
             record,
+            memory: None,
             clock,
             holder: None,
             since: None,
@@ -36,6 +41,12 @@ impl Inspection {
             candidates: Vec::new(),
             caveat: None,
         }
+    }
+
+    /// What a claim or a deposition of the record is compared with; `None` on a store without a memory.
+    #[must_use]
+    pub fn mark(&self) -> Option<Mark> {
+        self.memory.map(|memory| self.record.mark(&memory))
     }
 }
 
@@ -123,11 +134,11 @@ impl Change {
         Some(match request {
             Request::Observe | Request::Beat { .. } => return None,
             Request::Claim(Claim { join: true, .. }) => Self::Joined,
-            Request::Claim(_) => match before.mark().shape {
-                Shape::Absent => Self::ClaimedAbsent,
-                Shape::Vacant => Self::ClaimedVacant,
-                Shape::Held => Self::ClaimedStalled,
-                Shape::Foreign(_) => Self::ClaimedForeign,
+            Request::Claim(_) => match before.occupancy {
+                Occupancy::Absent => Self::ClaimedAbsent,
+                Occupancy::Vacant => Self::ClaimedVacant,
+                Occupancy::Held { .. } => Self::ClaimedStalled,
+                Occupancy::Foreign { .. } => Self::ClaimedForeign,
             },
             Request::Release { .. } => Self::Released,
             Request::Order(Order::Pause { .. }) => Self::Paused,

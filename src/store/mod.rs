@@ -19,6 +19,7 @@ mod identity;
 mod inspection;
 mod loss_words;
 mod memory;
+mod memory_id;
 mod note;
 mod options;
 mod order_text;
@@ -34,12 +35,15 @@ mod wall;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
-use crate::protocol::{CandidateId, Durability, ElectionName, Occupancy, Record, Reply, Request};
+use crate::protocol::{
+    CandidateId, ElectionName, MemoryId, Occupancy, Record, Reply, Request, WallMillis,
+};
 
 use self::address::Place;
 use self::redis::RedisStore;
@@ -80,9 +84,6 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 pub trait Store: Send + Sync + 'static {
     /// Its address for display, without any secret.
     fn label(&self) -> &str;
-
-    /// Whether it may lose its data in a restart or a failover.
-    fn durability(&self) -> Durability;
 
     /// Whether it is a store of this host: processes on another host have another one at the same address.
     fn is_of_one_host(&self) -> bool {
@@ -200,17 +201,20 @@ impl WakeUps {
 pub struct WakeUp {
     /// The vacant record.
     pub record: Record,
+    /// The memory of the store that released it.
+    pub memory: MemoryId,
     /// The standby that is called to claim it: the one seen last, of those that the store lists. `None`
     /// calls everyone.
     pub called: Option<CandidateId>,
 }
 
 impl WakeUp {
-    /// A vacant record that every standby may claim.
+    /// A vacant record, under this memory of its store, that every standby may claim.
     #[must_use]
-    pub const fn new(record: Record) -> Self {
+    pub const fn new(record: Record, memory: MemoryId) -> Self {
         Self {
             record,
+            memory,
             called: None,
         }
     }
@@ -219,6 +223,17 @@ impl WakeUp {
     #[must_use]
     pub fn calls(&self, id: &CandidateId) -> bool {
         self.called.as_ref().is_none_or(|called| called == id)
+    }
+}
+
+/// An id that no memory had before: one random number for each process, and a count.
+fn fresh_memory(clock: WallMillis) -> MemoryId {
+    static NONCES: LazyLock<AtomicU64> =
+        LazyLock::new(|| AtomicU64::new(uuid::Uuid::new_v4().as_u64_pair().0));
+
+    MemoryId {
+        made: clock,
+        nonce: NONCES.fetch_add(1, Ordering::Relaxed),
     }
 }
 

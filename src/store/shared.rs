@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use super::{
     Examination, HistoryEntry, Identity, Inspection, Store, StoreError, StoreFuture, WakeUps,
 };
-use crate::protocol::{Durability, ElectionName, Reply, Request};
+use crate::protocol::{ElectionName, Reply, Request};
 
 #[deny(
     clippy::missing_trait_methods,
@@ -16,10 +16,6 @@ use crate::protocol::{Durability, ElectionName, Reply, Request};
 impl<S: Store + ?Sized> Store for Arc<S> {
     fn label(&self) -> &str {
         (**self).label()
-    }
-
-    fn durability(&self) -> Durability {
-        (**self).durability()
     }
 
     fn is_of_one_host(&self) -> bool {

@@ -49,12 +49,16 @@ fn stores(n: usize) -> Vec<Arc<MemoryStore>> {
 
 /// What a record looks like that a program of the bare protocol has overwritten.
 fn taken_by_a_stranger() -> Record {
-    let mut record = Record::ABSENT;
-    record.occupancy = Occupancy::Foreign {
-        counter: Some(Beat::new(1)),
-        window: Duration::ZERO,
-    };
-    record
+    let term = FencingToken::new(1).unwrap();
+    Record {
+        floor: term,
+        term,
+        occupancy: Occupancy::Foreign {
+            counter: Some(Beat::new(1)),
+            window: Duration::ZERO,
+        },
+        ..Record::ABSENT
+    }
 }
 
 async fn elected(events: &mut Receiver<ElectionEvent>) {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Beat, Claim, ElectionName, FencingToken, LossReason, Mark, Record, Reply, Request, Verdict,
+    Beat, Claim, ElectionName, FencingToken, LossReason, Mark, Memory, MemoryId, Record, Reply,
+    Request, Verdict, WallMillis,
 };
 use incumbent::store::Identity;
 use incumbent::store::{self, Inspection, Store, StoreAddress, StoreError, StoreOptions};
@@ -64,6 +65,7 @@ impl Election {
             join: false,
             after: Beat::default(),
             window: Duration::from_secs(5),
+            attested: None,
         })
     }
 
@@ -71,7 +73,7 @@ impl Election {
         self.execute(&Request::Beat {
             holder: self.who.id().clone(),
             term: FencingToken::new(term).unwrap(),
-            proven: false,
+            attested: None,
         })
         .await
     }
@@ -90,12 +92,21 @@ impl Election {
     }
 
     /// Claims whatever stands there now, and must be granted.
-    pub(crate) async fn win(&self, term: u64) -> Record {
-        let seen = self.observe().await.unwrap().record;
+    pub(crate) async fn win(&self, term: u64) -> Reply {
+        let seen = self.observe().await.unwrap();
         let reply = self.claim(term, seen.mark()).await.unwrap();
         assert_eq!(reply.verdict, Verdict::Granted);
-        reply.record
+        reply
     }
+}
+
+/// An absent record on a store that has no memory yet.
+pub(crate) fn nothing() -> Mark {
+    let memory = MemoryId {
+        made: WallMillis::ZERO,
+        nonce: 0,
+    };
+    Record::ABSENT.mark(&Memory::young(memory))
 }
 
 pub(crate) fn identity(who: &str) -> Identity {

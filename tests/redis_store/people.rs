@@ -44,7 +44,7 @@ async fn every_operation_is_one_request() {
     a.beat(7).await.unwrap();
     a.release(7).await.unwrap();
     let before = calls(&server, "evalsha");
-    let vacant = a.observe().await.unwrap().record.mark();
+    let vacant = a.observe().await.unwrap().mark();
     a.claim(9, vacant).await.unwrap();
     a.beat(9).await.unwrap();
     a.release(9).await.unwrap();

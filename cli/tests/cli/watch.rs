@@ -39,7 +39,6 @@ fn put(server: &RedisServer) {
             ("floor", "7"),
             ("term", "7"),
             ("beat", "7"),
-            ("unproven", "0"),
             ("holder", &format!("a:{number}")),
             ("window_ns", "5000000000"),
             ("identity", &who("a")),

@@ -105,7 +105,6 @@ fn a_leader_whose_record_is_in_other_hands_is_no_leader_from_then_on() {
             floor: term,
             term,
             beat: Beat::first(term, Beat::default()),
-            unproven: false,
             occupancy: Occupancy::Held {
                 holder: "somebody-else".parse().unwrap(),
                 window: Duration::from_secs(1),

@@ -16,7 +16,7 @@ use super::stores::Store;
 use super::strike::Undo;
 use crate::field::candidate::Kind;
 use crate::field::fleet::PATIENCE;
-use crate::field::proxy::{Proxy, Weather};
+use crate::field::proxy::Proxy;
 use crate::field::slewed_clock::SlewedClock;
 use crate::field::wall_clock::WallClock;
 use crate::field::witness::boot_nanos;
@@ -41,7 +41,6 @@ pub(crate) struct Arena {
     pub(super) undo: Vec<(u64, Undo)>,
     /// What each wrapper executes first.
     pub(super) script: PathBuf,
-    pub(super) no_start_before: u64,
     /// What was done last, for a person who looks into a violation.
     recent: VecDeque<String>,
     report: Report,
@@ -55,8 +54,6 @@ pub(super) struct Slot {
     pub(super) paused: bool,
     /// When it is started again, once it has ended.
     pub(super) back: Option<u64>,
-    /// For how long it could have talked to each store since it was started.
-    pub(super) met: Vec<Duration>,
 }
 
 impl Arena {
@@ -99,7 +96,6 @@ impl Arena {
             clock,
             undo: Vec::new(),
             script,
-            no_start_before: 0,
             recent: VecDeque::new(),
             began: boot_nanos(),
         };
@@ -120,7 +116,6 @@ impl Arena {
                 kind,
                 paused: false,
                 back: None,
-                met: vec![Duration::ZERO; servers],
             });
         }
         arena
@@ -200,7 +195,6 @@ impl Arena {
             let now = boot_nanos();
             self.end_faults(now);
             self.start_again(now);
-            self.meet();
             if now >= end {
                 break;
             }
@@ -260,26 +254,14 @@ impl Arena {
             }
             match slot.back {
                 None => slot.back = Some(now + nanos(Duration::from_millis(300))),
-                Some(back) if back.max(self.no_start_before) <= now => {
+                Some(back) if back <= now => {
                     slot.back = None;
                     slot.paused = false;
-                    slot.met.fill(Duration::ZERO);
                     let (kind, name) = (slot.kind, slot.name.clone());
                     self.prepare(index);
                     self.fleet.start_again(kind, &name);
                 }
                 Some(_) => {}
-            }
-        }
-    }
-
-    fn meet(&mut self) {
-        for (index, slot) in (0..).zip(&mut self.slots) {
-            for (met, store) in slot.met.iter_mut().zip(&self.stores) {
-                let hears: &Proxy = &store.ways[index];
-                if !slot.paused && !store.busy && hears.weather() == Weather::Clear {
-                    *met += Self::TICK;
-                }
             }
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::arena::{Arena, Slot, nanos};
+use super::arena::{Arena, nanos};
 use super::plan::{Fault, Planned};
 use super::stores::Store;
 use crate::field::candidate::Kind;
@@ -248,26 +248,13 @@ impl Arena {
         true
     }
 
-    /// Takes a server back in time, to a moment ago, to long before, or to when no one led. The promise holds for candidates that knew
-    /// the server before. So each that runs has had the way to it for a window, since whenever, and none starts
-    /// until two windows after. They may be paused or cut off now, and other faults go on.
+    /// Takes a server back in time, to a moment ago, to long before, or to when no one led, whatever happens meanwhile.
     fn strike_past(&mut self, planned: Planned) -> bool {
-        let restored = |(_, undo): &(u64, Undo)| matches!(undo, Undo::Restore(..));
-        if self.undo.iter().any(restored) {
-            return false;
-        }
-        let window = self.fleet.settings().window();
-        let running = |slot: &&Slot| slot.back.is_none();
-        let known = |index: usize| {
-            let mut running = self.slots.iter().filter(running);
-            running.all(|slot| slot.met[index] >= window)
-        };
         let count = self.stores.len();
         let mut turn = (0..count).map(|offset| (planned.pick + offset) % count);
-        let Some(index) = turn.find(|index| !self.stores[*index].busy && known(*index)) else {
+        let Some(index) = turn.find(|index| !self.stores[*index].busy) else {
             return false;
         };
-        self.no_start_before = u64::MAX;
         let store = &mut self.stores[index];
         store.busy = true;
         let now = boot_nanos();
@@ -413,8 +400,6 @@ impl Arena {
                 self.stores[store].pasts.truncate(1);
                 self.stores[store].pasts.push(snapshot);
                 self.stores[store].busy = false;
-                let window = nanos(self.fleet.settings().window());
-                self.no_start_before = boot_nanos() + 2 * window;
             }
         }
     }

@@ -63,13 +63,8 @@ impl Bed {
             StoreView {
                 store: format!("memory:{store}").into(),
                 inspection: Ok(Inspection {
-                    record: Record::ABSENT,
-                    clock,
-                    holder: None,
-                    since: None,
-                    changed: None,
                     candidates: others.chain([me]).collect(),
-                    caveat: None,
+                    ..Inspection::new(Record::ABSENT, clock)
                 }),
             }
         });

@@ -101,8 +101,6 @@ struct State {
     attempt: u64,
     /// The server that was last connected to.
     run_id: Option<String>,
-    /// When another server than before was found.
-    changed: Option<Instant>,
     /// Whether the address has led to several servers at once.
     suspicious: bool,
     /// When to try whether a connection can be made.
@@ -128,7 +126,6 @@ impl Link {
                 now: Now::Idle,
                 attempt: 0,
                 run_id: None,
-                changed: None,
                 suspicious: false,
                 rehearsal: Instant::now() + REHEARSAL,
                 refused: None,
@@ -229,10 +226,7 @@ impl Link {
         if let Ok(connection) = result
             && let Some(run_id) = &connection.server().run_id
         {
-            let before = state.run_id.replace(run_id.clone());
-            if before.is_some_and(|before| before != *run_id) {
-                state.changed = Some(Instant::now());
-            }
+            state.run_id = Some(run_id.clone());
         }
         let several = matches!(result, Err(ConnectError::SeveralServers(_)));
         state.suspicious |= several;
@@ -248,13 +242,6 @@ impl Link {
                 until: Instant::now() + pause,
             },
         };
-    }
-
-    /// Whether another server than before was found less than `within` ago: after a restart, or elsewhere. It may
-    /// have an older record, or none, of a leader that still acts.
-    pub(super) fn has_changed(&self, within: Duration) -> bool {
-        let changed = self.lock().changed;
-        changed.is_some_and(|at| at.elapsed() < within)
     }
 
     /// Tries in the background whether a new connection could be made, while the current one still serves: a

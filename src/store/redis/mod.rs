@@ -64,10 +64,10 @@ use super::address::{InvalidAddress, RedisPlace};
 use super::registry::Registry;
 use super::{
     Examination, HistoryEntry, Inspection, Note, Store, StoreError, StoreFuture, StoreOptions,
-    WakeUp, WakeUps, is_free,
+    WakeUp, WakeUps, fresh_memory, is_free,
 };
 use crate::protocol::{
-    Claim, Durability, ElectionName, Handover, Mark, Order, Pause, Reply, Request, Shape, Verdict,
+    Attestation, Claim, ElectionName, Handover, Mark, Memory, Order, Pause, Reply, Request, Shape,
     WallMillis,
 };
 use crate::store::Identity;
@@ -197,24 +197,29 @@ impl RedisStore {
         who: &Identity,
         request: &Request,
     ) -> Result<Reply, StoreError> {
-        let keys = Keys::new(&self.prefix, election);
+        let keys = self.keys(election);
         let who = who.to_string();
-        let record: [&str; 3] = [&keys.counter, &keys.record, &keys.candidates];
-        let with_history: [&str; 4] =
-            [&keys.counter, &keys.record, &keys.candidates, &keys.history];
+        let record = keys.of_record();
+        let with_history = keys.with_history();
+        let nonce = fresh_memory(WallMillis::ZERO).nonce.to_string();
         let value = match request {
-            Request::Observe => self.call(&script::OBSERVE, &record, &[&who]).await?,
+            Request::Observe => {
+                let arguments = [who.as_str(), &nonce];
+                self.call(&script::OBSERVE, &record, &arguments).await?
+            }
             Request::Claim(claim) => {
-                let arguments = claim_arguments(who, claim);
+                let arguments = claim_arguments(who, claim, nonce);
                 let arguments = arguments.each_ref().map(String::as_str);
                 self.call(&script::CLAIM, &with_history, &arguments).await?
             }
             Request::Beat {
                 holder,
                 term,
-                proven,
+                attested,
             } => {
-                let arguments = [&who, holder.as_str(), &term.to_string(), flag(*proven)];
+                let [memory, age] = attestation_arguments(*attested);
+                let term = term.to_string();
+                let arguments = [&who, holder.as_str(), &term, &memory, &age, &nonce];
                 self.call(&script::BEAT, &record, &arguments).await?
             }
             Request::Release {
@@ -223,29 +228,22 @@ impl RedisStore {
                 reason,
             } => {
                 let (term, note) = (term.to_string(), Note::Reason(*reason).to_string());
-                let arguments = [&who, holder.as_str(), &term, &keys.events, &note];
+                let arguments = [&who, holder.as_str(), &term, &keys.events, &note, &nonce];
                 self.call(&script::RELEASE, &with_history, &arguments)
                     .await?
             }
             Request::Order(order) => {
                 let arguments = order_arguments(who, keys.events.clone(), order);
-                let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+                let arguments = arguments.iter().chain([&nonce]);
+                let arguments: Vec<&str> = arguments.map(String::as_str).collect();
                 self.call(&script::ORDER, &with_history, &arguments).await?
             }
         };
-        let mut reply = self.reader(&keys).reply(value)?;
-        // A server that this process did not know a window ago may not know a leader that still acts.
-        if let Request::Claim(claim) = request
-            && reply.verdict == Verdict::Granted
-            && self
-                .shared
-                .servers
-                .have_changed(&keys.counter, claim.window)
-                .await
-        {
-            reply.record.unproven = true;
-        }
-        Ok(reply)
+        self.reader(&keys).reply(value)
+    }
+
+    fn keys(&self, election: &ElectionName) -> Keys {
+        Keys::new(&self.prefix, election, self.shared.servers.is_cluster())
     }
 
     const fn reader<'a>(&'a self, keys: &'a Keys) -> Reader<'a> {
@@ -259,10 +257,6 @@ impl RedisStore {
 impl Store for RedisStore {
     fn label(&self) -> &str {
         &self.label
-    }
-
-    fn durability(&self) -> Durability {
-        Durability::Forgetful
     }
 
     fn execute<'a>(
@@ -280,7 +274,7 @@ impl Store for RedisStore {
         who: &'a Identity,
     ) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            let keys = Keys::new(&self.prefix, election);
+            let keys = self.keys(election);
             let mut command = redis::cmd("ZREM");
             command.arg(&keys.candidates).arg(who.to_string());
             self.command(&keys.counter, &command).await.map(drop)
@@ -288,15 +282,14 @@ impl Store for RedisStore {
     }
 
     fn wake_ups(&self, election: &ElectionName) -> WakeUps {
-        let keys = Keys::new(&self.prefix, election);
+        let keys = self.keys(election);
         let channel = keys.events.clone();
         let (label, servers) = (Arc::clone(&self.label), Arc::clone(&self.shared.servers));
         let op_timeout = self.op_timeout;
         let look = move || {
             let (label, servers, keys) = (Arc::clone(&label), Arc::clone(&servers), keys.clone());
             let look: BoxFuture<'static, _> = Box::pin(async move {
-                let names: [&str; 3] = [&keys.counter, &keys.record, &keys.candidates];
-                let names = &names;
+                let names = &keys.of_record();
                 let asked = servers.request(
                     &label,
                     op_timeout,
@@ -308,7 +301,8 @@ impl Store for RedisStore {
                 let (store, keys) = (&label, &keys);
                 // The polls find and report what is wrong.
                 let found = Reader { store, keys }.inspection(asked.await.ok()?).ok()?;
-                is_free(&found.record).then(|| WakeUp::new(found.record))
+                let memory = found.memory.filter(|_| is_free(&found.record))?;
+                Some(WakeUp::new(found.record, memory.id))
             });
             look
         };
@@ -319,9 +313,8 @@ impl Store for RedisStore {
 
     fn inspect<'a>(&'a self, election: &'a ElectionName) -> StoreFuture<'a, Inspection> {
         Box::pin(async move {
-            let keys = Keys::new(&self.prefix, election);
-            let names: [&str; 3] = [&keys.counter, &keys.record, &keys.candidates];
-            let names = &names;
+            let keys = self.keys(election);
+            let names = &keys.of_record();
             let asked = self.request(To::Key(names[0]), |mut connection| async move {
                 let server = connection.server();
                 let master = server.is_replica.then(|| server.master.clone()).flatten();
@@ -361,7 +354,7 @@ impl Store for RedisStore {
         limit: usize,
     ) -> StoreFuture<'a, Vec<HistoryEntry>> {
         Box::pin(async move {
-            let keys = Keys::new(&self.prefix, election);
+            let keys = self.keys(election);
             let mut command = redis::cmd("XREVRANGE");
             command
                 .arg(&keys.history)
@@ -382,8 +375,13 @@ impl Store for RedisStore {
 }
 
 /// The arguments of `claim.lua`, in its order.
-fn claim_arguments(who: String, claim: &Claim) -> [String; 10] {
-    let [shape, term, beat, counter] = mark_arguments(claim.expected);
+fn claim_arguments(who: String, claim: &Claim, nonce: String) -> [String; 15] {
+    let [shape, term, beat, counter, memory] = mark_arguments(claim.expected);
+    let taken = match claim.expected.shape {
+        Shape::Absent { taken } => taken.to_string(),
+        Shape::Vacant | Shape::Held | Shape::Foreign(_) => String::new(),
+    };
+    let [vouched, age] = attestation_arguments(claim.attested);
     [
         who,
         claim.holder.to_string(),
@@ -395,7 +393,20 @@ fn claim_arguments(who: String, claim: &Claim) -> [String; 10] {
         term,
         beat,
         counter,
+        memory,
+        taken,
+        vouched,
+        age,
+        nonce,
     ]
+}
+
+/// A memory and its age, or nothing.
+fn attestation_arguments(attested: Option<Attestation>) -> [String; 2] {
+    attested.map_or_else(Default::default, |word| {
+        let age = word.age.min(Memory::MATURE).as_millis();
+        [word.memory.to_string(), age.to_string()]
+    })
 }
 
 /// The arguments of `order.lua`, in its order.
@@ -434,10 +445,16 @@ fn order_arguments(who: String, channel: String, order: &Order) -> Vec<String> {
     arguments
 }
 
-/// The expected record: its shape, term and beat, and a foreign counter or nothing.
-fn mark_arguments(Mark { term, beat, shape }: Mark) -> [String; 4] {
+/// The expected record: its shape, term and beat, a foreign counter or nothing, and the memory.
+fn mark_arguments(expected: Mark) -> [String; 5] {
+    let Mark {
+        memory,
+        term,
+        beat,
+        shape,
+    } = expected;
     let (shape, counter) = match shape {
-        Shape::Absent => ("absent", None),
+        Shape::Absent { .. } => ("absent", None),
         Shape::Vacant => ("vacant", None),
         Shape::Held => ("held", None),
         Shape::Foreign(counter) => ("foreign", counter),
@@ -448,6 +465,7 @@ fn mark_arguments(Mark { term, beat, shape }: Mark) -> [String; 4] {
         term.to_string(),
         beat.to_string(),
         counter.unwrap_or_default(),
+        memory.to_string(),
     ]
 }
 

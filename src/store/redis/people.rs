@@ -15,8 +15,8 @@ const IDENTITY: &str = "id|host|pid|version";
 impl Reader<'_> {
     /// The reply to inspect.
     pub(super) fn inspection(&self, value: Value) -> Result<Inspection, StoreError> {
-        let (reply, mut items) = self.begin(value)?;
-        let (record, clock) = (reply.record, reply.clock);
+        let (found, mut items) = self.begin(value)?;
+        let (record, memory, clock) = (found.record, found.memory, found.clock);
         let identity = self.text(items.next())?;
         let since = self.text(items.next())?;
         let changed = self.text(items.next())?;
@@ -36,6 +36,7 @@ impl Reader<'_> {
             since,
             changed,
             candidates: self.candidates(items.next())?,
+            memory,
             ..Inspection::new(record, clock)
         })
     }

@@ -186,17 +186,6 @@ impl Servers {
         }
     }
 
-    /// Whether another server than before was found for `key` less than `within` ago.
-    pub(super) async fn have_changed(&self, key: &str, within: Duration) -> bool {
-        match self {
-            Self::One { link, .. } => link.has_changed(within),
-            Self::Cluster(cluster) => match cluster.link(key, None, within).await {
-                Ok(link) => link.has_changed(within),
-                Err(_) => false,
-            },
-        }
-    }
-
     /// The only server, or the masters of a cluster.
     pub(super) async fn masters(
         &self,

@@ -7,8 +7,8 @@
 //!   WakeUps ◀── Subscribers ◀── inotify on PATH-wake, touched by every release
 //! ```
 //!
-//! It answers as [`Durability::Durable`], so an absent record is one that never was, and whoever claims
-//! it leads at once. That holds only for a file that everyone uses and that has not gone back in time:
+//! Its memory is as old as the file, so whoever claims a free record leads at once. That holds only for a file
+//! that everyone uses and that has not gone back in time:
 //!
 //! - Of one inode, everyone uses the same log ([`InodeLock`]); a file system that several hosts can share is
 //!   refused ([`filesystem`]).
@@ -52,7 +52,7 @@ use super::{
     Examination, HistoryEntry, Identity, Inspection, Store, StoreError, StoreFuture, WakeUps,
     target, wall_clock,
 };
-use crate::protocol::{Durability, ElectionName, Record, Reply, Request, Verdict};
+use crate::protocol::{ElectionName, Record, Reply, Request, Verdict};
 
 /// A store in an SQLite file, for electing among the processes of one host.
 ///
@@ -140,10 +140,6 @@ impl Store for SqliteStore {
         &self.place.label
     }
 
-    fn durability(&self) -> Durability {
-        Durability::Durable
-    }
-
     fn is_of_one_host(&self) -> bool {
         true
     }
@@ -168,7 +164,7 @@ impl Store for SqliteStore {
             self.ask(move |database| {
                 let reply = database.execute(&election, &who, &request)?;
                 if releases && reply.verdict == Verdict::Granted {
-                    subscribers.tell(&election, &reply.record);
+                    subscribers.tell(&election, &reply.record, reply.memory.id);
                 }
                 Ok(reply)
             })

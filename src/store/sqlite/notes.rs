@@ -83,7 +83,8 @@ pub(super) fn write(
         row.identity = None;
         row.since = None;
     }
-    if row.record.mark() != before.mark() {
+    let changes = |record: &Record| (record.term, record.beat, record.occupancy.clone());
+    if changes(&row.record) != changes(before) {
         row.changed = Some(clock);
     }
     row.write(connection, election)?;

@@ -117,9 +117,9 @@ impl Worker {
     pub(super) fn begin_to_listen(&mut self, election: &ElectionName) {
         self.listen();
         if let Some(database) = &self.database
-            && let Ok(record) = database.record(election)
+            && let Ok((record, memory)) = database.record(election)
         {
-            self.subscribers.tell(election, &record);
+            self.subscribers.tell(election, &record, memory);
         }
     }
 
@@ -133,8 +133,8 @@ impl Worker {
             patience::until(boot_time() + WakeFile::PATIENCE);
             // What cannot be read now is found by polling.
             if let Ok(released) = database.released_since(&mut wake.seen) {
-                for (election, record) in released {
-                    self.subscribers.tell(&election, &record);
+                for (election, record, memory) in released {
+                    self.subscribers.tell(&election, &record, memory);
                 }
             }
         }
