@@ -148,6 +148,7 @@ fn election() -> Election {
 fn show() {
     let dir = tempfile::tempdir().unwrap();
     let mut witness = Witness::new(dir.path().join("log"));
+    let started = boot_nanos();
     let mut program = command("work")
         .env("INCUMBENT_FENCING_TOKEN", "7")
         .env(LOG, witness.path())
@@ -155,7 +156,6 @@ fn show() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let started = boot_nanos();
     while witness
         .read()
         .first()

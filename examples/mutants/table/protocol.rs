@@ -55,7 +55,8 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "R7", "misses no record", "protocol/memory.rs",
         "(Some(memory), Some(floor)) if self.record.is_missing() => {" => "(Some(memory), Some(floor)) if self.record.is_missing() && floor == Term::ZERO => {";
     "R7", "forgets the floor of a record that it misses", "protocol/memory.rs",
-        "let floor = again.floor.max(floor);" => "let floor = again.floor.max(floor.min(Term::ZERO));";
+        "let floor = again.floor.max(if forged { Term::ZERO } else { floor });"
+        => "let floor = again.floor.max(if forged { floor.min(Term::ZERO) } else { Term::ZERO });";
     "R7", "a claim is not listed", "protocol/operation.rs",
         "            listed: Some(record.floor),\n            record,\n" => "            listed,\n            record,\n";
     "R7", "a heartbeat is not listed", "protocol/operation.rs",
