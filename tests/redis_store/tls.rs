@@ -1,7 +1,6 @@
 //! TLS to real servers: whom a candidate trusts, and what it says of a certificate that it does not.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use incumbent::store::{self, InvalidAddress, StoreAddress, StoreError};
@@ -10,6 +9,7 @@ use tokio::io::AsyncWriteExt;
 use crate::deployments::cluster;
 use crate::election::{Election, options};
 use crate::faults::{subscribed, until};
+use crate::support::faketime;
 use crate::support::redis::{RedisServer, Settings, free_port};
 
 /// A server that speaks TLS on `port` with the certificate `name` of the directory.
@@ -430,23 +430,11 @@ fn openssl(directory: &Path, arguments: &[&[&str]]) {
 
 /// As many days from now as `clock` says.
 fn openssl_on(clock: &str, directory: &Path, arguments: &[&[&str]]) {
-    let run = || {
-        let mut command = Command::new("faketime");
-        command
-            .args(["-f", &format!("{clock}d"), "openssl"])
-            .args(arguments.concat())
-            .current_dir(directory);
-        let output = command.output();
-        output.unwrap_or_else(|error| panic!("cannot start faketime ({error}): install it"))
-    };
-    let mut output = run();
-    // Its semaphore has its process id in its name, and one of a killed process stays behind.
-    for _ in 0..20 {
-        if !String::from_utf8_lossy(&output.stderr).contains("sem_open: File exists") {
-            break;
-        }
-        output = run();
-    }
+    let output = faketime::command(&format!("{clock}d"), "openssl")
+        .args(arguments.concat())
+        .current_dir(directory)
+        .output()
+        .unwrap_or_else(|error| panic!("cannot start openssl ({error}): install it"));
     assert!(
         output.status.success(),
         "{}",
