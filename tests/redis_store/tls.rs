@@ -402,8 +402,8 @@ fn certificate_with(directory: &Path, name: &str, extensions: &str, days: &str) 
     };
     // One that was valid, and is no longer, for a day.
     let (clock, days) = match days {
-        "-1" => ("-3", "2"),
-        days => ("+0", days),
+        "-1" => (-3, "2"),
+        days => (0, days),
     };
     openssl_on(
         clock,
@@ -425,12 +425,12 @@ const NEW_KEY: &[&str] = &[
 ];
 
 fn openssl(directory: &Path, arguments: &[&[&str]]) {
-    openssl_on("+0", directory, arguments);
+    openssl_on(0, directory, arguments);
 }
 
 /// As many days from now as `clock` says.
-fn openssl_on(clock: &str, directory: &Path, arguments: &[&[&str]]) {
-    let output = faketime::command(&format!("{clock}d"), "openssl")
+fn openssl_on(clock: i64, directory: &Path, arguments: &[&[&str]]) {
+    let output = faketime::command(clock, "openssl")
         .args(arguments.concat())
         .current_dir(directory)
         .output()

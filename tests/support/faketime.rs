@@ -6,13 +6,15 @@ use std::process::Command;
 /// does not start if a process with its id was killed earlier: the semaphore of that one stays behind.
 pub const LIBRARY: &str = "/usr/$LIB/faketime/libfaketime.so.1";
 
-/// A command that sees the clock `offset` away from the machine's, such as `-3d`.
+/// A command whose clock is `days` ahead of that of this process, which may be a false one already.
 ///
 /// # Panics
 ///
 /// If the library is not installed.
-pub fn command(offset: &str, program: &str) -> Command {
+pub fn command(days: i64, program: &str) -> Command {
     require();
+    let ahead = std::env::var("FAKETIME").map_or(0, |seconds| seconds.parse().unwrap());
+    let offset = format!("{:+}", ahead + days * 86_400);
     let mut command = Command::new(program);
     command
         .env("LD_PRELOAD", LIBRARY)
