@@ -157,12 +157,12 @@ impl Knowledge {
         let other = before.map(|known| known.seen);
         let other_until = same.map_or(other, |known| known.other_until);
         let longest = other_until.map_or(Memory::MATURE, |other| received.since(other));
-        let told = (received, memory.age.min(longest));
+        let shown = (received, memory.age.min(longest));
         Self {
             memory,
             seen: sent,
             clock,
-            aged: same.map_or(told, |known| older(known.aged, told)),
+            aged: same.map_or(shown, |known| older(known.aged, shown)),
             other_until,
         }
     }

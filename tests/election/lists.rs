@@ -1,4 +1,4 @@
-//! Elections with different lists of stores: what a program that uses the library is told.
+//! Elections with different lists of stores: which errors a program that uses the library gets.
 
 use std::sync::Arc;
 use std::time::Duration;

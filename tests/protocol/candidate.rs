@@ -675,7 +675,7 @@ fn who_was_forgotten_and_lost_the_store_to_another_does_not_lead_on() {
 }
 
 /// The server was restarted from a state in which another still held the election. A heartbeat that is granted does
-/// not look for that, and one that is refused does: the other cannot act yet, so the work has its time to stop.
+/// not look for that, and one that is refused does: the other cannot act yet, so there is time for the work to stop.
 #[test]
 fn a_leader_that_a_restarted_store_refuses_is_forgotten_and_not_deposed() {
     let mut stage = Stage::leading(1);

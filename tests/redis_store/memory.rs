@@ -124,11 +124,11 @@ async fn a_memory_out_of_all_bounds_is_told_with_its_place() {
     assert_eq!(a.beat(7).await.unwrap().verdict, Verdict::Granted);
 }
 
-/// Whoever leads any election there vouches for the server, and a new election needs no wait.
+/// The leader of any election there vouches for the server, and a new election needs no wait.
 #[tokio::test]
 async fn a_new_election_on_a_server_that_others_vouched_for_is_led_without_a_wait() {
     let server = RedisServer::start();
-    // A store of its own, as in another process.
+    // Each campaign connects by itself, as another process would.
     let campaign = async |name: &str, url: String| {
         let election = Campaigned::builder(name)
             .store(url)

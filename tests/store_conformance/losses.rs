@@ -138,7 +138,7 @@ pub(crate) async fn an_absence_from_before_a_takeover_is_another_one(
     };
     let before = seen(store, &absent, &a).await;
     let count = taken().await;
-    // What no one held has not been taken from anyone.
+    // A claim of a vacant record takes it from no one.
     let mark = seen(store, &other, &a).await;
     granted(store, &other, &a, &claim(&a, 1, mark)).await;
     let vacant = granted(store, &other, &a, &release(&a, 1)).await.mark();

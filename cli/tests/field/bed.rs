@@ -11,7 +11,7 @@ use crate::support::redis::RedisServer;
 pub(crate) enum Made {
     Sqlite,
     Redis,
-    /// One that has nothing after a crash but what it was told to save.
+    /// A server that keeps only what was saved before it crashed.
     SavedRedis,
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct SlewedClock {
     path: PathBuf,
     file: File,
     current: u64,
-    /// From this raw time on, monotonic time runs from there, by so many thousandths faster.
+    /// From this raw time on, monotonic time runs from there, faster by this many thousandths.
     change: [i64; 3],
 }
 
@@ -43,7 +43,7 @@ impl SlewedClock {
         clock
     }
 
-    /// Lets it run by so many thousandths faster from now on. chrony goes up to 83, the kernel to 100.
+    /// Lets it run faster by this many thousandths from now on. chrony goes up to 83, the kernel to 100.
     pub(crate) fn slew(&mut self, faster: i64) {
         let raw = read(ClockId::MonotonicRaw);
         let [since, monotonic, before] = self.change;

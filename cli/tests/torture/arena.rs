@@ -65,7 +65,7 @@ impl Arena {
     const TRIES: usize = 20;
     const KINDS: [Kind; 4] = [Kind::Library, Kind::Wrapper, Kind::Library, Kind::Wrapper];
 
-    /// An arena of so many servers, or of a file.
+    /// An arena of this many servers, or of a file if there are none.
     pub(crate) fn new(servers: usize, seed: u64) -> Self {
         let mut settings = Settings::new(&[]);
         // Little, so that programs act almost to the end of a tenure.

@@ -40,7 +40,7 @@ fn candidates_of_one_file_never_act_at_once_whatever_happens() {
     torture(0);
 }
 
-/// Tortures the candidates of so many servers, or those of a file.
+/// Tortures the candidates of this many servers, or of a file if there are none.
 fn torture(servers: usize) {
     let number = |name: &str| {
         let text = std::env::var(name).ok()?;

@@ -40,12 +40,12 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "R5", "is elected by a single store", "protocol/candidate/requests.rs",
         "            self.majority_of(sent)\n        });\n        moments" => "            sent.min()\n        });\n        moments";
     "R5", "counts the age of a memory from the sending of a poll", "protocol/memory.rs",
-        "let told = (received, memory.age.min(longest));" => "let told = (sent, memory.age.min(longest));";
+        "let shown = (received, memory.age.min(longest));" => "let shown = (sent, memory.age.min(longest));";
     "R5", "takes the age of one memory for that of the next", "protocol/memory.rs",
-        "same.map_or(told, |known| older(known.aged, told))" => "before.map_or(told, |known| older(known.aged, told))";
+        "same.map_or(shown, |known| older(known.aged, shown))" => "before.map_or(shown, |known| older(known.aged, shown))";
     "R5", "believes a memory that replaces another to be as old as it says", "protocol/memory.rs",
-        "let longest = other_until.map_or(Memory::MATURE, |other| received.since(other));\n        let told"
-        => "let longest = other_until.map_or(Memory::MATURE, |_| Memory::MATURE);\n        let told";
+        "let longest = other_until.map_or(Memory::MATURE, |other| received.since(other));\n        let shown"
+        => "let longest = other_until.map_or(Memory::MATURE, |_| Memory::MATURE);\n        let shown";
     "R5", "a memory takes what is said of another", "protocol/operation.rs",
         "word.filter(|word| word.memory == self.id)" => "word.filter(|word| word.memory == self.id || word.memory != self.id)";
     "R6", "goes on with probation after a refusal", "protocol/candidate/claiming.rs",

@@ -81,7 +81,7 @@ impl Bed {
 
 const OTHER: &str = "memory:c memory:d memory:e";
 
-/// A time that has passed, by the clock of the store, after so many looks.
+/// A time that has passed, by the clock of the store, after this many looks.
 fn after(looks: u64) -> u64 {
     999_000 + looks
 }

@@ -312,7 +312,7 @@ fn memory(text: &str) -> Option<Memory> {
     })
 }
 
-/// What the scripts tell of an election.
+/// What the scripts return about an election.
 pub(super) struct Found {
     pub(super) verdict: Verdict,
     pub(super) record: Record,

@@ -299,7 +299,7 @@ impl World {
         store.state = left;
     }
 
-    /// A store goes back to what it held before. It can tell when it looks.
+    /// A store goes back to what it held before. It notices when it looks.
     fn roll_back(&self, state: &mut State, place: usize, to: usize) {
         let store = &mut state.stores[place];
         let mut left = store.past[to].clone();

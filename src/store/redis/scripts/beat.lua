@@ -8,7 +8,7 @@
 -- guard    the record is held, by this id, under this term
 
 local mine = shape == 'held' and record[HOLDER] == ARGV[2] and record[TERM] == ARGV[3]
--- Who is refused learns whether the server may have forgotten it.
+-- A candidate that is refused learns whether the server may have forgotten it.
 check_memory(ARGV[4] ~= '' or not mine)
 if not mine then return refuse() end
 
