@@ -289,7 +289,6 @@ fn a_leader_vouches_for_the_memory_of_a_store_that_forgot_it_from_its_first_sigh
     assert_eq!(stage.candidate.role(), Role::Leading);
 }
 
-/// A counter that a standby may have seen before a store forgot must not come back after.
 /// `R6`: a store that is asked to vouch for nothing does not look whether it has restarted, and a grant of one that
 /// has shows nothing.
 #[test]
@@ -315,6 +314,7 @@ fn every_heartbeat_of_a_probation_has_the_store_look_at_its_memory() {
     assert!(heard >= 12, "{heard} heartbeats");
 }
 
+/// A counter that a standby may have seen before a store forgot must not come back after.
 #[test]
 fn a_store_that_is_joined_again_counts_on() {
     let mut stage = Stage::leading(1);

@@ -14,7 +14,7 @@ pub(crate) enum Durability {
 #[derive(Clone, Debug)]
 pub(crate) struct Kept {
     pub(crate) memory: Option<Memory>,
-    pub(crate) listed: Option<Term>,
+    listed: Option<Term>,
     /// Whether it was restarted, and has not looked since.
     pub(crate) restarted: bool,
     /// How many memories it has had, at most.

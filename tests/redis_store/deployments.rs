@@ -474,6 +474,6 @@ async fn an_election_is_followed_to_the_node_that_its_slot_moves_to() {
     assert_ne!(moved.memory.id, held.memory.id, "another node cannot vouch");
 }
 
-fn hasty() -> StoreOptions {
+pub(crate) fn hasty() -> StoreOptions {
     options().op_timeout(std::time::Duration::from_millis(500))
 }

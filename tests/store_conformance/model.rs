@@ -133,6 +133,5 @@ impl Model {
     pub(crate) fn forget(&mut self) {
         self.written = State::EMPTY;
         self.counter = None;
-        self.written.restarted = false;
     }
 }

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::home::{Ended, Home, wait_until};
+use super::reaching::environment_of;
 use crate::support::redis::RedisServer;
 
 /// The command on a host that finds both loopback addresses under one name.
@@ -19,7 +20,8 @@ fn command(home: &Home, arguments: &[&str]) -> Command {
         .args(["--mount", "sh", "-ec", MOUNTED, "sh", &hosts])
         .arg(incumbent.get_program())
         .args(incumbent.get_args())
-        .env("HOME", home.path(""))
+        .env_clear()
+        .envs(environment_of(&incumbent))
         .current_dir(home.path(""))
         .stdin(Stdio::null());
     command

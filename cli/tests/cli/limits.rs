@@ -1,4 +1,5 @@
-//! Limits on processes, open files, memory, the stack and the size of files: each refusal is one line of the log, and nothing panics.
+//! Limits on processes, open files, memory, the stack and the size of files: each refusal is one line of the log, and
+//! nothing panics.
 
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::Command;

@@ -10,7 +10,7 @@ use crate::home::{Ended, Home, wait_until};
 use crate::support::redis::RedisServer;
 
 /// The environment that a command sets.
-fn environment_of(command: &Command) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+pub(crate) fn environment_of(command: &Command) -> impl Iterator<Item = (&OsStr, &OsStr)> {
     let variables = command.get_envs();
     variables.filter_map(|(name, value)| Some((name, value?)))
 }
