@@ -12,7 +12,7 @@
 //! one of them leaves. An entry that is left over, or was written by someone else, shows no signs of life.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::{pending, poll_fn};
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ impl Election {
     /// The list of stores that its candidates publish.
     #[must_use]
     pub fn store_list(&self) -> StoreList {
-        StoreList::new(self.shared.stores.iter().map(|store| store.label()))
+        self.shared.store_list()
     }
 
     /// The other candidate for which a campaign or a leadership of this process ended last, because it uses other
@@ -97,7 +97,7 @@ impl Agreement {
         let before = shared.compared();
         Self {
             me: me.clone(),
-            ours: StoreList::new(shared.stores.iter().map(|store| store.label())),
+            ours: shared.store_list(),
             every,
             compared: before.is_some_and(|before| now.since(before) < every),
             in_doubt: false,
@@ -134,13 +134,15 @@ impl Agreement {
             }
             *known = up;
         }
+        if now < self.due || self.reading.is_some() || !is_campaign(role) {
+            return;
+        }
         let stores = self.shared.stores.iter().zip(&self.up);
         let answering = stores.filter(|(_, up)| **up);
         let answering: Vec<Arc<dyn Store>> = answering.map(|(store, _)| store.clone()).collect();
         // The first comparison waits for every store that may show another candidate.
         let settled = self.compared || links.iter().all(Link::is_known);
-        let enough = settled && answering.len() >= self.shared.electorate.majority();
-        if now < self.due || self.reading.is_some() || !enough || !is_campaign(role) {
+        if !settled || answering.len() < self.shared.electorate.majority() {
             return;
         }
         self.due = now + self.every;
@@ -154,7 +156,7 @@ impl Agreement {
         let Some(reading) = &mut self.reading else {
             return pending().await;
         };
-        let view = poll_fn(|context| reading.poll_unpin(context)).await;
+        let view = reading.await;
         self.reading = None;
         view
     }

@@ -456,7 +456,7 @@ impl Driver {
     async fn finish(self) {
         let now = clock::now();
         let stores = self.shared.electorate.stores();
-        let openings = stores.map(|store| self.candidate.opening(store));
+        let openings = stores.map(|store| Some(self.candidate.opening(store)?.record));
         for store in self.shared.electorate.stores() {
             if let Some(knowledge) = self.candidate.knowledge(store) {
                 memories::keep(&self.shared.stores[store.get()], knowledge);

@@ -1,5 +1,6 @@
 //! What the campaigns of one election pass on to each other, and report.
 
+use std::iter::repeat;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::{broadcast, mpsc, watch};
@@ -11,7 +12,7 @@ use super::standing::Command;
 use super::{CampaignError, Lease, Overrun, clock};
 use crate::observe::{self, Counters, ElectionEvent, EventKind};
 use crate::protocol::{CandidateId, ElectionName, Electorate, Opening, Record, Timestamp, Timing};
-use crate::store::Store;
+use crate::store::{Store, StoreList};
 
 /// What all campaigns of one election in this process share.
 pub(super) struct Shared {
@@ -24,7 +25,7 @@ pub(super) struct Shared {
     pub(super) overrun: Overrun,
     pub(super) before_kill: KillHook,
     /// The records as the last leadership of this process left them, by store.
-    pub(super) openings: Mutex<Vec<Option<Opening>>>,
+    pub(super) openings: Mutex<Vec<Option<Record>>>,
     pub(super) events: broadcast::Sender<ElectionEvent>,
     pub(super) counters: Counters,
     /// A campaign of this process claims nothing before this, because it was asked to resign.
@@ -46,14 +47,18 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// The list of stores that its candidates publish.
+    pub(super) fn store_list(&self) -> StoreList {
+        StoreList::new(self.stores.iter().map(|store| store.label()))
+    }
+
     /// What a new campaign may know of each store: the record as it was left, or that of a new name.
     pub(super) fn openings(&self) -> Vec<Option<Opening>> {
         let mut openings = self.openings.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut left = std::mem::take(&mut *openings).into_iter();
-        let stores = self.stores.iter();
-        let known = stores.map(|store| {
+        let left = std::mem::take(&mut *openings).into_iter();
+        let stores = self.stores.iter().zip(left.chain(repeat(None)));
+        let known = stores.map(|(store, record)| {
             let knowledge = memories::of(store)?;
-            let record = left.next().flatten().map(|opening| opening.record);
             Some(Opening {
                 record: record.unwrap_or(Record::ABSENT),
                 knowledge,
@@ -62,7 +67,7 @@ impl Shared {
         known.collect()
     }
 
-    pub(super) fn keep_openings(&self, seen: Vec<Option<Opening>>) {
+    pub(super) fn keep_openings(&self, seen: Vec<Option<Record>>) {
         *self.openings.lock().unwrap_or_else(PoisonError::into_inner) = seen;
     }
 
