@@ -182,7 +182,7 @@ pub fn apply(
                 occupancy: Occupancy::Vacant,
                 ..record.clone()
             },
-            ..before.clone()
+            ..before
         }),
         Request::Order(order) => order
             .carried_out(record, &memory, clock)
@@ -192,7 +192,7 @@ pub fn apply(
                     Order::Pause { .. } | Order::Resume | Order::Resign { .. } => memory,
                 }),
                 record: after,
-                ..before.clone()
+                ..before
             }),
     };
     match granted {

@@ -34,8 +34,8 @@ impl Candidate {
     ) {
         match heard {
             Heard::Beaten => {
-                if self.elected_by().is_some() {
-                    self.elect(now, term, step);
+                if let Some(sent) = self.elected_by() {
+                    self.elect(now, term, sent, step);
                 }
                 self.obey(now, step);
             }
@@ -61,8 +61,8 @@ impl Candidate {
             .iter()
             .filter(|view| view.awaits(Kind::Claim))
             .count();
-        if self.elected_by().is_some() {
-            self.elect(now, term, step);
+        if let Some(sent) = self.elected_by() {
+            self.elect(now, term, sent, step);
         } else if granted + outstanding < majority {
             self.fail(now, term, step);
         } else if outstanding == 0 {
@@ -96,10 +96,7 @@ impl Candidate {
         }
     }
 
-    pub(super) fn elect(&mut self, now: Timestamp, term: Term, step: &mut Step) {
-        let Some(sent) = self.elected_by() else {
-            return self.fail(now, term, step);
-        };
+    fn elect(&mut self, now: Timestamp, term: Term, sent: Timestamp, step: &mut Step) {
         let deadline = sent + self.timing.tenure();
         if now + self.timing.stop_grace() >= deadline {
             return self.fail(now, term, step);

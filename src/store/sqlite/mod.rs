@@ -59,8 +59,8 @@ use crate::protocol::{ElectionName, Record, Reply, Request, Verdict};
 /// The file must be on a local file system: SQLite's write-ahead log shares memory between its users. It may
 /// be a symbolic link, and have no second hard link. Containers that share it mount its folder, not the file.
 ///
-/// The first election in a new file waits for a window before anyone acts: the file may be in the place of one
-/// that was deleted while someone led. So does one in a file that was replaced, or restored from a backup.
+/// An election in a file that was replaced, or restored from a backup, waits for a window before anyone acts: someone
+/// may lead by the file that was there before.
 ///
 /// # Examples
 ///
