@@ -21,7 +21,7 @@ pub(crate) struct Stage {
     /// How many requests were sent.
     pub(crate) sent: usize,
     answers: Vec<Answer>,
-    delay: fn(&Request) -> Duration,
+    pub(crate) delay: fn(&Request) -> Duration,
 }
 
 pub(crate) struct Player {
@@ -58,6 +58,15 @@ impl Stage {
 
     /// A candidate that claims nothing before `time` has passed.
     pub(crate) fn enter_after(&mut self, name: &str, time: Duration) -> usize {
+        self.enter_as(name, time, false)
+    }
+
+    /// A candidate whose releases delete the record.
+    pub(crate) fn enter_ephemeral(&mut self, name: &str) -> usize {
+        self.enter_as(name, Duration::ZERO, true)
+    }
+
+    fn enter_as(&mut self, name: &str, time: Duration, ephemeral: bool) -> usize {
         let candidate = Candidate::new(CandidateConfig {
             id: name.parse().unwrap(),
             host: HostName::new(&format!("host-of-{name}")).ok(),
@@ -65,7 +74,7 @@ impl Stage {
             timing: Timing::default(),
             electorate: Electorate::new(1).unwrap(),
             seed: self.players.len() as u64,
-            ephemeral: false,
+            ephemeral,
             openings: Vec::new(),
         });
         self.players.push(Player {

@@ -67,9 +67,11 @@ end
 
 if rises then record[FLOOR] = term end
 record[TERM], record[BEAT], record[HOLDER], record[WINDOW] = term, beat, ARGV[2], ARGV[5]
+-- Each field costs as much as a short command. Where the record will be deleted, the term tells when it was claimed.
+local ephemeral = ARGV[15] == '1'
+local times = ephemeral and {} or { 'since', clock, 'changed', clock }
 local written = redis.pcall('HSET', KEYS[2], 'floor', record[FLOOR], 'term', record[TERM],
-  'beat', record[BEAT], 'holder', record[HOLDER], 'window_ns', record[WINDOW], 'identity', ARGV[1],
-  'since', clock, 'changed', clock)
+  'beat', record[BEAT], 'holder', record[HOLDER], 'window_ns', record[WINDOW], 'identity', ARGV[1], unpack(times))
 if type(written) == 'table' then
   -- A counter left without its record would look like a foreign program's.
   if counter then must('GETSET', KEYS[1], counter) else must('DEL', KEYS[1]) end
@@ -82,7 +84,7 @@ if record[HANDOVER] then
   record[HANDOVER] = false
 end
 
-if ARGV[15] ~= '1' then
+if not ephemeral then
   local change = 'claimed-' .. (shape == 'held' and 'stalled' or shape)
   note_change(joins and 'joined' or change, beaten)
 end
