@@ -10,6 +10,7 @@ mod support;
 
 mod deletions;
 mod fixtures;
+mod leftovers;
 mod losses;
 mod model;
 mod orders;
