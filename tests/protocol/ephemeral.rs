@@ -12,6 +12,8 @@ use super::kept::Durability;
 use super::rules::Stage;
 
 const CLOCK_MS: u64 = 1_700_000_000_000;
+/// The first term of that moment.
+const CLOCK_TERM: u64 = CLOCK_MS * 1000;
 const FRESH: MemoryId = MemoryId {
     made: WallMillis::ZERO,
     nonce: 1,
@@ -92,7 +94,7 @@ fn a_record_that_is_needed_is_released_and_not_deleted() {
         term: term(5),
         to: None,
     };
-    let ahead = |ms: u64| CLOCK_MS + ms;
+    let ahead = |ms: u64| (CLOCK_MS + ms) * 1000;
     let counter = |ms: u64| i64::try_from(ahead(ms)).expect("a counter");
     for (record, stays) in [
         (
@@ -142,8 +144,9 @@ fn an_only_store_numbers_the_term_and_lets_an_absent_record_be_claimed_unseen() 
             ephemeral: true,
         })
     };
-    let ahead = CLOCK_MS + 50_000;
-    for (proposed, floor, granted) in [(1, 0, CLOCK_MS), (1, ahead, ahead + 1), (ahead, 7, ahead)] {
+    let ahead = CLOCK_TERM + 50_000_000;
+    for (proposed, floor, granted) in [(1, 0, CLOCK_TERM), (1, ahead, ahead + 1), (ahead, 7, ahead)]
+    {
         let memory = Memory {
             floor: term(floor),
             taken: 3,
@@ -243,7 +246,10 @@ fn a_candidate_that_leaves_nothing_behind_leads_after_one_request_and_is_gone_af
     stage.pass(Duration::from_millis(1));
     assert_eq!((stage.role(me), stage.sent), (Role::Leading, 1));
     let (_, led) = stage.elected(me).expect("a term");
-    assert_eq!((led, stage.record.term), (term(CLOCK_MS), term(CLOCK_MS)));
+    assert_eq!(
+        (led, stage.record.term),
+        (term(CLOCK_TERM), term(CLOCK_TERM))
+    );
     stage.hand_in(me, Input::WorkEnded(LossReason::Resigned));
     stage.pass(Duration::from_millis(1));
     assert_eq!((stage.role(me), stage.sent), (Role::Done, 2));
@@ -322,7 +328,7 @@ fn a_claim_whose_grant_was_lost_is_released_under_the_term_that_the_store_gave_i
         stage.pass(Duration::from_millis(10));
         assert_eq!(
             stage.record.term,
-            term(CLOCK_MS),
+            term(CLOCK_TERM),
             "granted, and it does not know"
         );
         if leaves {

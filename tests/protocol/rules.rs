@@ -287,7 +287,13 @@ fn who_stood_still_for_long_numbers_no_term_by_its_own_clock() {
 /// `R3`: the term rises above the floor, and does not fall behind the store's clock.
 #[test]
 fn a_term_is_above_the_floor_and_not_behind_the_clock() {
-    for (floor, clock, expected) in [(0, 0, 1), (41, 0, 42), (41, 42, 42), (41, 7000, 7000)] {
+    for (floor, clock, expected) in [
+        (0, 0, 1),
+        (41, 0, 42),
+        (6_999, 7, 7_000),
+        (7_000, 7, 7_001),
+        (41, 7_000, 7_000_000),
+    ] {
         let mut stage = Stage::new(Durability::Durable);
         let term = Term::new(floor).unwrap();
         if floor > 0 {

@@ -105,7 +105,7 @@ pub(crate) async fn a_record_with_an_order_or_a_term_far_ahead_is_released_and_s
     }
     let election = name("ahead");
     let observed = granted(store, &election, &a, &Request::Observe).await;
-    let ahead = observed.clock.get() + 600_000;
+    let ahead = (observed.clock.get() + 600_000) * 1000;
     granted(store, &election, &a, &claim(&a, ahead, observed.mark())).await;
     let left = granted(store, &election, &a, &delete(&a, ahead)).await;
     assert_eq!(left.record.occupancy, Occupancy::Vacant);
@@ -127,7 +127,7 @@ pub(crate) async fn an_only_store_numbers_rising_terms_for_those_who_know_nothin
         let election = name(&format!("unseen-{}", round % 7));
         let held = granted(store, &election, &a, &unseen(&a)).await;
         let given = held.record.term;
-        assert!(given.get() >= held.clock.get());
+        assert!(given.get() >= held.clock.get() * 1000);
         assert!(
             terms.last().is_none_or(|last| given > *last),
             "{given} after {terms:?}"

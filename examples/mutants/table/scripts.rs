@@ -38,7 +38,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "memory.lua", "counts no change of hands", "store/redis/scripts/memory.lua",
         "memory[TAKEN] = string.format('%.0f', memory[TAKEN] + 1)" => "";
     "claim.lua", "numbers no term by the clock (R3)", "store/redis/scripts/claim.lua",
-        "  term = larger(term, clock)\n" => "";
+        "  term = larger(term, first_term)\n" => "";
     "claim.lua", "numbers no term above the floors (R3)", "store/redis/scripts/claim.lua",
         "  if at_most(term, floor) then term = string.format('%.0f', floor + 1) end\n" => "";
     "claim.lua", "grants a term above the highest (R3)", "store/redis/scripts/claim.lua",
@@ -58,7 +58,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "changes.lua", "a deletion takes a handover with it (R9)", "store/redis/scripts/changes.lua",
         "if record[PAUSED] or record[HANDOVER] or not at_most" => "if record[PAUSED] or not at_most";
     "changes.lua", "a deletion leaves a term far ahead of the clock to the memory (R9)", "store/redis/scripts/changes.lua",
-        " or not at_most(floor, string.format('%.0f', clock + AHEAD_MS)) then" => " then";
+        " or not at_most(floor, string.format('%.0f', first_term + AHEAD)) then" => " then";
     "changes.lua", "a deleted record stays listed (R9)", "store/redis/scripts/changes.lua",
         "  if listed then must('HDEL', KEYS[4], '@' .. KEYS[1]) end\n" => "";
     "claim.lua", "a join lowers the floor", "store/redis/scripts/claim.lua",

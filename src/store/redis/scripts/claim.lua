@@ -36,7 +36,7 @@ end
 if record[PAUSED] and not joins then return refused() end
 local floor = larger(record[FLOOR], memory[MEMORY_FLOOR])
 if sole then
-  term = larger(term, clock)
+  term = larger(term, first_term)
   if at_most(term, floor) then term = string.format('%.0f', floor + 1) end
   if not at_most(term, MAX_TERM) then return refused() end
 end
@@ -67,11 +67,9 @@ end
 
 if rises then record[FLOOR] = term end
 record[TERM], record[BEAT], record[HOLDER], record[WINDOW] = term, beat, ARGV[2], ARGV[5]
--- Each field costs as much as a short command. Where the record will be deleted, the term tells when it was claimed.
-local ephemeral = ARGV[15] == '1'
-local times = ephemeral and {} or { 'since', clock, 'changed', clock }
 local written = redis.pcall('HSET', KEYS[2], 'floor', record[FLOOR], 'term', record[TERM],
-  'beat', record[BEAT], 'holder', record[HOLDER], 'window_ns', record[WINDOW], 'identity', ARGV[1], unpack(times))
+  'beat', record[BEAT], 'holder', record[HOLDER], 'window_ns', record[WINDOW], 'identity', ARGV[1],
+  'since', clock, 'changed', clock)
 if type(written) == 'table' then
   -- A counter left without its record would look like a foreign program's.
   if counter then must('GETSET', KEYS[1], counter) else must('DEL', KEYS[1]) end
@@ -84,7 +82,7 @@ if record[HANDOVER] then
   record[HANDOVER] = false
 end
 
-if not ephemeral then
+if ARGV[15] ~= '1' then
   local change = 'claimed-' .. (shape == 'held' and 'stalled' or shape)
   note_change(joins and 'joined' or change, beaten)
 end
