@@ -1,5 +1,6 @@
 //! The election as a program uses it, over memory stores.
 
+mod again;
 mod lists;
 mod process;
 mod service;
