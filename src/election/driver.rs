@@ -410,7 +410,9 @@ impl Driver {
             // A candidate that may not send heartbeats is never elected.
             (Role::Probation, _) => match self.no_majority(Link::forbidden) {
                 Some(error) => Standing::Refused(error.clone()),
-                None => Standing::Probation,
+                None => Standing::Probation {
+                    error: self.links.iter().find_map(Link::error).cloned(),
+                },
             },
             (Role::Standby, Some(error)) => Standing::Refused(error.clone()),
             (Role::Standby, None) => self.campaigning(),
