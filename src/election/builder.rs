@@ -234,7 +234,7 @@ impl ElectionBuilder {
                 host: host.into(),
                 overrun: self.overrun,
                 before_kill: self.before_kill,
-                openings: Mutex::default(),
+                openings: Mutex::new(vec![None; electorate.size()]),
                 sits_out_until: Mutex::default(),
                 gap: Mutex::default(),
                 events: broadcast::Sender::new(Election::EVENTS_KEPT),

@@ -224,7 +224,9 @@ impl Candidacy {
                     });
                 }
                 Standing::Over(Some(conflict)) => return Err(conflict),
-                Standing::Campaigning { .. } | Standing::Probation | Standing::Over(None) => {}
+                Standing::Campaigning { .. }
+                | Standing::Probation { .. }
+                | Standing::Over(None) => {}
             }
             if self.standing.changed().await.is_err() {
                 // The driver ends only after it was asked to, and only this code could have asked it.
@@ -259,7 +261,7 @@ impl Candidacy {
                 ..
             } => Some(CampaignError::TermsUsedUp { election }),
             Standing::Campaigning { .. }
-            | Standing::Probation
+            | Standing::Probation { .. }
             | Standing::Elected(_)
             | Standing::Over(_) => None,
         }
@@ -281,7 +283,7 @@ impl Candidacy {
         if let Standing::Over(Some(conflict)) = standing {
             return conflict;
         }
-        let probation = matches!(standing, Standing::Probation);
+        let probation = self.election.shared.timing.probation();
         match standing {
             Standing::Campaigning {
                 prospect, leader, ..
@@ -294,15 +296,26 @@ impl Candidacy {
                     leader,
                 }
             }
-            Standing::Campaigning { .. }
-            | Standing::Probation
-            | Standing::Refused(_)
-            | Standing::Elected(_)
-            | Standing::Over(_) => CampaignError::NotYet {
+            Standing::Probation { error } => CampaignError::NotYet {
                 election,
                 waited,
-                probation: probation.then(|| self.election.shared.timing.probation()),
+                probation: Some(probation),
+                store: error.map(Box::new),
             },
+            Standing::Campaigning { error, .. } => CampaignError::NotYet {
+                election,
+                waited,
+                probation: None,
+                store: error.map(Box::new),
+            },
+            Standing::Refused(_) | Standing::Elected(_) | Standing::Over(_) => {
+                CampaignError::NotYet {
+                    election,
+                    waited,
+                    probation: None,
+                    store: None,
+                }
+            }
         }
     }
 

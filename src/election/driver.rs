@@ -281,11 +281,13 @@ impl Driver {
 
     fn happened(&mut self, now: Timestamp, event: Event) {
         match event {
-            Event::Saw { .. } if self.candidate.role() == Role::Standby => {
-                let changes = self.tracker.saw(now, &self.candidate);
-                self.tell_changes(changes);
+            Event::Saw { store, record } => {
+                self.shared.keep_opening(store, record);
+                if self.candidate.role() == Role::Standby {
+                    let changes = self.tracker.saw(now, &self.candidate);
+                    self.tell_changes(changes);
+                }
             }
-            Event::Saw { .. } => {}
             Event::Claimed { term, stores } => {
                 let change = self.tracker.claimed(now, &self.candidate);
                 self.tell_changes(change);
@@ -409,7 +411,9 @@ impl Driver {
             // A candidate that may not send heartbeats is never elected.
             (Role::Probation, _) => match self.no_majority(Link::forbidden) {
                 Some(error) => Standing::Refused(error.clone()),
-                None => Standing::Probation,
+                None => Standing::Probation {
+                    error: self.links.iter().find_map(Link::error).cloned(),
+                },
             },
             (Role::Standby, Some(error)) => Standing::Refused(error.clone()),
             (Role::Standby, None) => self.campaigning(),
@@ -456,19 +460,16 @@ impl Driver {
 
     async fn finish(self) {
         let now = clock::now();
-        let stores = self.shared.electorate.stores();
-        let openings = stores.map(|store| Some(self.candidate.opening(store)?.record));
         for store in self.shared.electorate.stores() {
             if let Some(knowledge) = self.candidate.knowledge(store) {
-                memories::keep(&self.shared.stores[store.get()], knowledge);
+                let name = &self.shared.name;
+                memories::keep(&self.shared.stores[store.get()], name, knowledge);
             }
         }
-        if let Some(lease) = &self.lease {
-            self.shared.keep_openings(openings.collect());
-            if lease.loss() == Some(LossReason::Requested) {
-                let window = self.shared.timing.window();
-                self.shared.sit_out_until(now + window);
-            }
+        let loss = self.lease.as_ref().and_then(Lease::loss);
+        if loss == Some(LossReason::Requested) {
+            let window = self.shared.timing.window();
+            self.shared.sit_out_until(now + window);
         }
         let led = self.lease.as_ref().map(Lease::fencing_token);
         if let Some(gap) = self.tracker.left(now, &self.candidate, led) {

@@ -81,7 +81,7 @@ pub enum CampaignError {
         leader: Option<(CandidateId, FencingToken)>,
     },
     /// The campaign has timed out, although no other candidate holds the election.
-    #[error("not elected in {election:?} within {waited:?}; no other candidate holds it{}", still(.probation))]
+    #[error("not elected in {election:?} within {waited:?}; no other candidate holds it{}{}", but(.store), still(.probation))]
     NotYet {
         /// The election.
         election: String,
@@ -90,6 +90,8 @@ pub enum CampaignError {
         /// The probation that the candidate was waiting out, if any: a store is new or has
         /// restarted, and may have forgotten a leader. Wait longer than that.
         probation: Option<Duration>,
+        /// The error of a store that could not be used at the end, if there is one.
+        store: Option<Box<StoreError>>,
     },
     /// An operator has paused the election: no one is elected until the pause is lifted or ends.
     #[error("election {election:?} is paused {}", pause_in_words(.pause))]
@@ -205,6 +207,12 @@ fn still(probation: &Option<Duration>) -> String {
              have lost a leader's record. Wait longer than that"
         )
     })
+}
+
+fn but(error: &Option<Box<StoreError>>) -> String {
+    error
+        .as_ref()
+        .map_or_else(String::new, |error| format!("; {error}"))
 }
 
 fn by(leader: &Option<(CandidateId, FencingToken)>) -> String {

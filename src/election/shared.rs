@@ -1,6 +1,5 @@
 //! What the campaigns of one election pass on to each other, and report.
 
-use std::iter::repeat;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::{broadcast, mpsc, watch};
@@ -11,7 +10,9 @@ use super::memories;
 use super::standing::Command;
 use super::{CampaignError, Lease, Overrun, clock};
 use crate::observe::{self, Counters, ElectionEvent, EventKind};
-use crate::protocol::{CandidateId, ElectionName, Electorate, Opening, Record, Timestamp, Timing};
+use crate::protocol::{
+    CandidateId, ElectionName, Electorate, Opening, Record, StoreIndex, Timestamp, Timing,
+};
 use crate::store::{Store, StoreList};
 
 /// What all campaigns of one election in this process share.
@@ -26,7 +27,7 @@ pub(super) struct Shared {
     pub(super) host: Arc<str>,
     pub(super) overrun: Overrun,
     pub(super) before_kill: KillHook,
-    /// The records as the last leadership of this process left them, by store.
+    /// The records as the campaigns of this process saw them last, by store.
     pub(super) openings: Mutex<Vec<Option<Record>>>,
     pub(super) events: broadcast::Sender<ElectionEvent>,
     pub(super) counters: Counters,
@@ -54,23 +55,23 @@ impl Shared {
         StoreList::new(self.stores.iter().map(|store| store.label()))
     }
 
-    /// What a new campaign may know of each store: the record as it was left, or that of a new name.
+    /// What a new campaign may know of each store: the record as it was seen last, or that of a new name.
     pub(super) fn openings(&self) -> Vec<Option<Opening>> {
-        let mut openings = self.openings.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = std::mem::take(&mut *openings).into_iter();
-        let stores = self.stores.iter().zip(left.chain(repeat(None)));
-        let known = stores.map(|(store, record)| {
-            let knowledge = memories::of(store)?;
+        let openings = self.openings.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.stores.iter().zip(&*openings).map(|(store, record)| {
+            let knowledge = memories::of(store, &self.name)?;
             Some(Opening {
-                record: record.unwrap_or(Record::ABSENT),
+                record: record.clone().unwrap_or(Record::ABSENT),
                 knowledge,
             })
         });
         known.collect()
     }
 
-    pub(super) fn keep_openings(&self, seen: Vec<Option<Record>>) {
-        *self.openings.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+    /// Keeps what a campaign sees at a store.
+    pub(super) fn keep_opening(&self, store: StoreIndex, seen: Record) {
+        let mut openings = self.openings.lock().unwrap_or_else(PoisonError::into_inner);
+        openings[store.get()] = Some(seen);
     }
 
     pub(super) fn take_gap(&self) -> Option<Gap> {
@@ -132,5 +133,52 @@ impl Shared {
         if self.events.receiver_count() > 0 && self.events.send(event).is_err() {
             tracing::trace!("the last subscriber of the events has just left");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Election;
+    use crate::protocol::{Knowledge, Memory, MemoryId, Term, WallMillis};
+    use crate::store::MemoryStore;
+
+    fn record(term: u64) -> Record {
+        let term = Term::new(term).unwrap();
+        Record {
+            floor: term,
+            term,
+            ..Record::ABSENT
+        }
+    }
+
+    fn knowledge(nonce: u64) -> Knowledge {
+        let made = WallMillis::default();
+        let memory = Memory::young(MemoryId { made, nonce });
+        let now = clock::now();
+        Knowledge::learnt(None, (memory, made), now, now)
+    }
+
+    #[test]
+    fn an_opening_has_the_record_of_its_own_store_whatever_is_known_of_the_others() {
+        let builder = ["a", "b", "c"]
+            .into_iter()
+            .fold(Election::builder("billing"), |builder, name| {
+                builder.store_object(MemoryStore::new(name))
+            });
+        let shared = builder.build().unwrap().shared;
+        // Nothing is known of the memory of the first store, and the second was never looked at.
+        for (store, nonce) in shared.stores[1..].iter().zip([8, 9]) {
+            memories::keep(store, &shared.name, knowledge(nonce));
+        }
+        let [first, _, third] = [0, 1, 2].map(StoreIndex);
+        shared.keep_opening(first, record(3));
+        shared.keep_opening(third, record(5));
+        let known: Vec<_> = shared
+            .openings()
+            .into_iter()
+            .map(|opening| opening.map(|it| (it.record.term.get(), it.knowledge.memory.id.nonce)))
+            .collect();
+        assert_eq!(known, [None, Some((0, 8)), Some((5, 9))]);
     }
 }

@@ -24,7 +24,9 @@ pub(super) enum Standing {
         error: Option<StoreError>,
     },
     /// It holds the election, and waits out its probation.
-    Probation,
+    Probation {
+        error: Option<StoreError>,
+    },
     /// The stores refuse us, and have never done otherwise.
     Refused(StoreError),
     Elected(Lease),
@@ -62,10 +64,13 @@ impl Standing {
                     && paused == other_paused
                     && error.is_some() == other_error.is_some()
             }
-            (Self::Refused(_), Self::Refused(_)) | (Self::Probation, Self::Probation) => true,
+            (Self::Probation { error }, Self::Probation { error: other_error }) => {
+                error.is_some() == other_error.is_some()
+            }
+            (Self::Refused(_), Self::Refused(_)) => true,
             (
                 Self::Campaigning { .. }
-                | Self::Probation
+                | Self::Probation { .. }
                 | Self::Refused(_)
                 | Self::Elected(_)
                 | Self::Over(_),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Mark, Memory, Record, Shape, Timestamp, Timing};
+use super::{Mark, Memory, Record, Timestamp, Timing};
 
 /// The evidence that one store's record has stalled.
 ///
@@ -22,7 +22,8 @@ struct Seen {
     until: Timestamp,
     /// How many polls after the first found it unchanged.
     polls: u32,
-    /// When the holder that the store then forgot was first seen with its last counter.
+    /// When the holder that the store then forgot was first seen with its last counter. One that released the
+    /// record did so under the same memory.
     forgotten: Option<Timestamp>,
 }
 
@@ -47,8 +48,8 @@ impl Watch {
             }
             seen => {
                 let before = seen.as_ref().filter(|seen| {
-                    let absent = matches!(mark.shape, Shape::Absent { .. });
-                    absent && !seen.mark.shape.is_free() && seen.mark.memory != mark.memory
+                    let lost = mark.shape.is_free() && mark.memory != seen.mark.memory;
+                    lost && !seen.mark.shape.is_free()
                 });
                 let forgotten = before.map(|seen| seen.since);
                 *seen = Some(Seen {

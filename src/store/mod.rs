@@ -90,6 +90,11 @@ pub trait Store: Send + Sync + 'static {
         false
     }
 
+    /// Whether it keeps a memory for each election, as a cluster does, and not one for all of them.
+    fn has_memory_per_election(&self) -> bool {
+        false
+    }
+
     /// Carries out one request on the record of `election`, atomically, on behalf of `who`.
     ///
     /// An observation also notes that `who` campaigns, in the same round trip, and a release that it

@@ -22,6 +22,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).is_of_one_host()
     }
 
+    fn has_memory_per_election(&self) -> bool {
+        (**self).has_memory_per_election()
+    }
+
     fn execute<'a>(
         &'a self,
         election: &'a ElectionName,

@@ -1,5 +1,6 @@
 //! The election as a program uses it, over memory stores.
 
+mod again;
 mod lists;
 mod process;
 mod service;
@@ -502,6 +503,28 @@ async fn a_wait_that_is_shorter_than_the_probation_says_so_and_names_no_holder()
     );
     assert!(
         error.to_string().contains("no other candidate holds it"),
+        "{error}"
+    );
+}
+
+/// The last thing that a candidate on probation needs is a store that answers, so what keeps that from it shows.
+#[tokio::test]
+async fn a_wait_that_ends_in_a_probation_names_the_store_that_failed_meanwhile() {
+    let store = Arc::new(MemoryStore::forgetful("new"));
+    let election = builder(std::slice::from_ref(&store)).build().unwrap();
+    let mut events = election.events();
+    let wait = Duration::from_millis(2500);
+    let (outcome, ()) = tokio::join!(election.campaign_timeout(wait), async {
+        while !matches!(
+            events.recv().await.unwrap().kind,
+            EventKind::Probation { .. }
+        ) {}
+        store.set_fault(Fault::Unreachable);
+    });
+    let error = outcome.unwrap_err();
+    assert!(matches!(error, CampaignError::NotYet { .. }), "{error:?}");
+    assert!(
+        error.to_string().contains("a test has made it unreachable"),
         "{error}"
     );
 }

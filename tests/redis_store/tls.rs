@@ -13,7 +13,7 @@ use crate::support::faketime;
 use crate::support::redis::{RedisServer, Settings, free_port};
 
 /// A server that speaks TLS on `port` with the certificate `name` of the directory.
-fn over_tls(directory: &Path, name: &str, port: u16) -> Settings {
+pub(crate) fn over_tls(directory: &Path, name: &str, port: u16) -> Settings {
     let file = |name: String| directory.join(name).display().to_string();
     RedisServer::settings()
         .set("tls-port", &[&port.to_string()])
@@ -362,7 +362,7 @@ async fn tls_is_spoken_with_a_private_authority_and_a_client_certificate() {
     }
 }
 
-fn authority(directory: &Path, name: &str) {
+pub(crate) fn authority(directory: &Path, name: &str) {
     let subject = format!("/CN={name}");
     let (key, crt) = (format!("{name}.key"), format!("{name}.crt"));
     openssl(
@@ -378,13 +378,13 @@ fn authority(directory: &Path, name: &str) {
 }
 
 /// A certificate for this host, signed by the authority `ca`.
-fn certificate(directory: &Path, name: &str) {
+pub(crate) fn certificate(directory: &Path, name: &str) {
     let names = "basicConstraints=CA:FALSE\nsubjectAltName=DNS:localhost,IP:127.0.0.1\n";
     certificate_with(directory, name, names, "2");
 }
 
 /// A certificate signed by the authority `ca`; without extensions it is one of version 1.
-fn certificate_with(directory: &Path, name: &str, extensions: &str, days: &str) {
+pub(crate) fn certificate_with(directory: &Path, name: &str, extensions: &str, days: &str) {
     let subject = format!("/CN={name}");
     let [key, csr, crt] = ["key", "csr", "crt"].map(|kind| format!("{name}.{kind}"));
     openssl(
@@ -424,7 +424,7 @@ const NEW_KEY: &[&str] = &[
     "-nodes",
 ];
 
-fn openssl(directory: &Path, arguments: &[&[&str]]) {
+pub(crate) fn openssl(directory: &Path, arguments: &[&[&str]]) {
     openssl_on(0, directory, arguments);
 }
 

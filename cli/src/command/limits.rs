@@ -23,6 +23,9 @@ const STACK: u64 = 512 << 10;
 /// How large the files of an SQLite store may become, in bytes: SQLite lets its log grow to 4 MiB and more.
 const FILE: u64 = 8 << 20;
 
+/// How many processes and threads a candidate may need, beside its program.
+const PROCESSES: u64 = 20;
+
 /// How many threads and processes are started later: for a store, for its name, for HTTP, and the program.
 const LATER: usize = 4;
 
@@ -116,7 +119,7 @@ pub(crate) fn refused(what: &str, error: &io::Error) -> Failure {
         let limit = limit(Resource::Nproc);
         return Failure::internal(format_args!(
             "{what}: the limit on processes and threads of this user (ulimit -u, or TasksMax= of the unit) is \
-             reached; ulimit -u is {limit}"
+             reached; ulimit -u is {limit}: leave room for {PROCESSES} beside the other processes of the user"
         ));
     }
     if is(Errno::MFILE) {

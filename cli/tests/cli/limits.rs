@@ -72,8 +72,12 @@ fn too_few_processes_are_told_in_one_line() {
     for limit in 1..=6 {
         let words = format!("ulimit -u {limit};");
         let ended = run_as(user(), &home, &words, &["run", "job", "--", "true"]);
-        assert_one_line(&ended, &format!("ulimit -u is {limit}"));
+        let told = format!("ulimit -u is {limit}: leave room for 20 beside");
+        assert_one_line(&ended, &told);
     }
+    let run = ["run", "job", "--listen", "127.0.0.1:0", "--", "true"];
+    let ended = run_as(user(), &home, "ulimit -u 20;", &run);
+    assert_eq!(ended.status, 0, "what it says is enough: {ended:#?}");
 }
 
 /// Below these the kernel starts no process at all. With a little more, a thread would be refused, or an

@@ -27,6 +27,10 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "view.hint = called.then(|| Hint {" => "view.watch.observe(record, memory, now, now);\n        view.hint = called.then(|| Hint {";
     "wiped", "claims what a live leader has just lost", "protocol/candidate/standby.rs",
         "!view.watch.awaits_its_leader(now, &self.timing)" => "view.watch.record().is_some()";
+    "wiped", "claims at once an older record that shows no leader", "protocol/watch.rs",
+        "mark.shape.is_free() && mark.memory != seen.mark.memory" => "matches!(mark.shape, super::Shape::Absent { .. })";
+    "wiped", "leaves a record that was released to who released it", "protocol/watch.rs",
+        "mark.shape.is_free() && mark.memory != seen.mark.memory" => "mark.shape.is_free()";
     "R4", "counts grants that arrive late", "protocol/timing.rs",
         "pub const fn op_timeout(&self) -> Duration {\n        self.op_timeout\n" => "pub const fn op_timeout(&self) -> Duration {\n        self.op_timeout.saturating_mul(40)\n";
     "R5", "waits for no memory to become old", "protocol/candidate/view.rs",

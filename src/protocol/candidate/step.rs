@@ -27,14 +27,14 @@ pub struct CandidateConfig {
     pub openings: Vec<Option<Opening>>,
 }
 
-/// What is known of a store before the first poll: from an earlier campaign of this process.
+/// What is known of a store before the first poll: from earlier campaigns of this process.
 ///
-/// The claim that rests on it is compared with the record itself, like any other, and it goes stale like
-/// any other (`R2`).
+/// A claim may rest on it if the record is free. That claim is compared with the record itself, like any other, and
+/// what it rests on goes stale like any other evidence (`R2`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Opening {
-    /// The record as it was when `knowledge` was last seen, and free; [`Record::ABSENT`] for a name that this
-    /// process has never used.
+    /// The record as it was last seen, perhaps before `knowledge`; [`Record::ABSENT`] for a name that was never
+    /// looked at. One that was held is polled before anything is claimed.
     pub record: Record,
     /// The store's memory.
     pub knowledge: Knowledge,

@@ -261,6 +261,10 @@ impl Store for RedisStore {
         &self.label
     }
 
+    fn has_memory_per_election(&self) -> bool {
+        self.shared.servers.is_cluster()
+    }
+
     fn execute<'a>(
         &'a self,
         election: &'a ElectionName,

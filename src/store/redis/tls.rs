@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
     AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, InvalidMessage,
-    RootCertStore, SignatureScheme,
+    PeerIncompatible, RootCertStore, SignatureScheme,
 };
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -20,6 +20,13 @@ use tokio_rustls::client::TlsStream;
 
 use super::dial::ConnectError;
 use crate::store::address::{InvalidAddress, TlsSettings};
+
+const CLIENT_CERTIFICATE: &str = "client certificate";
+const CLIENT_KEY: &str = "client key";
+
+/// The keys that both sides can use.
+const KEYS: &str =
+    "a key of the curve P-256 or P-384, an Ed25519 key, or an RSA key of 2,048 bits or more";
 
 /// Speaks TLS to the server at the other end of `stream`, which is reached by the name `host`.
 pub(super) async fn connect(
@@ -59,26 +66,18 @@ pub(super) fn config(settings: &TlsSettings) -> Result<ClientConfig, InvalidAddr
         pinned,
         provider: Arc::clone(&provider),
     });
-    let wrong = |error: rustls::Error| InvalidAddress::File {
-        what: "client certificate",
-        path: settings
-            .client
-            .as_ref()
-            .map_or_else(String::new, |(path, _)| shown(path)),
-        reason: error.to_string(),
-    };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(wrong)?
+        .expect("ring has the cipher suites of TLS 1.2 and 1.3")
         .dangerous()
         .with_custom_certificate_verifier(verifier);
     Ok(match &settings.client {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
-            let chain = certificates("client certificate", certificate)?;
+            let chain = certificates(CLIENT_CERTIFICATE, certificate)?;
             builder
                 .with_client_auth_cert(chain, private_key(key)?)
-                .map_err(wrong)?
+                .map_err(|error| unusable(certificate, key, &error))?
         }
     })
 }
@@ -111,9 +110,35 @@ fn certificates(
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, InvalidAddress> {
-    let what = "client key";
-    PrivateKeyDer::from_pem_slice(&read(what, path)?)
-        .map_err(|_| invalid(what, path, "it holds no private key in PEM form"))
+    let bytes = read(CLIENT_KEY, path)?;
+    PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| {
+        let encrypted = String::from_utf8_lossy(&bytes).contains("ENCRYPTED");
+        let reason = match encrypted {
+            true => {
+                "it is encrypted, and there is no way to give its passphrase: decrypt it, as with `openssl pkey -in \
+                 FILE -out NEW`, and let no one else read it"
+            }
+            false => "it holds no private key in PEM form",
+        };
+        invalid(CLIENT_KEY, path, reason)
+    })
+}
+
+/// Why a client certificate and a key that were read cannot be used together.
+fn unusable(certificate: &Path, key: &Path, error: &rustls::Error) -> InvalidAddress {
+    use rustls::Error as E;
+    match error {
+        E::InconsistentKeys(_) => {
+            let certificate = certificate.display();
+            let reason = format!(
+                "it is not the key of the certificate {certificate}: give the one it was made with"
+            );
+            invalid(CLIENT_KEY, key, reason)
+        }
+        // It says so of every key that it cannot parse.
+        E::General(_) => invalid(CLIENT_KEY, key, format!("it is not supported: use {KEYS}")),
+        error => invalid(CLIENT_CERTIFICATE, certificate, error),
+    }
 }
 
 fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, InvalidAddress> {
@@ -206,11 +231,10 @@ pub(super) fn may_pass(error: &rustls::Error) -> bool {
 pub(super) fn fault(error: &rustls::Error) -> Option<String> {
     use rustls::Error as E;
     Some(match error {
-        E::InvalidCertificate(fault) => format!(
-            "the server's certificate is refused: {}{}",
-            in_words(fault),
-            advice(fault)
-        ),
+        E::InvalidCertificate(fault) => {
+            let (what, advice) = explained(fault);
+            format!("the server's certificate is refused: {what}; {advice}")
+        }
         E::AlertReceived(
             AlertDescription::CertificateRequired
             | AlertDescription::BadCertificate
@@ -224,6 +248,19 @@ pub(super) fn fault(error: &rustls::Error) -> Option<String> {
             "the server refuses our certificate, or wants one ({error}): give cert=FILE and key=FILE of a client \
              certificate that it trusts"
         ),
+        E::AlertReceived(AlertDescription::ProtocolVersion)
+        | E::PeerIncompatible(
+            PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+        ) => "the server speaks no version of TLS from 1.2 on: allow TLS 1.2 or 1.3 there".to_owned(),
+        // A server of TLS 1.2 says no more when it wants a certificate.
+        E::AlertReceived(
+            AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity,
+        )
+        | E::PeerIncompatible(_) => format!(
+            "the server and this host cannot agree on how to speak TLS: give it {KEYS}, and the usual ciphers; if it \
+             wants a client certificate, give cert=FILE and key=FILE"
+        ),
         E::InvalidMessage(InvalidMessage::InvalidContentType) => {
             "the server does not speak TLS on this port: use its TLS port, or an address without TLS"
                 .to_owned()
@@ -232,19 +269,21 @@ pub(super) fn fault(error: &rustls::Error) -> Option<String> {
     })
 }
 
-/// What is wrong with a certificate, for people.
-fn in_words(fault: &CertificateError) -> String {
+/// What is wrong with a certificate, and what to do about it.
+fn explained(fault: &CertificateError) -> (String, String) {
     use CertificateError as C;
-    match fault {
-        C::UnknownIssuer => "no authority that is trusted here has signed it".to_owned(),
-        C::Expired => "it has expired".to_owned(),
+    let (what, advice): (&str, &str) = match fault {
         C::ExpiredContext { time, not_after } => {
-            format!("it expired {} ago", between(*not_after, *time))
+            let what = format!("it expired {} ago", between(*not_after, *time));
+            return (what, "renew it".to_owned());
         }
-        C::NotValidYet => "it is not valid yet".to_owned(),
         C::NotValidYetContext { time, not_before } => {
             let wait = between(*time, *not_before);
-            format!("it is not valid before {wait} from now")
+            let what = format!("it is not valid before {wait} from now");
+            return (
+                what,
+                "set the clocks of this host and of the authority".to_owned(),
+            );
         }
         C::NotValidForNameContext {
             expected,
@@ -255,12 +294,61 @@ fn in_words(fault: &CertificateError) -> String {
                 [] => "no name at all".to_owned(),
                 names => names.join(", "),
             };
-            format!("it is for {names}, and not for {}", expected.to_str())
+            let what = format!("it is for {names}, and not for {}", expected.to_str());
+            let advice = "use a host that it names, give one of its names as server-name=NAME, or make a certificate \
+                          with a subjectAltName";
+            return (what, advice.to_owned());
         }
-        C::Other(other) => other.to_string(),
-        // These have names that can be read, and no further data.
-        fault => format!("{fault:?}"),
-    }
+        C::UnsupportedSignatureAlgorithmContext { .. }
+        | C::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            let what = "the key that signed it, or the kind of that signature, is not supported";
+            return (
+                what.to_owned(),
+                format!("sign it with {KEYS}, and SHA-256 or more"),
+            );
+        }
+        C::UnknownIssuer => (
+            "no authority that is trusted here has signed it",
+            "give the certificate of the authority that signed it, or a self-signed one itself, as ca=FILE",
+        ),
+        C::BadSignature => (
+            "it was not signed by the authority that it names",
+            "if that has a new key, give its present certificate as ca=FILE",
+        ),
+        C::InvalidPurpose | C::InvalidPurposeContext { .. } => (
+            "it is not meant for a server",
+            "make one whose extendedKeyUsage has serverAuth",
+        ),
+        C::BadEncoding => ("it cannot be read", "make a new one"),
+        C::Other(other) => match other.to_string().as_str() {
+            "UnsupportedCertVersion" => (
+                "it is an X.509 certificate of version 1",
+                "make one of version 3",
+            ),
+            "CaUsedAsEndEntity" => (
+                "it is that of an authority",
+                "make one for the server, or give this very certificate as ca=FILE",
+            ),
+            "EndEntityUsedAsCa" => (
+                "it was signed by one that is not of an authority",
+                "make that one anew with basicConstraints=CA:TRUE",
+            ),
+            "UnsupportedCriticalExtension" => (
+                "it has a critical extension that is unknown here",
+                "make one without it",
+            ),
+            other => return unexplained(other),
+        },
+        fault => return unexplained(&format!("{fault:?}")),
+    };
+    (what.to_owned(), advice.to_owned())
+}
+
+/// A fault that is too rare to have words of its own here.
+fn unexplained(fault: &str) -> (String, String) {
+    let what = format!("it is not valid ({fault})");
+    let advice = "`openssl x509 -noout -text -in FILE` shows what is in it".to_owned();
+    (what, advice)
 }
 
 /// `db.example` of `DnsName("db.example")`.
@@ -278,28 +366,5 @@ fn between(earlier: UnixTime, later: UnixTime) -> String {
     match units.iter().find(|(length, _)| seconds >= 2 * length) {
         Some((length, unit)) => format!("{} {unit}", seconds / length),
         None => format!("{seconds} seconds"),
-    }
-}
-
-fn advice(fault: &CertificateError) -> &'static str {
-    match fault {
-        CertificateError::UnknownIssuer => {
-            "; give the certificate of the authority that signed it, or a self-signed one itself, as ca=FILE"
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "; use a host that it names, give one of its names as server-name=NAME, or make a certificate \
-             with a subjectAltName"
-        }
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "; renew it",
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "; set the clocks of this host and of the authority"
-        }
-        CertificateError::Other(other) if other.to_string().contains("UnsupportedCertVersion") => {
-            "; it is an X.509 certificate of version 1: make one of version 3"
-        }
-        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-            "; it is that of an authority: make one for the server, or give this very certificate as ca=FILE"
-        }
-        _ => "",
     }
 }
