@@ -116,6 +116,7 @@ async fn keep_nothing(launched: Result<Launched, Failure>) -> Result<Keeping, St
                 .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_PTRACE)),
             quota: Quota::of_this_process(),
         }),
+        Ok(Event::Uncontained(why)) => Err(why),
         Ok(_) => Err("the keeper exited at once".to_owned()),
         Err(_) => Err(format!(
             "the keeper did not start within {KEEPER_PATIENCE:?}"

@@ -3,7 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use crate::supervise::{self, Entry, Estate, Keeper, Launch, Launched};
+use crate::supervise::{self, Contain, Entry, Estate, Keeper, Launch, Launched};
 use incumbent::protocol::LossReason;
 
 use super::limits;
@@ -32,18 +32,40 @@ pub(crate) fn keep(entry: io::Result<Entry>) -> ExitCode {
     }
 }
 
-/// Starts a keeper.
+/// Starts a keeper for the program.
 ///
 /// # Errors
 ///
 /// When the system cannot.
 pub(crate) fn launch(settings: &Settings) -> Result<Launched, Failure> {
+    start(settings, settings.contain())
+}
+
+/// Starts one for health checks, which must see the program: they are in no namespace of their own.
+///
+/// # Errors
+///
+/// When the system cannot.
+pub(crate) fn launch_for_checks(settings: &Settings) -> Result<Launched, Failure> {
+    start(
+        settings,
+        match settings.contain() {
+            Contain::Subreaper => Contain::Subreaper,
+            Contain::Auto | Contain::Cgroup | Contain::Pidns => Contain::Auto,
+        },
+    )
+}
+
+fn start(settings: &Settings, contain: Contain) -> Result<Launched, Failure> {
     let format = match settings.log_format() {
         LogFormat::Text => "text",
         LogFormat::Json => "json",
     };
     limits::check()?;
-    let launched = Launch::new().env(LOG_FORMAT, format).start();
+    let launched = Launch::new()
+        .contain(contain)
+        .env(LOG_FORMAT, format)
+        .start();
     launched.map_err(|error| limits::refused("the keeper cannot be started", &error))
 }
 
@@ -66,6 +88,16 @@ pub(crate) fn attach(launched: Launched, estate: &Estate) -> Result<Keeper, Fail
     let mut keeper = connect(launched)?;
     keeper.set_context(estate.to_context());
     Ok(keeper)
+}
+
+/// The failure of a candidate whose program cannot be contained as it was asked to.
+pub(crate) fn uncontained(settings: &Settings, why: &str) -> Failure {
+    let origin = settings.origin("contain").map(ToString::to_string);
+    Failure::configuration(format_args!(
+        "contain = {} ({}) is not possible here: {why}; allow it, or use --contain auto",
+        settings.contain().word(),
+        origin.unwrap_or_default(),
+    ))
 }
 
 /// Reaps orphans: this process is PID 1, or a keeper died.

@@ -359,6 +359,9 @@ impl Runner<'_> {
                         }
                         self.ready.send_replace(true);
                     }
+                    Event::Uncontained(why) => {
+                        return Err(keeping::uncontained(self.settings, &why));
+                    }
                     Event::KeeperLost => {
                         tracing::warn!("the keeper died while no program ran: starting another");
                         let launched = keeping::launch(self.settings)?;

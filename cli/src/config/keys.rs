@@ -64,6 +64,9 @@ pub(crate) const LOG_FORMATS: [&str; 2] = ["text", "json"];
 /// The values of `log_level`.
 pub(crate) const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
+/// The values of `contain`.
+pub(crate) const CONTAIN: [&str; 4] = ["auto", "cgroup", "pidns", "subreaper"];
+
 /// The values of `stop_signal`: the signals that `run` handles.
 pub(crate) const STOP_SIGNALS: [&str; 7] = [
     "SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH",
@@ -129,6 +132,9 @@ keys! {
         stop_timeout Kind::Duration => "DURATION";
         /// Pass standard input to the program [default: it reads nothing]
         stdin Kind::Switch;
+        /// What keeps the processes of the program together. auto is a cgroup where one can be made; pidns is a
+        /// PID namespace as well, so that nothing outlives incumbent [default: auto]
+        contain Kind::Choice(&CONTAIN) => "LEVEL";
         /// Restart the program when it exits, up to 3 times within 60s; then resign and sit out. Stand by
         /// again after losing the leadership
         restart Kind::Switch;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::http::{InvalidListenAddress, ServerOptions};
-use crate::supervise::Estate;
+use crate::supervise::{Contain, Estate};
 use config::{Config, Value};
 use incumbent::election::ConfigError;
 use incumbent::protocol::{ElectionName, InvalidTiming, Timing, TimingChoices, TimingConfig};
@@ -71,6 +71,7 @@ struct Values {
     #[serde(with = "humantime_serde")]
     stop_timeout: Duration,
     stdin: bool,
+    contain: Contain,
     restart: bool,
     #[serde(with = "humantime_serde")]
     sit_out: Duration,
@@ -335,6 +336,11 @@ impl Settings {
     /// Whether the program reads our standard input.
     pub(crate) fn stdin(&self) -> bool {
         self.values.stdin
+    }
+
+    /// What keeps the processes of the program together.
+    pub(crate) fn contain(&self) -> Contain {
+        self.values.contain
     }
 
     /// Whether a program that ends is started again in place.

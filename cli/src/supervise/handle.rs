@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use super::cgroup::Cgroup;
 use super::children;
+use super::contain::Containment;
 use super::launch::Launched;
 use super::message::{Frames, FromKeeper, Message, ToKeeper};
 use super::pipe::Pipe;
@@ -36,6 +37,8 @@ pub enum Event {
         /// Whether the kernel runs the keeper before every other process, of real-time priority too.
         real_time: bool,
     },
+    /// The keeper is up, and cannot contain a program as it was asked to: why. It starts none.
+    Uncontained(String),
     /// The program runs, with this process id.
     Started(i32),
     /// The program could not be started.
@@ -63,39 +66,6 @@ pub enum Event {
     /// The keeper has died, or did not act in time and was killed. What is left of the program is being
     /// killed; nothing can be started any more.
     KeeperLost,
-}
-
-/// How the processes of a program are kept together.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Containment {
-    /// In a cgroup of their own, which the kernel kills in one stroke.
-    Cgroup(PathBuf),
-    /// Below the keeper, which is their subreaper, and kills them one by one until none is left.
-    Subreaper,
-    /// The same, where `/proc` hides processes (`hidepid`): what does not show is killed once its parent
-    /// is dead, generation by generation.
-    Hidden,
-}
-
-impl Containment {
-    /// The level in a word, without the place.
-    #[must_use]
-    pub const fn level(&self) -> &'static str {
-        match self {
-            Self::Cgroup(_) => "cgroup",
-            Self::Subreaper => "subreaper",
-            Self::Hidden => "subreaper-hidepid",
-        }
-    }
-}
-
-impl std::fmt::Display for Containment {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Cgroup(path) => write!(f, "cgroup {}", path.display()),
-            Self::Subreaper | Self::Hidden => f.write_str(self.level()),
-        }
-    }
 }
 
 /// The keeper was lost: see [`Event::KeeperLost`].
@@ -437,23 +407,18 @@ impl Keeper {
     fn take_in(&mut self, message: FromKeeper) {
         let event = match message {
             FromKeeper::Ready {
-                cgroup,
+                containment,
                 memory_locked,
                 real_time,
-                hidden,
             } => {
-                self.cgroup.clone_from(&cgroup);
-                let containment = match cgroup {
-                    Some(path) => Containment::Cgroup(path),
-                    None if hidden => Containment::Hidden,
-                    None => Containment::Subreaper,
-                };
+                self.cgroup.clone_from(&containment.cgroup);
                 Event::Ready {
                     containment,
                     memory_locked,
                     real_time,
                 }
             }
+            FromKeeper::Uncontained(why) => Event::Uncontained(why),
             FromKeeper::Started(pid) => {
                 if let Some(run) = &mut self.run {
                     run.leader = Some(pid);

@@ -17,6 +17,7 @@ use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper, setsid};
 
 use super::cgroup::Cgroup;
+use super::contain::{Contain, Containment, Namespace, Nest};
 use super::launch::Entry;
 use super::message::{Frames, FromKeeper, Message, ToKeeper};
 use super::plan::{Action, Happening, Plan};
@@ -90,6 +91,12 @@ struct KeeperProcess {
     /// program need not be moved there, for which the kernel takes longer than for all the rest of its
     /// start. It lasts until the first program runs.
     inside: bool,
+    /// What makes PID namespaces, if the program is to have one.
+    nest: Option<Nest>,
+    /// That of the program, until nothing is left in it.
+    namespace: Option<Namespace>,
+    /// Why no program is contained as it was asked for, so that none is started.
+    refusal: Option<String>,
     /// The program, until it is reaped.
     leader: Option<Pid>,
     /// The same, until it runs.
@@ -124,7 +131,8 @@ impl KeeperProcess {
         let pipe = entry.pipe;
         pipe.set_nonblocking(true)?;
         let standing = Standing::raise();
-        let cgroup = entry.cgroup.then(Cgroup::create).flatten();
+        let with_cgroup = entry.contain != Contain::Subreaper;
+        let cgroup = with_cgroup.then(Cgroup::create).flatten();
         let mut keeper = Self {
             plan: Plan::new(),
             pipe,
@@ -136,6 +144,9 @@ impl KeeperProcess {
             standing,
             inside: cgroup.as_ref().is_some_and(|cgroup| cgroup.enter().is_ok()),
             cgroup,
+            nest: None,
+            namespace: None,
+            refusal: None,
             leader: None,
             starting: None,
             chase: Chase::default(),
@@ -149,15 +160,29 @@ impl KeeperProcess {
         let memory_locked =
             mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT)
                 .is_ok();
-        let cgroup = keeper
-            .cgroup
-            .as_ref()
-            .map(|cgroup| cgroup.path().to_owned());
-        keeper.tell(&FromKeeper::Ready {
-            cgroup,
-            memory_locked,
-            real_time: keeper.standing.real_time,
-            hidden: sight::hides_processes(),
+        let cgroup = keeper.cgroup.as_ref();
+        let cgroup = cgroup.map(|cgroup| cgroup.path().to_owned());
+        match entry.contain {
+            Contain::Cgroup if cgroup.is_none() => {
+                keeper.refusal = Some("no cgroup can be made here".to_owned());
+            }
+            Contain::Pidns => match Nest::find() {
+                Ok(nest) => keeper.nest = Some(nest),
+                Err(trouble) => keeper.refusal = Some(format!("no PID namespace: {trouble}")),
+            },
+            Contain::Auto | Contain::Cgroup | Contain::Subreaper => {}
+        }
+        keeper.tell(&match keeper.refusal.clone() {
+            Some(refusal) => FromKeeper::Uncontained(refusal),
+            None => FromKeeper::Ready {
+                containment: Containment {
+                    cgroup,
+                    pid_namespace: keeper.nest.is_some(),
+                    hidden: sight::hides_processes(),
+                },
+                memory_locked,
+                real_time: keeper.standing.real_time,
+            },
         });
         // Killing is rehearsed before there is anything to kill, so that its code is in memory when it
         // matters: whatever comes there from now on is locked. Meanwhile the elector campaigns.
@@ -230,7 +255,7 @@ impl KeeperProcess {
                 self.tell(&FromKeeper::Stopping(cause));
             }
             Action::TerminateRest => {
-                let left = tree::survivors(&[]).unwrap_or_default();
+                let left = self.survivors();
                 self.tell(&FromKeeper::LeftBehind(left));
                 if let Err(error) = tree::signal_descendants(Signal::TERM, &[]) {
                     tracing::error!(%error, "cannot ask the processes that the program left behind to end");
@@ -252,7 +277,7 @@ impl KeeperProcess {
                 }
             }
             Action::ReportSurvivors => {
-                let survivors = tree::survivors(&[]).unwrap_or_default();
+                let survivors = self.survivors();
                 if self.deaf {
                     // Nobody else is left to say it.
                     let (count, first) = (survivors.len(), survivors.first());
@@ -272,9 +297,15 @@ impl KeeperProcess {
             return;
         };
         let to_enter = self.cgroup.as_ref().filter(|_| !self.inside);
-        match spawn(&program, &self.standing, to_enter) {
+        let spawned = match self.refusal {
+            Some(_) => Err(StartFailure::System {
+                errno: Errno::PERM.raw_os_error(),
+            }),
+            None => spawn(&program, &self.standing, to_enter, self.nest.as_ref()),
+        };
+        match spawned {
             Ok(starting) => {
-                self.leader = Some(starting.pid);
+                self.leader = starting.pid;
                 self.starting = Some(starting);
                 self.leave_cgroup();
             }
@@ -287,16 +318,26 @@ impl KeeperProcess {
 
     /// Tells how the start of the program has ended, once it has.
     fn follow_start(&mut self) {
-        let Some(starting) = &self.starting else {
+        let Some(starting) = &mut self.starting else {
             return;
         };
-        let pid = starting.pid;
         match starting.progress() {
             Progress::Under => return,
-            Progress::Started => self.tell(&FromKeeper::Started(pid)),
+            Progress::Born(namespace, program) => {
+                (self.namespace, self.leader) = (Some(namespace), Some(program));
+                return self.follow_start();
+            }
+            Progress::Started => {
+                if let Some(pid) = self.leader {
+                    self.tell(&FromKeeper::Started(pid));
+                }
+            }
             Progress::Failed(failure) => {
                 // The child that is left of it only ends.
                 self.leader = None;
+                if let Some(namespace) = &self.namespace {
+                    namespace.kill();
+                }
                 self.tell(&FromKeeper::NotStarted(failure));
             }
         }
@@ -337,12 +378,21 @@ impl KeeperProcess {
         {
             tracing::error!(%error, "the cgroup of the program cannot be killed in one stroke");
         }
+        if let Some(namespace) = &self.namespace {
+            self.standing.lend_one(namespace.init());
+            // The kernel finds them all.
+            return namespace.kill();
+        }
         if let Err(error) = tree::kill_descendants(self.leader, &[]) {
             tracing::error!(%error, "the processes of the program cannot be found");
         }
     }
 
     fn reap(&mut self) {
+        if self.starting.as_ref().is_some_and(Starting::is_unborn) {
+            // The exit status of the program would be lost.
+            return;
+        }
         let reaped = tree::reap(self.leader);
         if let Some(exit) = reaped.leader {
             self.follow_start();
@@ -353,14 +403,25 @@ impl KeeperProcess {
         // The proof: a subreaper without children has no descendants, but for those that found another reaper
         // in a PID namespace. The cgroup has these too.
         if reaped.childless && !self.has_strays() {
+            self.namespace = None;
             self.happen(Happening::TreeEmpty);
             return;
         }
-        if reaped.leader.is_some() {
+        let namespace = self.namespace.as_mut();
+        if reaped.leader.is_some() && namespace.is_none_or(Namespace::outlive_program) {
             self.happen(Happening::ProgramEnded);
         }
         if reaped.any {
             self.happen(Happening::SomeEnded);
+        }
+    }
+
+    /// The processes of the program that are alive.
+    fn survivors(&self) -> Vec<Pid> {
+        let pids = tree::survivors(&[]).unwrap_or_default();
+        match &self.namespace {
+            Some(namespace) => namespace.without_init(pids),
+            None => pids,
         }
     }
 

@@ -13,19 +13,16 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, getpid, set_child_subreaper};
 
 use super::children;
+use super::contain::Contain;
 
 /// The hidden first argument that makes this binary a keeper.
 const ROLE: &str = "__keeper";
-/// The hidden argument that lets the keeper make a cgroup for the program.
-const WITH_CGROUP: &str = "cgroup";
-/// The one that forbids it.
-const WITHOUT_CGROUP: &str = "subreaper";
 
 /// How to start a keeper.
 #[derive(Clone, Debug)]
 pub struct Launch {
     executable: PathBuf,
-    cgroup: bool,
+    contain: Contain,
     environment: Vec<(&'static str, &'static str)>,
 }
 
@@ -36,13 +33,13 @@ impl Default for Launch {
 }
 
 impl Launch {
-    /// A keeper that runs this executable, even if the file was replaced or deleted since, and that makes a
-    /// cgroup for the program where permitted.
+    /// A keeper that runs this executable, even if the file was replaced or deleted since, and that contains the
+    /// program by what is permitted and not noticed.
     #[must_use]
     pub fn new() -> Self {
         Self {
             executable: "/proc/self/exe".into(),
-            cgroup: true,
+            contain: Contain::Auto,
             environment: Vec::new(),
         }
     }
@@ -54,10 +51,10 @@ impl Launch {
         self
     }
 
-    /// Whether the keeper may make a cgroup for the program.
+    /// What the keeper contains the program by.
     #[must_use]
-    pub const fn cgroup(mut self, cgroup: bool) -> Self {
-        self.cgroup = cgroup;
+    pub const fn contain(mut self, contain: Contain) -> Self {
+        self.contain = contain;
         self
     }
 
@@ -85,11 +82,7 @@ impl Launch {
             .arg0("incumbent: keeper")
             .arg(ROLE)
             .arg(theirs.as_raw_fd().to_string())
-            .arg(if self.cgroup {
-                WITH_CGROUP
-            } else {
-                WITHOUT_CGROUP
-            });
+            .arg(self.contain.word());
         pass(&mut command, theirs);
         let pid = children::spawn(&mut command)?;
         Ok(Launched { pid, pipe: ours })
@@ -116,7 +109,7 @@ pub struct Launched {
 #[derive(Debug)]
 pub struct Entry {
     pub(super) pipe: UnixStream,
-    pub(super) cgroup: bool,
+    pub(super) contain: Contain,
 }
 
 impl Entry {
@@ -146,11 +139,9 @@ impl Entry {
             .and_then(|text| text.to_str()?.parse::<RawFd>().ok())
             .filter(|number| *number > 2)
             .ok_or_else(misused)?;
-        let cgroup = match arguments.next() {
-            Some(word) if word == WITH_CGROUP => true,
-            Some(word) if word == WITHOUT_CGROUP => false,
-            Some(_) | None => return Err(misused()),
-        };
+        let word = arguments.next().ok_or_else(misused)?;
+        let mut known = Contain::ALL.into_iter();
+        let contain = known.find(|one| word == one.word()).ok_or_else(misused)?;
         let target = fs::read_link(format!("/proc/self/fd/{number}")).map_err(|_| misused())?;
         if !target
             .as_os_str()
@@ -161,7 +152,7 @@ impl Entry {
         }
         let pipe = adopt(number)?;
         close_all_but(number)?;
-        Ok(Self { pipe, cgroup })
+        Ok(Self { pipe, contain })
     }
 }
 

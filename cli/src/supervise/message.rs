@@ -7,11 +7,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 
+use super::contain::Containment;
 use super::inherited::Inherited;
 use super::plan::Cause;
 use super::program::{Program, ProgramExit, StartFailure};
@@ -59,15 +60,15 @@ pub(super) enum ToKeeper {
 pub(super) enum FromKeeper {
     /// The keeper is up.
     Ready {
-        /// The cgroup it made for the program, if it could.
-        cgroup: Option<PathBuf>,
+        /// How it contains the program.
+        containment: Containment,
         /// Whether its memory is locked.
         memory_locked: bool,
         /// Whether it runs before every other process.
         real_time: bool,
-        /// Whether `/proc` may hide processes of the program from it.
-        hidden: bool,
     },
+    /// The keeper is up, and cannot contain a program as it was asked to: why.
+    Uncontained(String),
     /// The program runs.
     Started(Pid),
     /// The program could not be started.
@@ -243,17 +244,21 @@ impl Message for FromKeeper {
         let mut frame = Writer::new(out);
         match self {
             Self::Ready {
-                cgroup,
+                containment,
                 memory_locked,
                 real_time,
-                hidden,
             } => {
                 frame.kind(1);
-                let path = cgroup.as_deref().unwrap_or(Path::new(""));
+                let path = containment.cgroup.as_deref().unwrap_or(Path::new(""));
                 frame.bytes(path.as_os_str().as_bytes());
+                frame.number(u64::from(containment.pid_namespace));
+                frame.number(u64::from(containment.hidden));
                 frame.number(u64::from(*memory_locked));
                 frame.number(u64::from(*real_time));
-                frame.number(u64::from(*hidden));
+            }
+            Self::Uncontained(why) => {
+                frame.kind(10);
+                frame.bytes(why.as_bytes());
             }
             Self::Started(pid) => {
                 frame.kind(2);
@@ -305,10 +310,13 @@ impl Message for FromKeeper {
             1 => {
                 let path = fields.bytes("path of a cgroup", 4096)?.to_vec();
                 Self::Ready {
-                    cgroup: (!path.is_empty()).then(|| OsString::from_vec(path).into()),
+                    containment: Containment {
+                        cgroup: (!path.is_empty()).then(|| OsString::from_vec(path).into()),
+                        pid_namespace: fields.flag()?,
+                        hidden: fields.flag()?,
+                    },
                     memory_locked: fields.flag()?,
                     real_time: fields.flag()?,
-                    hidden: fields.flag()?,
                 }
             }
             2 => Self::Started(fields.pid()?),
@@ -339,6 +347,10 @@ impl Message for FromKeeper {
             7 => Self::Surviving(fields.pids()?),
             8 => Self::Dead,
             9 => Self::LeftBehind(fields.pids()?),
+            10 => {
+                let why = fields.bytes("refusal", 4096)?.to_vec();
+                Self::Uncontained(String::from_utf8(why).map_err(|_| Malformed::Field("refusal"))?)
+            }
             _ => return Err(Malformed::Field("kind")),
         };
         fields.end()?;

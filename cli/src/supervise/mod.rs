@@ -27,6 +27,7 @@
 
 mod cgroup;
 mod children;
+mod contain;
 pub mod fuzzing;
 mod handle;
 mod health;
@@ -50,7 +51,8 @@ mod tree;
 mod unit;
 
 pub use children::reap_orphans;
-pub use handle::{Containment, Event, Keeper, KeeperLost};
+pub use contain::{Contain, Containment};
+pub use handle::{Event, Keeper, KeeperLost};
 pub use health::{Condition, Health};
 pub use inherited::{unblock_signals, was_ignored};
 pub use keeper::{Orphan, keep};

@@ -235,6 +235,9 @@ impl Leading<'_, '_> {
                 tracing::info!(pid, term, "started the program");
             }
             Event::NotStarted(failure) => course.failure = Some(failure),
+            Event::Uncontained(why) => {
+                tracing::error!("the program cannot be contained as it was asked to: {why}");
+            }
             Event::Exited(exit) => {
                 tracing::info!("the program {exit}");
                 course.exit = Some(exit);

@@ -1,6 +1,7 @@
 //! Every message survives the wire however it is cut, and nothing on the wire can do harm.
 
 use std::fmt::Debug;
+use std::path::PathBuf;
 
 use proptest::prelude::*;
 
@@ -77,20 +78,20 @@ fn to_keeper() -> impl Strategy<Value = ToKeeper> {
 
 fn from_keeper() -> impl Strategy<Value = FromKeeper> {
     prop_oneof![
-        (
-            prop::option::of("/[a-z/]{1,40}"),
-            any::<bool>(),
-            any::<bool>(),
-            any::<bool>()
-        )
-            .prop_map(
-                |(path, memory_locked, real_time, hidden)| FromKeeper::Ready {
-                    cgroup: path.map(PathBuf::from),
+        (prop::option::of("/[a-z/]{1,40}"), any::<[bool; 4]>()).prop_map(
+            |(path, [pid_namespace, hidden, memory_locked, real_time])| {
+                FromKeeper::Ready {
+                    containment: Containment {
+                        cgroup: path.map(PathBuf::from),
+                        pid_namespace,
+                        hidden,
+                    },
                     memory_locked,
                     real_time,
-                    hidden,
                 }
-            ),
+            }
+        ),
+        ".{0,80}".prop_map(FromKeeper::Uncontained),
         pids().prop_map(FromKeeper::Started),
         prop_oneof![
             Just(StartFailure::NotFound),

@@ -35,7 +35,10 @@ fn evidence(stores: Vec<StoreEvidence>) -> Evidence {
     Evidence {
         chosen: None,
         keeping: Ok(Keeping {
-            containment: Containment::Cgroup("/sys/fs/cgroup/a".into()),
+            containment: Containment {
+                pid_namespace: true,
+                ..in_cgroup()
+            },
             memory_locked: true,
             real_time: true,
             reads_others: true,
@@ -44,6 +47,20 @@ fn evidence(stores: Vec<StoreEvidence>) -> Evidence {
         electorate: Electorate::new(stores.len()).unwrap(),
         view: None,
         stores,
+    }
+}
+
+fn in_cgroup() -> Containment {
+    Containment {
+        cgroup: Some("/sys/fs/cgroup/a".into()),
+        ..Containment::default()
+    }
+}
+
+fn hidden() -> Containment {
+    Containment {
+        hidden: true,
+        ..Containment::default()
     }
 }
 
@@ -373,7 +390,7 @@ fn a_pause_is_told_with_what_it_puts_at_risk() {
 fn how_a_program_would_be_kept_here_is_told() {
     let mut evidence = evidence(vec![store(&[])]);
     evidence.keeping = Ok(Keeping {
-        containment: Containment::Subreaper,
+        containment: Containment::default(),
         memory_locked: false,
         real_time: false,
         reads_others: true,
@@ -389,7 +406,7 @@ fn how_a_program_would_be_kept_here_is_told() {
             .any(|one| one.contains("cannot lock its memory"))
     );
     evidence.keeping = Ok(Keeping {
-        containment: Containment::Hidden,
+        containment: hidden(),
         memory_locked: true,
         real_time: true,
         reads_others: true,
@@ -399,7 +416,7 @@ fn how_a_program_would_be_kept_here_is_told() {
     assert!(found.iter().any(|one| one.found.contains("hidepid")));
     for (real_time, severity) in [(false, Severity::Danger), (true, Severity::Note)] {
         evidence.keeping = Ok(Keeping {
-            containment: Containment::Hidden,
+            containment: hidden(),
             memory_locked: true,
             real_time,
             reads_others: true,
@@ -422,7 +439,7 @@ fn how_a_program_would_be_kept_here_is_told() {
         assert_eq!(of_quota.severity, severity);
     }
     if let Ok(kept) = &mut evidence.keeping {
-        kept.containment = Containment::Cgroup("/sys/fs/cgroup/a".into());
+        kept.containment = in_cgroup();
         kept.reads_others = false;
     }
     let found = judge(&evidence);
@@ -432,6 +449,12 @@ fn how_a_program_would_be_kept_here_is_told() {
             .any(|one| one.risk.contains("release --after-unit")),
         "{found:?}"
     );
+    let outlives = |found: &[Finding]| found.iter().any(|one| one.fix.contains("--contain pidns"));
+    assert!(outlives(&found), "{found:?}");
+    if let Ok(kept) = &mut evidence.keeping {
+        kept.containment.pid_namespace = true;
+    }
+    assert!(!outlives(&judge(&evidence)));
     evidence.keeping = Err("EAGAIN".to_owned());
     assert_eq!(judge(&evidence)[0].severity, Severity::Danger);
 }

@@ -1,0 +1,85 @@
+//! What keeps the processes of a program together: what was asked for, and what this host allows.
+//!
+//! ```text
+//!   subreaper   the program, below the keeper: killed process by process
+//!   cgroup      the same, in its own cgroup: killed in one stroke, by the keeper or the elector
+//!   pidns       the same, in a PID namespace whose init is ours: the kernel kills it with the keeper,
+//!               and with the elector, whether or not anyone of us still runs
+//! ```
+
+mod init;
+mod namespace;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+pub(super) use namespace::{Gate, Namespace, Nest, News, Nursery, Role};
+
+/// What is to keep the processes of a program together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Contain {
+    /// A cgroup where one may be made, else nothing but the keeper: what no program notices.
+    #[default]
+    Auto,
+    /// A cgroup, or no program is started.
+    Cgroup,
+    /// A PID namespace, or no program is started; and a cgroup where one may be made.
+    Pidns,
+    /// Nothing but the keeper.
+    Subreaper,
+}
+
+impl Contain {
+    /// All of them.
+    pub(super) const ALL: [Self; 4] = [Self::Auto, Self::Cgroup, Self::Pidns, Self::Subreaper];
+
+    /// What it is called.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Cgroup => "cgroup",
+            Self::Pidns => "pidns",
+            Self::Subreaper => "subreaper",
+        }
+    }
+}
+
+/// How the processes of a program are kept together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Containment {
+    /// A cgroup of their own, which the kernel kills in one stroke. Without it they are killed one by one.
+    pub cgroup: Option<PathBuf>,
+    /// Whether they are in a PID namespace of their own, which the kernel ends with the keeper.
+    pub pid_namespace: bool,
+    /// Whether `/proc` hides some of them from the keeper (`hidepid`). Without a cgroup or a namespace, one that
+    /// does not show is killed once its parent is dead, generation by generation.
+    pub hidden: bool,
+}
+
+impl Containment {
+    /// The level in a word, without the place.
+    #[must_use]
+    pub const fn level(&self) -> &'static str {
+        match (self.pid_namespace, &self.cgroup, self.hidden) {
+            (true, Some(_), _) => "pidns+cgroup",
+            (true, None, _) => "pidns",
+            (false, Some(_), _) => "cgroup",
+            (false, None, true) => "subreaper-hidepid",
+            (false, None, false) => "subreaper",
+        }
+    }
+}
+
+impl fmt::Display for Containment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.level())?;
+        match &self.cgroup {
+            Some(path) => write!(f, " {}", path.display()),
+            None => Ok(()),
+        }
+    }
+}
