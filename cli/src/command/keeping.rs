@@ -38,7 +38,7 @@ pub(crate) fn keep(entry: io::Result<Entry>) -> ExitCode {
 ///
 /// When the system cannot.
 pub(crate) fn launch(settings: &Settings) -> Result<Launched, Failure> {
-    start(settings, settings.contain())
+    start(settings, settings.contain(), true)
 }
 
 /// Starts one for health checks, which must see the program: they are in no namespace of their own.
@@ -53,10 +53,11 @@ pub(crate) fn launch_for_checks(settings: &Settings) -> Result<Launched, Failure
             Contain::Subreaper => Contain::Subreaper,
             Contain::Auto | Contain::Cgroup | Contain::Pidns => Contain::Auto,
         },
+        false,
     )
 }
 
-fn start(settings: &Settings, contain: Contain) -> Result<Launched, Failure> {
+fn start(settings: &Settings, contain: Contain, fence: bool) -> Result<Launched, Failure> {
     let format = match settings.log_format() {
         LogFormat::Text => "text",
         LogFormat::Json => "json",
@@ -64,6 +65,7 @@ fn start(settings: &Settings, contain: Contain) -> Result<Launched, Failure> {
     limits::check()?;
     let launched = Launch::new()
         .contain(contain)
+        .fence(fence)
         .env(LOG_FORMAT, format)
         .start();
     launched.map_err(|error| limits::refused("the keeper cannot be started", &error))

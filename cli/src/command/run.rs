@@ -353,7 +353,8 @@ impl Runner<'_> {
                 event = self.keeper.event() => match event {
                     Event::Ready { containment, memory_locked, real_time } => {
                         let pid = self.keeper.pid();
-                        tracing::info!(pid, %containment, memory_locked, real_time, "the keeper is ready");
+                        let unfenced = containment.unfenced.as_deref();
+                        tracing::info!(pid, %containment, unfenced, memory_locked, real_time, "the keeper is ready");
                         if let Err(error) = self.election.tell_containment(containment.level()) {
                             tracing::debug!(%error, "the containment cannot be published");
                         }

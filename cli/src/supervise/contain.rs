@@ -3,6 +3,7 @@
 //! ```text
 //!   subreaper   the program, below the keeper: killed process by process
 //!   cgroup      the same, in its own cgroup: killed in one stroke, by the keeper or the elector
+//!               and fenced in, where permitted: the kernel drops what it sends after the deadline
 //!   pidns       the same, in a PID namespace whose init is ours: the kernel kills it with the keeper,
 //!               and with the elector, whether or not anyone of us still runs
 //! ```
@@ -49,7 +50,7 @@ impl Contain {
 }
 
 /// How the processes of a program are kept together.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Containment {
     /// A cgroup of their own, which the kernel kills in one stroke. Without it they are killed one by one.
     pub cgroup: Option<PathBuf>,
@@ -58,18 +59,27 @@ pub struct Containment {
     /// Whether `/proc` hides some of them from the keeper (`hidepid`). Without a cgroup or a namespace, one that
     /// does not show is killed once its parent is dead, generation by generation.
     pub hidden: bool,
+    /// Why the kernel does not drop what they send after the deadline. Without a reason, it does.
+    pub unfenced: Option<String>,
 }
 
 impl Containment {
     /// The level in a word, without the place.
     #[must_use]
     pub const fn level(&self) -> &'static str {
-        match (self.pid_namespace, &self.cgroup, self.hidden) {
-            (true, Some(_), _) => "pidns+cgroup",
-            (true, None, _) => "pidns",
-            (false, Some(_), _) => "cgroup",
-            (false, None, true) => "subreaper-hidepid",
-            (false, None, false) => "subreaper",
+        match (
+            self.pid_namespace,
+            &self.cgroup,
+            self.hidden,
+            &self.unfenced,
+        ) {
+            (true, Some(_), _, None) => "pidns+cgroup+fence",
+            (true, Some(_), _, Some(_)) => "pidns+cgroup",
+            (true, None, _, _) => "pidns",
+            (false, Some(_), _, None) => "cgroup+fence",
+            (false, Some(_), _, Some(_)) => "cgroup",
+            (false, None, true, _) => "subreaper-hidepid",
+            (false, None, false, _) => "subreaper",
         }
     }
 }

@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use super::cgroup::Cgroup;
 use super::children;
 use super::contain::Containment;
+use super::fence::Fence;
 use super::launch::Launched;
 use super::message::{Frames, FromKeeper, Message, ToKeeper};
 use super::pipe::Pipe;
@@ -84,6 +85,7 @@ pub struct Keeper {
     frames: Frames,
     unsent: Vec<u8>,
     cgroup: Option<PathBuf>,
+    fence: Option<Fence>,
     /// The program that was asked for, until it is dead.
     run: Option<Run>,
     lost: Option<Loss>,
@@ -147,6 +149,7 @@ impl Keeper {
             frames: Frames::default(),
             unsent: Vec::new(),
             cgroup: None,
+            fence: launched.fence,
             run: None,
             lost: None,
             news: VecDeque::new(),
@@ -218,6 +221,7 @@ impl Keeper {
             stop_by: Timestamp::NEVER,
             killing: false,
         });
+        self.move_fence(deadline);
         self.tell(&ToKeeper::Start {
             program,
             deadline,
@@ -229,6 +233,7 @@ impl Keeper {
     /// Moves the deadline. A keeper that has not read the last message is still held to the deadline that it
     /// knows, so one that is frozen is noticed by the end of the tenure.
     pub fn set_deadline(&mut self, deadline: Timestamp) {
+        self.move_fence(deadline);
         let heeded = self.has_heeded();
         if let Some(run) = &mut self.run
             && self.unsent.len() < Self::MOST_UNSENT
@@ -240,6 +245,13 @@ impl Keeper {
                 run.kill_at.min(deadline)
             };
             self.tell(&ToKeeper::Deadline(deadline));
+        }
+    }
+
+    /// Lets packets of the program out until this moment.
+    fn move_fence(&self, deadline: Timestamp) {
+        if let Some(fence) = &self.fence {
+            fence.set(deadline);
         }
     }
 
@@ -262,6 +274,9 @@ impl Keeper {
         let by = clock::now() + timeout;
         if let Some(run) = &mut self.run {
             run.stop_by = run.stop_by.min(by);
+            let deadline = run.told;
+            // It was set early by a part of the time that was left then.
+            self.move_fence(deadline);
             self.tell(&ToKeeper::Stop { by });
         }
     }

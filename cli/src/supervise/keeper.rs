@@ -18,6 +18,7 @@ use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper, se
 
 use super::cgroup::Cgroup;
 use super::contain::{Contain, Containment, Namespace, Nest};
+use super::fence;
 use super::launch::Entry;
 use super::message::{Frames, FromKeeper, Message, ToKeeper};
 use super::plan::{Action, Happening, Plan};
@@ -133,6 +134,11 @@ impl KeeperProcess {
         let standing = Standing::raise();
         let with_cgroup = entry.contain != Contain::Subreaper;
         let cgroup = with_cgroup.then(Cgroup::create).flatten();
+        let unfenced = match (&cgroup, entry.fence) {
+            (Some(cgroup), Ok(map)) => fence::attach(map.as_fd(), cgroup).err(),
+            (Some(_), Err(error)) => Some(format!("no BPF map can be made: {error}")),
+            (None, _) => Some("the program has no cgroup".to_owned()),
+        };
         let mut keeper = Self {
             plan: Plan::new(),
             pipe,
@@ -179,6 +185,7 @@ impl KeeperProcess {
                     cgroup,
                     pid_namespace: keeper.nest.is_some(),
                     hidden: sight::hides_processes(),
+                    unfenced,
                 },
                 memory_locked,
                 real_time: keeper.standing.real_time,

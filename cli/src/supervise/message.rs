@@ -253,6 +253,7 @@ impl Message for FromKeeper {
                 frame.bytes(path.as_os_str().as_bytes());
                 frame.number(u64::from(containment.pid_namespace));
                 frame.number(u64::from(containment.hidden));
+                frame.optional(containment.unfenced.as_deref());
                 frame.number(u64::from(*memory_locked));
                 frame.number(u64::from(*real_time));
             }
@@ -314,6 +315,7 @@ impl Message for FromKeeper {
                         cgroup: (!path.is_empty()).then(|| OsString::from_vec(path).into()),
                         pid_namespace: fields.flag()?,
                         hidden: fields.flag()?,
+                        unfenced: fields.optional("reason")?,
                     },
                     memory_locked: fields.flag()?,
                     real_time: fields.flag()?,

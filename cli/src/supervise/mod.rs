@@ -22,12 +22,16 @@
 //! the kill earlier, never later. And because the keeper verifies that the program is dead, the release need
 //! not wait for a window (`L2`).
 //!
+//! Where permitted the kernel acts without any of us: it drops what the program sends after its deadline (`fence`),
+//! and in a PID namespace it kills the program with either half (`contain`).
+//!
 //! Not covered: work that the program passes to a service manager or a container daemon, because those
 //! processes are not below it; and a program with privileges that `incumbent` lacks.
 
 mod cgroup;
 mod children;
 mod contain;
+mod fence;
 pub mod fuzzing;
 mod handle;
 mod health;

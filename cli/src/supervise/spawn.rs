@@ -17,6 +17,7 @@ use rustix::process::{
 
 use super::cgroup::Cgroup;
 use super::contain::{Gate, Namespace, Nest, News, Nursery, Role};
+use super::fence;
 use super::inherited::Inherited;
 use super::program::{Program, StartFailure};
 
@@ -315,6 +316,7 @@ impl<'a> Birth<'a> {
             let file = open(c"/proc/self/oom_score_adj", flags, Mode::empty())?;
             write(&file, oom_score.as_bytes())?;
         }
+        fence::withhold_capabilities()?;
         if let Some(stdin) = &self.stdin {
             rustix::stdio::dup2_stdin(stdin)?;
         }

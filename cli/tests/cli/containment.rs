@@ -51,14 +51,57 @@ fn a_level_that_is_not_possible_is_refused_and_says_why() {
     }
 }
 
+/// Mounts propagate, as where systemd has set them up, and those that are left are counted.
+const SHARED: &str = "counting() { \"$@\"; grep -c kept-apart /proc/self/mountinfo; }
+    mount --make-rshared / && counting";
+
+#[test]
+fn what_a_program_mounts_in_its_namespace_is_not_mounted_outside() {
+    let home = Home::new();
+    let place = home.text_path("kept-apart");
+    fs::create_dir(&place).unwrap();
+    for (level, mounts) in [("pidns", "0\n"), ("auto", "1\n")] {
+        let run = [
+            "run",
+            "job",
+            "--contain",
+            level,
+            "--",
+            "mount",
+            "-t",
+            "tmpfs",
+            "none",
+            &place,
+        ];
+        let ended = run_where(&home, SHARED, &run);
+        assert_eq!(ended.stdout, mounts, "{ended:#?}");
+    }
+}
+
+/// An ordinary user with these capabilities, which its children inherit.
+const CAPABLE: &str = "exec setpriv --reuid 65534 --regid 65534 --clear-groups \
+    --inh-caps +bpf,+net_admin,+sys_nice --ambient-caps +bpf,+net_admin,+sys_nice";
+
+#[test]
+fn the_capabilities_for_the_fence_are_not_the_programs() {
+    let home = Home::new();
+    fs::set_permissions(home.path("."), Permissions::from_mode(0o777)).unwrap();
+    let store = format!("sqlite:{}", home.text_path("elections.db"));
+    let run = ["run", "job", "--store", &store, "--"];
+    let show = ["grep", "CapEff", "/proc/self/status"];
+    let ended = run_where(&home, CAPABLE, &[&run[..], &show].concat());
+    // That of CAP_SYS_NICE alone.
+    assert_eq!(ended.stdout, "CapEff:\t0000000000800000\n", "{ended:#?}");
+}
+
 #[test]
 fn the_level_in_force_is_logged_published_and_examined() {
     let home = Home::new();
     // Whether there is a cgroup as well depends on the host.
     for (level, shown) in [
         ("subreaper", &["subreaper"][..]),
-        ("pidns", &["pidns", "pidns+cgroup"]),
-        ("auto", &["subreaper", "cgroup"]),
+        ("pidns", &["pidns", "pidns+cgroup", "pidns+cgroup+fence"]),
+        ("auto", &["subreaper", "cgroup", "cgroup+fence"]),
     ] {
         let variable = [("INCUMBENT_CONTAIN", level)];
         let show = [env!("CARGO_BIN_EXE_incumbent"), "candidates", "job"];

@@ -57,18 +57,3 @@ echo $(cat /proc/1/comm) > $DIR/said")
     .await;
     assert_eq!(said, "reaper");
 }
-
-#[tokio::test]
-async fn what_it_mounts_is_not_mounted_outside() {
-    let mut bench = Bench::contained(Contain::Pidns);
-    let mount = "mkdir $DIR/m && mount -t tmpfs none $DIR/m && echo up >> $DIR/up";
-    let program = bench.shell(&format!("{mount}; exec sleep 1000"));
-    bench.start_and_wait(program).await;
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    assert!(
-        !mounts.contains(bench.file("m").to_str().unwrap()),
-        "{mounts}"
-    );
-    bench.keeper.kill();
-    bench.events().await;
-}

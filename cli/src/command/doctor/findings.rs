@@ -218,6 +218,7 @@ fn keeping(evidence: &Evidence, timing: &Timing, about: &mut About<'_>) {
         cgroup,
         pid_namespace,
         hidden,
+        unfenced,
     } = &kept.containment;
     let is_below_keeper = cgroup.is_none() && !pid_namespace;
     if is_below_keeper && !hidden {
@@ -267,6 +268,16 @@ fn keeping(evidence: &Evidence, timing: &Timing, about: &mut About<'_>) {
              beside the next leader until something else ends them",
             "start it with --contain pidns if it can do with process ids and a /proc of its own; or run it as a \
              systemd unit (incumbent unit prints one), which ends what is left",
+        );
+    }
+    if let Some(why) = unfenced {
+        about.say(
+            Severity::Note,
+            format!("no fence keeps packets of a program in after its deadline: {why}"),
+            "a program that is killed late, because incumbent was frozen or starved, may still send to others beside \
+             the next leader",
+            "run it as root, or give the unit what 40-fence.conf gives (CAP_BPF and CAP_NET_ADMIN); it takes a \
+             cgroup of its own",
         );
     }
     if !kept.real_time {

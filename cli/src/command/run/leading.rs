@@ -279,7 +279,8 @@ impl Leading<'_, '_> {
                 real_time,
             } => {
                 let pid = self.keeper.pid();
-                tracing::info!(pid, %containment, memory_locked, real_time, "the keeper is ready");
+                let unfenced = containment.unfenced.as_deref();
+                tracing::info!(pid, %containment, unfenced, memory_locked, real_time, "the keeper is ready");
             }
             other => tracing::debug!(event = ?other, "news from the keeper"),
         }

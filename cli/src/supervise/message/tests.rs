@@ -78,19 +78,25 @@ fn to_keeper() -> impl Strategy<Value = ToKeeper> {
 
 fn from_keeper() -> impl Strategy<Value = FromKeeper> {
     prop_oneof![
-        (prop::option::of("/[a-z/]{1,40}"), any::<[bool; 4]>()).prop_map(
-            |(path, [pid_namespace, hidden, memory_locked, real_time])| {
-                FromKeeper::Ready {
-                    containment: Containment {
-                        cgroup: path.map(PathBuf::from),
-                        pid_namespace,
-                        hidden,
-                    },
-                    memory_locked,
-                    real_time,
+        (
+            prop::option::of("/[a-z/]{1,40}"),
+            prop::option::of(".{0,80}"),
+            any::<[bool; 4]>()
+        )
+            .prop_map(
+                |(path, unfenced, [pid_namespace, hidden, memory_locked, real_time])| {
+                    FromKeeper::Ready {
+                        containment: Containment {
+                            cgroup: path.map(PathBuf::from),
+                            pid_namespace,
+                            hidden,
+                            unfenced,
+                        },
+                        memory_locked,
+                        real_time,
+                    }
                 }
-            }
-        ),
+            ),
         ".{0,80}".prop_map(FromKeeper::Uncontained),
         pids().prop_map(FromKeeper::Started),
         prop_oneof![

@@ -37,6 +37,7 @@ fn evidence(stores: Vec<StoreEvidence>) -> Evidence {
         keeping: Ok(Keeping {
             containment: Containment {
                 pid_namespace: true,
+                unfenced: None,
                 ..in_cgroup()
             },
             memory_locked: true,
@@ -50,17 +51,26 @@ fn evidence(stores: Vec<StoreEvidence>) -> Evidence {
     }
 }
 
+fn nothing() -> Containment {
+    Containment {
+        cgroup: None,
+        pid_namespace: false,
+        hidden: false,
+        unfenced: Some("it may not".to_owned()),
+    }
+}
+
 fn in_cgroup() -> Containment {
     Containment {
         cgroup: Some("/sys/fs/cgroup/a".into()),
-        ..Containment::default()
+        ..nothing()
     }
 }
 
 fn hidden() -> Containment {
     Containment {
         hidden: true,
-        ..Containment::default()
+        ..nothing()
     }
 }
 
@@ -390,7 +400,7 @@ fn a_pause_is_told_with_what_it_puts_at_risk() {
 fn how_a_program_would_be_kept_here_is_told() {
     let mut evidence = evidence(vec![store(&[])]);
     evidence.keeping = Ok(Keeping {
-        containment: Containment::default(),
+        containment: nothing(),
         memory_locked: false,
         real_time: false,
         reads_others: true,
