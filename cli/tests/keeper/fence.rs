@@ -78,10 +78,16 @@ impl FarEnd {
         let mut at = [0_i64; 2];
         // SAFETY: the kernel fills in the two numbers.
         let known = unsafe { libc::ioctl(self.socket.as_raw_fd(), ARRIVED, &mut at) } == 0;
-        let wall = clock_gettime(ClockId::Realtime);
+        // Both clocks at once: an interruption between the two would make the packet late.
+        let (wall, now) = loop {
+            let (before, wall) = (clock::now(), clock_gettime(ClockId::Realtime));
+            if clock::now().since(before) < Duration::from_micros(50) {
+                break (wall, before);
+            }
+        };
         let ago = (wall.tv_sec - at[0]) * 1_000_000_000 + wall.tv_nsec - at[1];
         let ago = if known { ago } else { 0 };
-        Some(clock::now().before(Duration::from_nanos(ago.max(0).cast_unsigned())))
+        Some(now.before(Duration::from_nanos(ago.max(0).cast_unsigned())))
     }
 
     /// Reads what arrives until this moment has passed and nothing is left to read, and returns when it arrived.
