@@ -111,6 +111,22 @@ impl Drop for FarEnd {
     }
 }
 
+/// A process that stands still as long as this exists.
+struct Frozen(Pid);
+
+impl Frozen {
+    fn new(process: Pid) -> Self {
+        kill_process(process, Signal::STOP).unwrap();
+        Self(process)
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        kill_process(self.0, Signal::CONT).unwrap();
+    }
+}
+
 /// A fenced bench, and a program in it that sends to the far end.
 async fn sending(far: &FarEnd, deadline: Duration) -> Bench {
     let mut bench = Bench::contained(Contain::Auto);
@@ -139,7 +155,7 @@ async fn no_packet_leaves_after_a_deadline_that_nobody_is_awake_to_enforce() {
     let mut bench = sending(&far, PATIENCE).await;
     let keeper = Pid::from_raw(bench.keeper.pid()).unwrap();
     // From here on the keeper is frozen; and this process, the elector, does nothing but read.
-    kill_process(keeper, Signal::STOP).unwrap();
+    let _frozen = Frozen::new(keeper);
     let (mut packets, mut early, mut late) = (0, Vec::new(), Vec::new());
     let until = clock::now() + PATIENCE + DEADLINE * 10 * rounds;
     while early.len() + late.len() < usize::try_from(rounds).unwrap() {
@@ -172,8 +188,6 @@ async fn no_packet_leaves_after_a_deadline_that_nobody_is_awake_to_enforce() {
         assert!(clock::now() < until, "nothing was refused");
     }
     assert_eq!(far.read_past(clock::now()), [], "long after the deadline");
-    kill_process(keeper, Signal::CONT).unwrap();
-    bench.keeper.kill();
 }
 
 #[tokio::test]
