@@ -128,4 +128,22 @@ mod tests {
         }
         assert_eq!(early(Duration::ZERO), Duration::ZERO);
     }
+
+    /// It prints what a renewal costs: `cargo test --lib renewal -- --nocapture`.
+    #[test]
+    fn a_renewal_moves_the_moment_on() {
+        const TIMES: u32 = 100_000;
+        let (fence, _map) =
+            Fence::new().expect("only root may make a BPF map: run this test as root");
+        fence.set(clock::now() + Duration::from_secs(1));
+        #[expect(unsafe_code, reason = "memory is shared with the kernel")]
+        // SAFETY: the page is mapped as long as the fence exists.
+        let until = || unsafe { fence.until.as_ref() }.load(Ordering::Acquire);
+        let (first, begun) = (until(), clock::now());
+        for _ in 0..TIMES {
+            fence.set(clock::now() + Duration::from_secs(8));
+        }
+        println!("a renewal takes {:?}", clock::now().since(begun) / TIMES);
+        assert!(until() > first, "{} {first}", until());
+    }
 }
