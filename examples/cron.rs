@@ -39,13 +39,13 @@ fn run_once(slot: &str, lease: &Lease) -> Result<(), Box<dyn std::error::Error>>
     let result = std::env::temp_dir().join("incumbent-example.cron");
     let fenced = FencedFile::new(&result);
     // First the fence, then the look: a frozen run of an older slot can no longer change the answer.
-    fenced.raise(lease.term())?;
+    fenced.raise(lease.fencing_token())?;
     if fs::read_to_string(&result).is_ok_and(|done| done == slot) {
         println!("slot {slot} is done already");
         return Ok(());
     }
     std::thread::sleep(Duration::from_millis(200)); // The job.
-    fenced.replace(lease.term(), slot.as_bytes())?;
+    fenced.replace(lease.fencing_token(), slot.as_bytes())?;
     println!("slot {slot} done, token {}", lease.fencing_token());
     Ok(())
 }

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use incumbent::{Election, ElectionEvent, Happening, Lease};
+use incumbent::{Election, ElectionEvent, EventKind, Lease};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::Receiver;
 
@@ -55,7 +55,7 @@ async fn produce(lease: Lease) {
 
 async fn tell_who_leads(mut events: Receiver<ElectionEvent>) {
     while let Ok(event) = events.recv().await {
-        if let Happening::Following { leader, term } = event.happening {
+        if let EventKind::Following { leader, term } = event.kind {
             let leader = leader.map_or("somebody".to_owned(), |id| id.to_string());
             eprintln!("standing by: {leader} leads, token {term}");
         }

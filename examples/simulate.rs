@@ -38,10 +38,6 @@ fn main() -> ExitCode {
     for (heading, count) in &outcome.tally {
         println!("{count:>8} {heading}");
     }
-    let overlaps = outcome.overlaps_after_roll_back;
-    if overlaps > 0 {
-        println!("{overlaps:>8} overlaps after a roll-back, for which S1 is not promised");
-    }
     let mut verdict = ExitCode::SUCCESS;
     for wrong in outcome.complaints() {
         println!("{wrong}");

@@ -9,18 +9,19 @@
 //! - The [fencing token](Lease::fencing_token) rises from each leader to the next, even after a store has
 //!   lost all its data. With [`fence`], resources refuse the token of a past leader.
 //!
-//! `docs/guarantees.md` lists what this rests on and what is not promised. It runs on Linux only.
+//! `docs/guarantees.md` lists what this rests on and what is not promised.
+//!
+//! It runs on Linux only, and uses tokio. Programs without an async runtime call [`Election::blocking`].
 //!
 //! # Examples
 //!
 //! ```
-//! use std::sync::Arc;
 //! use incumbent::Election;
 //! use incumbent::store::MemoryStore;
 //!
 //! # tokio::runtime::Runtime::new()?.block_on(async {
 //! // Use `.store("redis://redis.example")` instead to elect across many hosts.
-//! let store = Arc::new(MemoryStore::new("example"));
+//! let store = MemoryStore::new("example");
 //! let election = Election::builder("billing").store_object(store).build()?;
 //! let billed = election
 //!     .run_as_leader(async |lease| {
@@ -33,9 +34,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`Election::campaign`] and its variants return a [`Leadership`] that resigns when it is dropped, and
-//! [`Election::blocking`] does the same without `async`. [`Election::status`], [`Election::history`] and
-//! [`Election::watch`] show the leader; [`Election::operator`] pauses an election, or moves its leader.
+//! | to | call |
+//! | --- | --- |
+//! | run a service while it leads, until it is shut down | [`Election::run_until`] |
+//! | run one task as the leader | [`Election::run_as_leader`] |
+//! | hold a lock around a critical section | [`Election::campaign`], [`try_campaign`](Election::try_campaign) or [`campaign_timeout`](Election::campaign_timeout); dropping the [`Leadership`] resigns |
+//! | see who leads, or has led | [`Election::status`], [`history`](Election::history), [`watch`](Election::watch) |
+//! | follow what this process does | [`Election::events`], [`metrics`](Election::metrics) |
+//! | pause an election, or move its leader | [`Election::operator`] |
+//! | refuse the writes of a past leader | [`fence`] |
+//! | set how soon a dead leader is replaced | [`ElectionBuilder::failover`] |
 //!
 //! # A service, from start to shutdown
 //!
@@ -94,7 +102,7 @@
 
 #[cfg(not(target_os = "linux"))]
 compile_error!(
-    "incumbent runs on Linux only: its clock, its timers and its keeper are those of Linux"
+    "incumbent runs on Linux only: it needs the clocks, the timers and the file locks of Linux"
 );
 
 pub mod election;
@@ -107,7 +115,8 @@ pub use election::{
     BlockingElection, BlockingLeadership, CampaignError, ConfigError, Election, ElectionBuilder,
     Leadership, Lease, Lost, Overrun, RunError, run_as_leader,
 };
-pub use observe::{ElectionEvent, Happening};
+pub use observe::{ElectionEvent, EventKind};
+pub use protocol::FencingToken;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

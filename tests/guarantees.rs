@@ -124,6 +124,24 @@ fn each_statement_names_a_test_and_each_test_named_exists() {
 }
 
 #[test]
+fn each_fault_that_is_tested_is_on_the_page() {
+    let faults = program("faults");
+    let by_itself = faults.split("#[test]").skip(1);
+    let by_itself = by_itself.filter_map(|rest| rest.split_once("fn ")?.1.split_once('('));
+    let everywhere = faults.split("everywhere! { ").skip(1);
+    let everywhere = everywhere.filter_map(|rest| rest.split_once(':'));
+    let document = document();
+    let mut tests: BTreeSet<&str> = by_itself.chain(everywhere).map(|(test, _)| test).collect();
+    // The macro's own, and the witness's.
+    tests.retain(|test| *test != "$name" && !test.starts_with("the_witness"));
+    assert!(tests.len() > 40, "{tests:?}");
+    for test in tests {
+        let named = document.contains(&format!("`faults::{test}`"));
+        assert!(named, "no fault on the page names {test}");
+    }
+}
+
+#[test]
 fn each_command_names_what_exists() {
     let document = document();
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();

@@ -150,6 +150,21 @@ fn every_source_file_begins_by_saying_what_it_is() {
     }
 }
 
+/// Each file that a reader of ARCHITECTURE.md is sent to is there.
+#[test]
+fn every_file_that_the_architecture_names_exists() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let quoted = text.split('`').skip(1).step_by(2);
+    let files: Vec<&str> = quoted
+        .filter(|name| name.ends_with(".rs") && !name.contains("NAME"))
+        .collect();
+    assert!(files.len() > 40, "{files:?}");
+    for file in files {
+        let is_there = |folder: &str| root().join(folder).join(file).is_file();
+        assert!(["", "src", "cli/src"].into_iter().any(is_there), "{file}");
+    }
+}
+
 #[test]
 fn no_source_file_is_one_through_which_everything_goes() {
     for folder in ["src", "cli/src"] {

@@ -1,7 +1,6 @@
 //! What it costs the work to ask whether it may act.
 
 use std::hint::black_box;
-use std::sync::Arc;
 use std::time::Duration;
 
 use incumbent::Election;
@@ -13,7 +12,7 @@ use crate::report::{figure, heading, median, shown, time};
 pub(crate) fn run() {
     heading("check(), before each side effect");
     let election = Election::builder("check")
-        .store_object(Arc::new(MemoryStore::new("bench")))
+        .store_object(MemoryStore::new("bench"))
         .build()
         .expect("a configuration");
     let runtime = crate::runtime();

@@ -20,7 +20,7 @@ mod win;
 use std::time::Duration;
 
 use incumbent::Election;
-use incumbent::protocol::TimingConfig;
+use incumbent::protocol::{Timing, TimingConfig};
 use tokio::runtime::{Builder, Runtime};
 
 fn main() {
@@ -64,13 +64,14 @@ fn runtime() -> Runtime {
         .expect("a runtime")
 }
 
-/// Has an election won and given up, so that its record proves on a new Redis that no one leads: the next
-/// to win it waits for nothing. A short window makes it quick.
+/// Has an election won and given up, so that the memory of a new Redis is old enough: the next
+/// to win it waits for nothing.
 async fn prove(name: &str, server: &str) {
     let timing = TimingConfig {
         interval: Duration::from_millis(50),
         stall_polls: 6,
         stop_grace: Duration::from_millis(50),
+        probation: Some(Timing::default().probation()),
         ..TimingConfig::default()
     };
     let election = Election::builder(name).store(server).timing(timing).build();

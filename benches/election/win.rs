@@ -59,11 +59,9 @@ pub(crate) fn measure() {
         let here = raw::connect(&server.url(), None).await;
         let there = raw::connect_on_another_thread(&server);
         // Options that differ keep its connection apart from that of the elections, on this thread.
-        let options = StoreOptions {
-            username: Some("default".to_owned()),
-            password: Some("unused".into()),
-            ..StoreOptions::default()
-        };
+        let options = StoreOptions::default()
+            .username("default")
+            .password("unused");
         let opened = store::open(&server.address(), &options).expect("a store");
         crate::prove("win", &server.url()).await;
         let election = Election::builder("win").store(server.url()).build();
@@ -93,16 +91,18 @@ async fn operations(store: &dyn Store, times: &mut Pair) {
     let id = CandidateId::new("bench").expect("an id");
     let who = Identity::new(id.clone(), "host", 1, "0").expect("an identity");
     let observed = store.execute(&election, &who, &Request::Observe).await;
-    let mut record = observed.expect("an answer").record;
+    let mut seen = observed.expect("an answer");
     for _ in 0..ROUNDS {
-        let term = incumbent::protocol::Term::new(record.floor.get() + 1).expect("a term");
+        let term =
+            incumbent::protocol::FencingToken::new(seen.record.floor.get() + 1).expect("a term");
         let claim = Request::Claim(Claim {
             holder: id.clone(),
             term,
-            expected: record.mark(),
+            expected: seen.mark(),
             join: false,
             after: Beat::default(),
             window: Duration::from_secs(5),
+            attested: None,
         });
         let release = Request::Release {
             holder: id.clone(),
@@ -117,7 +117,7 @@ async fn operations(store: &dyn Store, times: &mut Pair) {
                 .expect("an answer");
             times.push(clock::now().since(begin));
             assert_eq!(reply.verdict, Verdict::Granted);
-            record = reply.record;
+            seen = reply;
         }
     }
 }

@@ -17,7 +17,7 @@ use incumbent_cli::http::{Server, ServerOptions};
 
 fn serve() -> (Election, Server) {
     let election = Election::builder("billing")
-        .store_object(Arc::new(MemoryStore::new("s")))
+        .store_object(MemoryStore::new("s"))
         .build()
         .unwrap();
     let options = ServerOptions {

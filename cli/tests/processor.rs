@@ -15,14 +15,8 @@ use std::time::Duration;
 use field::bed::{Bed, ONE_REDIS};
 use field::candidate::Kind::Wrapper;
 use field::processor::{Group, hog, pin};
-use field::program;
 use rustix::process::Signal;
 use rustix::thread::{CpuSet, sched_getaffinity};
-
-#[test]
-fn the_witness_sees_what_an_elected_program_does() {
-    program::be_or_show();
-}
 
 /// One at a time: each takes what the other needs.
 static PROCESSOR: Mutex<()> = Mutex::new(());

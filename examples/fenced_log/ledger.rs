@@ -2,12 +2,12 @@
 
 use std::io::Read;
 
-use incumbent::fence::{FenceError, FencedLog, RedisFence, SqlFence, Term};
+use incumbent::fence::{FenceError, FencedLog, FencingToken, RedisFence, SqlFence};
 
 /// One entry: its number, and the token of the leader that wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
-    pub(crate) token: u64,
+    pub(crate) token: FencingToken,
     pub(crate) number: u64,
 }
 
@@ -44,7 +44,7 @@ impl Ledger {
     }
 
     /// Keeps out all leaders before this one.
-    pub(crate) fn raise(&mut self, token: Term) -> Result<(), FenceError> {
+    pub(crate) fn raise(&mut self, token: FencingToken) -> Result<(), FenceError> {
         match self {
             Self::File(log) => log.raise(token),
             Self::Sqlite(fence, database) => fence.transaction(database, token, |_| Ok(())),
@@ -53,12 +53,12 @@ impl Ledger {
     }
 
     /// Adds one entry, unless a newer leader was here.
-    pub(crate) fn append(&mut self, token: Term, number: u64) -> Result<(), FenceError> {
+    pub(crate) fn append(&mut self, token: FencingToken, number: u64) -> Result<(), FenceError> {
         let entry = format!("{token} {number}");
         match self {
             Self::File(log) => log.append(token, format!("{entry}\n").as_bytes()),
             Self::Sqlite(fence, database) => fence.transaction(database, token, |ledger| {
-                let row = (i64::try_from(token.get()).ok(), i64::try_from(number).ok());
+                let row = (i64::from(token), i64::try_from(number).ok());
                 ledger.execute("INSERT INTO ledger (token, number) VALUES (?1, ?2)", row)?;
                 Ok(())
             }),

@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     loop {
         let leadership = election.campaign()?;
-        let token = leadership.term();
+        let token = leadership.fencing_token();
         // First the fence, then the look at what is there: nothing can be added behind our back.
         ledger.raise(token)?;
         let mut number = ledger.last()?.map_or(1, |last| last.number + 1);

@@ -26,6 +26,7 @@ impl Bed {
         for part in [
             "Cargo.lock",
             "src/protocol",
+            "src/election/stall_watch.rs",
             "tests/protocol",
             "tests/simulation",
             "tests/model",
@@ -34,7 +35,7 @@ impl Bed {
             copy(&root.join(part), &bed.here.join(part))?;
         }
         fs::write(bed.here.join("Cargo.toml"), MANIFEST)?;
-        fs::write(bed.here.join("src/lib.rs"), "pub mod protocol;\n")?;
+        fs::write(bed.here.join("src/lib.rs"), LIBRARY)?;
         fs::write(bed.here.join("tests/support/mod.rs"), "pub mod seed;\n")?;
         Ok(bed)
     }
@@ -193,6 +194,15 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
+const LIBRARY: &str = r"
+pub mod protocol;
+
+pub mod election {
+    mod stall_watch;
+    pub use stall_watch::StallWatch;
+}
+";
+
 const MANIFEST: &str = r#"
 [package]
 name = "incumbent"
@@ -202,6 +212,7 @@ edition = "2024"
 [workspace]
 
 [dependencies]
+serde = { version = "1", features = ["derive"] }
 thiserror = "2"
 
 [dev-dependencies]

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -28,6 +28,7 @@ use rustix::time::{
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::once::Once;
 use super::{clock, runtime};
 use crate::protocol::Timestamp;
 
@@ -158,7 +159,7 @@ impl Pace {
     }
 }
 
-static BELL: OnceLock<Bell> = OnceLock::new();
+static BELL: Once<Bell> = Once::new();
 
 /// Creates the one timer.
 ///
@@ -170,29 +171,25 @@ pub(super) fn start() -> io::Result<()> {
 }
 
 fn ringing() -> io::Result<&'static Bell> {
-    static STARTING: Mutex<()> = Mutex::new(());
-    if let Some(bell) = BELL.get() {
-        return Ok(bell);
+    let mut first = false;
+    let bell = BELL.get_or_make(|| {
+        first = true;
+        let timer = create(TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+        // The election thread watches it, and so needs room in its event loop.
+        let _entered = runtime::started()?.enter();
+        Ok(Bell {
+            timer: watched(timer)?,
+            table: Mutex::new(Table {
+                waiting: BTreeMap::new(),
+                armed: Timestamp::NEVER,
+                pace: Pace::default(),
+                keys: 0,
+            }),
+        })
+    })?;
+    if first {
+        runtime::handle().spawn(bell.keep_ringing());
     }
-    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(bell) = BELL.get() {
-        return Ok(bell);
-    }
-    let timer = create(TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
-    // The election thread watches it, and so needs room in its event loop.
-    let runtime = runtime::started()?;
-    let _entered = runtime.enter();
-    let watched = watched(timer)?;
-    let bell = BELL.get_or_init(|| Bell {
-        timer: watched,
-        table: Mutex::new(Table {
-            waiting: BTreeMap::new(),
-            armed: Timestamp::NEVER,
-            pace: Pace::default(),
-            keys: 0,
-        }),
-    });
-    runtime.spawn(bell.keep_ringing());
     Ok(bell)
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::leadership::unless_panicking;
 use super::{CampaignError, Election, Leadership, Lease, Lost, RunError, runtime};
-use crate::protocol::{CandidateId, LossReason, Term};
+use crate::protocol::{CandidateId, FencingToken, LossReason};
 use crate::store::Identity;
 
 /// An election whose calls block the calling thread. Heartbeats continue on their own thread.
@@ -15,11 +15,10 @@ use crate::store::Identity;
 /// # Examples
 ///
 /// ```
-/// use std::sync::Arc;
 /// use incumbent::{Election, store::MemoryStore};
 ///
 /// let election = Election::builder("nightly-report")
-///     .store_object(Arc::new(MemoryStore::new("example")))
+///     .store_object(MemoryStore::new("example"))
 ///     .build()?
 ///     .blocking();
 /// {
@@ -97,7 +96,7 @@ impl BlockingElection {
         });
         let lost = match (reason, held) {
             (Some(reason), _) => Some(Lost {
-                term: lease.term(),
+                term: lease.fencing_token(),
                 reason,
             }),
             (None, held) => held.err(),
@@ -194,14 +193,8 @@ impl BlockingLeadership {
 
     /// As [`Lease::fencing_token`].
     #[must_use]
-    pub fn fencing_token(&self) -> u64 {
+    pub fn fencing_token(&self) -> FencingToken {
         self.lease().fencing_token()
-    }
-
-    /// As [`Lease::term`].
-    #[must_use]
-    pub fn term(&self) -> Term {
-        self.lease().term()
     }
 
     /// As [`Lease::remaining`].

@@ -75,27 +75,28 @@ impl ElectionBuilder {
         self
     }
 
-    /// Adds a custom store.
-    pub fn store_object(mut self, store: Arc<dyn Store>) -> Self {
-        self.sources.push(Source::Object(store));
+    /// Adds a store of your own, a [`MemoryStore`](crate::store::MemoryStore), or an `Arc` of a store that others
+    /// use too. Its operations have its own timeout, which should not be longer than the timing's `op_timeout`.
+    pub fn store_object(mut self, store: impl Store) -> Self {
+        self.sources.push(Source::Object(Arc::new(store)));
         self
     }
 
     /// The prefix of all keys on a Redis: [`StoreOptions::key_prefix`]. It applies to stores given by address.
     pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.options.key_prefix = prefix.into();
+        self.options = self.options.key_prefix(prefix);
         self
     }
 
     /// The user name for the stores whose address has none.
     pub fn username(mut self, name: impl Into<String>) -> Self {
-        self.options.username = Some(name.into());
+        self.options = self.options.username(name);
         self
     }
 
     /// Where the password comes from for the stores whose address has none.
-    pub fn password(mut self, password: Password) -> Self {
-        self.options.password = Some(password);
+    pub fn password(mut self, password: impl Into<Password>) -> Self {
+        self.options = self.options.password(password);
         self
     }
 
@@ -171,10 +172,7 @@ impl ElectionBuilder {
     pub fn build(self) -> Result<Election, ConfigError> {
         let name = ElectionName::new(&self.name)?;
         let timing = Timing::new(&self.timing.config()?)?;
-        let options = StoreOptions {
-            op_timeout: timing.op_timeout(),
-            ..self.options
-        };
+        let options = self.options.op_timeout(timing.op_timeout());
         let mut stores: Vec<Arc<dyn Store>> = Vec::with_capacity(self.sources.len());
         for source in self.sources {
             stores.push(match source {
@@ -210,6 +208,8 @@ impl ElectionBuilder {
                 turns: watch::Sender::new(Timestamp::ZERO),
                 lease: Mutex::default(),
                 containment: OnceLock::new(),
+                compared: Mutex::default(),
+                conflict: Mutex::default(),
                 candidacies: watch::Sender::new(0),
             }),
         })

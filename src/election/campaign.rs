@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use super::driver::Driver;
 use super::standing::{Command, Standing};
 use super::{Alarm, CampaignError, Election, Leadership, Overrun, guard, runtime};
-use crate::protocol::{CandidateId, Prospect, Term};
+use crate::protocol::{CandidateId, Prospect};
 use crate::store::Identity;
 use crate::store::StoreError;
 
@@ -37,8 +37,8 @@ impl Election {
     ///
     /// # Errors
     ///
-    /// [`CampaignError::Denied`] when the stores refuse us from the start, [`CampaignError::System`] when the
-    /// system refuses the threads of an election.
+    /// [`CampaignError::Denied`] when the stores refuse us from the start, [`CampaignError::OtherStores`] when another
+    /// candidate uses other stores, [`CampaignError::System`] when the system refuses the threads of an election.
     pub async fn campaign(&self) -> Result<Leadership, CampaignError> {
         self.enter()?.elected(Patience::Endless).await
     }
@@ -52,8 +52,8 @@ impl Election {
     ///
     /// [`CampaignError::Held`] when another candidate leads, [`CampaignError::Paused`] when an operator has paused
     /// the election, [`CampaignError::Unreachable`] when no majority of the stores answers,
-    /// [`CampaignError::Denied`] when they refuse us, [`CampaignError::TermsUsedUp`] when a record has the highest
-    /// term there is.
+    /// [`CampaignError::Denied`] when they refuse us, [`CampaignError::OtherStores`] when another candidate uses other
+    /// stores, [`CampaignError::TermsUsedUp`] when a record has the highest term there is.
     pub async fn try_campaign(&self) -> Result<Leadership, CampaignError> {
         self.enter()?.elected(Patience::None).await
     }
@@ -66,7 +66,8 @@ impl Election {
     /// [`CampaignError::NotYet`] when none does, as on a new name of a Redis with a `wait` shorter than the
     /// probation, [`CampaignError::Paused`] when the election is paused, [`CampaignError::Unreachable`] when no
     /// majority of the stores answers. At any time: [`CampaignError::Denied`] when they refuse us from the start,
-    /// [`CampaignError::TermsUsedUp`] when a record has the highest term there is.
+    /// [`CampaignError::OtherStores`] when another candidate uses other stores, [`CampaignError::TermsUsedUp`] when a
+    /// record has the highest term there is.
     pub async fn campaign_timeout(&self, wait: Duration) -> Result<Leadership, CampaignError> {
         let mut candidacy = self.enter()?;
         let elected = candidacy.elected(Patience::Endless);
@@ -171,7 +172,7 @@ impl Candidacy {
     /// passed without confirmation.
     async fn leave(mut self) {
         drop(self.commands.take());
-        let over = |standing: &Standing| matches!(standing, Standing::Over);
+        let over = |standing: &Standing| matches!(standing, Standing::Over(_));
         if self.standing.wait_for(over).await.is_err() {
             tracing::debug!("the driver of the candidacy is gone");
         }
@@ -187,20 +188,15 @@ impl Candidacy {
     }
 
     async fn elected(&mut self, patience: Patience) -> Result<Leadership, CampaignError> {
-        let election = self.election.clone();
-        let me = self.identity.id().clone();
-        let agreement = election.agree_on_stores(&me);
-        tokio::pin!(agreement);
-        let mut agreed = false;
         loop {
             let standing = self.standing.borrow_and_update().clone();
-            match (standing, patience) {
-                (Standing::Elected(_), _) if !agreed => {
-                    agreement.as_mut().await?;
-                    agreed = true;
-                    continue;
-                }
-                (Standing::Elected(lease), _) => {
+            if patience == Patience::None
+                && let Some(obstacle) = self.obstacle(&standing)
+            {
+                return Err(obstacle);
+            }
+            match standing {
+                Standing::Elected(lease) => {
                     let commands = self.commands.take();
                     let commands = commands.expect("a candidacy is elected once");
                     let overrun = self.election.shared.overrun;
@@ -216,134 +212,96 @@ impl Candidacy {
                         guarded,
                     ));
                 }
-                (Standing::Refused(source), _) => {
-                    return Err(self.refused(source));
-                }
-                (
-                    Standing::Campaigning {
-                        prospect: Prospect::Held,
-                        leader,
-                        ..
-                    },
-                    Patience::None,
-                ) => {
+                Standing::Refused(source) => return Err(self.refused(source)),
+                Standing::Campaigning {
+                    prospect: Prospect::Held,
+                    leader,
+                    ..
+                } if patience == Patience::None => {
                     return Err(CampaignError::Held {
                         election: self.name(),
                         leader,
                     });
                 }
-                (
-                    Standing::Campaigning {
-                        prospect: Prospect::Paused,
-                        paused: Some(pause),
-                        ..
-                    },
-                    Patience::None,
-                ) => {
-                    return Err(CampaignError::Paused {
-                        election: self.name(),
-                        pause: Box::new(pause),
-                    });
-                }
-                (
-                    Standing::Campaigning {
-                        prospect: Prospect::Unreachable,
-                        error: Some(source),
-                        ..
-                    },
-                    Patience::None,
-                ) => {
-                    return Err(CampaignError::Unreachable {
-                        election: self.name(),
-                        source: Box::new(source),
-                    });
-                }
-                (
-                    Standing::Campaigning {
-                        prospect: Prospect::TermsUsedUp,
-                        ..
-                    },
-                    Patience::None,
-                ) => {
-                    return Err(CampaignError::TermsUsedUp {
-                        election: self.name(),
-                    });
-                }
-                (Standing::Campaigning { .. } | Standing::Probation | Standing::Over, _) => {}
+                Standing::Over(Some(conflict)) => return Err(conflict),
+                Standing::Campaigning { .. } | Standing::Probation | Standing::Over(None) => {}
             }
-            let changed = tokio::select! {
-                biased;
-                outcome = &mut agreement, if !agreed => {
-                    outcome?;
-                    agreed = true;
-                    continue;
-                }
-                changed = self.standing.changed() => changed,
-            };
-            if changed.is_err() {
+            if self.standing.changed().await.is_err() {
                 // The driver ends only after it was asked to, and only this code could have asked it.
                 unreachable!("a candidacy ended while its campaign was waiting");
             }
         }
     }
 
+    /// Why no one can be elected at present, if that is so.
+    fn obstacle(&self, standing: &Standing) -> Option<CampaignError> {
+        let election = self.name();
+        match standing.clone() {
+            Standing::Refused(source) => Some(self.refused(source)),
+            Standing::Campaigning {
+                prospect: Prospect::Paused,
+                paused: Some(pause),
+                ..
+            } => Some(CampaignError::Paused {
+                election,
+                pause: Box::new(pause),
+            }),
+            Standing::Campaigning {
+                prospect: Prospect::Unreachable,
+                error: Some(source),
+                ..
+            } => Some(CampaignError::Unreachable {
+                election,
+                source: Box::new(source),
+            }),
+            Standing::Campaigning {
+                prospect: Prospect::TermsUsedUp,
+                ..
+            } => Some(CampaignError::TermsUsedUp { election }),
+            Standing::Campaigning { .. }
+            | Standing::Probation
+            | Standing::Elected(_)
+            | Standing::Over(_) => None,
+        }
+    }
+
     fn timed_out(&self, waited: Duration) -> CampaignError {
-        let standing = self.standing.borrow().clone();
+        let (election, standing) = (self.name(), self.standing.borrow().clone());
         if let Standing::Campaigning {
             paused: Some(pause),
             ..
         } = standing
         {
-            return CampaignError::Paused {
-                election: self.name(),
-                pause: Box::new(pause),
-            };
+            let pause = Box::new(pause);
+            return CampaignError::Paused { election, pause };
         }
-        if let Standing::Refused(source) = standing {
-            return self.refused(source);
+        if let Some(obstacle) = self.obstacle(&standing) {
+            return obstacle;
         }
-        if let Standing::Campaigning {
-            prospect: Prospect::TermsUsedUp,
-            ..
-        } = standing
-        {
-            return CampaignError::TermsUsedUp {
-                election: self.name(),
-            };
+        if let Standing::Over(Some(conflict)) = standing {
+            return conflict;
         }
-        let held = matches!(
-            standing,
-            Standing::Campaigning {
-                prospect: Prospect::Held,
-                ..
-            }
-        );
         let probation = matches!(standing, Standing::Probation);
-        let (leader, error): (Option<(CandidateId, Term)>, _) = match standing {
+        match standing {
             Standing::Campaigning {
-                prospect: Prospect::Unreachable,
-                error,
-                ..
-            } => (None, error),
-            Standing::Campaigning { leader, .. } => (leader, None),
-            Standing::Probation | Standing::Refused(_) | Standing::Elected(_) | Standing::Over => {
-                (None, None)
+                prospect, leader, ..
+            } if prospect == Prospect::Held
+                || (leader.is_some() && prospect != Prospect::Unreachable) =>
+            {
+                CampaignError::TimedOut {
+                    election,
+                    waited,
+                    leader,
+                }
             }
-        };
-        match error {
-            Some(source) => CampaignError::Unreachable {
-                election: self.name(),
-                source: Box::new(source),
-            },
-            None if !held && leader.is_none() => CampaignError::NotYet {
-                election: self.name(),
+            Standing::Campaigning { .. }
+            | Standing::Probation
+            | Standing::Refused(_)
+            | Standing::Elected(_)
+            | Standing::Over(_) => CampaignError::NotYet {
+                election,
                 waited,
                 probation: probation.then(|| self.election.shared.timing.probation()),
-            },
-            None => CampaignError::TimedOut {
-                election: self.name(),
-                waited,
-                leader,
             },
         }
     }

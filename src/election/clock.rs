@@ -11,7 +11,7 @@
 //! leader that wakes up would believe that its tenure has only begun.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_util::stream::{self, Stream, StreamExt};
 use rustix::time::{ClockId, clock_gettime};
@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use super::Alarm;
 use crate::protocol::{Timestamp, WallMillis};
+use crate::store::wall_clock;
 
 /// This moment on the clock that decides. It never runs backwards, and all processes of a machine agree on it
 /// to within 20 µs.
@@ -141,15 +142,8 @@ fn timestamp(nanos: i64) -> Timestamp {
 
 /// This host's wall clock, for people. It decides nothing.
 #[must_use]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the one place that reads the wall clock"
-)]
 pub fn wall() -> WallMillis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let millis = since.map_or(0, |since| since.as_millis());
-    let millis = u64::try_from(millis).unwrap_or(u64::MAX);
-    WallMillis::new(millis).unwrap_or(WallMillis::MAX)
+    wall_clock()
 }
 
 #[cfg(test)]

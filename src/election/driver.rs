@@ -15,19 +15,21 @@ use tokio::sync::{mpsc, watch};
 
 use super::Alarm;
 use super::Shared;
+use super::agreement::Agreement;
 use super::clock;
 use super::guard;
 use super::inbox::{Answer, Answering, next_answer, next_release};
 use super::late;
 use super::lease::Lease;
 use super::link::{Link, News};
+use super::memories;
 use super::runtime;
 use super::standing::{Command, Standing};
 use super::tracker::{Change, Tracker};
-use crate::observe::{Happening, HeartbeatResult};
+use crate::observe::{EventKind, HeartbeatResult};
 use crate::protocol::{
-    Candidate, CandidateConfig, Event, HostName, Input, LossReason, Outgoing, Pause, Prospect,
-    Request, Role, Step, StoreIndex, Term, Timestamp, Verdict,
+    Candidate, CandidateConfig, Event, FencingToken, HostName, Input, LossReason, Outgoing, Pause,
+    Prospect, Request, Role, Step, StoreIndex, Timestamp, Verdict,
 };
 use crate::store::Identity;
 use crate::store::{StoreError, WakeUp, WakeUps, let_others_go_first};
@@ -48,11 +50,12 @@ pub(super) struct Driver {
     lease: Option<Lease>,
     tracker: Tracker,
     /// The term whose work had not ended when its deadline passed, and when to check again.
-    overdue: Option<(Term, Timestamp)>,
+    overdue: Option<(FencingToken, Timestamp)>,
     /// The pause that was reported last.
     paused: Option<Pause>,
     /// The release that each store has not confirmed.
     unconfirmed: Vec<Option<Request>>,
+    agreement: Agreement,
 }
 
 impl Driver {
@@ -62,15 +65,17 @@ impl Driver {
         (owner, commands): (mpsc::WeakSender<Command>, mpsc::Receiver<Command>),
         standing: watch::Sender<Standing>,
     ) -> Self {
-        let candidate = Candidate::new(CandidateConfig {
+        let agreement = Agreement::new(&shared, identity.id(), clock::now());
+        let mut candidate = Candidate::new(CandidateConfig {
             id: identity.id().clone(),
             host: HostName::new(identity.host()).ok(),
             not_before: shared.sits_out_until(),
             timing: shared.timing,
             electorate: shared.electorate,
             seed: fastrand::u64(..),
-            openings: shared.take_openings(),
+            openings: shared.openings(),
         });
+        candidate.hold_back(!agreement.allows_claims());
         let stores = shared.stores.len();
         let tracker = Tracker::new(shared.electorate, shared.timing, shared.take_gap());
         Self {
@@ -89,12 +94,13 @@ impl Driver {
             overdue: None,
             paused: None,
             unconfirmed: vec![None; stores],
+            agreement,
         }
     }
 
     /// Runs the candidacy to its end.
     pub(super) async fn run(mut self, mut timer: Alarm) {
-        self.report(Happening::Campaigning);
+        self.report(EventKind::Campaigning);
         let mut input = Input::Tick;
         let mut owner_gone = false;
         loop {
@@ -117,6 +123,7 @@ impl Driver {
                 },
                 answer = next_answer(&mut self.answered, &mut self.answers) => self.answer(answer),
                 (store, wake_up) = next_release(&mut self.wake_ups) => self.woken(store, wake_up),
+                view = self.agreement.read() => self.agreement.take_in(view, &mut self.candidate),
                 () = timer.ring() => Input::Tick,
             };
         }
@@ -151,6 +158,8 @@ impl Driver {
         self.tell_of_pause();
         self.listen();
         self.show_standing();
+        self.agreement
+            .read_when_due(now, self.candidate.role(), &self.links);
         let look_at = self.overdue.map_or(step.wake_at, |(_, look_at)| look_at);
         timer.set(step.wake_at.min(look_at));
     }
@@ -211,30 +220,35 @@ impl Driver {
             .as_ref()
             .is_ok_and(|reply| reply.verdict == Verdict::Granted);
         link.lists_us &= !(releases && released);
-        let happening = link.heard(now, changes, &result);
-        let happening = happening.map(|news| match news {
-            News::Down(error) => Happening::StoreDown {
+        let kind = link.heard(now, changes, &result);
+        let kind = kind.map(|news| match news {
+            News::Down(error) => EventKind::StoreDown {
                 store: label,
                 error,
             },
-            News::Up(after) => Happening::StoreUp {
+            News::Up(after) => EventKind::StoreUp {
                 store: label,
                 after,
             },
         });
-        if let Some(happening) = happening {
-            self.report(happening);
+        if let Some(kind) = kind {
+            self.report(kind);
         }
         let result = result.map_err(|error| error.failure());
         Input::Replied { store, id, result }
     }
 
     fn woken(&mut self, store: StoreIndex, wake_up: WakeUp) -> Input {
-        let WakeUp { record, called } = wake_up;
+        let WakeUp {
+            record,
+            memory,
+            called,
+        } = wake_up;
         self.tracker.woken(clock::now(), &record);
         Input::Woken {
             store,
             record,
+            memory,
             called,
         }
     }
@@ -256,9 +270,9 @@ impl Driver {
         for change in changes {
             match change {
                 Change::Follows((leader, term)) => {
-                    self.report(Happening::Following { leader, term })
+                    self.report(EventKind::Following { leader, term })
                 }
-                Change::Leaderless(term) => self.report(Happening::Leaderless { term }),
+                Change::Leaderless(term) => self.report(EventKind::Leaderless { term }),
                 Change::GapOver(gap) => self.shared.counters.leaderless(gap),
             }
         }
@@ -274,16 +288,16 @@ impl Driver {
             Event::Claimed { term, stores } => {
                 let change = self.tracker.claimed(now, &self.candidate);
                 self.tell_changes(change);
-                self.report(Happening::Claiming { term, stores });
+                self.report(EventKind::Claiming { term, stores });
             }
-            Event::TermsUsedUp { store } => self.report(Happening::TermsUsedUp {
+            Event::TermsUsedUp { store } => self.report(EventKind::TermsUsedUp {
                 store: self.label(store),
             }),
             Event::ClaimFailed { term, granted } => {
                 self.tracker.claim_failed();
-                self.report(Happening::ClaimFailed { term, granted });
+                self.report(EventKind::ClaimFailed { term, granted });
             }
-            Event::Probation { term, until } => self.report(Happening::Probation {
+            Event::Probation { term, until } => self.report(EventKind::Probation {
                 term,
                 wait: until.since(now),
             }),
@@ -296,12 +310,12 @@ impl Driver {
                 // The work starts here; everything else can wait.
                 self.standing.send_replace(Standing::Elected(lease));
                 self.wake_ups.iter_mut().for_each(|slot| *slot = None);
-                self.report(Happening::Elected { term, leaderless });
+                self.report(EventKind::Elected { term, leaderless });
             }
-            Event::Joined { store } => self.report(Happening::StoreJoined {
+            Event::Joined { store } => self.report(EventKind::StoreJoined {
                 store: self.label(store),
             }),
-            Event::Parted { store } => self.report(Happening::StoreParted {
+            Event::Parted { store } => self.report(EventKind::StoreParted {
                 store: self.label(store),
             }),
             Event::Stopping {
@@ -312,7 +326,7 @@ impl Driver {
                 if let Some(lease) = &self.lease {
                     lease.lose(reason);
                 }
-                self.report(Happening::Stopping {
+                self.report(EventKind::Stopping {
                     term,
                     reason,
                     within: deadline.since(now),
@@ -321,7 +335,7 @@ impl Driver {
             Event::Expired { term } => {
                 self.overdue = Some((term, now + self.shared.timing.margin()));
             }
-            Event::Released { term, stores } => self.report(Happening::Released { term, stores }),
+            Event::Released { term, stores } => self.report(EventKind::Released { term, stores }),
         }
     }
 
@@ -336,7 +350,7 @@ impl Driver {
             .as_ref()
             .is_some_and(|lease| !lease.has_work_ended())
         {
-            self.report(Happening::Overrun { term });
+            self.report(EventKind::Overrun { term });
         }
     }
 
@@ -347,10 +361,10 @@ impl Driver {
         }
         let paused = paused.cloned();
         self.report(match &paused {
-            Some(pause) => Happening::Paused {
+            Some(pause) => EventKind::Paused {
                 pause: pause.clone(),
             },
-            None => Happening::Resumed,
+            None => EventKind::Resumed,
         });
         self.paused = paused;
     }
@@ -435,14 +449,19 @@ impl Driver {
         self.shared.stores[store.get()].label().into()
     }
 
-    fn report(&self, happening: Happening) {
-        self.shared.report(self.candidate.id(), happening);
+    fn report(&self, kind: EventKind) {
+        self.shared.report(self.candidate.id(), kind);
     }
 
     async fn finish(self) {
         let now = clock::now();
         let stores = self.shared.electorate.stores();
-        let openings = stores.map(|store| self.candidate.opening(store));
+        let openings = stores.map(|store| Some(self.candidate.opening(store)?.record));
+        for store in self.shared.electorate.stores() {
+            if let Some(knowledge) = self.candidate.knowledge(store) {
+                memories::keep(&self.shared.stores[store.get()], knowledge);
+            }
+        }
         if let Some(lease) = &self.lease {
             self.shared.keep_openings(openings.collect());
             if lease.loss() == Some(LossReason::Requested) {
@@ -450,12 +469,13 @@ impl Driver {
                 self.shared.sit_out_until(now + window);
             }
         }
-        let led = self.lease.as_ref().map(Lease::term);
+        let led = self.lease.as_ref().map(Lease::fencing_token);
         if let Some(gap) = self.tracker.left(now, &self.candidate, led) {
             self.shared.keep_gap(gap);
         }
         self.shared.counters.campaign_over();
-        self.standing.send_replace(Standing::Over);
+        self.standing
+            .send_replace(Standing::Over(self.agreement.conflict));
         let Self {
             shared,
             identity,

@@ -6,7 +6,8 @@ use std::{fmt, io};
 
 use crate::observe::{Difference, pause_in_words};
 use crate::protocol::{
-    CandidateId, InvalidElectorate, InvalidId, InvalidName, InvalidTiming, LossReason, Pause, Term,
+    CandidateId, FencingToken, InvalidElectorate, InvalidId, InvalidName, InvalidTiming,
+    LossReason, Pause,
 };
 use crate::store::{Identity, InvalidAddress, StoreError};
 
@@ -67,7 +68,7 @@ pub enum CampaignError {
         /// The election.
         election: String,
         /// The leader, if known.
-        leader: Option<(CandidateId, Term)>,
+        leader: Option<(CandidateId, FencingToken)>,
     },
     /// The campaign has timed out.
     #[error("not elected in {election:?} within {waited:?}; it is held{}", by(.leader))]
@@ -77,7 +78,7 @@ pub enum CampaignError {
         /// How long it waited.
         waited: Duration,
         /// The leader, if known.
-        leader: Option<(CandidateId, Term)>,
+        leader: Option<(CandidateId, FencingToken)>,
     },
     /// The campaign has timed out, although no other candidate holds the election.
     #[error("not elected in {election:?} within {waited:?}; no other candidate holds it{}", still(.probation))]
@@ -86,8 +87,8 @@ pub enum CampaignError {
         election: String,
         /// How long it waited.
         waited: Duration,
-        /// The probation that the candidate was waiting out, if any: a store has no record of the election,
-        /// and may have forgotten a leader. Wait longer than that.
+        /// The probation that the candidate was waiting out, if any: a store is new or has
+        /// restarted, and may have forgotten a leader. Wait longer than that.
         probation: Option<Duration>,
     },
     /// An operator has paused the election: no one is elected until the pause is lifted or ends.
@@ -111,7 +112,7 @@ pub enum CampaignError {
     #[error(
         "no one can be elected in {election:?}: a record has the highest term there is, {max}; `incumbent \
          doctor {election}` prints the repair",
-        max = Term::MAX
+        max = FencingToken::MAX
     )]
     TermsUsedUp {
         /// The election.
@@ -127,10 +128,10 @@ pub enum CampaignError {
     },
     /// Another candidate campaigns with another list of stores: both could lead.
     #[error(
-        "cannot campaign in election {election:?}: {} pid {} {difference}, so two could lead. All candidates must \
-         use the same stores. To change them: stop every candidate on every host, wait one window, then start \
-         them with the new stores",
-        .who.host(), .who.pid()
+        "cannot take part in election {election:?}: {} pid {} {difference}, so two could lead. It uses {}; this \
+         candidate uses {}. All candidates must use the same stores. To change them: stop every candidate on every \
+         host, wait one window, then start them with the new stores",
+        .who.host(), .who.pid(), theirs(.who, .ours), .ours.join(", ")
     )]
     OtherStores {
         /// The election.
@@ -139,6 +140,8 @@ pub enum CampaignError {
         who: Box<Identity>,
         /// How its stores differ from ours.
         difference: Difference,
+        /// Our stores. Those of the other candidate are digests in its identity.
+        ours: Vec<Arc<str>>,
     },
     /// The system refuses the threads, the timers or the event loop of an election.
     #[error("this process cannot take part in election {election:?}: {source}")]
@@ -180,16 +183,31 @@ impl CampaignError {
     }
 }
 
+/// The stores of a candidate, by address where it is one of ours.
+fn theirs(who: &Identity, ours: &[Arc<str>]) -> String {
+    let Some(theirs) = who.stores() else {
+        return "unknown stores".to_owned();
+    };
+    let shared = ours.iter().filter(|store| theirs.names(store));
+    let mut words: Vec<String> = shared.map(|store| store.to_string()).collect();
+    match theirs.count().saturating_sub(words.len()) {
+        0 => {}
+        1 => words.push("1 other store".to_owned()),
+        others => words.push(format!("{others} other stores")),
+    }
+    words.join(", ")
+}
+
 fn still(probation: &Option<Duration>) -> String {
     probation.map_or_else(String::new, |probation| {
         format!(
-            ". The candidate was waiting {probation:?} before acting: a store has no record of this election and \
-             may have lost a leader's. Wait longer than that"
+            ". The candidate was waiting {probation:?} before acting: a store is new or has restarted, and may \
+             have lost a leader's record. Wait longer than that"
         )
     })
 }
 
-fn by(leader: &Option<(CandidateId, Term)>) -> String {
+fn by(leader: &Option<(CandidateId, FencingToken)>) -> String {
     match leader {
         Some((id, term)) => format!(" by {id} since term {term}"),
         None => String::new(),
@@ -199,9 +217,10 @@ fn by(leader: &Option<(CandidateId, Term)>) -> String {
 /// The leadership is over: another leader may act from now on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the leadership of term {term} is over: {reason}")]
+#[non_exhaustive]
 pub struct Lost {
     /// The term that is over.
-    pub term: Term,
+    pub term: FencingToken,
     /// Why.
     pub reason: LossReason,
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::protocol::{CandidateId, Electorate, Record, Term, Timestamp};
+use crate::protocol::{CandidateId, Electorate, FencingToken, Record, Timestamp};
 
 /// A time without a leader that was not over when a campaign ended.
 #[derive(Clone, Debug)]
@@ -13,7 +13,7 @@ pub(super) struct Gap {
     /// Until when that was watched.
     pub(super) until: Timestamp,
     /// The last term.
-    pub(super) term: Term,
+    pub(super) term: FencingToken,
     /// The holder whose leadership ended, when it was this process's own: its record may still name it.
     pub(super) of: Option<CandidateId>,
 }
@@ -39,7 +39,7 @@ mod tests {
 
     fn record(text: &str) -> Record {
         let (who, term) = text.split_at(1);
-        let term = Term::new(term.parse().unwrap_or(0)).unwrap();
+        let term = FencingToken::new(term.parse().unwrap_or(0)).unwrap();
         let occupancy = match who {
             "." => Occupancy::Absent,
             "-" => Occupancy::Vacant,
@@ -84,7 +84,7 @@ mod tests {
             let gap = Gap {
                 since: Timestamp::ZERO,
                 until: Timestamp::ZERO,
-                term: Term::new(7).unwrap(),
+                term: FencingToken::new(7).unwrap(),
                 of: of.map(|id: &str| id.parse().unwrap()),
             };
             let read: Vec<Record> = records.split_whitespace().map(record).collect();

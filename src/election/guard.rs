@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::{Errno, read};
 use rustix::time::TimerfdFlags;
@@ -15,6 +15,7 @@ use super::alarm;
 use super::clock;
 use super::end::end_process;
 use super::lease::Lease;
+use super::once::Once;
 use crate::protocol::{ElectionName, Timestamp};
 
 /// What is called right before the process is killed.
@@ -76,7 +77,7 @@ struct State {
     armed: Timestamp,
 }
 
-static GUARD: OnceLock<Guard> = OnceLock::new();
+static GUARD: Once<Guard> = Once::new();
 
 /// Starts the guard.
 ///
@@ -88,29 +89,20 @@ pub(super) fn start() -> io::Result<()> {
 }
 
 fn started() -> io::Result<&'static Guard> {
-    static STARTING: Mutex<()> = Mutex::new(());
-    if let Some(guard) = GUARD.get() {
-        return Ok(guard);
-    }
-    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(guard) = GUARD.get() {
-        return Ok(guard);
-    }
-    let timer = alarm::create(TimerfdFlags::CLOEXEC)?;
-    let (sender, receiver) = mpsc::sync_channel::<&'static Guard>(1);
-    std::thread::Builder::new()
-        .name("incumbent-guard".to_owned())
-        .spawn(move || receiver.recv().map(Guard::keep))?;
-    let guard = GUARD.get_or_init(|| Guard {
-        timer,
-        state: Mutex::new(State {
-            leases: BTreeMap::new(),
-            next_key: 0,
-            armed: Timestamp::NEVER,
-        }),
-    });
-    sender.send(guard).map_err(io::Error::other)?;
-    Ok(guard)
+    GUARD.get_or_make(|| {
+        let timer = alarm::create(TimerfdFlags::CLOEXEC)?;
+        std::thread::Builder::new()
+            .name("incumbent-guard".to_owned())
+            .spawn(|| GUARD.wait().keep())?;
+        Ok(Guard {
+            timer,
+            state: Mutex::new(State {
+                leases: BTreeMap::new(),
+                next_key: 0,
+                armed: Timestamp::NEVER,
+            }),
+        })
+    })
 }
 
 fn guard() -> &'static Guard {
@@ -154,7 +146,7 @@ impl Guard {
                          of term {}, and another leader may act from now; end the work when Lease::lost \
                          returns or Lease::check fails",
                         election.as_str(),
-                        lease.term()
+                        lease.fencing_token()
                     );
                     let (hook, lease) = (hook.clone(), lease.clone());
                     end_process(why, move || (hook.0)(&lease));

@@ -17,13 +17,12 @@ use crate::store::Store;
 /// # Examples
 ///
 /// ```
-/// use std::sync::Arc;
 /// use incumbent::Election;
 /// use incumbent::store::MemoryStore;
 ///
 /// # tokio::runtime::Runtime::new()?.block_on(async {
 /// let election = Election::builder("billing")
-///     .store_object(Arc::new(MemoryStore::new("example")))
+///     .store_object(MemoryStore::new("example"))
 ///     .build()?;
 /// let leadership = election.campaign().await?;
 /// leadership.check()?;
@@ -83,23 +82,22 @@ impl Election {
     /// # Examples
     ///
     /// ```
-    /// use std::sync::Arc;
     /// use incumbent::Election;
-    /// use incumbent::observe::Happening;
+    /// use incumbent::observe::EventKind;
     /// use incumbent::store::MemoryStore;
     ///
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let election = Election::builder("billing")
-    ///     .store_object(Arc::new(MemoryStore::new("example")))
+    ///     .store_object(MemoryStore::new("example"))
     ///     .build()?;
     /// let mut events = election.events();
     /// let seen = tokio::spawn(async move {
     ///     let mut seen = Vec::new();
     ///     // Called for whatever happens here.
     ///     while let Ok(event) = events.recv().await {
-    ///         match event.happening {
-    ///             Happening::Elected { .. } => seen.push("elected"),
-    ///             Happening::Released { .. } => {
+    ///         match event.kind {
+    ///             EventKind::Elected { .. } => seen.push("elected"),
+    ///             EventKind::Released { .. } => {
     ///                 seen.push("released");
     ///                 break;
     ///             }
@@ -125,18 +123,17 @@ impl Election {
     /// # Examples
     ///
     /// ```
-    /// use std::sync::Arc;
     /// use incumbent::Election;
     /// use incumbent::store::MemoryStore;
     ///
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let election = Election::builder("billing")
-    ///     .store_object(Arc::new(MemoryStore::new("example")))
+    ///     .store_object(MemoryStore::new("example"))
     ///     .build()?;
     /// let leadership = election.campaign().await?;
     /// let status = election.status().await;
     /// let leader = status.leader().expect("there is a leader");
-    /// assert_eq!(leader.term.get(), leadership.fencing_token());
+    /// assert_eq!(leader.term, leadership.fencing_token());
     /// assert!(!leader.is_stalled());
     /// assert!(status.paused.is_none());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -152,13 +149,12 @@ impl Election {
     /// # Examples
     ///
     /// ```
-    /// use std::sync::Arc;
     /// use incumbent::Election;
     /// use incumbent::store::MemoryStore;
     ///
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let election = Election::builder("billing")
-    ///     .store_object(Arc::new(MemoryStore::new("example")))
+    ///     .store_object(MemoryStore::new("example"))
     ///     .build()?;
     /// let leadership = election.campaign().await?;
     /// let candidates = election.candidates().await;
@@ -177,14 +173,13 @@ impl Election {
     /// # Examples
     ///
     /// ```
-    /// use std::sync::Arc;
     /// use incumbent::Election;
     /// use incumbent::observe::Ending;
     /// use incumbent::store::MemoryStore;
     ///
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let election = Election::builder("billing")
-    ///     .store_object(Arc::new(MemoryStore::new("example")))
+    ///     .store_object(MemoryStore::new("example"))
     ///     .build()?;
     /// election.campaign().await?.resign().await;
     /// let leadership = election.campaign().await?;
@@ -206,14 +201,13 @@ impl Election {
     /// # Examples
     ///
     /// ```
-    /// use std::sync::Arc;
     /// use futures_util::StreamExt;
     /// use incumbent::Election;
     /// use incumbent::store::MemoryStore;
     ///
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let election = Election::builder("billing")
-    ///     .store_object(Arc::new(MemoryStore::new("example")))
+    ///     .store_object(MemoryStore::new("example"))
     ///     .build()?;
     /// let mut views = election.watch();
     /// let view = views.next().await.expect("the stream goes on until it is dropped");
@@ -245,17 +239,16 @@ impl Election {
     /// # Examples
     ///
     /// ```
-    /// use std::sync::Arc;
     /// use incumbent::Election;
     /// use incumbent::store::MemoryStore;
     ///
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let election = Election::builder("billing")
-    ///     .store_object(Arc::new(MemoryStore::new("example")))
+    ///     .store_object(MemoryStore::new("example"))
     ///     .build()?;
     /// let leadership = election.campaign().await?;
     /// let metrics = election.metrics();
-    /// assert_eq!(metrics.leading.map(|term| term.get()), Some(leadership.fencing_token()));
+    /// assert_eq!(metrics.leading, Some(leadership.fencing_token()));
     /// assert!(!metrics.tenure_remaining.is_zero());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
@@ -269,7 +262,7 @@ impl Election {
             let holds = commands.strong_count() > 0 && !lease.has_work_ended();
             metrics.standing_by = metrics.campaigns.saturating_sub(holds.into());
             metrics.tenure_remaining = lease.remaining();
-            metrics.leading = lease.check().is_ok().then(|| lease.term());
+            metrics.leading = lease.check().is_ok().then(|| lease.fencing_token());
         }
         metrics
     }
@@ -287,10 +280,9 @@ impl Election {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use incumbent::{Election, store::MemoryStore};
     /// # tokio::runtime::Runtime::new()?.block_on(async {
-    /// # let store = Arc::new(MemoryStore::new("example"));
+    /// # let store = MemoryStore::new("example");
     /// let election = Election::builder("billing").store_object(store).build()?;
     /// assert!(!election.is_leader());
     /// let leadership = election.campaign().await?;

@@ -86,7 +86,7 @@ impl Leadership {
         let _commands = self.commands.clone();
         drop(self);
         if standing
-            .wait_for(|standing| matches!(standing, Standing::Over))
+            .wait_for(|standing| matches!(standing, Standing::Over(_)))
             .await
             .is_err()
         {

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::clock;
 use super::error::Lost;
-use crate::protocol::{LossReason, Term, Timestamp};
+use crate::protocol::{FencingToken, LossReason, Timestamp};
 
 /// A leadership as its work sees it: cheap to clone, and safe to query from any thread.
 ///
@@ -22,7 +22,7 @@ pub struct Lease {
 
 #[derive(Debug)]
 pub(super) struct Shared {
-    term: Term,
+    term: FencingToken,
     /// Until when the work may act, in nanoseconds: [`Shared::PAST`] while it may not, and
     /// [`Shared::ENDED`] for good once it has ended.
     until: AtomicU64,
@@ -42,7 +42,7 @@ impl Shared {
 }
 
 impl Lease {
-    pub(super) fn new(term: Term, deadline: Timestamp) -> Self {
+    pub(super) fn new(term: FencingToken, deadline: Timestamp) -> Self {
         Self {
             shared: Arc::new(Shared {
                 term,
@@ -56,15 +56,10 @@ impl Lease {
     }
 
     /// The fencing token: greater than that of every earlier leader, and less than that of every later one
-    /// (`S2`). Pass it to the resource with each write, and let the resource refuse a lower one.
+    /// (`S2`). Pass it to the resource with each write, and let the resource refuse a lower one, as
+    /// [`fence`](crate::fence) does.
     #[must_use]
-    pub fn fencing_token(&self) -> u64 {
-        self.shared.term.get()
-    }
-
-    /// The term of this leadership, which is the fencing token.
-    #[must_use]
-    pub fn term(&self) -> Term {
+    pub fn fencing_token(&self) -> FencingToken {
         self.shared.term
     }
 
@@ -211,7 +206,10 @@ mod tests {
 
     fn lease() -> (Lease, Timestamp) {
         let deadline = clock::now() + Duration::from_secs(60);
-        (Lease::new(Term::new(1).unwrap(), deadline), deadline)
+        (
+            Lease::new(FencingToken::new(1).unwrap(), deadline),
+            deadline,
+        )
     }
 
     #[test]

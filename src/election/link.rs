@@ -73,6 +73,16 @@ impl Link {
         changed.then_some(News::Down(error))
     }
 
+    /// Whether any request has been answered or has failed.
+    pub(super) const fn is_known(&self) -> bool {
+        self.answered || self.error.is_some()
+    }
+
+    /// Whether it answered last, and can be used.
+    pub(super) const fn is_up(&self) -> bool {
+        self.answered && self.error.is_none()
+    }
+
     /// What it failed with, while it cannot be used.
     pub(super) fn error(&self) -> Option<&StoreError> {
         self.error.as_deref()
@@ -118,7 +128,7 @@ const fn is_refusal(error: &StoreError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Record, WallMillis};
+    use crate::protocol::{Memory, MemoryId, Record, WallMillis};
 
     const LOOK: bool = false;
     const CHANGE: bool = true;
@@ -127,6 +137,10 @@ mod tests {
         Ok(Reply {
             verdict,
             record: Record::ABSENT,
+            memory: Memory::young(MemoryId {
+                made: WallMillis::ZERO,
+                nonce: 0,
+            }),
             clock: WallMillis::ZERO,
         })
     }

@@ -41,6 +41,7 @@ pub struct Observer {
 
 /// The elections that the stores have records of.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Listing {
     /// Their names, sorted.
     pub elections: Vec<ElectionName>,
@@ -203,10 +204,10 @@ impl Observer {
     }
 
     pub(super) async fn look(&self, election: ElectionName) -> ElectionView {
-        let asked = self.stores.iter().map(async |store| StoreView {
-            store: store.label().into(),
-            inspection: store.inspect(&election).await,
-        });
+        let asked = self
+            .stores
+            .iter()
+            .map(async |store| StoreView::new(store.label(), store.inspect(&election).await));
         let stores = join_all(asked).await;
         ElectionView::merge(election.clone(), self.electorate, stores)
     }
@@ -224,9 +225,9 @@ impl Observer {
 
     /// The election as unreadable, for lack of a thread.
     fn unseen(&self, election: &ElectionName, refused: &Arc<io::Error>) -> ElectionView {
-        let stores = self.stores.iter().map(|store| StoreView {
-            store: store.label().into(),
-            inspection: Err(unasked(store.label().into(), refused)),
+        let stores = self.stores.iter().map(|store| {
+            let error = unasked(store.label().into(), refused);
+            StoreView::new(store.label(), Err(error))
         });
         ElectionView::merge(election.clone(), self.electorate, stores.collect())
     }

@@ -1,20 +1,19 @@
 //! Operating an election: pausing it, moving its leader, deposing a dead one.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::clock;
 use super::observer::{Observer, answers, on_the_runtime, unasked};
+use super::order_error::{OrderError, granted};
 use crate::election::StallWatch;
 use crate::observe::{Answers, ElectionView, HistoryView, State};
 use crate::protocol::{
-    CandidateId, ElectionName, HostName, Mark, Order, Reason, Request, StoreIndex, Successor, Term,
+    ElectionName, FencingToken, HostName, Mark, Order, Reason, Request, StoreIndex, Successor,
     Timing, Verdict,
 };
 use crate::store::Identity;
-use crate::store::StoreError;
 
 /// Gives operator orders to every store of one election.
 ///
@@ -24,14 +23,13 @@ use crate::store::StoreError;
 /// # Examples
 ///
 /// ```
-/// use std::sync::Arc;
 /// use incumbent::Election;
 /// use incumbent::protocol::Reason;
 /// use incumbent::store::MemoryStore;
 ///
 /// # tokio::runtime::Runtime::new()?.block_on(async {
 /// let election = Election::builder("billing")
-///     .store_object(Arc::new(MemoryStore::new("example")))
+///     .store_object(MemoryStore::new("example"))
 ///     .build()?;
 /// let operator = election.operator();
 /// operator.pause(None, Some(Reason::new("new disks")?)).await?;
@@ -51,6 +49,7 @@ pub struct Operator {
 
 /// An order that a majority of the stores has carried out.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct CompletedOrder {
     /// The outcome at each store asked, in configuration order.
     pub stores: Answers<Verdict>,
@@ -66,9 +65,10 @@ impl CompletedOrder {
 
 /// A request that a leader resigns.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ResignRequest {
     /// The term of that leader, which ends.
-    pub term: Term,
+    pub term: FencingToken,
     /// The preferred successor; `None` for the first candidate to claim.
     pub to: Option<Successor>,
     /// The order.
@@ -200,7 +200,7 @@ impl Operator {
     pub async fn depose_now(&self) -> Result<CompletedOrder, OrderError> {
         let view = self.observer.view(&self.election).await;
         let held = view.stores.iter().enumerate().filter_map(|(index, store)| {
-            let mark = store.inspection.as_ref().ok()?.record.mark();
+            let mark = store.inspection.as_ref().ok()?.mark()?;
             (!mark.shape.is_free()).then_some((index_of(index), mark))
         });
         let held: Vec<(StoreIndex, Mark)> = held.collect();
@@ -237,7 +237,7 @@ impl Operator {
         Ok(ResignRequest { term, to, order })
     }
 
-    fn held_term(&self, view: &ElectionView) -> Result<Term, OrderError> {
+    fn held_term(&self, view: &ElectionView) -> Result<FencingToken, OrderError> {
         let leader = view.leader().map(|leader| leader.term);
         leader.ok_or_else(|| self.not_held(view))
     }
@@ -282,11 +282,15 @@ impl Operator {
                 let (index, Ok(seen)) = (index_of(index), &store.inspection) else {
                     continue;
                 };
-                let before = stalls.record(index).map(crate::protocol::Record::mark);
-                if before.is_some_and(|before| before != seen.record.mark()) {
+                // Nothing can be deposed on a store that has just lost everything.
+                let Some(memory) = &seen.memory else {
+                    continue;
+                };
+                let before = stalls.mark(index);
+                if before.is_some_and(|before| before != seen.record.mark(memory)) {
                     moved.insert(index);
                 }
-                stalls.observe(index, &seen.record, sent, received);
+                stalls.observe(index, (&seen.record, memory), sent, received);
             }
             if let Some(abandoned) = stalls.abandoned(clock::now()) {
                 return Ok(abandoned);
@@ -299,7 +303,7 @@ impl Operator {
             }
             let held = |index: &StoreIndex| {
                 let record = stalls.record(*index);
-                record.is_some_and(|record| !record.mark().shape.is_free())
+                record.is_some_and(|record| !record.is_free())
             };
             // A vacated record, or stores that cannot be read for longer than a window, are not worth waiting for.
             let windows = electorate.stores().filter_map(|one| stalls.record(one));
@@ -359,147 +363,4 @@ fn is_standby(view: &ElectionView, successor: &Successor) -> bool {
 
 fn index_of(index: usize) -> StoreIndex {
     StoreIndex(u8::try_from(index).unwrap_or(u8::MAX))
-}
-
-fn granted(stores: &Answers<Verdict>) -> usize {
-    let granted = |answer: &Result<Verdict, StoreError>| matches!(answer, Ok(Verdict::Granted));
-    stores.iter().filter(|(_, answer)| granted(answer)).count()
-}
-
-/// Why an order was not given.
-#[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OrderError {
-    /// No candidate holds a majority of the stores, so there is none to resign or to depose.
-    #[error("no one leads election {election:?}: it is {state}{}", beyond_orders(.state))]
-    NotHeld {
-        /// The election.
-        election: String,
-        /// Its state: [`State::word`].
-        state: &'static str,
-    },
-    /// No majority of the stores could be read.
-    #[error("no majority of the stores of election {election:?} can be read: {source}")]
-    Unread {
-        /// The election.
-        election: String,
-        /// The error of one of them.
-        r#source: Box<StoreError>,
-    },
-    /// No other candidate has this name.
-    #[error("no standby of election {election:?} is {name:?}: {}", standbys(.candidates))]
-    UnknownSuccessor {
-        /// The election.
-        election: String,
-        /// The name given.
-        name: String,
-        /// The standbys.
-        candidates: Vec<Identity>,
-    },
-    /// The name is the label of several standbys, or the label of one and the host of another.
-    #[error("{name:?} names {} standbys of election {election:?}: {}", .candidates.len(), standbys(.candidates))]
-    AmbiguousSuccessor {
-        /// The election.
-        election: String,
-        /// The name given.
-        name: String,
-        /// The standbys that it names.
-        candidates: Vec<Identity>,
-    },
-    /// The holder's counter moves: it is alive.
-    #[error(
-        "election {election:?} stays held: the counter{} moves, so its holder is alive; ask it to resign instead",
-        of(.holder)
-    )]
-    Alive {
-        /// The election.
-        election: String,
-        /// The holder, when a majority names one.
-        holder: Option<CandidateId>,
-    },
-    /// Too few stores for a majority have carried it out, so it does not count. Those that did may keep it
-    /// until the next order, or the next election.
-    #[error("{} of the {majority} stores needed took the order for election {election:?}{}", granted(.stores), Missing(.stores))]
-    NoMajority {
-        /// The election.
-        election: String,
-        /// How many were needed.
-        majority: usize,
-        /// The outcome at each store.
-        stores: Answers<Verdict>,
-    },
-}
-
-impl OrderError {
-    /// Whether the stores refuse access.
-    #[must_use]
-    pub fn is_denied(&self) -> bool {
-        self.failed_with(StoreError::is_denied)
-    }
-
-    /// Whether the stores cannot be reached as they are configured.
-    #[must_use]
-    pub fn is_misconfigured(&self) -> bool {
-        self.failed_with(StoreError::is_misconfigured)
-    }
-
-    fn failed_with(&self, is: fn(&StoreError) -> bool) -> bool {
-        match self {
-            Self::Unread { source, .. } => is(source),
-            Self::NoMajority { stores, .. } => stores
-                .iter()
-                .any(|(_, answer)| answer.as_ref().is_err_and(is)),
-            Self::NotHeld { .. }
-            | Self::UnknownSuccessor { .. }
-            | Self::AmbiguousSuccessor { .. }
-            | Self::Alive { .. } => false,
-        }
-    }
-}
-
-struct Missing<'a>(&'a Answers<Verdict>);
-
-impl fmt::Display for Missing<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (store, answer) in self.0 {
-            match answer {
-                Ok(Verdict::Granted) => {}
-                Ok(Verdict::Refused) => {
-                    write!(
-                        f,
-                        "; {store}: refused because the record has changed meanwhile"
-                    )?;
-                }
-                Err(error) => write!(f, "; {error}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
-fn standbys(candidates: &[Identity]) -> String {
-    if candidates.is_empty() {
-        return "it has no standby".to_owned();
-    }
-    let named = candidates
-        .iter()
-        .map(|one| format!("{} on {}", one.id(), one.host()));
-    format!("name one of {}", named.collect::<Vec<_>>().join(", "))
-}
-
-/// What else to say about a state in which there is a holder, but none that would obey.
-fn beyond_orders(state: &str) -> &'static str {
-    if state == (State::Foreign { idle: None }).word() {
-        ", held by a program that speaks only the bare protocol and ignores orders"
-    } else if state == State::Divided.word() {
-        ", an election is in progress"
-    } else {
-        ""
-    }
-}
-
-fn of(holder: &Option<CandidateId>) -> String {
-    holder
-        .as_ref()
-        .map_or_else(String::new, |holder| format!(" of {holder}"))
 }

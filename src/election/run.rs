@@ -27,7 +27,8 @@ impl Election {
     /// # Errors
     ///
     /// [`RunError::Campaign`] when there was no leadership; [`RunError::Lost`] when it was lost, or asked to stop,
-    /// before the work was done, with what the work returned nevertheless: campaign again to continue.
+    /// before the work was done, with what the work returned nevertheless: campaign again to continue, unless the
+    /// reason is [`LossReason::OtherStores`]. [`Election::conflict`] then names the other candidate.
     ///
     /// # Panics
     ///
@@ -36,11 +37,10 @@ impl Election {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use incumbent::{Election, store::MemoryStore};
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// # let election = Election::builder("billing")
-    /// #     .store_object(Arc::new(MemoryStore::new("example")))
+    /// #     .store_object(MemoryStore::new("example"))
     /// #     .build()?;
     /// let sent = election
     ///     .run_as_leader(|lease| async move {
@@ -60,11 +60,10 @@ impl Election {
     /// Work that uses `?` must name its error type, because nothing else does:
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use incumbent::{Election, store::MemoryStore};
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// # let election = Election::builder("billing")
-    /// #     .store_object(Arc::new(MemoryStore::new("example")))
+    /// #     .store_object(MemoryStore::new("example"))
     /// #     .build()?;
     /// type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
     ///
@@ -105,7 +104,8 @@ impl Election {
     ///
     /// # Errors
     ///
-    /// [`RunError::Campaign`] when the stores refuse this process.
+    /// [`RunError::Campaign`] when the stores refuse this process, or when another candidate uses other stores, also
+    /// if that is found while leading.
     ///
     /// # Panics
     ///
@@ -114,11 +114,10 @@ impl Election {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use incumbent::{Election, store::MemoryStore};
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// # let election = Election::builder("billing")
-    /// #     .store_object(Arc::new(MemoryStore::new("example")))
+    /// #     .store_object(MemoryStore::new("example"))
     /// #     .build()?;
     /// // Or tokio::signal::ctrl_c(), or a CancellationToken.
     /// let shutdown = tokio::time::sleep(std::time::Duration::from_millis(100));
@@ -156,6 +155,11 @@ impl Election {
             match self.lead(leadership, working, shutdown.as_mut()).await {
                 Ok(value) => return Ok(Some(value)),
                 Err((value, _)) if shutdown.is_terminated() => return Ok(value),
+                Err((_, lost)) if lost.reason == LossReason::OtherStores => {
+                    let conflict = self.conflict();
+                    let conflict = conflict.expect("it is kept before the leadership is lost");
+                    return Err(RunError::Campaign(conflict));
+                }
                 // The log says why.
                 Err(_) => {}
             }
@@ -189,7 +193,7 @@ impl Election {
                 Err(dropped) => dropped,
             })
             .await;
-        let term = lease.term();
+        let term = lease.fencing_token();
         let because = |reason| Lost { term, reason };
         match outcome {
             Ok(Err(panic)) => resume_unwind(panic),

@@ -4,14 +4,14 @@
 use std::future::Future;
 use std::io;
 use std::sync::mpsc;
-use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tokio::runtime::{Builder, Handle};
 
 use super::alarm;
 use super::end::end_process;
+use super::once::Once;
 
-static HANDLE: OnceLock<Handle> = OnceLock::new();
+static HANDLE: Once<Handle> = Once::new();
 
 /// Starts the thread on which all elections of this process run, and their heartbeat timer. Both also start at
 /// first use; call it early to learn early that the system has no room for them.
@@ -26,20 +26,14 @@ pub fn start() -> io::Result<()> {
 
 /// The runtime of the elections, started on first use.
 pub(super) fn started() -> io::Result<&'static Handle> {
-    static STARTING: Mutex<()> = Mutex::new(());
-    if let Some(handle) = HANDLE.get() {
-        return Ok(handle);
-    }
-    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(handle) = HANDLE.get() {
-        return Ok(handle);
-    }
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let handle = runtime.handle().clone();
-    std::thread::Builder::new()
-        .name("incumbent".to_owned())
-        .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
-    Ok(HANDLE.get_or_init(|| handle))
+    HANDLE.get_or_make(|| {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        std::thread::Builder::new()
+            .name("incumbent".to_owned())
+            .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
+        Ok(handle)
+    })
 }
 
 /// The runtime of an election that has begun.

@@ -1,7 +1,8 @@
 //! The state of a candidacy, as its owner sees it, and the commands that its owner sends.
 
+use super::CampaignError;
 use super::lease::Lease;
-use crate::protocol::{CandidateId, LossReason, Pause, Prospect, Term};
+use crate::protocol::{CandidateId, FencingToken, LossReason, Pause, Prospect};
 use crate::store::StoreError;
 
 /// A command from the owner of a candidacy to its driver.
@@ -18,7 +19,7 @@ pub(super) enum Command {
 pub(super) enum Standing {
     Campaigning {
         prospect: Prospect,
-        leader: Option<(CandidateId, Term)>,
+        leader: Option<(CandidateId, FencingToken)>,
         paused: Option<Pause>,
         error: Option<StoreError>,
     },
@@ -27,7 +28,8 @@ pub(super) enum Standing {
     /// The stores refuse us, and have never done otherwise.
     Refused(StoreError),
     Elected(Lease),
-    Over,
+    /// It has left, because another candidate uses other stores if there is such an error.
+    Over(Option<CampaignError>),
 }
 
 impl Standing {
@@ -66,7 +68,7 @@ impl Standing {
                 | Self::Probation
                 | Self::Refused(_)
                 | Self::Elected(_)
-                | Self::Over,
+                | Self::Over(_),
                 _,
             ) => false,
         }

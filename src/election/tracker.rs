@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::gap::Gap;
 use crate::protocol::{
-    Beat, Candidate, CandidateId, Electorate, Occupancy, Record, Term, Timestamp, Timing,
+    Beat, Candidate, CandidateId, Electorate, FencingToken, Occupancy, Record, Timestamp, Timing,
 };
 
 /// The leader as a standby sees it; `None` is a program that speaks only the bare protocol.
-pub(super) type Leader = (Option<CandidateId>, Term);
+pub(super) type Leader = (Option<CandidateId>, FencingToken);
 
 /// What has changed.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(super) enum Change {
     /// Another candidate leads now.
     Follows(Leader),
     /// The leader of this term is gone.
-    Leaderless(Term),
+    Leaderless(FencingToken),
     /// The time without a leader is over. Every observer counts it.
     GapOver(Duration),
 }
@@ -71,7 +71,7 @@ impl Tracker {
     }
 
     /// The leader, when it is a candidate.
-    pub(super) fn leader(&self) -> Option<(CandidateId, Term)> {
+    pub(super) fn leader(&self) -> Option<(CandidateId, FencingToken)> {
         let (leader, term) = self.leader.clone()?;
         Some((leader?, term))
     }
@@ -158,7 +158,7 @@ impl Tracker {
                 Occupancy::Absent | Occupancy::Vacant => false,
             };
             let at = candidate.unchanged_since(store)?;
-            (its && record.term == *term).then_some((at, record.mark().last_counter()))
+            (its && record.term == *term).then(|| (at, record.last_counter()))
         });
         self.sign = signs.fold(self.sign, |last, (at, beat)| {
             Some(last.map_or(Sign { at, beat }, |last| Sign {
@@ -174,7 +174,7 @@ impl Tracker {
         self,
         now: Timestamp,
         candidate: &Candidate,
-        led: Option<Term>,
+        led: Option<FencingToken>,
     ) -> Option<Gap> {
         let Some(since) = self.leaderless else {
             return self.before;

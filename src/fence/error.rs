@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::protocol::Term;
+use crate::protocol::FencingToken;
 
 /// Why a fenced write was not carried out, or may not have been.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -17,9 +17,9 @@ pub enum FenceError {
     )]
     Stale {
         /// The token of the write.
-        token: Term,
+        token: FencingToken,
         /// The highest token that the resource has seen.
-        highest: Term,
+        highest: FencingToken,
         /// The resource.
         resource: Arc<str>,
     },
@@ -107,10 +107,4 @@ impl FenceError {
             value: text.chars().take(80).collect(),
         }
     }
-}
-
-/// Reads a token as it stands in a resource: plain decimal digits.
-pub(super) fn parse(text: &str) -> Option<Term> {
-    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    plain.then(|| text.parse().ok().and_then(Term::new))?
 }

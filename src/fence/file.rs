@@ -5,8 +5,9 @@ use std::io::Write;
 use std::path::Path;
 
 use super::FenceError;
-use super::guard::{Guard, failed, sync_directory_of, with_suffix};
-use crate::protocol::Term;
+use super::guard::{Guard, failed, sync_directory_of};
+use crate::protocol::FencingToken;
+use crate::store::beside;
 
 /// A file that only the newest leader replaces. The highest token is kept next to it, in `PATH.fence`.
 ///
@@ -21,12 +22,12 @@ use crate::protocol::Term;
 /// # Examples
 ///
 /// ```
-/// use incumbent::fence::{FencedFile, Term};
+/// use incumbent::fence::{FencedFile, FencingToken};
 ///
 /// # let directory = tempfile::tempdir()?;
 /// # let path = directory.path().join("routes.json");
 /// let routes = FencedFile::new(&path);
-/// let (old, new) = (Term::new(7).unwrap(), Term::new(8).unwrap());
+/// let (old, new) = (FencingToken::new(7).unwrap(), FencingToken::new(8).unwrap());
 /// routes.replace(new, b"{}")?;
 /// assert!(routes.replace(old, b"outdated").unwrap_err().is_stale());
 /// assert_eq!(std::fs::read(&path)?, b"{}");
@@ -53,7 +54,7 @@ impl FencedFile {
     ///
     /// [`FenceError::Stale`] when a newer leader was seen; [`FenceError::Busy`] when another writer has
     /// kept the file locked for five seconds; [`FenceError::Io`] when a file operation failed.
-    pub fn replace(&self, token: Term, content: &[u8]) -> Result<(), FenceError> {
+    pub fn replace(&self, token: FencingToken, content: &[u8]) -> Result<(), FenceError> {
         let guard = self.guard.found()?;
         let mut locked = guard.admit(token)?;
         // Raised first: a crash may leave the old content under the new token, never the reverse.
@@ -61,7 +62,7 @@ impl FencedFile {
             locked.keep(token, 0)?;
         }
         let path = guard.data();
-        let unfinished = with_suffix(path, ".new");
+        let unfinished = beside(path, ".new");
         File::create(&unfinished)
             .and_then(|mut file| {
                 file.write_all(content)?;
@@ -78,7 +79,7 @@ impl FencedFile {
     /// # Errors
     ///
     /// As [`FencedFile::replace`].
-    pub fn raise(&self, token: Term) -> Result<(), FenceError> {
+    pub fn raise(&self, token: FencingToken) -> Result<(), FenceError> {
         let guard = self.guard.found()?;
         let mut locked = guard.admit(token)?;
         if token > locked.kept.token {

@@ -9,7 +9,6 @@
 //! The file is made once, as a whole, and never replaced, for its lock belongs to the file and not to
 //! its name.
 
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -18,9 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::FenceError;
-use super::error::parse;
-use crate::protocol::Term;
-use crate::store::{fnv1a, target};
+use crate::protocol::FencingToken;
+use crate::store::{beside, fnv1a, target};
 
 /// The length of a slot's text.
 const SLOT: usize = 76;
@@ -43,7 +41,7 @@ pub(super) struct Guard {
 pub(super) struct Kept {
     sequence: u64,
     /// The highest token seen.
-    pub(super) token: Term,
+    pub(super) token: FencingToken,
     /// How many bytes of a log count.
     pub(super) length: u64,
 }
@@ -70,7 +68,7 @@ impl Guard {
 
     fn of(data: PathBuf, resource: Arc<str>) -> Self {
         Self {
-            path: with_suffix(&data, ".fence"),
+            path: beside(&data, ".fence"),
             data,
             resource,
         }
@@ -124,7 +122,7 @@ impl Guard {
     }
 
     /// Locks the guard file for a writer with this token.
-    pub(super) fn admit(&self, token: Term) -> Result<Locked<'_>, FenceError> {
+    pub(super) fn admit(&self, token: FencingToken) -> Result<Locked<'_>, FenceError> {
         let locked = self.lock()?;
         if token < locked.kept.token {
             return Err(FenceError::Stale {
@@ -152,7 +150,7 @@ impl Guard {
             ..Kept::default()
         };
         let suffix = format!(".fence.{:016x}", fastrand::u64(..));
-        let unfinished = with_suffix(&self.data, &suffix);
+        let unfinished = beside(&self.data, &suffix);
         let made = File::create_new(&unfinished).and_then(|file| {
             file.write_all_at(first.to_text().as_bytes(), 0)?;
             file.sync_all()?;
@@ -182,7 +180,7 @@ impl Guard {
 
 impl Locked<'_> {
     /// Remembers a token and a length. When this returns they are on disk.
-    pub(super) fn keep(&mut self, token: Term, length: u64) -> Result<(), FenceError> {
+    pub(super) fn keep(&mut self, token: FencingToken, length: u64) -> Result<(), FenceError> {
         let next = Kept {
             sequence: self.kept.sequence.saturating_add(1),
             token,
@@ -223,7 +221,7 @@ impl Kept {
         let mut next = || fields.next();
         Some(Self {
             sequence: next()?.parse().ok()?,
-            token: parse(next()?)?,
+            token: next()?.parse().ok()?,
             length: next()?.parse().ok()?,
         })
     }
@@ -240,12 +238,6 @@ fn read_up_to(file: &File, buffer: &mut [u8], at: u64) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    name.into()
 }
 
 /// Makes a new or changed name of a file last.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::FenceError;
 use super::guard::{Guard, Locked, failed, sync_directory_of};
-use crate::protocol::Term;
+use crate::protocol::FencingToken;
 
 /// A log that only the newest leader appends to. The highest token is kept next to it, in `PATH.fence`,
 /// together with how many bytes of the log count: what a crash left of an append that never returned is
@@ -19,12 +19,12 @@ use crate::protocol::Term;
 ///
 /// ```
 /// use std::io::Read;
-/// use incumbent::fence::{FencedLog, Term};
+/// use incumbent::fence::{FencedLog, FencingToken};
 ///
 /// # let directory = tempfile::tempdir()?;
 /// # let path = directory.path().join("ledger");
 /// let ledger = FencedLog::new(&path);
-/// let (old, new) = (Term::new(7).unwrap(), Term::new(8).unwrap());
+/// let (old, new) = (FencingToken::new(7).unwrap(), FencingToken::new(8).unwrap());
 /// ledger.append(old, b"one\n")?;
 /// ledger.raise(new)?; // From here on nothing of the old leader's arrives.
 /// assert!(ledger.append(old, b"late\n").unwrap_err().is_stale());
@@ -56,7 +56,7 @@ impl FencedLog {
     ///
     /// As [`FencedFile::replace`](super::FencedFile::replace), and [`FenceError::Cut`] when the log is
     /// shorter than what was appended to it.
-    pub fn append(&self, token: Term, bytes: &[u8]) -> Result<(), FenceError> {
+    pub fn append(&self, token: FencingToken, bytes: &[u8]) -> Result<(), FenceError> {
         let guard = self.guard.found()?;
         let mut locked = guard.admit(token)?;
         let mut file = tidy(guard.data(), &locked)?;
@@ -75,7 +75,7 @@ impl FencedLog {
     /// # Errors
     ///
     /// As [`FencedLog::append`].
-    pub fn raise(&self, token: Term) -> Result<(), FenceError> {
+    pub fn raise(&self, token: FencingToken) -> Result<(), FenceError> {
         let guard = self.guard.found()?;
         let mut locked = guard.admit(token)?;
         tidy(guard.data(), &locked)?;

@@ -6,7 +6,7 @@
 //! atomic step as the write.
 //!
 //! ```text
-//!   lease.term() ──▶ RedisFence   one script: compare, raise, carry out any command
+//!   FencingToken ──▶ RedisFence   one script: compare, raise, carry out any command
 //!                ──▶ SqlFence     one statement in the transaction of the write
 //!                ──▶ FencedFile   a file that is replaced as a whole     ┐ compared and raised in a
 //!                ──▶ FencedLog    a file that is appended to             ┘ guard file beside it, under flock
@@ -17,9 +17,8 @@
 //! What a new leader does first is to *raise* the token, and only then to read what its predecessor
 //! left: after the raise nothing of the predecessor's can arrive any more, so what is read stays true.
 //!
-//! The token is the number that [`Lease::fencing_token`](crate::Lease::fencing_token) returns and that
-//! `incumbent run` hands down as `INCUMBENT_FENCING_TOKEN`; [`Term::new`] makes a term of it again. See
-//! Kleppmann, "How to do distributed locking" (2016).
+//! [`Lease::fencing_token`](crate::Lease::fencing_token) returns the token. A program under `incumbent run` parses
+//! it from `INCUMBENT_FENCING_TOKEN`.
 
 mod error;
 mod file;
@@ -28,7 +27,7 @@ mod log;
 mod redis;
 mod sql;
 
-pub use crate::protocol::Term;
+pub use crate::protocol::{FencingToken, InvalidToken};
 pub use error::FenceError;
 pub use file::FencedFile;
 pub use log::FencedLog;

@@ -9,8 +9,7 @@ use redis::{
 };
 
 use super::FenceError;
-use super::error::parse;
-use crate::protocol::Term;
+use crate::protocol::FencingToken;
 
 /// A key of a Redis that holds the highest fencing token seen, and lets commands through that carry no
 /// lower one.
@@ -30,10 +29,10 @@ use crate::protocol::Term;
 /// let mut connection = client.get_multiplexed_async_connection().await?;
 /// let fence = RedisFence::new("{ledger}:token");
 ///
-/// fence.raise(&mut connection, lease.term()).await?;
+/// fence.raise(&mut connection, lease.fencing_token()).await?;
 /// let append = redis::cmd("RPUSH").arg("{ledger}").arg("entry").to_owned();
 /// let entries: u64 = fence
-///     .run(&mut connection, lease.term(), &["{ledger}"], &append)
+///     .run(&mut connection, lease.fencing_token(), &["{ledger}"], &append)
 ///     .await?;
 /// # Ok(())
 /// # }
@@ -67,7 +66,7 @@ impl RedisFence {
     pub async fn run<C, T>(
         &self,
         connection: &mut C,
-        token: Term,
+        token: FencingToken,
         keys: &[&str],
         command: &Cmd,
     ) -> Result<T, FenceError>
@@ -88,7 +87,7 @@ impl RedisFence {
     pub fn run_blocking<T: FromRedisValue>(
         &self,
         connection: &mut dyn ConnectionLike,
-        token: Term,
+        token: FencingToken,
         keys: &[&str],
         command: &Cmd,
     ) -> Result<T, FenceError> {
@@ -107,7 +106,7 @@ impl RedisFence {
     pub async fn raise(
         &self,
         connection: &mut impl AsyncConnection,
-        token: Term,
+        token: FencingToken,
     ) -> Result<(), FenceError> {
         let invocation = self.invocation(token, &[], None)?;
         let answer = invocation.invoke_async(connection).await;
@@ -122,7 +121,7 @@ impl RedisFence {
     pub fn raise_blocking(
         &self,
         connection: &mut dyn ConnectionLike,
-        token: Term,
+        token: FencingToken,
     ) -> Result<(), FenceError> {
         let answer = self.invocation(token, &[], None)?.invoke(connection);
         self.outcome(token, answer)
@@ -130,7 +129,7 @@ impl RedisFence {
 
     fn invocation(
         &self,
-        token: Term,
+        token: FencingToken,
         keys: &[&str],
         command: Option<&Cmd>,
     ) -> Result<ScriptInvocation<'static>, FenceError> {
@@ -157,7 +156,7 @@ impl RedisFence {
 
     fn outcome<T: FromRedisValue>(
         &self,
-        token: Term,
+        token: FencingToken,
         answer: Result<(String, Value), RedisError>,
     ) -> Result<T, FenceError> {
         let failed = |source| FenceError::Redis {
@@ -169,13 +168,13 @@ impl RedisFence {
             return T::from_redis_value(value).map_err(|error| failed(error.into()));
         }
         let seen = String::from_redis_value(value).map_err(|error| failed(error.into()))?;
-        match parse(&seen) {
-            Some(highest) if verdict == "stale" => Err(FenceError::Stale {
+        match seen.parse() {
+            Ok(highest) if verdict == "stale" => Err(FenceError::Stale {
                 token,
                 highest,
                 resource: Arc::clone(&self.key),
             }),
-            Some(_) | None => Err(FenceError::garbled(&self.key, seen.as_bytes())),
+            Ok(_) | Err(_) => Err(FenceError::garbled(&self.key, seen.as_bytes())),
         }
     }
 }

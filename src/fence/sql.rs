@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 #[cfg(feature = "sqlite")]
-use super::{FenceError, error::parse};
+use super::FenceError;
 #[cfg(feature = "sqlite")]
-use crate::protocol::Term;
+use crate::protocol::FencingToken;
 
 /// A row of a database that holds the highest fencing token seen, compared and raised by one statement
 /// at the start of each writing transaction.
@@ -28,7 +28,7 @@ use crate::protocol::Term;
 /// let mut transaction = pool.begin().await?;
 /// let raised = sqlx::query(SqlFence::POSTGRES_RAISE)
 ///     .bind(fence.resource())
-///     .bind(i64::try_from(lease.fencing_token())?)
+///     .bind(i64::from(lease.fencing_token()))
 ///     .execute(&mut *transaction)
 ///     .await?;
 /// if raised.rows_affected() == 0 {
@@ -46,13 +46,13 @@ use crate::protocol::Term;
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")] {
-/// use incumbent::fence::{SqlFence, Term};
+/// use incumbent::fence::{SqlFence, FencingToken};
 ///
 /// let mut database = rusqlite::Connection::open_in_memory()?;
 /// database.execute_batch(SqlFence::CREATE)?;
 /// database.execute_batch("CREATE TABLE ledger (entry TEXT)")?;
 /// let fence = SqlFence::new("ledger");
-/// let (old, new) = (Term::new(7).unwrap(), Term::new(8).unwrap());
+/// let (old, new) = (FencingToken::new(7).unwrap(), FencingToken::new(8).unwrap());
 ///
 /// fence.transaction(&mut database, new, |ledger| {
 ///     ledger.execute("INSERT INTO ledger VALUES ('from the new leader')", ())
@@ -115,7 +115,7 @@ impl SqlFence {
     pub fn transaction<T>(
         &self,
         database: &mut rusqlite::Connection,
-        token: Term,
+        token: FencingToken,
         write: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, FenceError> {
         use rusqlite::TransactionBehavior::Immediate;
@@ -127,9 +127,8 @@ impl SqlFence {
         let transaction = database
             .transaction_with_behavior(Immediate)
             .map_err(failed)?;
-        let number = i64::try_from(token.get()).unwrap_or(i64::MAX);
         let raised = transaction
-            .execute(Self::RAISE, (&*self.resource, number))
+            .execute(Self::RAISE, (&*self.resource, i64::from(token)))
             .map_err(failed)?;
         if raised == 0 {
             let highest: rusqlite::types::Value = transaction
@@ -143,7 +142,7 @@ impl SqlFence {
     }
 
     #[cfg(feature = "sqlite")]
-    fn refused(&self, token: Term, highest: rusqlite::types::Value) -> FenceError {
+    fn refused(&self, token: FencingToken, highest: rusqlite::types::Value) -> FenceError {
         use rusqlite::types::Value;
 
         let text = match highest {
@@ -153,13 +152,13 @@ impl SqlFence {
             Value::Text(text) => text,
             Value::Blob(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         };
-        match parse(&text) {
-            Some(highest) => FenceError::Stale {
+        match text.parse() {
+            Ok(highest) => FenceError::Stale {
                 token,
                 highest,
                 resource: Arc::clone(&self.resource),
             },
-            None => FenceError::garbled(&self.resource, text.as_bytes()),
+            Err(_) => FenceError::garbled(&self.resource, text.as_bytes()),
         }
     }
 }

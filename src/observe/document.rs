@@ -12,14 +12,15 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Answers, CandidateView, ElectionView, State, StoreView};
-use crate::protocol::{CandidateId, Electorate, Occupancy, Record, WallMillis};
-use crate::store::{self, Inspection, StoreError};
+use crate::protocol::{CandidateId, Electorate, FencingToken, Occupancy, Record, WallMillis};
+use crate::store::{self, Inspection, StoreError, millis};
 
 pub use order::{Followed, Handover, Ordered, Paused};
 pub use past::{History, PastOrder, Term};
 
 /// A document, with the schema it follows.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Document<T> {
     /// Which schema, and which version of it.
     pub schema: &'static str,
@@ -30,6 +31,7 @@ pub struct Document<T> {
 
 /// `incumbent.status.v1`: one election.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Status {
     /// Its name.
     pub election: String,
@@ -41,7 +43,7 @@ pub struct Status {
     /// Its holder.
     pub holder: Option<Identity>,
     /// The term of the holder, or of the last one. It is the fencing token.
-    pub term: Option<u64>,
+    pub term: Option<FencingToken>,
     /// The heartbeat counter.
     pub beat: Option<i64>,
     /// How long the counter must stall before a takeover.
@@ -71,6 +73,7 @@ pub struct Status {
 
 /// The identity of a candidate or an operator.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct Identity {
     /// The id of its candidacy.
     pub id: String,
@@ -84,6 +87,7 @@ pub struct Identity {
 
 /// A candidate that campaigns.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Candidate {
     /// Its identity.
     #[serde(flatten)]
@@ -103,6 +107,7 @@ pub struct Candidate {
 
 /// The timing of a candidate, with fractions where there are any.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Timing {
     /// Time between two heartbeats, and between two polls.
     pub interval_ms: f64,
@@ -120,6 +125,7 @@ pub struct Timing {
 
 /// What one store says.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Store {
     /// Its address, without secrets.
     pub store: String,
@@ -129,7 +135,7 @@ pub struct Store {
     /// The holder of its record.
     pub holder: Option<String>,
     /// The term of its record.
-    pub term: Option<u64>,
+    pub term: Option<FencingToken>,
     /// The counter of its record.
     pub beat: Option<i64>,
     /// How long ago its record last changed.
@@ -140,6 +146,7 @@ pub struct Store {
 
 /// `incumbent.candidates.v1`: the candidates of one election.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Candidates {
     /// The election.
     pub election: String,
@@ -151,6 +158,7 @@ pub struct Candidates {
 
 /// `incumbent.list.v1`: all elections of the stores.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct List {
     /// How many stores have to agree.
     pub majority: usize,
@@ -162,6 +170,7 @@ pub struct List {
 
 /// Whether a store answered.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct StoreAnswer {
     /// Its address, without secrets.
     pub store: String,
@@ -248,8 +257,8 @@ impl Status {
             holder: leader.map(|leader| identity_of(&leader.holder, leader.identity.as_ref())),
             // Without a holder by record there is no term.
             term: shown
-                .map(|one| one.record.term.get())
-                .filter(|term| *term > 0),
+                .map(|one| one.record.term)
+                .filter(|term| *term > FencingToken::ZERO),
             beat: leader
                 .map(|leader| leader.beat.get())
                 .or_else(|| shown.map(|one| counter(&one.record))),
@@ -334,7 +343,7 @@ impl Store {
                     store,
                     state: record_state(&one.record),
                     holder: one.record.holder().map(|id| id.as_str().to_owned()),
-                    term: known.then(|| one.record.term.get()),
+                    term: known.then_some(one.record.term),
                     beat: known.then(|| counter(&one.record)),
                     changed_ago_ms: ago(one, one.changed).map(millis),
                     error: None,
@@ -400,9 +409,4 @@ fn counter(record: &Record) -> i64 {
 fn ago(one: &Inspection, at: Option<WallMillis>) -> Option<Duration> {
     let ago = one.clock.get().saturating_sub(at?.get());
     Some(Duration::from_millis(ago))
-}
-
-/// Whole milliseconds.
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::protocol::{CandidateId, ElectionName, LossReason, Pause, Term, Timestamp};
+use crate::protocol::{CandidateId, ElectionName, FencingToken, LossReason, Pause, Timestamp};
 
 /// Something that happened to one candidacy.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ElectionEvent {
     /// When, on the clock that decides (`election::clock`).
     pub at: Timestamp,
@@ -15,13 +16,13 @@ pub struct ElectionEvent {
     /// The candidacy.
     pub candidate: CandidateId,
     /// What happened.
-    pub happening: Happening,
+    pub kind: EventKind,
 }
 
 /// What happened.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Happening {
+pub enum EventKind {
     /// The candidate begins to campaign.
     Campaigning,
     /// Another candidate leads.
@@ -29,17 +30,17 @@ pub enum Happening {
         /// Its id. `None` is a program that speaks only the bare protocol.
         leader: Option<CandidateId>,
         /// Its term.
-        term: Term,
+        term: FencingToken,
     },
     /// No one leads, according to what this candidate sees.
     Leaderless {
         /// The last term.
-        term: Term,
+        term: FencingToken,
     },
     /// The candidate claims the election.
     Claiming {
         /// The term it claims.
-        term: Term,
+        term: FencingToken,
         /// On how many stores.
         stores: usize,
     },
@@ -51,21 +52,21 @@ pub enum Happening {
     /// The claim did not get a majority.
     ClaimFailed {
         /// The term it claimed.
-        term: Term,
+        term: FencingToken,
         /// How many stores had granted it.
         granted: usize,
     },
     /// The stores may have forgotten a leader: the candidate waits before it acts.
     Probation {
         /// Its term.
-        term: Term,
+        term: FencingToken,
         /// How long.
         wait: Duration,
     },
     /// The candidate leads.
     Elected {
         /// Its term, which is the fencing token.
-        term: Term,
+        term: FencingToken,
         /// How long no one led, according to what this candidate saw.
         leaderless: Option<Duration>,
     },
@@ -82,7 +83,7 @@ pub enum Happening {
     /// The work is asked to stop.
     Stopping {
         /// The term that ends.
-        term: Term,
+        term: FencingToken,
         /// Why.
         reason: LossReason,
         /// How long the work may take.
@@ -92,12 +93,12 @@ pub enum Happening {
     /// elected while it continues.
     Overrun {
         /// The term.
-        term: Term,
+        term: FencingToken,
     },
     /// The leadership is over, and its work has ended.
     Released {
         /// The term that has ended.
-        term: Term,
+        term: FencingToken,
         /// How many stores confirmed the release. None means that the next leader is elected only after
         /// a window.
         stores: usize,

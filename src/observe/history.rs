@@ -9,7 +9,7 @@ mod traces;
 
 use self::traces::{Held, Traces, trace};
 use super::view::between;
-use crate::protocol::{ElectionName, Electorate, LossReason, Term, WallMillis};
+use crate::protocol::{ElectionName, Electorate, FencingToken, LossReason, WallMillis};
 use crate::store::Identity;
 use crate::store::{Change, HistoryEntry, Note, StoreError};
 
@@ -20,6 +20,7 @@ pub type Answers<T> = Vec<(Arc<str>, Result<T, StoreError>)>;
 
 /// The last terms of one election.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct HistoryView {
     /// The election.
     pub election: ElectionName,
@@ -33,11 +34,12 @@ pub struct HistoryView {
 
 /// An order that an operator gave, from the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PastOrder {
     /// When the first store carried it out, by that store's clock.
     pub at: WallMillis,
     /// The term it was given in.
-    pub term: Term,
+    pub term: FencingToken,
     /// The operator's name.
     pub by: Identity,
     /// What was ordered.
@@ -50,9 +52,10 @@ pub struct PastOrder {
 
 /// One leadership, from the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PastTerm {
     /// Its term, which was its fencing token.
-    pub term: Term,
+    pub term: FencingToken,
     /// The leader.
     pub holder: Identity,
     /// When a majority was claimed, by the clocks of the stores.

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{CandidateView, ElectionView, StoreView};
-use crate::protocol::CandidateId;
+use crate::protocol::{CandidateId, WallMillis};
 use crate::store::{Identity, StoreList};
 
 /// How the stores of a candidate differ from a list that they are compared with.
@@ -83,14 +83,16 @@ impl ElectionView {
 }
 
 impl StoreView {
+    /// When the store last saw this candidate, if it lists it.
+    pub(crate) fn seen(&self, id: &CandidateId) -> Option<WallMillis> {
+        let mut listed = self.inspection.as_ref().ok()?.candidates.iter();
+        let one = listed.find(|one| one.identity.id() == id)?;
+        Some(one.last_seen)
+    }
+
     /// Whether the store lists this candidate.
     pub(crate) fn lists(&self, id: &CandidateId) -> bool {
-        let inspection = self.inspection.as_ref();
-        let is = |inspection: &crate::store::Inspection| {
-            let mut listed = inspection.candidates.iter();
-            listed.any(|one| one.identity.id() == id)
-        };
-        inspection.is_ok_and(is)
+        self.seen(id).is_some()
     }
 }
 

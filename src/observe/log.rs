@@ -1,21 +1,20 @@
 //! The events as log lines. Level info shows who leads, why that changed, and how long no one led.
 
-use std::time::Duration;
-
 use tracing::{debug, error, info, warn};
 
-use super::{ElectionEvent, Happening};
-use crate::protocol::{LossReason, Term};
+use super::{ElectionEvent, EventKind};
+use crate::protocol::{FencingToken, LossReason};
+use crate::store::millis;
 
 /// Writes one event as one line.
 pub(crate) fn log(event: &ElectionEvent) {
     let election = event.election.as_str();
     let candidate = event.candidate.as_str();
-    match &event.happening {
-        Happening::Campaigning => {
+    match &event.kind {
+        EventKind::Campaigning => {
             info!(election, candidate, "campaigning");
         }
-        Happening::Following { leader, term } => match leader {
+        EventKind::Following { leader, term } => match leader {
             Some(leader) => {
                 info!(
                     election,
@@ -34,23 +33,23 @@ pub(crate) fn log(event: &ElectionEvent) {
                 );
             }
         },
-        Happening::Leaderless { term } => {
+        EventKind::Leaderless { term } => {
             info!(election, candidate, term = term.get(), "no one leads");
         }
-        Happening::Claiming { term, stores } => {
+        EventKind::Claiming { term, stores } => {
             debug!(election, candidate, term = term.get(), stores, "claiming");
         }
-        Happening::TermsUsedUp { store } => {
+        EventKind::TermsUsedUp { store } => {
             error!(
                 election,
                 candidate,
                 store = &**store,
                 "no one can be elected: the record on {store} has the highest term there is, {}, so no later \
                  leader could have a higher token; `incumbent doctor`, run against these stores, prints the repair",
-                Term::MAX
+                FencingToken::MAX
             );
         }
-        Happening::ClaimFailed { term, granted } => {
+        EventKind::ClaimFailed { term, granted } => {
             debug!(
                 election,
                 candidate,
@@ -59,29 +58,27 @@ pub(crate) fn log(event: &ElectionEvent) {
                 "not elected"
             );
         }
-        Happening::Probation { term, wait } => {
+        EventKind::Probation { term, wait } => {
             info!(
                 election,
                 candidate,
                 term = term.get(),
-                "waiting {} before acting: the store has no record of this election and may have lost a leader's",
-                short(*wait)
+                "waiting {wait:.1?} before acting: the store is new or has restarted, and may have lost a leader's record"
             );
         }
-        Happening::Elected { term, leaderless } => match leaderless {
+        EventKind::Elected { term, leaderless } => match leaderless {
             Some(gap) => {
                 info!(
                     election,
                     candidate,
                     term = term.get(),
                     gap_ms = millis(*gap),
-                    "elected leader after {} without one",
-                    short(*gap)
+                    "elected leader after {gap:.1?} without one"
                 );
             }
             None => info!(election, candidate, term = term.get(), "elected leader"),
         },
-        Happening::StoreJoined { store } => {
+        EventKind::StoreJoined { store } => {
             info!(
                 election,
                 candidate,
@@ -89,7 +86,7 @@ pub(crate) fn log(event: &ElectionEvent) {
                 "{store} now holds this leadership too"
             );
         }
-        Happening::StoreParted { store } => {
+        EventKind::StoreParted { store } => {
             warn!(
                 election,
                 candidate,
@@ -97,7 +94,7 @@ pub(crate) fn log(event: &ElectionEvent) {
                 "{store} no longer holds this leadership"
             );
         }
-        Happening::Stopping {
+        EventKind::Stopping {
             term,
             reason,
             within,
@@ -112,10 +109,10 @@ pub(crate) fn log(event: &ElectionEvent) {
             ) {
                 warn!(election, candidate, term, %reason, within_ms, "stopping: {reason}");
             } else {
-                warn!(election, candidate, term, %reason, within_ms, "lost leadership: {reason}; the work must end within {}", short(*within));
+                warn!(election, candidate, term, %reason, within_ms, "lost leadership: {reason}; the work must end within {within:.1?}");
             }
         }
-        Happening::Overrun { term } => {
+        EventKind::Overrun { term } => {
             error!(
                 election,
                 candidate,
@@ -123,7 +120,7 @@ pub(crate) fn log(event: &ElectionEvent) {
                 "work outlived its tenure: the election stays held until it ends"
             );
         }
-        Happening::Released { term, stores: 0 } => {
+        EventKind::Released { term, stores: 0 } => {
             warn!(
                 election,
                 candidate,
@@ -131,7 +128,7 @@ pub(crate) fn log(event: &ElectionEvent) {
                 "leadership over: no store confirmed the release, so the next leader waits for a window"
             );
         }
-        Happening::Released { term, stores } => {
+        EventKind::Released { term, stores } => {
             info!(
                 election,
                 candidate,
@@ -140,7 +137,7 @@ pub(crate) fn log(event: &ElectionEvent) {
                 "leadership over: released"
             );
         }
-        Happening::Paused { pause } => {
+        EventKind::Paused { pause } => {
             warn!(
                 election,
                 candidate,
@@ -149,34 +146,18 @@ pub(crate) fn log(event: &ElectionEvent) {
                 super::pause_in_words(pause)
             );
         }
-        Happening::Resumed => info!(election, candidate, "election resumed"),
-        Happening::StoreDown { store, error } => {
+        EventKind::Resumed => info!(election, candidate, "election resumed"),
+        EventKind::StoreDown { store, error } => {
             warn!(election, candidate, store = &**store, "{error}");
         }
-        Happening::StoreUp { store, after } => {
+        EventKind::StoreUp { store, after } => {
             info!(
                 election,
                 candidate,
                 store = &**store,
                 after_ms = millis(*after),
-                "{store} answers again after {}",
-                short(*after)
+                "{store} answers again after {after:.1?}"
             );
         }
-    }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// A duration for people: three digits are plenty.
-fn short(duration: Duration) -> String {
-    if duration >= Duration::from_secs(10) {
-        format!("{} s", duration.as_secs())
-    } else if duration >= Duration::from_secs(1) {
-        format!("{:.1} s", duration.as_secs_f64())
-    } else {
-        format!("{:.1} ms", duration.as_secs_f64() * 1000.0)
     }
 }

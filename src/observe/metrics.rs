@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::Happening;
-use crate::protocol::{LossReason, Term, Timestamp};
+use super::EventKind;
+use crate::protocol::{FencingToken, LossReason, Timestamp};
 
 /// How the heartbeats of an election have gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum HeartbeatResult {
     /// The store granted it.
     Granted,
@@ -23,7 +24,7 @@ pub enum HeartbeatResult {
 
 impl HeartbeatResult {
     /// Every result, in the order of [`Metrics::heartbeats`].
-    pub const ALL: [Self; 3] = [Self::Granted, Self::Refused, Self::Failed];
+    pub const ALL: &[Self] = &[Self::Granted, Self::Refused, Self::Failed];
 
     /// The result in one word, as the metrics call it.
     #[must_use]
@@ -37,7 +38,7 @@ impl HeartbeatResult {
 }
 
 /// Every reason that a leader lives to count, in the order of [`Metrics::ended`].
-pub const LOSS_REASONS: [LossReason; 10] = [
+pub const LOSS_REASONS: &[LossReason] = &[
     LossReason::Resigned,
     LossReason::Requested,
     LossReason::WorkEnded { status: None },
@@ -47,11 +48,13 @@ pub const LOSS_REASONS: [LossReason; 10] = [
     LossReason::Suspended,
     LossReason::Unhealthy,
     LossReason::StoreForgot,
+    LossReason::OtherStores,
     LossReason::KeeperDied,
 ];
 
 /// What one election of this process has counted, at one moment.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Metrics {
     /// How many campaigns are in progress in this process, leaders included.
     pub campaigns: u64,
@@ -59,7 +62,7 @@ pub struct Metrics {
     pub standing_by: u64,
     /// The term that may act now, which is the fencing token; `None` when this process does not lead.
     /// Judged against the deadline when the metrics were taken.
-    pub leading: Option<Term>,
+    pub leading: Option<FencingToken>,
     /// How long the leader here may still act if no further heartbeat succeeds.
     pub tenure_remaining: Duration,
     /// Leaderships won.
@@ -67,11 +70,11 @@ pub struct Metrics {
     /// Claims that did not get a majority.
     pub claims_failed: u64,
     /// Leaderships that ended, by reason, in the order of [`LOSS_REASONS`].
-    pub ended: [u64; LOSS_REASONS.len()],
+    pub ended: Vec<u64>,
     /// Times that work outlived its tenure.
     pub overruns: u64,
     /// Heartbeats, by result, in the order of [`HeartbeatResult::ALL`].
-    pub heartbeats: [u64; HeartbeatResult::ALL.len()],
+    pub heartbeats: Vec<u64>,
     /// How long heartbeats took, from the request to the answer or the failure.
     pub heartbeat_seconds: Histogram,
     /// How long no one led while a campaign of this process watched, counting the gaps that are over. A gap
@@ -87,6 +90,7 @@ pub struct Metrics {
 
 /// Whether a store answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StoreHealth {
     /// Its label.
     pub store: Arc<str>,
@@ -96,17 +100,18 @@ pub struct StoreHealth {
 
 /// A histogram of durations.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Histogram {
     /// How many durations were at most as long as [`Histogram::BOUNDS`], each counted once, and how
     /// many were longer than the last.
-    pub counts: [u64; Self::BOUNDS.len() + 1],
+    pub counts: Vec<u64>,
     /// The sum of all durations.
     pub sum: Duration,
 }
 
 impl Histogram {
     /// The upper bounds of the buckets, in seconds.
-    pub const BOUNDS: [f64; 11] = [
+    pub const BOUNDS: &[f64] = &[
         0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
     ];
 
@@ -147,30 +152,30 @@ impl Counters {
     }
 
     /// Counts an event.
-    pub(crate) fn note(&self, happening: &Happening) {
-        match happening {
-            Happening::Campaigning => add(&self.campaigns, 1),
-            Happening::Elected { .. } => add(&self.elected, 1),
-            Happening::ClaimFailed { .. } => add(&self.claims_failed, 1),
-            Happening::Stopping { reason, .. } => {
+    pub(crate) fn note(&self, kind: &EventKind) {
+        match kind {
+            EventKind::Campaigning => add(&self.campaigns, 1),
+            EventKind::Elected { .. } => add(&self.elected, 1),
+            EventKind::ClaimFailed { .. } => add(&self.claims_failed, 1),
+            EventKind::Stopping { reason, .. } => {
                 let same = |one: &LossReason| one.word() == reason.word();
                 if let Some(at) = LOSS_REASONS.iter().position(same) {
                     add(&self.ended[at], 1);
                 }
             }
-            Happening::Overrun { .. } => add(&self.overruns, 1),
-            Happening::Paused { .. } => self.paused.store(true, Ordering::Relaxed),
-            Happening::Resumed => self.paused.store(false, Ordering::Relaxed),
-            Happening::Following { .. }
-            | Happening::TermsUsedUp { .. }
-            | Happening::Leaderless { .. }
-            | Happening::Claiming { .. }
-            | Happening::Probation { .. }
-            | Happening::StoreJoined { .. }
-            | Happening::StoreParted { .. }
-            | Happening::Released { .. }
-            | Happening::StoreDown { .. }
-            | Happening::StoreUp { .. } => {}
+            EventKind::Overrun { .. } => add(&self.overruns, 1),
+            EventKind::Paused { .. } => self.paused.store(true, Ordering::Relaxed),
+            EventKind::Resumed => self.paused.store(false, Ordering::Relaxed),
+            EventKind::Following { .. }
+            | EventKind::TermsUsedUp { .. }
+            | EventKind::Leaderless { .. }
+            | EventKind::Claiming { .. }
+            | EventKind::Probation { .. }
+            | EventKind::StoreJoined { .. }
+            | EventKind::StoreParted { .. }
+            | EventKind::Released { .. }
+            | EventKind::StoreDown { .. }
+            | EventKind::StoreUp { .. } => {}
         }
     }
 
@@ -218,11 +223,11 @@ impl Counters {
             tenure_remaining: Duration::ZERO,
             elected: get(&self.elected),
             claims_failed: get(&self.claims_failed),
-            ended: std::array::from_fn(|at| get(&self.ended[at])),
+            ended: self.ended.iter().map(get).collect(),
             overruns: get(&self.overruns),
-            heartbeats: std::array::from_fn(|at| get(&self.heartbeats[at])),
+            heartbeats: self.heartbeats.iter().map(get).collect(),
             heartbeat_seconds: Histogram {
-                counts: std::array::from_fn(|at| get(&self.beat_counts[at])),
+                counts: self.beat_counts.iter().map(get).collect(),
                 sum: Duration::from_nanos(get(&self.beat_nanos)),
             },
             leaderless: Duration::from_nanos(get(&self.leaderless_nanos)),
@@ -275,9 +280,9 @@ mod tests {
     #[test]
     fn every_loss_is_counted_under_its_own_reason() {
         let counters = Counters::new(1);
-        for reason in LOSS_REASONS {
-            counters.note(&Happening::Stopping {
-                term: Term::ZERO,
+        for reason in LOSS_REASONS.iter().copied() {
+            counters.note(&EventKind::Stopping {
+                term: FencingToken::ZERO,
                 reason,
                 within: Duration::ZERO,
             });

@@ -22,7 +22,7 @@ mod program;
 mod view;
 
 pub use calendar::date_and_time;
-pub use event::{ElectionEvent, Happening};
+pub use event::{ElectionEvent, EventKind};
 pub use history::{Answers, Ending, HistoryView, PastOrder, PastTerm, order_word};
 pub use lists::Difference;
 pub(crate) use log::log;

@@ -17,6 +17,7 @@ pub struct ProgramCounters {
 
 /// Why a program was killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum KillCause {
     /// It had not ended by its stop timeout.
     StopTimeout,
@@ -30,7 +31,7 @@ pub enum KillCause {
 
 impl KillCause {
     /// Every cause.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: &[Self] = &[
         Self::StopTimeout,
         Self::Deadline,
         Self::Asked,
@@ -51,6 +52,7 @@ impl KillCause {
 
 /// What [`ProgramCounters`] have counted, at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ProgramMetrics {
     /// Whether the program runs.
     pub up: bool,
@@ -61,7 +63,7 @@ pub struct ProgramMetrics {
     /// How long it took to end, over all of these.
     pub stop_time: Duration,
     /// How often it was killed, by cause, in the order of [`KillCause::ALL`].
-    pub kills: [u64; KillCause::ALL.len()],
+    pub kills: Vec<u64>,
     /// How many of its health checks it passed.
     pub checks_passed: u64,
     /// How many of its health checks it failed.
@@ -108,7 +110,11 @@ impl ProgramCounters {
             starts: self.starts.load(Ordering::Relaxed),
             stops: self.stops.load(Ordering::Relaxed),
             stop_time: Duration::from_nanos(self.stop_nanos.load(Ordering::Relaxed)),
-            kills: std::array::from_fn(|at| self.kills[at].load(Ordering::Relaxed)),
+            kills: self
+                .kills
+                .iter()
+                .map(|kills| kills.load(Ordering::Relaxed))
+                .collect(),
             checks_passed: self.checks_passed.load(Ordering::Relaxed),
             checks_failed: self.checks_failed.load(Ordering::Relaxed),
         }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::protocol::{
-    Beat, CandidateId, ElectionName, Electorate, Handover, Occupancy, Pause, Record, Term, Timing,
-    WallMillis,
+    Beat, CandidateId, ElectionName, Electorate, FencingToken, Handover, Occupancy, Pause, Record,
+    Timing, WallMillis,
 };
 use crate::store::Identity;
 use crate::store::{Inspection, StoreError};
@@ -17,6 +17,7 @@ use crate::store::{Inspection, StoreError};
 ///
 /// It is for people and for alarms. It decides nothing: by the time it is read, it is out of date.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ElectionView {
     /// The election.
     pub election: ElectionName,
@@ -49,7 +50,7 @@ pub enum State {
     /// Not held: the last leader has released it.
     Vacant {
         /// The last term.
-        term: Term,
+        term: FencingToken,
         /// When it was released, by the store's clock.
         since: Option<WallMillis>,
     },
@@ -103,13 +104,14 @@ impl State {
 
 /// A leadership, as its stores show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Holding {
     /// The id of the leader.
     pub holder: CandidateId,
     /// The identity of the leader, when a store knows it.
     pub identity: Option<Identity>,
     /// Its term, which is its fencing token.
-    pub term: Term,
+    pub term: FencingToken,
     /// When it was claimed, by the store's clock. A leader acts after that, unless it waits out a probation
     /// first.
     pub since: Option<WallMillis>,
@@ -123,7 +125,7 @@ pub struct Holding {
     pub beat_age: Option<Duration>,
     /// How many stores it holds.
     pub stores: usize,
-    /// Whether no majority of the records is proven yet: it may be waiting out its probation.
+    /// Whether it may still be waiting until the memories of a majority of the stores are as old as a probation.
     pub unproven: bool,
 }
 
@@ -144,6 +146,7 @@ impl Holding {
 
 /// A candidate that campaigns.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CandidateView {
     /// Its identity.
     pub identity: Identity,
@@ -155,11 +158,23 @@ pub struct CandidateView {
 
 /// What one store said.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct StoreView {
     /// The store's label.
     pub store: Arc<str>,
     /// What it said, or why it did not.
     pub inspection: Result<Inspection, StoreError>,
+}
+
+impl StoreView {
+    /// What the store of this label said.
+    #[must_use]
+    pub fn new(store: &str, inspection: Result<Inspection, StoreError>) -> Self {
+        Self {
+            store: store.into(),
+            inspection,
+        }
+    }
 }
 
 impl ElectionView {
@@ -205,7 +220,7 @@ impl ElectionView {
 
     /// The stores whose record has granted the highest term there is: no one can be elected after it.
     pub fn used_up(&self) -> impl Iterator<Item = &StoreView> {
-        let used_up = |inspection: &Inspection| inspection.record.floor == Term::MAX;
+        let used_up = |inspection: &Inspection| inspection.record.floor == FencingToken::MAX;
         let stores = self.stores.iter();
         stores.filter(move |one| one.inspection.as_ref().is_ok_and(used_up))
     }
@@ -279,8 +294,12 @@ fn silence(stores: &[StoreView]) -> State {
 }
 
 /// What the stores that one candidate holds report about it.
-fn held_by(holder: &CandidateId, term: Term, held: &[&Inspection], majority: usize) -> Holding {
-    let proven = held.iter().filter(|one| !one.record.unproven).count();
+fn held_by(
+    holder: &CandidateId,
+    term: FencingToken,
+    held: &[&Inspection],
+    majority: usize,
+) -> Holding {
     // A leader that rejoined a store after a loss of its data is known there only since then; the term shows
     // when it was claimed.
     let claimed = term.claimed_at();
@@ -288,6 +307,7 @@ fn held_by(holder: &CandidateId, term: Term, held: &[&Inspection], majority: usi
         one.since
             .map(|at| claimed.map_or(at, |claimed| at.min(claimed)))
     };
+    let proven = held.iter().filter(|one| !is_unproven(one, since(one)));
     Holding {
         holder: holder.clone(),
         identity: held.iter().find_map(|one| one.holder.clone()),
@@ -309,8 +329,19 @@ fn held_by(holder: &CandidateId, term: Term, held: &[&Inspection], majority: usi
             .unwrap_or_default(),
         beat_age: held.iter().filter_map(|one| age(one)).min(),
         stores: held.len(),
-        unproven: proven < majority,
+        unproven: proven.count() < majority,
     }
+}
+
+/// Whether the holder of a record, which claimed it at `since`, may not act yet: the store's memory is young, and
+/// already was then.
+fn is_unproven(held: &Inspection, since: Option<WallMillis>) -> bool {
+    let timing = held.holder.as_ref().and_then(Identity::timing);
+    let probation = timing.map_or(Duration::ZERO, Timing::probation);
+    held.memory.is_none_or(|memory| {
+        let young = memory.age < probation.max(held.record.window());
+        young && since.is_none_or(|since| since >= memory.id.made)
+    })
 }
 
 /// How long ago a record last changed, by its store's own clock: no two clocks are compared.

@@ -1,4 +1,5 @@
-//! Why a leadership ends, for the history: it decides nothing.
+//! Why a leadership ends, for the history. Only one reason decides anything: after [`LossReason::OtherStores`] no
+//! heartbeat extends the deadline.
 
 /// Why a leadership ends, or a claim to one is abandoned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +19,8 @@ pub enum LossReason {
     Requested,
     /// The store lost its data, and another candidate claimed first.
     StoreForgot,
+    /// Another candidate uses other stores, so two could lead.
+    OtherStores,
     /// The work ended by itself.
     WorkEnded {
         /// Its exit status, where the work is a program: its own, 128 + n after signal n, or that of

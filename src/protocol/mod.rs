@@ -10,7 +10,7 @@
 //!                    Watch (one per store): what has stalled, since when
 //!                              │        │
 //!                      Request ▼        │ Reply
-//!                        apply(Record, Request) -> (Record, Reply)     what every store does
+//!                        apply(State, Request) -> (State, Reply)       what every store does
 //! ```
 //!
 //! The safety rules are marked `R1` to `R8` where the code keeps them, and explained in
@@ -20,6 +20,7 @@ mod candidate;
 mod failover;
 mod id;
 mod loss_reason;
+mod memory;
 mod name;
 mod operation;
 mod order;
@@ -38,12 +39,13 @@ pub use failover::TimingChoices;
 pub(crate) use id::check;
 pub use id::{CandidateId, HostName, InvalidId};
 pub use loss_reason::LossReason;
+pub use memory::{Attestation, Knowledge, Memory, MemoryId, State};
 pub use name::{ElectionName, InvalidName};
-pub use operation::{Claim, Durability, Reply, Request, Verdict, apply};
+pub use operation::{Claim, Reply, Request, Verdict, apply};
 pub use order::{Handover, InvalidReason, Order, Orders, Pause, Reason, Successor};
 pub use quorum::{Electorate, InvalidElectorate, StoreIndex};
 pub use record::{Mark, Occupancy, Record, Shape};
-pub use term::{Beat, Term};
+pub use term::{Beat, FencingToken, InvalidToken, Term};
 pub use time::{Timestamp, WallMillis};
 pub use timing::{InvalidTiming, Timing, TimingConfig};
 pub use watch::Watch;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{CandidateId, HostName, Mark, Occupancy, Record, Shape, Term, WallMillis};
+use super::{CandidateId, HostName, Mark, Memory, Occupancy, Record, Shape, Term, WallMillis};
 
 /// The orders stored with a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -160,7 +160,12 @@ pub enum Order {
 
 impl Order {
     /// The record after the order, or `None` when it is refused.
-    pub(super) fn carried_out(&self, record: &Record, clock: WallMillis) -> Option<Record> {
+    pub(super) fn carried_out(
+        &self,
+        record: &Record,
+        memory: &Memory,
+        clock: WallMillis,
+    ) -> Option<Record> {
         let with = |orders: Orders| Record {
             orders,
             ..record.clone()
@@ -191,16 +196,16 @@ impl Order {
                     })
                 })
             }
-            Self::Depose { expected } => deposed(record, *expected),
+            Self::Depose { expected } => deposed(record, memory, *expected),
         }
     }
 }
 
 /// An absent record stays absent, and a vacant one has no holder to remove.
-fn deposed(record: &Record, expected: Mark) -> Option<Record> {
-    let mark = record.mark();
+fn deposed(record: &Record, memory: &Memory, expected: Mark) -> Option<Record> {
+    let mark = record.mark(memory);
     let counter = match mark.shape {
-        Shape::Absent | Shape::Vacant => return None,
+        Shape::Absent { .. } | Shape::Vacant => return None,
         Shape::Held | Shape::Foreign(None) => record.beat,
         Shape::Foreign(Some(counter)) => counter,
     };

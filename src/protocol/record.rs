@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Beat, CandidateId, Handover, Orders, Successor, Term, WallMillis};
+use super::{Beat, CandidateId, Handover, Memory, MemoryId, Orders, Successor, Term, WallMillis};
 
 /// What one store knows about one election.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -13,9 +13,6 @@ pub struct Record {
     pub term: Term,
     /// The last heartbeat counter that the last holder wrote.
     pub beat: Beat,
-    /// Whether the store may have forgotten an active leader before this record was made, and no
-    /// candidate has outwaited that leader yet (`R8`, and through it `S5`).
-    pub unproven: bool,
     /// Its holder, if any.
     pub occupancy: Occupancy,
     /// What operators have ordered. It is not part of the mark: no order fences the current leader.
@@ -52,7 +49,6 @@ impl Record {
         floor: Term::ZERO,
         term: Term::ZERO,
         beat: Beat::new(0),
-        unproven: false,
         occupancy: Occupancy::Absent,
         orders: Orders::NONE,
     };
@@ -70,19 +66,45 @@ impl Record {
         }
     }
 
-    /// The part of the record that a claim is compared with.
+    /// What a claim of the record is compared with, on a store with this memory.
     #[must_use]
-    pub fn mark(&self) -> Mark {
+    pub fn mark(&self, memory: &Memory) -> Mark {
         Mark {
+            memory: memory.id,
             term: self.term,
             beat: self.beat,
             shape: match self.occupancy {
-                Occupancy::Absent => Shape::Absent,
+                Occupancy::Absent => Shape::Absent {
+                    taken: memory.taken,
+                },
                 Occupancy::Vacant => Shape::Vacant,
                 Occupancy::Held { .. } => Shape::Held,
                 Occupancy::Foreign { counter, .. } => Shape::Foreign(counter),
             },
         }
+    }
+
+    /// Whether the record can be claimed without waiting.
+    #[must_use]
+    pub const fn is_free(&self) -> bool {
+        matches!(self.occupancy, Occupancy::Absent | Occupancy::Vacant)
+    }
+
+    /// The highest counter known to have stood on the key.
+    #[must_use]
+    pub fn last_counter(&self) -> Beat {
+        match self.occupancy {
+            Occupancy::Foreign {
+                counter: Some(counter),
+                ..
+            } => counter.max(self.beat),
+            _ => self.beat,
+        }
+    }
+
+    /// Whether nothing of a record is there, whatever stands on the counter's key.
+    pub(super) fn is_missing(&self) -> bool {
+        self.floor == Term::ZERO
     }
 
     /// The candidate that holds the record, if one does.
@@ -135,10 +157,12 @@ impl Record {
 
 /// What a claim expects the record to be, exactly.
 ///
-/// A counter never returns to an earlier value ([`Beat::first`]), so an equal mark means that
+/// Under one memory a counter never returns to an earlier value ([`Beat::first`]), so an equal mark means that
 /// nothing happened to the record in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Mark {
+    /// The memory of the store.
+    pub memory: MemoryId,
     /// The term of the last holder.
     pub term: Term,
     /// The last counter that holder wrote.
@@ -153,7 +177,7 @@ impl Mark {
     pub fn last_counter(self) -> Beat {
         match self.shape {
             Shape::Foreign(Some(counter)) => counter.max(self.beat),
-            Shape::Foreign(None) | Shape::Absent | Shape::Vacant | Shape::Held => self.beat,
+            Shape::Foreign(None) | Shape::Absent { .. } | Shape::Vacant | Shape::Held => self.beat,
         }
     }
 }
@@ -162,7 +186,10 @@ impl Mark {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Shape {
     /// As [`Occupancy::Absent`].
-    Absent,
+    Absent {
+        /// How often held records had changed hands on the store.
+        taken: u64,
+    },
     /// As [`Occupancy::Vacant`].
     Vacant,
     /// As [`Occupancy::Held`].
@@ -175,6 +202,6 @@ impl Shape {
     /// Whether a record of this shape can be claimed without waiting.
     #[must_use]
     pub const fn is_free(self) -> bool {
-        matches!(self, Self::Absent | Self::Vacant)
+        matches!(self, Self::Absent { .. } | Self::Vacant)
     }
 }

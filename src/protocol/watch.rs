@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Mark, Record, Shape, Timestamp, Timing};
+use super::{Mark, Memory, Record, Shape, Timestamp, Timing};
 
 /// The evidence that one store's record has stalled.
 ///
@@ -15,6 +15,7 @@ pub struct Watch {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Seen {
     record: Record,
+    mark: Mark,
     /// When the first reply that showed this record was *received*: it was so since then at the latest.
     since: Timestamp,
     /// When the last poll that showed it was *sent*: it was so at least until then.
@@ -29,22 +30,30 @@ impl Watch {
     /// A watch that has seen nothing.
     pub const NEW: Self = Self { seen: None };
 
-    /// Records what a poll sent at `sent` brought at `received`.
-    pub fn observe(&mut self, record: &Record, sent: Timestamp, received: Timestamp) {
+    /// Records what a poll sent at `sent` brought at `received`. A change of the memory is a change too.
+    pub fn observe(
+        &mut self,
+        record: &Record,
+        memory: &Memory,
+        sent: Timestamp,
+        received: Timestamp,
+    ) {
+        let mark = record.mark(memory);
         match &mut self.seen {
-            Some(seen) if seen.record.mark() == record.mark() => {
+            Some(seen) if seen.mark == mark => {
                 seen.polls = seen.polls.saturating_add(1);
                 seen.until = sent;
                 seen.record = record.clone();
             }
             seen => {
                 let before = seen.as_ref().filter(|seen| {
-                    let absent = record.mark().shape == Shape::Absent;
-                    absent && !seen.record.mark().shape.is_free()
+                    let absent = matches!(mark.shape, Shape::Absent { .. });
+                    absent && !seen.mark.shape.is_free()
                 });
                 let forgotten = before.map(|seen| seen.since);
                 *seen = Some(Seen {
                     record: record.clone(),
+                    mark,
                     since: received,
                     until: sent,
                     polls: 0,
@@ -58,6 +67,12 @@ impl Watch {
     #[must_use]
     pub fn record(&self) -> Option<&Record> {
         self.seen.as_ref().map(|seen| &seen.record)
+    }
+
+    /// What the last record seen is compared with.
+    #[must_use]
+    pub fn mark(&self) -> Option<Mark> {
+        self.seen.as_ref().map(|seen| seen.mark)
     }
 
     /// When the last record was first seen in this state.
@@ -75,7 +90,7 @@ impl Watch {
     pub fn claimable(&self, now: Timestamp, timing: &Timing) -> Option<Mark> {
         let seen = self.seen.as_ref()?;
         let claimable = self.is_fresh(now, timing) && seen.is_stalled(now, timing);
-        claimable.then(|| seen.record.mark())
+        claimable.then_some(seen.mark)
     }
 
     /// Whether the record was seen recently enough for a claim to rest on it (`R2`).
@@ -89,11 +104,6 @@ impl Watch {
     pub(crate) fn awaits_its_leader(&self, now: Timestamp, timing: &Timing) -> bool {
         let seen = self.seen.as_ref();
         seen.is_some_and(|seen| seen.returns_by(timing).is_some_and(|until| now < until))
-    }
-
-    /// When the last poll was sent that showed the record in this state.
-    pub(crate) fn last_seen(&self) -> Option<Timestamp> {
-        self.seen.as_ref().map(|seen| seen.until)
     }
 
     /// What an order that removes a stalled holder may expect of the store: a held record is abandoned when
@@ -118,7 +128,7 @@ impl Watch {
         if let Some(until) = seen.returns_by(timing) {
             return Some(until);
         }
-        let waits = !seen.record.mark().shape.is_free() || seen.record.preferred().is_some();
+        let waits = !seen.mark.shape.is_free() || seen.record.preferred().is_some();
         let enough = waits && seen.polls >= timing.stall_polls();
         enough.then(|| seen.since + seen.stall(timing))
     }
@@ -126,14 +136,13 @@ impl Watch {
     /// Whether the last record seen is held.
     #[must_use]
     pub(crate) fn is_held(&self) -> bool {
-        self.record()
-            .is_some_and(|record| matches!(record.mark().shape, Shape::Held | Shape::Foreign(_)))
+        self.record().is_some_and(|record| !record.is_free())
     }
 }
 
 impl Seen {
     fn is_stalled(&self, now: Timestamp, timing: &Timing) -> bool {
-        self.record.mark().shape.is_free() || self.stands_still(now, timing)
+        self.mark.shape.is_free() || self.stands_still(now, timing)
     }
 
     fn stands_still(&self, now: Timestamp, timing: &Timing) -> bool {

@@ -6,6 +6,7 @@ use super::StoreError;
 
 /// What a store reports about itself.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Examination {
     /// What kind of server or file it is.
     pub kind: &'static str,

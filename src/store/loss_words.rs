@@ -6,7 +6,7 @@ use crate::protocol::LossReason;
 
 impl LossReason {
     /// Every reason, of those that carry something the one that carries nothing.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: &[Self] = &[
         Self::Resigned,
         Self::Requested,
         Self::WorkEnded { status: None },
@@ -16,6 +16,7 @@ impl LossReason {
         Self::Suspended,
         Self::Deposed,
         Self::StoreForgot,
+        Self::OtherStores,
         Self::KeeperDied,
         Self::ElectorDied,
         Self::UnitDied,
@@ -33,6 +34,7 @@ impl LossReason {
             Self::Resigned => "resigned",
             Self::Requested => "requested",
             Self::StoreForgot => "store-forgot",
+            Self::OtherStores => "other-stores",
             Self::WorkEnded { .. } => "work-ended",
             Self::Panicked => "panicked",
             Self::KeeperDied => "keeper-died",
@@ -45,7 +47,10 @@ impl LossReason {
     /// The reason of that word, without what else it may carry.
     #[must_use]
     pub fn of_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.word() == word)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|reason| reason.word() == word)
     }
 
     /// The exit status of the work, where there was one.
@@ -60,6 +65,7 @@ impl LossReason {
             | Self::Resigned
             | Self::Requested
             | Self::StoreForgot
+            | Self::OtherStores
             | Self::Panicked
             | Self::KeeperDied
             | Self::ElectorDied
@@ -92,6 +98,7 @@ impl fmt::Display for LossReason {
             Self::Resigned => "resigned",
             Self::Requested => "an operator asked the leader to resign",
             Self::StoreForgot => "the store lost its data, and another candidate came first",
+            Self::OtherStores => "another candidate uses other stores, so two could lead",
             Self::WorkEnded { status: None } => "the work has ended",
             Self::WorkEnded {
                 status: Some(status),

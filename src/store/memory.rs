@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::{
     Change, HistoryEntry, Inspection, Note, SeenCandidate, Store, StoreError, StoreFuture, WakeUp,
-    WakeUps, is_free,
+    WakeUps, fresh_memory, is_free, millis, wall_clock,
 };
 use crate::protocol::{
-    CandidateId, Durability, ElectionName, Record, Reply, Request, Verdict, WallMillis, apply,
+    CandidateId, ElectionName, Memory, Record, Reply, Request, State, Term, Verdict, WallMillis,
+    apply,
 };
 use crate::store::Identity;
 
@@ -56,9 +57,21 @@ use crate::store::Identity;
 #[derive(Debug)]
 pub struct MemoryStore {
     label: Arc<str>,
-    durability: Durability,
     fault: Mutex<Option<Fault>>,
-    elections: Mutex<BTreeMap<ElectionName, Entry>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    memory: Option<Memory>,
+    elections: BTreeMap<ElectionName, Entry>,
+}
+
+impl Kept {
+    fn entry(&mut self, election: &ElectionName) -> &mut Entry {
+        let entry = self.elections.entry(election.clone());
+        entry.or_insert_with(Entry::new)
+    }
 }
 
 /// What is wrong with a [`MemoryStore`] while a test says so: [`MemoryStore::set_fault`].
@@ -77,6 +90,8 @@ pub enum Fault {
 #[derive(Debug)]
 struct Entry {
     record: Record,
+    /// The floor with which the store's memory lists the record.
+    listed: Option<Term>,
     holder: Option<Identity>,
     since: Option<WallMillis>,
     changed: Option<WallMillis>,
@@ -93,6 +108,7 @@ impl Entry {
     const fn new() -> Self {
         Self {
             record: Record::ABSENT,
+            listed: None,
             holder: None,
             since: None,
             changed: None,
@@ -104,23 +120,28 @@ impl Entry {
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// An empty store, which has forgotten nothing: the first candidate leads at once.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self {
-            label: format!("memory:{name}").into(),
-            durability: Durability::Durable,
-            fault: Mutex::default(),
-            elections: Mutex::default(),
-        }
+        let memory = Memory::mature(fresh_memory(wall_clock()));
+        Self::with_memory(name, Some(memory))
     }
 
-    /// An empty store that admits that it may forget, as a Redis does.
+    /// An empty store that may have forgotten someone, as a new Redis may: the first candidate waits for a
+    /// probation.
     #[must_use]
     pub fn forgetful(name: &str) -> Self {
+        Self::with_memory(name, None)
+    }
+
+    fn with_memory(name: &str, memory: Option<Memory>) -> Self {
         Self {
-            durability: Durability::Forgetful,
-            ..Self::new(name)
+            label: format!("memory:{name}").into(),
+            fault: Mutex::default(),
+            kept: Mutex::new(Kept {
+                memory,
+                elections: BTreeMap::new(),
+            }),
         }
     }
 
@@ -161,12 +182,14 @@ impl MemoryStore {
 
     /// Replaces the record of an election, as an operator with a shell could.
     pub fn put(&self, election: &ElectionName, record: Record) {
-        self.with(election, |entry| entry.record = record);
+        self.lock().entry(election).record = record;
     }
 
     /// Forgets everything, as a server that restarts without its data.
     pub fn wipe(&self) {
-        for entry in self.lock().values_mut() {
+        let mut kept = self.lock();
+        kept.memory = None;
+        for entry in kept.elections.values_mut() {
             *entry = Entry {
                 waiting: std::mem::take(&mut entry.waiting),
                 ..Entry::new()
@@ -174,38 +197,47 @@ impl MemoryStore {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<ElectionName, Entry>> {
-        self.elections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn with<T>(&self, election: &ElectionName, f: impl FnOnce(&mut Entry) -> T) -> T {
-        f(self
-            .lock()
-            .entry(election.clone())
-            .or_insert_with(Entry::new))
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn carry_out(&self, election: &ElectionName, who: &Identity, request: &Request) -> Reply {
         let clock = wall_clock();
-        self.with(election, |entry| {
-            let (record, verdict) = apply(&entry.record, request, self.durability, clock);
-            let before = std::mem::replace(&mut entry.record, record);
-            if verdict == Verdict::Granted {
-                entry.note(who, request, &before, clock);
-            }
-            Reply {
-                verdict,
-                record: entry.record.clone(),
-                clock,
-            }
-        })
+        let fresh = fresh_memory(clock);
+        let mut kept = self.lock();
+        let memory = kept.memory;
+        let entry = kept.entry(election);
+        let state = State {
+            memory,
+            restarted: false,
+            listed: entry.listed,
+            record: entry.record.clone(),
+        };
+        let (after, verdict) = apply(&state, request, fresh, clock);
+        entry.listed = after.listed;
+        let before = std::mem::replace(&mut entry.record, after.record);
+        if verdict == Verdict::Granted {
+            entry.note(who, request, (&before, after.memory), clock);
+        }
+        let record = entry.record.clone();
+        kept.memory = after.memory;
+        Reply {
+            verdict,
+            record,
+            memory: after.memory.unwrap_or(Memory::young(fresh)),
+            clock,
+        }
     }
 }
 
 impl Entry {
-    fn note(&mut self, who: &Identity, request: &Request, before: &Record, clock: WallMillis) {
+    fn note(
+        &mut self,
+        who: &Identity,
+        request: &Request,
+        (before, memory): (&Record, Option<Memory>),
+        clock: WallMillis,
+    ) {
         let change = Change::made_by(request, before);
         let note = Note::made_by(request, before, self.changed, &self.record);
         match request {
@@ -226,15 +258,21 @@ impl Entry {
             self.holder = None;
             self.since = None;
         }
-        if self.record.mark() != before.mark() {
+        if (self.record.term, self.record.beat, &self.record.occupancy)
+            != (before.term, before.beat, &before.occupancy)
+        {
             self.changed = Some(clock);
         }
         let Some(change) = change else {
             return;
         };
-        if change.wakes() && is_free(&self.record) {
+        if change.wakes()
+            && is_free(&self.record)
+            && let Some(memory) = memory
+        {
             let wake_up = WakeUp {
                 record: self.record.clone(),
+                memory: memory.id,
                 called: self.called(before.holder()),
             };
             self.waiting.retain(|waiting| {
@@ -245,7 +283,7 @@ impl Entry {
                 )
             });
         }
-        let forgotten = u64::try_from(Self::REMEMBERED.as_millis()).unwrap_or(u64::MAX);
+        let forgotten = millis(Self::REMEMBERED);
         self.candidates
             .retain(|_, seen| seen.get().saturating_add(forgotten) >= clock.get());
         self.history.push_front(HistoryEntry {
@@ -277,10 +315,6 @@ impl Store for MemoryStore {
         &self.label
     }
 
-    fn durability(&self) -> Durability {
-        self.durability
-    }
-
     fn execute<'a>(
         &'a self,
         election: &'a ElectionName,
@@ -296,43 +330,43 @@ impl Store for MemoryStore {
         who: &'a Identity,
     ) -> StoreFuture<'a, ()> {
         self.ask(move || {
-            self.with(election, |entry| {
-                entry.candidates.retain(|one, _| one != who)
-            })
+            let mut kept = self.lock();
+            kept.entry(election).candidates.retain(|one, _| one != who);
         })
     }
 
     fn wake_ups(&self, election: &ElectionName) -> WakeUps {
         let (sender, receiver) = mpsc::channel(WakeUps::CAPACITY);
-        self.with(election, |entry| entry.waiting.push(sender));
+        self.lock().entry(election).waiting.push(sender);
         WakeUps(receiver)
     }
 
     fn inspect<'a>(&'a self, election: &'a ElectionName) -> StoreFuture<'a, Inspection> {
         self.ask(|| {
             let clock = wall_clock();
-            self.with(election, |entry| Inspection {
-                record: entry.record.seen_at(clock),
-                clock,
+            let mut kept = self.lock();
+            let memory = kept.memory;
+            let entry = kept.entry(election);
+            Inspection {
+                memory,
                 holder: entry.holder.clone(),
                 since: entry.since,
                 changed: entry.changed,
                 candidates: entry
                     .candidates
                     .iter()
-                    .map(|(identity, last_seen)| SeenCandidate {
-                        identity: identity.clone(),
-                        last_seen: *last_seen,
-                    })
+                    .map(|(identity, last_seen)| SeenCandidate::new(identity.clone(), *last_seen))
                     .collect(),
-            })
+                ..Inspection::new(entry.record.seen_at(clock), clock)
+            }
         })
     }
 
     fn elections(&self) -> StoreFuture<'_, Vec<ElectionName>> {
         self.ask(|| {
-            let elections = self.lock();
-            let known = elections
+            let kept = self.lock();
+            let known = kept
+                .elections
                 .iter()
                 .filter(|(_, entry)| entry.record != Record::ABSENT);
             known.map(|(name, _)| name.clone()).collect()
@@ -345,22 +379,9 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> StoreFuture<'a, Vec<HistoryEntry>> {
         self.ask(move || {
-            self.with(election, |entry| {
-                entry.history.iter().take(limit).cloned().collect()
-            })
+            let mut kept = self.lock();
+            let history = kept.entry(election).history.iter();
+            history.take(limit).cloned().collect()
         })
     }
-}
-
-/// This host's wall clock, as a server would report it.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a store's clock is a wall clock: it numbers terms and decides nothing"
-)]
-pub(super) fn wall_clock() -> WallMillis {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let millis = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-    WallMillis::new(millis).unwrap_or(WallMillis::MAX)
 }

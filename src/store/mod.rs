@@ -16,29 +16,33 @@ mod error;
 mod examination;
 mod fnv1a;
 mod identity;
+mod inspection;
 mod loss_words;
 mod memory;
+mod memory_id;
 mod note;
+mod options;
 mod order_text;
 mod redis;
 mod registry;
+mod shared;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod store_list;
 mod target;
 mod turn;
+mod wall;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use crate::protocol::{
-    CandidateId, Claim, Durability, ElectionName, Occupancy, Order, Record, Reply, Request, Shape,
-    Term, WallMillis,
+    CandidateId, ElectionName, MemoryId, Occupancy, Record, Reply, Request, WallMillis,
 };
 
 use self::address::Place;
@@ -50,14 +54,17 @@ pub use error::StoreError;
 pub use examination::Examination;
 pub(crate) use fnv1a::fnv1a;
 pub use identity::{Identity, InvalidIdentity};
+pub use inspection::{Change, HistoryEntry, Inspection, SeenCandidate};
 pub use memory::{Fault, MemoryStore};
 pub use note::Note;
+pub use options::StoreOptions;
 pub use order_text::InvalidOrder;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use store_list::StoreList;
-pub(crate) use target::target;
+pub(crate) use target::{beside, target};
 pub(crate) use turn::let_others_go_first;
+pub(crate) use wall::{millis, wall_clock};
 
 /// The decoders of what the stores send, for fuzz targets and property tests. No part of the API.
 #[cfg(feature = "_fuzzing")]
@@ -77,9 +84,6 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 pub trait Store: Send + Sync + 'static {
     /// Its address for display, without any secret.
     fn label(&self) -> &str;
-
-    /// Whether it may lose its data in a restart or a failover.
-    fn durability(&self) -> Durability;
 
     /// Whether it is a store of this host: processes on another host have another one at the same address.
     fn is_of_one_host(&self) -> bool {
@@ -151,11 +155,6 @@ pub trait Store: Send + Sync + 'static {
         })
     }
 
-    /// A warning about the record last shown, such as that it may be out of date.
-    fn caveat(&self) -> Option<String> {
-        None
-    }
-
     /// The latest entries of the election's history, the newest first, at most `limit`.
     ///
     /// # Errors
@@ -198,15 +197,28 @@ impl WakeUps {
 
 /// The word that an election is free to be claimed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WakeUp {
     /// The vacant record.
     pub record: Record,
+    /// The memory of the store that released it.
+    pub memory: MemoryId,
     /// The standby that is called to claim it: the one seen last, of those that the store lists. `None`
     /// calls everyone.
     pub called: Option<CandidateId>,
 }
 
 impl WakeUp {
+    /// A vacant record, under this memory of its store, that every standby may claim.
+    #[must_use]
+    pub const fn new(record: Record, memory: MemoryId) -> Self {
+        Self {
+            record,
+            memory,
+            called: None,
+        }
+    }
+
     /// Whether the candidate `id` is called to claim the election.
     #[must_use]
     pub fn calls(&self, id: &CandidateId) -> bool {
@@ -214,133 +226,20 @@ impl WakeUp {
     }
 }
 
-/// One election as its store sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Inspection {
-    /// The record.
-    pub record: Record,
-    /// The store's clock at that moment.
-    pub clock: WallMillis,
-    /// The holder of the record, as it introduced itself.
-    pub holder: Option<Identity>,
-    /// When the present holder was granted the record.
-    pub since: Option<WallMillis>,
-    /// When the record last changed: the last heartbeat, claim, release or deposition.
-    pub changed: Option<WallMillis>,
-    /// The candidates, sorted by id.
-    pub candidates: Vec<SeenCandidate>,
-}
+/// An id that no memory had before: one random number for each process, and a count.
+fn fresh_memory(clock: WallMillis) -> MemoryId {
+    static NONCES: LazyLock<AtomicU64> =
+        LazyLock::new(|| AtomicU64::new(uuid::Uuid::new_v4().as_u64_pair().0));
 
-/// A candidate that was seen campaigning.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeenCandidate {
-    /// Who it is.
-    pub identity: Identity,
-    /// When it last observed the record.
-    pub last_seen: WallMillis,
-}
-
-/// Something that happened to a record, for people. It decides nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HistoryEntry {
-    /// When, by the store's clock.
-    pub at: WallMillis,
-    /// The term it happened to.
-    pub term: Term,
-    /// Who did it: whose term it is, or the operator who gave the order.
-    pub holder: Identity,
-    /// What happened.
-    pub change: Change,
-    /// The note; `None` when there is none, as with an earlier version.
-    pub note: Option<Note>,
-}
-
-/// What happened to a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Change {
-    /// It was claimed for the first time, or for the first time since the store forgot it.
-    ClaimedAbsent,
-    /// It was claimed while no one held it.
-    ClaimedVacant,
-    /// It was taken over from a holder whose counter had stalled.
-    ClaimedStalled,
-    /// It was taken over from a program that speaks only the bare protocol.
-    ClaimedForeign,
-    /// An acting leader added this store to those that hold its term.
-    Joined,
-    /// Its holder released it.
-    Released,
-    /// An operator paused the election.
-    Paused,
-    /// An operator lifted the pause.
-    Resumed,
-    /// An operator asked the holder to resign.
-    AskedToResign,
-    /// An operator took the holder for gone.
-    Deposed,
-}
-
-impl Change {
-    /// What a granted request did to the record that stood there before; `None` when that is nothing
-    /// to keep.
-    fn made_by(request: &Request, before: &Record) -> Option<Self> {
-        Some(match request {
-            Request::Observe | Request::Beat { .. } => return None,
-            Request::Claim(Claim { join: true, .. }) => Self::Joined,
-            Request::Claim(_) => match before.mark().shape {
-                Shape::Absent => Self::ClaimedAbsent,
-                Shape::Vacant => Self::ClaimedVacant,
-                Shape::Held => Self::ClaimedStalled,
-                Shape::Foreign(_) => Self::ClaimedForeign,
-            },
-            Request::Release { .. } => Self::Released,
-            Request::Order(Order::Pause { .. }) => Self::Paused,
-            Request::Order(Order::Resume) if before.orders.paused.is_none() => return None,
-            Request::Order(Order::Resume) => Self::Resumed,
-            Request::Order(Order::Resign { .. }) => Self::AskedToResign,
-            Request::Order(Order::Depose { .. }) => Self::Deposed,
-        })
-    }
-
-    /// Whether standbys are woken by it, when the record is free to be claimed after it.
-    const fn wakes(self) -> bool {
-        matches!(self, Self::Released | Self::Resumed | Self::Deposed)
+    MemoryId {
+        made: clock,
+        nonce: NONCES.fetch_add(1, Ordering::Relaxed),
     }
 }
 
 /// Whether a record may be claimed without waiting: such a record wakes the candidates that hear of it.
 fn is_free(record: &Record) -> bool {
     record.occupancy == Occupancy::Vacant && record.orders.paused.is_none()
-}
-
-/// The options of a store, in addition to its address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoreOptions {
-    /// What the keys of a Redis begin with. Default `incumbent:`.
-    pub key_prefix: String,
-    /// How long one operation may take, connecting included.
-    pub op_timeout: Duration,
-    /// The user name, when the address has none.
-    pub username: Option<String>,
-    /// Where the password comes from, when the address has none.
-    pub password: Option<Password>,
-}
-
-impl StoreOptions {
-    /// The default of [`StoreOptions::key_prefix`].
-    pub const KEY_PREFIX: &'static str = "incumbent:";
-}
-
-impl Default for StoreOptions {
-    fn default() -> Self {
-        Self {
-            key_prefix: Self::KEY_PREFIX.to_owned(),
-            op_timeout: Duration::from_secs(1),
-            username: None,
-            password: None,
-        }
-    }
 }
 
 /// Opens the store at an address. Nothing is connected yet: a server that is down is found out by the

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::protocol::{Handover, LossReason, Order, Pause, Record, Request, Shape, WallMillis};
+use crate::protocol::{Handover, LossReason, Order, Pause, Record, Request, WallMillis};
 use crate::store::decimal::canonical;
 
 use super::Change;
@@ -38,8 +38,9 @@ impl Note {
         after: &Record,
     ) -> Option<Self> {
         let last_beat = || {
-            let held = before.mark().shape == Shape::Held;
-            changed.filter(|_| held).map(Self::LastBeat)
+            changed
+                .filter(|_| before.holder().is_some())
+                .map(Self::LastBeat)
         };
         match request {
             Request::Observe | Request::Beat { .. } | Request::Order(Order::Resume) => None,
@@ -114,7 +115,7 @@ mod tests {
         let statuses = [0, 3, 255].map(|status| LossReason::WorkEnded {
             status: Some(status),
         });
-        for reason in LossReason::ALL.into_iter().chain(statuses) {
+        for reason in LossReason::ALL.iter().copied().chain(statuses) {
             let note = Note::Reason(reason);
             assert_eq!(Note::read(Change::Released, &note.to_string()), Some(note));
         }

@@ -3,10 +3,15 @@
 use std::fmt::{self, Write};
 use std::str::FromStr;
 
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+
 use super::decimal::canonical;
 use crate::protocol::{
-    CandidateId, Handover, HostName, InvalidId, Pause, Reason, Successor, Term, WallMillis,
+    CandidateId, FencingToken, Handover, HostName, InvalidId, Pause, Reason, Successor, WallMillis,
 };
+
+/// What a reason does not contain as it is, apart from all that is not ASCII.
+const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
 /// Writes `until|by|reason`: until is in milliseconds since the epoch or `-`, and of the reason each
 /// byte that is not printable ASCII, and each blank, is written as `%` and two digits.
@@ -18,14 +23,7 @@ impl fmt::Display for Pause {
         }
         write!(f, "|{}|", self.by)?;
         let reason = self.reason.as_ref().map_or("", Reason::as_str);
-        for byte in reason.bytes() {
-            if byte.is_ascii_graphic() && byte != b'%' {
-                f.write_char(char::from(byte))?;
-            } else {
-                write!(f, "%{byte:02x}")?;
-            }
-        }
-        Ok(())
+        utf8_percent_encode(reason, ENCODED).fmt(f)
     }
 }
 
@@ -60,8 +58,7 @@ impl FromStr for Pause {
 
 /// The reason that a percent-encoded text spells, shown as well as it can be; `None` of none.
 fn decoded(text: &str) -> Option<Reason> {
-    let bytes = percent_decoded(text);
-    let shown = String::from_utf8_lossy(&bytes);
+    let shown = percent_decode_str(text).decode_utf8_lossy();
     let mut clean = String::new();
     for c in shown.chars() {
         let c = if c.is_control() { '\u{fffd}' } else { c };
@@ -71,22 +68,6 @@ fn decoded(text: &str) -> Option<Reason> {
         clean.push(c);
     }
     Reason::new(&clean).ok()
-}
-
-fn percent_decoded(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let coded = tail.get(..2).filter(|_| *first == b'%').and_then(byte_of);
-        bytes.push(coded.unwrap_or(*first));
-        rest = if coded.is_some() { &tail[2..] } else { tail };
-    }
-    bytes
-}
-
-fn byte_of(digits: &[u8]) -> Option<u8> {
-    let digit = |at: usize| char::from(digits[at]).to_digit(16);
-    u8::try_from(16 * digit(0)? + digit(1)?).ok()
 }
 
 /// Writes `term|candidate|ID`, `term|host|NAME` or `term|anyone|`.
@@ -108,8 +89,8 @@ impl FromStr for Handover {
         let mut next = || parts.next().ok_or(InvalidOrder::Form);
         let (term, kind, name) = (next()?, next()?, next()?);
         let term = canonical(term)
-            .and_then(Term::new)
-            .filter(|term| *term != Term::ZERO)
+            .and_then(FencingToken::new)
+            .filter(|term| *term != FencingToken::ZERO)
             .ok_or(InvalidOrder::Form)?;
         let to = match (kind, name) {
             ("candidate", id) => Some(Successor::Candidate(CandidateId::new(id)?)),

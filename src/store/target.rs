@@ -22,3 +22,10 @@ pub(crate) fn target(path: &Path) -> io::Result<PathBuf> {
     }
     Err(rustix::io::Errno::LOOP.into())
 }
+
+/// The path with `suffix` behind its name: a file that belongs to the one at `path`.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

@@ -1,25 +1,22 @@
 //! The election as a program uses it, over memory stores.
 
+mod lists;
+mod process;
 mod service;
 
 use std::future::{Future, poll_fn};
-use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use incumbent::election::{OrderError, clock};
 use incumbent::fence::FenceError;
 use incumbent::observe::State;
-use incumbent::protocol::{Beat, LossReason, Occupancy, Record, Term, TimingConfig};
+use incumbent::protocol::{Beat, FencingToken, LossReason, Occupancy, Record, TimingConfig};
 use incumbent::store::{Fault, MemoryStore, StoreError};
 use incumbent::{
-    CampaignError, Election, ElectionBuilder, ElectionEvent, Happening, Overrun, RunError,
+    CampaignError, Election, ElectionBuilder, ElectionEvent, EventKind, Overrun, RunError,
 };
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::runtime::Builder;
 use tokio::sync::broadcast::Receiver;
 
 fn election(stores: &[Arc<MemoryStore>]) -> Election {
@@ -52,19 +49,20 @@ fn stores(n: usize) -> Vec<Arc<MemoryStore>> {
 
 /// What a record looks like that a program of the bare protocol has overwritten.
 fn taken_by_a_stranger() -> Record {
-    let mut record = Record::ABSENT;
-    record.occupancy = Occupancy::Foreign {
-        counter: Some(Beat::new(1)),
-        window: Duration::ZERO,
-    };
-    record
+    let term = FencingToken::new(1).unwrap();
+    Record {
+        floor: term,
+        term,
+        occupancy: Occupancy::Foreign {
+            counter: Some(Beat::new(1)),
+            window: Duration::ZERO,
+        },
+        ..Record::ABSENT
+    }
 }
 
 async fn elected(events: &mut Receiver<ElectionEvent>) {
-    while !matches!(
-        events.recv().await.unwrap().happening,
-        Happening::Elected { .. }
-    ) {}
+    while !matches!(events.recv().await.unwrap().kind, EventKind::Elected { .. }) {}
 }
 
 #[tokio::test]
@@ -128,12 +126,12 @@ async fn work_is_told_that_it_lost_and_dropped_at_the_deadline() {
     );
     let mut happened = Vec::new();
     while let Ok(event) = events.try_recv() {
-        happened.push(event.happening);
+        happened.push(event.kind);
     }
     assert!(
         happened
             .iter()
-            .any(|h| matches!(h, Happening::Stopping { .. })),
+            .any(|h| matches!(h, EventKind::Stopping { .. })),
         "{happened:?}"
     );
 }
@@ -167,7 +165,7 @@ async fn status_history_and_metrics_tell_of_a_leadership_and_its_end() {
         let token = leadership.fencing_token();
         let view = election.status().await;
         let holding = view.leader().unwrap();
-        assert_eq!(holding.term.get(), token);
+        assert_eq!(holding.term, token);
         assert!(!holding.is_stalled());
         assert!(view.candidates[0].leads);
 
@@ -176,7 +174,7 @@ async fn status_history_and_metrics_tell_of_a_leadership_and_its_end() {
         while views.next().await.unwrap().leader().unwrap().beat == beat {}
 
         let metrics = election.metrics();
-        assert_eq!(metrics.leading, Some(leadership.term()));
+        assert_eq!(metrics.leading, Some(leadership.fencing_token()));
         assert_eq!((metrics.campaigns, metrics.elected), (1, 1));
         assert!(metrics.heartbeats[0] > 0 && metrics.tenure_remaining > Duration::ZERO);
         assert!(metrics.stores.iter().all(|store| store.up == Some(true)));
@@ -184,13 +182,13 @@ async fn status_history_and_metrics_tell_of_a_leadership_and_its_end() {
         leadership.resign().await;
         let metrics = election.metrics();
         assert_eq!((metrics.leading, metrics.campaigns), (None, 0));
-        assert_eq!(metrics.ended, [1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(metrics.ended, [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         assert!(matches!(
             election.status().await.state,
             State::Vacant { .. }
         ));
         let history = election.history(10).await;
-        assert_eq!(history.terms[0].term.get(), token);
+        assert_eq!(history.terms[0].term, token);
         assert_eq!(history.terms[0].ended, Some(Ending::Released));
         assert_eq!(history.terms[0].reason, Some(LossReason::Resigned));
         let listing = election.observer().elections().await;
@@ -245,14 +243,14 @@ async fn a_leadership_that_is_given_up_tells_why_everywhere() {
     let history = election.history(10).await;
     let told: Vec<_> = history.terms.iter().rev().map(|term| term.reason).collect();
     assert_eq!(told, expected.map(Some));
-    let counted = LOSS_REASONS.map(|one| {
+    let counted = LOSS_REASONS.iter().map(|one| {
         let same = expected.iter().filter(|reason| reason.word() == one.word());
         u64::try_from(same.count()).unwrap()
     });
-    assert_eq!(election.metrics().ended, counted);
+    assert_eq!(election.metrics().ended, counted.collect::<Vec<_>>());
     let mut told = Vec::new();
     while let Ok(event) = events.try_recv() {
-        if let Happening::Stopping { reason, .. } = event.happening {
+        if let EventKind::Stopping { reason, .. } = event.kind {
             told.push(reason);
         }
     }
@@ -309,7 +307,7 @@ async fn who_finds_that_another_has_led_meanwhile_does_not_lead_on() {
         let election = election(&stores);
         let leadership = election.campaign().await.unwrap();
         let mut later = Record::ABSENT;
-        later.term = Term::new(leadership.fencing_token() + 10).unwrap();
+        later.term = FencingToken::new(leadership.fencing_token().get() + 10).unwrap();
         later.floor = later.term;
         later.occupancy = Occupancy::Vacant;
         for store in &stores {
@@ -317,33 +315,12 @@ async fn who_finds_that_another_has_led_meanwhile_does_not_lead_on() {
         }
         let lost = tokio::time::timeout(Duration::from_secs(10), leadership.lost()).await;
         assert_eq!(lost, Ok(LossReason::Deposed), "{number}");
-        let token = leadership.fencing_token();
+        let token = leadership.fencing_token().get();
         leadership.resign().await;
         let next = election.campaign().await.unwrap();
-        assert!(next.fencing_token() > token + 10, "{number}");
+        assert!(next.fencing_token().get() > token + 10, "{number}");
         next.resign().await;
     }
-}
-
-/// What a test prints in a separate process, which SIGKILL must end.
-fn killed_as(test: &str, variable: &str) -> String {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(variable, "1")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        said.contains("incumbent: killing the process: its work as leader of election \"billing\""),
-        "{said}"
-    );
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(
-        output.status.signal(),
-        Some(rustix::process::Signal::KILL.as_raw()),
-        "{printed}"
-    );
-    printed
 }
 
 #[tokio::test]
@@ -428,109 +405,6 @@ fn an_error_names_its_source_in_the_message_or_returns_it() {
     }
 }
 
-/// Set in the process whose work blocks.
-const BLOCKING: &str = "INCUMBENT_TEST_BLOCKING";
-
-#[test]
-fn a_deposed_leader_whose_work_blocks_ends_the_process_long_before_its_tenure_would() {
-    if std::env::var_os(BLOCKING).is_some() {
-        return block_when_deposed();
-    }
-    let printed = killed_as(
-        "a_deposed_leader_whose_work_blocks_ends_the_process_long_before_its_tenure_would",
-        BLOCKING,
-    );
-    let last = printed.lines().filter_map(|line| line.parse::<u128>().ok());
-    let went_on = Duration::from_millis(u64::try_from(last.max().unwrap()).unwrap());
-    // A tenure is about 60 s here, and a heartbeat finds the stranger after one.
-    assert!(went_on < Duration::from_secs(30), "{went_on:?}");
-    assert!(printed.contains("the hook: Some(Deposed)"), "{printed}");
-}
-
-fn block_when_deposed() {
-    let store = Arc::new(MemoryStore::new("taken"));
-    let election = Election::builder("billing")
-        .store_object(store.clone())
-        .timing(TimingConfig {
-            stall_polls: 60,
-            ..TimingConfig::default()
-        })
-        .before_kill(|lease| {
-            let line = format!("the hook: {:?}\n", lease.loss());
-            rustix::io::write(std::io::stdout(), line.as_bytes()).unwrap();
-        })
-        .build()
-        .unwrap();
-    let name = election.name().clone();
-    let outcome = election.blocking().run_as_leader(|lease| {
-        store.put(&name, taken_by_a_stranger());
-        while lease.check().is_ok() {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let lost = clock::now();
-        loop {
-            println!("{}", clock::now().since(lost).as_millis());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    });
-    unreachable!("the work never ends: {outcome:?}");
-}
-
-/// Set in the process whose log and whose handler of SIGABRT hang.
-const STUCK: &str = "INCUMBENT_TEST_STUCK";
-
-#[test]
-fn a_log_and_a_handler_that_stand_still_do_not_keep_work_alive_that_blocks() {
-    if std::env::var_os(STUCK).is_some() {
-        return block_beside_a_stuck_log();
-    }
-    killed_as(
-        "a_log_and_a_handler_that_stand_still_do_not_keep_work_alive_that_blocks",
-        STUCK,
-    );
-}
-
-/// A log that takes no error, ever.
-struct StandsStill;
-
-impl tracing::Subscriber for StandsStill {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        *metadata.level() == tracing::Level::ERROR
-    }
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn event(&self, _: &tracing::Event<'_>) {
-        loop {
-            std::thread::park();
-        }
-    }
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
-fn block_beside_a_stuck_log() {
-    tracing::subscriber::set_global_default(StandsStill).unwrap();
-    let store = Arc::new(MemoryStore::new("taken"));
-    let election = election(std::slice::from_ref(&store));
-    let name = election.name().clone();
-    let outcome = election.blocking().run_as_leader(|lease| {
-        let _deadlines = lease.deadlines();
-        store.put(&name, taken_by_a_stranger());
-        while lease.check().is_ok() {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let lost = clock::now();
-        // A process that is not killed by then never will be.
-        while clock::now().since(lost) < Duration::from_secs(20) {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    });
-    unreachable!("the work never ends: {outcome:?}");
-}
-
 #[tokio::test]
 async fn the_time_without_a_leader_goes_on_from_one_campaign_to_the_next() {
     const PAUSE: Duration = Duration::from_millis(300);
@@ -552,7 +426,7 @@ async fn the_time_without_a_leader_goes_on_from_one_campaign_to_the_next() {
         "{waited:?} {gap:?} {at_most:?}"
     );
     let told = loop {
-        if let Happening::Elected { leaderless, .. } = events.recv().await.unwrap().happening {
+        if let EventKind::Elected { leaderless, .. } = events.recv().await.unwrap().kind {
             break leaderless;
         }
     };
@@ -586,16 +460,16 @@ async fn a_campaign_that_ends_before_anybody_leads_leaves_its_gap_to_the_next() 
     let (leading, waiting) = (election(&stores), election(&stores));
     let leadership = leading.campaign().await.unwrap();
     let mut events = waiting.events();
-    let mut happens = async |wanted: fn(&Happening) -> bool| {
-        while !wanted(&events.recv().await.unwrap().happening) {}
+    let mut happens = async |wanted: fn(&EventKind) -> bool| {
+        while !wanted(&events.recv().await.unwrap().kind) {}
     };
     let campaigning = waiting.clone();
     let campaign = tokio::spawn(async move { campaigning.campaign().await });
-    happens(|it| matches!(it, Happening::Following { .. })).await;
+    happens(|it| matches!(it, EventKind::Following { .. })).await;
     // So that no one can be elected when the leader has gone.
     leading.operator().pause(None, None).await.unwrap();
     leadership.resign().await;
-    happens(|it| matches!(it, Happening::Leaderless { .. })).await;
+    happens(|it| matches!(it, EventKind::Leaderless { .. })).await;
     let seen = clock::now();
     campaign.abort();
     assert!(campaign.await.unwrap_err().is_cancelled());
@@ -638,7 +512,7 @@ async fn a_campaign_on_terms_that_are_used_up_says_so() {
     let store = Arc::new(MemoryStore::new("forged"));
     let election = builder(std::slice::from_ref(&store)).build().unwrap();
     let mut forged = Record::ABSENT;
-    (forged.floor, forged.term) = (Term::MAX, Term::MAX);
+    (forged.floor, forged.term) = (FencingToken::MAX, FencingToken::MAX);
     forged.occupancy = Occupancy::Vacant;
     store.put(election.name(), forged);
     let wait = Duration::from_millis(500);
@@ -651,80 +525,6 @@ async fn a_campaign_on_terms_that_are_used_up_says_so() {
         );
         assert!(!error.is_held(), "{error}");
     }
-}
-
-/// Set in the process that may open no further file.
-const EXHAUSTED: &str = "INCUMBENT_TEST_EXHAUSTED";
-
-/// In a separate process, whose limit holds for all of it.
-#[test]
-fn who_observes_is_told_when_the_system_refuses_the_thread() {
-    if std::env::var_os(EXHAUSTED).is_some() {
-        return observe_without_a_thread();
-    }
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "who_observes_is_told_when_the_system_refuses_the_thread",
-        ])
-        .env(EXHAUSTED, "1")
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-}
-
-fn observe_without_a_thread() {
-    let election = election(&stores(3));
-    let runtime = Builder::new_current_thread().build().unwrap();
-    let limits = getrlimit(Resource::Nofile);
-    let current = Some(3);
-    setrlimit(Resource::Nofile, Rlimit { current, ..limits }).unwrap();
-    let observed = runtime.block_on(async {
-        let observer = election.observer();
-        let watched = election.watch().collect::<Vec<_>>().await;
-        assert_eq!(watched.len(), 1);
-        for view in watched.iter().chain([&election.status().await]) {
-            assert_eq!(
-                (&view.state, view.errors().count()),
-                (&State::Unreachable, 3)
-            );
-        }
-        assert!(
-            observer
-                .elections()
-                .await
-                .stores
-                .iter()
-                .all(|(_, told)| told.is_err())
-        );
-        assert!(
-            election
-                .history(1)
-                .await
-                .stores
-                .iter()
-                .all(|(_, told)| told.is_err())
-        );
-        assert!(matches!(
-            election.operator().resume().await,
-            Err(OrderError::NoMajority { .. })
-        ));
-        assert!(matches!(
-            election.operator().depose().await,
-            Err(OrderError::Unread { .. })
-        ));
-        let at = clock::now() + Duration::from_millis(5);
-        clock::sleep_until(at).await;
-        assert!(clock::now() >= at);
-        assert!(matches!(
-            election.campaign().await,
-            Err(CampaignError::System { .. })
-        ));
-        // With room for it, the same can be used.
-        setrlimit(Resource::Nofile, limits).unwrap();
-        election.status().await.state
-    });
-    assert_eq!(observed, State::Absent);
 }
 
 /// A standby sees the end of an outage, and not the end of the leader in it.
@@ -742,8 +542,8 @@ async fn the_time_without_a_leader_includes_the_outage_that_ended_the_last_one()
         let campaigning = waiting.clone();
         let campaign = tokio::spawn(async move { campaigning.campaign().await.unwrap() });
         while !matches!(
-            events.recv().await.unwrap().happening,
-            Happening::Following { .. }
+            events.recv().await.unwrap().kind,
+            EventKind::Following { .. }
         ) {}
         store.set_fault(Some(Fault::Unreachable));
         let away = clock::now();

@@ -102,7 +102,7 @@ fn every_setting_of_the_timing_can_be_given_to_the_builder_alone() {
     let number = 7;
     let builder = || {
         Election::builder(format!("billing-{number}"))
-            .store_object(Arc::new(MemoryStore::new("one")))
+            .store_object(MemoryStore::new("one"))
             .label(format!("web-{number}"))
     };
     let timing = *builder()

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use incumbent::protocol::{Beat, Electorate, Term, Timestamp, WallMillis};
+use incumbent::protocol::{Beat, Electorate, FencingToken, Term, Timestamp, WallMillis};
 use proptest::prelude::*;
 
 use super::support::seed;
@@ -17,6 +17,32 @@ fn a_term_is_exact_in_a_double() {
     assert_eq!(Term::new(u64::MAX), None);
     assert_eq!(WallMillis::new(WallMillis::MAX.get() + 1), None);
     assert!(WallMillis::MAX.get() < most, "no clock uses the terms up");
+}
+
+#[test]
+fn a_fencing_token_is_read_from_plain_digits_only() {
+    let most = FencingToken::MAX.to_string();
+    for (text, token) in [("0", 0), ("007", 7), (&*most, FencingToken::MAX.get())] {
+        assert_eq!(text.parse(), Ok(FencingToken::new(token).unwrap()));
+    }
+    for text in [
+        "",
+        "-1",
+        "+1",
+        " 1",
+        "1\n",
+        "1.0",
+        "0x1",
+        "seven",
+        "9007199254740992",
+    ] {
+        let error = text.parse::<FencingToken>().unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("{text:?} is no fencing token")),
+            "{error}"
+        );
+    }
+    assert!(FencingToken::try_from(FencingToken::MAX.get() + 1).is_err());
 }
 
 /// What a claim writes differs from what stood there, and it rises as long as numbers last.

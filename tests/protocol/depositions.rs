@@ -2,11 +2,17 @@
 
 use incumbent::election::StallWatch;
 use incumbent::protocol::{
-    Beat, Durability, Electorate, Occupancy, Order, Record, Request, StoreIndex, Term, Timestamp,
-    Timing, Verdict, WallMillis, Watch, apply,
+    Beat, Electorate, Memory, MemoryId, Occupancy, Order, Record, Request, StoreIndex, Term,
+    Timestamp, Timing, Verdict, WallMillis, Watch,
 };
 
+use super::kept::{Durability, Kept};
 use super::rules::{SECOND, window};
+
+const MEMORY: Memory = Memory::young(MemoryId {
+    made: WallMillis::ZERO,
+    nonce: 1,
+});
 
 fn record(occupancy: Occupancy) -> Record {
     Record {
@@ -32,11 +38,12 @@ fn the_counter_of_a_stranger_that_is_deposed_does_not_come_again() {
         counter: Some(counter),
         window: window(),
     });
-    let expected = foreign.mark();
+    let mut kept = Kept::new(Durability::Durable);
+    let expected = foreign.mark(&kept.memory.expect("it has one"));
     let order = Request::Order(Order::Depose { expected });
-    let clock = WallMillis::default();
-    let (after, verdict) = apply(&foreign, &order, Durability::Durable, clock);
-    assert_eq!(verdict, Verdict::Granted);
+    let mut after = foreign;
+    let reply = kept.carry_out(&mut after, &order, WallMillis::default());
+    assert_eq!(reply.verdict, Verdict::Granted);
     assert_eq!(after.occupancy, Occupancy::Vacant);
     assert!(after.beat >= counter, "{:?}", after.beat);
 }
@@ -48,14 +55,14 @@ fn a_holder_counts_as_gone_when_a_majority_of_the_stores_has_stood_still() {
     let start = Timestamp::from_nanos(1);
     for second in 0..=6 {
         let now = start + SECOND * second;
-        stalls.observe(StoreIndex(0), &held(), now, now);
+        stalls.observe(StoreIndex(0), (&held(), &MEMORY), now, now);
     }
     let now = start + SECOND * 6;
     assert_eq!(stalls.abandoned(now), None, "one of three");
     for second in 7..=13 {
         let now = start + SECOND * second;
-        stalls.observe(StoreIndex(0), &held(), now, now);
-        stalls.observe(StoreIndex(2), &held(), now, now);
+        stalls.observe(StoreIndex(0), (&held(), &MEMORY), now, now);
+        stalls.observe(StoreIndex(2), (&held(), &MEMORY), now, now);
     }
     let now = start + SECOND * 13;
     assert_eq!(stalls.abandoned(now).map(|stores| stores.len()), Some(2));
@@ -69,7 +76,7 @@ fn what_nobody_holds_is_not_abandoned() {
         let start = Timestamp::from_nanos(1);
         for second in 0..=6 {
             let now = start + SECOND * second;
-            watch.observe(&record, now, now);
+            watch.observe(&record, &MEMORY, now, now);
         }
         let now = start + SECOND * 6;
         assert!(watch.claimable(now, &timing).is_some());

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Beat, Durability, Electorate, Event, Input, LossReason, Occupancy, Prospect, Record, Role,
-    StoreIndex, Term, WallMillis,
+    Beat, Electorate, Event, Input, LossReason, Occupancy, Prospect, Record, Role, StoreIndex,
+    Term, WallMillis,
 };
 
+use crate::kept::Durability;
 use crate::rules::{SECOND, Stage, window};
 
 fn first_store() -> StoreIndex {
@@ -21,14 +22,6 @@ fn vacant(floor: u64, term: u64, beat: i64) -> Record {
         beat: Beat::new(beat),
         occupancy: Occupancy::Vacant,
         ..Record::ABSENT
-    }
-}
-
-fn told(record: Record) -> Input {
-    Input::Woken {
-        store: first_store(),
-        record,
-        called: None,
     }
 }
 
@@ -60,14 +53,16 @@ fn forged_releases_neither_number_a_term_nor_keep_anybody_from_leading() {
     for record in forged {
         let (mut stage, first, second) = led(1_000_000);
         for _ in 0..40 {
-            stage.hand_in(second, told(record.clone()));
+            let told = stage.release(record.clone(), None);
+            stage.hand_in(second, told);
             stage.pass(SECOND / 20);
             assert_eq!(stage.role(first), Role::Leading, "{record:?}");
         }
         stage.players[first].alive = false;
         let died = stage.now;
         for _ in 0..160 {
-            stage.hand_in(second, told(record.clone()));
+            let told = stage.release(record.clone(), None);
+            stage.hand_in(second, told);
             stage.pass(SECOND / 20);
         }
         let (at, term) = stage.elected(second).expect("no one else is there");
@@ -82,7 +77,8 @@ fn forged_releases_neither_number_a_term_nor_keep_anybody_from_leading() {
 fn a_flood_of_forged_releases_does_not_lift_the_next_term() {
     let (mut stage, first, second) = led(1_000_000);
     for _ in 0..50_000 {
-        stage.hand_in(second, told(vacant(2_000_000, 2, 1 << 60)));
+        let told = stage.release(vacant(2_000_000, 2, 1 << 60), None);
+        stage.hand_in(second, told);
         stage.pass(Duration::ZERO);
     }
     assert!(stage.failed_claims(second) > 10_000);
@@ -104,7 +100,8 @@ fn a_release_is_claimed_in_one_round_trip_under_a_term_that_the_replies_number()
         ..stage.record.clone()
     };
     let sent = stage.sent;
-    stage.hand_in(second, told(told_of));
+    let told = stage.release(told_of, None);
+    stage.hand_in(second, told);
     stage.pass(Duration::ZERO);
     assert_eq!(stage.sent, sent + 1, "it claims without looking first");
     let (at, term) = stage.elected(second).expect("the record is vacant");
@@ -124,7 +121,8 @@ fn a_release_that_was_told_over_a_pause_is_looked_at_before_it_is_claimed() {
     stage.clock = WallMillis::new(1_000_000 + 103_000).unwrap();
     stage.players[second].alive = true;
     let record = stage.record.clone();
-    stage.hand_in(second, told(record));
+    let told = stage.release(record, None);
+    stage.hand_in(second, told);
     stage.pass(SECOND / 100);
     let (_, term) = stage.elected(second).expect("the record is vacant");
     assert!(term.get() >= 1_103_000, "{term}");

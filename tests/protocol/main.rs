@@ -1,4 +1,4 @@
-//! The pure parts of the protocol, one by one: timing, records, the watch, names, counters.
+//! The pure parts of the protocol, one by one: timing, records, the watch, counters.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -8,7 +8,7 @@ mod counters;
 mod depositions;
 mod failover;
 mod hints;
-mod names;
+mod kept;
 mod orders;
 mod record;
 mod rules;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Beat, CandidateId, Claim, Durability, LossReason, Mark, Occupancy, Order, Record, Request,
-    Shape, Term, Verdict, WallMillis, apply,
+    Attestation, Beat, CandidateId, Claim, LossReason, Mark, Memory, MemoryId, Occupancy, Order,
+    Record, Request, Shape, State, Term, Verdict, WallMillis, apply,
 };
 use proptest::prelude::*;
 
@@ -26,23 +26,56 @@ fn term(number: u64) -> Term {
 #[derive(Clone, Debug)]
 enum Attempt {
     Observe,
-    Claim { stale: bool, rise: i8, join: bool },
-    Beat { other_term: bool, proven: bool },
-    Release { other_term: bool },
+    Claim {
+        stale: bool,
+        rise: i8,
+        join: bool,
+        vouches: Vouches,
+    },
+    Beat {
+        other_term: bool,
+        vouches: Vouches,
+    },
+    Release {
+        other_term: bool,
+    },
     Pause,
     Resume,
-    Resign { other_term: bool },
-    Depose { stale: bool },
+    Resign {
+        other_term: bool,
+    },
+    Depose {
+        stale: bool,
+    },
+    /// Not a request: the record alone is lost, or the memory alone.
+    Lose {
+        record: bool,
+    },
+}
+
+/// Of which memory a candidate says how old it is, if of any.
+#[derive(Clone, Copy, Debug)]
+enum Vouches {
+    No,
+    This { seconds: u64 },
+    Another { seconds: u64 },
 }
 
 fn attempts() -> impl Strategy<Value = Vec<(u8, Attempt)>> {
     let rare = || prop::bool::weighted(0.2);
+    let seconds = || prop_oneof![0..10_u64, 0..1_000_000_u64];
+    let vouches = prop_oneof![
+        1 => Just(Vouches::No),
+        3 => seconds().prop_map(|seconds| Vouches::This { seconds }),
+        1 => seconds().prop_map(|seconds| Vouches::Another { seconds }),
+    ];
     let attempt = prop_oneof![
+        1 => any::<bool>().prop_map(|record| Attempt::Lose { record }),
         1 => Just(Attempt::Observe),
-        4 => (rare(), -2..5_i8, any::<bool>())
-            .prop_map(|(stale, rise, join)| Attempt::Claim { stale, rise, join }),
-        6 => (rare(), any::<bool>())
-            .prop_map(|(other_term, proven)| Attempt::Beat { other_term, proven }),
+        4 => (rare(), -2..5_i8, any::<bool>(), vouches.clone())
+            .prop_map(|(stale, rise, join, vouches)| Attempt::Claim { stale, rise, join, vouches }),
+        6 => (rare(), vouches)
+            .prop_map(|(other_term, vouches)| Attempt::Beat { other_term, vouches }),
         2 => rare().prop_map(|other_term| Attempt::Release { other_term }),
         1 => Just(Attempt::Pause),
         2 => Just(Attempt::Resume),
@@ -52,20 +85,53 @@ fn attempts() -> impl Strategy<Value = Vec<(u8, Attempt)>> {
     prop::collection::vec((0..3_u8, attempt), 1..60)
 }
 
-fn request(by: u8, attempt: &Attempt, record: &Record) -> Request {
+const NOBODYS: MemoryId = MemoryId {
+    made: CLOCK,
+    nonce: u64::MAX,
+};
+
+fn fresh(nonce: usize) -> MemoryId {
+    MemoryId {
+        made: CLOCK,
+        nonce: nonce as u64,
+    }
+}
+
+/// What happens to a state: a request, or `None` for a loss.
+fn request(by: u8, attempt: &Attempt, state: &State) -> Option<Request> {
+    let State { memory, record, .. } = state;
+    let memory = memory.unwrap_or(Memory::young(NOBODYS));
+    let attested = |vouches: Vouches| {
+        let word = |memory, seconds| {
+            let age = Duration::from_secs(seconds);
+            Some(Attestation { memory, age })
+        };
+        match vouches {
+            Vouches::No => None,
+            Vouches::This { seconds } => word(memory.id, seconds),
+            Vouches::Another { seconds } => word(NOBODYS, seconds),
+        }
+    };
     let own = |other: bool| term(record.term.get() + u64::from(other));
     let mark = |stale: bool| {
-        let mark = record.mark();
+        let mark = record.mark(&memory);
         let beat = Beat::new(mark.beat.get() - i64::from(stale));
         Mark { beat, ..mark }
     };
-    match *attempt {
+    Some(match *attempt {
+        Attempt::Lose { .. } => return None,
         Attempt::Observe => Request::Observe,
-        Attempt::Claim { stale, rise, join } => Request::Claim(Claim {
+        Attempt::Claim {
+            stale,
+            rise,
+            join,
+            vouches,
+        } => Request::Claim(Claim {
             holder: id(by),
             term: term(
                 record
                     .floor
+                    .max(memory.floor)
                     .get()
                     .saturating_add_signed(i64::from(rise))
                     .max(1),
@@ -74,11 +140,15 @@ fn request(by: u8, attempt: &Attempt, record: &Record) -> Request {
             join,
             after: Beat::default(),
             window: WINDOW,
+            attested: attested(vouches),
         }),
-        Attempt::Beat { other_term, proven } => Request::Beat {
+        Attempt::Beat {
+            other_term,
+            vouches,
+        } => Request::Beat {
             holder: id(by),
             term: own(other_term),
-            proven,
+            attested: attested(vouches),
         },
         Attempt::Release { other_term } => Request::Release {
             holder: id(by),
@@ -98,45 +168,56 @@ fn request(by: u8, attempt: &Attempt, record: &Record) -> Request {
         Attempt::Depose { stale } => Request::Order(Order::Depose {
             expected: mark(stale),
         }),
-    }
+    })
 }
 
 /// Shows each step of random sequences to `judge`: before, the request, after, the verdict.
 fn each_step(
     test: &str,
-    judge: impl Fn(&Record, &Request, &Record, Verdict, Durability) -> Result<(), TestCaseError>,
+    judge: impl Fn(&State, &Request, &State, Verdict) -> Result<(), TestCaseError>,
 ) {
-    let durability = prop_oneof![Just(Durability::Durable), Just(Durability::Forgetful)];
     let place = format!("--test protocol {test}");
-    seed::check(
-        &place,
-        500,
-        &(durability, attempts()),
-        |(durability, attempts)| {
-            let mut record = Record::ABSENT;
-            for (by, attempt) in &attempts {
-                let request = request(*by, attempt, &record);
-                let (after, verdict) = apply(&record, &request, durability, CLOCK);
-                judge(&record, &request, &after, verdict, durability)?;
-                record = after;
+    seed::check(&place, 1000, &attempts(), |attempts| {
+        let mut state = State::EMPTY;
+        for (step, (by, attempt)) in attempts.iter().enumerate() {
+            match request(*by, attempt, &state) {
+                None => lose(&mut state, attempt),
+                Some(request) => {
+                    let (after, verdict) = apply(&state, &request, fresh(step), CLOCK);
+                    judge(&state, &request, &after, verdict)?;
+                    state = after;
+                }
             }
-            Ok(())
-        },
-    );
+        }
+        Ok(())
+    });
 }
 
-/// S2 within one store.
+fn lose(state: &mut State, attempt: &Attempt) {
+    if matches!(attempt, Attempt::Lose { record: true }) {
+        state.record = Record::ABSENT;
+    } else {
+        (state.memory, state.listed) = (None, None);
+    }
+}
+
+fn memory(state: &State) -> Memory {
+    state.memory.expect("a request makes a memory")
+}
+
+/// S2 and R8 within one store, over losses of the record.
 #[test]
-fn the_floor_never_falls_and_a_claim_that_is_no_join_rises_above_it() {
+fn no_term_is_granted_twice_and_a_claim_that_is_no_join_rises_above_every_floor() {
     each_step(
-        "the_floor_never_falls",
-        |before, request, after, verdict, _| {
-            prop_assert!(after.floor >= before.floor);
-            prop_assert!(after.term <= after.floor);
-            if let (Request::Claim(Claim { join: false, .. }), Verdict::Granted) =
-                (request, verdict)
-            {
-                prop_assert!(after.term > before.floor);
+        "no_term_is_granted_twice",
+        |before, request, after, verdict| {
+            prop_assert!(after.record.term <= after.record.floor);
+            let (floor, after_floor) = (before.record.floor, after.record.floor);
+            prop_assert!(after_floor >= floor, "{floor:?} {after_floor:?}");
+            let all = before.memory.map(|memory| memory.floor).max(before.listed);
+            let is_claim = matches!(request, Request::Claim(Claim { join: false, .. }));
+            if is_claim && verdict == Verdict::Granted {
+                prop_assert!(after.record.term > floor.max(all.unwrap_or_default()));
             }
             Ok(())
         },
@@ -146,87 +227,108 @@ fn the_floor_never_falls_and_a_claim_that_is_no_join_rises_above_it() {
 /// S3.
 #[test]
 fn nobody_but_its_holder_beats_or_releases_a_record() {
-    each_step(
-        "nobody_but_its_holder",
-        |before, request, after, verdict, _| {
-            match request {
-                Request::Beat { holder, term, .. } | Request::Release { holder, term, .. } => {
-                    let holds = before.is_held_by(holder, *term);
-                    prop_assert_eq!(verdict == Verdict::Granted, holds);
-                }
-                Request::Observe => prop_assert_eq!((before, verdict), (after, Verdict::Granted)),
-                Request::Claim(claim) => {
-                    let rises = claim.join || claim.term > before.floor;
-                    let free = claim.join || before.orders.paused.is_none();
-                    let granted = claim.expected == before.mark() && rises && free;
-                    prop_assert_eq!(verdict == Verdict::Granted, granted);
-                    prop_assert!(!granted || after.is_held_by(&claim.holder, claim.term));
-                }
-                // An order vacates what stands as it was seen, and makes no one a holder.
-                Request::Order(Order::Depose { expected }) => {
-                    let held = before.holder().is_some() && before.mark() == *expected;
-                    prop_assert_eq!(verdict == Verdict::Granted, held);
-                    prop_assert!(!held || after.occupancy == Occupancy::Vacant);
-                }
-                Request::Order(_) => prop_assert_eq!(before.mark(), after.mark()),
+    each_step("nobody_but_its_holder", |state, request, next, verdict| {
+        let (before, after) = (&state.record, &next.record);
+        // A memory that begins with the request is not the one expected.
+        let memory = memory(next);
+        let known = state.memory.is_some_and(|before| before.id == memory.id);
+        let mark = before.mark(&state.memory.unwrap_or(Memory::young(NOBODYS)));
+        match request {
+            Request::Beat { holder, term, .. } | Request::Release { holder, term, .. } => {
+                let holds = before.is_held_by(holder, *term);
+                prop_assert_eq!(verdict == Verdict::Granted, holds);
             }
-            if verdict == Verdict::Refused {
-                prop_assert_eq!(before, after, "a refusal changes nothing");
+            Request::Observe => prop_assert_eq!((before, verdict), (after, Verdict::Granted)),
+            Request::Claim(claim) => {
+                let rises = claim.join || claim.term > before.floor.max(memory.floor);
+                let free = claim.join || before.orders.paused.is_none();
+                let granted = known && claim.expected == mark && rises && free;
+                prop_assert_eq!(verdict == Verdict::Granted, granted);
+                prop_assert!(!granted || after.is_held_by(&claim.holder, claim.term));
             }
-            Ok(())
-        },
-    );
-}
-
-/// Otherwise a contender could take the counter of a new holder for the stalled one.
-#[test]
-fn no_counter_is_written_twice() {
-    let place = "--test protocol no_counter_is_written_twice";
-    seed::check(place, 500, &attempts(), |attempts| {
-        let mut record = Record::ABSENT;
-        let mut written = BTreeSet::new();
-        for (by, attempt) in &attempts {
-            let request = request(*by, attempt, &record);
-            let (after, verdict) = apply(&record, &request, Durability::Forgetful, CLOCK);
-            let writes = matches!(request, Request::Claim(_) | Request::Beat { .. });
-            if writes && verdict == Verdict::Granted {
-                prop_assert!(written.insert(after.beat), "{:?} again", after.beat);
-                prop_assert!(after.beat > record.beat);
+            // An order vacates what stands as it was seen, and makes no one a holder.
+            Request::Order(Order::Depose { expected }) => {
+                let held = before.holder().is_some() && known && mark == *expected;
+                prop_assert_eq!(verdict == Verdict::Granted, held);
+                prop_assert!(!held || after.occupancy == Occupancy::Vacant);
             }
-            record = after;
+            Request::Order(_) => prop_assert_eq!(before.mark(&memory), after.mark(&memory)),
+        }
+        if verdict == Verdict::Refused {
+            prop_assert_eq!(before, after, "a refusal changes no record");
         }
         Ok(())
     });
 }
 
-/// R8, and R7's end of it.
+/// Otherwise a contender could take the counter of a new holder for the stalled one.
 #[test]
-fn unproven_comes_from_nothing_on_a_forgetful_store_and_goes_by_a_proven_beat_only() {
-    each_step(
-        "unproven_comes_from_nothing",
-        |before, request, after, verdict, durability| {
-            let granted = verdict == Verdict::Granted;
-            match (before.unproven, after.unproven) {
-                (false, true) => {
-                    prop_assert!(granted && matches!(request, Request::Claim(_)));
-                    prop_assert_eq!(before.term, Term::ZERO);
-                    prop_assert_eq!(durability, Durability::Forgetful);
-                }
-                (true, false) => {
-                    let proves = matches!(request, Request::Beat { proven: true, .. });
-                    prop_assert!(granted && proves);
-                }
-                (false, false) => {
-                    let first = granted
-                        && before.term == Term::ZERO
-                        && matches!(request, Request::Claim(_));
-                    prop_assert!(!first || durability == Durability::Durable);
-                }
-                (true, true) => {}
+fn under_one_memory_no_counter_is_written_twice() {
+    let place = "--test protocol under_one_memory_no_counter";
+    seed::check(place, 500, &attempts(), |attempts| {
+        let mut state = State::EMPTY;
+        let mut written = BTreeSet::new();
+        for (step, (by, attempt)) in attempts.iter().enumerate() {
+            let Some(request) = request(*by, attempt, &state) else {
+                lose(&mut state, attempt);
+                continue;
+            };
+            let (after, verdict) = apply(&state, &request, fresh(step), CLOCK);
+            let writes = matches!(request, Request::Claim(_) | Request::Beat { .. });
+            if writes && verdict == Verdict::Granted {
+                let new = written.insert((memory(&after).id, after.record.beat));
+                prop_assert!(new, "{:?} again", after.record.beat);
+                prop_assert!(after.record.beat > state.record.beat);
             }
-            Ok(())
-        },
-    );
+            state = after;
+        }
+        Ok(())
+    });
+}
+
+/// R7, and what R5 rests on.
+#[test]
+fn a_memory_begins_anew_where_the_record_is_missed_and_grows_old_by_what_is_said_of_it_alone() {
+    each_step("a_memory_begins_anew", |before, request, after, verdict| {
+        let now = memory(after);
+        let lists = matches!(request, Request::Claim(_) | Request::Beat { .. });
+        if verdict == Verdict::Granted && lists {
+            prop_assert_eq!(after.listed, Some(after.record.floor));
+        }
+        let missed = before.listed.is_some() && before.record.floor == Term::ZERO;
+        let Some(then) = before.memory.filter(|_| !missed) else {
+            let word = match request {
+                Request::Claim(claim) => claim.attested,
+                Request::Beat { attested, .. } => *attested,
+                _ => None,
+            };
+            prop_assert!(word.is_none_or(|word| word.memory != now.id));
+            prop_assert!(before.memory.is_none_or(|then| then.id != now.id));
+            prop_assert_eq!(now.age, Duration::ZERO);
+            prop_assert!(Some(now.floor) >= before.listed.filter(|_| before.memory.is_some()));
+            return Ok(());
+        };
+        prop_assert_eq!(then.id, now.id);
+        prop_assert!(now.floor >= then.floor);
+        let word = match (request, verdict) {
+            (Request::Claim(claim), Verdict::Granted) => claim.attested,
+            (Request::Beat { attested, .. }, Verdict::Granted) => *attested,
+            _ => None,
+        };
+        let said = word
+            .filter(|word| word.memory == now.id)
+            .map(|word| word.age);
+        let oldest = said.unwrap_or_default().max(then.age).min(Memory::MATURE);
+        prop_assert_eq!(now.age, oldest);
+        let granted = verdict == Verdict::Granted;
+        let hands = matches!(
+            request,
+            Request::Claim(_) | Request::Order(Order::Depose { .. })
+        );
+        let taken = granted && hands && !before.record.is_free();
+        prop_assert_eq!(now.taken, then.taken + u64::from(taken));
+        Ok(())
+    });
 }
 
 #[test]
@@ -244,6 +346,7 @@ fn a_foreign_counter_is_taken_over_by_its_exact_value_and_never_written_again() 
         &(counters, 1..1_000_000_u64),
         |(counter, number)| {
             let counter = counter.map(Beat::new);
+            let memory = Memory::young(fresh(1));
             let record = Record {
                 occupancy: Occupancy::Foreign {
                     counter,
@@ -259,23 +362,47 @@ fn a_foreign_counter_is_taken_over_by_its_exact_value_and_never_written_again() 
                     join: false,
                     after: Beat::default(),
                     window: WINDOW,
+                    attested: None,
                 })
             };
             let other = counter.map_or(Beat::new(0), |seen| Beat::new(seen.get().wrapping_add(1)));
             let moved = Mark {
                 shape: Shape::Foreign(Some(other)),
-                ..record.mark()
+                ..record.mark(&memory)
             };
             for (by, request) in [
                 (Verdict::Refused, claim(moved)),
-                (Verdict::Refused, claim(Record::ABSENT.mark())),
-                (Verdict::Granted, claim(record.mark())),
+                (Verdict::Refused, claim(Record::ABSENT.mark(&memory))),
+                (Verdict::Granted, claim(record.mark(&memory))),
             ] {
-                let (after, verdict) = apply(&record, &request, Durability::Forgetful, CLOCK);
+                let state = State {
+                    memory: Some(memory),
+                    restarted: false,
+                    listed: None,
+                    record: record.clone(),
+                };
+                let (after, verdict) = apply(&state, &request, NOBODYS, CLOCK);
                 prop_assert_eq!(verdict, by);
-                prop_assert!(verdict == Verdict::Refused || Some(after.beat) != counter);
+                prop_assert!(verdict == Verdict::Refused || Some(after.record.beat) != counter);
             }
             Ok(())
         },
     );
+}
+
+/// Whoever may write can forge a floor, and delete the record after that.
+#[test]
+fn a_floor_far_ahead_of_the_clock_does_not_reach_the_memory() {
+    for (ahead, kept) in [(59_000, true), (61_000, false)] {
+        let clock = WallMillis::new(1_000_000).expect("a clock");
+        let floor = term(1_000_000 + ahead);
+        let state = State {
+            memory: Some(Memory::young(fresh(1))),
+            listed: Some(floor),
+            ..State::EMPTY
+        };
+        let (after, _) = apply(&state, &Request::Observe, fresh(2), clock);
+        assert_eq!(memory(&after).id, fresh(2));
+        assert_eq!(memory(&after).floor == floor, kept, "{ahead} ms ahead");
+    }
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Candidate, CandidateConfig, Durability, Electorate, Event, HostName, Input, LossReason,
-    Occupancy, Outgoing, Record, Reply, Request, Role, Term, Timestamp, Timing, Verdict,
-    WallMillis, apply,
+    Candidate, CandidateConfig, Electorate, Event, HostName, Input, LossReason, Occupancy,
+    Outgoing, Record, Reply, Request, Role, Term, Timestamp, Timing, Verdict, WallMillis,
 };
+
+use super::kept::{Durability, Kept};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
@@ -14,7 +15,7 @@ pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) struct Stage {
     pub(crate) now: Timestamp,
     pub(crate) record: Record,
-    pub(crate) durability: Durability,
+    pub(crate) kept: Kept,
     pub(crate) clock: WallMillis,
     pub(crate) players: Vec<Player>,
     /// How many requests were sent.
@@ -42,7 +43,7 @@ impl Stage {
         Self {
             now: Timestamp::from_nanos(1),
             record: Record::ABSENT,
-            durability,
+            kept: Kept::new(durability),
             clock: WallMillis::default(),
             players: Vec::new(),
             sent: 0,
@@ -117,13 +118,7 @@ impl Stage {
             .extend(step.events.into_iter().map(|event| (self.now, event)));
         self.sent += step.sends.len();
         for sent in step.sends {
-            let (record, verdict) = apply(&self.record, &sent.request, self.durability, self.clock);
-            self.record = record;
-            let reply = Reply {
-                verdict,
-                record: self.record.clone(),
-                clock: self.clock,
-            };
+            let reply = self.execute(&sent.request);
             let at = self.now + (self.delay)(&sent.request);
             self.answers.push(Answer {
                 at,
@@ -131,6 +126,20 @@ impl Stage {
                 sent,
                 reply,
             });
+        }
+    }
+
+    pub(crate) fn execute(&mut self, request: &Request) -> Reply {
+        self.kept.carry_out(&mut self.record, request, self.clock)
+    }
+
+    /// The store's word that its record was released.
+    pub(crate) fn release(&self, record: Record, called: Option<&str>) -> Input {
+        Input::Woken {
+            store: Electorate::new(1).unwrap().stores().next().unwrap(),
+            record,
+            memory: self.kept.id(),
+            called: called.map(|id| id.parse().unwrap()),
         }
     }
 
@@ -173,15 +182,8 @@ fn a_standby_that_is_woken_leads_after_one_round_trip() {
     stage.hand_in(first, Input::WorkEnded(LossReason::Resigned));
     let record = stage.record.clone();
     assert_eq!(record.occupancy, Occupancy::Vacant);
-    let store = Electorate::new(1).unwrap().stores().next().unwrap();
-    stage.hand_in(
-        second,
-        Input::Woken {
-            store,
-            record,
-            called: None,
-        },
-    );
+    let woken = stage.release(record, None);
+    stage.hand_in(second, woken);
     stage.pass(Duration::ZERO);
     assert_eq!(stage.elected(second).map(|(at, _)| at), Some(stage.now));
 }
@@ -202,13 +204,8 @@ fn a_standby_that_is_not_called_looks_a_little_later_and_claims_what_is_still_va
         let released = stage.now;
         let record = stage.record.clone();
         assert_eq!(record.occupancy, Occupancy::Vacant);
-        let store = Electorate::new(1).unwrap().stores().next().unwrap();
         for player in [third, second] {
-            let woken = Input::Woken {
-                store,
-                record: record.clone(),
-                called: Some("second".parse().unwrap()),
-            };
+            let woken = stage.release(record.clone(), Some("second"));
             stage.hand_in(player, woken);
         }
         stage.pass(SECOND / 20 - Duration::from_nanos(1));
@@ -321,9 +318,9 @@ fn a_grant_that_took_longer_than_the_timeout_does_not_count() {
     }
 }
 
-/// `R5`: the wait begins when the grant arrives, not when it was asked for.
+/// `R5`: the wait begins when the memory of the store was first seen, whenever the claim is granted.
 #[test]
-fn probation_is_counted_from_the_arrival_of_the_grant() {
+fn probation_is_counted_from_the_first_sight_of_the_memory() {
     let mut stage = Stage::new(Durability::Forgetful);
     stage.delay = |request| match request {
         Request::Claim(_) => Duration::from_millis(900),
@@ -334,11 +331,66 @@ fn probation_is_counted_from_the_arrival_of_the_grant() {
     assert_eq!(stage.role(candidate), Role::Probation);
     stage.pass(SECOND * 10);
     let (at, _) = stage.elected(candidate).expect("it has waited");
-    let granted = Timestamp::from_nanos(1) + Duration::from_millis(900);
-    assert!(at >= granted + window(), "{:?}", at.since(granted));
+    let seen = Timestamp::from_nanos(1);
+    assert_eq!(at.since(seen), window());
 }
 
-/// `R7`: what was sent before the end of the wait shows nothing of its end, however late it is answered.
+/// `R5`: a store for whose memory others have vouched is waited for the rest of the probation, or not at all.
+#[test]
+fn an_age_that_others_have_attested_counts() {
+    for (age, waits) in [(4, 1), (5, 0), (500, 0)] {
+        let mut stage = Stage::new(Durability::Forgetful);
+        stage.execute(&Request::Observe);
+        let memory = stage.kept.memory.as_mut().expect("a request makes one");
+        memory.age = SECOND * age;
+        let candidate = stage.enter("candidate");
+        stage.pass(SECOND * 10);
+        let (at, _) = stage.elected(candidate).expect("no one else is there");
+        assert_eq!(at.since(Timestamp::from_nanos(1)), SECOND * waits, "{age}");
+    }
+}
+
+/// `R5`: what it knows of a store counts for the next campaign too, but not for a memory that came later.
+#[test]
+fn a_memory_that_replaces_another_is_not_older_than_the_last_sight_of_that() {
+    for replaced in [false, true] {
+        let mut stage = Stage::new(Durability::Durable);
+        let candidate = stage.enter_after("candidate", SECOND * 2);
+        stage.pass(SECOND);
+        assert_eq!(stage.role(candidate), Role::Standby);
+        if replaced {
+            // The address leads to another server now, which others have used for long.
+            let other = stage.kept.memory.as_mut().expect("it has one");
+            other.id.nonce += 1000;
+        }
+        stage.pass(SECOND * 20);
+        let (at, _) = stage.elected(candidate).expect("no one else is there");
+        let waited = at.since(Timestamp::from_nanos(1));
+        assert_eq!(waited >= window() + SECOND, replaced, "{waited:?}");
+    }
+}
+
+/// `R6`: a memory that begins anew in a probation may have forgotten a leader since.
+#[test]
+fn a_new_memory_in_a_probation_starts_over_and_leaves_a_leader_alone() {
+    let mut stage = Stage::new(Durability::Forgetful);
+    let candidate = stage.enter("candidate");
+    stage.pass(window() - SECOND / 2);
+    assert_eq!(stage.role(candidate), Role::Probation);
+    stage.kept.begin_again();
+    let restarted = stage.now;
+    stage.pass(SECOND * 20);
+    assert_eq!(stage.failed_claims(candidate), 1);
+    let (at, term) = stage.elected(candidate).expect("it has waited again");
+    assert!(at >= restarted + window(), "{:?}", at.since(restarted));
+
+    stage.kept.begin_again();
+    stage.pass(SECOND * 20);
+    assert_eq!(stage.role(candidate), Role::Leading);
+    assert_eq!(stage.elected(candidate), Some((at, term)));
+}
+
+/// `R5`: what was sent before the end of the wait shows nothing of its end, however late it is answered.
 #[test]
 fn only_heartbeats_sent_after_the_probation_end_it() {
     let mut stage = Stage::new(Durability::Forgetful);
@@ -382,7 +434,7 @@ fn a_stranger_neither_beats_nor_releases() {
         let beat = Request::Beat {
             holder: holder.clone(),
             term,
-            proven: true,
+            attested: None,
         };
         let release = Request::Release {
             holder,
@@ -390,8 +442,9 @@ fn a_stranger_neither_beats_nor_releases() {
             reason: LossReason::Resigned,
         };
         for request in [beat, release] {
-            let (after, verdict) = apply(&stage.record, &request, Durability::Durable, stage.clock);
-            assert_eq!((after, verdict), (stage.record.clone(), Verdict::Refused));
+            let before = stage.record.clone();
+            let reply = stage.execute(&request);
+            assert_eq!((reply.record, reply.verdict), (before, Verdict::Refused));
         }
     }
 }

@@ -3,11 +3,17 @@
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Beat, Mark, Occupancy, Orders, Record, Term, Timestamp, Timing, TimingConfig, Watch,
+    Beat, Mark, Memory, MemoryId, Occupancy, Orders, Record, Term, Timestamp, Timing, TimingConfig,
+    WallMillis, Watch,
 };
 use proptest::prelude::*;
 
 use super::support::seed;
+
+const MEMORY: Memory = Memory::young(MemoryId {
+    made: WallMillis::ZERO,
+    nonce: 1,
+});
 
 const NS: Duration = Duration::from_nanos(1);
 
@@ -25,7 +31,6 @@ fn record(beat: i64, occupancy: Occupancy) -> Record {
         floor: Term::new(7).expect("a term"),
         term: Term::new(7).expect("a term"),
         beat: Beat::new(beat),
-        unproven: false,
         occupancy,
         orders: Orders::NONE,
     }
@@ -50,7 +55,7 @@ fn foreign(counter: i64) -> Record {
 fn watched(record: &Record, polls: u64) -> Watch {
     let mut watch = Watch::NEW;
     for poll in 0..polls {
-        watch.observe(record, at(poll * 1000), at(poll * 1000 + 10));
+        watch.observe(record, &MEMORY, at(poll * 1000), at(poll * 1000 + 10));
     }
     watch
 }
@@ -68,7 +73,7 @@ fn a_free_record_is_claimable_at_first_sight_as_what_it_is() {
     for free in [Record::ABSENT, record(9, Occupancy::Vacant)] {
         assert_eq!(
             watched(&free, 1).claimable(at(10), &timing()),
-            Some(free.mark())
+            Some(free.mark(&MEMORY))
         );
     }
 }
@@ -81,7 +86,7 @@ fn a_held_record_needs_stall_polls_after_the_first_sight() {
             let watch = watched(&record, polls);
             // Long after the window, but with evidence that is still fresh.
             let mut late = watch.clone();
-            late.observe(&record, at(60_000), at(60_010));
+            late.observe(&record, &MEMORY, at(60_000), at(60_010));
             let enough = polls >= 5;
             assert_eq!(
                 late.claimable(at(60_010), &timing()).is_some(),
@@ -119,14 +124,14 @@ fn evidence_older_than_one_and_a_half_intervals_must_be_renewed() {
     let stale = at(1500) + NS;
     assert!(watch.claimable(at(1500), &timing()).is_some());
     assert_eq!(watch.claimable(stale, &timing()), None);
-    watch.observe(&vacant, at(1600), at(1700));
+    watch.observe(&vacant, &MEMORY, at(1600), at(1700));
     assert!(watch.claimable(at(1700), &timing()).is_some());
 
     let mut watch = watched(&held(4, Duration::ZERO), 6);
     assert!(watch.claimable(at(6500), &timing()).is_some());
     assert_eq!(watch.claimable(at(6500) + NS, &timing()), None);
     // Renewing it does not start the wait over: the record was stalled all the while.
-    watch.observe(&held(4, Duration::ZERO), at(60_000), at(60_001));
+    watch.observe(&held(4, Duration::ZERO), &MEMORY, at(60_000), at(60_001));
     assert!(watch.claimable(at(60_001), &timing()).is_some());
 }
 
@@ -144,11 +149,36 @@ fn any_change_of_the_mark_starts_the_wait_over() {
     ];
     for change in changes {
         let mut watch = watched(&held(4, Duration::ZERO), 20);
-        watch.observe(&change, at(20_000), at(20_010));
-        watch.observe(&held(4, Duration::ZERO), at(20_100), at(20_110));
+        watch.observe(&change, &MEMORY, at(20_000), at(20_010));
+        watch.observe(&held(4, Duration::ZERO), &MEMORY, at(20_100), at(20_110));
         assert_eq!(watch.claimable(at(20_110), &timing()), None, "{change:?}");
         assert_eq!(watch.unchanged_since(), Some(at(20_110)));
     }
+}
+
+/// A record that looks the same under another memory may have changed in between and back.
+#[test]
+fn another_memory_starts_the_wait_over() {
+    let record = held(4, Duration::ZERO);
+    let mut watch = watched(&record, 20);
+    let again = MemoryId {
+        nonce: 2,
+        ..MEMORY.id
+    };
+    watch.observe(&record, &MEMORY.begun_again(again), at(20_000), at(20_010));
+    assert_eq!(watch.claimable(at(20_010), &timing()), None);
+    assert_eq!(watch.unchanged_since(), Some(at(20_010)));
+    // What is claimed later is claimed under the new one.
+    for poll in 21..27 {
+        watch.observe(
+            &record,
+            &MEMORY.begun_again(again),
+            at(poll * 1000),
+            at(poll * 1000),
+        );
+    }
+    let claimable = watch.claimable(at(26_000), &timing());
+    assert_eq!(claimable.map(|mark| mark.memory), Some(again));
 }
 
 /// What was observed, one poll after another.
@@ -228,12 +258,12 @@ fn claimable_is_what_the_rules_allow_on_random_observations() {
                 );
                 now += poll.pause_ms + poll.trip_ms;
                 let record = held(beat, window);
-                watch.observe(&record, sent, received);
-                seen.push((record.mark(), window, sent, received));
+                watch.observe(&record, &MEMORY, sent, received);
+                seen.push((record.mark(&MEMORY), window, sent, received));
                 for later in [0, wait] {
                     let asked = at(now + later);
                     let claimable = watch.claimable(asked, &timing);
-                    let expected = allowed(&seen, asked, &timing).then_some(record.mark());
+                    let expected = allowed(&seen, asked, &timing).then_some(record.mark(&MEMORY));
                     prop_assert_eq!(claimable, expected);
                 }
             }

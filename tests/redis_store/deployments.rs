@@ -1,5 +1,7 @@
 //! Sentinel and Cluster, each with real servers.
 
+use std::collections::BTreeSet;
+
 use incumbent::protocol::{Record, Verdict};
 use incumbent::store::{self, StoreAddress, StoreError, StoreOptions};
 
@@ -74,7 +76,7 @@ async fn a_sentinel_deployment_is_followed_to_its_new_master() {
     .unwrap();
     let a = Election::new(&address, "a");
     let mut wake_ups = a.store.wake_ups(&a.name);
-    a.win(7).await;
+    let held = a.win(7).await;
     assert_eq!(master.text(&["GET", "incumbent:billing"]), "7");
     // Beside the sentinel's own.
     subscribed(&master, 2).await;
@@ -90,6 +92,10 @@ async fn a_sentinel_deployment_is_followed_to_its_new_master() {
     )
     .await;
     assert_eq!(replica.info("role"), "master");
+    // It may lack what the old master acknowledged last.
+    let promoted = a.observe().await.unwrap().memory;
+    assert_ne!(promoted.id, held.memory.id);
+    assert!(promoted.age.is_zero());
     subscribed(&replica, 2).await;
     a.release(7).await.unwrap();
     assert!(wake_ups.next().await.is_some());
@@ -138,6 +144,8 @@ async fn sentinels_with_a_password_of_their_own_are_asked_and_listened_to() {
         sentinel.info("master0").contains("status=ok")
     })
     .await;
+    // It keeps no elections, so nothing depends on which one it is.
+    sentinel.command(&["ACL", "SETUSER", "default", "-info"]);
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         let path = directory.path().join(name);
@@ -203,17 +211,16 @@ async fn a_cluster_keeps_each_election_on_one_of_its_nodes() {
     let address: StoreAddress = format!("redis+cluster://{}", list.join(","))
         .parse()
         .unwrap();
-    let mut names = Vec::new();
+    let (mut names, mut memories) = (Vec::new(), BTreeSet::new());
     for n in 0..20 {
         let name = format!("e{n:02}");
         let a = Election::with(&address, &options(), &name, "a");
-        a.win(7).await;
+        let held = a.win(7).await;
+        assert!(memories.insert(held.memory.id), "each slot may move alone");
         assert_eq!(a.beat(7).await.unwrap().verdict, Verdict::Granted);
         let b = a.rival("b");
-        assert_eq!(
-            b.claim(8, Record::ABSENT.mark()).await.unwrap().verdict,
-            Verdict::Refused
-        );
+        let absent = Record::ABSENT.mark(&held.memory);
+        assert_eq!(b.claim(8, absent).await.unwrap().verdict, Verdict::Refused);
         assert_eq!(a.inspect().await.unwrap().holder, Some(a.who.clone()));
         names.push(name.parse().unwrap());
     }
@@ -246,11 +253,25 @@ async fn a_cluster_keeps_each_election_on_one_of_its_nodes() {
         let a = Election::new(&node.address(), "a");
         errors.extend(a.observe().await.err());
     }
-    assert_eq!(errors.len(), 2, "one node has the election");
+    assert_eq!(errors.len(), nodes.len());
     for error in errors {
         assert!(error.is_misconfigured(), "{error}");
         assert!(error.to_string().contains("redis+cluster://"), "{error}");
     }
+
+    for node in &nodes {
+        node.command(&["ACL", "SETUSER", "default", "-info"]);
+    }
+    let address = format!("redis+cluster://{}", list[0]).parse().unwrap();
+    let error = Election::new(&address, "a").observe().await.unwrap_err();
+    assert!(error.is_denied(), "{error}");
+    assert!(error.to_string().contains("+info"), "{error}");
+    let examined = a.store.examine().await.unwrap();
+    assert!(examined.withheld.is_some_and(|error| error.is_denied()));
+    let trial = examined.trial.and_then(Result::err);
+    assert!(trial.is_some_and(|error| error.is_denied()));
+    let refused: Vec<_> = examined.refused.iter().map(|(right, _)| *right).collect();
+    assert_eq!(refused, ["info"]);
 }
 
 #[tokio::test]
@@ -337,6 +358,25 @@ async fn any_sentinel_that_answers_is_enough() {
     a.win(7).await;
     a.release(7).await.unwrap();
     assert!(wake_ups.next().await.is_some());
+    // Where no other is left, the error says who did what.
+    let dead = free_port();
+    let hosts = [first, second, dead].map(|port| format!("127.0.0.1:{port}"));
+    let address = format!("redis+sentinel://{}/main", hosts.join(","));
+    let a = Election::with(&address.parse().unwrap(), &hasty(), "billing", "a");
+    let direct = Election::with(&hung[0].address(), &hasty(), "billing", "a");
+    // The second error is that of an attempt that is given up meanwhile.
+    for _ in 0..3 {
+        let error = a.observe().await.unwrap_err().to_string();
+        for port in [first, second] {
+            let said = format!("127.0.0.1:{port} accepted a connection and does not answer");
+            assert!(error.contains(&said), "{error}");
+        }
+        let said = format!("127.0.0.1:{dead} failed: Connection refused");
+        assert!(error.contains(&said), "{error}");
+        let error = direct.observe().await.unwrap_err().to_string();
+        let said = format!("127.0.0.1:{first} accepted a connection and does not answer");
+        assert!(error.contains(&said), "{error}");
+    }
     for server in &hung {
         server.thaw();
     }
@@ -359,7 +399,7 @@ async fn any_node_of_a_cluster_that_answers_is_enough() {
         let a = Election::with(&address, &hasty(), &format!("e{n:02}"), "a");
         match a.observe().await {
             Ok(seen) => {
-                let reply = a.claim(7, seen.record.mark()).await.unwrap();
+                let reply = a.claim(7, seen.mark()).await.unwrap();
                 assert_eq!(reply.verdict, Verdict::Granted);
                 won += 1;
             }
@@ -398,7 +438,7 @@ async fn an_election_is_followed_to_the_node_that_its_slot_moves_to() {
         .parse()
         .unwrap();
     let a = Election::new(&address, "a");
-    a.win(7).await;
+    let held = a.win(7).await;
     let slot = nodes[0].text(&["CLUSTER", "KEYSLOT", "incumbent:billing"]);
     let id = |node: &RedisServer| node.text(&["CLUSTER", "MYID"]);
     let has = |node: &RedisServer| node.try_command(&["GET", "incumbent:billing"]).is_ok();
@@ -412,6 +452,7 @@ async fn an_election_is_followed_to_the_node_that_its_slot_moves_to() {
         "{incumbent:billing}:record",
         "{incumbent:billing}:candidates",
         "{incumbent:billing}:history",
+        "{incumbent:billing}:memory",
     ] {
         from.command(&["MIGRATE", host, &port, key, "0", "5000"]);
     }
@@ -429,11 +470,10 @@ async fn an_election_is_followed_to_the_node_that_its_slot_moves_to() {
         "when it has moved"
     );
     assert_eq!(to.text(&["GET", "incumbent:billing"]), "9");
+    let moved = a.observe().await.unwrap();
+    assert_ne!(moved.memory.id, held.memory.id, "another node cannot vouch");
 }
 
-fn hasty() -> StoreOptions {
-    StoreOptions {
-        op_timeout: std::time::Duration::from_millis(500),
-        ..options()
-    }
+pub(crate) fn hasty() -> StoreOptions {
+    options().op_timeout(std::time::Duration::from_millis(500))
 }

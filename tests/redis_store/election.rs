@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Beat, Claim, ElectionName, LossReason, Mark, Record, Reply, Request, Term, Verdict,
+    Beat, Claim, ElectionName, FencingToken, LossReason, Mark, Memory, MemoryId, Record, Reply,
+    Request, Verdict, WallMillis,
 };
 use incumbent::store::Identity;
 use incumbent::store::{self, Inspection, Store, StoreAddress, StoreError, StoreOptions};
@@ -59,19 +60,20 @@ impl Election {
     pub(crate) fn claim_request(&self, term: u64, expected: Mark) -> Request {
         Request::Claim(Claim {
             holder: self.who.id().clone(),
-            term: Term::new(term).unwrap(),
+            term: FencingToken::new(term).unwrap(),
             expected,
             join: false,
             after: Beat::default(),
             window: Duration::from_secs(5),
+            attested: None,
         })
     }
 
     pub(crate) async fn beat(&self, term: u64) -> Result<Reply, StoreError> {
         self.execute(&Request::Beat {
             holder: self.who.id().clone(),
-            term: Term::new(term).unwrap(),
-            proven: false,
+            term: FencingToken::new(term).unwrap(),
+            attested: None,
         })
         .await
     }
@@ -79,7 +81,7 @@ impl Election {
     pub(crate) async fn release(&self, term: u64) -> Result<Reply, StoreError> {
         self.execute(&Request::Release {
             holder: self.who.id().clone(),
-            term: Term::new(term).unwrap(),
+            term: FencingToken::new(term).unwrap(),
             reason: LossReason::Resigned,
         })
         .await
@@ -90,12 +92,21 @@ impl Election {
     }
 
     /// Claims whatever stands there now, and must be granted.
-    pub(crate) async fn win(&self, term: u64) -> Record {
-        let seen = self.observe().await.unwrap().record;
+    pub(crate) async fn win(&self, term: u64) -> Reply {
+        let seen = self.observe().await.unwrap();
         let reply = self.claim(term, seen.mark()).await.unwrap();
         assert_eq!(reply.verdict, Verdict::Granted);
-        reply.record
+        reply
     }
+}
+
+/// An absent record on a store that has no memory yet.
+pub(crate) fn nothing() -> Mark {
+    let memory = MemoryId {
+        made: WallMillis::ZERO,
+        nonce: 0,
+    };
+    Record::ABSENT.mark(&Memory::young(memory))
 }
 
 pub(crate) fn identity(who: &str) -> Identity {
@@ -103,8 +114,5 @@ pub(crate) fn identity(who: &str) -> Identity {
 }
 
 pub(crate) fn options() -> StoreOptions {
-    StoreOptions {
-        op_timeout: Duration::from_secs(10),
-        ..StoreOptions::default()
-    }
+    StoreOptions::default().op_timeout(Duration::from_secs(10))
 }

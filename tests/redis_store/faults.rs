@@ -4,6 +4,7 @@
     reason = "a test measures how long it waited by the machine's clock"
 )]
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use incumbent::protocol::{Failure, Occupancy, Record, Verdict};
 use incumbent::store::{self, StoreAddress, StoreError, StoreOptions};
 
-use crate::election::{Election, options};
+use crate::election::{Election, nothing, options};
 use crate::support::redis::RedisServer;
 
 /// Longer than a request to a server that answers takes, and short enough to wait for.
@@ -21,10 +22,7 @@ const HASTY: Duration = Duration::from_millis(400);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn hasty() -> StoreOptions {
-    StoreOptions {
-        op_timeout: HASTY,
-        ..StoreOptions::default()
-    }
+    StoreOptions::default().op_timeout(HASTY)
 }
 
 /// The error of an operation that has [`HASTY`] to end. Both timers run on the same runtime, which polls the
@@ -77,10 +75,7 @@ async fn wrong_credentials_are_denied_and_never_shown() {
         .await
         .unwrap();
     let address = format!("redis://{bare}").parse().unwrap();
-    let options = StoreOptions {
-        password: Some("hunter2".into()),
-        ..options()
-    };
+    let options = options().password("hunter2");
     assert!(!format!("{options:?}").contains("hunter"));
     Election::with(&address, &options, "billing", "a")
         .observe()
@@ -127,7 +122,7 @@ async fn a_user_without_a_permission_is_denied_and_writes_nothing() {
             let error = a.observe().await.unwrap_err();
             assert!(error.is_denied(), "{user}: {error}");
         }
-        let error = a.claim(7, Record::ABSENT.mark()).await.unwrap_err();
+        let error = a.claim(7, nothing()).await.unwrap_err();
         assert!(error.is_denied(), "{user}: {error}");
         assert_eq!(server.text(&["DBSIZE"]), "0", "{user}");
     }
@@ -166,7 +161,7 @@ async fn a_replica_takes_nothing_and_is_not_believed() {
     let errors = [
         a.observe().await.unwrap_err(),
         a.claim(9, seen).await.unwrap_err(),
-        a.claim(9, Record::ABSENT.mark()).await.unwrap_err(),
+        a.claim(9, nothing()).await.unwrap_err(),
     ];
     for error in errors {
         assert!(matches!(error, StoreError::Unwritable { .. }), "{error}");
@@ -193,7 +188,7 @@ async fn a_full_server_takes_no_claim_and_lets_a_holder_go() {
     );
     let released = a.release(7).await.unwrap();
     assert_eq!(released.verdict, Verdict::Granted);
-    let error = b.claim(9, released.record.mark()).await.unwrap_err();
+    let error = b.claim(9, released.mark()).await.unwrap_err();
     assert!(matches!(error, StoreError::Unwritable { .. }), "{error}");
     assert_eq!(server.text(&["EXISTS", "incumbent:billing"]), "0");
     server.command(&["CONFIG", "SET", "maxmemory", "0"]);
@@ -223,12 +218,9 @@ async fn a_server_that_hangs_costs_no_more_than_the_timeout_and_comes_back() {
 #[tokio::test]
 async fn a_restarted_server_is_found_again() {
     let mut server = RedisServer::settings().durable().start();
-    let patient = StoreOptions {
-        op_timeout: PATIENCE * 2,
-        ..StoreOptions::default()
-    };
+    let patient = StoreOptions::default().op_timeout(PATIENCE * 2);
     let a = Election::with(&server.address(), &patient, "billing", "a");
-    a.win(7).await;
+    let held = a.win(7).await;
     server.kill();
     // A refused connection is reported long before op_timeout.
     until("the end is noticed", async || {
@@ -241,18 +233,33 @@ async fn a_restarted_server_is_found_again() {
 
     server.start_again();
     until("it is there again", async || a.observe().await.is_ok()).await;
-    assert_eq!(
-        a.beat(7).await.unwrap().verdict,
-        Verdict::Granted,
-        "it kept its data"
-    );
+    let kept = a.beat(7).await.unwrap();
+    assert_eq!(kept.verdict, Verdict::Granted, "it kept its data");
+
+    // It comes back with what it saved before the heartbeats that followed.
+    server.command(&["BGREWRITEAOF"]);
+    until("it is saved", async || {
+        server.info("aof_rewrite_in_progress") == "0" && server.info("aof_rewrite_scheduled") == "0"
+    })
+    .await;
+    let saved = server.snapshot();
+    a.beat(7).await.unwrap();
+    server.restart_from(&saved);
+    until("it is there again", async || a.observe().await.is_ok()).await;
+    let older = a.observe().await.unwrap();
+    assert_eq!(older.record, kept.record);
 
     server.restart_empty();
     until("it is there again", async || a.observe().await.is_ok()).await;
     let reply = a.beat(7).await.unwrap();
     assert_eq!(reply.verdict, Verdict::Refused, "it forgot");
     assert_eq!(reply.record, Record::ABSENT);
-    assert!(a.win(9).await.unproven);
+    let won = a.win(9).await;
+    // Whatever it came back with, no one knows what it lost.
+    let memories = [held, kept, older, won].map(|reply| reply.memory);
+    assert!(memories.iter().all(|memory| memory.age.is_zero()));
+    let ids: BTreeSet<_> = memories.iter().map(|memory| memory.id).collect();
+    assert_eq!(ids.len(), memories.len(), "{memories:?}");
 }
 
 #[tokio::test]
@@ -391,11 +398,9 @@ async fn a_database_is_one_of_its_own_and_one_that_is_missing_is_said() {
 #[tokio::test]
 async fn a_process_has_one_connection_to_a_server_and_one_for_its_wake_ups() {
     let server = RedisServer::start();
-    let quick = StoreOptions {
-        op_timeout: Duration::from_secs(9),
-        key_prefix: "other:".to_owned(),
-        ..options()
-    };
+    let quick = options()
+        .op_timeout(Duration::from_secs(9))
+        .key_prefix("other:");
     let mut open = Vec::new();
     for n in 0..200 {
         let options = if n % 2 == 0 { options() } else { quick.clone() };

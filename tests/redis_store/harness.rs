@@ -1,13 +1,11 @@
 //! Every way to reach a Redis, under every fault: it is an error in time, no heartbeat is lost or counted twice,
 //! and afterwards the store recovers.
 
-use std::time::Duration;
-
 use incumbent::protocol::Verdict;
-use incumbent::store::{StoreAddress, StoreError, StoreOptions};
+use incumbent::store::{StoreAddress, StoreError};
 
-use crate::deployments::cluster;
-use crate::election::{Election, options};
+use crate::deployments::{cluster, hasty};
+use crate::election::Election;
 use crate::faults::until;
 use crate::support::redis::{RedisServer, Settings};
 
@@ -127,10 +125,7 @@ const FAULTS: [Fault; 5] = [
 
 #[tokio::test]
 async fn every_deployment_survives_every_fault_without_losing_or_doubling_a_heartbeat() {
-    let hasty = StoreOptions {
-        op_timeout: Duration::from_millis(500),
-        ..options()
-    };
+    let hasty = hasty();
     for mut topology in Topology::all().await {
         let a = Election::with(&topology.address, &hasty, "billing", "a");
         until("it answers", async || a.observe().await.is_ok()).await;

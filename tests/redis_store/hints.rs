@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use incumbent::protocol::TimingConfig;
-use incumbent::{Election, Happening};
+use incumbent::{Election, EventKind};
 use tokio::task::JoinHandle;
 
 use crate::faults::{subscribed, until};
@@ -11,10 +11,10 @@ use crate::support::redis::RedisServer;
 
 /// The highest floor that a message may name, and one below it.
 const FORGED: [&str; 4] = [
-    "9007199254740990 1 1 0 -",
-    "9007199254740991 9007199254740991 9007199254740991 0 -",
-    "9007199254740990 9007199254740990 1 1 -",
-    "4503599627370496 4503599627370496 4503599627370496 0 - nobody:0000000000000000",
+    "9007199254740990 1 1 -",
+    "9007199254740991 9007199254740991 9007199254740991 -",
+    "9007199254740990 9007199254740990 1 -",
+    "4503599627370496 4503599627370496 4503599627370496 - nobody:0000000000000000",
 ];
 
 /// A token that no clock of these years numbers.
@@ -45,13 +45,16 @@ async fn forged_releases_neither_silence_a_standby_nor_lift_its_token() {
     let mut events = second.events();
     let campaign = tokio::spawn(async move { second.campaign().await.unwrap() });
     while !matches!(
-        events.recv().await.unwrap().happening,
-        Happening::Following { .. }
+        events.recv().await.unwrap().kind,
+        EventKind::Following { .. }
     ) {}
     subscribed(&server, 1).await;
+    let memory = server.text(&["HGET", "{incumbent:}:memory", "memory"]);
+    let memory = memory.split(' ').nth(1).unwrap();
     let forge = || {
-        for message in FORGED {
-            server.command(&["PUBLISH", "{incumbent:billing}:events", message]);
+        for (message, memory) in FORGED.iter().flat_map(|one| [(one, memory), (one, "1.1")]) {
+            let message = format!("{memory} {message}");
+            server.command(&["PUBLISH", "{incumbent:billing}:events", &message]);
         }
     };
     for _ in 0..20 {
@@ -61,7 +64,7 @@ async fn forged_releases_neither_silence_a_standby_nor_lift_its_token() {
     }
     leadership.resign().await;
     let successor = in_time(campaign).await;
-    assert!(successor.fencing_token() < LIFTED);
+    assert!(successor.fencing_token().get() < LIFTED);
     let record = ["HGET", "{incumbent:billing}:record", "floor"];
     assert_eq!(server.text(&record), successor.fencing_token().to_string());
     successor.resign().await;
@@ -79,12 +82,12 @@ async fn a_floor_at_the_end_of_its_range_is_an_event_of_every_candidate() {
     let campaigning = election.clone();
     let campaign = tokio::spawn(async move { campaigning.campaign().await.map(drop) });
     until("it is reported", async || {
-        let told = events.recv().await.unwrap().happening;
-        matches!(told, Happening::TermsUsedUp { store } if *store == *server.url())
+        let told = events.recv().await.unwrap().kind;
+        matches!(told, EventKind::TermsUsedUp { store } if *store == *server.url())
     })
     .await;
     assert_eq!(election.status().await.used_up().count(), 1);
     // The repair that docs/redis.md gives.
-    server.command(&["DEL", record, "incumbent:billing"]);
+    server.command(&["DEL", record, "incumbent:billing", "{incumbent:}:memory"]);
     in_time(campaign).await.unwrap();
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use incumbent::protocol::Verdict;
 use incumbent::store::{StoreAddress, StoreError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
@@ -113,37 +113,40 @@ async fn a_proxy_whose_other_server_is_down_is_not_trusted() {
     assert_eq!(one.text(&["DBSIZE"]), "0");
 }
 
-/// The leader on the server that an address led to a moment ago may still act, and the new one cannot know.
+/// The leader on the server that an address led to a moment ago may still act, and the new one cannot know: its
+/// memory is another one.
 #[tokio::test]
-async fn a_claim_on_another_server_than_before_is_not_proven() {
+async fn another_server_than_before_is_used_when_no_one_can_lead_on_the_old_one_and_has_another_memory()
+ {
+    // The permission to ask the old server what it is may be taken away meanwhile.
+    tokio::join!(claimed_on_another("+info"), claimed_on_another("-info"));
+}
+
+async fn claimed_on_another(right_on_the_old: &str) {
     let (one, other) = (RedisServer::start(), RedisServer::start());
     // The other server has a record of a leader that resigned, so nothing there looks lost.
     let b = Election::new(&other.address(), "b");
     b.win(5).await;
-    b.execute(&incumbent::protocol::Request::Beat {
-        holder: b.who.id().clone(),
-        term: incumbent::protocol::Term::new(5).unwrap(),
-        proven: true,
-    })
-    .await
-    .unwrap();
     b.release(5).await.unwrap();
 
     let proxy = Balancer::before(&[&one], 1).await;
     let a = Election::new(&proxy.address(), "a");
-    a.observe().await.unwrap();
-    let known = Election::new(&other.address(), "known");
-    let seen = known.observe().await.unwrap().record;
-    assert!(!seen.unproven, "the other server remembers");
+    let before = a.observe().await.unwrap();
 
+    one.command(&["ACL", "SETUSER", "default", right_on_the_old]);
     proxy.turn_to(&other);
     // The connection to the old server still works: the change is noticed anyway, and neither server is used for
     // as long as someone may still lead on the old one.
     until("the address is refused", async || match a.observe().await {
         Ok(seen) => {
-            assert_eq!(seen.record.term.get(), 0, "no one was refused before");
+            assert_eq!(
+                seen.memory.id, before.memory.id,
+                "no one was refused before"
+            );
             false
         }
+        // Without the permission the old server carries out nothing any more.
+        Err(error) if error.is_denied() && right_on_the_old == "-info" => false,
         Err(error) => {
             assert!(error.is_misconfigured(), "{error}");
             assert!(error.to_string().contains("leads to the one"), "{error}");
@@ -157,8 +160,78 @@ async fn a_claim_on_another_server_than_before_is_not_proven() {
             .is_ok_and(|seen| seen.record.term.get() == 5)
     })
     .await;
-    let seen = a.observe().await.unwrap().record;
-    let reply = a.claim(7, seen.mark()).await.unwrap();
-    assert_eq!(reply.verdict, Verdict::Granted);
-    assert!(reply.record.unproven, "{reply:?}");
+    let reply = a.win(7).await;
+    assert_ne!(reply.memory.id, before.memory.id);
+}
+
+/// Behind an address of servers that do not say which they are, each candidate could reach another one.
+#[tokio::test]
+async fn a_server_that_does_not_report_its_run_id_is_refused() {
+    let refused = async |url: &str| {
+        let error = Election::new(&url.parse().unwrap(), "a").observe().await;
+        error.unwrap_err()
+    };
+    let (one, other) = (RedisServer::start(), RedisServer::start());
+    for server in [&one, &other] {
+        server.command(&["ACL", "SETUSER", "default", "-info"]);
+    }
+    let proxy = Balancer::before(&[&one, &other], 1).await;
+    for url in [
+        format!("redis://127.0.0.1:{}", proxy.port),
+        one.url(),
+        one.unix_url(),
+    ] {
+        let error = refused(&url).await;
+        assert!(error.is_denied(), "{error}");
+        assert!(error.to_string().contains("NOPERM"), "{error}");
+        assert!(error.to_string().contains("the right +info"), "{error}");
+    }
+    // One of the two reports it.
+    other.command(&["ACL", "SETUSER", "default", "+info"]);
+    let proxy = Balancer::before(&[&other, &one], 1).await;
+    let error = refused(&format!("redis://127.0.0.1:{}", proxy.port)).await;
+    assert!(error.is_denied(), "{error}");
+
+    for name in ["", "hidden"] {
+        let server = RedisServer::settings()
+            .set("rename-command", &["INFO", name])
+            .password("right")
+            .start();
+        let error = refused(&server.url()).await;
+        assert!(error.is_misconfigured(), "{error}");
+        assert!(error.to_string().contains("unknown command"), "{error}");
+        assert!(error.to_string().contains("rename-command"), "{error}");
+        // Its own error comes first.
+        let error = refused(&server.url().replace("right", "wrong")).await;
+        assert!(error.is_denied(), "{error}");
+        assert!(error.to_string().contains("WRONGPASS"), "{error}");
+    }
+    for server in [one, other] {
+        assert_eq!(server.text(&["DBSIZE"]), "0");
+    }
+}
+
+/// As a proxy answers with a custom `INFO`.
+#[tokio::test]
+async fn an_info_without_a_run_id_is_no_identity() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let proxy = async {
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"INFO\r\n") {
+                assert_ne!(client.read_buf(&mut asked).await.unwrap(), 0);
+            }
+            let answer = b"+OK\r\n+OK\r\n$11\r\nrole:master\r\n";
+            client.write_all(answer).await.unwrap();
+        }
+    };
+    let a = Election::new(&url.parse().unwrap(), "a");
+    let error = tokio::select! {
+        observed = a.observe() => observed.unwrap_err(),
+        () = proxy => unreachable!(),
+    };
+    assert!(error.is_misconfigured(), "{error}");
+    assert!(error.to_string().contains("has no run_id"), "{error}");
 }

@@ -13,8 +13,11 @@ async fn the_counter_stands_on_the_key_while_the_election_is_held() {
     let seen = a.observe().await.unwrap();
     assert_eq!(seen.record, Record::ABSENT);
     let held = a.win(7).await;
-    assert_eq!(held.holder(), Some(a.who.id()));
-    assert!(held.unproven, "a Redis may have forgotten a leader");
+    assert_eq!(held.record.holder(), Some(a.who.id()));
+    assert!(
+        held.memory.age.is_zero(),
+        "a Redis may have forgotten a leader"
+    );
     assert_eq!(server.text(&["GET", "incumbent:billing"]), "7");
 
     let beaten = a.beat(7).await.unwrap();

@@ -1,6 +1,6 @@
 //! Users, and passwords that change while a candidate runs.
 
-use incumbent::store::{Password, StoreAddress, StoreError, StoreOptions};
+use incumbent::store::{Password, StoreAddress, StoreError};
 
 use crate::election::{Election, options};
 use crate::faults::until;
@@ -10,10 +10,7 @@ fn logging_in(server: &RedisServer, user: &str, password: Password) -> Election 
     let address: StoreAddress = format!("redis://{user}127.0.0.1:{}", server.port())
         .parse()
         .unwrap();
-    let options = StoreOptions {
-        password: Some(password),
-        ..options()
-    };
+    let options = options().password(password);
     Election::with(&address, &options, "billing", "a")
 }
 

@@ -1,7 +1,7 @@
 //! What people see of an election: its candidates, its history, and the list of elections.
 
 use incumbent::protocol::{ElectionName, LossReason, Verdict};
-use incumbent::store::{Change, Note, StoreOptions};
+use incumbent::store::{Change, Note};
 
 use crate::election::{Election, identity, options};
 use crate::support::redis::RedisServer;
@@ -44,7 +44,7 @@ async fn every_operation_is_one_request() {
     a.beat(7).await.unwrap();
     a.release(7).await.unwrap();
     let before = calls(&server, "evalsha");
-    let vacant = a.observe().await.unwrap().record.mark();
+    let vacant = a.observe().await.unwrap().mark();
     a.claim(9, vacant).await.unwrap();
     a.beat(9).await.unwrap();
     a.release(9).await.unwrap();
@@ -216,10 +216,7 @@ async fn every_election_is_listed_whatever_its_name_and_prefix() {
     assert_eq!(names.len(), 11, "only the brace is refused");
     for prefix in ["incumbent:", "", "a*[b]?\\", "p-q^"] {
         let server = RedisServer::start();
-        let options = StoreOptions {
-            key_prefix: prefix.to_owned(),
-            ..options()
-        };
+        let options = options().key_prefix(prefix);
         // Enough to need more than one step, and keys that look alike.
         for n in 0..3000 {
             server.command(&["SET", &format!("noise:{n}"), "x"]);
@@ -245,10 +242,7 @@ async fn every_election_is_listed_whatever_its_name_and_prefix() {
 async fn a_counter_without_a_record_is_listed_when_a_candidate_would_take_it_for_an_election() {
     let server = RedisServer::start();
     let listed = async |prefix: &str| {
-        let options = StoreOptions {
-            key_prefix: prefix.to_owned(),
-            ..options()
-        };
+        let options = options().key_prefix(prefix);
         let a = Election::with(&server.address(), &options, "a", "a");
         let names = a.store.elections().await.unwrap();
         names.iter().map(ToString::to_string).collect::<Vec<_>>()

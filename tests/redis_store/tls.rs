@@ -1,15 +1,15 @@
 //! TLS to real servers: whom a candidate trusts, and what it says of a certificate that it does not.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
-use incumbent::store::{self, InvalidAddress, StoreAddress, StoreError, StoreOptions};
+use incumbent::store::{self, InvalidAddress, StoreAddress, StoreError};
 use tokio::io::AsyncWriteExt;
 
 use crate::deployments::cluster;
 use crate::election::{Election, options};
 use crate::faults::{subscribed, until};
+use crate::support::faketime;
 use crate::support::redis::{RedisServer, Settings, free_port};
 
 /// A server that speaks TLS on `port` with the certificate `name` of the directory.
@@ -42,6 +42,26 @@ async fn a_self_signed_certificate_that_is_given_itself_is_trusted() {
     trusting("self.crt").win(7).await;
     let error = trusting("stranger.crt").observe().await.unwrap_err();
     assert!(matches!(error, StoreError::Misconfigured { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_address_may_say_valkey_in_place_of_redis() {
+    let directory = tempfile::tempdir().unwrap();
+    authority(directory.path(), "self");
+    let (port, ca) = (free_port(), directory.path().join("self.crt"));
+    let server = over_tls(directory.path(), "self", port).start();
+    let redis = election(&server.url());
+    redis.win(7).await;
+    for url in [
+        format!("valkey://127.0.0.1:{}", server.port()),
+        format!("valkeys://127.0.0.1:{port}?ca={}", ca.display()),
+        server.unix_url().replace("redis+unix:", "valkey+unix:"),
+    ] {
+        let valkey = election(&url);
+        let seen = valkey.observe().await.unwrap().record;
+        assert_eq!(seen.term.get(), 7, "{url}");
+        assert_eq!(valkey.store.label(), url.split('?').next().unwrap());
+    }
 }
 
 #[tokio::test]
@@ -153,10 +173,7 @@ async fn the_wrong_one_of_two_ports_is_told_by_whether_it_speaks_tls() {
     let error = error.unwrap_err().to_string();
     assert!(error.contains("use rediss://"), "{error}");
     let url = format!("rediss://127.0.0.1:{}", server.port());
-    let hasty = StoreOptions {
-        op_timeout: Duration::from_millis(300),
-        ..options()
-    };
+    let hasty = options().op_timeout(Duration::from_millis(300));
     let a = Election::with(&url.parse().unwrap(), &hasty, "billing", "a");
     let error = a.observe().await.unwrap_err().to_string();
     assert!(error.contains("an address without TLS"), "{error}");
@@ -212,10 +229,7 @@ async fn a_connection_that_works_outlives_the_certificate_that_it_was_made_with(
         "rediss://127.0.0.1:{port}?ca={}",
         path.join("ca.crt").display()
     );
-    let hasty = StoreOptions {
-        op_timeout: Duration::from_millis(200),
-        ..options()
-    };
+    let hasty = options().op_timeout(Duration::from_millis(200));
     let a = Election::with(&address.parse().unwrap(), &hasty, "billing", "a");
     until("the server answers in time", async || {
         a.observe().await.is_ok()
@@ -265,6 +279,9 @@ async fn sentinels_and_clusters_are_spoken_to_over_tls() {
     subscribed(&master, 2).await;
     a.release(7).await.unwrap();
     assert!(wake_ups.next().await.is_some());
+    let valkey = format!("valkeys+sentinel://127.0.0.1:{sentinel_port}/main?ca={ca}");
+    let seen = election(&valkey).observe().await.unwrap().record;
+    assert_eq!(seen.floor.get(), 7);
 
     let port = free_port();
     let first = std::cell::Cell::new(Some(port));
@@ -272,7 +289,8 @@ async fn sentinels_and_clusters_are_spoken_to_over_tls() {
         cluster(|| only_tls(first.take().unwrap_or_else(free_port)).set("tls-cluster", &["yes"]))
             .await;
     for n in 0..10 {
-        let url = format!("rediss+cluster://127.0.0.1:{port}?ca={ca}");
+        let scheme = ["rediss+cluster", "valkeys+cluster"][n % 2];
+        let url = format!("{scheme}://127.0.0.1:{port}?ca={ca}");
         let a = Election::with(&url.parse().unwrap(), &options(), &format!("e{n}"), "a");
         a.win(7).await;
     }
@@ -384,8 +402,8 @@ fn certificate_with(directory: &Path, name: &str, extensions: &str, days: &str) 
     };
     // One that was valid, and is no longer, for a day.
     let (clock, days) = match days {
-        "-1" => ("-3", "2"),
-        days => ("+0", days),
+        "-1" => (-3, "2"),
+        days => (0, days),
     };
     openssl_on(
         clock,
@@ -407,28 +425,16 @@ const NEW_KEY: &[&str] = &[
 ];
 
 fn openssl(directory: &Path, arguments: &[&[&str]]) {
-    openssl_on("+0", directory, arguments);
+    openssl_on(0, directory, arguments);
 }
 
 /// As many days from now as `clock` says.
-fn openssl_on(clock: &str, directory: &Path, arguments: &[&[&str]]) {
-    let run = || {
-        let mut command = Command::new("faketime");
-        command
-            .args(["-f", &format!("{clock}d"), "openssl"])
-            .args(arguments.concat())
-            .current_dir(directory);
-        let output = command.output();
-        output.unwrap_or_else(|error| panic!("cannot start faketime ({error}): install it"))
-    };
-    let mut output = run();
-    // Its semaphore has its process id in its name, and one of a killed process stays behind.
-    for _ in 0..20 {
-        if !String::from_utf8_lossy(&output.stderr).contains("sem_open: File exists") {
-            break;
-        }
-        output = run();
-    }
+fn openssl_on(clock: i64, directory: &Path, arguments: &[&[&str]]) {
+    let output = faketime::command(clock, "openssl")
+        .args(arguments.concat())
+        .current_dir(directory)
+        .output()
+        .unwrap_or_else(|error| panic!("cannot start openssl ({error}): install it"));
     assert!(
         output.status.success(),
         "{}",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use incumbent::protocol::{Occupancy, Order, Request, Successor, Term, Verdict};
+use incumbent::protocol::{FencingToken, Memory, Occupancy, Order, Request, Successor, Verdict};
 use incumbent::store::{WakeUp, WakeUps};
 
 use crate::election::Election;
@@ -30,12 +30,13 @@ async fn a_release_wakes_with_all_that_a_claim_needs() {
     a.win(7).await;
     a.beat(7).await.unwrap();
     let released = a.release(7).await.unwrap();
-    let WakeUp { record, .. } = heard(&mut first).await;
-    assert_eq!(record, released.record);
+    let WakeUp { record, memory, .. } = heard(&mut first).await;
+    assert_eq!((&record, memory), (&released.record, released.memory.id));
     assert_eq!(record.occupancy, Occupancy::Vacant);
     assert_eq!(heard(&mut second).await.record, released.record);
     // Claimed as it was heard, without another look.
-    b.claim(9, record.mark()).await.unwrap();
+    let mark = record.mark(&Memory::young(memory));
+    b.claim(9, mark).await.unwrap();
     assert!(b.inspect().await.unwrap().holder.is_some());
 
     assert!(other.0.try_recv().is_err(), "another election is not woken");
@@ -98,8 +99,8 @@ async fn a_release_calls_the_standby_that_was_seen_last() {
     // A holder that is deposed was seen last, by its heartbeat.
     let held = a.win(4).await;
     a.beat(4).await.unwrap();
-    let expected = a.observe().await.unwrap().record.mark();
-    assert_eq!(held.term, expected.term);
+    let expected = a.observe().await.unwrap().mark();
+    assert_eq!(held.record.term, expected.term);
     let operator = a.rival("operator");
     let depose = Request::Order(Order::Depose { expected });
     let reply = operator.execute(&depose).await.unwrap();
@@ -113,7 +114,7 @@ async fn a_release_calls_the_standby_that_was_seen_last() {
     ] {
         a.win(term).await;
         let resign = Request::Order(Order::Resign {
-            term: Term::new(term).unwrap(),
+            term: FencingToken::new(term).unwrap(),
             to,
         });
         assert_eq!(
@@ -141,7 +142,7 @@ async fn garbage_in_the_list_of_candidates_calls_nobody_and_keeps_nobody_from_be
     let mut wake_ups = a.store.wake_ups(&a.name);
     subscribed(&server, 1).await;
     let list = "{incumbent:billing}:candidates";
-    for (term, garbage) in (1..).zip(["", "|", "a b|host", "a\n1 1 1 0 1 -", &"x".repeat(201)]) {
+    for (term, garbage) in (1..).zip(["", "|", "a b|host", "a\n1.1 1 1 1 -", &"x".repeat(201)]) {
         a.win(term).await;
         server.command(&["DEL", list]);
         server.command(&["ZADD", list, "1e300", garbage]);
@@ -206,32 +207,43 @@ async fn a_message_that_is_no_release_wakes_nobody() {
     for message in [
         "",
         "released",
-        "7 7 7",
-        "7 7 7 0",
-        "7 7 7 0 1",
-        "7 8 7 0 -",
-        "7 7 -7 0 -",
-        "7 7 07 0 -",
-        "7 7 7 2 -",
-        "7  7 7 0 -",
-        "7 7 4611686018427387905 0 -",
-        "7 7 7 0 - ",
-        "7 7 7 0 - a|b",
-        "7 7 7 0 - a b",
-        "7 7 7 0 - \u{7f}",
-        &format!("7 7 7 0 - {}", "a".repeat(201)),
-        &format!("{max} 7 7 0 -"),
+        "7.7 7 7",
+        "7.7 7 7 7",
+        "7.7 7 7 7 0",
+        "7.7 7 8 7 -",
+        "7.7 7 7 -7 -",
+        "7.7 7 7 07 -",
+        "7.7 7 7 7 7|anyone",
+        "7.7 7  7 7 -",
+        "7.7 7 7 4611686018427387905 -",
+        "7.7 7 7 7 - ",
+        "7.7 7 7 7 - a|b",
+        "7.7 7 7 7 - a b",
+        "7.7 7 7 7 - \u{7f}",
+        &format!("7.7 7 7 7 - {}", "a".repeat(201)),
+        &format!("7.7 {max} 7 7 -"),
+        "7 7 7 7 -",
+        "7. 7 7 7 -",
+        "7.07 7 7 7 -",
+        "7.7.7 7 7 7 -",
+        "281474976710657.7 7 7 7 -",
+        "7.18446744073709551616 7 7 7 -",
         &"9".repeat(1_000_000),
     ] {
         server.command(&["PUBLISH", "{incumbent:billing}:events", message]);
     }
-    server.command(&["PUBLISH", "{incumbent:billing}:events", "9 8 7 1 - a"]);
-    let WakeUp { record, called } = heard(&mut wake_ups).await;
+    server.command(&["PUBLISH", "{incumbent:billing}:events", "3.4 9 8 7 - a"]);
+    let WakeUp {
+        record,
+        memory,
+        called,
+        ..
+    } = heard(&mut wake_ups).await;
     assert_eq!(
         (record.floor.get(), record.term.get(), record.beat.get()),
         (9, 8, 7)
     );
-    assert!(record.unproven);
+    assert_eq!((memory.made.get(), memory.nonce), (3, 4));
     assert_eq!(called.unwrap().as_str(), "a");
 }
 

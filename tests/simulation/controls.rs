@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use incumbent::protocol::{Durability, Electorate, Timing, TimingConfig};
+use incumbent::protocol::{Electorate, Timing, TimingConfig};
 
 use super::simulator::bare::{Bare, Key};
 use super::simulator::checker::{Violation, check};
 use super::simulator::clock::LocalClock;
 use super::simulator::fault::{Crash, Fault};
-use super::simulator::incumbent::{Contender, Keeping};
+use super::simulator::incumbent::{Contender, Durability, Keeping};
 use super::simulator::network::Network;
 use super::simulator::party::Party;
 use super::simulator::ttl::{Lock, Renewer};

@@ -52,8 +52,6 @@ fn no_run_shows_two_leaders_or_a_falling_token_and_each_ends_with_a_leader() {
                 *total.entry(heading).or_default() += count;
             }
             *total.entry("runs").or_default() += 1;
-            *total.entry("overlaps after a roll-back").or_default() +=
-                outcome.overlaps_after_roll_back;
             failures.lock().unwrap().extend(
                 outcome
                     .complaints()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use incumbent::protocol::{Beat, Durability, ElectionName, Record};
+use incumbent::protocol::{Beat, ElectionName, Record};
 use incumbent::store::{self, MemoryStore, SqliteStore, Store, StoreAddress, StoreOptions};
 use tempfile::TempDir;
 
@@ -16,14 +16,14 @@ use super::support::redis::RedisServer;
 pub(crate) const OP_TIMEOUT: Duration = Duration::from_secs(20);
 
 fn options() -> StoreOptions {
-    StoreOptions {
-        op_timeout: OP_TIMEOUT,
-        ..StoreOptions::default()
-    }
+    StoreOptions::default().op_timeout(OP_TIMEOUT)
 }
 
 /// A store of one kind, empty at first.
 pub(crate) trait Fixture: Send + Sync + 'static {
+    /// How many random sequences it takes.
+    const CASES: u32 = 40;
+
     /// A user of the store: another instance each time where the store allows several.
     fn user(&self) -> Arc<dyn Store>;
 
@@ -36,6 +36,12 @@ pub(crate) trait Fixture: Send + Sync + 'static {
         shown: &Record,
     ) -> impl Future<Output = bool> + Send;
 
+    /// Loses the record of an election, and nothing else. False when the store cannot.
+    fn lose(&self, election: &ElectionName) -> impl Future<Output = bool> + Send;
+
+    /// Takes the role of a master away from the server and gives it back. False when it has no role.
+    fn change_role(&self) -> impl Future<Output = bool> + Send;
+
     /// Loses all data, as a server that restarts empty. False when the store cannot.
     fn forget(&self) -> impl Future<Output = bool> + Send;
 
@@ -44,34 +50,53 @@ pub(crate) trait Fixture: Send + Sync + 'static {
     fn garble(&self, election: &ElectionName) -> impl Future<Output = Option<&'static str>> + Send;
 }
 
-pub(crate) struct Memory(Arc<MemoryStore>);
+pub(crate) struct Memory {
+    store: Arc<MemoryStore>,
+    forgets: bool,
+}
 
 impl Memory {
     pub(crate) fn durable() -> Self {
-        Self(Arc::new(MemoryStore::new("test")))
+        Self {
+            store: Arc::new(MemoryStore::new("test")),
+            forgets: false,
+        }
     }
 
     pub(crate) fn forgetful() -> Self {
-        Self(Arc::new(MemoryStore::forgetful("test")))
+        Self {
+            store: Arc::new(MemoryStore::forgetful("test")),
+            forgets: true,
+        }
     }
 }
 
 impl Fixture for Memory {
     fn user(&self) -> Arc<dyn Store> {
-        self.0.clone()
+        self.store.clone()
     }
 
     async fn touch(&self, election: &ElectionName, _: Option<Beat>, shown: &Record) -> bool {
-        self.0.put(election, shown.clone());
+        self.store.put(election, shown.clone());
         true
     }
 
-    async fn forget(&self) -> bool {
-        let forgetful = self.0.durability() == Durability::Forgetful;
-        if forgetful {
-            self.0.wipe();
+    async fn lose(&self, election: &ElectionName) -> bool {
+        if self.forgets {
+            self.store.put(election, Record::ABSENT);
         }
-        forgetful
+        self.forgets
+    }
+
+    async fn change_role(&self) -> bool {
+        false
+    }
+
+    async fn forget(&self) -> bool {
+        if self.forgets {
+            self.store.wipe();
+        }
+        self.forgets
     }
 
     async fn garble(&self, _: &ElectionName) -> Option<&'static str> {
@@ -121,6 +146,14 @@ impl Fixture for Sqlite {
         false
     }
 
+    async fn lose(&self, _: &ElectionName) -> bool {
+        false
+    }
+
+    async fn change_role(&self) -> bool {
+        false
+    }
+
     async fn forget(&self) -> bool {
         false
     }
@@ -129,12 +162,12 @@ impl Fixture for Sqlite {
         let database = rusqlite::Connection::open(self.path()).expect("the database");
         let changed = database
             .execute(
-                "UPDATE election SET unproven = 17 WHERE name = ?1",
+                "UPDATE election SET window_ns = -1 WHERE name = ?1",
                 [election.as_str()],
             )
             .expect("garbage is written");
         assert_eq!(changed, 1);
-        Some("unproven")
+        Some("window_ns")
     }
 }
 
@@ -156,12 +189,18 @@ impl Redis {
         format!("{}{election}", StoreOptions::KEY_PREFIX)
     }
 
+    fn record(election: &ElectionName) -> String {
+        format!("{{{}}}:record", Self::counter(election))
+    }
+
     async fn command(&self, words: &[&str]) {
         tokio::task::block_in_place(|| self.server.command(words));
     }
 }
 
 impl Fixture for Redis {
+    const CASES: u32 = 200;
+
     fn user(&self) -> Arc<dyn Store> {
         let url = if self.users.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
             self.server.url()
@@ -181,14 +220,28 @@ impl Fixture for Redis {
         true
     }
 
+    async fn lose(&self, election: &ElectionName) -> bool {
+        let key = Self::counter(election);
+        let record = Self::record(election);
+        self.command(&["DEL", &key, &record]).await;
+        true
+    }
+
+    async fn change_role(&self) -> bool {
+        // No one answers there, so it keeps its data.
+        self.command(&["REPLICAOF", "127.0.0.1", "1"]).await;
+        self.command(&["REPLICAOF", "NO", "ONE"]).await;
+        true
+    }
+
     async fn forget(&self) -> bool {
         self.command(&["FLUSHALL"]).await;
         true
     }
 
     async fn garble(&self, election: &ElectionName) -> Option<&'static str> {
-        let key = format!("{{{}}}:record", Self::counter(election));
-        self.command(&["HSET", &key, "unproven", "17"]).await;
-        Some("unproven")
+        let key = Self::record(election);
+        self.command(&["HSET", &key, "window_ns", "-1"]).await;
+        Some("window_ns")
     }
 }

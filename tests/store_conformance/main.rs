@@ -2,16 +2,18 @@
 //!
 //! ```text
 //!   suite (the claims) ──▶ Fixture ──▶ memory | memory, forgetful | SQLite | SQLite, a user each | Redis
-//!          └─▶ Model (apply, and what strangers do to a record)
+//!          └─▶ Model (apply, and what strangers and losses do to a record)
 //! ```
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod fixtures;
+mod losses;
 mod model;
 mod orders;
 mod processes;
+mod random;
 mod suite;
 
 use fixtures::Fixture;
@@ -20,10 +22,12 @@ use fixtures::Fixture;
 macro_rules! conformance {
     ($store:ident, $fixture:expr) => {
         mod $store {
-            use super::{fixtures::*, orders, suite};
+            use super::{fixtures::*, losses, orders, random, suite};
 
-            conformance!(@tests suite, $store, $fixture,
+            conformance!(@tests random, $store, $fixture,
                 does_what_the_record_function_does_on_random_sequences,
+            );
+            conformance!(@tests suite, $store, $fixture,
                 grants_and_refuses_by_each_guard,
                 of_many_claims_of_one_mark_exactly_one_is_granted,
                 a_claim_that_is_sent_again_is_refused_and_shows_that_it_was_granted,
@@ -35,9 +39,15 @@ macro_rules! conformance {
                 wakes_standbys_on_release,
                 wakes_who_has_only_begun_to_listen,
                 a_record_outlives_the_instance_that_wrote_it,
-                what_it_admits_to_have_forgotten_is_unproven,
                 a_counter_that_a_stranger_touched_is_foreign,
                 garbage_is_told_with_its_place_and_spoils_one_election_only,
+            );
+            conformance!(@tests losses, $store, $fixture,
+                a_young_memory_is_as_old_as_candidates_vouch_for_and_no_older_than_a_day,
+                whatever_expects_another_memory_is_refused,
+                an_absence_from_before_a_takeover_is_another_one,
+                terms_of_a_lost_record_are_granted_to_no_one_and_can_be_joined,
+                after_each_loss_the_memory_is_another_one,
             );
             conformance!(@tests orders, $store, $fixture,
                 a_pause_refuses_claims_but_joins_until_it_is_lifted,

@@ -1,67 +1,137 @@
-//! What a record must be after each thing that can happen to it.
+//! What a store must keep of an election, and of itself, after each thing that can happen to it.
 
 use incumbent::protocol::{
-    Beat, Durability, Occupancy, Record, Request, Verdict, WallMillis, apply,
+    Beat, Mark, Memory, MemoryId, Occupancy, Record, Reply, Request, State, Verdict, WallMillis,
+    apply,
 };
 
-/// A record, and its counter, which strangers may have changed.
+/// Stands for the id of a memory that the store begins: only the store knows it.
+const FRESH: MemoryId = MemoryId {
+    made: WallMillis::ZERO,
+    nonce: 0,
+};
+
+/// An id that no store has.
+pub(crate) const NO_MEMORY: MemoryId = MemoryId {
+    made: WallMillis::ZERO,
+    nonce: 1,
+};
+
+/// The state of a store, and the counter, which strangers may have changed.
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
-    /// The record as its own writers left it; never foreign.
-    written: Record,
+    /// The state as its own writers left it; the record is never foreign.
+    written: State,
     counter: Option<Beat>,
-    durability: Durability,
+    /// All memories that the store has had.
+    ids: Vec<MemoryId>,
 }
 
 impl Model {
-    pub(crate) fn new(durability: Durability) -> Self {
+    /// An election that was never held, on a store with this memory.
+    pub(crate) fn new(memory: Memory) -> Self {
         Self {
-            written: Record::ABSENT,
+            written: State {
+                memory: Some(memory),
+                ..State::EMPTY
+            },
             counter: None,
-            durability,
+            ids: vec![memory.id],
         }
     }
 
     /// The record as a store must show it, but for pauses that are over.
     pub(crate) fn record(&self) -> Record {
-        let expected = match &self.written.occupancy {
-            Occupancy::Held { .. } => Some(self.written.beat),
+        let written = &self.written.record;
+        let expected = match &written.occupancy {
+            Occupancy::Held { .. } => Some(written.beat),
             Occupancy::Absent | Occupancy::Vacant | Occupancy::Foreign { .. } => None,
         };
         if self.counter == expected {
-            return self.written.clone();
+            return written.clone();
         }
         Record {
             occupancy: Occupancy::Foreign {
                 counter: self.counter,
-                window: self.written.window(),
+                window: written.window(),
             },
-            ..self.written.clone()
+            ..written.clone()
         }
     }
 
-    /// Carries out a request that met the store when its clock showed `clock`, and returns what the store
-    /// must answer.
-    pub(crate) fn execute(&mut self, request: &Request, clock: WallMillis) -> (Verdict, Record) {
-        let (after, verdict) = apply(&self.record(), request, self.durability, clock);
+    /// The memory as a store must show it to those who only look.
+    pub(crate) const fn memory(&self) -> Option<Memory> {
+        self.written.memory
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        let memory = self.memory().unwrap_or(Memory::young(NO_MEMORY));
+        self.record().mark(&memory)
+    }
+
+    /// A memory that the store had before, if it had another.
+    pub(crate) fn earlier_memory(&self) -> MemoryId {
+        let now = self.memory().map(|memory| memory.id);
+        let mut earlier = self.ids.iter().rev().copied();
+        earlier.find(|id| Some(*id) != now).unwrap_or(NO_MEMORY)
+    }
+
+    /// Carries out a request, and returns what the store must have answered: `reply`, but for what is wrong
+    /// with it. The store's clock is its own affair, and so is the id of a memory that it begins, as long as no
+    /// other has had it.
+    pub(crate) fn execute(&mut self, request: &Request, reply: &Reply) -> Reply {
+        let before = State {
+            record: self.record(),
+            ..self.written.clone()
+        };
+        let (after, verdict) = apply(&before, request, FRESH, reply.clock);
+        let mut memory = after.memory.expect("a request leaves a memory");
+        if memory.id == FRESH && !self.ids.contains(&reply.memory.id) {
+            memory.id = MemoryId {
+                made: reply.clock,
+                ..reply.memory.id
+            };
+            self.ids.push(memory.id);
+        }
+        self.written.memory = Some(memory);
+        self.written.listed = after.listed;
+        self.written.restarted = after.restarted;
         if verdict == Verdict::Granted && *request != Request::Observe {
-            if matches!(after.occupancy, Occupancy::Foreign { .. }) {
+            if matches!(after.record.occupancy, Occupancy::Foreign { .. }) {
                 // An order leaves the stranger's counter where it is.
-                self.written.orders = after.orders.clone();
+                self.written.record.orders = after.record.orders.clone();
             } else {
-                self.counter = after.holder().map(|_| after.beat);
-                self.written = after.clone();
+                self.counter = after.record.holder().map(|_| after.record.beat);
+                self.written.record = after.record.clone();
             }
         }
-        (verdict, after)
+        Reply {
+            verdict,
+            record: after.record,
+            memory,
+            clock: reply.clock,
+        }
     }
 
     /// A stranger sets, or deletes, the counter.
-    pub(crate) fn touch(&mut self, counter: Option<Beat>) {
+    pub(crate) const fn touch(&mut self, counter: Option<Beat>) {
         self.counter = counter;
     }
 
+    /// The record is lost, and nothing else is.
+    pub(crate) fn lose(&mut self) {
+        self.written.record = Record::ABSENT;
+        self.counter = None;
+    }
+
+    /// The server restarts with its data, or changes its role.
+    pub(crate) const fn change_role(&mut self) {
+        self.written.restarted = true;
+    }
+
+    /// All data is lost.
     pub(crate) fn forget(&mut self) {
-        *self = Self::new(self.durability);
+        self.written = State::EMPTY;
+        self.counter = None;
     }
 }

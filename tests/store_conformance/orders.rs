@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Durability, Handover, HostName, Mark, Occupancy, Order, Reason, Record, Request, Shape,
-    Successor, Verdict,
+    Handover, HostName, Mark, Occupancy, Order, Reason, Record, Request, Shape, Successor, Verdict,
 };
 use incumbent::store::Identity;
 use incumbent::store::{Change, Note, WakeUps};
 
 use super::Fixture;
-use super::suite::{ask, beat, claim, join, name, release, term, who};
+use super::suite::{ask, beat, claim, join, name, release, seen, term, who};
 
 fn operator() -> Identity {
     who("alice@desk")
@@ -41,13 +40,8 @@ macro_rules! expect {
     ($verdict:ident, $store:expr, $election:expr, $who:expr, $request:expr) => {{
         let request = $request;
         let reply = ask($store.as_ref(), $election, $who, &request).await;
-        assert_eq!(
-            reply.verdict,
-            Verdict::$verdict,
-            "{request:?} on {:?}",
-            reply.record
-        );
-        reply.record
+        assert_eq!(reply.verdict, Verdict::$verdict, "{request:?}: {reply:?}");
+        reply
     }};
 }
 
@@ -65,24 +59,20 @@ pub(crate) async fn a_pause_refuses_claims_but_joins_until_it_is_lifted(
 ) {
     let (store, other) = (fixture.user(), fixture.user());
     let (a, b, op, election) = (who("a"), who("b"), operator(), name("paused"));
-    let held = expect!(
-        Granted,
-        store,
-        &election,
-        &a,
-        claim(&a, 1, Record::ABSENT.mark())
-    );
+    let absent = seen(store.as_ref(), &election, &a).await;
+    let held = expect!(Granted, store, &election, &a, claim(&a, 1, absent));
     let paused = expect!(Granted, store, &election, &op, pause(None));
     assert_eq!(
         Record {
-            orders: held.orders.clone(),
-            ..paused.clone()
+            orders: held.record.orders.clone(),
+            ..paused.record.clone()
         },
-        held
+        held.record
     );
-    let seen = other.inspect(&election).await.expect("it reads").record;
-    assert_eq!(seen, paused);
-    let shown = seen.orders.paused.as_ref().expect("it is paused");
+    let seen = other.inspect(&election).await.expect("it reads");
+    assert_eq!(seen.mark(), Some(paused.mark()));
+    assert_eq!(seen.record, paused.record);
+    let shown = seen.record.orders.paused.expect("it is paused");
     assert_eq!((shown.until, &shown.by), (None, op.id()));
     assert_eq!(
         shown.reason.as_ref().map(Reason::as_str),
@@ -95,18 +85,19 @@ pub(crate) async fn a_pause_refuses_claims_but_joins_until_it_is_lifted(
     let vacant = expect!(Granted, store, &election, &a, release(&a, 1));
     expect!(Refused, other, &election, &b, claim(&b, 2, vacant.mark()));
     let joined = expect!(Granted, store, &election, &a, join(&a, 1, vacant.mark()));
-    assert!(joined.orders.paused.is_some());
+    assert!(joined.record.orders.paused.is_some());
     let vacant = expect!(Granted, store, &election, &a, release(&a, 1));
 
     expect!(Granted, store, &election, &op, RESUME);
     let again = expect!(Granted, store, &election, &op, RESUME);
-    assert_eq!(again.orders, Record::ABSENT.orders);
+    assert_eq!(again.record.orders, Record::ABSENT.orders);
     expect!(Granted, other, &election, &b, claim(&b, 2, vacant.mark()));
 }
 
 pub(crate) async fn a_pause_is_over_by_the_clock_of_the_store(fixture: impl Fixture, _: &str) {
     let (store, other) = (fixture.user(), fixture.user());
     let (a, op, election) = (who("a"), operator(), name("over"));
+    let absent = seen(store.as_ref(), &election, &a).await;
     let reply = ask(
         store.as_ref(),
         &election,
@@ -121,45 +112,33 @@ pub(crate) async fn a_pause_is_over_by_the_clock_of_the_store(fixture: impl Fixt
     expect!(Granted, store, &election, &op, pause(Some(Duration::ZERO)));
     let seen = other.inspect(&election).await.expect("it reads").record;
     assert_eq!(seen, Record::ABSENT);
-    expect!(
-        Granted,
-        store,
-        &election,
-        &a,
-        claim(&a, 1, Record::ABSENT.mark())
-    );
+    expect!(Granted, store, &election, &a, claim(&a, 1, absent));
 }
 
-/// No one takes an election that is only paused for one that someone has held: `R8` needs that.
+/// No one takes an election that is only paused for one that someone has held.
 pub(crate) async fn a_pause_of_what_was_never_held_leaves_it_absent(
     fixture: impl Fixture,
     _: &str,
 ) {
     let store = fixture.user();
     let (a, op, election) = (who("a"), operator(), name("new"));
+    let absent = seen(store.as_ref(), &election, &a).await;
     let paused = expect!(Granted, store, &election, &op, pause(None));
-    assert_eq!(paused.mark(), Record::ABSENT.mark());
+    assert_eq!(paused.mark(), absent);
     let listed = fixture.user().elections().await.expect("a list");
     assert_eq!(listed, std::slice::from_ref(&election));
     let inspected = store.inspect(&election).await.expect("it reads");
     assert_eq!(inspected.changed, None);
-    let first = claim(&a, 5, Record::ABSENT.mark());
+    let first = claim(&a, 5, absent);
     expect!(Refused, store, &election, &a, first.clone());
     expect!(Refused, store, &election, &op, resign(5, None));
-    expect!(
-        Refused,
-        store,
-        &election,
-        &op,
-        depose(Record::ABSENT.mark())
-    );
+    expect!(Refused, store, &election, &op, depose(absent));
     let resumed = expect!(Granted, store, &election, &op, RESUME);
-    assert_eq!(resumed, Record::ABSENT);
+    assert_eq!(resumed.record, Record::ABSENT);
     assert_eq!(store.elections().await.expect("a list"), []);
     expect!(Granted, store, &election, &op, pause(None));
     expect!(Granted, store, &election, &op, RESUME);
-    let held = expect!(Granted, store, &election, &a, first);
-    assert_eq!(held.unproven, store.durability() == Durability::Forgetful);
+    expect!(Granted, store, &election, &a, first);
 }
 
 pub(crate) async fn an_order_to_resign_names_one_term_and_prefers_its_successor(
@@ -168,58 +147,51 @@ pub(crate) async fn an_order_to_resign_names_one_term_and_prefers_its_successor(
 ) {
     let store = fixture.user();
     let (a, b, op, election) = (who("a"), who("b"), operator(), name("moved"));
+    let absent = seen(store.as_ref(), &election, &a).await;
     let standby = fixture.user();
     let mut wake_ups = standby.wake_ups(&election);
     for store in [&store, &standby] {
         expect!(Granted, store, &election, &b, Request::Observe);
     }
-    expect!(
-        Granted,
-        store,
-        &election,
-        &a,
-        claim(&a, 3, Record::ABSENT.mark())
-    );
+    expect!(Granted, store, &election, &a, claim(&a, 3, absent));
     expect!(Refused, store, &election, &op, resign(2, None));
     let to = Successor::Host(HostName::new("a-host").expect("a name"));
     let asked = expect!(Granted, store, &election, &op, resign(3, Some(to.clone())));
-    assert!(asked.is_asked_to_resign() && asked.preferred().is_none());
+    assert!(asked.record.is_asked_to_resign() && asked.record.preferred().is_none());
     let beaten = expect!(Granted, store, &election, &a, beat(&a, 3));
-    assert!(beaten.is_asked_to_resign(), "the leader learns of it");
+    assert!(
+        beaten.record.is_asked_to_resign(),
+        "the leader learns of it"
+    );
     let vacant = expect!(Granted, store, &election, &a, release(&a, 3));
-    assert_eq!(vacant.preferred(), Some(&to));
-    assert_eq!(told(&mut wake_ups).await, vacant);
+    assert_eq!(vacant.record.preferred(), Some(&to));
+    assert_eq!(told(&mut wake_ups).await, vacant.record);
     expect!(Refused, store, &election, &op, resign(3, None));
     let held = expect!(Granted, store, &election, &b, claim(&b, 4, vacant.mark()));
-    assert!(!held.is_asked_to_resign());
+    assert!(!held.record.is_asked_to_resign());
     let vacant = expect!(Granted, store, &election, &b, release(&b, 4));
-    assert_eq!(vacant.preferred(), None);
+    assert_eq!(vacant.record.preferred(), None);
 }
 
 pub(crate) async fn a_deposition_vacates_exactly_what_was_seen(fixture: impl Fixture, _: &str) {
     let store = fixture.user();
     let (a, b, op, election) = (who("a"), who("b"), operator(), name("deposed"));
+    let absent = seen(store.as_ref(), &election, &a).await;
     let standby = fixture.user();
     let mut wake_ups = standby.wake_ups(&election);
     for store in [&store, &standby] {
         expect!(Granted, store, &election, &b, Request::Observe);
     }
-    let first = expect!(
-        Granted,
-        store,
-        &election,
-        &a,
-        claim(&a, 3, Record::ABSENT.mark())
-    );
+    let first = expect!(Granted, store, &election, &a, claim(&a, 3, absent));
     expect!(Granted, store, &election, &op, resign(3, None));
     let held = expect!(Granted, store, &election, &a, beat(&a, 3));
     expect!(Refused, store, &election, &op, depose(first.mark()));
     let vacant = expect!(Granted, store, &election, &op, depose(held.mark()));
     assert_eq!(
-        (vacant.floor, &vacant.occupancy, vacant.unproven),
-        (held.floor, &Occupancy::Vacant, held.unproven)
+        (vacant.record.floor, &vacant.record.occupancy),
+        (held.record.floor, &Occupancy::Vacant)
     );
-    assert_eq!(told(&mut wake_ups).await, vacant);
+    assert_eq!(told(&mut wake_ups).await, vacant.record);
     let inspected = store.inspect(&election).await.expect("it reads");
     assert_eq!((inspected.holder, inspected.since), (None, None));
     expect!(Refused, store, &election, &op, depose(vacant.mark()));
@@ -246,54 +218,45 @@ pub(crate) async fn a_foreign_holder_can_be_deposed(fixture: impl Fixture, _: &s
     if !fixture.touch(&election, Some(counter), &shown).await {
         return;
     }
+    let foreign = seen(store.as_ref(), &election, &a).await;
+    assert_eq!(foreign.shape, Shape::Foreign(Some(counter)));
     let other = Mark {
         shape: Shape::Foreign(Some(counter.next())),
-        ..shown.mark()
+        ..foreign
     };
     expect!(Refused, store, &election, &op, depose(other));
-    let vacant = expect!(Granted, store, &election, &op, depose(shown.mark()));
+    let vacant = expect!(Granted, store, &election, &op, depose(foreign));
     assert_eq!(
-        (vacant.occupancy.clone(), vacant.beat),
-        (Occupancy::Vacant, counter)
+        (&vacant.record.occupancy, vacant.record.beat),
+        (&Occupancy::Vacant, counter)
     );
     let held = expect!(Granted, store, &election, &a, claim(&a, 1, vacant.mark()));
-    assert!(held.beat > counter);
-    assert_eq!(held.unproven, store.durability() == Durability::Forgetful);
+    assert!(held.record.beat > counter);
 }
 
 /// A release while no one may be elected wakes no one, and lifting the pause does.
 pub(crate) async fn lifting_a_pause_wakes_the_standbys(fixture: impl Fixture, _: &str) {
     let store = fixture.user();
     let (a, op, election) = (who("a"), operator(), name("resumed"));
+    let absent = seen(store.as_ref(), &election, &a).await;
     let standby = fixture.user();
     let mut wake_ups = standby.wake_ups(&election);
     for store in [&store, &standby] {
         expect!(Granted, store, &election, &who("b"), Request::Observe);
     }
-    expect!(
-        Granted,
-        store,
-        &election,
-        &a,
-        claim(&a, 1, Record::ABSENT.mark())
-    );
+    expect!(Granted, store, &election, &a, claim(&a, 1, absent));
     expect!(Granted, store, &election, &op, pause(None));
     expect!(Granted, store, &election, &a, release(&a, 1));
     let vacant = expect!(Granted, store, &election, &op, RESUME);
-    assert_eq!(told(&mut wake_ups).await, vacant);
-    assert!(vacant.orders.paused.is_none());
+    assert_eq!(told(&mut wake_ups).await, vacant.record);
+    assert!(vacant.record.orders.paused.is_none());
 }
 
 pub(crate) async fn orders_stand_in_the_history_by_whose_they_are(fixture: impl Fixture, _: &str) {
     let store = fixture.user();
     let (a, op, election) = (who("a"), operator(), name("told"));
-    expect!(
-        Granted,
-        store,
-        &election,
-        &a,
-        claim(&a, 3, Record::ABSENT.mark())
-    );
+    let absent = seen(store.as_ref(), &election, &a).await;
+    expect!(Granted, store, &election, &a, claim(&a, 3, absent));
     expect!(Granted, store, &election, &op, RESUME);
     expect!(Granted, store, &election, &op, pause(None));
     expect!(Granted, store, &election, &op, RESUME);
@@ -318,18 +281,13 @@ pub(crate) async fn orders_stand_in_the_history_by_whose_they_are(fixture: impl 
 pub(crate) async fn the_history_tells_what_an_order_said(fixture: impl Fixture, _: &str) {
     let store = fixture.user();
     let (a, by, election) = (who("a"), operator(), name("said"));
+    let absent = seen(store.as_ref(), &election, &a).await;
     let paused = expect!(Granted, store, &election, &by, pause(None));
     expect!(Granted, store, &election, &by, RESUME);
     let hour = Some(Duration::from_secs(3600));
     let for_an_hour = expect!(Granted, store, &election, &by, pause(hour));
     expect!(Granted, store, &election, &by, RESUME);
-    expect!(
-        Granted,
-        store,
-        &election,
-        &a,
-        claim(&a, 1, Record::ABSENT.mark())
-    );
+    expect!(Granted, store, &election, &a, claim(&a, 1, absent));
     let host = Successor::Host(HostName::new("web-2").expect("a host name"));
     let asked = expect!(Granted, store, &election, &by, resign(1, Some(host)));
     expect!(Granted, store, &election, &by, resign(1, None));
@@ -344,12 +302,12 @@ pub(crate) async fn the_history_tells_what_an_order_said(fixture: impl Fixture, 
         to: None,
     };
     let expected = [
-        paused.orders.paused.map(Note::Pause),
+        paused.record.orders.paused.map(Note::Pause),
         None,
-        for_an_hour.orders.paused.map(Note::Pause),
+        for_an_hour.record.orders.paused.map(Note::Pause),
         None,
         None,
-        asked.orders.handover.map(Note::Handover),
+        asked.record.orders.handover.map(Note::Handover),
         Some(Note::Handover(anyone)),
     ];
     assert!(expected[0].is_some() && expected[2].is_some() && expected[5].is_some());

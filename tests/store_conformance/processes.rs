@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use incumbent::protocol::{Occupancy, Request, Verdict};
+use incumbent::protocol::{Mark, Memory, Occupancy, Reply, Request, Term, Verdict};
 use incumbent::store::{SqliteStore, Store};
 
 use super::fixtures::OP_TIMEOUT;
-use super::suite::{ask, beat, claim, name, release, who};
+use super::suite::{ask, beat, claim, name, release, seen, who};
 
 /// The file that a process started by a test works on.
 const FILE: &str = "INCUMBENT_TEST_FILE";
@@ -70,21 +70,25 @@ async fn take_turns(store: &SqliteStore, turns: usize) {
         name("turns"),
     );
     let mut wake_ups = store.wake_ups(&election);
-    let mut record = ask(store, &election, &me, &Request::Observe).await.record;
+    let look = async || found(&ask(store, &election, &me, &Request::Observe).await);
+    let (mut mark, mut floor) = look().await;
     let mut taken = 0;
     while taken < turns {
-        if matches!(record.occupancy, Occupancy::Held { .. }) {
+        if !mark.shape.is_free() {
             // A wake-up brings the next vacancy; the backstop polls.
             let woken = tokio::time::timeout(Duration::from_millis(200), wake_ups.next()).await;
-            record = match woken {
-                Ok(Some(woken)) => woken.record,
-                Ok(None) | Err(_) => ask(store, &election, &me, &Request::Observe).await.record,
+            (mark, floor) = match woken {
+                Ok(Some(woken)) => {
+                    let memory = Memory::young(woken.memory);
+                    (woken.record.mark(&memory), woken.record.floor)
+                }
+                Ok(None) | Err(_) => look().await,
             };
             continue;
         }
-        let number = record.floor.get() + 1;
-        let reply = ask(store, &election, &me, &claim(&me, number, record.mark())).await;
-        record = reply.record;
+        let number = floor.get() + 1;
+        let reply = ask(store, &election, &me, &claim(&me, number, mark)).await;
+        (mark, floor) = found(&reply);
         if reply.verdict == Verdict::Granted {
             // One write each, for lines of several processes must not mix.
             log.write_all(format!("begin {number}\n").as_bytes())
@@ -92,12 +96,15 @@ async fn take_turns(store: &SqliteStore, turns: usize) {
             ask(store, &election, &me, &beat(&me, number)).await;
             log.write_all(format!("end {number}\n").as_bytes())
                 .expect("a line");
-            record = ask(store, &election, &me, &release(&me, number))
-                .await
-                .record;
+            (mark, floor) = found(&ask(store, &election, &me, &release(&me, number)).await);
             taken += 1;
         }
     }
+}
+
+/// What a claim must expect, and what its term must be above.
+fn found(reply: &Reply) -> (Mark, Term) {
+    (reply.mark(), reply.record.floor)
 }
 
 /// `L1` across processes: nothing polls here, so what arrives was pushed.
@@ -106,8 +113,8 @@ fn a_release_in_one_process_wakes_another() {
     if let Some(store) = told() {
         return super::run(async move {
             let (me, election) = (who("child"), name("woken"));
-            let record = ask(&store, &election, &me, &Request::Observe).await.record;
-            ask(&store, &election, &me, &claim(&me, 1, record.mark())).await;
+            let absent = seen(&store, &election, &me).await;
+            ask(&store, &election, &me, &claim(&me, 1, absent)).await;
             ask(&store, &election, &me, &release(&me, 1)).await;
         });
     }

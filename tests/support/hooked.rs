@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use incumbent::protocol::{Durability, ElectionName, Reply, Request};
+use incumbent::protocol::{ElectionName, Reply, Request};
 use incumbent::store::Identity;
 use incumbent::store::{
     HistoryEntry, Inspection, MemoryStore, Store, StoreError, StoreFuture, WakeUps,
@@ -22,10 +22,6 @@ pub(crate) struct Hooked<H> {
 impl<H: Hook> Store for Hooked<H> {
     fn label(&self) -> &str {
         self.store.label()
-    }
-
-    fn durability(&self) -> Durability {
-        self.store.durability()
     }
 
     fn execute<'a>(

@@ -7,6 +7,7 @@
 )]
 
 pub mod environment;
+pub mod faketime;
 pub mod file;
 pub mod marked;
 pub mod program;

@@ -249,6 +249,15 @@ impl RedisServer {
             .to_owned()
     }
 
+    /// Makes the memory that elections have of it old enough for any timing.
+    pub fn grow_old(&self) {
+        let key = "{incumbent:}:memory";
+        let memory = self.text(&["HGET", key, "memory"]);
+        let mut fields: Vec<&str> = memory.split(' ').collect();
+        fields[2] = "86400000";
+        self.command(&["HSET", key, "memory", &fields.join(" ")]);
+    }
+
     /// Kills it, as a crash would.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

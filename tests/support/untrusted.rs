@@ -5,7 +5,7 @@
 
 use std::str::from_utf8;
 
-use incumbent::protocol::{CandidateId, ElectionName};
+use incumbent::protocol::{CandidateId, ElectionName, Memory};
 use incumbent::store::Identity;
 use incumbent::store::StoreAddress;
 use incumbent::store::fuzzing;
@@ -108,6 +108,7 @@ pub fn redis(bytes: &[u8]) -> bool {
     };
     if let Ok(reply) = &answer.reply {
         assert!(reply.record.term <= reply.record.floor);
+        assert!(reply.memory.age <= Memory::MATURE);
     }
     if let Ok(inspection) = &answer.inspection {
         let holder = inspection.holder.as_ref().map(Identity::id);
@@ -127,14 +128,14 @@ pub fn redis(bytes: &[u8]) -> bool {
         || answer.history.is_ok_and(|n| n > 0)
 }
 
-/// Rows of a database. The bytes spell eleven values: a letter for the type, a length, and that many bytes.
+/// Rows of a database. The bytes spell ten values: a letter for the type, a length, and that many bytes.
 pub fn rows(mut bytes: &[u8]) -> bool {
     use rusqlite::types::Value;
 
     thread_local! {
         static ROWS: fuzzing::sqlite::Rows = fuzzing::sqlite::Rows::new().expect("SQLite opens");
     }
-    let values: [Value; 11] = std::array::from_fn(|_| {
+    let values: [Value; 10] = std::array::from_fn(|_| {
         let Some(([kind, length], rest)) = bytes.split_first_chunk() else {
             return Value::Null;
         };
@@ -163,7 +164,7 @@ pub fn rows(mut bytes: &[u8]) -> bool {
 
 /// The messages between elector and keeper, and what the one leaves to the other.
 pub fn keeper(bytes: &[u8]) -> bool {
-    use incumbent_cli::supervise::fuzzing::{read_by_elector, read_by_keeper, read_estate};
+    use incumbent_cli::supervise::fuzzing::{read_by_elector, read_by_keeper, read_context};
 
     let mut valid = false;
     for read in [read_by_keeper, read_by_elector] {
@@ -175,8 +176,8 @@ pub fn keeper(bytes: &[u8]) -> bool {
             Err(error) => assert!(error.len() < WORDS, "{error}"),
         }
     }
-    if let Ok(written) = read_estate(bytes) {
-        assert_eq!(read_estate(&written), Ok(written));
+    if let Ok(written) = read_context(bytes) {
+        assert_eq!(read_context(&written), Ok(written));
         valid = true;
     }
     valid

@@ -6,11 +6,11 @@ use incumbent::store::StoreAddress;
 use serde::Serialize;
 
 use super::electorate;
-use crate::config::args::{Config, Format, Options};
+use crate::config::args::{Config, Format};
 use crate::config::keys::{KEYS, Key, Kind};
 use crate::config::layer::Origin;
 use crate::config::places;
-use crate::config::settings::{Settings, Typed};
+use crate::config::settings::Settings;
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Tone, duration, table};
 
@@ -36,19 +36,19 @@ struct Shown {
 /// A configuration that cannot be used.
 pub(crate) fn configuration(arguments: &Config) -> Result<Exit, Failure> {
     match arguments {
-        Config::Check { name, options } => {
+        Config::Check { name, flags } => {
             let name = super::optional_name(name.as_deref())?;
-            let settings = load(name.as_ref(), options)?;
+            let settings = super::settings(&flags.0, name.as_ref())?;
             check(name.as_ref(), &settings)?;
             output::print(&checked(name.as_ref(), &settings)?)?;
         }
         Config::Show {
             name,
-            options,
+            flags,
             output,
         } => {
             let name = super::optional_name(name.as_deref())?;
-            let settings = load(name.as_ref(), options)?;
+            let settings = super::settings(&flags.0, name.as_ref())?;
             let shown = show(&settings)?;
             match output.output {
                 Format::Json => output::print_json(&Document {
@@ -62,12 +62,6 @@ pub(crate) fn configuration(arguments: &Config) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Success)
-}
-
-fn load(name: Option<&ElectionName>, options: &Options) -> Result<Settings, Failure> {
-    let settings = Settings::load(Typed::all(options)?, name)?;
-    super::warn(&settings);
-    Ok(settings)
 }
 
 /// Makes all the checks of `run` before it campaigns, except whether the stores answer.
@@ -165,6 +159,8 @@ fn written(key: &Key, value: Value) -> Option<String> {
     match (key.kind, value.kind) {
         (_, ValueKind::Nil) => None,
         (Kind::Secret, _) => Some("(hidden)".to_owned()),
+        // It may hold a secret too.
+        _ if key.name == "password_cmd" => Some("(hidden)".to_owned()),
         (Kind::Stores, ValueKind::Array(stores)) if stores.is_empty() => None,
         (Kind::Stores, ValueKind::Array(stores)) => {
             // An address shows itself without its password.

@@ -22,7 +22,7 @@ pub(crate) fn depose(arguments: &Depose) -> Result<Exit, Failure> {
     if !arguments.unsafe_now && stderr().is_terminal() {
         anstream::eprintln!(
             "incumbent: watching {:?} for {} or the holder's own window",
-            arguments.order.look.name,
+            arguments.order.name,
             duration(settings.timing()?.window())
         );
     }
@@ -41,7 +41,7 @@ pub(crate) fn depose(arguments: &Depose) -> Result<Exit, Failure> {
         "deposed: the holder had stalled for its window, and any candidate may lead now"
     };
     let done = Report::of("depose", &given, said);
-    report(&view, arguments.order.look.output.output, &done)?;
+    report(&view, arguments.order.output.output, &done)?;
     Ok(Exit::Success)
 }
 
@@ -50,7 +50,7 @@ fn would(
     arguments: &Depose,
     settings: &crate::config::settings::Settings,
 ) -> Result<String, Failure> {
-    let name = &arguments.order.look.name;
+    let name = &arguments.order.name;
     Ok(if arguments.unsafe_now {
         format!(
             "this would vacate {name:?} at once: a leader that is alive keeps acting beside the next one \

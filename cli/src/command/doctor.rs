@@ -16,8 +16,8 @@ use super::electorate;
 use super::keeping;
 use super::runtime;
 use crate::config::args::{Doctor, Format};
+use crate::config::keys::KEYS;
 use crate::config::layer::Origin;
-use crate::config::settings::{Settings, Typed};
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Tone, duration, one_line, table};
 use findings::{Evidence, Finding, Keeping, Severity, StoreEvidence};
@@ -27,16 +27,6 @@ const SAMPLES: usize = 10;
 
 /// How long a keeper may take to start.
 const KEEPER_PATIENCE: Duration = Duration::from_secs(5);
-
-/// The settings that make a timing.
-const TIMING_KEYS: [&str; 6] = [
-    "failover",
-    "interval",
-    "stall_polls",
-    "op_timeout",
-    "stop_grace",
-    "probation",
-];
 
 #[derive(Serialize)]
 struct Document {
@@ -64,15 +54,11 @@ struct Examined {
 /// A configuration that cannot be used. What is wrong with a store is a finding.
 pub(crate) fn doctor(arguments: &Doctor) -> Result<Exit, Failure> {
     let name = super::optional_name(arguments.name.as_deref())?;
-    let mut typed = Typed::general(&arguments.general)?;
-    typed.add(&arguments.stores)?;
-    typed.add(&arguments.timing)?;
-    let settings = Settings::load(typed, name.as_ref())?;
-    super::warn(&settings);
+    let settings = super::settings(&arguments.flags.0, name.as_ref())?;
     let timing = settings.timing()?;
     // The candidates' own timing is a better measure than defaults.
-    let is_chosen = TIMING_KEYS.iter().any(|key| {
-        let origin = settings.origin(key);
+    let is_chosen = KEYS.iter().filter(|key| key.is_timing()).any(|key| {
+        let origin = settings.origin(key.name);
         origin.is_some_and(|origin| !matches!(origin, Origin::Default))
     });
     // While this process has one thread, as a keeper is launched by `run`.

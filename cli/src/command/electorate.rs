@@ -5,7 +5,7 @@ use std::sync::Arc;
 use incumbent::election::{ConfigError, Observer};
 use incumbent::store::{self, InvalidAddress, Store};
 
-use super::warn_of;
+use super::{limits, warn_of};
 use crate::config::settings::Settings;
 use crate::exit::Failure;
 
@@ -16,6 +16,9 @@ use crate::exit::Failure;
 /// Addresses that cannot be used.
 pub(crate) fn open(settings: &Settings) -> Result<Vec<Arc<dyn Store>>, Failure> {
     let addresses = settings.addresses()?;
+    if addresses.iter().any(|address| address.file().is_some()) {
+        limits::check_file_size()?;
+    }
     let options = settings.store_options();
     let mut opened: Vec<Arc<dyn Store>> = Vec::with_capacity(addresses.len());
     for address in &addresses {

@@ -7,7 +7,6 @@ use incumbent::protocol::{ElectionName, Timing};
 use serde::Serialize;
 
 use crate::config::args::{Explain, Format};
-use crate::config::settings::{Settings, Typed};
 use crate::exit::{Exit, Failure};
 use crate::output::{self, duration};
 
@@ -35,11 +34,9 @@ struct Document {
 /// A configuration that cannot be used.
 pub(crate) fn explain(arguments: &Explain) -> Result<Exit, Failure> {
     let name = super::optional_name(arguments.name.as_deref())?;
-    let mut typed = Typed::general(&arguments.general)?;
-    typed.add(&arguments.timing)?;
-    typed.op_timeout(arguments.op_timeout.as_deref())?;
-    let settings = Settings::load(typed, name.as_ref())?;
-    super::warn(&settings);
+    let typed = arguments.flags.0.clone();
+    let typed = typed.with("op_timeout", arguments.op_timeout.as_ref());
+    let settings = super::settings(&typed, name.as_ref())?;
     let timing = settings.timing()?;
     match arguments.output.output {
         Format::Json => output::print_json(&document(&timing, settings.failover()))?,
@@ -82,51 +79,44 @@ fn text(timing: &Timing, failover: Option<Duration>, name: Option<&ElectionName>
     let (stop_grace, margin) = (t(timing.stop_grace()), t(timing.margin()));
     let (window, polls) = (t(timing.window()), timing.stall_polls());
     let whose = name.map_or_else(String::new, |name| format!(" of {}", name.as_str()));
-    let mut rows: Vec<(&str, String, String)> = Vec::new();
-    let mut row = |what, value: String, why: String| rows.push((what, value, why));
-    if let Some(failover) = failover {
-        row(
-            "failover",
-            t(failover),
-            "within which a dead host is replaced: what is not given by itself follows from it"
-                .to_owned(),
-        );
-    }
-    row(
-        "interval",
-        interval.clone(),
-        "between two heartbeats, and between two polls".to_owned(),
-    );
-    row(
-        "window",
-        window.clone(),
-        format!("{interval} × {polls} polls: how long a heartbeat must stall"),
-    );
-    row(
-        "margin",
-        margin.clone(),
-        "max(2 % of the window, 50ms): clock drift and scheduling".to_owned(),
-    );
-    row(
-        "tenure",
-        t(timing.tenure()),
-        "window − margin: how long a leader may act after its last heartbeat".to_owned(),
-    );
-    row(
-        "op timeout",
-        op_timeout.clone(),
-        "how long one request may take".to_owned(),
-    );
-    row(
-        "stop grace",
-        stop_grace.clone(),
-        "from the order to stop to the end of the tenure".to_owned(),
-    );
-    row(
-        "probation",
-        t(timing.probation()),
-        "before the first leader on a store that may have forgotten one".to_owned(),
-    );
+    let (tenure, probation) = (t(timing.tenure()), t(timing.probation()));
+    let stall = format!("{interval} × {polls} polls: how long a heartbeat must stall");
+    let failover = failover.map(t);
+    let derived = failover.iter().map(|failover| {
+        let why =
+            "within which a dead host is replaced: what is not given by itself follows from it";
+        ("failover", failover.as_str(), why)
+    });
+    let rows = [
+        (
+            "interval",
+            &*interval,
+            "between two heartbeats, and between two polls",
+        ),
+        ("window", &*window, &*stall),
+        (
+            "margin",
+            &*margin,
+            "max(2 % of the window, 50ms): clock drift and scheduling",
+        ),
+        (
+            "tenure",
+            &*tenure,
+            "window − margin: how long a leader may act after its last heartbeat",
+        ),
+        ("op timeout", &*op_timeout, "how long one request may take"),
+        (
+            "stop grace",
+            &*stop_grace,
+            "from the order to stop to the end of the tenure",
+        ),
+        (
+            "probation",
+            &*probation,
+            "before the first leader on a store that may have forgotten one",
+        ),
+    ];
+    let rows: Vec<_> = derived.chain(rows).collect();
     let mut text = format!("The timing{whose}\n\n");
     write_rows(&mut text, &rows);
     let _infallible = write!(
@@ -137,37 +127,25 @@ fn text(timing: &Timing, failover: Option<Duration>, name: Option<&ElectionName>
         t(slack(timing)),
     );
     text.push_str("\nHow long no one leads\n\n");
-    let worst = t(timing.worst_failover());
-    write_rows(
-        &mut text,
-        &[
-            (
-                "the leader stops, or its program ends",
-                "a round trip".to_owned(),
-                "the release wakes the standbys".to_owned(),
-            ),
-            (
-                "the leader's host dies",
-                format!("at most {worst}"),
-                "window + 2 × interval".to_owned(),
-            ),
-            (
-                "the first start on a new Redis",
-                t(timing.probation()),
-                "the probation; SQLite needs none".to_owned(),
-            ),
-        ],
-    );
+    let worst = format!("at most {}", t(timing.worst_failover()));
+    let rows = [
+        (
+            "the leader stops, or its program ends",
+            "a round trip",
+            "the release wakes the standbys",
+        ),
+        ("the leader's host dies", &*worst, "window + 2 × interval"),
+        (
+            "the first start on a new Redis",
+            &*probation,
+            "the probation; SQLite needs none",
+        ),
+    ];
+    write_rows(&mut text, &rows);
     text.push_str("\nWhat changes nothing\n\n");
-    let outage = t(timing.tolerated_outage());
-    write_rows(
-        &mut text,
-        &[(
-            "an outage of the stores",
-            format!("up to {outage}"),
-            "tenure − stop grace − interval − op timeout".to_owned(),
-        )],
-    );
+    let outage = format!("up to {}", t(timing.tolerated_outage()));
+    let why = "tenure − stop grace − interval − op timeout";
+    write_rows(&mut text, &[("an outage of the stores", &*outage, why)]);
     text.push_str(
         "\nFrom the last heartbeat that a majority acknowledged, when no other gets through\n\n",
     );
@@ -175,16 +153,14 @@ fn text(timing: &Timing, failover: Option<Duration>, name: Option<&ElectionName>
     text
 }
 
-fn write_rows(text: &mut String, rows: &[(&str, String, String)]) {
-    let width = |of: fn(&(&str, String, String)) -> usize| rows.iter().map(of).max().unwrap_or(0);
-    let (what_width, value_width) = (
-        width(|row| row.0.chars().count()),
-        width(|row| row.1.chars().count()),
+fn write_rows(text: &mut String, rows: &[(&str, &str, &str)]) {
+    let widest = |of: fn(&(&str, &str, &str)) -> usize| rows.iter().map(of).max().unwrap_or(0);
+    let (first, second) = (
+        widest(|row| row.0.chars().count()),
+        widest(|row| row.1.chars().count()),
     );
     for (what, value, why) in rows {
-        text.push_str(&format!(
-            "  {what:<what_width$}  {value:<value_width$}  {why}\n"
-        ));
+        text.push_str(&format!("  {what:<first$}  {value:<second$}  {why}\n"));
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use incumbent::observe::document::{self, Document};
 use incumbent::observe::{HistoryView, PastOrder, PastTerm, order_word, until_in_words};
-use incumbent::protocol::Term;
+use incumbent::protocol::FencingToken;
 use incumbent::store::Note;
 
 use super::electorate;
@@ -108,7 +108,7 @@ fn order(order: &PastOrder) -> (Tone, [String; 5]) {
         order_word(order.change).unwrap_or_default().to_owned(),
         order.by.id().to_string(),
         match order.term {
-            Term::ZERO => String::new(),
+            FencingToken::ZERO => String::new(),
             term => term.to_string(),
         },
         details(order),

@@ -3,11 +3,12 @@
 use std::io;
 use std::process::ExitCode;
 
-use crate::supervise::{self, Contain, Entry, Estate, Keeper, Launch, Launched};
+use crate::supervise::{self, Contain, Entry, Keeper, Launch, Launched, ReleaseContext};
 use incumbent::protocol::LossReason;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::limits;
-use crate::config::settings::{LogFormat, LogLevel, Settings};
+use crate::config::settings::{LogFormat, Settings};
 use crate::exit::{Exit, Failure};
 use crate::output::logs;
 
@@ -20,7 +21,7 @@ pub(crate) fn keep(entry: io::Result<Entry>) -> ExitCode {
         Some(format) if format == "json" => LogFormat::Json,
         Some(_) | None => LogFormat::Text,
     };
-    logs::start_as(LogLevel::Warn, format);
+    logs::start_as(LevelFilter::WARN, format);
     match entry {
         Ok(entry) => supervise::keep(entry, |orphan| {
             supervise::release(&orphan, LossReason::ElectorDied);
@@ -38,7 +39,7 @@ pub(crate) fn keep(entry: io::Result<Entry>) -> ExitCode {
 ///
 /// When the system cannot.
 pub(crate) fn launch(settings: &Settings) -> Result<Launched, Failure> {
-    start(settings, settings.contain(), true)
+    start(settings, settings.values.contain, true)
 }
 
 /// Starts one for health checks, which must see the program: they are in no namespace of their own.
@@ -49,7 +50,7 @@ pub(crate) fn launch(settings: &Settings) -> Result<Launched, Failure> {
 pub(crate) fn launch_for_checks(settings: &Settings) -> Result<Launched, Failure> {
     start(
         settings,
-        match settings.contain() {
+        match settings.values.contain {
             Contain::Subreaper => Contain::Subreaper,
             Contain::Auto | Contain::Cgroup | Contain::Pidns => Contain::Auto,
         },
@@ -58,7 +59,7 @@ pub(crate) fn launch_for_checks(settings: &Settings) -> Result<Launched, Failure
 }
 
 fn start(settings: &Settings, contain: Contain, fence: bool) -> Result<Launched, Failure> {
-    let format = match settings.log_format() {
+    let format = match settings.values.log_format {
         LogFormat::Text => "text",
         LogFormat::Json => "json",
     };
@@ -86,9 +87,9 @@ pub(crate) fn connect(launched: Launched) -> Result<Keeper, Failure> {
 /// # Errors
 ///
 /// When the system cannot.
-pub(crate) fn attach(launched: Launched, estate: &Estate) -> Result<Keeper, Failure> {
+pub(crate) fn attach(launched: Launched, context: &ReleaseContext) -> Result<Keeper, Failure> {
     let mut keeper = connect(launched)?;
-    keeper.set_context(estate.to_context());
+    keeper.set_context(context.to_bytes());
     Ok(keeper)
 }
 
@@ -97,7 +98,7 @@ pub(crate) fn uncontained(settings: &Settings, why: &str) -> Failure {
     let origin = settings.origin("contain").map(ToString::to_string);
     Failure::configuration(format_args!(
         "contain = {} ({}) is not possible here: {why}; allow it, or use --contain auto",
-        settings.contain().word(),
+        settings.values.contain.word(),
         origin.unwrap_or_default(),
     ))
 }

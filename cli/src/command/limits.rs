@@ -1,4 +1,4 @@
-//! The limits of this process on open files and on processes.
+//! The limits of this process on open files, on memory and the stack, on the size of files, and on processes.
 
 use std::io;
 use std::sync::{Arc, Mutex, mpsc};
@@ -14,18 +14,64 @@ use crate::exit::Failure;
 /// loops, and the keeper.
 const OPEN_FILES: u64 = 64;
 
+/// How much memory a process may need, in bytes: its code, and the stacks of its threads.
+const MEMORY: u64 = 128 << 20;
+
+/// How much the main thread may need, in bytes.
+const STACK: u64 = 512 << 10;
+
+/// How large the files of an SQLite store may become, in bytes: SQLite lets its log grow to 4 MiB and more.
+const FILE: u64 = 8 << 20;
+
 /// How many threads and processes are started later: for a store, for its name, for HTTP, and the program.
 const LATER: usize = 4;
 
-/// Checks the limit that can be known in advance.
+/// Checks the limits that can be known in advance.
 ///
 /// # Errors
 ///
-/// When too few files may be open at a time.
+/// When too few files may be open at a time, or there may be too little memory.
 pub(crate) fn check() -> Result<(), Failure> {
     match getrlimit(Resource::Nofile).current {
         Some(limit) if limit < OPEN_FILES => Err(Failure::internal(format_args!(
             "the limit on open files (ulimit -n) is {limit}: raise it to {OPEN_FILES} or more"
+        ))),
+        Some(_) | None => {
+            enough(Resource::As, MEMORY, "memory (ulimit -v)")?;
+            enough(Resource::Data, MEMORY, "memory (ulimit -d)")
+        }
+    }
+}
+
+/// Checks that the main thread has room.
+///
+/// # Errors
+///
+/// When it has not.
+pub(crate) fn check_stack() -> Result<(), Failure> {
+    enough(Resource::Stack, STACK, "the stack (ulimit -s)")
+}
+
+/// Checks that the files of an SQLite store may grow as large as it needs.
+///
+/// # Errors
+///
+/// When they may not.
+pub(crate) fn check_file_size() -> Result<(), Failure> {
+    enough(
+        Resource::Fsize,
+        FILE,
+        "the size of files (ulimit -f), which an SQLite store needs,",
+    )
+}
+
+/// Checks a limit in bytes, which shells show in KiB.
+fn enough(resource: Resource, needed: u64, what: &str) -> Result<(), Failure> {
+    match getrlimit(resource).current {
+        Some(limit) if limit < needed => Err(Failure::internal(format_args!(
+            "the limit on {what} is {} KiB: raise it to {} or more",
+            limit >> 10,
+            needed >> 10
         ))),
         Some(_) | None => Ok(()),
     }

@@ -11,7 +11,6 @@ use super::report;
 use super::runtime;
 use super::status::ms;
 use crate::config::args::{Format, List};
-use crate::config::settings::{Settings, Typed};
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Tone, fitted_table, table};
 
@@ -21,10 +20,7 @@ use crate::output::{self, Tone, fitted_table, table};
 ///
 /// A configuration that cannot be used. A store that cannot be used is shown, not returned.
 pub(crate) fn list(arguments: &List) -> Result<Exit, Failure> {
-    let mut typed = Typed::general(&arguments.general)?;
-    typed.add(&arguments.stores)?;
-    let settings = Settings::load(typed, None)?;
-    super::warn(&settings);
+    let settings = super::settings(&arguments.flags.0, None)?;
     let observer = electorate::observe(&settings)?;
     let (listing, views) = runtime()?.block_on(async {
         let listing = observer.elections().await;

@@ -42,9 +42,9 @@ use clap::Parser;
 use incumbent::protocol::ElectionName;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::config::args::{Arguments, Command, Look};
+use crate::config::args::{Arguments, Command, Look, Typed};
 use crate::config::environment;
-use crate::config::settings::{Settings, Typed};
+use crate::config::settings::Settings;
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::supervise::{self, Entry};
@@ -63,6 +63,10 @@ fn command() -> ExitCode {
     environment::take();
     if let Err(error) = supervise::unblock_signals() {
         warn_of(&format!("signals that are blocked stay blocked: {error}"));
+    }
+    // The parser of the command line needs more than some have.
+    if let Err(failure) = limits::check_stack() {
+        return failed(&failure);
     }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -89,11 +93,13 @@ fn command() -> ExitCode {
     };
     match done {
         Ok(exit) => exit.into(),
-        Err(failure) => {
-            anstream::eprintln!("incumbent: {}", output::one_line(&failure.to_string()));
-            failure.exit.into()
-        }
+        Err(failure) => failed(&failure),
     }
+}
+
+fn failed(failure: &Failure) -> ExitCode {
+    anstream::eprintln!("incumbent: {}", output::one_line(&failure.to_string()));
+    failure.exit.into()
 }
 
 /// Prints help, the version, or what is wrong with the command line.
@@ -131,23 +137,22 @@ fn runtime() -> Result<Runtime, Failure> {
 }
 
 /// The election to look at, and the settings to find it with.
-fn reading(look: &Look) -> Result<(ElectionName, Settings), Failure> {
+fn reading<const GROUPS: u8>(look: &Look<GROUPS>) -> Result<(ElectionName, Settings), Failure> {
     let name = ElectionName::new(&look.name).map_err(|error| Failure::new(Exit::Usage, error))?;
-    let mut typed = Typed::general(&look.general)?;
-    typed.add(&look.stores)?;
-    let settings = Settings::load(typed, Some(&name))?;
-    warn(&settings);
+    let settings = settings(&look.flags.0, Some(&name))?;
     Ok((name, settings))
+}
+
+/// The settings, for a command without a log: the warnings about them are printed.
+fn settings(typed: &Typed, name: Option<&ElectionName>) -> Result<Settings, Failure> {
+    let settings = Settings::load(typed, name)?;
+    settings.warnings.iter().for_each(|odd| warn_of(odd));
+    Ok(settings)
 }
 
 fn optional_name(name: Option<&str>) -> Result<Option<ElectionName>, Failure> {
     let checked = name.map(ElectionName::new).transpose();
     checked.map_err(|error| Failure::new(Exit::Usage, error))
-}
-
-/// Prints the warnings about the settings, for commands without a log.
-fn warn(settings: &Settings) {
-    settings.warnings.iter().for_each(|odd| warn_of(odd));
 }
 
 /// Prints a warning, for commands without a log.

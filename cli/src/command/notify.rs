@@ -21,7 +21,7 @@ use futures_util::StreamExt;
 use incumbent::election::clock;
 use incumbent::observe::pause_in_words;
 use incumbent::protocol::Timestamp;
-use incumbent::{Election, ElectionEvent, Happening, Lease};
+use incumbent::{Election, ElectionEvent, EventKind, Lease};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sd_notify::NotifyState;
 use tokio::sync::{broadcast, watch};
@@ -217,26 +217,26 @@ impl Companion {
 
     fn learn(&mut self, event: Result<ElectionEvent, broadcast::error::RecvError>) {
         let Ok(event) = event else { return };
-        match event.happening {
-            Happening::Following {
+        match event.kind {
+            EventKind::Following {
                 leader: Some(leader),
                 term,
             } => self.leader = format!("standing by: {leader} leads, term {term}"),
-            Happening::Following { leader: None, .. } => {
+            EventKind::Following { leader: None, .. } => {
                 "standing by: a program that speaks the bare protocol leads"
                     .clone_into(&mut self.leader);
             }
-            Happening::Leaderless { .. } => {
+            EventKind::Leaderless { .. } => {
                 "campaigning: no one leads".clone_into(&mut self.leader);
             }
-            Happening::Probation { term, .. } => {
+            EventKind::Probation { term, .. } => {
                 self.leader = format!("holding term {term} without acting: probation");
             }
-            Happening::Paused { pause } => {
+            EventKind::Paused { pause } => {
                 self.leader = format!("standing by: paused {}", pause_in_words(&pause));
             }
-            Happening::Resumed => "campaigning: resumed".clone_into(&mut self.leader),
-            Happening::StoreDown { store, .. } => {
+            EventKind::Resumed => "campaigning: resumed".clone_into(&mut self.leader),
+            EventKind::StoreDown { store, .. } => {
                 self.leader = format!("standing by: {store} does not answer");
             }
             _ => {}

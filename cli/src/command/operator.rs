@@ -5,20 +5,20 @@ use std::time::Duration;
 use incumbent::election::{CompletedOrder, Operator, OrderError};
 use incumbent::observe::document::{Followed, Ordered};
 use incumbent::observe::{Answers, ElectionView};
-use incumbent::protocol::{Term, Verdict};
+use incumbent::protocol::{FencingToken, Verdict};
 
 use super::electorate;
 use super::user;
 use crate::config::args::{Format, Order};
 use crate::config::hint;
-use crate::config::settings::{Settings, Typed};
+use crate::config::settings::Settings;
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Tone, one_line};
 
 /// An order that was given.
 pub(super) struct Report<'a> {
     pub(super) order: &'static str,
-    pub(super) term: Option<Term>,
+    pub(super) term: Option<FencingToken>,
     pub(super) stores: &'a Answers<Verdict>,
     /// The message for people.
     pub(super) said: String,
@@ -45,14 +45,7 @@ impl<'a> Report<'a> {
 
 /// The operator of the election that is named.
 pub(super) fn operator(order: &Order) -> Result<(Operator, Settings), Failure> {
-    let look = &order.look;
-    let name = incumbent::protocol::ElectionName::new(&look.name)
-        .map_err(|error| Failure::new(Exit::Usage, error))?;
-    let mut typed = Typed::general(&look.general)?;
-    typed.add(&look.stores)?;
-    typed.add(&order.timing)?;
-    let settings = Settings::load(typed, Some(&name))?;
-    super::warn(&settings);
+    let (name, settings) = super::reading(order)?;
     let observer = electorate::check(&settings)?;
     let addresses = settings.addresses()?;
     let files = addresses.iter().map(|address| address.file());
@@ -65,7 +58,7 @@ pub(super) fn operator(order: &Order) -> Result<(Operator, Settings), Failure> {
             format_args!(
                 "there is no election {:?}: {} does not exist, and no candidate has used it; name the store of \
                  the candidates with --store",
-                look.name,
+                order.name,
                 stores.collect::<Vec<_>>().join(", ")
             ),
         ));

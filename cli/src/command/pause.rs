@@ -35,6 +35,6 @@ pub(crate) fn pause(arguments: &Pause) -> Result<Exit, Failure> {
         None => "paused, and the pause is over already".to_owned(),
     };
     let done = Report::of("pause", &given, said);
-    report(&view, arguments.order.look.output.output, &done)?;
+    report(&view, arguments.order.output.output, &done)?;
     Ok(Exit::Success)
 }

@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use crate::supervise::{Orphan, Unit, started_with};
 use incumbent::election::clock;
-use incumbent::protocol::{ElectionName, LossReason, Term};
+use incumbent::protocol::{ElectionName, FencingToken, LossReason};
 use incumbent::store::Identity;
 
 use crate::config::args::Release;
-use crate::config::settings::{Settings, Typed};
+use crate::config::settings::Settings;
 use crate::exit::{Exit, Failure};
 use crate::output::logs;
 
@@ -36,7 +36,7 @@ impl Note {
     const NAME: &'static str = "leadership-";
 
     /// Writes the note, under a name that no other elector of the unit has: one may run below another.
-    pub(crate) fn leave(election: &ElectionName, who: &Identity, term: Term) -> Self {
+    pub(crate) fn leave(election: &ElectionName, who: &Identity, term: FencingToken) -> Self {
         let path = Self::folder();
         let path = path.map(|folder| folder.join(format!("{}{}", Self::NAME, std::process::id())));
         if let Some(path) = &path
@@ -66,7 +66,7 @@ impl Note {
     fn find(
         folder: &Path,
         election: &ElectionName,
-    ) -> Result<Vec<(PathBuf, Term, Identity)>, Failure> {
+    ) -> Result<Vec<(PathBuf, FencingToken, Identity)>, Failure> {
         let unread = |error| Failure::new(Exit::Failed, format!("{}: {error}", folder.display()));
         let mut found = Vec::new();
         for entry in fs::read_dir(folder).map_err(unread)? {
@@ -94,9 +94,9 @@ impl Note {
         Ok(found)
     }
 
-    fn parse(text: &str) -> Option<(ElectionName, Term, Identity)> {
+    fn parse(text: &str) -> Option<(ElectionName, FencingToken, Identity)> {
         let mut lines = text.lines();
-        let term = Term::new(lines.next()?.parse().ok()?)?;
+        let term = FencingToken::new(lines.next()?.parse().ok()?)?;
         let who = lines.next()?.parse().ok()?;
         let election = ElectionName::new(lines.next()?).ok()?;
         Some((election, term, who))
@@ -111,9 +111,7 @@ impl Note {
 pub(crate) fn release(arguments: &Release) -> Result<Exit, Failure> {
     let name =
         ElectionName::new(&arguments.name).map_err(|error| Failure::new(Exit::Usage, error))?;
-    let mut typed = Typed::general(&arguments.general)?;
-    typed.add(&arguments.stores)?;
-    let settings = Settings::load(typed, Some(&name))?;
+    let settings = Settings::load(&arguments.flags.0, Some(&name))?;
     logs::start(&settings);
     let Some(folder) = Note::folder() else {
         let why = "there is no RUNTIME_DIRECTORY: this command is for ExecStopPost= of a unit that has one";
@@ -136,7 +134,7 @@ pub(crate) fn release(arguments: &Release) -> Result<Exit, Failure> {
         );
         return Err(Failure::new(Exit::NotElected(75), why));
     }
-    let context = settings.estate(&name)?.to_context();
+    let context = settings.release_context(&name)?.to_bytes();
     for (path, term, who) in notes {
         let context = context.clone();
         crate::supervise::release(&Orphan { context, who, term }, LossReason::UnitDied);

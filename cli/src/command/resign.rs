@@ -5,7 +5,7 @@ use std::time::Duration;
 use incumbent::election::{Operator, clock};
 use incumbent::observe::document::Followed;
 use incumbent::observe::{ElectionView, Holding, PastTerm, pause_in_words};
-use incumbent::protocol::Term;
+use incumbent::protocol::FencingToken;
 use incumbent::store::Identity;
 
 use super::operator::{Report, operator, report};
@@ -29,7 +29,7 @@ pub(crate) fn resign(arguments: &Resign) -> Result<Exit, Failure> {
     let (operator, settings) = operator(&arguments.order)?;
     // The leader gets the order and stops its work; standbys that are not preferred wait for a window.
     let timing = settings.timing()?;
-    let usual = timing.window() * 2 + timing.interval() * 4 + settings.stop_timeout();
+    let usual = timing.window() * 2 + timing.interval() * 4 + *settings.values.stop_timeout;
     let patience = given.unwrap_or(usual);
     runtime()?.block_on(async {
         forewarn(&operator.view().await, arguments)?;
@@ -71,7 +71,7 @@ pub(crate) fn resign(arguments: &Resign) -> Result<Exit, Failure> {
             said,
             followed,
         };
-        report(&view, arguments.order.look.output.output, &done)
+        report(&view, arguments.order.output.output, &done)
     })?;
     Ok(Exit::Success)
 }
@@ -130,7 +130,7 @@ fn is_named(leader: &Identity, named: Option<&str>, view: &ElectionView) -> bool
 /// Waits for a leader with another term.
 async fn wait(
     operator: &Operator,
-    before: Term,
+    before: FencingToken,
     patience: Duration,
 ) -> Result<ElectionView, Failure> {
     let until = clock::now() + patience;
@@ -167,15 +167,13 @@ async fn wait(
 
 /// The gap between a term and the current one, and how many others led in between: if any did, there was more
 /// than one gap and the first value is `None`.
-async fn gap(operator: &Operator, before: Term, now: Term) -> (Followed, usize) {
+async fn gap(operator: &Operator, before: FencingToken, now: FencingToken) -> (Followed, usize) {
     let history = operator.history(16).await;
     let between = |past: &&PastTerm| past.term > before && past.term < now;
     let others = history.terms.iter().filter(between).count();
     let past = history.terms.iter().find(|past| past.term == before);
     let past = past.filter(|_| others == 0);
-    let followed = Followed {
-        gap: past.and_then(|past| past.gap),
-        at_most: past.is_some_and(|past| past.last_heartbeat.is_some()),
-    };
-    (followed, others)
+    let gap = past.and_then(|past| past.gap);
+    let at_most = past.is_some_and(|past| past.last_heartbeat.is_some());
+    (Followed::new(gap, at_most), others)
 }

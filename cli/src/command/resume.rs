@@ -22,6 +22,6 @@ pub(crate) fn resume(order: &Order) -> Result<Exit, Failure> {
         None => "was not paused",
     };
     let done = Report::of("resume", &given, said);
-    report(&view, order.look.output.output, &done)?;
+    report(&view, order.output.output, &done)?;
     Ok(Exit::Success)
 }

@@ -1,10 +1,10 @@
 //! `incumbent run NAME -- PROGRAM`: campaigns, and runs the program while elected.
 
-mod ballast;
 mod call;
 mod leading;
 mod reload;
 mod restarting;
+mod startup_memory;
 mod vitals;
 
 use std::io::ErrorKind;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::http::{Server, ServerOptions};
-use crate::supervise::{Estate, Event, Keeper, Program, Quota, Restarts};
+use crate::supervise::{Event, Keeper, Program, Quota, ReleaseContext, Restarts};
 use futures_util::StreamExt;
 use incumbent::election::Overrun;
 use incumbent::observe::ProgramCounters;
@@ -26,7 +26,7 @@ use super::notify::{Activity, Manager};
 use super::release::Note;
 use super::{electorate, keeping, limits, runtime};
 use crate::config::args::Run;
-use crate::config::settings::{Settings, Typed, Wait};
+use crate::config::settings::{Settings, Wait};
 use crate::exit::{Exit, Failure, campaign_failed};
 use crate::output::logs;
 use call::{Call, Calls};
@@ -43,10 +43,10 @@ use vitals::Vitals;
 pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
     let name =
         ElectionName::new(&arguments.name).map_err(|error| Failure::new(Exit::Usage, error))?;
-    let settings = Settings::load(Typed::all(&arguments.options)?, Some(&name))?;
+    let settings = Settings::load(&arguments.flags.0, Some(&name))?;
     let mut words = arguments.program;
     if words.is_empty() {
-        words.extend(settings.program().iter().map(Into::into));
+        words.extend(settings.values.program.iter().map(Into::into));
     }
     let program = Program::new(words).ok_or_else(|| {
         Failure::new(
@@ -55,12 +55,12 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
         )
     })?;
     let program = program
-        .stdin(settings.stdin())
+        .stdin(settings.values.stdin)
         .stop_signal(settings.stop_signal());
     settings.health()?;
     // Launched while this process is small, has one thread, and has no open files.
     let keeper = keeping::launch(&settings)?;
-    let estate = settings.estate(&name)?;
+    let context = settings.release_context(&name)?;
     let election = election(&name, &settings)?;
     logs::start(&settings);
     for warning in &settings.warnings {
@@ -83,7 +83,7 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
         );
     }
     // The last moment at which this process has one thread.
-    match ballast::shed() {
+    match startup_memory::release() {
         Ok(kib) => tracing::debug!(kib, "released memory that only startup needed"),
         Err(error) => tracing::debug!(%error, "kept memory that only startup needed"),
     }
@@ -100,12 +100,12 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
             election: &election,
             settings: &settings,
             activity: &activity,
-            reload: Reload::new(manager, &name, &arguments.options, &settings),
+            reload: Reload::new(manager, &name, &arguments.flags.0, &settings),
             signals: &mut signals,
             calls: Calls::new(settings.stop_signal()),
-            keeper: keeping::attach(keeper, &estate)?,
+            keeper: keeping::attach(keeper, &context)?,
             vitals: Vitals::new(&settings, &counters)?,
-            estate: &estate,
+            context: &context,
             counters: &counters,
             ready: watch::Sender::new(false),
         };
@@ -188,7 +188,7 @@ pub(super) fn election(name: &ElectionName, settings: &Settings) -> Result<Elect
         .timing(timing)
         // The program is another process, and ends by other means than the end of this one.
         .overrun(Overrun::Report);
-    if let Some(label) = settings.label() {
+    if let Some(label) = &settings.values.id {
         builder = builder.label(label);
     }
     for store in electorate::open(settings)? {
@@ -217,7 +217,7 @@ struct Runner<'a> {
     calls: Calls,
     keeper: Keeper,
     vitals: Vitals<'a>,
-    estate: &'a Estate,
+    context: &'a ReleaseContext,
     counters: &'a ProgramCounters,
     /// Whether a keeper has reported the containment of the program.
     ready: watch::Sender<bool>,
@@ -225,7 +225,7 @@ struct Runner<'a> {
 
 impl Runner<'_> {
     async fn run(&mut self, program: Program) -> Result<Exit, Failure> {
-        let mut restarts = self.settings.restart().then(Restarts::new);
+        let mut restarts = self.settings.values.restart.then(Restarts::new);
         let (mut pause, mut wait) = (Duration::ZERO, self.settings.wait());
         let mut has_led = false;
         loop {
@@ -240,7 +240,9 @@ impl Runner<'_> {
             (wait, has_led) = (Wait::Endless, true);
             // Without a pause here, the election itself delays the next claim.
             pause = match conclusion {
-                Conclusion::Ended(exit) | Conclusion::Asked(exit) => return Ok(exit),
+                Conclusion::Exited(exit) | Conclusion::Ended(exit) | Conclusion::Asked(exit) => {
+                    return Ok(exit);
+                }
                 Conclusion::Resigned => {
                     tracing::info!(
                         "resigned on an operator's order: standing by, no claims for {:?}",
@@ -252,8 +254,8 @@ impl Runner<'_> {
                     tracing::info!("lost leadership: standing by again");
                     Duration::ZERO
                 }
-                Conclusion::GivenUp(_) => {
-                    let sit_out = self.settings.sit_out();
+                Conclusion::GivenUp(_) | Conclusion::Unhealthy => {
+                    let sit_out = *self.settings.values.sit_out;
                     tracing::info!("sitting out for {sit_out:?}");
                     sit_out
                 }
@@ -275,7 +277,7 @@ impl Runner<'_> {
         let mut note = Note::leave(
             self.election.name(),
             leadership.identity(),
-            leadership.term(),
+            leadership.fencing_token(),
         );
         let leading = Leading {
             election: self.election,
@@ -293,7 +295,7 @@ impl Runner<'_> {
             (activity.lease, activity.program, activity.unhealthy) = (None, None, false);
             activity.ending = matches!(
                 conclusion,
-                Ok(Conclusion::Ended(_) | Conclusion::Asked(_)) | Err(_)
+                Ok(Conclusion::Exited(_) | Conclusion::Ended(_) | Conclusion::Asked(_)) | Err(_)
             );
         });
         let reason = match &conclusion {
@@ -303,10 +305,17 @@ impl Runner<'_> {
                 status: Some(failure.exit.status()),
             },
         };
+        let conflict = self.election.conflict();
+        let conflict = conflict.filter(|_| leadership.loss() == Some(LossReason::OtherStores));
         leadership.conclude(reason).await;
         self.keeper.released();
         note.remove();
-        conclusion
+        match (conclusion, conflict) {
+            (Ok(Conclusion::Lost | Conclusion::Ended(Exit::Lost)), Some(conflict)) => Err(
+                campaign_failed(conflict, self.settings.values.conflict_exit_code),
+            ),
+            (conclusion, _) => conclusion,
+        }
     }
 
     /// Campaigns, after a pause, until elected or asked to stop. The keeper is already running, which saves
@@ -334,9 +343,8 @@ impl Runner<'_> {
             loop {
                 match campaign(self.election, wait).await {
                     Err(
-                        error @ (CampaignError::Denied { .. }
-                        | CampaignError::Misconfigured { .. }
-                        | CampaignError::OtherStores { .. }),
+                        error
+                        @ (CampaignError::Denied { .. } | CampaignError::Misconfigured { .. }),
                     ) if has_led => {
                         tracing::error!(%error, "trying again in {AGAIN:?}");
                         tokio::time::sleep(AGAIN).await;
@@ -366,14 +374,14 @@ impl Runner<'_> {
                     Event::KeeperLost => {
                         tracing::warn!("the keeper died while no program ran: starting another");
                         let launched = keeping::launch(self.settings)?;
-                        let another = keeping::attach(launched, self.estate)?;
+                        let another = keeping::attach(launched, self.context)?;
                         std::mem::replace(&mut self.keeper, another).close().await;
                     }
                     // Nothing runs, so there is nothing else to report.
                     event => tracing::debug!(?event, "unexpected news from the keeper"),
                 },
                 won = &mut campaign => {
-                    let not_elected = self.settings.conflict_exit_code();
+                    let not_elected = self.settings.values.conflict_exit_code;
                     return won
                         .map(Standby::Elected)
                         .map_err(|error| campaign_failed(error, not_elected));

@@ -23,9 +23,10 @@ pub(crate) fn status(look: &Look) -> Result<Exit, Failure> {
     let (name, settings) = super::reading(look)?;
     let observer = electorate::observe(&settings)?;
     let view = runtime()?.block_on(observer.view(&name));
-    for store in observer.stores() {
-        if let Some(caveat) = store.caveat() {
-            super::warn_of(&format!("{}: {caveat}", store.label()));
+    for store in &view.stores {
+        let inspection = store.inspection.as_ref();
+        if let Some(caveat) = inspection.ok().and_then(|one| one.caveat.as_ref()) {
+            super::warn_of(&format!("{}: {caveat}", store.store));
         }
     }
     let document = Document::<document::Status>::from(&view);

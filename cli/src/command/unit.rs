@@ -8,11 +8,11 @@ use incumbent::protocol::ElectionName;
 use incumbent::store::StoreAddress;
 
 use super::program::absolute;
-use super::{electorate, program, warn, warn_of};
+use super::{electorate, program, warn_of};
 use crate::config::args::Unit;
 use crate::config::keys::{Group, KEYS, Key, Kind};
 use crate::config::layer::Origin;
-use crate::config::settings::{Settings, Typed};
+use crate::config::settings::Settings;
 use crate::exit::{Exit, Failure};
 
 const TEMPLATE: &str = include_str!("unit.service.in");
@@ -30,8 +30,7 @@ const EMBEDDED: &str = "sqlite:/var/lib/incumbent/elections.db";
 pub(crate) fn unit(arguments: &Unit) -> Result<Exit, Failure> {
     let name =
         ElectionName::new(&arguments.name).map_err(|error| Failure::new(Exit::Usage, error))?;
-    let settings = Settings::load(Typed::all(&arguments.options)?, Some(&name))?;
-    warn(&settings);
+    let settings = super::settings(&arguments.flags.0, Some(&name))?;
     settings.timing()?;
     settings.health()?;
     settings.http()?;

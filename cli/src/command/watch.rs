@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use incumbent::election::{Observer, clock};
 use incumbent::observe::document::{Document, Status};
 use incumbent::observe::{ElectionView, State, pause_in_words};
-use incumbent::protocol::{ElectionName, Handover, Pause, Term};
+use incumbent::protocol::{ElectionName, FencingToken, Handover, Pause};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_tokio::Signals;
@@ -19,7 +19,6 @@ use super::list;
 use super::report;
 use super::runtime;
 use crate::config::args::{Format, Watch};
-use crate::config::settings::{Settings, Typed};
 use crate::exit::{Exit, Failure};
 use crate::output::screen::Screen;
 use crate::output::{self, Tone};
@@ -37,12 +36,10 @@ const ROUNDS_PER_LISTING: u32 = 10;
 /// A configuration that cannot be used, or standard output that cannot be written.
 pub(crate) fn watch(arguments: &Watch) -> Result<Exit, Failure> {
     let name = super::optional_name(arguments.name.as_deref())?;
-    let mut typed = Typed::general(&arguments.general)?;
-    typed.add(&arguments.stores)?;
-    typed.interval(arguments.interval.as_deref())?;
-    let settings = Settings::load(typed, name.as_ref())?;
-    super::warn(&settings);
-    if settings.interval().is_zero() {
+    let typed = arguments.flags.0.clone();
+    let typed = typed.with("interval", arguments.interval.as_ref());
+    let settings = super::settings(&typed, name.as_ref())?;
+    if settings.values.interval.is_zero() {
         let origin = settings.origin("interval").map(ToString::to_string);
         return Err(Failure::configuration(format!(
             "{}: the interval must be greater than 0: remove it for the default",
@@ -52,7 +49,7 @@ pub(crate) fn watch(arguments: &Watch) -> Result<Exit, Failure> {
     let watcher = Watcher {
         observer: electorate::observe(&settings)?,
         name,
-        interval: settings.interval(),
+        interval: *settings.values.interval,
         format: arguments.output.output,
         in_place: stdout().is_terminal() && arguments.output.output == Format::Text,
     };
@@ -79,7 +76,7 @@ struct Watcher {
 /// What counts as a change of an election: everything but the heartbeat.
 type Shape = (
     &'static str,
-    Option<Term>,
+    Option<FencingToken>,
     bool,
     Vec<String>,
     usize,

@@ -13,9 +13,7 @@ use after_help::{
     MAN_AFTER_HELP, PAUSE_AFTER_HELP, RELEASE_AFTER_HELP, RESIGN_AFTER_HELP, RESUME_AFTER_HELP,
     RUN_AFTER_HELP, STATUS_AFTER_HELP, UNIT_AFTER_HELP, WATCH_AFTER_HELP,
 };
-pub(crate) use options::{
-    Flags, Format, GeneralOptions, Options, OutputOptions, StoreOptions, TimingOptions,
-};
+pub(crate) use options::{ALL, Flags, Format, ORDER, OutputOptions, READ, TIMING, Typed};
 
 /// Keeps exactly one instance of a program active over many hosts.
 #[derive(Debug, Parser)]
@@ -100,7 +98,7 @@ pub(crate) struct Run {
     #[arg(last = true, num_args = 1.., value_name = "PROGRAM")]
     pub(crate) program: Vec<OsString>,
     #[command(flatten)]
-    pub(crate) options: Options,
+    pub(crate) flags: Flags<ALL>,
 }
 
 #[derive(Debug, Args)]
@@ -112,9 +110,7 @@ pub(crate) struct Release {
     #[arg(long, required = true)]
     pub(crate) after_unit: bool,
     #[command(flatten)]
-    pub(crate) stores: StoreOptions,
-    #[command(flatten)]
-    pub(crate) general: GeneralOptions,
+    pub(crate) flags: Flags<READ>,
 }
 
 #[derive(Debug, Args)]
@@ -126,32 +122,31 @@ pub(crate) struct Unit {
     #[arg(last = true, required = true, num_args = 1.., value_name = "PROGRAM")]
     pub(crate) program: Vec<OsString>,
     #[command(flatten)]
-    pub(crate) options: Options,
+    pub(crate) flags: Flags<ALL>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct List {
     #[command(flatten)]
-    pub(crate) stores: StoreOptions,
-    #[command(flatten)]
-    pub(crate) general: GeneralOptions,
+    pub(crate) flags: Flags<READ>,
     #[command(flatten)]
     pub(crate) output: OutputOptions,
 }
 
 /// Looking at one election.
 #[derive(Debug, Args)]
-pub(crate) struct Look {
+pub(crate) struct Look<const GROUPS: u8 = READ> {
     /// The election
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
     #[command(flatten)]
-    pub(crate) stores: StoreOptions,
-    #[command(flatten)]
-    pub(crate) general: GeneralOptions,
+    pub(crate) flags: Flags<GROUPS>,
     #[command(flatten)]
     pub(crate) output: OutputOptions,
 }
+
+/// An order for one election. Of the timing, only the interval and the window count.
+pub(crate) type Order = Look<ORDER>;
 
 #[derive(Debug, Args)]
 pub(crate) struct History {
@@ -172,20 +167,9 @@ pub(crate) struct Watch {
     #[arg(long, value_name = "DURATION")]
     pub(crate) interval: Option<String>,
     #[command(flatten)]
-    pub(crate) stores: StoreOptions,
-    #[command(flatten)]
-    pub(crate) general: GeneralOptions,
+    pub(crate) flags: Flags<READ>,
     #[command(flatten)]
     pub(crate) output: OutputOptions,
-}
-
-/// An order for one election. Of the timing, only the interval and the window count.
-#[derive(Debug, Args)]
-pub(crate) struct Order {
-    #[command(flatten)]
-    pub(crate) look: Look,
-    #[command(flatten)]
-    pub(crate) timing: TimingOptions,
 }
 
 #[derive(Debug, Args)]
@@ -238,11 +222,7 @@ pub(crate) struct Doctor {
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<String>,
     #[command(flatten)]
-    pub(crate) stores: StoreOptions,
-    #[command(flatten)]
-    pub(crate) timing: TimingOptions,
-    #[command(flatten)]
-    pub(crate) general: GeneralOptions,
+    pub(crate) flags: Flags<ORDER>,
     #[command(flatten)]
     pub(crate) output: OutputOptions,
 }
@@ -253,12 +233,10 @@ pub(crate) struct Explain {
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<String>,
     #[command(flatten)]
-    pub(crate) timing: TimingOptions,
+    pub(crate) flags: Flags<TIMING>,
     /// How long one request may take [default: one interval, at most 1s]
     #[arg(long, value_name = "DURATION", help_heading = "Timing")]
     pub(crate) op_timeout: Option<String>,
-    #[command(flatten)]
-    pub(crate) general: GeneralOptions,
     #[command(flatten)]
     pub(crate) output: OutputOptions,
 }
@@ -272,7 +250,7 @@ pub(crate) enum Config {
         #[arg(value_name = "NAME")]
         name: Option<String>,
         #[command(flatten)]
-        options: Box<Options>,
+        flags: Flags<ALL>,
     },
     /// Show every value and its source; secrets are hidden
     #[command(after_help = CONFIG_AFTER_HELP)]
@@ -281,7 +259,7 @@ pub(crate) enum Config {
         #[arg(value_name = "NAME")]
         name: Option<String>,
         #[command(flatten)]
-        options: Box<Options>,
+        flags: Flags<ALL>,
         #[command(flatten)]
         output: OutputOptions,
     },

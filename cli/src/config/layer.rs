@@ -12,6 +12,7 @@ use toml::de::DeTable;
 
 use crate::exit::{Exit, Failure};
 
+use super::args::Typed;
 use super::keys::{KEYS, Key, Kind, address, nearest};
 
 /// Where a value came from. Later ones win.
@@ -75,6 +76,21 @@ impl From<BadValue> for Failure {
 pub(crate) struct Layer(BTreeMap<&'static str, (Origin, ValueKind)>);
 
 impl Layer {
+    /// The defaults that are built in.
+    ///
+    /// # Errors
+    ///
+    /// [`BadValue`] names a setting whose default is none of its values.
+    pub(crate) fn defaults() -> Result<Self, BadValue> {
+        let mut layer = Self::default();
+        for key in KEYS {
+            if let Some(text) = key.default {
+                layer.set(key, Origin::Default, key.read_text(text))?;
+            }
+        }
+        Ok(layer)
+    }
+
     /// Reads the text of a TOML file.
     ///
     /// # Errors
@@ -103,15 +119,11 @@ impl Layer {
                     message: unknown_key(name.get_ref()),
                 });
             };
-            match key.read_toml(value.get_ref()) {
-                Ok(value) => layer.set(key, origin, value),
-                Err(message) => {
-                    return Err(BadValue {
-                        origin: at(value.span().start),
-                        message: format!("{}: {message}", key.name),
-                    });
-                }
-            }
+            let read = key.read_toml(value.get_ref()).map_err(|message| BadValue {
+                origin: at(value.span().start),
+                message: format!("{}: {message}", key.name),
+            })?;
+            layer.set(key, origin, Ok(read))?;
         }
         Ok(layer)
     }
@@ -145,52 +157,29 @@ impl Layer {
                 Some(text) => key.read_text(text),
                 None => Err("its value is not valid UTF-8".to_owned()),
             };
-            match read {
-                Ok(value) => layer.set(key, origin, value),
-                Err(message) => return Err(BadValue { origin, message }),
-            }
+            layer.set(key, origin, read)?;
         }
         warnings.sort_unstable();
         Ok((layer, warnings))
     }
 
-    /// Adds a flag, if it was given.
+    /// Takes the flags that were typed. Each store address may contain blanks.
     ///
     /// # Errors
     ///
     /// [`BadValue`] names the flag.
-    pub(crate) fn flag(&mut self, name: &str, given: Option<&str>) -> Result<(), BadValue> {
-        let (Some(text), Some(key)) = (given, Key::find(name)) else {
-            return Ok(());
-        };
-        let origin = Origin::Flag(key.flag());
-        match key.read_text(text) {
-            Ok(value) => {
-                self.set(key, origin, value);
-                Ok(())
+    pub(crate) fn from_flags(typed: &Typed) -> Result<Self, BadValue> {
+        let mut layer = Self::default();
+        for (key, texts) in &typed.texts {
+            let origin = Origin::Flag(key.flag());
+            if key.kind == Kind::Stores {
+                let addresses: Result<Vec<_>, _> = texts.iter().map(|it| address(it)).collect();
+                layer.set(key, origin, addresses.map(ValueKind::from))?;
+            } else if let Some(text) = texts.last() {
+                layer.set(key, origin, key.read_text(text))?;
             }
-            Err(message) => Err(BadValue { origin, message }),
         }
-    }
-
-    /// Adds store addresses, each of which may contain blanks.
-    ///
-    /// # Errors
-    ///
-    /// [`BadValue`] names the flag.
-    pub(crate) fn stores(&mut self, given: &[String]) -> Result<(), BadValue> {
-        let Some(key) = Key::find("store").filter(|_| !given.is_empty()) else {
-            return Ok(());
-        };
-        let origin = Origin::Flag(key.flag());
-        let addresses: Result<Vec<_>, _> = given.iter().map(|text| address(text)).collect();
-        match addresses {
-            Ok(addresses) => {
-                self.set(key, origin, addresses.into());
-                Ok(())
-            }
-            Err(message) => Err(BadValue { origin, message }),
-        }
+        Ok(layer)
     }
 
     /// Where this layer sets a setting, if it does.
@@ -198,17 +187,19 @@ impl Layer {
         self.0.get(key).map(|(origin, _)| origin)
     }
 
-    /// The value of a setting as it was written, or its values.
-    pub(crate) fn texts(&self, key: &str) -> Vec<String> {
-        match self.0.get(key) {
-            None => Vec::new(),
-            Some((_, ValueKind::Array(values))) => values.iter().map(ToString::to_string).collect(),
-            Some((_, value)) => vec![value.to_string()],
+    fn set(
+        &mut self,
+        key: &'static Key,
+        origin: Origin,
+        value: Result<ValueKind, String>,
+    ) -> Result<(), BadValue> {
+        match value {
+            Ok(value) => {
+                self.0.insert(key.name, (origin, value));
+                Ok(())
+            }
+            Err(message) => Err(BadValue { origin, message }),
         }
-    }
-
-    fn set(&mut self, key: &'static Key, origin: Origin, value: ValueKind) {
-        self.0.insert(key.name, (origin, value));
     }
 }
 

@@ -10,7 +10,7 @@ pub(crate) mod args;
 pub(crate) mod environment;
 pub mod fuzzing;
 pub(crate) mod hint;
-pub(crate) mod keys;
+pub mod keys;
 pub(crate) mod layer;
 pub(crate) mod places;
 pub(crate) mod settings;

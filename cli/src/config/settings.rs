@@ -3,14 +3,13 @@
 
 mod health;
 mod secret;
-mod typed;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::http::{InvalidListenAddress, ServerOptions};
-use crate::supervise::{Contain, Estate};
+use crate::supervise::ReleaseContext;
 use config::{Config, Value};
 use incumbent::election::ConfigError;
 use incumbent::protocol::{ElectionName, InvalidTiming, Timing, TimingChoices, TimingConfig};
@@ -18,23 +17,21 @@ use incumbent::store::{Password, StoreAddress, StoreOptions};
 use rustix::process::Signal;
 use serde::Deserialize;
 
+use super::args::Typed;
 use super::environment;
 use super::hint;
+use super::keys::{KEYS, Time, Values};
 use super::layer::{Layer, Origin};
 use super::places;
 use crate::exit::{Exit, Failure};
 
 pub(crate) use health::{CheckSettings, HealthSettings};
-use secret::SecretText;
-pub(crate) use typed::Typed;
-
-/// The defaults, as they are documented.
-const DEFAULTS: &str = include_str!("default.toml");
 
 /// Every setting, with the value that counts and where it came from.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    values: Values,
+    /// The values that count.
+    pub(crate) values: Values,
     merged: Config,
     /// From the weakest to the strongest.
     layers: Vec<Layer>,
@@ -45,71 +42,6 @@ pub(crate) struct Settings {
     pub(crate) warnings: Vec<String>,
 }
 
-/// The merged layers. Defaults are in `config/default.toml`, so only settings without one are optional.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Values {
-    store: Vec<String>,
-    key_prefix: String,
-    username: Option<String>,
-    password: Option<SecretText>,
-    password_file: Option<PathBuf>,
-    password_cmd: Option<String>,
-    #[serde(default, with = "humantime_serde")]
-    failover: Option<Duration>,
-    #[serde(with = "humantime_serde")]
-    interval: Duration,
-    stall_polls: u32,
-    #[serde(default, with = "humantime_serde")]
-    op_timeout: Option<Duration>,
-    #[serde(with = "humantime_serde")]
-    stop_grace: Duration,
-    #[serde(default, with = "humantime_serde")]
-    probation: Option<Duration>,
-    program: Vec<String>,
-    stop_signal: StopSignal,
-    #[serde(with = "humantime_serde")]
-    stop_timeout: Duration,
-    stdin: bool,
-    contain: Contain,
-    restart: bool,
-    #[serde(with = "humantime_serde")]
-    sit_out: Duration,
-    health_cmd: Option<String>,
-    #[serde(with = "humantime_serde")]
-    health_interval: Duration,
-    #[serde(with = "humantime_serde")]
-    health_timeout: Duration,
-    health_rise: u32,
-    health_fall: u32,
-    #[serde(with = "humantime_serde")]
-    health_start_period: Duration,
-    #[serde(default, with = "humantime_serde")]
-    watchdog: Option<Duration>,
-    id: Option<String>,
-    no_wait: bool,
-    #[serde(default, with = "humantime_serde")]
-    wait_timeout: Option<Duration>,
-    conflict_exit_code: u8,
-    listen: Option<String>,
-    control_token_file: Option<PathBuf>,
-    log_format: LogFormat,
-    log_level: LogLevel,
-}
-
-/// What asks the program to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-enum StopSignal {
-    SigTerm,
-    SigInt,
-    SigQuit,
-    SigHup,
-    SigUsr1,
-    SigUsr2,
-    SigWinch,
-}
-
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -118,18 +50,6 @@ pub(crate) enum LogFormat {
     Text,
     /// One object a line.
     Json,
-}
-
-/// What is logged: the levels of tracing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum LogLevel {
-    Off,
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
 }
 
 /// How long to wait to be elected.
@@ -149,17 +69,18 @@ impl Settings {
     /// # Errors
     ///
     /// An invalid value, with where it was set; an unreadable file.
-    pub(crate) fn load(typed: Typed, election: Option<&ElectionName>) -> Result<Self, Failure> {
-        let defaults = Layer::from_toml(DEFAULTS, |_| Origin::Default)?;
+    pub(crate) fn load(typed: &Typed, election: Option<&ElectionName>) -> Result<Self, Failure> {
+        let defaults = Layer::defaults()?;
+        let flags = Layer::from_flags(typed)?;
         let (environment, mut warnings) = Layer::from_environment(environment::ours())?;
         hint::remember(&typed.of_stores());
         let mut layers = vec![defaults];
-        let file = places::configuration_file(typed.file, election);
+        let file = places::configuration_file(typed.file.clone(), election);
         if let Some(path) = &file {
             layers.push(read_file(path)?);
         }
         layers.push(environment);
-        layers.push(typed.layer);
+        layers.push(flags);
         let mut builder = Config::builder();
         for layer in &layers {
             builder = builder.add_source(layer.clone());
@@ -217,7 +138,10 @@ impl Settings {
     /// # Errors
     ///
     /// As [`Settings::addresses`].
-    pub(crate) fn estate(&self, election: &ElectionName) -> Result<Estate, Failure> {
+    pub(crate) fn release_context(
+        &self,
+        election: &ElectionName,
+    ) -> Result<ReleaseContext, Failure> {
         let addresses = match self.embedded_store()? {
             Some(path) => vec![StoreAddress::sqlite(path).label().into()],
             None => self
@@ -227,7 +151,7 @@ impl Settings {
                 .map(|text| text.as_str().into())
                 .collect(),
         };
-        Ok(Estate {
+        Ok(ReleaseContext {
             election: election.clone(),
             addresses,
             options: self.store_options(),
@@ -236,30 +160,25 @@ impl Settings {
 
     /// How the stores are connected to.
     pub(crate) fn store_options(&self) -> StoreOptions {
-        StoreOptions {
-            key_prefix: self.values.key_prefix.clone(),
-            op_timeout: self.op_timeout(),
-            username: self.values.username.clone(),
-            password: self.password.clone(),
-        }
+        let mut options = StoreOptions::default()
+            .key_prefix(&self.values.key_prefix)
+            .op_timeout(self.op_timeout());
+        options.username.clone_from(&self.values.username);
+        options.password.clone_from(&self.password);
+        options
     }
 
     /// How long one request may take.
     pub(crate) fn op_timeout(&self) -> Duration {
         let timing = self.timing_config();
-        let interval = timing.map_or(self.values.interval, |timing| timing.interval);
+        let interval = timing.map_or(*self.values.interval, |timing| timing.interval);
         let default = interval.min(Duration::from_secs(1));
-        self.values.op_timeout.unwrap_or(default)
-    }
-
-    /// How often `watch` looks.
-    pub(crate) fn interval(&self) -> Duration {
-        self.values.interval
+        self.values.op_timeout.map_or(default, Time::into_inner)
     }
 
     /// The failover time that the timing follows from, if one is given.
     pub(crate) fn failover(&self) -> Option<Duration> {
-        self.values.failover
+        self.values.failover.map(Time::into_inner)
     }
 
     /// The timing as it was chosen, not checked.
@@ -272,12 +191,12 @@ impl Settings {
         // A value derived from the failover time overrides a default.
         let chosen = |key: &str| self.origin(key).is_some_and(|it| *it != Origin::Default);
         let choices = TimingChoices {
-            failover: values.failover,
-            interval: chosen("interval").then_some(values.interval),
+            failover: self.failover(),
+            interval: chosen("interval").then_some(*values.interval),
             stall_polls: chosen("stall_polls").then_some(values.stall_polls),
-            stop_grace: chosen("stop_grace").then_some(values.stop_grace),
-            op_timeout: values.op_timeout,
-            probation: values.probation,
+            stop_grace: chosen("stop_grace").then_some(*values.stop_grace),
+            op_timeout: values.op_timeout.map(Time::into_inner),
+            probation: values.probation.map(Time::into_inner),
         };
         choices.config()
     }
@@ -291,71 +210,28 @@ impl Settings {
         let config = self.timing_config();
         let timing = config.and_then(|config| Timing::new(&config));
         timing.map_err(|error| {
-            let set = [
-                "failover",
-                "interval",
-                "stall_polls",
-                "op_timeout",
-                "stop_grace",
-                "probation",
-            ]
-            .into_iter()
-            .filter_map(|key| {
-                let origin = self.origin(key).filter(|it| **it != Origin::Default)?;
-                let value = self.value(key)?.into_string().ok()?;
-                Some(format!("{key} = {value} from {origin}"))
+            let set = KEYS.iter().filter(|key| key.is_timing()).filter_map(|key| {
+                let origin = self.origin(key.name);
+                let origin = origin.filter(|it| **it != Origin::Default)?;
+                let value = self.value(key.name)?.into_string().ok()?;
+                Some(format!("{} = {value} from {origin}", key.name))
             });
             let set: Vec<String> = set.collect();
             Failure::new(Exit::Configuration, format!("{error} ({})", set.join(", ")))
         })
     }
 
-    /// The program to run while elected, when the command line names none.
-    pub(crate) fn program(&self) -> &[String] {
-        &self.values.program
-    }
-
     /// The signal that asks the program to stop.
     pub(crate) fn stop_signal(&self) -> Signal {
-        match self.values.stop_signal {
-            StopSignal::SigTerm => Signal::TERM,
-            StopSignal::SigInt => Signal::INT,
-            StopSignal::SigQuit => Signal::QUIT,
-            StopSignal::SigHup => Signal::HUP,
-            StopSignal::SigUsr1 => Signal::USR1,
-            StopSignal::SigUsr2 => Signal::USR2,
-            StopSignal::SigWinch => Signal::WINCH,
+        match self.values.stop_signal.as_str() {
+            "SIGINT" => Signal::INT,
+            "SIGQUIT" => Signal::QUIT,
+            "SIGHUP" => Signal::HUP,
+            "SIGUSR1" => Signal::USR1,
+            "SIGUSR2" => Signal::USR2,
+            "SIGWINCH" => Signal::WINCH,
+            _ => Signal::TERM,
         }
-    }
-
-    /// How long a program that was asked to stop may take.
-    pub(crate) fn stop_timeout(&self) -> Duration {
-        self.values.stop_timeout
-    }
-
-    /// Whether the program reads our standard input.
-    pub(crate) fn stdin(&self) -> bool {
-        self.values.stdin
-    }
-
-    /// What keeps the processes of the program together.
-    pub(crate) fn contain(&self) -> Contain {
-        self.values.contain
-    }
-
-    /// Whether a program that ends is started again in place.
-    pub(crate) fn restart(&self) -> bool {
-        self.values.restart
-    }
-
-    /// How long to wait before campaigning again when a restarted program has ended too often.
-    pub(crate) fn sit_out(&self) -> Duration {
-        self.values.sit_out
-    }
-
-    /// What the candidate is called.
-    pub(crate) fn label(&self) -> Option<&str> {
-        self.values.id.as_deref()
     }
 
     /// How long to wait to be elected.
@@ -365,17 +241,15 @@ impl Settings {
                 .iter()
                 .rposition(|layer| layer.origin(key).is_some())
         };
-        match (self.values.no_wait, self.values.wait_timeout) {
+        match (
+            self.values.no_wait,
+            self.values.wait_timeout.map(Time::into_inner),
+        ) {
             (true, Some(wait)) if strength("wait_timeout") > strength("no_wait") => Wait::For(wait),
             (true, _) => Wait::No,
             (false, Some(wait)) => Wait::For(wait),
             (false, None) => Wait::Endless,
         }
-    }
-
-    /// The exit status of a candidate that was not elected.
-    pub(crate) fn conflict_exit_code(&self) -> u8 {
-        self.values.conflict_exit_code
     }
 
     /// The options of the HTTP server, if one is configured.
@@ -396,16 +270,6 @@ impl Settings {
             token: token.transpose()?,
             ..ServerOptions::new(listen)
         }))
-    }
-
-    /// How the log is written.
-    pub(crate) fn log_format(&self) -> LogFormat {
-        self.values.log_format
-    }
-
-    /// What is logged.
-    pub(crate) fn log_level(&self) -> LogLevel {
-        self.values.log_level
     }
 
     /// The merged value of a setting, if it has one.

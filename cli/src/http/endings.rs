@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 
 use incumbent::election::Election;
-use incumbent::observe::{Ending, Happening, HistoryView, PastTerm};
+use incumbent::observe::{Ending, EventKind, HistoryView, PastTerm};
 use incumbent::protocol::{LossReason, WallMillis};
 
 /// How many terms are read.
@@ -32,7 +32,7 @@ impl Endings {
             self.take_in(&election.history(TERMS).await);
             loop {
                 match events.recv().await {
-                    Ok(event) if !may_have_ended_a_term(&event.happening) => {}
+                    Ok(event) if !may_have_ended_a_term(&event.kind) => {}
                     Ok(_) | Err(RecvError::Lagged(_)) => break,
                     Err(RecvError::Closed) => return,
                 }
@@ -69,13 +69,13 @@ fn reason(term: &PastTerm) -> Option<&'static str> {
     })
 }
 
-const fn may_have_ended_a_term(happening: &Happening) -> bool {
+const fn may_have_ended_a_term(kind: &EventKind) -> bool {
     matches!(
-        happening,
-        Happening::Following { .. }
-            | Happening::Leaderless { .. }
-            | Happening::Elected { .. }
-            | Happening::Released { .. }
-            | Happening::StoreUp { .. }
+        kind,
+        EventKind::Following { .. }
+            | EventKind::Leaderless { .. }
+            | EventKind::Elected { .. }
+            | EventKind::Released { .. }
+            | EventKind::StoreUp { .. }
     )
 }

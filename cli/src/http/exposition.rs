@@ -62,28 +62,20 @@ struct Family<'a> {
 type Label<'a> = Option<(&'a str, &'a str)>;
 
 impl Family<'_> {
-    fn gauge(mut self, value: f64) -> fmt::Result {
-        self.gauge_of(None, value)
-    }
-
-    fn gauge_of(&mut self, label: Label<'_>, value: f64) -> fmt::Result {
+    fn gauge(&mut self, label: Label<'_>, value: f64) -> fmt::Result {
         let labels = labels(self.election, label);
         self.encoder.encode_family(&labels)?.encode_gauge(&value)
     }
 
-    fn counter<V: EncodeCounterValue>(mut self, value: V) -> fmt::Result {
-        self.counter_of(None, value)
-    }
-
-    fn counter_of<V: EncodeCounterValue>(&mut self, label: Label<'_>, value: V) -> fmt::Result {
+    fn counter<V: EncodeCounterValue>(&mut self, label: Label<'_>, value: V) -> fmt::Result {
         let labels = labels(self.election, label);
         let mut sample = self.encoder.encode_family(&labels)?;
         sample.encode_counter::<NoLabelSet, V, f64>(&value, None)
     }
 
     fn histogram(mut self, histogram: &Histogram) -> fmt::Result {
-        let bounds = Histogram::BOUNDS.into_iter().chain([f64::INFINITY]);
-        let buckets: Vec<(f64, u64)> = bounds.zip(histogram.counts).collect();
+        let bounds = Histogram::BOUNDS.iter().copied().chain([f64::INFINITY]);
+        let buckets: Vec<(f64, u64)> = bounds.zip(histogram.counts.iter().copied()).collect();
         let (sum, count) = (histogram.sum.as_secs_f64(), histogram.count());
         let labels = labels(self.election, None);
         let mut sample = self.encoder.encode_family(&labels)?;
@@ -95,6 +87,34 @@ fn labels<'a>(election: &'a str, label: Label<'a>) -> Vec<(&'a str, &'a str)> {
     std::iter::once(("election", election))
         .chain(label)
         .collect()
+}
+
+/// Writes metrics: the help, the type and the name of each, and its value, or its values by one more label.
+macro_rules! metrics {
+    ($exposition:expr, $to:expr; $(
+        $(#[doc = $help:literal])* $kind:ident $name:literal $(by $label:literal)? = $value:expr;
+    )*) => {
+        $(metrics!(@ $kind $exposition.family($to, metrics!(% $kind), $name, concat!($($help),*).trim_start())?,
+            $($label,)? $value);)*
+    };
+    (@ gauge $family:expr, $value:expr) => { $family.gauge(None, f64::from($value))? };
+    (@ gauge $family:expr, $label:literal, $values:expr) => {
+        let mut family = $family;
+        for (word, value) in $values {
+            family.gauge(Some(($label, word)), value)?;
+        }
+    };
+    (@ counter $family:expr, $value:expr) => { $family.counter(None, $value)? };
+    (@ counter $family:expr, $label:literal, $values:expr) => {
+        let mut family = $family;
+        for (word, value) in $values {
+            family.counter(Some(($label, word)), value)?;
+        }
+    };
+    (@ histogram $family:expr, $value:expr) => { $family.histogram($value)? };
+    (% gauge) => { MetricType::Gauge };
+    (% counter) => { MetricType::Counter };
+    (% histogram) => { MetricType::Histogram };
 }
 
 impl Exposition {
@@ -113,192 +133,92 @@ impl Exposition {
 
     fn leadership(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let metrics = &self.metrics;
-        let gauge = MetricType::Gauge;
-        let leads = f64::from(u8::from(metrics.leading.is_some()));
-        self.family(
-            to,
-            gauge,
-            "incumbent_leader",
-            "Whether this process leads, judged against its deadline when the metrics were read.",
-        )?
-        .gauge(leads)?;
-        if let Some(term) = metrics.leading {
-            self.family(
-                to,
-                gauge,
-                "incumbent_fencing_token",
-                "The fencing token of the leadership of this process.",
-            )?
-            .gauge(exact(term.get()))?;
+        metrics! { self, to;
+            /// Whether this process leads, judged against its deadline when the metrics were read.
+            gauge "incumbent_leader" = u8::from(metrics.leading.is_some());
         }
-        self.family(
-            to,
-            gauge,
-            "incumbent_tenure_remaining_seconds",
-            "How long the leader of this process may still act if no further heartbeat succeeds.",
-        )?
-        .gauge(metrics.tenure_remaining.as_secs_f64())?;
-        self.family(
-            to,
-            gauge,
-            "incumbent_paused",
-            "Whether an operator has paused the election, as last seen by this process.",
-        )?
-        .gauge(f64::from(u8::from(metrics.paused)))?;
-        self.family(
-            to,
-            gauge,
-            "incumbent_window_seconds",
-            "How long a heartbeat counter must stall before a standby may take over.",
-        )?
-        .gauge(self.window)?;
-        self.family(
-            to,
-            gauge,
-            "incumbent_campaigns",
-            "Campaigns under way in this process, its leadership among them.",
-        )?
-        .gauge(exact(metrics.campaigns))?;
-        self.family(
-            to,
-            gauge,
-            "incumbent_loop_age_seconds",
-            "How long ago the campaign of this process last did anything.",
-        )?
-        .gauge(metrics.turned.unwrap_or_default().as_secs_f64())
+        if let Some(term) = metrics.leading {
+            metrics! { self, to;
+                /// The fencing token of the leadership of this process.
+                gauge "incumbent_fencing_token" = exact(term.get());
+            }
+        }
+        metrics! { self, to;
+            /// How long the leader of this process may still act if no further heartbeat succeeds.
+            gauge "incumbent_tenure_remaining_seconds" = metrics.tenure_remaining.as_secs_f64();
+            /// Whether an operator has paused the election, as last seen by this process.
+            gauge "incumbent_paused" = u8::from(metrics.paused);
+            /// How long a heartbeat counter must stall before a standby may take over.
+            gauge "incumbent_window_seconds" = self.window;
+            /// Campaigns under way in this process, its leadership among them.
+            gauge "incumbent_campaigns" = exact(metrics.campaigns);
+            /// How long ago the campaign of this process last did anything.
+            gauge "incumbent_loop_age_seconds" = metrics.turned.unwrap_or_default().as_secs_f64();
+        }
+        Ok(())
     }
 
     fn transitions(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let metrics = &self.metrics;
-        let counter = MetricType::Counter;
-        self.family(
-            to,
-            counter,
-            "incumbent_elected",
-            "Leaderships won by this process.",
-        )?
-        .counter(metrics.elected)?;
-        let mut ended = self.family(
-            to,
-            counter,
-            "incumbent_leaderships_ended",
-            "Leaderships of this process that ended, by reason.",
-        )?;
-        for (reason, count) in LOSS_REASONS.into_iter().zip(metrics.ended) {
-            ended.counter_of(Some(("reason", reason.word())), count)?;
+        let reasons = LOSS_REASONS.iter().map(|reason| reason.word());
+        let seconds = |at: &WallMillis| Duration::from_millis(at.get()).as_secs_f64();
+        let ended = self.ended.iter().map(|(reason, at)| (*reason, seconds(at)));
+        metrics! { self, to;
+            /// Leaderships won by this process.
+            counter "incumbent_elected" = metrics.elected;
+            /// Leaderships of this process that ended, by reason.
+            counter "incumbent_leaderships_ended" by "reason" = reasons.zip(metrics.ended.iter().copied());
+            /// When a term of any leader last ended, by reason, from the history in the stores.
+            gauge "incumbent_term_ended_timestamp_seconds" by "reason" = ended;
+            /// Claims of this process that did not get a majority.
+            counter "incumbent_claims_failed" = metrics.claims_failed;
+            /// Times that the work of this process outlived its tenure.
+            counter "incumbent_overruns" = metrics.overruns;
+            /// Time without a leader that this process has watched, of the gaps that are over.
+            counter "incumbent_leaderless_seconds" = metrics.leaderless.as_secs_f64();
         }
-        let mut last_ended = self.family(
-            to,
-            MetricType::Gauge,
-            "incumbent_term_ended_timestamp_seconds",
-            "When a term of any leader last ended, by reason, from the history in the stores.",
-        )?;
-        for (reason, at) in &self.ended {
-            let seconds = Duration::from_millis(at.get()).as_secs_f64();
-            last_ended.gauge_of(Some(("reason", reason)), seconds)?;
-        }
-        self.family(
-            to,
-            counter,
-            "incumbent_claims_failed",
-            "Claims of this process that did not get a majority.",
-        )?
-        .counter(metrics.claims_failed)?;
-        self.family(
-            to,
-            counter,
-            "incumbent_overruns",
-            "Times that the work of this process outlived its tenure.",
-        )?
-        .counter(metrics.overruns)?;
-        self.family(
-            to,
-            counter,
-            "incumbent_leaderless_seconds",
-            "Time without a leader that this process has watched, of the gaps that are over.",
-        )?
-        .counter(metrics.leaderless.as_secs_f64())
+        Ok(())
     }
 
     fn heartbeats(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let metrics = &self.metrics;
-        let mut beats = self.family(
-            to,
-            MetricType::Counter,
-            "incumbent_heartbeats",
-            "Heartbeats sent by this process, one per store, by result.",
-        )?;
-        for (result, count) in HeartbeatResult::ALL.into_iter().zip(metrics.heartbeats) {
-            beats.counter_of(Some(("result", result.word())), count)?;
-        }
-        self.family(
-            to,
-            MetricType::Histogram,
-            "incumbent_heartbeat_duration_seconds",
-            "How long heartbeats took, from the request to the answer or the failure.",
-        )?
-        .histogram(&metrics.heartbeat_seconds)?;
-        let mut stores = self.family(
-            to,
-            MetricType::Gauge,
-            "incumbent_store_up",
-            "Whether the store answered the last request of this process.",
-        )?;
-        for store in &metrics.stores {
-            if let Some(up) = store.up {
-                stores.gauge_of(Some(("store", &store.store)), f64::from(u8::from(up)))?;
-            }
+        let results = HeartbeatResult::ALL.iter().map(|result| result.word());
+        let up = metrics.stores.iter().filter_map(|store| {
+            let up = f64::from(u8::from(store.up?));
+            Some((&*store.store, up))
+        });
+        metrics! { self, to;
+            /// Heartbeats sent by this process, one per store, by result.
+            counter "incumbent_heartbeats" by "result" = results.zip(metrics.heartbeats.iter().copied());
+            /// How long heartbeats took, from the request to the answer or the failure.
+            histogram "incumbent_heartbeat_duration_seconds" = &metrics.heartbeat_seconds;
+            /// Whether the store answered the last request of this process.
+            gauge "incumbent_store_up" by "store" = up;
         }
         Ok(())
     }
 
     fn program(&self, program: &ProgramMetrics, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let counter = MetricType::Counter;
-        self.family(
-            to,
-            MetricType::Gauge,
-            "incumbent_program_up",
-            "Whether the program runs.",
-        )?
-        .gauge(f64::from(u8::from(program.up)))?;
-        self.family(
-            to,
-            counter,
-            "incumbent_program_starts",
-            "How often the program was started.",
-        )?
-        .counter(program.starts)?;
-        self.family(
-            to,
-            counter,
-            "incumbent_program_stops",
-            "How often the program exited after it was asked to stop.",
-        )?
-        .counter(program.stops)?;
-        self.family(
-            to,
-            counter,
-            "incumbent_program_stop_seconds",
-            "Total time the program took to exit after it was asked to stop.",
-        )?
-        .counter(program.stop_time.as_secs_f64())?;
-        let mut kills = self.family(
-            to,
-            counter,
-            "incumbent_program_kills",
-            "How often the program was killed, by cause.",
-        )?;
-        for (cause, count) in KillCause::ALL.into_iter().zip(program.kills) {
-            kills.counter_of(Some(("cause", cause.word())), count)?;
+        let causes = KillCause::ALL.iter().map(|cause| cause.word());
+        let checks = [
+            ("passed", program.checks_passed),
+            ("failed", program.checks_failed),
+        ];
+        metrics! { self, to;
+            /// Whether the program runs.
+            gauge "incumbent_program_up" = u8::from(program.up);
+            /// How often the program was started.
+            counter "incumbent_program_starts" = program.starts;
+            /// How often the program exited after it was asked to stop.
+            counter "incumbent_program_stops" = program.stops;
+            /// Total time the program took to exit after it was asked to stop.
+            counter "incumbent_program_stop_seconds" = program.stop_time.as_secs_f64();
+            /// How often the program was killed, by cause.
+            counter "incumbent_program_kills" by "cause" = causes.zip(program.kills.iter().copied());
+            /// How often the health of the program was checked, by result.
+            counter "incumbent_program_health_checks" by "result" = checks;
         }
-        let mut checks = self.family(
-            to,
-            counter,
-            "incumbent_program_health_checks",
-            "How often the health of the program was checked, by result.",
-        )?;
-        checks.counter_of(Some(("result", "passed")), program.checks_passed)?;
-        checks.counter_of(Some(("result", "failed")), program.checks_failed)
+        Ok(())
     }
 }
 

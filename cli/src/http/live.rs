@@ -19,7 +19,7 @@ use super::page;
 use super::response::{self, Answer};
 use incumbent::election::{Election, Observer, clock};
 use incumbent::observe::{ElectionView, HistoryView, State};
-use incumbent::protocol::{ElectionName, Term, Timestamp};
+use incumbent::protocol::{ElectionName, FencingToken, Timestamp};
 
 /// The content type of an event stream.
 pub(super) const EVENTS: &str = "text/event-stream";
@@ -56,7 +56,7 @@ struct Looking {
 struct Kept {
     history: Arc<HistoryView>,
     read: Timestamp,
-    of: Option<Term>,
+    of: Option<FencingToken>,
 }
 
 impl Live {

@@ -67,13 +67,12 @@ impl ServerOptions {
 /// # Examples
 ///
 /// ```
-/// use std::sync::Arc;
 /// use incumbent::Election;
 /// use incumbent_cli::http::{Server, ServerOptions};
 /// use incumbent::store::MemoryStore;
 ///
 /// let election = Election::builder("billing")
-///     .store_object(Arc::new(MemoryStore::new("example")))
+///     .store_object(MemoryStore::new("example"))
 ///     .build()?;
 /// let server = Server::start(election, ServerOptions::new("127.0.0.1:0".parse()?))?;
 /// println!("http://{}/", server.address());

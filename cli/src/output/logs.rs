@@ -11,23 +11,20 @@ use tracing_subscriber::fmt;
 
 use outlet::Outlet;
 
-use crate::config::settings::{LogFormat, LogLevel, Settings};
+use crate::config::settings::{LogFormat, Settings};
 
 /// Starts the log as configured, once.
 pub(crate) fn start(settings: &Settings) {
-    start_as(settings.log_level(), settings.log_format());
+    // It was checked to be one of the levels.
+    let level = settings.values.log_level.parse();
+    start_as(
+        level.unwrap_or(LevelFilter::INFO),
+        settings.values.log_format,
+    );
 }
 
 /// Starts the log at this level and in this format, once.
-pub(crate) fn start_as(level: LogLevel, format: LogFormat) {
-    let level = match level {
-        LogLevel::Off => LevelFilter::OFF,
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
-    };
+pub(crate) fn start_as(level: LevelFilter, format: LogFormat) {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
         || std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
     // Without a standard error there is nowhere to log.

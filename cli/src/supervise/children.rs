@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Pid, WaitOptions, waitpid};
 
-use super::kin::own_children;
+use super::child_lists::own_children;
 use super::tree::{self, Reaped};
 
 static KNOWN: Mutex<Known> = Mutex::new(Known {
@@ -60,7 +60,7 @@ pub(super) fn forget(child: Pid) {
 /// # Errors
 ///
 /// When the children of this process cannot be listed.
-pub(super) fn bury(leader: Option<Pid>) -> io::Result<Reaped> {
+pub(super) fn end_orphans(leader: Option<Pid>) -> io::Result<Reaped> {
     let _alone = lock(&REAPING);
     let spared = spared();
     let killed = tree::kill_descendants(None, &spared);

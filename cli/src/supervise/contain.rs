@@ -14,8 +14,9 @@ mod namespace;
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+use super::wire;
 pub(super) use namespace::{Gate, Namespace, Nest, News, Nursery, Role};
 
 /// What is to keep the processes of a program together.
@@ -37,6 +38,14 @@ impl Contain {
     /// All of them.
     pub(super) const ALL: [Self; 4] = [Self::Auto, Self::Cgroup, Self::Pidns, Self::Subreaper];
 
+    /// What they are called.
+    pub(crate) const WORDS: [&str; 4] = [
+        Self::Auto.word(),
+        Self::Cgroup.word(),
+        Self::Pidns.word(),
+        Self::Subreaper.word(),
+    ];
+
     /// What it is called.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -50,9 +59,10 @@ impl Contain {
 }
 
 /// How the processes of a program are kept together.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Containment {
     /// A cgroup of their own, which the kernel kills in one stroke. Without it they are killed one by one.
+    #[serde(with = "wire::place")]
     pub cgroup: Option<PathBuf>,
     /// Whether they are in a PID namespace of their own, which the kernel ends with the keeper.
     pub pid_namespace: bool,

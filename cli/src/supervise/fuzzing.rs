@@ -1,8 +1,12 @@
 //! The parsers of messages between elector and keeper, for fuzz targets and property tests. Not part of the
 //! API.
 
-use super::message::{Frames, FromKeeper, Malformed, Message, ToKeeper};
-use super::release::Estate;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::message::{Event, Order};
+use super::release::ReleaseContext;
+use super::wire::{Inbox, Malformed, Outbox};
 
 /// Reads a stream as the keeper does, and writes what it read again: how many messages, and their bytes.
 ///
@@ -10,7 +14,7 @@ use super::release::Estate;
 ///
 /// Why the stream ends in something that is no message.
 pub fn read_by_keeper(stream: &[u8]) -> Result<(usize, Vec<u8>), String> {
-    again::<ToKeeper>(stream).map_err(|malformed| malformed.to_string())
+    again::<Order>(stream).map_err(|malformed| malformed.to_string())
 }
 
 /// Reads a stream as the elector does, and writes what it read again.
@@ -19,7 +23,7 @@ pub fn read_by_keeper(stream: &[u8]) -> Result<(usize, Vec<u8>), String> {
 ///
 /// Why the stream ends in something that is no message.
 pub fn read_by_elector(stream: &[u8]) -> Result<(usize, Vec<u8>), String> {
-    again::<FromKeeper>(stream).map_err(|malformed| malformed.to_string())
+    again::<Event>(stream).map_err(|malformed| malformed.to_string())
 }
 
 /// Reads what an elector leaves to its keeper, and writes it again.
@@ -27,21 +31,26 @@ pub fn read_by_elector(stream: &[u8]) -> Result<(usize, Vec<u8>), String> {
 /// # Errors
 ///
 /// Why it cannot be read.
-pub fn read_estate(context: &[u8]) -> Result<Vec<u8>, String> {
-    let estate = Estate::from_context(context).map_err(|malformed| malformed.to_string())?;
-    Ok(estate.to_context())
+pub fn read_context(context: &[u8]) -> Result<Vec<u8>, String> {
+    let context = ReleaseContext::from_bytes(context).map_err(|malformed| malformed.to_string())?;
+    Ok(context.to_bytes())
 }
 
-fn again<M: Message>(stream: &[u8]) -> Result<(usize, Vec<u8>), Malformed> {
-    let mut frames = Frames::default();
-    let (mut messages, mut written) = (0, Vec::new());
+fn again<M: Serialize + DeserializeOwned>(stream: &[u8]) -> Result<(usize, Vec<u8>), Malformed> {
+    let (mut inbox, mut outbox) = (Inbox::default(), Outbox::default());
+    let mut messages = 0;
     // As from a pipe: in pieces unrelated to message boundaries.
     for piece in stream.chunks(7) {
-        frames.push(piece);
-        while let Some(message) = frames.next::<M>()? {
+        inbox.push(piece);
+        while let Some(message) = inbox.next::<M>()? {
             messages += 1;
-            message.write(&mut written);
+            outbox.push(&message);
         }
     }
+    let mut written = Vec::new();
+    outbox.flush(|bytes| {
+        written.extend(bytes);
+        Ok(bytes.len())
+    });
     Ok((messages, written))
 }

@@ -8,8 +8,6 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -19,16 +17,18 @@ use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper, se
 use super::cgroup::Cgroup;
 use super::contain::{Contain, Containment, Namespace, Nest};
 use super::fence;
+use super::hidepid;
 use super::launch::Entry;
-use super::message::{Frames, FromKeeper, Message, ToKeeper};
-use super::plan::{Action, Happening, Plan};
+use super::message::{Event, Order};
+use super::plan::{Action, Input, Plan};
 use super::program::{Program, StartFailure};
-use super::sight;
+use super::signals;
 use super::spawn::{Progress, Standing, Starting, spawn};
 use super::timer::{Timer, patience};
-use super::tree::{self, Chase};
+use super::tree::{self, OrphanKiller};
+use super::wire::{Inbox, Outbox};
 use incumbent::election::clock;
-use incumbent::protocol::{Term, Timestamp};
+use incumbent::protocol::{FencingToken, Timestamp};
 use incumbent::store::Identity;
 
 /// What an elector left behind when it died: a term to release on every store.
@@ -39,7 +39,7 @@ pub struct Orphan {
     /// The holder of the term.
     pub who: Identity,
     /// The term.
-    pub term: Term,
+    pub term: FencingToken,
 }
 
 /// Runs the keeper until its elector is gone and nothing of the program is left.
@@ -79,9 +79,8 @@ pub fn keep(entry: Entry, release: impl FnOnce(Orphan)) -> ExitCode {
 struct KeeperProcess {
     plan: Plan,
     pipe: UnixStream,
-    frames: Frames,
-    /// What the elector has not read yet.
-    unsent: Vec<u8>,
+    inbox: Inbox,
+    outbox: Outbox,
     timer: Timer,
     armed: Timestamp,
     /// Readable when a child has ended.
@@ -96,29 +95,21 @@ struct KeeperProcess {
     nest: Option<Nest>,
     /// That of the program, until nothing is left in it.
     namespace: Option<Namespace>,
-    /// Why no program is contained as it was asked for, so that none is started.
-    refusal: Option<String>,
+    /// Whether a program cannot be contained as it was asked for, so that none is started.
+    refused: bool,
     /// The program, until it is reaped.
     leader: Option<Pid>,
     /// The same, until it runs.
     starting: Option<Starting>,
-    /// Those of the program that are being killed.
-    chase: Chase,
-    /// What to start, between the message and the plan's consent.
-    program: Option<Program>,
-    /// What asks the program to stop.
-    stop_signal: Signal,
+    orphan_killer: OrphanKiller,
     context: Vec<u8>,
-    held: Option<(Identity, Term)>,
-    /// Whether the elector is gone, so that no message is read any more.
-    deaf: bool,
+    held: Option<(Identity, FencingToken)>,
+    /// Whether the elector is gone, so that no order is read any more.
+    orphaned: bool,
     over: bool,
 }
 
 impl KeeperProcess {
-    /// How much the elector may leave unread. One that reads nothing is frozen, and needs no more news.
-    const MOST_UNSENT: usize = 64 << 10;
-
     fn prepare(entry: Entry) -> io::Result<Self> {
         // Fifteen bytes is all that fits.
         // Not the name of the elector: `pkill incumbent` shall leave somebody who ends the program.
@@ -128,7 +119,7 @@ impl KeeperProcess {
         let (children, wake) = UnixStream::pair()?;
         children.set_nonblocking(true)?;
         signal_hook::low_level::pipe::register(Signal::CHILD.as_raw(), wake)?;
-        ignore_signals()?;
+        signals::ignore_all()?;
         let pipe = entry.pipe;
         pipe.set_nonblocking(true)?;
         let standing = Standing::raise();
@@ -142,8 +133,8 @@ impl KeeperProcess {
         let mut keeper = Self {
             plan: Plan::new(),
             pipe,
-            frames: Frames::default(),
-            unsent: Vec::new(),
+            inbox: Inbox::default(),
+            outbox: Outbox::default(),
             timer: Timer::new()?,
             armed: Timestamp::NEVER,
             children,
@@ -152,39 +143,27 @@ impl KeeperProcess {
             cgroup,
             nest: None,
             namespace: None,
-            refusal: None,
+            refused: false,
             leader: None,
             starting: None,
-            chase: Chase::default(),
-            program: None,
-            stop_signal: Signal::TERM,
+            orphan_killer: OrphanKiller::default(),
             context: Vec::new(),
             held: None,
-            deaf: false,
+            orphaned: false,
             over: false,
         };
         let memory_locked =
             mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT)
                 .is_ok();
-        let cgroup = keeper.cgroup.as_ref();
-        let cgroup = cgroup.map(|cgroup| cgroup.path().to_owned());
-        match entry.contain {
-            Contain::Cgroup if cgroup.is_none() => {
-                keeper.refusal = Some("no cgroup can be made here".to_owned());
-            }
-            Contain::Pidns => match Nest::find() {
-                Ok(nest) => keeper.nest = Some(nest),
-                Err(trouble) => keeper.refusal = Some(format!("no PID namespace: {trouble}")),
-            },
-            Contain::Auto | Contain::Cgroup | Contain::Subreaper => {}
-        }
-        keeper.tell(&match keeper.refusal.clone() {
-            Some(refusal) => FromKeeper::Uncontained(refusal),
-            None => FromKeeper::Ready {
+        let refusal = keeper.find_nest(entry.contain).err();
+        keeper.refused = refusal.is_some();
+        keeper.report(&match refusal {
+            Some(refusal) => Event::Uncontained(refusal),
+            None => Event::Ready {
                 containment: Containment {
-                    cgroup,
+                    cgroup: keeper.cgroup.as_ref().map(|it| it.path().to_owned()),
                     pid_namespace: keeper.nest.is_some(),
-                    hidden: sight::hides_processes(),
+                    hidden: hidepid::hides_processes(),
                     unfenced,
                 },
                 memory_locked,
@@ -200,7 +179,7 @@ impl KeeperProcess {
     /// Waits for something to happen, and deals with it.
     fn turn(&mut self) {
         self.arm();
-        let interest = if self.unsent.is_empty() {
+        let interest = if self.outbox.is_empty() {
             PollFlags::IN
         } else {
             PollFlags::IN | PollFlags::OUT
@@ -213,7 +192,7 @@ impl KeeperProcess {
             sources.push(PollFd::new(starting, PollFlags::IN));
         }
         // The end of the pipe is always ready to be read: once it was, there is nothing to wait for.
-        if !self.deaf {
+        if !self.orphaned {
             sources.push(PollFd::new(&self.pipe, interest));
         }
         // The timer runs on boot time, which may be slowed down: well before the deadline it is set anew.
@@ -226,99 +205,98 @@ impl KeeperProcess {
             Err(error) => {
                 // Without `poll` nothing would watch the deadline.
                 tracing::error!(%error, "the keeper cannot wait for anything");
-                self.happen(Happening::Orphaned);
+                self.step(Input::Orphaned);
             }
         }
         // Time first: whatever else has come in, a deadline that has passed is acted upon.
-        self.happen(Happening::Woken);
+        self.step(Input::Woken);
         if drain(&self.timer) {
             self.armed = Timestamp::NEVER;
         }
         drain(&self.children);
         self.follow_start();
         self.reap();
-        if !self.deaf {
+        if !self.orphaned {
             self.listen();
             self.flush();
         }
     }
 
-    fn happen(&mut self, happening: Happening) {
-        if happening == Happening::Orphaned {
-            self.deaf = true;
+    /// Finds out whether this host allows what was asked for, or why it does not.
+    fn find_nest(&mut self, contain: Contain) -> Result<(), String> {
+        match contain {
+            Contain::Cgroup if self.cgroup.is_none() => {
+                Err("no cgroup can be made here".to_owned())
+            }
+            Contain::Pidns => {
+                let nest =
+                    Nest::find().map_err(|trouble| format!("no PID namespace: {trouble}"))?;
+                self.nest = Some(nest);
+                Ok(())
+            }
+            Contain::Auto | Contain::Cgroup | Contain::Subreaper => Ok(()),
         }
-        for action in self.plan.step(clock::now(), happening) {
+    }
+
+    fn step(&mut self, input: Input) {
+        if input == Input::Orphaned {
+            self.orphaned = true;
+        }
+        for action in self.plan.step(clock::now(), input) {
             self.perform(action);
         }
     }
 
     fn perform(&mut self, action: Action) {
         match action {
-            Action::Spawn => self.spawn(),
-            Action::RefuseLate => self.tell(&FromKeeper::NotStarted(StartFailure::TooLate)),
-            Action::Forward(signal) => self.signal_leader(signal),
-            Action::Terminate(cause) => {
-                self.signal_leader(self.stop_signal);
-                self.tell(&FromKeeper::Stopping(cause));
-            }
+            Action::Start(program) => self.start(&program),
+            Action::Signal(signal) => self.signal_leader(signal),
             Action::TerminateRest => {
                 let left = self.survivors();
-                self.tell(&FromKeeper::LeftBehind(left));
+                self.report(&Event::left_behind(&left));
                 if let Err(error) = tree::signal_descendants(Signal::TERM, &[]) {
                     tracing::error!(%error, "cannot ask the processes that the program left behind to end");
                 }
             }
-            Action::KillTree(cause) => {
-                // Told first: the elector takes a keeper that is late with it for a frozen one.
-                self.tell(&FromKeeper::Killing(cause));
+            Action::Kill => {
                 self.kill();
                 self.reap();
             }
-            Action::Sweep => {
-                self.kill();
-                self.reap();
-            }
-            Action::Chase => {
-                if let Err(error) = self.chase.go_on() {
+            Action::KillOrphans => {
+                if let Err(error) = self.orphan_killer.kill_new() {
                     tracing::error!(%error, "the processes of the program cannot be found");
                 }
             }
+            Action::Report(event) => self.report(&event),
             Action::ReportSurvivors => {
                 let survivors = self.survivors();
-                if self.deaf {
+                if self.orphaned {
                     // Nobody else is left to say it.
                     let (count, first) = (survivors.len(), survivors.first());
                     tracing::error!(count, ?first, "the program is still alive after SIGKILL");
                 }
-                self.tell(&FromKeeper::Surviving(survivors));
+                self.report(&Event::surviving(&survivors));
             }
-            Action::ReportDead => self.tell(&FromKeeper::Dead),
             // The release comes after the loop, when nothing is left to be watched.
-            Action::Release => {}
             Action::Exit => self.over = true,
         }
     }
 
-    fn spawn(&mut self) {
-        let Some(program) = self.program.take() else {
-            return;
-        };
+    fn start(&mut self, program: &Program) {
         let to_enter = self.cgroup.as_ref().filter(|_| !self.inside);
-        let spawned = match self.refusal {
-            Some(_) => Err(StartFailure::System {
-                errno: Errno::PERM.raw_os_error(),
-            }),
-            None => spawn(&program, &self.standing, to_enter, self.nest.as_ref()),
+        let started = match self.refused {
+            true => Err(StartFailure::from_errno(Errno::PERM)),
+            false => spawn(program, &self.standing, to_enter, self.nest.as_ref()),
         };
-        match spawned {
+        match started {
             Ok(starting) => {
                 self.leader = starting.pid;
                 self.starting = Some(starting);
                 self.leave_cgroup();
             }
             Err(failure) => {
-                self.tell(&FromKeeper::NotStarted(failure));
-                self.happen(Happening::TreeEmpty);
+                self.report(&Event::NotStarted(failure));
+                self.step(Input::TreeEmpty);
             }
         }
     }
@@ -336,7 +314,7 @@ impl KeeperProcess {
             }
             Progress::Started => {
                 if let Some(pid) = self.leader {
-                    self.tell(&FromKeeper::Started(pid));
+                    self.report(&Event::Started(pid.as_raw_nonzero().get()));
                 }
             }
             Progress::Failed(failure) => {
@@ -345,7 +323,7 @@ impl KeeperProcess {
                 if let Some(namespace) = &self.namespace {
                     namespace.kill();
                 }
-                self.tell(&FromKeeper::NotStarted(failure));
+                self.report(&Event::NotStarted(failure));
             }
         }
         self.starting = None;
@@ -372,7 +350,7 @@ impl KeeperProcess {
     }
 
     fn kill(&mut self) {
-        self.chase.start_over();
+        self.orphan_killer.start_over();
         // First what takes no lock: on a machine that moves many processes between cgroups, killing one
         // takes some tens of milliseconds.
         if let Some(leader) = self.leader {
@@ -404,22 +382,22 @@ impl KeeperProcess {
         if let Some(exit) = reaped.leader {
             self.follow_start();
             if self.leader.take().is_some() {
-                self.tell(&FromKeeper::Exited(exit));
+                self.report(&Event::Exited(exit));
             }
         }
         // The proof: a subreaper without children has no descendants, but for those that found another reaper
         // in a PID namespace. The cgroup has these too.
         if reaped.childless && !self.has_strays() {
             self.namespace = None;
-            self.happen(Happening::TreeEmpty);
+            self.step(Input::TreeEmpty);
             return;
         }
         let namespace = self.namespace.as_mut();
         if reaped.leader.is_some() && namespace.is_none_or(Namespace::outlive_program) {
-            self.happen(Happening::ProgramEnded);
+            self.step(Input::ProgramEnded);
         }
         if reaped.any {
-            self.happen(Happening::SomeEnded);
+            self.step(Input::SomeEnded);
         }
     }
 
@@ -440,8 +418,8 @@ impl KeeperProcess {
     fn listen(&mut self) {
         let mut bytes = [0; 4096];
         match self.pipe.read(&mut bytes) {
-            Ok(0) => return self.happen(Happening::Orphaned),
-            Ok(read) => self.frames.push(&bytes[..read]),
+            Ok(0) => return self.step(Input::Orphaned),
+            Ok(read) => self.inbox.push(&bytes[..read]),
             Err(error)
                 if matches!(
                     error.kind(),
@@ -449,65 +427,44 @@ impl KeeperProcess {
                 ) => {}
             // The elector died with news of ours unread.
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
-                return self.happen(Happening::Orphaned);
+                return self.step(Input::Orphaned);
             }
             Err(error) => {
                 tracing::error!(%error, "the pipe to the elector is broken");
-                return self.happen(Happening::Orphaned);
+                return self.step(Input::Orphaned);
             }
         }
         loop {
-            match self.frames.next() {
-                Ok(Some(message)) => self.take_in(message),
+            match self.inbox.next() {
+                Ok(Some(order)) => self.obey(order),
                 Ok(None) => return,
                 Err(error) => {
-                    tracing::error!(%error, "the elector talks nonsense, and counts as dead");
-                    return self.happen(Happening::Orphaned);
+                    tracing::error!(%error, "the elector sent nonsense, and counts as dead");
+                    return self.step(Input::Orphaned);
                 }
             }
         }
     }
 
-    fn take_in(&mut self, message: ToKeeper) {
-        match message {
-            ToKeeper::Context(context) => self.context = context,
-            ToKeeper::Hold { who, term } => self.held = Some((who, term)),
-            ToKeeper::Released => self.held = None,
-            ToKeeper::Start {
-                program,
-                deadline,
-                grace,
-            } => {
-                self.stop_signal = program.stop_signal;
-                self.program = Some(program);
-                self.happen(Happening::Start { deadline, grace });
-            }
-            ToKeeper::Deadline(deadline) => self.happen(Happening::Deadline(deadline)),
-            ToKeeper::Signal(signal) => self.happen(Happening::Signal(signal)),
-            ToKeeper::Stop { by } => self.happen(Happening::Stop { by }),
-            ToKeeper::Kill => self.happen(Happening::Kill),
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Context(context) => self.context = context,
+            Order::Hold { who, term } => self.held = Some((who, term)),
+            Order::Released => self.held = None,
+            order => self.step(Input::Order(order)),
         }
     }
 
-    fn tell(&mut self, message: &FromKeeper) {
-        if !self.deaf && self.unsent.len() < Self::MOST_UNSENT {
-            message.write(&mut self.unsent);
+    fn report(&mut self, event: &Event) {
+        // An elector that reads nothing is frozen, and needs no more news.
+        if !self.orphaned && !self.outbox.is_full() {
+            self.outbox.push(event);
         }
         self.flush();
     }
 
     fn flush(&mut self) {
-        while !self.unsent.is_empty() {
-            match self.pipe.write(&self.unsent) {
-                Ok(written) => {
-                    self.unsent.drain(..written);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // The elector is gone; reading finds that out.
-                Err(_) => return self.unsent.clear(),
-            }
-        }
+        self.outbox.flush(|bytes| (&self.pipe).write(bytes));
     }
 
     /// Sets the timer to the moment at which the plan wants to be asked again.
@@ -520,43 +477,10 @@ impl KeeperProcess {
             Ok(()) => self.armed = wake_at,
             Err(error) => {
                 tracing::error!(%error, "the keeper cannot be woken at the deadline");
-                self.happen(Happening::Orphaned);
+                self.step(Input::Orphaned);
             }
         }
     }
-}
-
-/// Catches every signal that can be caught and does nothing about it. They are not set to be ignored,
-/// for the program would inherit that; what is caught is back to its default after `exec`.
-fn ignore_signals() -> io::Result<()> {
-    /// The first and last real-time signal that the C library leaves to programs.
-    const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
-    let named = [
-        Signal::HUP,
-        Signal::INT,
-        Signal::QUIT,
-        Signal::USR1,
-        Signal::USR2,
-        Signal::PIPE,
-        Signal::ALARM,
-        Signal::TERM,
-        Signal::TSTP,
-        Signal::TTIN,
-        Signal::TTOU,
-        Signal::URG,
-        Signal::XCPU,
-        Signal::XFSZ,
-        Signal::VTALARM,
-        Signal::PROF,
-        Signal::WINCH,
-        Signal::IO,
-        Signal::POWER,
-    ];
-    let caught = Arc::new(AtomicBool::new(false));
-    for signal in named.map(Signal::as_raw).into_iter().chain(REAL_TIME) {
-        signal_hook::flag::register(signal, Arc::clone(&caught))?;
-    }
-    Ok(())
 }
 
 /// Empties a descriptor that only wakes us, and returns whether it did.

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+use super::message::{Cause, Event, Order};
+use super::program::{Program, StartFailure};
 use incumbent::protocol::Timestamp;
 
 #[cfg(test)]
@@ -21,6 +23,8 @@ pub(super) struct Plan {
     /// How long before the deadline the program is asked to end, and how long the processes that it leaves
     /// behind may take to end.
     grace: Duration,
+    /// What asks the program to stop.
+    stop_signal: Signal,
     /// Whether the elector is gone.
     orphaned: bool,
 }
@@ -48,28 +52,12 @@ enum Phase {
     Over,
 }
 
-/// A message to the keeper, or something that happened to the tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Happening {
-    /// The elector wants the program started.
-    Start {
-        /// When its whole tree must be dead.
-        deadline: Timestamp,
-        /// How long before that it is asked to end.
-        grace: Duration,
-    },
-    /// A newer deadline. It is not always a later one: a quorum that lost a store may have less time.
-    Deadline(Timestamp),
-    /// A signal to hand on.
-    Signal(Signal),
-    /// Ask the program to end, and kill it at `by` if that is before the deadline.
-    Stop {
-        /// When patience ends.
-        by: Timestamp,
-    },
-    /// Kill the tree now.
-    Kill,
-    /// The elector is gone, or talks nonsense, which is no better.
+/// An order of the elector, or something that happened to it or to the tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Input {
+    /// What the elector wants.
+    Order(Order),
+    /// The elector is gone, or sends nonsense, which is no better.
     Orphaned,
     /// The program itself has ended, and something of its tree may be left.
     ProgramEnded,
@@ -82,46 +70,24 @@ pub(super) enum Happening {
 }
 
 /// What the keeper is to do, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     /// Start the program.
-    Spawn,
-    /// Answer that it is too late to start.
-    RefuseLate,
-    /// Hand a signal on to the program.
-    Forward(Signal),
-    /// Send the program the signal that asks it to stop.
-    Terminate(Cause),
-    /// Send SIGTERM to what the program left behind.
+    Start(Program),
+    /// Send the program a signal.
+    Signal(Signal),
+    /// Send SIGTERM to what the program left behind, and report that.
     TerminateRest,
-    /// Kill the whole tree.
-    KillTree(Cause),
-    /// Kill what is still there.
-    Sweep,
+    /// Kill the whole tree, or what is still there of it.
+    Kill,
     /// Kill the processes that became our children when their parents died.
-    Chase,
-    /// Tell who survives SIGKILL.
+    KillOrphans,
+    /// Tell the elector.
+    Report(Event),
+    /// Tell it who survives SIGKILL.
     ReportSurvivors,
-    /// Tell that the tree is dead.
-    ReportDead,
-    /// Release the term on every store, in the elector's place.
-    Release,
-    /// End the keeper.
+    /// Release the term, if the elector held one, and end.
     Exit,
-}
-
-/// Why the program is stopped or killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Cause {
-    /// The elector asked for it.
-    Asked,
-    /// The tenure is about to end, or has ended.
-    Deadline,
-    /// It was asked to end, and did not within the time it was given.
-    StopTimeout,
-    /// The elector is gone.
-    Orphaned,
 }
 
 impl Plan {
@@ -138,6 +104,7 @@ impl Plan {
             phase: Phase::Idle,
             deadline: Timestamp::NEVER,
             grace: Duration::ZERO,
+            stop_signal: Signal::TERM,
             orphaned: false,
         }
     }
@@ -153,9 +120,9 @@ impl Plan {
     }
 
     /// Returns what to do about this, and about the time that has passed.
-    pub(super) fn step(&mut self, now: Timestamp, happening: Happening) -> Vec<Action> {
+    pub(super) fn step(&mut self, now: Timestamp, input: Input) -> Vec<Action> {
         let mut actions = Vec::new();
-        self.take_in(now, happening, &mut actions);
+        self.take_in(now, input, &mut actions);
         self.pass_time(now, &mut actions);
         assert!(
             !self.orphaned || matches!(self.phase, Phase::Killing { .. } | Phase::Over),
@@ -164,31 +131,44 @@ impl Plan {
         actions
     }
 
-    fn take_in(&mut self, now: Timestamp, happening: Happening, actions: &mut Vec<Action>) {
-        match happening {
-            Happening::Start { deadline, grace } => self.start(now, deadline, grace, actions),
-            Happening::Deadline(deadline) => self.deadline = deadline,
-            Happening::Signal(signal) => match self.phase {
-                Phase::Running | Phase::Stopping { .. } => actions.push(Action::Forward(signal)),
-                Phase::Idle | Phase::Lingering { .. } | Phase::Killing { .. } | Phase::Over => {}
-            },
-            Happening::Stop { by } => self.stop(by, actions),
-            Happening::Kill => self.kill(now, Cause::Asked, actions),
-            Happening::Orphaned => self.lose_elector(now, actions),
-            Happening::ProgramEnded => self.linger(now, actions),
-            Happening::SomeEnded => {
+    fn take_in(&mut self, now: Timestamp, input: Input, actions: &mut Vec<Action>) {
+        match input {
+            Input::Order(order) => self.obey(now, order, actions),
+            Input::Orphaned => self.lose_elector(now, actions),
+            Input::ProgramEnded => self.linger(now, actions),
+            Input::SomeEnded => {
                 if let Phase::Killing { .. } = self.phase {
-                    actions.push(Action::Chase);
+                    actions.push(Action::KillOrphans);
                 }
             }
-            Happening::TreeEmpty => self.prove_dead(actions),
-            Happening::Woken => {}
+            Input::TreeEmpty => self.prove_dead(actions),
+            Input::Woken => {}
+        }
+    }
+
+    fn obey(&mut self, now: Timestamp, order: Order, actions: &mut Vec<Action>) {
+        match order {
+            Order::Start {
+                program,
+                deadline,
+                grace,
+            } => self.start(now, program, deadline, grace, actions),
+            Order::Deadline(deadline) => self.deadline = deadline,
+            Order::Signal(signal) => match self.phase {
+                Phase::Running | Phase::Stopping { .. } => actions.push(Action::Signal(signal)),
+                Phase::Idle | Phase::Lingering { .. } | Phase::Killing { .. } | Phase::Over => {}
+            },
+            Order::Stop { by } => self.stop(by, actions),
+            Order::Kill => self.kill(now, Cause::Asked, actions),
+            // They change only what is released in the end.
+            Order::Context(_) | Order::Hold { .. } | Order::Released => {}
         }
     }
 
     fn start(
         &mut self,
         now: Timestamp,
+        program: Program,
         deadline: Timestamp,
         grace: Duration,
         actions: &mut Vec<Action>,
@@ -205,10 +185,12 @@ impl Plan {
         self.deadline = deadline;
         self.grace = grace;
         if now >= deadline.before(grace) {
-            actions.extend([Action::RefuseLate, Action::ReportDead]);
+            let refused = Event::NotStarted(StartFailure::TooLate);
+            actions.extend([Action::Report(refused), Action::Report(Event::Dead)]);
         } else {
             self.phase = Phase::Running;
-            actions.push(Action::Spawn);
+            self.stop_signal = program.stop_signal;
+            actions.push(Action::Start(program));
         }
     }
 
@@ -216,12 +198,17 @@ impl Plan {
         match &mut self.phase {
             Phase::Running => {
                 self.phase = Phase::Stopping { by: until };
-                actions.push(Action::Terminate(Cause::Asked));
+                self.terminate(Cause::Asked, actions);
             }
             // It was asked already, and is asked once.
             Phase::Stopping { by } | Phase::Lingering { by } => *by = until.min(*by),
             Phase::Idle | Phase::Killing { .. } | Phase::Over => {}
         }
+    }
+
+    fn terminate(&self, cause: Cause, actions: &mut Vec<Action>) {
+        let reported = Event::Stopping(cause);
+        actions.extend([Action::Signal(self.stop_signal), Action::Report(reported)]);
     }
 
     fn kill(&mut self, now: Timestamp, cause: Cause, actions: &mut Vec<Action>) {
@@ -232,7 +219,8 @@ impl Plan {
                     pause: Self::FIRST_PAUSE,
                     loud: now + Self::LOUD_EVERY,
                 };
-                actions.push(Action::KillTree(cause));
+                // Told first: the elector takes a keeper that is late with it for a frozen one.
+                actions.extend([Action::Report(Event::Killing(cause)), Action::Kill]);
             }
             Phase::Idle | Phase::Killing { .. } | Phase::Over => {}
         }
@@ -268,7 +256,7 @@ impl Plan {
             | Phase::Lingering { .. }
             | Phase::Killing { .. } => {
                 self.phase = Phase::Idle;
-                actions.push(Action::ReportDead);
+                actions.push(Action::Report(Event::Dead));
                 if self.orphaned {
                     self.finish(actions);
                 }
@@ -279,7 +267,7 @@ impl Plan {
 
     fn finish(&mut self, actions: &mut Vec<Action>) {
         self.phase = Phase::Over;
-        actions.extend([Action::Release, Action::Exit]);
+        actions.push(Action::Exit);
     }
 
     fn pass_time(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
@@ -290,7 +278,7 @@ impl Plan {
                 // Once asked, it has until the deadline that was in force: a heartbeat that gets through
                 // now does not take the SIGTERM back.
                 self.phase = Phase::Stopping { by: self.deadline };
-                actions.push(Action::Terminate(Cause::Deadline));
+                self.terminate(Cause::Deadline, actions);
             }
             Phase::Running => {}
             Phase::Stopping { by } | Phase::Lingering { by } => {
@@ -304,7 +292,7 @@ impl Plan {
                 if now >= *again {
                     *pause = (*pause * 2).min(Self::LONGEST_PAUSE);
                     *again = now + *pause;
-                    actions.push(Action::Sweep);
+                    actions.push(Action::Kill);
                 }
                 if now >= *loud {
                     *loud = now + Self::LOUD_EVERY;

@@ -6,16 +6,21 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
 
-use super::inherited::Inherited;
-use incumbent::protocol::{CandidateId, ElectionName, Term};
+use super::signals::Inherited;
+use super::wire;
+use incumbent::protocol::{CandidateId, ElectionName, FencingToken};
 
 /// What to start: the command line, its whole environment, whether it reads our stdin, and its stop signal.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Program {
+    #[serde(deserialize_with = "wire::command")]
     pub(super) command: Vec<OsString>,
+    #[serde(deserialize_with = "wire::environment")]
     pub(super) environment: BTreeMap<OsString, OsString>,
     pub(super) stdin: bool,
+    #[serde(with = "wire::signal")]
     pub(super) stop_signal: Signal,
     pub(super) inherited: Inherited,
 }
@@ -65,7 +70,12 @@ impl Program {
     /// Sets the variables of the election it was started for: `INCUMBENT_ELECTION`,
     /// `INCUMBENT_FENCING_TOKEN` and `INCUMBENT_CANDIDATE_ID`.
     #[must_use]
-    pub fn elected(self, election: &ElectionName, term: Term, candidate: &CandidateId) -> Self {
+    pub fn elected(
+        self,
+        election: &ElectionName,
+        term: FencingToken,
+        candidate: &CandidateId,
+    ) -> Self {
         self.env("INCUMBENT_ELECTION", election.as_str())
             .env("INCUMBENT_FENCING_TOKEN", term.to_string())
             .env("INCUMBENT_CANDIDATE_ID", candidate.as_str())
@@ -124,7 +134,7 @@ impl fmt::Debug for Program {
 }
 
 /// How a program ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ProgramExit {
     /// It exited with this status.
     Code(u8),
@@ -153,7 +163,7 @@ impl fmt::Display for ProgramExit {
 }
 
 /// Why a program could not be started. The message continues the name of the program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum StartFailure {
     /// The program or its interpreter does not exist.

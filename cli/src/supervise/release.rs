@@ -1,23 +1,24 @@
 //! What a keeper does after its elector has died: it releases the term that the elector held.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::keeper::Orphan;
-use super::message::{Malformed, Reader, Writer};
+use super::wire::{self, Malformed};
 use incumbent::protocol::{ElectionName, LossReason, Request};
-use incumbent::store::Identity;
 use incumbent::store::{self, Password, Store, StoreOptions};
 
-/// The election and its stores, as the elector leaves them to its keeper.
+/// What a keeper needs to release the term of its elector: the election and its stores.
 ///
 /// It is sent over the private pipe between the two, because it holds secrets that must not be in an
 /// argument or an environment.
 #[derive(Clone)]
-pub struct Estate {
+pub struct ReleaseContext {
     /// The election.
     pub election: ElectionName,
     /// The addresses of the stores, as they were given.
@@ -26,71 +27,77 @@ pub struct Estate {
     pub options: StoreOptions,
 }
 
-impl Estate {
+/// The same on the wire, with its secrets.
+#[derive(Serialize, Deserialize)]
+struct Form {
+    #[serde(with = "wire::election")]
+    election: ElectionName,
+    #[serde(deserialize_with = "addresses")]
+    addresses: Vec<String>,
+    key_prefix: String,
+    op_timeout: Duration,
+    username: Option<String>,
+    password: Option<PasswordForm>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum PasswordForm {
+    Text(String),
+    File(#[serde(with = "wire::path")] PathBuf),
+    Command(String),
+}
+
+fn addresses<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    /// What an electorate has at most.
+    const MOST_STORES: usize = 5;
+    wire::checked(from, "stores", |stores: &Vec<_>| {
+        stores.len() <= MOST_STORES
+    })
+}
+
+impl ReleaseContext {
     /// How often to try a store that does not answer.
     const ATTEMPTS: u32 = 3;
     /// The pause between two attempts.
     const PAUSE: Duration = Duration::from_millis(50);
-    /// An electorate has at most five stores.
-    const MOST_STORES: usize = 5;
 
-    /// The form in which [`Keeper::set_context`](super::Keeper::set_context) takes it.
+    /// The form in which [`Keeper::set_context`](super::Keeper::set_context) takes it. It is empty for a password
+    /// that cannot be passed on: the keeper logs that, and releases nothing.
     #[must_use]
-    pub fn to_context(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let mut fields = Writer::unframed(&mut bytes);
-        fields.bytes(self.election.as_str().as_bytes());
-        let op_timeout = self.options.op_timeout.as_nanos();
-        fields.number(u64::try_from(op_timeout).unwrap_or(u64::MAX));
-        fields.bytes(self.options.key_prefix.as_bytes());
-        fields.optional(self.options.username.as_deref());
-        let (kind, password) = match &self.options.password {
-            None => (None, None),
-            Some(Password::Text(text)) => (Some("text"), Some(text.expose_secret())),
-            Some(Password::File(path)) => (Some("file"), path.to_str()),
-            Some(Password::Command(command)) => (Some("command"), Some(command.as_str())),
-            // A keeper that cannot read it says so, and releases nothing.
-            Some(_) => (Some("unknown"), None),
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let addresses = self.addresses.iter();
+        let options = self.options.clone();
+        let password = match options.password {
+            None => None,
+            Some(Password::Text(text)) => Some(PasswordForm::Text(text.expose_secret().to_owned())),
+            Some(Password::File(path)) => Some(PasswordForm::File(path)),
+            Some(Password::Command(command)) => Some(PasswordForm::Command(command)),
+            Some(_) => return Vec::new(),
         };
-        fields.optional(kind);
-        fields.optional(password);
-        fields.number(self.addresses.len() as u64);
-        for address in &self.addresses {
-            fields.bytes(address.expose_secret().as_bytes());
-        }
-        drop(fields);
-        bytes
-    }
-
-    pub(super) fn from_context(context: &[u8]) -> Result<Self, Malformed> {
-        let mut fields = Reader::new(context);
-        let election = fields.text("election")?;
-        let election = ElectionName::new(&election).map_err(|_| Malformed::Field("election"))?;
-        let op_timeout = Duration::from_nanos(fields.number("timeout")?);
-        let key_prefix = fields.text("key prefix")?;
-        let username = fields.optional("user name")?;
-        let kind = fields.optional("kind of password")?;
-        let password = match (kind.as_deref(), fields.optional("password")?) {
-            (Some("text"), Some(text)) => Some(Password::from(text)),
-            (Some("file"), Some(path)) => Some(Password::File(path.into())),
-            (Some("command"), Some(command)) => Some(Password::Command(command)),
-            (None, None) => None,
-            _ => return Err(Malformed::Field("password")),
-        };
-        let options = StoreOptions {
-            key_prefix,
-            op_timeout,
-            username,
+        let form = Form {
+            election: self.election.clone(),
+            addresses: addresses.map(|it| it.expose_secret().to_owned()).collect(),
+            key_prefix: options.key_prefix,
+            op_timeout: options.op_timeout,
+            username: options.username,
             password,
         };
-        let stores = fields.count("number of stores", Self::MOST_STORES)?;
-        let addresses = (0..stores)
-            .map(|_| fields.text("address").map(SecretString::from))
-            .collect::<Result<_, _>>()?;
-        fields.end()?;
+        postcard::to_stdvec(&form).unwrap_or_default()
+    }
+
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
+        let form: Form = wire::read(bytes)?;
+        let password = form.password.map(|password| match password {
+            PasswordForm::Text(text) => Password::from(text),
+            PasswordForm::File(path) => Password::File(path),
+            PasswordForm::Command(command) => Password::Command(command),
+        });
+        let mut options = StoreOptions::default();
+        (options.key_prefix, options.op_timeout) = (form.key_prefix, form.op_timeout);
+        (options.username, options.password) = (form.username, password);
         Ok(Self {
-            election,
-            addresses,
+            election: form.election,
+            addresses: form.addresses.into_iter().map(SecretString::from).collect(),
             options,
         })
     }
@@ -113,7 +120,7 @@ impl Estate {
     }
 
     async fn release_on(&self, store: Arc<dyn Store>, orphan: &Orphan, reason: LossReason) {
-        let who: &Identity = &orphan.who;
+        let who = &orphan.who;
         let request = Request::Release {
             holder: who.id().clone(),
             term: orphan.term,
@@ -142,21 +149,21 @@ impl Estate {
 }
 
 /// Shows no address and no secret.
-impl std::fmt::Debug for Estate {
+impl std::fmt::Debug for ReleaseContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Estate")
+        f.debug_struct("ReleaseContext")
             .field("election", &self.election)
             .field("stores", &self.addresses.len())
             .finish_non_exhaustive()
     }
 }
 
-/// Releases the term of an elector that left an [`Estate`] as its context: the hook for
+/// Releases the term of an elector that left a [`ReleaseContext`] as its context: the hook for
 /// [`keep`](super::keep). It starts the runtime that the stores need, which a keeper does not have. The
 /// `reason` goes into the history.
 pub fn release(orphan: &Orphan, reason: LossReason) {
-    let estate = match Estate::from_context(&orphan.context) {
-        Ok(estate) => estate,
+    let context = match ReleaseContext::from_bytes(&orphan.context) {
+        Ok(context) => context,
         Err(error) => {
             tracing::error!(term = %orphan.term, %error, "the term cannot be released");
             return;
@@ -166,7 +173,7 @@ pub fn release(orphan: &Orphan, reason: LossReason) {
         .enable_all()
         .build();
     match runtime {
-        Ok(runtime) => runtime.block_on(estate.release(orphan, reason)),
+        Ok(runtime) => runtime.block_on(context.release(orphan, reason)),
         Err(error) => {
             tracing::error!(term = %orphan.term, %error, "the term cannot be released");
         }
@@ -175,43 +182,55 @@ pub fn release(orphan: &Orphan, reason: LossReason) {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
 
-    fn estate() -> Estate {
-        Estate {
+    fn context() -> ReleaseContext {
+        ReleaseContext {
             election: "billing".parse().unwrap(),
             addresses: vec!["redis://:secret@a/".into(), "sqlite:/b".into()],
-            options: StoreOptions {
-                key_prefix: String::new(),
-                op_timeout: Duration::from_millis(300),
-                username: Some("app".to_owned()),
-                password: None,
-            },
+            options: StoreOptions::default()
+                .key_prefix("")
+                .op_timeout(Duration::from_millis(300))
+                .username("app"),
         }
     }
 
     #[test]
-    fn an_estate_arrives_as_it_was_left() {
-        let context = estate().to_context();
-        let read = Estate::from_context(&context).unwrap();
-        assert_eq!(read.to_context(), context);
+    fn a_context_arrives_as_it_was_left() {
+        let bytes = context().to_bytes();
+        let read = ReleaseContext::from_bytes(&bytes).unwrap();
+        assert_eq!(read.to_bytes(), bytes);
         assert_eq!(read.options.username.as_deref(), Some("app"));
         assert!(read.options.password.is_none());
         assert_eq!(read.options.op_timeout, Duration::from_millis(300));
         assert_eq!(read.addresses[0].expose_secret(), "redis://:secret@a/");
-        assert_eq!(read.election, estate().election);
+        assert_eq!(read.election, context().election);
     }
 
     #[test]
-    fn an_estate_that_is_cut_short_is_refused() {
-        let context = estate().to_context();
-        for end in 0..context.len() {
-            assert!(Estate::from_context(&context[..end]).is_err(), "{end}");
+    fn a_password_file_of_any_name_arrives_and_too_many_stores_are_refused() {
+        let path = PathBuf::from(OsString::from_vec(b"/a\xff".to_vec()));
+        let mut context = context();
+        context.options.password = Some(Password::File(path));
+        let read = ReleaseContext::from_bytes(&context.to_bytes()).unwrap();
+        assert_eq!(read.options, context.options);
+        context.addresses = vec!["sqlite:/b".into(); 6];
+        assert!(ReleaseContext::from_bytes(&context.to_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_context_that_is_cut_short_is_refused() {
+        let bytes = context().to_bytes();
+        for end in 0..bytes.len() {
+            assert!(ReleaseContext::from_bytes(&bytes[..end]).is_err(), "{end}");
         }
     }
 
     #[test]
-    fn an_estate_never_shows_its_secrets() {
-        assert!(!format!("{:?}", estate()).contains("secret"));
+    fn a_context_never_shows_its_secrets() {
+        assert!(!format!("{:?}", context()).contains("secret"));
     }
 }

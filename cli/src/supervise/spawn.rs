@@ -18,8 +18,8 @@ use rustix::process::{
 use super::cgroup::Cgroup;
 use super::contain::{Gate, Namespace, Nest, News, Nursery, Role};
 use super::fence;
-use super::inherited::Inherited;
 use super::program::{Program, StartFailure};
+use super::signals::{Inherited, set_mask};
 
 /// The priority that this process was started with, restored for the program.
 #[derive(Debug)]
@@ -149,9 +149,7 @@ impl Starting {
                 News::Born(namespace, program) => Progress::Born(namespace, program),
                 News::Failed(trouble) => {
                     tracing::error!("the program gets no PID namespace: {trouble}");
-                    Progress::Failed(StartFailure::System {
-                        errno: trouble.errno.raw_os_error(),
-                    })
+                    Progress::Failed(StartFailure::from_errno(trouble.errno))
                 }
             };
         }
@@ -178,27 +176,27 @@ pub(super) fn spawn(
     let mut birth = Birth::prepare(program, standing, cgroup).map_err(|error| failure(&error))?;
     let (status, report) =
         pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(StartFailure::from_errno)?;
-    let Some(nest) = nest else {
-        let pid = birth.fork(&report).map_err(StartFailure::from_errno)?;
-        return Ok(Starting {
-            pid: Some(pid),
-            nursery: None,
-            status,
-        });
+    // A signal that comes before the child has restored its dispositions must not meet our handlers, which do
+    // nothing: it waits until the child unblocks it.
+    set_mask(u64::MAX).map_err(|error| failure(&error))?;
+    let forked = match nest {
+        None => birth.fork(&report).map(|pid| (Some(pid), None)),
+        Some(nest) => {
+            // All that is in the namespace is in the cgroup.
+            let entrance = birth.entrance.take();
+            nest.populate(entrance.as_ref()).map(|role| match role {
+                Role::Keeper(nursery) => (None, Some(nursery)),
+                Role::Program(gate) => birth.live(&report, Some(&gate)),
+            })
+        }
     };
-    // All that is in the namespace is in the cgroup.
-    let entrance = birth.entrance.take();
-    match nest.populate(entrance.as_ref()) {
-        Ok(Role::Keeper(nursery)) => Ok(Starting {
-            pid: None,
-            nursery: Some(nursery),
-            status,
-        }),
-        Ok(Role::Program(gate)) => birth.live(&report, Some(&gate)),
-        Err(errno) => Err(StartFailure::System {
-            errno: errno.raw_os_error(),
-        }),
-    }
+    set_mask(0).map_err(|error| failure(&error))?;
+    let (pid, nursery) = forked.map_err(StartFailure::from_errno)?;
+    Ok(Starting {
+        pid,
+        nursery,
+        status,
+    })
 }
 
 /// Everything a child needs between fork and exec, prepared in advance.
@@ -274,7 +272,7 @@ impl<'a> Birth<'a> {
         gate: Option<&Gate>,
     ) -> Errno {
         if let Err(error) = self.leave_keeper(gate) {
-            return Errno::from_io_error(&error).unwrap_or(Errno::INVAL);
+            return io_error(&error);
         }
         let (report, first_free) = (report.as_raw_fd().unsigned_abs(), 3);
         // SAFETY: all of these take numbers, or pointers to what lives in the caller; `words` and `variables`
@@ -324,8 +322,12 @@ impl<'a> Birth<'a> {
     }
 }
 
+fn io_error(error: &io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::INVAL)
+}
+
 fn last_error() -> Errno {
-    Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::INVAL)
+    io_error(&io::Error::last_os_error())
 }
 
 fn failure(error: &io::Error) -> StartFailure {

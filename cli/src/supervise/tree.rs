@@ -17,7 +17,7 @@ use rustix::process::{
     kill_process_group, pidfd_open, pidfd_send_signal, wait, waitid, waitpid,
 };
 
-use super::kin::{Kin, own_children};
+use super::child_lists::{ChildLists, own_children};
 use super::process::Process;
 use super::program::ProgramExit;
 
@@ -61,14 +61,14 @@ pub(super) fn rehearse() -> io::Result<()> {
         Sweep::STRETCH,
     );
     drop((pidfd_open(me, PidfdFlags::empty()), Process::read(me)));
-    Chase::default().go_on()
+    OrphanKiller::default().kill_new()
 }
 
 /// One sweep over the tree.
 struct Sweep<'a> {
     signal: Signal,
     spare: &'a [Pid],
-    kin: Kin,
+    lists: ChildLists,
     /// Those that were sent the signal.
     met: HashSet<Pid>,
     /// Those of them whose children were not looked for yet.
@@ -101,7 +101,7 @@ impl<'a> Sweep<'a> {
         Ok(Self {
             signal,
             spare,
-            kin: Kin::look()?,
+            lists: ChildLists::look()?,
             met: HashSet::new(),
             parents: VecDeque::new(),
         })
@@ -116,10 +116,10 @@ impl<'a> Sweep<'a> {
             if self.parents.is_empty() {
                 break;
             }
-            let mut stretch = match self.kin {
-                Kin::Listed => Self::STRETCH,
+            let mut stretch = match self.lists {
+                ChildLists::Listed => Self::STRETCH,
                 // A look costs as much as all the rest.
-                Kin::Scanned(_) => usize::MAX,
+                ChildLists::Scanned(_) => usize::MAX,
             };
             while stretch > 0
                 && let Some(parent) = self.parents.pop_front()
@@ -146,7 +146,7 @@ impl<'a> Sweep<'a> {
     /// Their numbers may be given to others at any time, so they are signalled through pidfds. Each
     /// refers to the process that was meant when the number is still that of a child afterwards.
     fn go_below(&mut self, parent: &Parent, most: usize) -> usize {
-        let mut children = self.kin.children_of(parent.pid);
+        let mut children = self.lists.children_of(parent.pid);
         children.retain(|pid| !self.met.contains(pid));
         let is_more = children.len() > most;
         children.truncate(most);
@@ -158,7 +158,7 @@ impl<'a> Sweep<'a> {
         let confirmed: HashSet<Pid> = match held.len() {
             0 => return 0,
             _ => self
-                .kin
+                .lists
                 .confirm(parent.pid, &children)
                 .into_iter()
                 .collect(),
@@ -189,18 +189,18 @@ impl<'a> Sweep<'a> {
 
 /// The children of this process that were killed, from sweep to sweep.
 #[derive(Debug, Default)]
-pub(super) struct Chase {
+pub(super) struct OrphanKiller {
     killed: HashSet<Pid>,
 }
 
-impl Chase {
+impl OrphanKiller {
     /// Kills the children that this process has gained since the last call: descendants of a process that is
     /// now dead.
     ///
     /// # Errors
     ///
     /// When the children of this process cannot be listed.
-    pub(super) fn go_on(&mut self) -> io::Result<()> {
+    pub(super) fn kill_new(&mut self) -> io::Result<()> {
         let children: HashSet<Pid> = own_children()?.into_iter().collect();
         self.killed.retain(|pid| children.contains(pid));
         for pid in children {
@@ -228,13 +228,13 @@ pub(super) fn kill_group(group: Pid) {
 ///
 /// When the children of this process cannot be listed.
 pub(super) fn survivors(spare: &[Pid]) -> io::Result<Vec<Pid>> {
-    let kin = Kin::look()?;
+    let lists = ChildLists::look()?;
     let mut parents = VecDeque::from(own_children()?);
     let mut met: HashSet<Pid> = spare.iter().copied().chain([getpid()]).collect();
     let mut alive = Vec::new();
     while let Some(pid) = parents.pop_front() {
         if met.insert(pid) {
-            parents.extend(kin.children_of(pid));
+            parents.extend(lists.children_of(pid));
             if Process::read(pid).is_none_or(|process| process.alive) {
                 alive.push(pid);
             }

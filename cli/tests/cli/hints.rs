@@ -89,6 +89,49 @@ fn every_command_that_a_hint_names_can_be_pasted() {
     assert!(!doctor.contains("pw@"), "{status:#?}");
 }
 
+/// A command that prints a password may hold one, and a pipe is gone when the hint is read.
+#[test]
+fn a_hint_repeats_no_password_command_and_no_file_that_is_gone() {
+    let (home, server) = (Home::new(), RedisServer::start());
+    home.write("kept", "x\n");
+    home.write("empty.toml", "");
+    let hinted = |options: &str| {
+        let line = format!(
+            "exec {} status 'two words' --store {} {options} 3<kept",
+            env!("CARGO_BIN_EXE_incumbent"),
+            server.url()
+        );
+        let mut shell = Command::new("bash");
+        shell.args(["-c", &line]).env_clear();
+        shell.env("HOME", home.path("")).current_dir(home.path(""));
+        let ended = Ended::from(shell.output().unwrap());
+        let found = hints(&ended);
+        assert!(!found.is_empty(), "{options}: {ended:#?}");
+        for shown in [&ended.stdout, &ended.stderr] {
+            assert!(
+                !shown.contains("s3cret") && !shown.contains("/dev/fd"),
+                "{ended:#?}"
+            );
+        }
+        found.concat()
+    };
+    for (options, shown) in [
+        ("--password-cmd 'echo s3cret'", "--password-cmd COMMAND"),
+        (
+            "--password-cmd 'TOKEN=s3cret; echo x'",
+            "--password-cmd COMMAND",
+        ),
+        ("--password-file <(echo s3cret)", "--password-file FILE"),
+        ("--password-file /dev/fd/3", "--password-file FILE"),
+        ("--password-file kept", "--password-file kept"),
+        ("--config <(echo)", "--config FILE"),
+        ("--config empty.toml", "--config empty.toml"),
+    ] {
+        let hint = hinted(options);
+        assert!(hint.contains(shown), "{options}: {hint}");
+    }
+}
+
 /// What is written out by hand would leave out the stores in use.
 #[test]
 fn no_message_writes_a_command_for_an_election_by_hand() {

@@ -1,9 +1,11 @@
-//! Limits on processes and open files: each refusal is one line of the log, and nothing panics.
+//! Limits on processes, open files, memory, the stack and the size of files: each refusal is one line of the log, and
+//! nothing panics.
 
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::Command;
 
 use super::home::{Ended, Home};
+use crate::support::redis::RedisServer;
 
 /// A user that runs nothing else: the limit counts all processes of one. Root has no limit.
 fn user() -> u32 {
@@ -72,6 +74,57 @@ fn too_few_processes_are_told_in_one_line() {
         let ended = run_as(user(), &home, &words, &["run", "job", "--", "true"]);
         assert_one_line(&ended, &format!("ulimit -u is {limit}"));
     }
+}
+
+/// Below these the kernel starts no process at all. With a little more, a thread would be refused, or an
+/// allocation.
+#[test]
+fn too_little_memory_is_told_in_one_line() {
+    let home = Home::new();
+    let limits = [("-v", 60_000), ("-v", 120_000), ("-d", 20_000), ("-s", 100)];
+    for (flag, limit) in limits {
+        for command in [&["run", "job", "--", "true"][..], &["status", "job"]] {
+            let words = format!("ulimit {flag} {limit};");
+            let ended = run_as(user(), &home, &words, command);
+            assert_one_line(&ended, &format!("(ulimit {flag}) is {limit} KiB"));
+        }
+    }
+    let words = "ulimit -v 140000; ulimit -d 140000;";
+    let ended = run_as(user(), &home, words, &["run", "job", "--", "true"]);
+    assert_eq!(ended.status, 0, "{ended:#?}");
+}
+
+#[test]
+fn files_that_may_not_grow_are_told_in_one_line_by_every_command_with_a_file() {
+    let home = Home::new();
+    for limit in [0, 1, 100, 8000] {
+        for command in [&["run", "job", "--", "true"][..], &["status", "job"]] {
+            let words = format!("ulimit -f {limit};");
+            let ended = run_as(user(), &home, &words, command);
+            assert_one_line(&ended, "(ulimit -f)");
+            assert_one_line(&ended, &format!("is {limit} KiB"));
+        }
+    }
+    assert!(!home.path(".local").exists(), "something was written");
+}
+
+/// A leader does without its log. SIGXFSZ would end it, and leave a core.
+#[test]
+fn a_log_that_may_not_grow_ends_nobody() {
+    let (home, server) = (Home::new(), RedisServer::start());
+    let words = "ulimit -f 1; exec 2>log;";
+    let run = [
+        "run",
+        "job",
+        "--store",
+        &server.url(),
+        "--log-level",
+        "trace",
+    ];
+    let run = [&run[..], &["--", "true"]].concat();
+    let ended = run_as(user(), &home, words, &run);
+    assert_eq!(ended.status, 0, "{ended:#?}");
+    assert_eq!(std::fs::metadata(home.path("log")).unwrap().len(), 1024);
 }
 
 /// A program that uses up its user's processes, while each health check needs a keeper.

@@ -5,7 +5,9 @@
 mod support;
 
 mod containment;
+mod declared;
 mod documented;
+mod families;
 mod handover;
 mod health;
 mod help;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::home::{Home, leader, wait_until};
+use super::home::{Home, Running, leader, wait_until};
 use crate::support::environment;
 use crate::support::redis::RedisServer;
 
@@ -77,49 +77,30 @@ fn it_is_told_to_stop_once_and_its_status_counts() {
     assert_eq!(home.lines("log"), ["began", "asked", "began", "asked"]);
 }
 
-#[test]
-fn it_is_killed_when_it_takes_longer_than_the_stop_timeout() {
-    let home = Home::new();
+/// A leader that was asked to stop, and whose program does not.
+fn asked_and_deaf(home: &Home, stop_timeout: &str) -> Running {
     let program = format!(
         "trap '' TERM; echo $$ >> {}; while :; do sleep 0.05; done",
         home.text_path("log")
     );
-    let run = [
-        "run",
-        "job",
-        "--stop-timeout",
-        "200ms",
-        "--",
-        "sh",
-        "-c",
-        &program,
-    ];
-    let mut leader = home.start(&run);
+    let run = ["run", "job", "--stop-timeout", stop_timeout, "--"];
+    let leader = home.start(&[&run[..], &["sh", "-c", &program]].concat());
     home.wait_for_lines("log", 1);
     leader.signal(Signal::TERM);
+    leader
+}
+
+#[test]
+fn it_is_killed_when_it_takes_longer_than_the_stop_timeout() {
+    let home = Home::new();
+    let mut leader = asked_and_deaf(&home, "200ms");
     assert_eq!(leader.wait(), 137);
 }
 
 #[test]
 fn a_second_signal_kills_it_now() {
     let home = Home::new();
-    let program = format!(
-        "trap '' TERM; echo $$ >> {}; while :; do sleep 0.05; done",
-        home.text_path("log")
-    );
-    let run = [
-        "run",
-        "job",
-        "--stop-timeout",
-        "1h",
-        "--",
-        "sh",
-        "-c",
-        &program,
-    ];
-    let mut leader = home.start(&run);
-    home.wait_for_lines("log", 1);
-    leader.signal(Signal::TERM);
+    let mut leader = asked_and_deaf(&home, "1h");
     // The same signal twice in a row may be taken for one.
     leader.signal(Signal::INT);
     assert_eq!(leader.wait(), 137);
@@ -191,24 +172,27 @@ fn signals_that_were_blocked_are_heard_and_the_program_gets_them_as_they_were() 
     );
     let block = "import os, signal, sys
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1})
-signal.signal(signal.SIGHUP, signal.SIG_IGN)
+for ignored in signal.SIGHUP, signal.SIGTERM, signal.SIGUSR2, signal.SIGCHLD:
+    signal.signal(ignored, signal.SIG_IGN)
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 os.execv(sys.argv[1], sys.argv[1:])";
     let mut command = Command::new("python3");
     command
         .args(["-c", block, env!("CARGO_BIN_EXE_incumbent")])
-        .args(["run", "job", "--", "bash", "-c", &program])
+        .args(["run", "job", "--stop-signal", "SIGUSR2"])
+        .args(["--", "bash", "-c", &program])
         .env("HOME", home.path(""));
     let mut leader = home.start_command(command);
     let signals = home.wait_for_lines("signals", 2);
     leader.signal(Signal::TERM);
-    assert_eq!(leader.wait(), 143);
+    // The stop signal ended it: had it ignored that, it would have been killed.
+    assert_eq!(leader.wait(), 128 + Signal::USR2.as_raw());
     let mask = |line: &String| u64::from_str_radix(line.split_once('\t').unwrap().1, 16).unwrap();
-    // SIGINT and SIGUSR1, but not the signal that stops it.
+    // SIGINT and SIGUSR1, but none that stops it.
     assert_eq!(mask(&signals[0]), 0x202, "{signals:?}");
-    // Among what else is ignored here, SIGHUP.
-    assert_eq!(mask(&signals[1]) & 1, 1, "{signals:?}");
+    // SIGHUP, and none of SIGUSR2, SIGTERM, SIGCHLD and SIGXFSZ, which incumbent ignores itself.
+    assert_eq!(mask(&signals[1]) & 0x101_4801, 1, "{signals:?}");
 }
 
 /// Below one that leads in a unit, another one may: each leaves its own note of what to release.

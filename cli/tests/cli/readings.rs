@@ -107,7 +107,7 @@ fn what_is_empty_missing_unreachable_forbidden_or_unreadable_reads_differently()
 
 /// A record that was last written when no one had a Redis yet.
 pub(crate) fn leave_a_leader_that_stands_still(server: &RedisServer) {
-    let fields = "floor 7 term 7 beat 9 unproven 0 holder web-1:1 window_ns 5000000000 since 1 changed 2 \
+    let fields = "floor 7 term 7 beat 9 holder web-1:1 window_ns 5000000000 since 1 changed 2 \
                   identity web-1:1|web-1|4242|0.1.0";
     let mut record = vec!["HSET", "{incumbent:job}:record"];
     record.extend(fields.split(' '));

@@ -49,6 +49,8 @@ fn in_no_command_wherever_the_password_stands() {
         "c.toml",
         &format!("store = {url:?}\npassword = {SECRET:?}\n"),
     );
+    let command_line = format!("PASSWORD={SECRET}; echo $PASSWORD");
+    let that_fails = format!("PASSWORD={SECRET} false");
     let password_file = home.write("secret", &format!("{SECRET}\n"));
     for command in COMMANDS {
         for variables in [
@@ -59,6 +61,14 @@ fn in_no_command_wherever_the_password_stands() {
                 ("INCUMBENT_PASSWORD_FILE", &*password_file),
             ],
             vec![("INCUMBENT_CONFIG", &*file)],
+            vec![
+                ("INCUMBENT_STORE", &*plain),
+                ("INCUMBENT_PASSWORD_CMD", &*command_line),
+            ],
+            vec![
+                ("INCUMBENT_STORE", &*plain),
+                ("INCUMBENT_PASSWORD_CMD", &*that_fails),
+            ],
         ] {
             assert_hidden(&home.run_with(&variables, command));
         }

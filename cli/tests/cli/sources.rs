@@ -1,7 +1,5 @@
 //! Where a value comes from: the flag stands above the environment, above the file, above the default.
 
-use std::collections::BTreeSet;
-
 use incumbent::protocol::TimingConfig;
 use incumbent::store::StoreOptions;
 use serde_json::Value;
@@ -230,34 +228,6 @@ fn of_two_settings_about_waiting_the_stronger_counts() {
     let both = home.write("e.toml", "no_wait = true\nwait_timeout = \"1s\"\n");
     let ended = home.run(&["config", "check", "--config", &both]);
     ended.assert(78, "no_wait and wait_timeout are both set");
-}
-
-#[test]
-fn the_schema_for_editors_knows_every_setting_and_its_default() {
-    let schema: serde_json::Value =
-        serde_json::from_str(include_str!("../../../config/schema.json")).unwrap();
-    let known = schema["properties"].as_object().unwrap();
-    let shown = Home::new().run(&["config", "show", "-o", "json"]).json();
-    let settings = shown["settings"].as_array().unwrap();
-    let names: BTreeSet<&str> = settings
-        .iter()
-        .map(|setting| setting["key"].as_str().unwrap())
-        .collect();
-    assert_eq!(
-        known.keys().map(String::as_str).collect::<BTreeSet<_>>(),
-        names
-    );
-    let defaults: toml::Table = include_str!("../../../config/default.toml")
-        .parse()
-        .unwrap();
-    for (key, default) in &defaults {
-        let default = serde_json::to_value(default).unwrap();
-        assert_eq!(known[key]["default"], default, "{key}");
-    }
-    for (key, setting) in known {
-        let has_default = !setting["default"].is_null();
-        assert_eq!(has_default, defaults.contains_key(key), "{key}");
-    }
 }
 
 #[test]

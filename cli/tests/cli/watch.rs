@@ -39,7 +39,6 @@ fn put(server: &RedisServer) {
             ("floor", "7"),
             ("term", "7"),
             ("beat", "7"),
-            ("unproven", "0"),
             ("holder", &format!("a:{number}")),
             ("window_ns", "5000000000"),
             ("identity", &who("a")),
@@ -244,15 +243,10 @@ fn written(screen: &str) -> Vec<(usize, &str)> {
         .collect()
 }
 
-/// On a terminal the table is redrawn in place, also without colours. (Its columns become wider and
-/// narrower with what stands in them, such as `59s ago` and then `1m ago`.)
-#[test]
-fn on_a_terminal_it_is_redrawn_in_place_and_no_line_is_written_twice() {
-    let (home, server) = (Home::new(), RedisServer::start());
-    put(&server);
-    let url = server.url();
+/// What `watch` has written to a terminal this wide, once that is so.
+fn screen_once(home: &Home, options: &str, columns: usize, is_so: fn(&str) -> bool) -> String {
     let watch = format!(
-        "stty rows 10 cols 40; exec {} watch --interval 100ms --store {url}",
+        "stty rows 10 cols {columns}; exec {} watch {options}",
         env!("CARGO_BIN_EXE_incumbent")
     );
     let log = std::fs::File::create(home.path("screen")).unwrap();
@@ -266,13 +260,23 @@ fn on_a_terminal_it_is_redrawn_in_place_and_no_line_is_written_twice() {
         .spawn()
         .unwrap();
     let screen = || std::fs::read_to_string(home.path("screen")).unwrap();
-    // The second at the top goes on, line by line, in its place.
-    wait_until("it has drawn three moments", || {
-        screen().matches("\u{1b}[1;1H2").count() >= 3
-    });
+    wait_until("it has drawn", || is_so(&screen()));
     script.kill().unwrap();
     script.wait().unwrap();
-    let screen = screen();
+    screen()
+}
+
+/// On a terminal the table is redrawn in place, also without colours. (Its columns become wider and
+/// narrower with what stands in them, such as `59s ago` and then `1m ago`.)
+#[test]
+fn on_a_terminal_it_is_redrawn_in_place_and_no_line_is_written_twice() {
+    let (home, server) = (Home::new(), RedisServer::start());
+    put(&server);
+    let options = format!("--interval 100ms --store {}", server.url());
+    // The second at the top goes on, line by line, in its place.
+    let screen = screen_once(&home, &options, 40, |screen| {
+        screen.matches("\u{1b}[1;1H2").count() >= 3
+    });
     let mut shown = [""; 11];
     for (row, text) in written(&screen) {
         assert!((1..=10).contains(&row), "beyond the last line: {screen}");
@@ -295,25 +299,8 @@ fn on_a_terminal_it_is_redrawn_in_place_and_no_line_is_written_twice() {
 
 /// The table as it stands on a terminal this wide, once it is drawn.
 fn drawn(home: &Home, url: &str, columns: usize) -> Vec<String> {
-    let watch = format!(
-        "stty rows 10 cols {columns}; exec {} watch --store {url}",
-        env!("CARGO_BIN_EXE_incumbent")
-    );
-    let log = std::fs::File::create(home.path("screen")).unwrap();
-    let mut script = std::process::Command::new("script");
-    let mut script = environment::clear(&mut script)
-        .args(["-qec", &watch, "/dev/null"])
-        .env("TERM", "xterm")
-        .env("NO_COLOR", "1")
-        .stdin(Stdio::null())
-        .stdout(Stdio::from(log))
-        .spawn()
-        .unwrap();
-    let screen = || std::fs::read_to_string(home.path("screen")).unwrap();
-    wait_until("it has drawn", || screen().contains("held"));
-    script.kill().unwrap();
-    script.wait().unwrap();
-    let screen = screen();
+    let options = format!("--store {url}");
+    let screen = screen_once(home, &options, columns, |screen| screen.contains("held"));
     let lines = written(&screen).into_iter().filter(|(row, _)| *row >= 3);
     let line = |text: &str| {
         text.replace("\u{1b}[K", "")

@@ -8,20 +8,10 @@ mod field;
 #[path = "../../../tests/support/mod.rs"]
 mod support;
 
+mod clock;
 mod file;
 mod names;
 mod network;
 mod process;
 mod quorum;
 mod server;
-
-use field::program;
-
-#[test]
-fn the_witness_sees_what_an_elected_program_does() {
-    assert_eq!(
-        program::TEST,
-        "the_witness_sees_what_an_elected_program_does"
-    );
-    program::be_or_show();
-}

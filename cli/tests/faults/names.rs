@@ -229,6 +229,21 @@ fn two_mounts_of_a_shared_file_system_are_refused_before_anything_is_written() {
     assert_eq!(fs::read_dir(&shared).unwrap().count(), 0);
 }
 
+/// As the root of a container is one.
+#[test]
+fn an_overlay_with_a_local_writable_layer_is_used() {
+    let mut bed = Bed::new();
+    let script = format!(
+        "cd {} && mkdir lower work merged && mount -t tmpfs tmpfs work && mkdir work/upper work/work && \
+         mount -t overlay overlay -o lowerdir=lower,upperdir=work/upper,workdir=work/work merged",
+        bed.fleet.dir().display()
+    );
+    let path = bed.fleet.dir().join("merged/e.db");
+    bed.start(&path, &shell(&["--mount"], &script));
+    bed.fleet.leader();
+    bed.fleet.verdict();
+}
+
 #[test]
 fn a_user_without_rights_to_the_file_blocks_nobody() {
     // It knows the path and all that is looked for, and the folder is no obstacle.

@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use crate::field::bed::{Bed, Made, ONE_FILE, ONE_REDIS, THREE_REDIS};
 use crate::field::candidate::Kind::{self, Library, Wrapper};
 use crate::field::history::Span;
+use crate::support::redis::RedisServer;
 
 /// One test per place and kind of candidate, all of them with the same story.
 macro_rules! everywhere {
@@ -18,8 +19,8 @@ macro_rules! everywhere {
     };
 }
 
-/// A leader for two windows. A store that it joined is proven after one; until then a successor may have
-/// to outwait what that store forgot.
+/// A leader for two windows. The memory of each store is then older than a probation; until then a successor may
+/// have to outwait what the store forgot.
 fn settled(bed: &mut Bed) -> Span {
     let leader = bed.fleet.leader();
     bed.fleet.campaigning();
@@ -35,6 +36,8 @@ const RARELY: Duration = Duration::from_secs(10);
 fn settled_beside_a_rare_poll(stores: &[Made], kind: Kind) -> (Bed, Span) {
     let mut bed = Bed::new(stores, &[kind]);
     let leader = settled(&mut bed);
+    // A candidate that waits for long wants an old memory.
+    bed.servers.iter().for_each(RedisServer::grow_old);
     bed.fleet.settings().interval = RARELY;
     bed.fleet.start(kind);
     bed.fleet.campaigning();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::field::bed::{Bed, ONE_REDIS};
+use crate::field::bed::{Bed, ONE_REDIS, ONE_SAVED_REDIS};
 use crate::field::candidate::Kind::{Library, Wrapper};
 use crate::field::fleet::wait_until;
 use crate::support::redis::RedisServer;
@@ -209,5 +209,29 @@ fn a_server_that_is_wiped_while_its_leader_is_paused_never_lets_two_act() {
     bed.fleet.signal(&first.who, Signal::CONT);
     let window = bed.window();
     bed.fleet.still_led_by(&second, window);
+    bed.verdict();
+}
+
+/// The snapshot has the record as it was before the leader claimed it, free to be claimed.
+#[test]
+fn a_server_that_goes_back_to_an_older_snapshot_never_lets_two_act() {
+    let mut bed = Bed::new(ONE_SAVED_REDIS, &[Wrapper]);
+    let first = bed.fleet.leader();
+    // By then its memory is old enough for anyone.
+    let window = bed.window();
+    bed.fleet.still_led_by(&first, window * 2);
+    bed.fleet.signal(&first.who, Signal::TERM);
+    bed.fleet.ended(&first.who);
+    bed.servers[0].command(&["SAVE"]);
+    bed.fleet.start(Wrapper);
+    let lost = bed.fleet.next_leader(&first);
+    bed.fleet.start(Library);
+    bed.fleet.campaigning();
+    // Its program acts until its deadline, and its heartbeats do not find the loss first.
+    bed.fleet.signal(&lost.who, Signal::STOP);
+    bed.servers[0].restart();
+    let next = bed.fleet.next_leader(&lost);
+    bed.fleet.signal(&lost.who, Signal::CONT);
+    bed.fleet.still_led_by(&next, window);
     bed.verdict();
 }

@@ -11,10 +11,13 @@ use crate::support::redis::RedisServer;
 pub(crate) enum Made {
     Sqlite,
     Redis,
+    /// A server that keeps only what was saved before it crashed.
+    SavedRedis,
 }
 
 pub(crate) const ONE_FILE: &[Made] = &[Made::Sqlite];
 pub(crate) const ONE_REDIS: &[Made] = &[Made::Redis];
+pub(crate) const ONE_SAVED_REDIS: &[Made] = &[Made::SavedRedis];
 pub(crate) const THREE_REDIS: &[Made] = &[Made::Redis, Made::Redis, Made::Redis];
 
 /// Stores, and the candidates that campaign on them. The candidates end first.
@@ -33,8 +36,11 @@ impl Bed {
                     let file = fleet.dir().join(format!("elections-{index}.db"));
                     format!("sqlite:{}", file.display())
                 }
-                Made::Redis => {
-                    servers.push(durable());
+                Made::Redis | Made::SavedRedis => {
+                    servers.push(match made {
+                        Made::SavedRedis => RedisServer::start(),
+                        Made::Sqlite | Made::Redis => durable(),
+                    });
                     servers[servers.len() - 1].url()
                 }
             };

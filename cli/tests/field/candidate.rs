@@ -26,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) by: Vec<String>,
     /// The same for the program of a wrapper.
     pub(crate) program_by: Vec<String>,
+    /// What else its environment has.
+    pub(crate) variables: Vec<(String, String)>,
 }
 
 impl Settings {
@@ -41,6 +43,7 @@ impl Settings {
             period: Duration::from_millis(5),
             by: Vec::new(),
             program_by: Vec::new(),
+            variables: Vec::new(),
         }
     }
 
@@ -92,6 +95,7 @@ impl Candidate {
             .env(program::LOG, log)
             .env(program::PERIOD, settings.period.as_millis().to_string())
             .env("HOME", dir)
+            .envs(settings.variables.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(file)

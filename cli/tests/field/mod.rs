@@ -25,6 +25,7 @@ pub(crate) mod history;
 pub(crate) mod processor;
 pub(crate) mod program;
 pub(crate) mod proxy;
+pub(crate) mod slewed_clock;
 pub(crate) mod wall_clock;
 pub(crate) mod witness;
 

@@ -13,8 +13,8 @@ use incumbent::{CampaignError, Election, RunError};
 use super::witness::{Pen, Witness, boot_nanos};
 use crate::support::environment;
 
-/// The test that is the program when it is asked to be. Every binary that uses the field has it.
-pub(crate) const TEST: &str = "the_witness_sees_what_an_elected_program_does";
+/// The test that is the program when it is asked to be.
+const TEST: &str = "field::program::the_witness_sees_what_an_elected_program_does";
 
 /// The variable that says which program to be.
 pub(crate) const ROLE: &str = "WITNESS_ROLE";
@@ -37,8 +37,8 @@ pub(crate) fn command(role: &str) -> Command {
     command
 }
 
-/// Is the program if this process was asked to be one, and otherwise shows that the witness sees one.
-pub(crate) fn be_or_show() {
+#[test]
+fn the_witness_sees_what_an_elected_program_does() {
     match std::env::var(ROLE).as_deref() {
         Ok("work") => work(),
         Ok("library") => library(),
@@ -100,7 +100,7 @@ fn library() -> ! {
     while !told.load(Ordering::SeqCst) {
         let outcome = election.run_as_leader(|lease| {
             leading.store(true, Ordering::SeqCst);
-            let mut pen = Pen::new(&log, &name, lease.fencing_token());
+            let mut pen = Pen::new(&log, &name, lease.fencing_token().get());
             let mut event = "begin";
             while !told.load(Ordering::SeqCst) && lease.loss().is_none() {
                 let now = boot_nanos();
@@ -148,6 +148,7 @@ fn election() -> Election {
 fn show() {
     let dir = tempfile::tempdir().unwrap();
     let mut witness = Witness::new(dir.path().join("log"));
+    let started = boot_nanos();
     let mut program = command("work")
         .env("INCUMBENT_FENCING_TOKEN", "7")
         .env(LOG, witness.path())
@@ -155,7 +156,6 @@ fn show() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let started = boot_nanos();
     while witness
         .read()
         .first()

@@ -14,9 +14,10 @@ use std::time::Duration;
 use super::checker::{self, Violation};
 use super::history::{History, Span};
 
-/// Boot time in nanoseconds: one clock for all processes of the machine.
+/// Time since the start of the machine in nanoseconds: one clock for all its processes, also for those whose boot
+/// time a test slews.
 pub(crate) fn boot_nanos() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicRaw);
     u64::try_from(time.tv_sec).unwrap() * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap()
 }
 

@@ -10,7 +10,9 @@ use std::time::Duration;
 use ask::ask;
 use incumbent::Election;
 use incumbent::election::{Overrun, clock};
-use incumbent::protocol::{Beat, LossReason, Occupancy, Orders, Record, Term, TimingConfig};
+use incumbent::protocol::{
+    Beat, FencingToken, LossReason, Occupancy, Orders, Record, TimingConfig,
+};
 use incumbent::store::MemoryStore;
 use incumbent_cli::http::{Server, ServerOptions};
 
@@ -96,14 +98,13 @@ fn a_leader_whose_record_is_in_other_hands_is_no_leader_from_then_on() {
     let server = serve(&leading, None);
     let leadership = leading.blocking().campaign().unwrap();
     assert_eq!(status(&server, "/leader"), 200);
-    let term = Term::new(leadership.fencing_token() + 1).unwrap();
+    let term = FencingToken::new(leadership.fencing_token().get() + 1).unwrap();
     store.put(
         &name,
         Record {
             floor: term,
             term,
             beat: Beat::first(term, Beat::default()),
-            unproven: false,
             occupancy: Occupancy::Held {
                 holder: "somebody-else".parse().unwrap(),
                 window: Duration::from_secs(1),
@@ -207,7 +208,7 @@ fn documents_name_their_schema_and_metrics_their_samples() {
     let leading = election("billing", &store);
     let server = serve(&leading, None);
     let leadership = leading.blocking().campaign().unwrap();
-    let token = leadership.fencing_token();
+    let token = leadership.fencing_token().get();
 
     let document: serde_json::Value =
         serde_json::from_str(&ask(&server, "GET", "/status", "").body).unwrap();

@@ -45,7 +45,7 @@ class Server:
 
 
 def boot_nanos():
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
 
 
 class Candidate:

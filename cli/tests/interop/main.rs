@@ -12,18 +12,9 @@ mod support;
 use field::candidate::Kind::{self, Bare, Library, Wrapper};
 use field::fleet::wait_until;
 use field::history::Span;
-use field::{Fleet, Settings, program};
+use field::{Fleet, Settings};
 use rustix::process::Signal;
 use support::redis::RedisServer;
-
-#[test]
-fn the_witness_sees_what_an_elected_program_does() {
-    assert_eq!(
-        program::TEST,
-        "the_witness_sees_what_an_elected_program_does"
-    );
-    program::be_or_show();
-}
 
 struct Shared {
     fleet: Fleet,

@@ -232,6 +232,20 @@ async fn a_stop_sends_exactly_one_sigterm_and_then_kills() {
     assert_eq!(count_lines(&bench.file("asked")), 1);
 }
 
+/// It comes between fork and exec, when the keeper's own handlers are still there.
+#[tokio::test]
+async fn a_stop_that_comes_while_the_program_is_being_started_reaches_it() {
+    for _ in 0..60 {
+        let mut bench = Bench::new(false);
+        let program = bench.shell("exec sleep 1000");
+        bench.start(program, 600_000);
+        bench.keeper.stop(Duration::from_secs(60));
+        let events = bench.events_of_the_keeper_alone().await;
+        let ended = Event::Exited(ProgramExit::Signal(15));
+        assert!(events.contains(&ended), "{events:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_program_that_does_not_stop_in_time_is_killed_before_its_deadline() {
     let mut bench = Bench::new(false);

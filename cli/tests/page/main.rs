@@ -97,7 +97,7 @@ fn a_page_that_is_open_for_an_hour_holds_no_more_than_before() {
         Err(_) => (Duration::from_millis(10), AN_HOUR),
     };
     let election = Election::builder("billing")
-        .store_object(Arc::new(MemoryStore::new("s")))
+        .store_object(MemoryStore::new("s"))
         .timing(TimingConfig {
             interval,
             // Eight seconds, however often it beats: this test asks much of a slow machine.

@@ -34,6 +34,8 @@ fn takeovers(event: &str, why: &str, rounds: usize, strike: impl Fn(&Elector)) -
     let mut field = Field::new(&BRISK);
     let mut leader = field.elector();
     leader.wait_until_leading();
+    // A candidate that waits for long wants an old memory.
+    field.server.grow_old();
     field.set_options(&RARE);
     let mut times = Vec::new();
     for round in 1..=rounds {

@@ -4,8 +4,12 @@ use std::collections::VecDeque;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
+use rustix::process::Signal;
+
+use super::file::StoreFile;
 use super::plan::{Plan, Planned};
 use super::report::Report;
 use super::stores::Store;
@@ -13,6 +17,7 @@ use super::strike::Undo;
 use crate::field::candidate::Kind;
 use crate::field::fleet::PATIENCE;
 use crate::field::proxy::Proxy;
+use crate::field::slewed_clock::SlewedClock;
 use crate::field::wall_clock::WallClock;
 use crate::field::witness::boot_nanos;
 use crate::field::{Fleet, Settings};
@@ -27,14 +32,15 @@ pub(crate) enum Extent {
 pub(crate) struct Arena {
     pub(super) fleet: Fleet,
     pub(super) slots: Vec<Slot>,
+    /// The servers that they are elected on, or the file.
     pub(super) stores: Vec<Store>,
+    pub(super) file: Option<StoreFile>,
     pub(super) clock: WallClock,
+    /// Of the hosts: each candidate of servers has its own.
+    pub(super) hosts: Vec<SlewedClock>,
     pub(super) undo: Vec<(u64, Undo)>,
     /// What each wrapper executes first.
     pub(super) script: PathBuf,
-    /// When a candidate was started last, or a fault ended.
-    pub(super) changed: u64,
-    pub(super) no_start_before: u64,
     /// What was done last, for a person who looks into a violation.
     recent: VecDeque<String>,
     report: Report,
@@ -59,47 +65,74 @@ impl Arena {
     const TRIES: usize = 20;
     const KINDS: [Kind; 4] = [Kind::Library, Kind::Wrapper, Kind::Library, Kind::Wrapper];
 
-    pub(crate) fn new(stores: usize, seed: u64) -> Self {
-        let mut fleet = Fleet::new(Settings::new(&[]));
+    /// An arena of this many servers, or of a file if there are none.
+    pub(crate) fn new(servers: usize, seed: u64) -> Self {
+        let mut settings = Settings::new(&[]);
+        // Little, so that programs act almost to the end of a tenure.
+        settings.stop_grace = Duration::from_millis(20);
+        let mut fleet = Fleet::new(settings);
         let clock = WallClock::new(fleet.dir());
         let script = fleet.dir().join("program");
         fs::write(&script, "#!/bin/sh\nexec \"$@\"\n").unwrap();
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
         fleet.settings().program_by = vec![script.display().to_string()];
-        let stores: Vec<Store> = (0..stores)
+        let stores: Vec<Store> = (0..servers)
             .map(|index| Store::new(&clock, Self::KINDS.len(), seed + 100 * index as u64))
             .collect();
-        let slots = (0..).zip(Self::KINDS).map(|(index, kind)| {
-            fleet.settings().stores = urls(&stores, index);
-            Slot {
-                name: fleet.start(kind),
-                kind,
-                paused: false,
-                back: None,
-            }
-        });
-        let slots = slots.collect();
-        Self {
+        let file = (servers == 0).then(|| StoreFile::new(fleet.dir()));
+        let hosts = if servers == 0 { 1 } else { Self::KINDS.len() };
+        let hosts = (0..hosts).map(|host| SlewedClock::new(fleet.dir(), &host.to_string()));
+        let mut arena = Self {
             report: Report {
                 seed,
-                stores: stores.len(),
+                servers,
                 ..Report::default()
             },
+            hosts: hosts.collect(),
             fleet,
-            slots,
+            slots: Vec::new(),
             stores,
+            file,
             clock,
             undo: Vec::new(),
             script,
-            changed: boot_nanos(),
-            no_start_before: 0,
             recent: VecDeque::new(),
             began: boot_nanos(),
+        };
+        if servers > 0 {
+            arena.prepare(0);
+            let first = arena.fleet.start(Kind::Wrapper);
+            arena.fleet.leader();
+            arena.fleet.signal(&first, Signal::TERM);
+            arena.fleet.ended(&first);
+            for store in &mut arena.stores {
+                store.pasts.push(Rc::new(store.server.snapshot()));
+            }
         }
+        for (index, kind) in (0..).zip(Self::KINDS) {
+            arena.prepare(index);
+            arena.slots.push(Slot {
+                name: arena.fleet.start(kind),
+                kind,
+                paused: false,
+                back: None,
+            });
+        }
+        arena
+    }
+
+    /// What is started next sees the stores and the clock as this candidate does.
+    pub(super) fn prepare(&mut self, candidate: usize) {
+        let host = candidate % self.hosts.len();
+        let ways = self.stores.iter().map(|store| &store.ways[candidate]);
+        let file = self.file.as_ref().map(StoreFile::url);
+        let settings = self.fleet.settings();
+        settings.stores = ways.map(Proxy::url).chain(file).collect();
+        settings.variables = self.hosts[host].variables();
     }
 
     pub(crate) fn run(mut self, extent: Extent) -> Report {
-        let mut plan = Plan::new(self.report.seed);
+        let mut plan = Plan::new(self.report.seed, self.file.is_some());
         let mut told = 0;
         self.calm();
         loop {
@@ -214,18 +247,19 @@ impl Arena {
     }
 
     fn start_again(&mut self, now: u64) {
-        for (index, slot) in (0..).zip(&mut self.slots) {
+        for index in 0..self.slots.len() {
+            let slot = &mut self.slots[index];
             if !self.fleet.candidate(&slot.name).has_ended() {
                 continue;
             }
             match slot.back {
                 None => slot.back = Some(now + nanos(Duration::from_millis(300))),
-                Some(back) if back.max(self.no_start_before) <= now => {
-                    self.changed = now;
-                    self.fleet.settings().stores = urls(&self.stores, index);
-                    self.fleet.start_again(slot.kind, &slot.name);
+                Some(back) if back <= now => {
                     slot.back = None;
                     slot.paused = false;
+                    let (kind, name) = (slot.kind, slot.name.clone());
+                    self.prepare(index);
+                    self.fleet.start_again(kind, &name);
                 }
                 Some(_) => {}
             }
@@ -252,12 +286,6 @@ impl Arena {
         self.recent
             .push_back(format!("  {seconds}.{millis:03} {what}"));
     }
-}
-
-/// The stores as one candidate reaches them.
-fn urls(stores: &[Store], candidate: usize) -> Vec<String> {
-    let ways = stores.iter().map(|store| &store.ways[candidate]);
-    ways.map(Proxy::url).collect()
 }
 
 pub(super) fn nanos(duration: Duration) -> u64 {

@@ -63,12 +63,23 @@ pub(crate) enum Fault {
     Quota,
     /// Executing the program of a wrapper takes long.
     SlowExec,
+    /// The clocks of all hosts are slewed: that of the leader runs slow, the others run fast.
+    Slew,
     /// A server is killed, and starts again with what it had on disk some time before.
     Restore,
+    /// A file gets a second name, a hard link or a mount, and a candidate starts by that.
+    SecondName,
+    /// Another process holds a write transaction on a file.
+    LockFile,
+    /// A file is deleted.
+    DeleteFile,
+    /// A backup of a file is restored in place.
+    RestoreFile,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 30] = [
+    /// Of candidates and their hosts, whatever they are elected on.
+    const OF_CANDIDATES: [Self; 12] = [
         Self::Terminate,
         Self::Kill,
         Self::Pause,
@@ -76,6 +87,15 @@ impl Fault {
         Self::PauseKeeper,
         Self::KillProgram,
         Self::PauseProgram,
+        Self::Busy,
+        Self::Hog,
+        Self::Quota,
+        Self::SlowExec,
+        Self::Slew,
+    ];
+
+    /// Of servers and the network.
+    const OF_SERVERS: [Self; 19] = [
         Self::Restart,
         Self::RestartEmpty,
         Self::Wipe,
@@ -94,11 +114,14 @@ impl Fault {
         Self::BlackHole,
         Self::Stall,
         Self::Truncate,
-        Self::Busy,
-        Self::Hog,
-        Self::Quota,
-        Self::SlowExec,
         Self::Restore,
+    ];
+
+    const OF_FILES: [Self; 4] = [
+        Self::SecondName,
+        Self::LockFile,
+        Self::DeleteFile,
+        Self::RestoreFile,
     ];
 
     /// What costs a leadership, whatever the electorate.
@@ -120,20 +143,28 @@ pub(crate) struct Planned {
 /// An endless plan. Each kind comes once in every round of all kinds, and what makes most elections twice.
 pub(crate) struct Plan {
     random: fastrand::Rng,
+    /// The kinds that the stores can suffer.
+    of_stores: &'static [Fault],
     round: Vec<Fault>,
 }
 
 impl Plan {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, on_a_file: bool) -> Self {
         Self {
             random: fastrand::Rng::with_seed(seed),
+            of_stores: if on_a_file {
+                &Fault::OF_FILES
+            } else {
+                &Fault::OF_SERVERS
+            },
             round: Vec::new(),
         }
     }
 
     pub(crate) fn next(&mut self) -> Planned {
         if self.round.is_empty() {
-            self.round.extend(Fault::ALL);
+            self.round.extend(Fault::OF_CANDIDATES);
+            self.round.extend(self.of_stores);
             self.round.extend(Fault::OF_LEADERS);
             self.random.shuffle(&mut self.round);
         }

@@ -9,7 +9,8 @@ use super::plan::Fault;
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) seed: u64,
-    pub(crate) stores: usize,
+    /// How many servers; none when it is a file.
+    pub(crate) servers: usize,
     pub(crate) lasted: Duration,
     pub(crate) faults: BTreeMap<Fault, usize>,
     pub(crate) elections: usize,
@@ -38,8 +39,8 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} store(s), seed {}: {} faults in {} s, {} elections, {} overlaps or tokens that went back",
-            self.stores,
+            "{} server(s), seed {}: {} faults in {} s, {} elections, {} overlaps or tokens that went back",
+            self.servers,
             self.seed,
             self.faults(),
             self.lasted.as_secs(),

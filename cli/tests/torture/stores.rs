@@ -1,7 +1,10 @@
 //! The stores of the arena: real servers behind a network that can be made to misbehave, with a wall
 //! clock that can be made to jump.
 
+use std::rc::Rc;
 use std::time::Duration;
+
+use tempfile::TempDir;
 
 use crate::field::proxy::Proxy;
 use crate::field::wall_clock::WallClock;
@@ -13,6 +16,8 @@ pub(crate) struct Store {
     pub(crate) ways: Vec<Proxy>,
     /// A fault of the server that must be undone, or that passes without a repair.
     pub(crate) busy: bool,
+    /// What it once had on disk: first, from when a leader had released.
+    pub(crate) pasts: Vec<Rc<TempDir>>,
 }
 
 impl Store {
@@ -31,6 +36,7 @@ impl Store {
             ways: seeds.map(|seed| Proxy::to(&socket, seed)).collect(),
             server,
             busy: false,
+            pasts: Vec::new(),
         }
     }
 

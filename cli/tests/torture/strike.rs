@@ -1,5 +1,7 @@
 //! Where and how each kind of fault strikes, and what ends it.
 
+use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -30,7 +32,11 @@ pub(super) enum Undo {
     Clear(Vec<Way>),
     Quota(Group),
     Exec(Held),
-    Restore(usize, TempDir),
+    Slew,
+    Restore(usize, Rc<TempDir>),
+    SecondName(String, PathBuf),
+    Unlock(rusqlite::Connection),
+    RestoreFile(PathBuf),
 }
 
 /// From which candidate to which store.
@@ -60,7 +66,11 @@ impl Arena {
                 }
                 None => false,
             },
+            Fault::Slew => self.strike_clocks(planned),
             Fault::Restore => self.strike_past(planned),
+            Fault::SecondName | Fault::LockFile | Fault::DeleteFile | Fault::RestoreFile => {
+                self.strike_file(planned)
+            }
             Fault::Slow
             | Fault::Cut
             | Fault::HalfOpen
@@ -191,41 +201,71 @@ impl Arena {
                 1 => way.candidate == one,
                 _ => way.store == store && way.candidate == one,
             })
-            .filter(|way| self.network(*way).weather() == Weather::Clear)
             .collect();
+        let until = boot_nanos() + nanos(planned.lasts);
+        self.cut(ways, weather, until)
+    }
+
+    /// Changes the weather on those of the ways that are clear.
+    fn cut(&mut self, mut ways: Vec<Way>, weather: Weather, until: u64) -> bool {
+        ways.retain(|way| self.network(*way).weather() == Weather::Clear);
         if ways.is_empty() {
             return false;
         }
         for way in &ways {
             self.network(*way).set(weather);
         }
-        let until = boot_nanos() + nanos(planned.lasts);
         self.note(&format!("{ways:?}"));
         self.undo.push((until, Undo::Clear(ways)));
         true
     }
 
-    /// Takes a server back in time. The promise holds for candidates that knew the server before. So each of
-    /// them has had the time and the way to get to know it, and none starts until two windows after.
-    fn strike_past(&mut self, planned: Planned) -> bool {
-        let now = boot_nanos();
-        let mut slots = self.slots.iter();
-        let all_run = slots.all(|slot| slot.back.is_none() && !slot.paused);
-        if !all_run || now - self.changed < nanos(self.fleet.settings().window()) {
+    /// By these clocks, the leader has more time left than the standbys give it. Every second time it loses its
+    /// stores too, so that it ends by its clock and the next begins by another.
+    fn strike_clocks(&mut self, planned: Planned) -> bool {
+        let slewed = |(_, undo): &(u64, Undo)| matches!(undo, Undo::Slew);
+        let Some((leader, _)) = self.leader().filter(|_| !self.undo.iter().any(slewed)) else {
             return false;
+        };
+        // chrony slews by up to 83 thousandths.
+        let by = 40 + (planned.pick % 44) as i64;
+        let slow = leader % self.hosts.len();
+        for (host, clock) in self.hosts.iter_mut().enumerate() {
+            clock.slew(if host == slow { -by } else { by });
         }
-        let known = |store: &Store| {
-            !store.busy && store.ways.iter().all(|way| way.weather() == Weather::Clear)
-        };
-        let Some(index) = self.choose(planned.pick, known) else {
+        // For some windows, so that others strike meanwhile.
+        let lasts = planned.lasts + 3 * self.fleet.settings().window();
+        let until = boot_nanos() + nanos(lasts);
+        self.undo.push((until, Undo::Slew));
+        if planned.pick.is_multiple_of(2) {
+            let stores = 0..self.stores.len();
+            let ways = stores.map(|store| Way {
+                candidate: leader,
+                store,
+            });
+            self.cut(ways.collect(), Weather::BlackHole, until);
+        }
+        true
+    }
+
+    /// Takes a server back in time, to a moment ago, to long before, or to when no one led, whatever happens meanwhile.
+    fn strike_past(&mut self, planned: Planned) -> bool {
+        let count = self.stores.len();
+        let mut turn = (0..count).map(|offset| (planned.pick + offset) % count);
+        let Some(index) = turn.find(|index| !self.stores[*index].busy) else {
             return false;
         };
-        let until = now + nanos(planned.lasts);
-        self.no_start_before = u64::MAX;
         let store = &mut self.stores[index];
         store.busy = true;
-        self.undo
-            .push((until, Undo::Restore(index, store.server.snapshot())));
+        let now = boot_nanos();
+        let (at, past) = match planned.pick % 3 {
+            0 => (now, store.pasts.first().cloned()),
+            1 => (now, store.pasts.last().cloned()),
+            _ => (now + nanos(planned.lasts), None),
+        };
+        let past = past.unwrap_or_else(|| Rc::new(store.server.snapshot()));
+        let undo = (at, Undo::Restore(index, past));
+        self.undo.push(undo);
         self.note(&format!("store {index} is struck"));
         true
     }
@@ -307,7 +347,6 @@ impl Arena {
 
     pub(super) fn end(&mut self, undo: Undo) {
         self.note(&format!("end: {undo:?}"));
-        self.changed = boot_nanos();
         match undo {
             Undo::Resume(slot) => {
                 self.slots[slot].paused = false;
@@ -350,11 +389,17 @@ impl Arena {
             Undo::Free(store) => self.stores[store].busy = false,
             Undo::Quota(group) => drop(group),
             Undo::Exec(held) => drop(held),
+            Undo::Slew => {
+                for clock in &mut self.hosts {
+                    clock.slew(0);
+                }
+            }
+            Undo::SecondName(..) | Undo::Unlock(_) | Undo::RestoreFile(_) => self.end_of_file(undo),
             Undo::Restore(store, snapshot) => {
                 self.stores[store].server.restart_from(&snapshot);
+                self.stores[store].pasts.truncate(1);
+                self.stores[store].pasts.push(snapshot);
                 self.stores[store].busy = false;
-                let window = nanos(self.fleet.settings().window());
-                self.no_start_before = boot_nanos() + 2 * window;
             }
         }
     }

@@ -36,7 +36,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "order: depose", "is granted whatever the record has become", "protocol/order.rs",
         "(mark == expected).then(|| Record {" => "(mark == expected || mark.term >= expected.term).then(|| Record {";
     "order: depose", "is granted without a holder", "protocol/order.rs",
-        "Shape::Absent | Shape::Vacant => return None," => "Shape::Absent => return None,\n        Shape::Vacant => record.beat,";
+        "Shape::Absent { .. } | Shape::Vacant => return None," => "Shape::Absent { .. } => return None,\n        Shape::Vacant => record.beat,";
     "order: depose", "lets the counter of a stranger come again", "protocol/order.rs",
         "beat: record.beat.continued_from(counter)," => "beat: if counter > record.beat { record.beat } else { counter.max(record.beat) },";
     "order: depose", "rests on one store of many", "election/stall_watch.rs",

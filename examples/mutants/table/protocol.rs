@@ -24,36 +24,49 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "R3", "claims twice with one term", "protocol/candidate/claiming.rs",
         "self.last_claimed = self.last_claimed.max(Some(term));" => "self.last_claimed = self.last_claimed.min(Some(term));";
     "hints", "a hint counts as a look", "protocol/candidate/standby.rs",
-        "view.hint = match look {" => "view.watch.observe(record, now, now);\n        view.hint = match look {";
+        "view.hint = match look {" => "view.watch.observe(record, &Memory::young(memory), now, now);\n        view.hint = match look {";
     "wiped", "claims what a live leader has just lost", "protocol/candidate/standby.rs",
         "!view.watch.awaits_its_leader(now, &self.timing)" => "view.watch.record().is_some()";
     "R4", "counts grants that arrive late", "protocol/timing.rs",
         "pub const fn op_timeout(&self) -> Duration {\n        self.op_timeout\n" => "pub const fn op_timeout(&self) -> Duration {\n        self.op_timeout.saturating_mul(40)\n";
-    "R5", "counts probation from the sending of the claims", "protocol/candidate/claiming.rs",
-        "let until = now + self.timing.probation();"
-        => "let until = self.majority_acknowledged().unwrap_or(now) + self.timing.probation();";
-    "R5", "skips probation", "protocol/candidate/claiming.rs",
-        "let is_proven = |hold: &Hold| !hold.unproven;" => "let is_proven = |hold: &Hold| !hold.unproven || hold.unproven;";
-    "R5", "waits one interval for probation", "protocol/candidate/claiming.rs",
-        "let until = now + self.timing.probation();" => "let until = now + self.timing.interval();";
+    "R5", "waits for no memory to become old", "protocol/candidate/view.rs",
+        "Some(known.as_old_as(probation))" => "Some(known.as_old_as(probation * 0))";
+    "R5", "waits an interval for the memories to become old", "protocol/candidate/requests.rs",
+        "let probation = self.timing.probation();\n        let proofs" => "let probation = self.timing.interval();\n        let proofs";
+    "R5", "asks of each store for itself whether it was old enough", "protocol/candidate/requests.rs",
+        "proven <= moment && moment <= sent" => "proven <= sent && moment >= proven.min(moment)";
+    "R5", "is elected by what was sent before the memories were old enough", "protocol/candidate/requests.rs",
+        "proven <= moment && moment <= sent" => "proven <= moment && sent >= sent.min(moment)";
+    "R5", "is elected by a single store", "protocol/candidate/requests.rs",
+        "            self.majority_of(sent)\n        });\n        moments" => "            sent.min()\n        });\n        moments";
+    "R5", "counts the age of a memory from the sending of a poll", "protocol/memory.rs",
+        "let shown = (received, memory.age.min(longest));" => "let shown = (sent, memory.age.min(longest));";
+    "R5", "takes the age of one memory for that of the next", "protocol/memory.rs",
+        "same.map_or(shown, |known| older(known.aged, shown))" => "before.map_or(shown, |known| older(known.aged, shown))";
+    "R5", "believes a memory that replaces another to be as old as it says", "protocol/memory.rs",
+        "let longest = other_until.map_or(Memory::MATURE, |other| received.since(other));\n        let shown"
+        => "let longest = other_until.map_or(Memory::MATURE, |_| Memory::MATURE);\n        let shown";
+    "R5", "a memory takes what is said of another", "protocol/operation.rs",
+        "word.filter(|word| word.memory == self.id)" => "word.filter(|word| word.memory == self.id || word.memory != self.id)";
     "R6", "goes on with probation after a refusal", "protocol/candidate/claiming.rs",
         "Heard::Parted => self.fail(now, term, step)," => "Heard::Parted => {}";
-    "R7", "ends probation with heartbeats sent before its end", "protocol/candidate/claiming.rs",
-        "view.acknowledged.is_some_and(|sent| sent >= until)" => "view.acknowledged.is_some() && now >= until";
-    "R7", "ends probation with a single heartbeat", "protocol/candidate/claiming.rs",
-        "if self.stores.iter().filter(outwaited).count() >= self.electorate.majority() {"
-        => "if self.stores.iter().filter(outwaited).count() >= 1 {";
-    "R8", "a join proves a store that has forgotten", "protocol/operation.rs",
-        "unproven: record.unproven || forgotten," => "unproven: record.unproven || (forgotten && !claim.join),";
-    "R8", "a second claim proves a store that has forgotten", "protocol/operation.rs",
-        "unproven: record.unproven || forgotten," => "unproven: forgotten,";
-    "R8", "a forgotten record counts as one that has never been", "protocol/operation.rs",
-        "unproven: record.unproven || forgotten," => "unproven: record.unproven,";
-    "R8", "a leader proves a store without outwaiting it", "protocol/candidate/leading.rs",
-        "let proven = hold.unproven && now >= hold.granted + self.timing.probation();"
-        => "let proven = hold.unproven;";
-    "R8", "a heartbeat proves a store", "protocol/operation.rs",
-        "unproven: record.unproven && !proven," => "unproven: record.unproven && !proven && record.unproven == *proven,";
+    "R6", "goes on with probation under another memory", "protocol/candidate/replies.rs",
+        "if !acts && view.hold.is_some_and(|hold| hold.memory != memory) =>" => "if !acts && acts =>";
+    "R7", "misses no record", "protocol/memory.rs",
+        "(Some(memory), Some(floor)) if self.record.is_missing() => {" => "(Some(memory), Some(floor)) if self.record.is_missing() && floor == Term::ZERO => {";
+    "R7", "forgets the floor of a record that it misses", "protocol/memory.rs",
+        "let floor = again.floor.max(if forged { Term::ZERO } else { floor });"
+        => "let floor = again.floor.max(if forged { floor.min(Term::ZERO) } else { Term::ZERO });";
+    "R7", "a claim is not listed", "protocol/operation.rs",
+        "            listed: Some(record.floor),\n            record,\n" => "            listed,\n            record,\n";
+    "R7", "a heartbeat is not listed", "protocol/operation.rs",
+        "            listed: Some(record.floor),\n            record: Record {\n                beat" => "            listed,\n            record: Record {\n                beat";
+    "R8", "claims under whatever memory", "protocol/record.rs",
+        "            memory: memory.id,\n" => "            memory: MemoryId { made: super::WallMillis::ZERO, nonce: memory.taken * 0 },\n";
+    "R8", "claims below the floor of the memory", "protocol/operation.rs",
+        "claim.term > record.floor.max(memory.floor) || claim.join" => "claim.term > record.floor || claim.join";
+    "R8", "counts no change of hands", "protocol/operation.rs",
+        "taken: self.taken + u64::from(!record.is_free())," => "taken: self.taken + u64::from(!record.is_free()) * 0,";
     "timing", "the lease has no margin", "protocol/timing.rs",
         "self.window().saturating_sub(self.margin)" => "self.window()";
     "timing", "the lease outlasts the window", "protocol/timing.rs",
@@ -71,26 +84,26 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "timing", "the work is asked to stop at its deadline", "protocol/candidate/leading.rs",
         "if ending.is_none() && now + self.timing.stop_grace() >= deadline {" => "if ending.is_none() && now >= deadline {";
     "send", "a lease runs from the receipt of a heartbeat's reply", "protocol/candidate/replies.rs",
-        "hold.unproven &= !proven;\n                    view.acknowledged = view.acknowledged.max(Some(pending.sent));"
-        => "hold.unproven &= !proven;\n                    view.acknowledged = view.acknowledged.max(Some(now));";
+        "                if view.hold.is_some() {\n                    view.acknowledged = Some(acknowledged);"
+        => "                if view.hold.is_some() {\n                    view.acknowledged = Some(Acknowledged { sent: now, ..acknowledged });";
     "send", "a lease runs from the receipt of a grant", "protocol/candidate/replies.rs",
-        "view.acknowledged = view.acknowledged.max(Some(pending.sent));\n                Heard::Granted"
-        => "view.acknowledged = view.acknowledged.max(Some(now.max(pending.sent)));\n                Heard::Granted";
+        "view.acknowledged = Some(acknowledged);\n                Heard::Granted"
+        => "view.acknowledged = Some(Acknowledged { sent: now, ..acknowledged });\n                Heard::Granted";
     "receive", "a stall runs from the sending of a poll", "protocol/watch.rs",
         "since: received," => "since: sent.min(received),";
     "receive", "evidence is as fresh as its receipt", "protocol/watch.rs",
         "seen.until = sent;" => "seen.until = received;";
     "majority", "a lease runs from the newest heartbeat of any store", "protocol/candidate/requests.rs",
-        "sent.get(self.electorate.majority() - 1).copied()" => "sent.first().copied()";
+        "self.majority_of(sent.map(Reverse))\n            .map(|Reverse(sent)| sent)" => "sent.map(Reverse).map(|Reverse(sent)| sent).max()";
     "majority", "fewer than a majority elect", "protocol/quorum.rs",
         "self.size() / 2 + 1" => "self.size().div_ceil(3)";
     "claim", "is granted whatever the record has become", "protocol/operation.rs",
-        "let as_expected = record.mark() == claim.expected;" => "let as_expected = record.mark() == claim.expected || record.term > Term::ZERO;";
+        "let as_expected = record.mark(memory) == claim.expected;" => "let as_expected = record.mark(memory) == claim.expected || record.term > Term::ZERO;";
     "claim", "is granted though the counter has moved on", "protocol/operation.rs",
-        "let as_expected = record.mark() == claim.expected;"
-        => "let as_expected = record.mark().shape == claim.expected.shape && record.term == claim.expected.term;";
+        "let as_expected = record.mark(memory) == claim.expected;"
+        => "let as_expected = record.mark(memory).shape == claim.expected.shape && record.term == claim.expected.term;";
     "claim", "is granted with a term that does not rise", "protocol/operation.rs",
-        "let rises = claim.term > record.floor || claim.join;" => "let rises = claim.term > Term::ZERO || claim.join;";
+        "claim.term > record.floor.max(memory.floor) || claim.join" => "claim.term > Term::ZERO || claim.join";
     "claim", "lowers the floor", "protocol/operation.rs",
         "floor: record.floor.max(claim.term)," => "floor: claim.term,";
     "claim", "begins its counter at one", "protocol/term.rs",
@@ -98,14 +111,14 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "claim", "begins its counter anew when it joins again", "protocol/candidate/standby.rs",
         "after: self.stores[store.get()].written," => "after: crate::protocol::Beat::new(0),";
     "S3", "anybody's heartbeat is granted", "protocol/operation.rs",
-        "} => record.is_held_by(holder, *term).then(|| Record {\n            beat" => "} => (record.is_held_by(holder, *term) || record.holder().is_some()).then(|| Record {\n            beat";
+        "} => record.is_held_by(holder, *term).then(|| State {\n            memory" => "} => (record.is_held_by(holder, *term) || record.holder().is_some()).then(|| State {\n            memory";
     "S3", "anybody's release is granted", "protocol/operation.rs",
-        "Request::Release { holder, term, .. } => record.is_held_by(holder, *term).then(|| Record {"
-        => "Request::Release { holder, term, .. } => (record.is_held_by(holder, *term) || record.holder().is_some()).then(|| Record {";
+        "Request::Release { holder, term, .. } => record.is_held_by(holder, *term).then(|| State {"
+        => "Request::Release { holder, term, .. } => (record.is_held_by(holder, *term) || record.holder().is_some()).then(|| State {";
     "S3", "a holder's release of an older term is granted", "protocol/record.rs",
         "self.term == term && self.holder() == Some(candidate)" => "self.term >= term && self.holder() == Some(candidate)";
     "release", "comes before the work has ended", "protocol/candidate/leading.rs",
-        "Heard::Resign(reason) => self.stop(now, Ending::Stopped, reason, step)," => "Heard::Resign(reason) => { self.stop(now, Ending::Stopped, reason, step); self.give_up(now, Some(term), reason, step) }";
+        "Heard::Resign(reason) => self.stop(now, Ending::asked_for(reason), reason, step)," => "Heard::Resign(reason) => { self.stop(now, Ending::asked_for(reason), reason, step); self.give_up(now, Some(term), reason, step) }";
     "release", "comes when the tenure has ended, not the work", "protocol/candidate/leading.rs",
         "step.events.push(Event::Expired { term });" => "step.events.push(Event::Expired { term }); self.give_up(now, Some(term), LossReason::TenureEnded, step);";
     "lost is final", "a lease is renewed after its end", "protocol/candidate/leading.rs",
@@ -117,10 +130,10 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "        self.pass_time(now, &mut step);\n        match input {" => "        match input {";
     "S4", "an outage counts as a poll that found no change", "protocol/candidate/replies.rs",
         "        view.failing = true;\n"
-        => "        view.failing = true;\n        if let Some(record) = view.watch.record().cloned() {\n            view.watch.observe(&record, pending.sent, now);\n        }\n";
+        => "        view.failing = true;\n        if let (Some(record), Some(known)) = (view.watch.record().cloned(), view.known) {\n            view.watch.observe(&record, &known.memory, pending.sent, now);\n        }\n";
     "S4", "a store that does not answer counts as vacant", "protocol/candidate/standby.rs",
         "let seen = view.watch.claimable(now, &self.timing);"
-        => "let seen = if view.failing { Some(view.watch.record()?.mark()) } else { view.watch.claimable(now, &self.timing) };";
+        => "let seen = if view.failing { view.watch.mark() } else { view.watch.claimable(now, &self.timing) };";
     "liveness", "a store that is full is claimed without a pause", "protocol/candidate/claiming.rs",
         "let not_before = if claimed.is_empty() && !failing {" => "let not_before = if claimed.is_empty() && (!failing || failing) {";
     "liveness", "a free store is polled without a pause after the tenure", "protocol/candidate/leading.rs",

@@ -17,32 +17,44 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "claim.lua", "is granted though a stranger's counter has moved on", "store/redis/scripts/claim.lua",
         "if shape == 'foreign' and (counter or '') ~= ARGV[10] then return refused() end" => "";
     "claim.lua", "is granted with a term that does not rise", "store/redis/scripts/claim.lua",
-        "if not (joins or rises) then return refused() end" => "";
+        "if not joins and (not rises or at_most(ARGV[3], memory[MEMORY_FLOOR])) then" => "if not joins and at_most(ARGV[3], memory[MEMORY_FLOOR]) then";
     "claim.lua", "is granted while the election is paused", "store/redis/scripts/claim.lua",
         "if record[PAUSED] and not joins then return refused() end" => "";
     "claim.lua", "a leader may not join while the election is paused", "store/redis/scripts/claim.lua",
         "if record[PAUSED] and not joins then return refused() end" => "if record[PAUSED] then return refused() end";
-    "claim.lua", "a forgotten record counts as one that has never been (R8)", "store/redis/scripts/claim.lua",
-        "if record[TERM] == '0' then record[UNPROVEN] = '1' end" => "";
-    "claim.lua", "a join proves a store that has forgotten (R8)", "store/redis/scripts/claim.lua",
-        "if record[TERM] == '0' then record[UNPROVEN] = '1' end" => "if record[TERM] == '0' and not joins then record[UNPROVEN] = '1' end";
+    "claim.lua", "is granted under whatever memory (R8)", "store/redis/scripts/claim.lua",
+        "if memory[ID] ~= ARGV[11] then return refused() end" => "";
+    "claim.lua", "is granted though records have changed hands (R8)", "store/redis/scripts/claim.lua",
+        "if shape == 'absent' and memory[TAKEN] ~= ARGV[12] then return refused() end" => "";
+    "claim.lua", "is granted below the floor of the memory (R8)", "store/redis/scripts/claim.lua",
+        "if not joins and (not rises or at_most(ARGV[3], memory[MEMORY_FLOOR])) then" => "if not joins and not rises then";
+    "memory.lua", "does not notice a restart (R7)", "store/redis/scripts/memory.lua",
+        "(not server or memory[SERVER] == server)" => "(not server or memory[SERVER] == memory[SERVER])";
+    "memory.lua", "misses no record (R7)", "store/redis/scripts/memory.lua",
+        "local lost = (absent or record[FLOOR] == '0') and listed" => "local lost = false";
+    "memory.lua", "forgets the floor of a record that it misses (R7)", "store/redis/scripts/memory.lua",
+        "    floor = lost\n" => "";
+    "memory.lua", "lists no record (R7)", "store/redis/scripts/memory.lua",
+        "if listed ~= floor then must('HSET', KEYS[4], '@' .. KEYS[1], floor) end" => "";
+    "memory.lua", "takes what is said of another memory (R5)", "store/redis/scripts/memory.lua",
+        "if id == memory[ID] and not at_most(age, memory[AGE]) then" => "if id ~= '' and not at_most(age, memory[AGE]) then";
+    "memory.lua", "counts no change of hands", "store/redis/scripts/memory.lua",
+        "memory[TAKEN] = string.format('%.0f', memory[TAKEN] + 1)" => "";
     "claim.lua", "a join lowers the floor", "store/redis/scripts/claim.lua",
         "if rises then record[FLOOR] = ARGV[3] end" => "record[FLOOR] = ARGV[3]";
     "claim.lua", "the order to resign outlives the claim", "store/redis/scripts/claim.lua",
         "must('HDEL', KEYS[2], 'handover')" => "";
     "beat.lua", "anybody's is granted", "store/redis/scripts/beat.lua",
-        "if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then"
-        => "if shape ~= 'held' or record[TERM] ~= ARGV[3] then";
+        "local mine = shape == 'held' and record[HOLDER] == ARGV[2] and record[TERM] == ARGV[3]"
+        => "local mine = shape == 'held' and record[TERM] == ARGV[3]";
     "beat.lua", "one of another term is granted", "store/redis/scripts/beat.lua",
-        "if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then"
-        => "if shape ~= 'held' or record[HOLDER] ~= ARGV[2] then";
+        "local mine = shape == 'held' and record[HOLDER] == ARGV[2] and record[TERM] == ARGV[3]"
+        => "local mine = shape == 'held' and record[HOLDER] == ARGV[2]";
     "beat.lua", "is granted though a stranger touched the counter", "store/redis/scripts/beat.lua",
-        "if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then"
-        => "if record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then";
-    "beat.lua", "proves a store before a window has passed (R8)", "store/redis/scripts/beat.lua",
-        "if ARGV[4] == '1' then record[UNPROVEN] = '0' end" => "record[UNPROVEN] = '0'";
-    "beat.lua", "proves nothing", "store/redis/scripts/beat.lua",
-        "if ARGV[4] == '1' then record[UNPROVEN] = '0' end" => "";
+        "local mine = shape == 'held' and record[HOLDER] == ARGV[2] and record[TERM] == ARGV[3]"
+        => "local mine = record[HOLDER] == ARGV[2] and record[TERM] == ARGV[3]";
+    "beat.lua", "does not take what its holder says of the memory (R5)", "store/redis/scripts/beat.lua",
+        "remember(ARGV[4], ARGV[5], record[FLOOR])" => "remember('', '0', record[FLOOR])";
     "release.lua", "anybody's is granted", "store/redis/scripts/release.lua",
         "if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then"
         => "if shape ~= 'held' or record[TERM] ~= ARGV[3] then";

@@ -3,15 +3,12 @@
 use super::{Mutant, mutants};
 
 pub(super) const MUTANTS: &[Mutant] = mutants! {
-    "release", "the keeper releases when its elector is gone, before the program is dead", "supervise/plan.rs",
-        "            | Phase::Killing { .. } => self.kill(now, Cause::Orphaned, actions),\n            Phase::Over => {}"
-        => "            | Phase::Killing { .. } => { self.kill(now, Cause::Orphaned, actions); actions.push(Action::Release); }\n            Phase::Over => {}";
     "release", "the keeper ends with its elector, before the program is dead", "supervise/plan.rs",
         "            | Phase::Killing { .. } => self.kill(now, Cause::Orphaned, actions),\n            Phase::Over => {}"
         => "            | Phase::Killing { .. } => { self.kill(now, Cause::Orphaned, actions); self.finish(actions); }\n            Phase::Over => {}";
     "release", "a tree that was killed counts as dead", "supervise/plan.rs",
-        "                actions.push(Action::KillTree(cause));\n            }"
-        => "                actions.push(Action::KillTree(cause));\n                self.prove_dead(actions);\n            }";
+        "                actions.extend([Action::Report(Event::Killing(cause)), Action::Kill]);\n            }"
+        => "                actions.extend([Action::Report(Event::Killing(cause)), Action::Kill]);\n                self.prove_dead(actions);\n            }";
     "deadline", "the keeper does not kill when the tenure ends", "supervise/plan.rs",
         "Phase::Running if now >= self.deadline => self.kill(now, Cause::Deadline, actions),"
         => "Phase::Running if now >= self.deadline => {}";

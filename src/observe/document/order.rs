@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Document, Identity, StoreAnswer, identity_of, millis};
+use super::{Document, Identity, StoreAnswer, identity_of};
 use crate::observe::{Answers, ElectionView};
-use crate::protocol::{self, Pause, Successor, Verdict, WallMillis};
+use crate::protocol::{self, FencingToken, Pause, Successor, Verdict, WallMillis};
+use crate::store::millis;
 
 /// An order that pauses elections.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Paused {
     /// Until when, since the epoch; `null` until it is lifted.
     pub until_ms: Option<u64>,
@@ -21,9 +23,10 @@ pub struct Paused {
 
 /// An order that a leader resigns.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Handover {
     /// The term that ends.
-    pub term: u64,
+    pub term: FencingToken,
     /// The candidate that should lead next, if one was named.
     pub to_candidate: Option<String>,
     /// The host that should lead next, if one was named.
@@ -32,13 +35,14 @@ pub struct Handover {
 
 /// `incumbent.order.v1`: the outcome of an order.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Ordered {
     /// The election.
     pub election: String,
     /// What was ordered: `pause`, `resume`, `resign` or `depose`.
     pub order: &'static str,
     /// The term of the leader that was asked to resign.
-    pub term: Option<u64>,
+    pub term: Option<FencingToken>,
     /// How many stores had to carry it out.
     pub majority: usize,
     /// The outcome at each store.
@@ -53,11 +57,20 @@ pub struct Ordered {
 
 /// Another candidate leads after an order, and that was waited for.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Followed {
     /// How long no one led in between; `None` when the stores do not show it.
     pub gap: Option<Duration>,
     /// Whether that is an upper limit, because the leader before did not release.
     pub at_most: bool,
+}
+
+impl Followed {
+    /// The leader that followed after this time without one, or at most that time.
+    #[must_use]
+    pub const fn new(gap: Option<Duration>, at_most: bool) -> Self {
+        Self { gap, at_most }
+    }
 }
 
 impl Ordered {
@@ -66,7 +79,7 @@ impl Ordered {
     pub fn document(
         view: &ElectionView,
         order: &'static str,
-        term: Option<protocol::Term>,
+        term: Option<FencingToken>,
         stores: &Answers<Verdict>,
         followed: Option<Followed>,
     ) -> Document<Self> {
@@ -87,7 +100,7 @@ impl Ordered {
             content: Self {
                 election: view.election.to_string(),
                 order,
-                term: term.map(protocol::Term::get),
+                term,
                 majority: view.electorate.majority(),
                 stores: answers.collect(),
                 leader: leader.map(|leader| identity_of(&leader.holder, leader.identity.as_ref())),
@@ -116,7 +129,7 @@ impl Handover {
             None => (None, None),
         };
         Self {
-            term: handover.term.get(),
+            term: handover.term,
             to_candidate: candidate,
             to_host: host,
         }

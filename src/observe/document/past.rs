@@ -3,13 +3,14 @@
 use serde::Serialize;
 
 use super::order::{Handover, Paused};
-use super::{Document, Identity, StoreAnswer, identity_of, millis, store_answers};
+use super::{Document, Identity, StoreAnswer, identity_of, store_answers};
 use crate::observe::{self, HistoryView, PastTerm};
-use crate::protocol::{LossReason, WallMillis};
-use crate::store::{Change, Note};
+use crate::protocol::{FencingToken, LossReason, WallMillis};
+use crate::store::{Change, Note, millis};
 
 /// `incumbent.history.v1`: the last terms of one election.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct History {
     /// The election.
     pub election: String,
@@ -23,11 +24,12 @@ pub struct History {
 
 /// An order that was given.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct PastOrder {
     /// When.
     pub at_ms: u64,
     /// In which term.
-    pub term: u64,
+    pub term: FencingToken,
     /// The operator's name.
     pub by: Identity,
     /// What: `paused`, `resumed`, `asked-to-resign` or `deposed`.
@@ -46,9 +48,10 @@ pub struct PastOrder {
 
 /// One leadership.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Term {
     /// Its term, which was its fencing token.
-    pub term: u64,
+    pub term: FencingToken,
     /// The leader.
     pub holder: Identity,
     /// When it began.
@@ -98,7 +101,7 @@ impl PastOrder {
         });
         Some(Self {
             at_ms: past.at.get(),
-            term: past.term.get(),
+            term: past.term,
             by: identity_of(past.by.id(), Some(&past.by)),
             order: observe::order_word(past.change)?,
             until_ms,
@@ -113,7 +116,7 @@ impl PastOrder {
 impl Term {
     pub(super) fn new(past: &PastTerm) -> Self {
         Self {
-            term: past.term.get(),
+            term: past.term,
             holder: identity_of(past.holder.id(), Some(&past.holder)),
             from_ms: past.from.get(),
             to_ms: past.to.map(WallMillis::get),

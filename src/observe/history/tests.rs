@@ -15,7 +15,7 @@ fn entries(text: &str) -> Vec<HistoryEntry> {
             let (name, term) = words[1].split_at(1);
             HistoryEntry {
                 at: at(seconds),
-                term: Term::new(term.parse().unwrap()).unwrap(),
+                term: FencingToken::new(term.parse().unwrap()).unwrap(),
                 holder: Identity::new(name.parse().unwrap(), "host", 1, "0.1.0").unwrap(),
                 note: words.get(3).map(|word| match word.parse() {
                     Ok(seconds) => Note::LastBeat(at(seconds)),

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{Ending, PastTerm};
-use crate::protocol::{CandidateId, LossReason, Term, WallMillis};
+use crate::protocol::{CandidateId, FencingToken, LossReason, WallMillis};
 use crate::store::{Change, HistoryEntry, Note};
 
 /// One term of one holder: failed claims may share the number of a term with a successful one.
-pub(super) type Held<'a> = (Term, &'a CandidateId);
+pub(super) type Held<'a> = (FencingToken, &'a CandidateId);
 
 /// What the stores report about one term.
 #[derive(Debug, Default)]
@@ -92,7 +92,7 @@ pub(super) fn trace<'a>(history: &'a [HistoryEntry], traces: &mut BTreeMap<Held<
 
 impl Traces<'_> {
     /// The term, if a majority of the stores reports it: `needed` of them.
-    pub(super) fn into_term(mut self, term: Term, needed: usize) -> Option<PastTerm> {
+    pub(super) fn into_term(mut self, term: FencingToken, needed: usize) -> Option<PastTerm> {
         self.claims.sort_by_key(|entry| claimed_at(entry));
         let decisive = self.claims.get(needed.checked_sub(1)?)?;
         let first = self.claims.first()?;

@@ -13,21 +13,14 @@ fn check(ours: &str, theirs: &str, seen: &str, expected: &str) {
     let who = who.with_stores(list(theirs));
     let at = WallMillis::new(1).unwrap();
     let present = |store: &str| match seen.split(' ').any(|one| one == store) {
-        true => vec![SeenCandidate {
-            identity: who.clone(),
-            last_seen: at,
-        }],
+        true => vec![SeenCandidate::new(who.clone(), at)],
         false => Vec::new(),
     };
     let stores = ours.split(' ').map(|store| StoreView {
         store: store.into(),
         inspection: Ok(Inspection {
-            record: Record::ABSENT,
-            clock: at,
-            holder: None,
-            since: None,
-            changed: None,
             candidates: present(store),
+            ..Inspection::new(Record::ABSENT, at)
         }),
     });
     let stores: Vec<StoreView> = stores.collect();

@@ -1,11 +1,12 @@
 //! What an operator reads, as a table: what each store says, and the result.
 
 use super::*;
-use crate::protocol::{Orders, Record, TimingConfig};
+use crate::protocol::{Memory, MemoryId, Orders, Record, TimingConfig};
 use crate::store::SeenCandidate;
 
 /// What one store says, in a few characters:
-/// `a7` held by a under term 7, `a7?` the same and unproven, `-7` vacant after term 7, `.` absent,
+/// `a7` held by a under term 7, `a7?` the same with a memory that is young, `a7!` with one that was begun when
+/// it was held already, `-7` vacant after term 7, `.` absent,
 /// `f` foreign, `down`, `denied`, `garbled`.
 fn store(index: usize, said: &str) -> StoreView {
     let label: Arc<str> = format!("s{index}").into();
@@ -35,12 +36,15 @@ fn store(index: usize, said: &str) -> StoreView {
 }
 
 fn inspection(said: &str) -> Inspection {
-    let (holder, unproven) = match said.strip_suffix('?') {
-        Some(rest) => (rest, true),
-        None => (said, false),
+    let holder = said.trim_end_matches(['?', '!']);
+    // Before the record was claimed, or since.
+    let made = WallMillis::new(if said.ends_with('!') { 5_000 } else { 3_000 });
+    let memory = MemoryId {
+        made: made.unwrap(),
+        nonce: 1,
     };
     let term = holder.get(1..).and_then(|term| term.parse().ok());
-    let term = Term::new(term.unwrap_or(0)).unwrap();
+    let term = FencingToken::new(term.unwrap_or(0)).unwrap();
     let (occupancy, identity) = match holder.chars().next() {
         Some('.') => (Occupancy::Absent, None),
         Some('-') => (Occupancy::Vacant, None),
@@ -60,20 +64,22 @@ fn inspection(said: &str) -> Inspection {
         ),
         None => unreachable!("a test names a record"),
     };
+    let record = Record {
+        floor: term,
+        term,
+        beat: Beat::new(10),
+        occupancy,
+        orders: Orders::NONE,
+    };
     Inspection {
-        record: Record {
-            floor: term,
-            term,
-            beat: Beat::new(10),
-            unproven,
-            occupancy,
-            orders: Orders::NONE,
-        },
-        clock: WallMillis::new(10_000).unwrap(),
+        memory: Some(match said.ends_with(['?', '!']) {
+            true => Memory::young(memory),
+            false => Memory::mature(memory),
+        }),
         holder: identity,
         since: WallMillis::new(4_000),
         changed: WallMillis::new(9_000),
-        candidates: Vec::new(),
+        ..Inspection::new(record, WallMillis::new(10_000).unwrap())
     }
 }
 
@@ -122,6 +128,7 @@ fn what_a_majority_says_is_what_an_operator_reads() {
         ("a7 a7 down", "held by a term 7 on 2"),
         ("a7 a7? a7?", "held by a term 7 on 3, unproven"),
         ("a7 a7 a7?", "held by a term 7 on 3"),
+        ("a7 a7! a7!", "held by a term 7 on 3"),
         ("a7 b8 .", "divided"),
         ("a7 a6 .", "divided"),
         ("a7 -6 down", "divided"),
@@ -263,6 +270,10 @@ fn a_leader_that_joined_a_store_again_leads_since_it_was_elected() {
     let inspection = one.inspection.as_mut().unwrap();
     inspection.since = WallMillis::new(elected + 60_000);
     inspection.clock = WallMillis::new(elected + 90_000).unwrap();
+    inspection.memory = Some(Memory::young(MemoryId {
+        made: WallMillis::new(elected + 50_000).unwrap(),
+        nonce: 1,
+    }));
     let merged = ElectionView::merge(
         "billing".parse().unwrap(),
         Electorate::new(1).unwrap(),
@@ -271,4 +282,5 @@ fn a_leader_that_joined_a_store_again_leads_since_it_was_elected() {
     let held = merged.leader().unwrap();
     assert_eq!(held.since, WallMillis::new(elected));
     assert_eq!(held.held_for, Some(Duration::from_secs(90)));
+    assert!(!held.unproven, "it acts all the time");
 }

@@ -1,6 +1,6 @@
-//! From the claims to the election: counting grants, and the probation when the grants prove nothing.
+//! From the claims to the election: counting grants, and the probation while the stores' memories are too young.
 
-use super::{Candidate, Event, Heard, Hold, Kind, Phase, Step, StoreView};
+use super::{Candidate, Event, Heard, Kind, Phase, Step};
 use crate::protocol::{LossReason, StoreIndex, Term, Timestamp};
 
 impl Candidate {
@@ -29,22 +29,17 @@ impl Candidate {
         &mut self,
         now: Timestamp,
         term: Term,
-        until: Timestamp,
         heard: Heard<'_>,
         step: &mut Step,
     ) {
         match heard {
             Heard::Beaten => {
-                // R7: only heartbeats sent after the wait end it.
-                let outwaited = |view: &&StoreView| {
-                    view.hold.is_some() && view.acknowledged.is_some_and(|sent| sent >= until)
-                };
-                if self.stores.iter().filter(outwaited).count() >= self.electorate.majority() {
-                    self.elect(now, term, step);
+                if let Some(sent) = self.elected_by() {
+                    self.elect(now, term, sent, step);
                 }
                 self.obey(now, step);
             }
-            // R6: any refusal during probation starts over.
+            // R6: any refusal during probation starts over, and so does a new memory.
             Heard::Parted => self.fail(now, term, step),
             Heard::Resign(_) => self.give_up(now, Some(term), LossReason::Withdrawn, step),
             Heard::Granted(_) => unreachable!("nothing is claimed in this phase"),
@@ -61,50 +56,47 @@ impl Candidate {
     fn judge(&mut self, now: Timestamp, term: Term, step: &mut Step) {
         let majority = self.electorate.majority();
         let granted = self.holds();
-        let is_proven = |hold: &Hold| !hold.unproven;
-        let holds = self.stores.iter().filter_map(|view| view.hold.as_ref());
-        let proven = holds.filter(|hold| is_proven(hold)).count();
         let outstanding = self
             .stores
             .iter()
             .filter(|view| view.awaits(Kind::Claim))
             .count();
-        if proven >= majority {
-            self.elect(now, term, step);
+        if let Some(sent) = self.elected_by() {
+            self.elect(now, term, sent, step);
         } else if granted + outstanding < majority {
             self.fail(now, term, step);
         } else if outstanding == 0 {
-            // R5: the wait is counted from the arrival of the last grant.
-            let until = now + self.timing.probation();
-            self.phase = Phase::Probation { term, until };
+            let until = self.proven_from().unwrap_or(now).max(now);
+            self.phase = Phase::Probation { term };
             step.events.push(Event::Probation { term, until });
         }
     }
 
-    /// Heartbeats without acting, until a majority has granted heartbeats sent after the wait (`R7`).
-    pub(super) fn wait_out(
-        &mut self,
-        now: Timestamp,
-        term: Term,
-        until: Timestamp,
-        step: &mut Step,
-    ) {
-        for store in self.due(now) {
-            if self.stores[store.get()].hold.is_none() {
-                continue;
+    /// Gives up a probation that no majority has answered for a window: it would hold up those who have one.
+    pub(super) fn check_answers(&mut self, now: Timestamp, term: Term, step: &mut Step) {
+        let answered = self.majority_acknowledged();
+        if answered.is_none_or(|sent| now.since(sent) > self.timing.window()) {
+            self.fail(now, term, step);
+        }
+    }
+
+    /// Heartbeats without acting. One to every store at the moment from which a majority is proven elects it.
+    pub(super) fn wait_out(&mut self, now: Timestamp, term: Term, step: &mut Step) {
+        let proven = self.proven_from().unwrap_or(Timestamp::NEVER);
+        for view in &mut self.stores {
+            let waits = view.acknowledged.is_some_and(|last| last.sent < proven);
+            if waits && !view.failing {
+                view.due = view.due.min(proven);
             }
-            self.beat(now, store, term, now >= until, step);
-            if now < until {
-                let view = &mut self.stores[store.get()];
-                view.due = view.due.min(until);
+        }
+        for store in self.due(now) {
+            if self.stores[store.get()].hold.is_some() {
+                self.beat(now, store, term, step);
             }
         }
     }
 
-    pub(super) fn elect(&mut self, now: Timestamp, term: Term, step: &mut Step) {
-        let Some(sent) = self.majority_acknowledged() else {
-            return self.fail(now, term, step);
-        };
+    fn elect(&mut self, now: Timestamp, term: Term, sent: Timestamp, step: &mut Step) {
         let deadline = sent + self.timing.tenure();
         if now + self.timing.stop_grace() >= deadline {
             return self.fail(now, term, step);

@@ -2,7 +2,7 @@
 
 use super::{Candidate, Ending, Event, Heard, Hold, Kind, Phase, Step};
 use crate::protocol::{
-    LossReason, Mark, Occupancy, Record, Shape, StoreIndex, Term, Timestamp, Verdict,
+    LossReason, Mark, MemoryId, Occupancy, Record, StoreIndex, Term, Timestamp, Verdict,
 };
 
 impl Candidate {
@@ -19,7 +19,7 @@ impl Candidate {
             Heard::Observed(store, reply) | Heard::Refused(store, reply)
                 if reply.record.is_held_by(&self.id, term) =>
             {
-                self.adopt(now, store, reply.record.unproven, step);
+                self.adopt(now, store, reply.memory.id, step);
             }
             Heard::Observed(store, _) => {
                 if self.joinable(now, store).is_some() {
@@ -40,7 +40,7 @@ impl Candidate {
                 self.obey(now, step);
             }
             Heard::Parted => self.check_deposed(now, step),
-            Heard::Resign(reason) => self.stop(now, Ending::Stopped, reason, step),
+            Heard::Resign(reason) => self.stop(now, Ending::asked_for(reason), reason, step),
             Heard::WorkEnded(reason) => {
                 self.stop(now, Ending::Stopped, reason, step);
                 let reason = ending.map_or(reason, |(_, earlier)| earlier);
@@ -57,11 +57,8 @@ impl Candidate {
         };
         for store in self.due(now) {
             let joinable = self.joinable(now, store);
-            match (&self.stores[store.get()].hold, joinable) {
-                (Some(hold), _) => {
-                    let proven = hold.unproven && now >= hold.granted + self.timing.probation();
-                    self.beat(now, store, term, proven, step);
-                }
+            match (self.stores[store.get()].hold, joinable) {
+                (Some(_), _) => self.beat(now, store, term, step),
                 (None, Some(expected)) => self.claim(now, store, term, expected, true, step),
                 (None, None) => self.observe(now, store, step),
             }
@@ -120,13 +117,10 @@ impl Candidate {
         if self.electorate.size() - lost.len() >= self.electorate.majority() {
             return;
         }
-        // A holder of a record that may have forgotten us cannot act before a probation has passed, so
+        // The holder of a store that has forgotten us cannot act before its memory is as old as a probation, so
         // our tenure stands; any other holder may be acting now.
-        let all_unproven = lost.iter().all(|store| {
-            self.record(*store)
-                .is_some_and(|record| record.unproven && record.holder().is_some())
-        });
-        let (ending, reason) = if all_unproven {
+        let forgotten = |store: &StoreIndex| self.stores[store.get()].has_forgotten_us();
+        let (ending, reason) = if lost.iter().all(forgotten) {
             (Ending::Forgotten, LossReason::StoreForgot)
         } else {
             (Ending::Deposed, LossReason::Deposed)
@@ -148,18 +142,21 @@ impl Candidate {
         if view.hold.is_some() || record.is_held_by(&self.id, term) {
             return false;
         }
-        matches!(record.mark().shape, Shape::Held | Shape::Foreign(_))
-            || self.was_released(store, term)
+        !record.is_free() || self.was_released(store, term)
     }
 
-    /// Whether our own term was released on a store: that happens only once our work is known to be dead.
+    /// Whether our own term was released on a store: that happens only once our work is known to be dead. A record
+    /// that is absent under the memory that acknowledged us was released too.
     ///
     /// Where the store never acknowledged us, the release belongs to another candidate whose claim of a term
     /// with the same number failed: failed terms need not be unique across stores.
     fn was_released(&self, store: StoreIndex, term: Term) -> bool {
         let view = &self.stores[store.get()];
-        let released =
-            |record: &Record| record.term == term && record.occupancy == Occupancy::Vacant;
+        let released = |record: &Record| match record.occupancy {
+            Occupancy::Vacant => record.term == term,
+            Occupancy::Absent => !view.has_forgotten_us(),
+            Occupancy::Held { .. } | Occupancy::Foreign { .. } => false,
+        };
         view.acknowledged.is_some() && view.watch.record().is_some_and(released)
     }
 
@@ -300,16 +297,13 @@ impl Candidate {
         &mut self,
         now: Timestamp,
         store: StoreIndex,
-        unproven: bool,
+        memory: MemoryId,
         step: &mut Step,
     ) {
         let view = &mut self.stores[store.get()];
         view.claimed = true;
         if view.hold.is_none() {
-            view.hold = Some(Hold {
-                granted: now,
-                unproven,
-            });
+            view.hold = Some(Hold { memory });
             view.due = now;
             step.events.push(Event::Joined { store });
         }

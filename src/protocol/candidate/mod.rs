@@ -24,10 +24,10 @@ mod view;
 
 use std::time::Duration;
 
-use self::view::{Hint, Hold, Kind, Pending, StoreView};
+use self::view::{Acknowledged, Hint, Hold, Kind, Pending, StoreView};
 use super::{
-    CandidateId, Electorate, HostName, LossReason, Occupancy, Record, Reply, StoreIndex, Term,
-    Timestamp, Timing, Verdict,
+    CandidateId, Electorate, HostName, Knowledge, LossReason, MemoryId, Record, Reply, StoreIndex,
+    Term, Timestamp, Timing, Verdict,
 };
 
 pub use self::step::{
@@ -40,7 +40,7 @@ pub use self::step::{
 ///
 /// ```
 /// use incumbent::protocol::{
-///     apply, Candidate, CandidateConfig, Durability, Electorate, Input, Record, Reply, Role,
+///     apply, Candidate, CandidateConfig, Electorate, Input, Memory, MemoryId, Reply, Role, State,
 ///     Timestamp, Timing, WallMillis,
 /// };
 ///
@@ -53,14 +53,17 @@ pub use self::step::{
 ///     seed: 1,
 ///     openings: Vec::new(),
 /// });
-/// let mut record = Record::ABSENT;
-/// let mut now = Timestamp::from_nanos(1);
+/// let clock = WallMillis::default();
+/// let fresh = MemoryId { made: clock, nonce: 1 };
+/// // A store that cannot forget.
+/// let mut store = State { memory: Some(Memory::mature(fresh)), ..State::EMPTY };
+/// let now = Timestamp::from_nanos(1);
 /// let mut step = candidate.handle(now, Input::Tick);
 /// while let Some(sent) = step.sends.pop() {
-///     let clock = WallMillis::default();
-///     let (after, verdict) = apply(&record, &sent.request, Durability::Durable, clock);
-///     record = after;
-///     let reply = Reply { verdict, record: record.clone(), clock };
+///     let (after, verdict) = apply(&store, &sent.request, fresh, clock);
+///     store = after;
+///     let (record, memory) = (store.record.clone(), store.memory.unwrap());
+///     let reply = Reply { verdict, record, memory, clock };
 ///     step = candidate.handle(now, Input::Replied { store: sent.store, id: sent.id, result: Ok(reply) });
 /// }
 /// assert_eq!(candidate.role(), Role::Leading);
@@ -74,6 +77,8 @@ pub struct Candidate {
     electorate: Electorate,
     stores: Vec<StoreView>,
     phase: Phase,
+    /// Whether it must not claim.
+    held_back: bool,
     next_request: u64,
     jitter: u64,
     /// The last term claimed that a store may have granted: no later claim of this candidacy reuses it.
@@ -99,7 +104,6 @@ enum Phase {
     },
     Probation {
         term: Term,
-        until: Timestamp,
     },
     Tenure {
         term: Term,
@@ -123,11 +127,21 @@ enum Phase {
 enum Ending {
     /// The work was asked to stop. It acts until its deadline, which heartbeats still extend.
     Stopped,
-    /// A majority has forgotten us and has other holders. They wait out a probation, so the work acts
-    /// until its deadline, which no longer moves.
+    /// A majority has forgotten us and has other holders, which wait out a probation; or another candidate uses
+    /// other stores. The work acts until its deadline, which no longer moves.
     Forgotten,
     /// Another candidate may act already.
     Deposed,
+}
+
+impl Ending {
+    /// How a leadership ends that is asked to stop.
+    const fn asked_for(reason: LossReason) -> Self {
+        match reason {
+            LossReason::OtherStores => Self::Forgotten,
+            _ => Self::Stopped,
+        }
+    }
 }
 
 /// What an input means to the phase, once the store's reply has been recorded.
@@ -135,7 +149,7 @@ enum Heard<'a> {
     /// A store showed its record.
     Observed(StoreIndex, &'a Reply),
     /// A store notified us that its record was released.
-    Woken(StoreIndex, &'a Record, Option<&'a CandidateId>),
+    Woken(StoreIndex, (&'a Record, MemoryId), Option<&'a CandidateId>),
     /// A claim was granted.
     Granted(StoreIndex),
     /// A claim was refused.
@@ -159,10 +173,12 @@ impl Candidate {
         let mut stores = vec![StoreView::new(); config.electorate.size()];
         let known = config.openings.into_iter().zip(&mut stores);
         for (opening, view) in known.filter_map(|(opening, view)| Some((opening?, view))) {
-            if opening.record.occupancy == Occupancy::Vacant {
-                view.read_clock(opening.clock, opening.seen);
-                view.watch
-                    .observe(&opening.record, opening.seen, opening.seen);
+            let Opening { record, knowledge } = opening;
+            view.known = Some(knowledge);
+            view.read_clock(knowledge.clock, knowledge.seen);
+            if record.is_free() {
+                let seen = knowledge.seen;
+                view.watch.observe(&record, &knowledge.memory, seen, seen);
             }
         }
         Self {
@@ -174,6 +190,7 @@ impl Candidate {
             phase: Phase::Standby {
                 not_before: config.not_before,
             },
+            held_back: false,
             next_request: 0,
             jitter: config.seed,
             last_claimed: None,
@@ -202,10 +219,11 @@ impl Candidate {
             Input::Woken {
                 store,
                 record,
+                memory,
                 called,
             } => self.hear(
                 now,
-                Heard::Woken(store, &record, called.as_ref()),
+                Heard::Woken(store, (&record, memory), called.as_ref()),
                 &mut step,
             ),
             Input::Resign(reason) => self.hear(now, Heard::Resign(reason), &mut step),
@@ -216,6 +234,11 @@ impl Candidate {
         self.planned = step.wake_at;
         self.assert_invariants();
         step
+    }
+
+    /// Keeps it from claiming, from the next input on, or lets it claim again.
+    pub const fn hold_back(&mut self, held_back: bool) {
+        self.held_back = held_back;
     }
 
     /// Its id.
@@ -249,9 +272,9 @@ impl Candidate {
     pub const fn term(&self) -> Option<Term> {
         match self.phase {
             Phase::Standby { .. } | Phase::Done => None,
-            Phase::Claiming { term }
-            | Phase::Probation { term, .. }
-            | Phase::Tenure { term, .. } => Some(term),
+            Phase::Claiming { term } | Phase::Probation { term } | Phase::Tenure { term, .. } => {
+                Some(term)
+            }
             Phase::Releasing { term, .. } => term,
         }
     }
@@ -299,18 +322,21 @@ impl Candidate {
         self.stores.get(store.get())?.watch.unchanged_since()
     }
 
-    /// What the next campaign of this process may know about a store: its record, if that was vacant when
-    /// last seen.
+    /// What it knows of the memory of a store.
+    #[must_use]
+    pub fn knowledge(&self, store: StoreIndex) -> Option<Knowledge> {
+        self.stores.get(store.get())?.known
+    }
+
+    /// What the next campaign of this process for the same election may know about a store, if its record was
+    /// free when last seen.
     #[must_use]
     pub fn opening(&self, store: StoreIndex) -> Option<Opening> {
-        let view = self.stores.get(store.get())?;
-        let record = view.watch.record()?;
-        let vacant = record.occupancy == Occupancy::Vacant;
-        let seen = view.watch.last_seen()?;
-        vacant.then(|| Opening {
+        let knowledge = self.knowledge(store)?;
+        let record = self.record(store).filter(|record| record.is_free())?;
+        Some(Opening {
             record: record.clone(),
-            clock: view.clock_at(seen),
-            seen,
+            knowledge,
         })
     }
 
@@ -337,11 +363,11 @@ impl Candidate {
             }
         }
         match self.phase {
+            Phase::Probation { term } => self.check_answers(now, term, step),
             Phase::Tenure { .. } => self.check_tenure(now, step),
             Phase::Releasing { until, .. } if now >= until => self.finish_release(step),
             Phase::Standby { .. }
             | Phase::Claiming { .. }
-            | Phase::Probation { .. }
             | Phase::Releasing { .. }
             | Phase::Done => {}
         }
@@ -352,9 +378,7 @@ impl Candidate {
         match self.phase {
             Phase::Standby { .. } => self.heard_standing_by(now, heard, step),
             Phase::Claiming { term } => self.heard_claiming(now, term, heard, step),
-            Phase::Probation { term, until } => {
-                self.heard_in_probation(now, term, until, heard, step);
-            }
+            Phase::Probation { term } => self.heard_in_probation(now, term, heard, step),
             Phase::Tenure { term, ending, .. } => {
                 self.heard_leading(now, term, ending, heard, step);
             }
@@ -372,7 +396,7 @@ impl Candidate {
         match self.phase {
             Phase::Standby { not_before } => self.stand_by(now, not_before, step),
             Phase::Claiming { .. } => {}
-            Phase::Probation { term, until } => self.wait_out(now, term, until, step),
+            Phase::Probation { term } => self.wait_out(now, term, step),
             Phase::Tenure { .. } => self.lead(now, step),
             Phase::Releasing { term, reason, .. } => self.release_rest(now, term, reason, step),
             Phase::Done => {}

@@ -1,8 +1,10 @@
 //! What the stores reply: recorded here first, whatever it answers, and then handed to the phase.
 
-use super::{Candidate, Event, Failure, Heard, Hold, Kind, Pending, Phase, RequestId, Step};
+use super::{
+    Acknowledged, Candidate, Event, Failure, Heard, Hold, Kind, Pending, Phase, RequestId, Step,
+};
 use crate::protocol::{
-    CandidateId, Occupancy, Orders, Record, Reply, StoreIndex, Term, Timestamp, Verdict,
+    CandidateId, Knowledge, Occupancy, Orders, Record, Reply, StoreIndex, Term, Timestamp, Verdict,
 };
 
 impl Candidate {
@@ -44,8 +46,11 @@ impl Candidate {
         view.failing = false;
         view.hint.take_if(|hint| hint.heard <= pending.sent);
         view.read_clock(reply.clock, now);
+        let shown = (reply.memory, reply.clock);
+        view.known = Some(Knowledge::learnt(view.known, shown, pending.sent, now));
         let before = view.watch.record().map(holding);
-        view.watch.observe(&reply.record, pending.sent, now);
+        view.watch
+            .observe(&reply.record, &reply.memory, pending.sent, now);
         if reply.record.holder() == Some(&self.id) {
             view.written = view.written.max(reply.record.beat);
         }
@@ -65,29 +70,37 @@ impl Candidate {
         reply: &Reply,
         step: &mut Step,
     ) {
+        let acts = matches!(self.phase, Phase::Tenure { .. });
         let view = &mut self.stores[store.get()];
+        let memory = reply.memory.id;
+        let acknowledged = Acknowledged {
+            sent: pending.sent,
+            memory,
+        };
         let heard = match (pending.kind, reply.verdict) {
             (Kind::Observe, _) => Heard::Observed(store, reply),
             (Kind::Claim, Verdict::Granted) => {
-                view.hold = Some(Hold {
-                    granted: now,
-                    unproven: reply.record.unproven,
-                });
-                view.acknowledged = view.acknowledged.max(Some(pending.sent));
+                view.hold = Some(Hold { memory });
+                view.acknowledged = Some(acknowledged);
                 Heard::Granted(store)
             }
             (Kind::Claim, Verdict::Refused) => {
                 view.claimed = false;
                 Heard::Refused(store, reply)
             }
-            (Kind::Beat { proven }, Verdict::Granted) => {
-                if let Some(hold) = &mut view.hold {
-                    hold.unproven &= !proven;
-                    view.acknowledged = view.acknowledged.max(Some(pending.sent));
+            // R6: the store may have forgotten someone since it granted the claim.
+            (Kind::Beat, Verdict::Granted)
+                if !acts && view.hold.is_some_and(|hold| hold.memory != memory) =>
+            {
+                Heard::Parted
+            }
+            (Kind::Beat, Verdict::Granted) => {
+                if view.hold.is_some() {
+                    view.acknowledged = Some(acknowledged);
                 }
                 Heard::Beaten
             }
-            (Kind::Beat { .. }, Verdict::Refused) => {
+            (Kind::Beat, Verdict::Refused) => {
                 view.claimed = false;
                 view.due = now;
                 if view.hold.take().is_some() {

@@ -1,8 +1,9 @@
 //! What is asked of the stores, what they hold for us, and when.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
-use super::{Candidate, Kind, Outgoing, Pending, RequestId, Step};
+use super::{Candidate, Kind, Outgoing, Pending, Phase, RequestId, Step};
 use crate::protocol::{LossReason, Request, StoreIndex, Term, Timestamp};
 
 impl Candidate {
@@ -31,22 +32,16 @@ impl Candidate {
         self.send(now, store, Kind::Observe, Request::Observe, step);
     }
 
-    pub(super) fn beat(
-        &mut self,
-        now: Timestamp,
-        store: StoreIndex,
-        term: Term,
-        proven: bool,
-        step: &mut Step,
-    ) {
+    pub(super) fn beat(&mut self, now: Timestamp, store: StoreIndex, term: Term, step: &mut Step) {
+        let acts = matches!(self.phase, Phase::Tenure { .. });
         let view = &mut self.stores[store.get()];
         view.written = view.written.next();
         let request = Request::Beat {
             holder: self.id.clone(),
             term,
-            proven,
+            attested: view.attest(now, acts),
         };
-        self.send(now, store, Kind::Beat { proven }, request, step);
+        self.send(now, store, Kind::Beat, request, step);
     }
 
     pub(super) fn release(
@@ -85,13 +80,42 @@ impl Candidate {
 
     /// When the last heartbeat that a majority acknowledged was sent: the lease runs from then.
     pub(super) fn majority_acknowledged(&self) -> Option<Timestamp> {
-        let mut sent: Vec<Timestamp> = self
-            .stores
-            .iter()
-            .filter_map(|view| view.acknowledged)
-            .collect();
-        sent.sort_unstable_by(|a, b| b.cmp(a));
-        sent.get(self.electorate.majority() - 1).copied()
+        let views = self.stores.iter();
+        let sent = views.filter_map(|view| Some(view.acknowledged?.sent));
+        self.majority_of(sent.map(Reverse))
+            .map(|Reverse(sent)| sent)
+    }
+
+    /// R5: from when on a majority of the stores that we hold is known to have forgotten no one that still acts.
+    pub(super) fn proven_from(&self) -> Option<Timestamp> {
+        let probation = self.timing.probation();
+        let views = self.stores.iter();
+        self.majority_of(views.filter_map(|view| view.proven_from(probation)))
+    }
+
+    /// R5: when the last heartbeat was sent that elects us, if one does. There is a moment at which every store
+    /// of a majority was proven, and after which each of them granted us something that was sent since.
+    pub(super) fn elected_by(&self) -> Option<Timestamp> {
+        let probation = self.timing.probation();
+        let proofs = self.stores.iter().filter_map(|view| {
+            let acknowledged = view.acknowledged?.sent;
+            Some((view.proven_from(probation)?, acknowledged))
+        });
+        let proofs: Vec<(Timestamp, Timestamp)> = proofs.collect();
+        let moments = proofs.iter().filter_map(|(moment, _)| {
+            let counts =
+                |(proven, sent): &&(Timestamp, Timestamp)| proven <= moment && moment <= sent;
+            let sent = proofs.iter().filter(counts).map(|(_, sent)| Reverse(*sent));
+            self.majority_of(sent)
+        });
+        moments.map(|Reverse(sent)| sent).max()
+    }
+
+    /// The value that a majority of the stores has at most; `None` when fewer have one.
+    fn majority_of<T: Ord>(&self, values: impl Iterator<Item = T>) -> Option<T> {
+        let mut values: Vec<T> = values.collect();
+        values.sort_unstable();
+        values.into_iter().nth(self.electorate.majority() - 1)
     }
 
     /// A seeded random duration from `low` up to `high` (splitmix64: Steele, Lea and Flood, 2014).

@@ -2,13 +2,13 @@
 
 use super::{Candidate, Event, Heard, Hint, Kind, Phase, Step};
 use crate::protocol::{
-    CandidateId, Claim, LossReason, Mark, Occupancy, Record, Request, StoreIndex, Term, Timestamp,
-    WallMillis,
+    CandidateId, Claim, LossReason, Mark, Memory, MemoryId, Occupancy, Record, Request, StoreIndex,
+    Term, Timestamp, WallMillis,
 };
 
 impl Candidate {
     pub(super) fn stand_by(&mut self, now: Timestamp, not_before: Timestamp, step: &mut Step) {
-        if now >= not_before && self.try_claim(now, step) {
+        if now >= not_before && !self.held_back && self.try_claim(now, step) {
             return;
         }
         for store in self.due(now) {
@@ -22,7 +22,7 @@ impl Candidate {
             Heard::Observed(store, reply) if reply.record.holder() == Some(&self.id) => {
                 self.release(now, store, reply.record.term, LossReason::Withdrawn, step);
             }
-            Heard::Woken(store, record, called) => self.woken(now, store, record, called),
+            Heard::Woken(store, vacant, called) => self.woken(now, store, vacant, called),
             Heard::Resign(_) => self.give_up(now, None, LossReason::Withdrawn, step),
             Heard::Granted(_) => unreachable!("nothing is claimed in this phase"),
             Heard::Observed(..)
@@ -42,7 +42,7 @@ impl Candidate {
         &mut self,
         now: Timestamp,
         store: StoreIndex,
-        record: &Record,
+        (record, memory): (&Record, MemoryId),
         called: Option<&CandidateId>,
     ) {
         let interval = self.timing.interval();
@@ -63,6 +63,7 @@ impl Candidate {
             Some(_) => None,
             None => Some(Hint {
                 record: record.clone(),
+                mark: record.mark(&Memory::young(memory)),
                 heard: now,
             }),
         };
@@ -91,7 +92,7 @@ impl Candidate {
             let known = view.watch.is_fresh(now, &self.timing);
             let fresh = now.since(hint.heard) <= self.timing.interval();
             let open = known && fresh && !self.is_left_to_another(&hint.record);
-            open.then(|| hint.record.mark())
+            open.then_some(hint.mark)
         })
     }
 
@@ -125,15 +126,13 @@ impl Candidate {
     }
 
     /// Whether it waits a moment for a further store. A candidate whose majority is not proven waits out a
-    /// probation, and what would spare it that may be one message away: three new stores do not answer at
-    /// the same instant, and three releases do not arrive at once.
+    /// probation, and what would spare it that may be one message away: three releases do not arrive at once.
     fn lingers(&mut self, now: Timestamp, claimable: &[(StoreIndex, Mark)]) -> bool {
+        let probation = self.timing.probation();
         let is_proven = |(store, expected): &&(StoreIndex, Mark)| {
-            let view = &self.stores[store.get()];
-            let hint = view.hint.as_ref().map(|hint| &hint.record);
-            let known = view.watch.record().into_iter().chain(hint);
-            let mut claimed = known.filter(|record| record.mark() == *expected);
-            claimed.any(|record| !record.unproven && record.occupancy != Occupancy::Absent)
+            let known = self.stores[store.get()].known;
+            let known = known.filter(|known| known.memory.id == expected.memory);
+            known.is_some_and(|known| known.as_old_as(probation) <= now)
         };
         let proven = claimable.iter().filter(is_proven).count();
         let answering = self.stores.iter().filter(|view| !view.failing).count();
@@ -149,7 +148,13 @@ impl Candidate {
     /// poll. It is also above every term that we may have been granted: our release of it may still be on
     /// its way, and must not meet a later claim.
     fn next_term(&mut self, now: Timestamp, step: &mut Step) -> Option<Term> {
-        let seen = |store: &StoreIndex| self.record(*store).map_or(Term::ZERO, |seen| seen.floor);
+        let seen = |store: &StoreIndex| {
+            let record = self.record(*store).map(|record| record.floor);
+            let memory = self.stores[store.get()]
+                .known
+                .map(|known| known.memory.floor);
+            record.max(memory).unwrap_or_default()
+        };
         let highest = self.electorate.stores().max_by_key(seen)?;
         let floor = Some(seen(&highest)).max(self.last_claimed)?;
         let clocks = self.stores.iter().map(|view| view.clock_at(now));
@@ -177,6 +182,7 @@ impl Candidate {
             join,
             after: self.stores[store.get()].written,
             window: self.timing.window(),
+            attested: self.stores[store.get()].attest(now, false),
         };
         let view = &mut self.stores[store.get()];
         view.claimed = true;

@@ -1,8 +1,8 @@
 //! What goes into a candidate, and what comes out.
 
 use crate::protocol::{
-    CandidateId, Electorate, HostName, LossReason, Record, Reply, Request, StoreIndex, Term,
-    Timestamp, Timing, WallMillis,
+    CandidateId, Electorate, HostName, Knowledge, LossReason, MemoryId, Record, Reply, Request,
+    StoreIndex, Term, Timestamp, Timing,
 };
 
 /// The configuration of a candidate.
@@ -20,23 +20,22 @@ pub struct CandidateConfig {
     pub electorate: Electorate,
     /// The seed of its jitter.
     pub seed: u64,
-    /// What an earlier campaign of the same process last saw, by store, so that an election it left
-    /// vacant can be won in one round trip. May be empty.
+    /// What the process knows of each store, so that an election that is free can be won in one round trip.
+    /// May be empty.
     pub openings: Vec<Option<Opening>>,
 }
 
-/// A vacant record that is known before the first poll: what a store replied to an earlier campaign.
+/// What is known of a store before the first poll: from an earlier campaign of this process.
 ///
 /// The claim that rests on it is compared with the record itself, like any other, and it goes stale like
 /// any other (`R2`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Opening {
-    /// The record, vacant when it was seen.
+    /// The record as it was when `knowledge` was last seen, and free; [`Record::ABSENT`] for a name that this
+    /// process has never used.
     pub record: Record,
-    /// The store's clock when it was seen.
-    pub clock: WallMillis,
-    /// When the request was sent whose reply showed it.
-    pub seen: Timestamp,
+    /// The store's memory.
+    pub knowledge: Knowledge,
 }
 
 /// The number of a request, new for each one, by which stale replies are recognized.
@@ -65,11 +64,14 @@ pub enum Input {
         store: StoreIndex,
         /// The vacant record.
         record: Record,
+        /// The memory of the store that released it.
+        memory: MemoryId,
         /// The standby that is called to claim it at once, while the others poll a little later to see
         /// whether it did; `None` calls all of them.
         called: Option<CandidateId>,
     },
-    /// Leave the election: a leader stops its work first.
+    /// Leave the election: a leader stops its work first. Heartbeats extend its deadline meanwhile, except for
+    /// [`LossReason::OtherStores`].
     Resign(LossReason),
     /// The work has provably ended, for this reason unless it was asked to stop for another.
     WorkEnded(LossReason),
@@ -131,18 +133,18 @@ pub enum Event {
         /// That store.
         store: StoreIndex,
     },
-    /// It did not get a majority, or lost it during probation.
+    /// It did not get a majority, or lost it during probation, or a store has begun a new memory.
     ClaimFailed {
         /// The term it claimed.
         term: Term,
         /// How many stores had granted.
         granted: usize,
     },
-    /// It holds a majority of the stores, and waits for leaders that they may have forgotten.
+    /// It holds a majority of the stores, and waits until their memories are old enough.
     Probation {
         /// Its term.
         term: Term,
-        /// Until this moment at least.
+        /// Until this moment at most, while they answer.
         until: Timestamp,
     },
     /// It leads: the work may begin.

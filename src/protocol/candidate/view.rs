@@ -1,12 +1,18 @@
 //! What a candidate knows about one store.
 
+use std::time::Duration;
+
 use super::RequestId;
-use crate::protocol::{Beat, Record, Timestamp, WallMillis, Watch};
+use crate::protocol::{
+    Attestation, Beat, Knowledge, Mark, MemoryId, Record, Timestamp, WallMillis, Watch,
+};
 
 /// What one store has replied, and the request in flight there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct StoreView {
     pub(super) watch: Watch,
+    /// What is known of its memory.
+    pub(super) known: Option<Knowledge>,
     /// The last release notification, until the store replies to a request sent after it.
     pub(super) hint: Option<Hint>,
     /// The highest reading of its clock.
@@ -23,9 +29,9 @@ pub(super) struct StoreView {
     pub(super) claimed: bool,
     /// Our hold on its record, while the store confirms it.
     pub(super) hold: Option<Hold>,
-    /// When the last heartbeat that it acknowledged in this term was sent. It outlives the hold: a
-    /// candidate that takes the record over waits a window; one that finds it forgotten, a probation.
-    pub(super) acknowledged: Option<Timestamp>,
+    /// The last heartbeat that it acknowledged in this term. It outlives the hold: a candidate that takes the
+    /// record over waits a window; one that finds it forgotten, a probation.
+    pub(super) acknowledged: Option<Acknowledged>,
     /// The highest counter that we may have written there.
     pub(super) written: Beat,
 }
@@ -34,13 +40,22 @@ pub(super) struct StoreView {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Hint {
     pub(super) record: Record,
+    pub(super) mark: Mark,
     pub(super) heard: Timestamp,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Hold {
-    pub(super) granted: Timestamp,
-    pub(super) unproven: bool,
+    /// The memory under which the claim was granted.
+    pub(super) memory: MemoryId,
+}
+
+/// A claim or heartbeat that was granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Acknowledged {
+    pub(super) sent: Timestamp,
+    /// The memory of the store that granted it.
+    pub(super) memory: MemoryId,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -54,7 +69,7 @@ pub(super) struct Pending {
 pub(super) enum Kind {
     Observe,
     Claim,
-    Beat { proven: bool },
+    Beat,
     Release,
 }
 
@@ -62,6 +77,7 @@ impl StoreView {
     pub(super) const fn new() -> Self {
         Self {
             watch: Watch::NEW,
+            known: None,
             hint: None,
             clock: WallMillis::ZERO,
             clock_read: Timestamp::ZERO,
@@ -90,6 +106,25 @@ impl StoreView {
         let passed = now.since(self.clock_read).as_millis();
         let passed = u64::try_from(passed).unwrap_or(u64::MAX);
         WallMillis::new(self.clock.get().saturating_add(passed)).unwrap_or(WallMillis::MAX)
+    }
+
+    pub(super) fn attest(&self, now: Timestamp, acts: bool) -> Option<Attestation> {
+        self.known?.attest(now, acts)
+    }
+
+    /// From when on a leader that the store had forgotten before its memory began has stopped. A hold counts
+    /// only under the memory that granted it.
+    pub(super) fn proven_from(&self, probation: Duration) -> Option<Timestamp> {
+        let hold = self.hold?;
+        let known = self.known.filter(|known| known.memory.id == hold.memory)?;
+        Some(known.as_old_as(probation))
+    }
+
+    /// Whether its memory is another one than when it last acknowledged us.
+    pub(super) fn has_forgotten_us(&self) -> bool {
+        let known = self.known.map(|known| known.memory.id);
+        self.acknowledged
+            .is_some_and(|last| known != Some(last.memory))
     }
 
     pub(super) fn awaits(&self, kind: Kind) -> bool {

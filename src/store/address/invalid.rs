@@ -31,10 +31,19 @@ pub enum InvalidAddress {
         /// The scheme given.
         scheme: &'static str,
     },
+    /// Several hosts stand where one is meant.
+    #[error(
+        "{scheme} takes one host: write {scheme}+sentinel://host,host/service for the sentinels of a service, \
+         {scheme}+cluster://host,host for the nodes of a cluster, and one address each for independent servers"
+    )]
+    SeveralHosts {
+        /// The scheme given.
+        scheme: &'static str,
+    },
     /// A host holds a character that no host has.
     #[error(
         "a host holds {character:?}: a host is a name, an IPv4 address, or an IPv6 address in \
-         brackets; only redis+sentinel and redis+cluster take several, separated by commas"
+         brackets; redis+sentinel and redis+cluster take several, separated by commas"
     )]
     Host {
         /// The first such character.

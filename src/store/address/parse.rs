@@ -1,7 +1,10 @@
 //! From text to [`Place`], part by part, so that an error can name the part.
 
+use std::borrow::Cow;
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
+
+use percent_encoding::percent_decode_str;
 
 use super::{
     Credentials, Deployment, Endpoint, InvalidAddress, Password, Place, RedisPlace, TlsSettings,
@@ -45,6 +48,9 @@ fn is_scheme(text: &str) -> bool {
 
 fn direct(scheme: &'static str, rest: &str) -> Result<RedisPlace, InvalidAddress> {
     let parts = Parts::of(scheme, rest)?;
+    if parts.hosts.contains(',') {
+        return Err(InvalidAddress::SeveralHosts { scheme });
+    }
     let mut parameters = Parameters::read(scheme, parts.query)?;
     let tls = parameters.tls()?;
     Ok(RedisPlace {
@@ -396,26 +402,15 @@ impl Parameters {
 }
 
 fn decoded(part: &'static str, text: &str) -> Result<String, InvalidAddress> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        if *first != b'%' {
-            bytes.push(*first);
-            continue;
-        }
-        let (digits, after) = rest
-            .split_at_checked(2)
-            .ok_or(InvalidAddress::Encoding { part })?;
-        let byte = std::str::from_utf8(digits)
-            .ok()
-            .filter(|digits| digits.chars().all(|c| c.is_ascii_hexdigit()))
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
-            .ok_or(InvalidAddress::Encoding { part })?;
-        bytes.push(byte);
-        rest = after;
-    }
-    String::from_utf8(bytes).map_err(|_| InvalidAddress::Encoding { part })
+    let coded = |after: &str| {
+        let digits = after.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    let decoded = percent_decode_str(text).decode_utf8().ok();
+    decoded
+        .filter(|_| text.split('%').skip(1).all(coded))
+        .map(Cow::into_owned)
+        .ok_or(InvalidAddress::Encoding { part })
 }
 
 /// The text with those characters encoded that would end its part of an address.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::OFlags;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -33,10 +34,7 @@ const LEASHED: &str = "exec 3<&0 </dev/null; \
 /// ```
 /// use incumbent::store::{Password, StoreOptions};
 ///
-/// let options = StoreOptions {
-///     password: Some(Password::File("/run/secrets/redis".into())),
-///     ..StoreOptions::default()
-/// };
+/// let options = StoreOptions::default().password(Password::File("/run/secrets/redis".into()));
 /// assert_ne!(options.password, Some(Password::from("hunter2")));
 /// assert!(!format!("{:?}", Password::from("hunter2")).contains("hunter2"));
 /// ```
@@ -62,10 +60,7 @@ impl Password {
             Self::Text(text) => Ok(text.clone()),
             Self::File(path) => from_file(path),
             Self::Command(command) => {
-                output(command, leash).map_err(|reason| PasswordError::Command {
-                    name: program_of(command).to_owned(),
-                    reason,
-                })
+                output(command, leash).map_err(|reason| PasswordError::Command { reason })
             }
         }
     }
@@ -77,21 +72,6 @@ impl Password {
             Self::Text(_) | Self::Command(_) => Ok(()),
         }
     }
-
-    /// What is waited for while the password is read, where that may take long. Only the first word of a
-    /// command is shown: the others may be secret.
-    pub(in crate::store) fn awaited(&self) -> Option<String> {
-        match self {
-            Self::Command(command) => {
-                Some(format!("the password command {:?}", program_of(command)))
-            }
-            Self::Text(_) | Self::File(_) => None,
-        }
-    }
-}
-
-fn program_of(command: &str) -> &str {
-    command.split_whitespace().next().unwrap_or_default()
 }
 
 impl From<&str> for Password {
@@ -136,13 +116,13 @@ impl PartialEq for Password {
 
 impl Eq for Password {}
 
-/// Why there is no password. Only the first word of a command is shown: the others may be secret.
+/// Why there is no password. A command is not shown: it may hold a secret.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::store) enum PasswordError {
     #[error("the password file {name} cannot be used: {reason}")]
     File { name: String, reason: String },
-    #[error("the password command {name:?} failed: {reason}")]
-    Command { name: String, reason: String },
+    #[error("the password command failed: {reason}")]
+    Command { reason: String },
 }
 
 fn from_file(path: &Path) -> Result<SecretString, PasswordError> {
@@ -212,7 +192,7 @@ fn output(command: &str, leash: PipeReader) -> Result<SecretString, String> {
 }
 
 fn printed(child: &mut Child) -> io::Result<Vec<u8>> {
-    let Some(mut pipe) = child.stdout.take() else {
+    let Some(pipe) = child.stdout.take() else {
         return Ok(Vec::new());
     };
     let clock = || rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
@@ -228,11 +208,14 @@ fn printed(child: &mut Child) -> io::Result<Vec<u8>> {
             .ok_or_else(|| io::Error::other(format!("it did not end within {TIMEOUT:?}")))?;
         let left = rustix::time::Timespec::try_from(left).unwrap_or_default();
         let mut readable = [PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN)];
-        if poll(&mut readable, Some(&left))? == 0 {
-            continue;
+        // A signal to this process may interrupt either call.
+        match poll(&mut readable, Some(&left)) {
+            Ok(0) | Err(Errno::INTR) => continue,
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
         }
         let mut chunk = [0; 512];
-        match pipe.read(&mut chunk)? {
+        match retry_on_intr(|| rustix::io::read(&pipe, &mut chunk))? {
             0 => return Ok(bytes),
             read => bytes.extend_from_slice(&chunk[..read]),
         }
@@ -307,6 +290,7 @@ mod tests {
                 "it printed more than 4096 bytes",
             ),
             ("/no/such/program s3cret", "it ended with exit status: 127"),
+            ("TOKEN=s3cret exit 4", "it ended with exit status: 4"),
             ("kill -9 $$ s3cret", "it ended with signal: 9"),
         ] {
             let error = read(Password::Command(command.to_owned())).unwrap_err();

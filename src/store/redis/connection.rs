@@ -46,7 +46,7 @@ pub(super) fn logged_in() -> RedisConnectionInfo {
 
 impl Connection {
     pub(super) async fn new(dialed: Dialed) -> Result<Self, ConnectError> {
-        let Dialed { stream, server } = dialed;
+        let Dialed { stream, server, .. } = dialed;
         let alive = stream.alive();
         // The caller of a request keeps time.
         let config = AsyncConnectionConfig::new()

@@ -10,9 +10,9 @@
 //! and proxy understands.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::RedisError;
@@ -21,6 +21,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::awaited::Awaited;
 use super::stream::{Io, Stream};
 use super::thread::on_thread;
 use crate::store::address::{Credentials, Password, PasswordError, TlsSettings};
@@ -31,6 +32,12 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(1);
 const PROBE: Duration = Duration::from_secs(5);
 /// The longest answer to a command of the log-in, in bytes. `INFO` has about 6,000.
 const LONGEST: usize = 1 << 18;
+
+const PASSWORD_COMMAND: &str = "the password command";
+
+/// What is wrong with a server that looks like any other.
+pub(super) const NO_RUN_ID: &str = "its INFO has no run_id, which identifies a server: use the server's own \
+                                    address, or a proxy that passes INFO on";
 
 /// The beginning of an alert of TLS 1.0 and later (RFC 8446, section 5.1), which is not text.
 const TLS_ALERT: [u8; 2] = [21, 3];
@@ -45,14 +52,25 @@ pub(super) struct Dialer {
     pub(super) credentials: Credentials,
     pub(super) database: u16,
     pub(super) tls: Option<TlsSettings>,
-    /// What the last connection waits for, or failed for, and how to fix it.
-    pub(super) awaited: Arc<Mutex<Option<String>>>,
+    pub(super) identity: Identification,
+    pub(super) awaited: Arc<Awaited>,
+}
+
+/// Whether a server that does not report its `run_id` is refused.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Identification {
+    /// Two of those that keep elections would look like one.
+    Required,
+    /// Sentinels keep none, and an examination goes on.
+    Optional,
 }
 
 /// A connection that is logged in, and what the server reports about itself.
 pub(super) struct Dialed {
     pub(super) stream: Stream,
     pub(super) server: ServerInfo,
+    /// Whether another address of its name has not answered yet, and may be another server.
+    pub(super) is_uncompared: bool,
 }
 
 /// A server's `INFO`; empty if it may not be read.
@@ -131,6 +149,7 @@ impl Dialer {
             credentials,
             database: self.database,
             tls: self.tls.clone(),
+            identity: self.identity,
             awaited: Arc::clone(&self.awaited),
         })
     }
@@ -141,13 +160,17 @@ impl Dialer {
             Some(Password::Text(text)) => return Ok(Some(text.clone())),
             Some(password) => password.clone(),
         };
-        self.set_awaited(password.awaited().map(|command| {
-            format!("{command} has not ended: let it be faster, or choose a longer op_timeout")
-        }));
+        if matches!(password, Password::Command(_)) {
+            self.awaited.wait(
+                PASSWORD_COMMAND,
+                "has not ended: let it be faster, or choose a longer op_timeout",
+            );
+        }
         // Dropping this early closes it silently, which ends the command.
         let (leash, mut held) = io::pipe()?;
         let read = on_thread("password", move || password.read(leash)).await?;
-        self.set_awaited(None);
+        // What has failed is reported.
+        self.awaited.end(PASSWORD_COMMAND, &Ok(()));
         // No one reads it if the command has failed, or if there was none.
         let _unread = held.write_all(b"\n");
         Ok(Some(read?))
@@ -159,7 +182,22 @@ impl Dialer {
         host: &str,
         address: SocketAddr,
     ) -> Result<Dialed, ConnectError> {
-        self.set_awaited(None);
+        let who = match host.parse::<IpAddr>() {
+            Ok(_) => address.to_string(),
+            Err(_) => format!("{host} ({address})"),
+        };
+        self.awaited.wait(&who, "does not accept a connection");
+        let dialed = self.tcp_by(&who, host, address).await;
+        self.awaited.end(&who, &dialed);
+        dialed
+    }
+
+    async fn tcp_by(
+        &self,
+        who: &str,
+        host: &str,
+        address: SocketAddr,
+    ) -> Result<Dialed, ConnectError> {
         let stream = TcpStream::connect(address).await?;
         configure(&stream)?;
         let io = match &self.tls {
@@ -167,13 +205,11 @@ impl Dialer {
             #[cfg(feature = "tls")]
             Some(settings) => {
                 // A server without TLS waits for the end of a line.
-                self.set_awaited(Some(
-                    "the TLS handshake has not been answered: use the port of TLS, or an address without TLS"
-                        .to_owned(),
-                ));
-                let connected = super::tls::connect(settings, host, stream).await;
-                self.set_awaited(None);
-                Io::Tls(Box::new(connected?))
+                self.awaited.wait(
+                    who,
+                    "does not answer the TLS handshake: if it runs, use its TLS port, or an address without TLS",
+                );
+                Io::Tls(Box::new(super::tls::connect(settings, host, stream).await?))
             }
             #[cfg(not(feature = "tls"))]
             Some(_) => {
@@ -182,33 +218,31 @@ impl Dialer {
                 )));
             }
         };
-        self.log_in(Stream::new(io)).await
+        self.log_in(who, Stream::new(io)).await
     }
 
     pub(super) async fn unix(&self, path: &Path) -> Result<Dialed, ConnectError> {
-        self.set_awaited(None);
+        let who = format!("the socket {}", path.display());
+        let dialed = self.unix_by(&who, path).await;
+        self.awaited.end(&who, &dialed);
+        dialed
+    }
+
+    async fn unix_by(&self, who: &str, path: &Path) -> Result<Dialed, ConnectError> {
         let stream = UnixStream::connect(path).await.map_err(|error| {
-            let message = format!("the socket {}: {error}", path.display());
+            let message = format!("{who}: {error}");
             match error.kind() {
                 io::ErrorKind::PermissionDenied => ConnectError::Denied(message),
                 _ => ConnectError::unreachable(message),
             }
         })?;
-        self.log_in(Stream::new(Io::Unix(stream))).await
+        self.log_in(who, Stream::new(Io::Unix(stream))).await
     }
 
-    /// What the last connection waits for, or failed for, and how to fix it.
-    pub(super) fn awaited(&self) -> Option<String> {
-        let awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        awaited.clone()
-    }
-
-    fn set_awaited(&self, what: Option<String>) {
-        *self.awaited.lock().unwrap_or_else(PoisonError::into_inner) = what;
-    }
-
-    async fn log_in(&self, mut stream: Stream) -> Result<Dialed, ConnectError> {
+    async fn log_in(&self, who: &str, mut stream: Stream) -> Result<Dialed, ConnectError> {
         let password = self.password().await?;
+        self.awaited
+            .wait(who, "accepted a connection and does not answer");
         let mut commands = Vec::new();
         match (&self.credentials.username, &password) {
             (None, None) => {}
@@ -267,9 +301,19 @@ impl Dialer {
         }
         let server = match info {
             Some(Ok(text)) => ServerInfo::read(text),
+            Some(Err(error)) if self.identity == Identification::Required => {
+                return Err(unidentified(error));
+            }
             Some(Err(_)) | None => ServerInfo::default(),
         };
-        Ok(Dialed { stream, server })
+        if self.identity == Identification::Required && server.run_id.is_none() {
+            return Err(ConnectError::Misconfigured(NO_RUN_ID.to_owned()));
+        }
+        Ok(Dialed {
+            stream,
+            server,
+            is_uncompared: false,
+        })
     }
 }
 
@@ -298,6 +342,23 @@ impl ServerInfo {
                 .map(|(host, port)| format!("{host}:{port}")),
             is_sentinel: field("redis_mode") == Some("sentinel"),
         }
+    }
+}
+
+/// The error of a server that does not answer `INFO`.
+fn unidentified(error: &RedisError) -> ConnectError {
+    let words = super::failure::words(error);
+    if super::failure::is_unknown_command(error) {
+        return ConnectError::Misconfigured(format!(
+            "{words}; INFO identifies a server: remove info from rename-command in the server's \
+             configuration"
+        ));
+    }
+    match error.code() {
+        Some("NOPERM") => ConnectError::Denied(format!(
+            "{words}; INFO identifies a server: give the user the right +info"
+        )),
+        _ => ConnectError::Answered(error.clone()),
     }
 }
 

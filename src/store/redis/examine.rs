@@ -2,10 +2,14 @@
 //! allows.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use redis::aio::ConnectionLike;
 use redis::{FromRedisValue, Value};
 
-use super::RedisStore;
+use super::dial::{Identification, NO_RUN_ID, ServerInfo};
+use super::servers::To;
+use super::{RedisStore, Shared, script};
 use crate::store::{Examination, StoreError};
 
 /// The facts shown to an operator, out of the hundreds in `INFO`.
@@ -39,7 +43,24 @@ const SETTINGS: [&str; 2] = ["save", "appendfsync"];
 const LONGEST: usize = 100;
 
 impl RedisStore {
-    pub(super) async fn examination(&self) -> Result<Examination, StoreError> {
+    /// Examines also a server that candidates refuse because it does not report its `run_id`.
+    pub(super) async fn examination_of_any(&self) -> Result<Examination, StoreError> {
+        let shared = Shared::open(
+            Arc::clone(&self.label),
+            &self.place,
+            Identification::Optional,
+        );
+        let lenient = Self {
+            label: Arc::clone(&self.label),
+            prefix: self.prefix.clone(),
+            op_timeout: self.op_timeout,
+            place: self.place.clone(),
+            shared: Arc::new(shared.map_err(|error| self.misconfigured(error.to_string()))?),
+        };
+        lenient.examination().await
+    }
+
+    async fn examination(&self) -> Result<Examination, StoreError> {
         let (trial, refused) = self.try_all().await;
         let (mut facts, withheld) = match self.info().await {
             Ok(facts) => (facts, None),
@@ -81,16 +102,30 @@ impl RedisStore {
     }
 
     async fn info(&self) -> Result<BTreeMap<String, String>, StoreError> {
+        let is_cluster = self.shared.servers.is_cluster();
+        let mut text = String::new();
+        for node in self.masters().await? {
+            let answer = self.request(To::Node(&node), |mut connection| async move {
+                script::value(connection.req_packed_command(&redis::cmd("INFO")).await)
+            });
+            let answer = match answer.await {
+                // The trial finds a node that is away, if it matters.
+                Err(error) if is_cluster && !error.is_hopeless() => continue,
+                answer => answer?,
+            };
+            text = match answer {
+                Value::BulkString(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+                Value::VerbatimString { text, .. } | Value::SimpleString(text) => text,
+                _ => String::new(),
+            };
+            if ServerInfo::read(&text).run_id.is_none() {
+                return Err(self.misconfigured(NO_RUN_ID.to_owned()));
+            }
+        }
         // A cluster answers node by node: no single answer represents it.
-        if self.shared.servers.is_cluster() {
+        if is_cluster {
             return Ok(BTreeMap::new());
         }
-        let value = self.command("", &redis::cmd("INFO")).await?;
-        let text = match value {
-            Value::BulkString(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Value::VerbatimString { text, .. } | Value::SimpleString(text) => text,
-            _ => String::new(),
-        };
         let mut facts: BTreeMap<String, String> = text
             .lines()
             .filter_map(|line| line.split_once(':'))
@@ -105,5 +140,12 @@ impl RedisStore {
         facts
             .retain(|name, _| FACTS.contains(&name.as_str()) || Some(name) == own_version.as_ref());
         Ok(facts)
+    }
+
+    fn misconfigured(&self, message: String) -> StoreError {
+        StoreError::Misconfigured {
+            store: Arc::clone(&self.label),
+            message,
+        }
     }
 }

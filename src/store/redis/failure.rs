@@ -159,7 +159,8 @@ fn class(error: &RedisError) -> Class {
             "READONLY" | "OOM" | "MISCONF" | "LOADING" | "CLUSTERDOWN" | "MASTERDOWN" | "BUSY"
             | "NOREPLICAS" | "TRYAGAIN",
         ) => return Class::Unwritable,
-        Some("MOVED" | "ASK") => return Class::OtherTopology,
+        // The last one: no slot has both an election and the memory of a single server.
+        Some("MOVED" | "ASK" | "CROSSSLOT") => return Class::OtherTopology,
         // A command that is disabled or renamed.
         Some("ERR") if is_unknown_command(error) => return Class::Denied,
         Some(_) | None => {}

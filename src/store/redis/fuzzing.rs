@@ -24,7 +24,7 @@ pub struct Answer {
 pub fn answer(wire: &[u8]) -> Option<Answer> {
     let value = redis::parse_redis_value(wire).ok()?;
     let election = ElectionName::new("fuzzed").ok()?;
-    let keys = Keys::new("incumbent:", &election);
+    let keys = Keys::new("incumbent:", &election, false);
     let store = Arc::from("redis://fuzzed");
     let reader = Reader {
         store: &store,
@@ -56,6 +56,6 @@ pub fn election_of_key(key: &[u8], prefix: &str) -> Option<ElectionName> {
 pub fn keys_of_election(election: &ElectionName, prefix: &str) -> [String; 2] {
     let Keys {
         record, counter, ..
-    } = Keys::new(prefix, election);
+    } = Keys::new(prefix, election, false);
     [record, counter]
 }

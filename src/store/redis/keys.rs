@@ -1,8 +1,8 @@
-//! The keys of one election. All of them hash to one slot of a cluster: that of `K`.
+//! The keys of one election. On a cluster all of them hash to one slot: that of `K`.
 
 use crate::protocol::ElectionName;
 
-/// `K` and its companions.
+/// `K` and its companions, and the memory of the server.
 #[derive(Clone)]
 pub(super) struct Keys {
     /// `K`: the heartbeat counter.
@@ -11,6 +11,8 @@ pub(super) struct Keys {
     pub(super) record: String,
     /// `{K}:candidates`: the candidates.
     pub(super) candidates: String,
+    /// `{PREFIX}:memory`, or `{K}:memory`: the memory of the server.
+    pub(super) memory: String,
     /// `{K}:history`: what happened.
     pub(super) history: String,
     /// `{K}:events`: the channel of releases.
@@ -20,15 +22,32 @@ pub(super) struct Keys {
 const RECORD: &str = ":record";
 
 impl Keys {
-    pub(super) fn new(prefix: &str, election: &ElectionName) -> Self {
+    pub(super) fn new(prefix: &str, election: &ElectionName, is_cluster: bool) -> Self {
         let companion = |what: &str| format!("{{{prefix}{election}}}:{what}");
         Self {
             counter: format!("{prefix}{election}"),
             record: companion("record"),
             candidates: companion("candidates"),
+            memory: match is_cluster {
+                true => companion("memory"),
+                false => format!("{{{prefix}}}:memory"),
+            },
             history: companion("history"),
             events: companion("events"),
         }
+    }
+}
+
+impl Keys {
+    /// The keys of every script, in their order.
+    pub(super) fn of_record(&self) -> [&str; 4] {
+        [&self.counter, &self.record, &self.candidates, &self.memory]
+    }
+
+    /// The keys of a script that writes the history.
+    pub(super) fn with_history(&self) -> [&str; 5] {
+        let [counter, record, candidates, memory] = self.of_record();
+        [counter, record, candidates, memory, &self.history]
     }
 }
 

@@ -15,6 +15,7 @@
 //! work, and brings others to the new one. A process that finds out therefore uses neither until every other one
 //! has found out and a leader on the old server has stopped.
 
+use std::io;
 use std::mem::{self, Discriminant};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,7 +29,7 @@ use tokio::time::{Instant, timeout};
 
 use super::connection::Connection;
 use super::dial::{ConnectError, Dialed, ServerInfo};
-use super::script;
+use super::{failure, script};
 
 /// How long all requests get the error of a failed attempt before the next attempt.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -44,17 +45,34 @@ const LOOKING: Duration = Duration::from_secs(1);
 /// old server has sent its last heartbeat there. A claimant on the new one then also waits for a window.
 const MOVED: Duration = REHEARSAL.saturating_add(REHEARSING).saturating_add(LOOKING);
 
-/// How many connections are compared before one of them is used, if an address must lead to one server. A
-/// proxy that picks one of two servers for each goes unnoticed in one of eight attempts.
-const LOOKS: usize = 4;
-/// The same in a rehearsal, beside the connection in use.
-const REHEARSAL_LOOKS: usize = 1;
-/// The same once the address is known to have led to several servers.
-const SUSPICIOUS_LOOKS: usize = 16;
+/// How much is compared before a connection is used, if an address must lead to one server.
+#[derive(Clone, Copy)]
+pub(super) struct Looks {
+    /// The least number of connections.
+    pub(super) connections: usize,
+    /// How long to wait at least for an address of the other family, which often does not work.
+    pub(super) patience: Duration,
+}
 
-/// How to find a server and log in to it, and how many connections to compare first.
+impl Looks {
+    /// Beside a connection in use.
+    pub(super) const ONE: Self = Self::of(1);
+    /// At first. A proxy that picks one of two servers for each connection goes unnoticed in one of eight attempts.
+    const FIRST: Self = Self::of(4);
+    /// Once the address is known to have led to several servers.
+    const SUSPICIOUS: Self = Self::of(16);
+
+    const fn of(connections: usize) -> Self {
+        Self {
+            connections,
+            patience: Duration::ZERO,
+        }
+    }
+}
+
+/// How to find a server and log in to it.
 pub(super) type Dial =
-    Box<dyn Fn(usize) -> BoxFuture<'static, Result<Dialed, ConnectError>> + Send + Sync>;
+    Box<dyn Fn(Looks) -> BoxFuture<'static, Result<Dialed, ConnectError>> + Send + Sync>;
 
 /// What an address may lead to over time.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -83,12 +101,10 @@ struct State {
     attempt: u64,
     /// The server that was last connected to.
     run_id: Option<String>,
-    /// When another server than before was found.
-    changed: Option<Instant>,
     /// Whether the address has led to several servers at once.
     suspicious: bool,
-    /// When it was last known that a connection can be made.
-    rehearsed: Instant,
+    /// When to try whether a connection can be made.
+    rehearsal: Instant,
     /// How the last rehearsal failed.
     refused: Option<Discriminant<ConnectError>>,
 }
@@ -110,9 +126,8 @@ impl Link {
                 now: Now::Idle,
                 attempt: 0,
                 run_id: None,
-                changed: None,
                 suspicious: false,
-                rehearsed: Instant::now(),
+                rehearsal: Instant::now() + REHEARSAL,
                 refused: None,
             }),
             rehearsing: AtomicBool::new(false),
@@ -129,8 +144,8 @@ impl Link {
             match &state.now {
                 Now::Connected(connection) if connection.is_alive() => {
                     let connection = connection.clone();
-                    if state.rehearsed.elapsed() > REHEARSAL {
-                        state.rehearsed = Instant::now();
+                    if Instant::now() > state.rehearsal {
+                        state.rehearsal = Instant::now() + REHEARSAL;
                         self.rehearse(op_timeout);
                     }
                     return Ok(connection);
@@ -142,8 +157,8 @@ impl Link {
                 Now::Idle | Now::Connected(_) | Now::Refused { .. } => {
                     state.attempt += 1;
                     let looks = match state.suspicious {
-                        true => SUSPICIOUS_LOOKS,
-                        false => LOOKS,
+                        true => Looks::SUSPICIOUS,
+                        false => Looks::FIRST,
                     };
                     let attempt = self.attempt(state.attempt, looks, op_timeout);
                     state.now = Now::Connecting(attempt.clone());
@@ -165,18 +180,21 @@ impl Link {
     ///
     /// A server that has restarted has lost its scripts. They are loaded here, once; otherwise every election
     /// would send them along.
-    fn attempt(self: &Arc<Self>, number: u64, looks: usize, op_timeout: Duration) -> Attempt {
+    fn attempt(self: &Arc<Self>, number: u64, looks: Looks, op_timeout: Duration) -> Attempt {
         let link = Arc::clone(self);
         let connecting = tokio::spawn(async move {
+            let mut is_uncompared = false;
             let connect = async {
-                let mut connection = Connection::new((link.dial)(looks).await?).await?;
+                let dialed = (link.dial)(looks).await?;
+                is_uncompared = dialed.is_uncompared;
+                let mut connection = Connection::new(dialed).await?;
                 script::load_all(&mut connection)
                     .await
                     .map_err(ConnectError::Answered)?;
                 Ok(connection)
             };
             let result = within(op_timeout * ATTEMPT, connect).await;
-            link.connected(number, &result);
+            link.connected(number, &result, is_uncompared);
             result
         });
         let result = async move {
@@ -189,20 +207,26 @@ impl Link {
         result.boxed().shared()
     }
 
-    fn connected(&self, number: u64, result: &Result<Connection, ConnectError>) {
+    fn connected(
+        &self,
+        number: u64,
+        result: &Result<Connection, ConnectError>,
+        is_uncompared: bool,
+    ) {
         let mut state = self.lock();
         if state.attempt != number {
             return;
         }
-        state.rehearsed = Instant::now();
+        let soon = match is_uncompared {
+            true => Duration::ZERO,
+            false => REHEARSAL,
+        };
+        state.rehearsal = Instant::now() + soon;
         state.refused = None;
         if let Ok(connection) = result
             && let Some(run_id) = &connection.server().run_id
         {
-            let before = state.run_id.replace(run_id.clone());
-            if before.is_some_and(|before| before != *run_id) {
-                state.changed = Some(Instant::now());
-            }
+            state.run_id = Some(run_id.clone());
         }
         let several = matches!(result, Err(ConnectError::SeveralServers(_)));
         state.suspicious |= several;
@@ -220,13 +244,6 @@ impl Link {
         };
     }
 
-    /// Whether another server than before was found less than `within` ago: after a restart, or elsewhere. It may
-    /// have an older record, or none, of a leader that still acts.
-    pub(super) fn has_changed(&self, within: Duration) -> bool {
-        let changed = self.lock().changed;
-        changed.is_some_and(|at| at.elapsed() < within)
-    }
-
     /// Tries in the background whether a new connection could be made, while the current one still serves: a
     /// changed password, an expired certificate, or a name that leads elsewhere shows before the connection is
     /// needed.
@@ -238,7 +255,11 @@ impl Link {
         tokio::spawn(async move {
             let link = &rehearsal.0;
             let time = (op_timeout * ATTEMPT).min(REHEARSING);
-            let dialed = within(time, (link.dial)(REHEARSAL_LOOKS)).await;
+            let looks = Looks {
+                patience: time * 3 / 4,
+                ..Looks::ONE
+            };
+            let dialed = within(time, (link.dial)(looks)).await;
             if let Some((used, found)) = link.rehearsed(dialed) {
                 let serves = link.leads_to == LeadsTo::OneServer
                     && still_serves(&used, op_timeout.min(LOOKING)).await;
@@ -338,12 +359,15 @@ impl Drop for Rehearsal {
 async fn still_serves(used: &Connection, time: Duration) -> bool {
     let mut used = used.clone();
     let info = cmd("INFO");
-    let asked = timeout(time, used.req_packed_command(&info)).await;
-    let said = asked
-        .ok()
-        .and_then(Result::ok)
-        .and_then(|said| String::from_redis_value(said).ok());
-    said.is_some_and(|said| !ServerInfo::read(&said).is_replica)
+    let asking = async { script::value(used.req_packed_command(&info).await) };
+    match timeout(time, asking).await {
+        Ok(Ok(said)) => {
+            String::from_redis_value(said).is_ok_and(|said| !ServerInfo::read(&said).is_replica)
+        }
+        // The user may have lost the permission since.
+        Ok(Err(error)) => failure::is_refusal(&error),
+        Err(_elapsed) => false,
+    }
 }
 
 async fn within<T>(
@@ -351,9 +375,17 @@ async fn within<T>(
     connecting: impl Future<Output = Result<T, ConnectError>>,
 ) -> Result<T, ConnectError> {
     let late = |_| {
-        Err(ConnectError::unreachable(format!(
-            "no connection within {time:?}"
-        )))
+        let error = io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("no connection within {time:?}"),
+        );
+        Err(ConnectError::Unreachable(Arc::new(error)))
     };
     timeout(time, connecting).await.unwrap_or_else(late)
+}
+
+/// Whether connecting took too long, so that what it waited for is the reason.
+pub(super) fn is_timeout(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }

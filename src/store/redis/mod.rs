@@ -20,6 +20,7 @@
 //! `scripts/record.lua` describes what the keys hold. A user who may run the scripts needs the commands that
 //! they call, on the keys `PREFIX*` and `{PREFIX*`, and the channels `{PREFIX*`.
 
+mod awaited;
 mod cluster;
 mod connection;
 mod dial;
@@ -45,7 +46,7 @@ mod thread;
 mod tls;
 mod trial;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -53,6 +54,7 @@ use redis::aio::ConnectionLike;
 use redis::{Cmd, RedisResult, Value};
 
 use self::connection::Connection;
+use self::dial::Identification;
 use self::keys::Keys;
 use self::reply::Reader;
 use self::script::Script;
@@ -62,10 +64,10 @@ use super::address::{InvalidAddress, RedisPlace};
 use super::registry::Registry;
 use super::{
     Examination, HistoryEntry, Inspection, Note, Store, StoreError, StoreFuture, StoreOptions,
-    WakeUp, WakeUps, is_free,
+    WakeUp, WakeUps, fresh_memory, is_free,
 };
 use crate::protocol::{
-    Claim, Durability, ElectionName, Handover, Mark, Order, Pause, Reply, Request, Shape, Verdict,
+    Attestation, Claim, ElectionName, Handover, Mark, Memory, Order, Pause, Reply, Request, Shape,
     WallMillis,
 };
 use crate::store::Identity;
@@ -83,9 +85,8 @@ pub(super) struct RedisStore {
     label: Arc<str>,
     prefix: String,
     op_timeout: Duration,
+    place: RedisPlace,
     shared: Arc<Shared>,
-    /// The master of the last inspected server, if that was a replica.
-    replica_of: Mutex<Option<String>>,
 }
 
 /// What all stores of this process on one deployment share.
@@ -96,8 +97,12 @@ struct Shared {
 }
 
 impl Shared {
-    fn open(label: Arc<str>, place: &RedisPlace) -> Result<Self, InvalidAddress> {
-        let servers = Arc::new(Servers::open(label, place)?);
+    fn open(
+        label: Arc<str>,
+        place: &RedisPlace,
+        identity: Identification,
+    ) -> Result<Self, InvalidAddress> {
+        let servers = Arc::new(Servers::open(label, place, identity)?);
         Ok(Self {
             subscription: Arc::new(Subscription::new(Arc::clone(&servers))),
             sentinels: task::Task::default(),
@@ -135,14 +140,17 @@ impl RedisStore {
         let credentials = &mut place.credentials;
         credentials.username = credentials.username.take().or(options.username.clone());
         credentials.password = credentials.password.take().or(options.password.clone());
-        let open = |place: &RedisPlace| Ok(Arc::new(Shared::open(Arc::clone(&label), place)?));
-        let shared = SHARED.get_or_open(place, open)?;
+        let open = |place: &RedisPlace| {
+            let shared = Shared::open(Arc::clone(&label), place, Identification::Required);
+            shared.map(Arc::new)
+        };
+        let shared = SHARED.get_or_open(place.clone(), open)?;
         Ok(Self {
             label,
             prefix,
             op_timeout: options.op_timeout,
+            place,
             shared,
-            replica_of: Mutex::default(),
         })
     }
 
@@ -189,24 +197,29 @@ impl RedisStore {
         who: &Identity,
         request: &Request,
     ) -> Result<Reply, StoreError> {
-        let keys = Keys::new(&self.prefix, election);
+        let keys = self.keys(election);
         let who = who.to_string();
-        let record: [&str; 3] = [&keys.counter, &keys.record, &keys.candidates];
-        let with_history: [&str; 4] =
-            [&keys.counter, &keys.record, &keys.candidates, &keys.history];
+        let record = keys.of_record();
+        let with_history = keys.with_history();
+        let nonce = fresh_memory(WallMillis::ZERO).nonce.to_string();
         let value = match request {
-            Request::Observe => self.call(&script::OBSERVE, &record, &[&who]).await?,
+            Request::Observe => {
+                let arguments = [who.as_str(), &nonce];
+                self.call(&script::OBSERVE, &record, &arguments).await?
+            }
             Request::Claim(claim) => {
-                let arguments = claim_arguments(who, claim);
+                let arguments = claim_arguments(who, claim, nonce);
                 let arguments = arguments.each_ref().map(String::as_str);
                 self.call(&script::CLAIM, &with_history, &arguments).await?
             }
             Request::Beat {
                 holder,
                 term,
-                proven,
+                attested,
             } => {
-                let arguments = [&who, holder.as_str(), &term.to_string(), flag(*proven)];
+                let [memory, age] = attestation_arguments(*attested);
+                let term = term.to_string();
+                let arguments = [&who, holder.as_str(), &term, &memory, &age, &nonce];
                 self.call(&script::BEAT, &record, &arguments).await?
             }
             Request::Release {
@@ -215,29 +228,22 @@ impl RedisStore {
                 reason,
             } => {
                 let (term, note) = (term.to_string(), Note::Reason(*reason).to_string());
-                let arguments = [&who, holder.as_str(), &term, &keys.events, &note];
+                let arguments = [&who, holder.as_str(), &term, &keys.events, &note, &nonce];
                 self.call(&script::RELEASE, &with_history, &arguments)
                     .await?
             }
             Request::Order(order) => {
                 let arguments = order_arguments(who, keys.events.clone(), order);
-                let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+                let arguments = arguments.iter().chain([&nonce]);
+                let arguments: Vec<&str> = arguments.map(String::as_str).collect();
                 self.call(&script::ORDER, &with_history, &arguments).await?
             }
         };
-        let mut reply = self.reader(&keys).reply(value)?;
-        // A server that this process did not know a window ago may not know a leader that still acts.
-        if let Request::Claim(claim) = request
-            && reply.verdict == Verdict::Granted
-            && self
-                .shared
-                .servers
-                .have_changed(&keys.counter, claim.window)
-                .await
-        {
-            reply.record.unproven = true;
-        }
-        Ok(reply)
+        self.reader(&keys).reply(value)
+    }
+
+    fn keys(&self, election: &ElectionName) -> Keys {
+        Keys::new(&self.prefix, election, self.shared.servers.is_cluster())
     }
 
     const fn reader<'a>(&'a self, keys: &'a Keys) -> Reader<'a> {
@@ -251,10 +257,6 @@ impl RedisStore {
 impl Store for RedisStore {
     fn label(&self) -> &str {
         &self.label
-    }
-
-    fn durability(&self) -> Durability {
-        Durability::Forgetful
     }
 
     fn execute<'a>(
@@ -272,7 +274,7 @@ impl Store for RedisStore {
         who: &'a Identity,
     ) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            let keys = Keys::new(&self.prefix, election);
+            let keys = self.keys(election);
             let mut command = redis::cmd("ZREM");
             command.arg(&keys.candidates).arg(who.to_string());
             self.command(&keys.counter, &command).await.map(drop)
@@ -280,15 +282,14 @@ impl Store for RedisStore {
     }
 
     fn wake_ups(&self, election: &ElectionName) -> WakeUps {
-        let keys = Keys::new(&self.prefix, election);
+        let keys = self.keys(election);
         let channel = keys.events.clone();
         let (label, servers) = (Arc::clone(&self.label), Arc::clone(&self.shared.servers));
         let op_timeout = self.op_timeout;
         let look = move || {
             let (label, servers, keys) = (Arc::clone(&label), Arc::clone(&servers), keys.clone());
             let look: BoxFuture<'static, _> = Box::pin(async move {
-                let names: [&str; 3] = [&keys.counter, &keys.record, &keys.candidates];
-                let names = &names;
+                let names = &keys.of_record();
                 let asked = servers.request(
                     &label,
                     op_timeout,
@@ -300,10 +301,8 @@ impl Store for RedisStore {
                 let (store, keys) = (&label, &keys);
                 // The polls find and report what is wrong.
                 let found = Reader { store, keys }.inspection(asked.await.ok()?).ok()?;
-                is_free(&found.record).then_some(WakeUp {
-                    record: found.record,
-                    called: None,
-                })
+                let memory = found.memory.filter(|_| is_free(&found.record))?;
+                Some(WakeUp::new(found.record, memory.id))
             });
             look
         };
@@ -314,19 +313,23 @@ impl Store for RedisStore {
 
     fn inspect<'a>(&'a self, election: &'a ElectionName) -> StoreFuture<'a, Inspection> {
         Box::pin(async move {
-            let keys = Keys::new(&self.prefix, election);
-            let names: [&str; 3] = [&keys.counter, &keys.record, &keys.candidates];
-            let names = &names;
-            let value = self.request(To::Key(names[0]), |mut connection| async move {
+            let keys = self.keys(election);
+            let names = &keys.of_record();
+            let asked = self.request(To::Key(names[0]), |mut connection| async move {
                 let server = connection.server();
                 let master = server.is_replica.then(|| server.master.clone()).flatten();
-                *self
-                    .replica_of
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner) = master;
-                script::INSPECT.call(&mut connection, names, &[]).await
+                let value = script::INSPECT.call(&mut connection, names, &[]).await?;
+                Ok((value, master))
             });
-            self.reader(&keys).inspection(value.await?)
+            let (value, master) = asked.await?;
+            let mut inspection = self.reader(&keys).inspection(value)?;
+            inspection.caveat = master.map(|master| {
+                format!(
+                    "it is a replica of {master}: its data may be old, and no one can be elected on it; use its \
+                     master, or redis+sentinel://"
+                )
+            });
+            Ok(inspection)
         })
     }
 
@@ -341,17 +344,8 @@ impl Store for RedisStore {
         Box::pin(self.scan())
     }
 
-    fn caveat(&self) -> Option<String> {
-        let replica_of = self.replica_of.lock();
-        let master = replica_of.unwrap_or_else(PoisonError::into_inner).clone()?;
-        Some(format!(
-            "it is a replica of {master}: its data may be old, and no one can be elected on it; use its \
-             master, or redis+sentinel://"
-        ))
-    }
-
     fn examine(&self) -> StoreFuture<'_, Examination> {
-        Box::pin(self.examination())
+        Box::pin(self.examination_of_any())
     }
 
     fn history<'a>(
@@ -360,7 +354,7 @@ impl Store for RedisStore {
         limit: usize,
     ) -> StoreFuture<'a, Vec<HistoryEntry>> {
         Box::pin(async move {
-            let keys = Keys::new(&self.prefix, election);
+            let keys = self.keys(election);
             let mut command = redis::cmd("XREVRANGE");
             command
                 .arg(&keys.history)
@@ -381,8 +375,13 @@ impl Store for RedisStore {
 }
 
 /// The arguments of `claim.lua`, in its order.
-fn claim_arguments(who: String, claim: &Claim) -> [String; 10] {
-    let [shape, term, beat, counter] = mark_arguments(claim.expected);
+fn claim_arguments(who: String, claim: &Claim, nonce: String) -> [String; 15] {
+    let [shape, term, beat, counter, memory] = mark_arguments(claim.expected);
+    let taken = match claim.expected.shape {
+        Shape::Absent { taken } => taken.to_string(),
+        Shape::Vacant | Shape::Held | Shape::Foreign(_) => String::new(),
+    };
+    let [vouched, age] = attestation_arguments(claim.attested);
     [
         who,
         claim.holder.to_string(),
@@ -394,7 +393,20 @@ fn claim_arguments(who: String, claim: &Claim) -> [String; 10] {
         term,
         beat,
         counter,
+        memory,
+        taken,
+        vouched,
+        age,
+        nonce,
     ]
+}
+
+/// A memory and its age, or nothing.
+fn attestation_arguments(attested: Option<Attestation>) -> [String; 2] {
+    attested.map_or_else(Default::default, |word| {
+        let age = word.age.min(Memory::MATURE).as_millis();
+        [word.memory.to_string(), age.to_string()]
+    })
 }
 
 /// The arguments of `order.lua`, in its order.
@@ -433,10 +445,16 @@ fn order_arguments(who: String, channel: String, order: &Order) -> Vec<String> {
     arguments
 }
 
-/// The expected record: its shape, term and beat, and a foreign counter or nothing.
-fn mark_arguments(Mark { term, beat, shape }: Mark) -> [String; 4] {
+/// The expected record: its shape, term and beat, a foreign counter or nothing, and the memory.
+fn mark_arguments(expected: Mark) -> [String; 5] {
+    let Mark {
+        memory,
+        term,
+        beat,
+        shape,
+    } = expected;
     let (shape, counter) = match shape {
-        Shape::Absent => ("absent", None),
+        Shape::Absent { .. } => ("absent", None),
         Shape::Vacant => ("vacant", None),
         Shape::Held => ("held", None),
         Shape::Foreign(counter) => ("foreign", counter),
@@ -447,6 +465,7 @@ fn mark_arguments(Mark { term, beat, shape }: Mark) -> [String; 4] {
         term.to_string(),
         beat.to_string(),
         counter.unwrap_or_default(),
+        memory.to_string(),
     ]
 }
 

@@ -15,16 +15,18 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
 use super::dial::{ConnectError, Dialed, Dialer};
+use super::link::Looks;
+use super::sentinel::by_way_of;
 use super::thread::on_thread;
 use crate::store::address::Endpoint;
 
 /// The most addresses of one name that are tried.
 const MOST: usize = 16;
-/// How much longer than the first connection the others may take, if only the address families differ:
+/// How much longer than the first connection the others may take at least, if only the address families differ:
 /// one of them often does not work.
 const BEHIND: Duration = Duration::from_millis(100);
 
-/// Connects to the one server at `endpoint`, and compares at least `looks` connections.
+/// Connects to the one server at `endpoint`, and compares at least as many connections as `looks` asks for.
 ///
 /// # Errors
 ///
@@ -32,8 +34,9 @@ const BEHIND: Duration = Duration::from_millis(100);
 pub(super) async fn only(
     dialer: &Dialer,
     endpoint: &Endpoint,
-    looks: usize,
+    looks: Looks,
 ) -> Result<Dialed, ConnectError> {
+    let begun = Instant::now();
     let addresses = resolve(endpoint).await?;
     let dialer = &dialer.ready().await?;
     let of_one_family = |ipv4| addresses.iter().filter(|one| one.is_ipv4() == ipv4).count();
@@ -51,7 +54,7 @@ pub(super) async fn only(
         match next {
             None => break,
             Some((address, Ok(dialed))) => {
-                until.get_or_insert_with(|| Instant::now() + BEHIND);
+                until.get_or_insert_with(|| (Instant::now() + BEHIND).max(begun + looks.patience));
                 reached.push((address, dialed));
             }
             Some((address, Err(error))) => failed = Some((address, error)),
@@ -59,7 +62,7 @@ pub(super) async fn only(
     }
     if let Some(&(address, _)) = reached.first() {
         // One that fails may be the one that leads elsewhere.
-        let further = (reached.len()..looks).map(|_| dial(address));
+        let further = (reached.len()..looks.connections).map(|_| dial(address));
         for (address, dialed) in join_all(further).await {
             reached.push((address, dialed?));
         }
@@ -77,7 +80,14 @@ pub(super) async fn only(
             endpoint.host,
             addresses.len()
         ))),
-        (Some((_, dialed)), _) => Ok(dialed),
+        // It answers, so it is a server, and which one is not known.
+        (Some(_), Some((address, error))) if !matches!(error, ConnectError::Unreachable(_)) => {
+            Err(by_way_of("one of its addresses", address, error))
+        }
+        (Some((_, dialed)), _) => Ok(Dialed {
+            is_uncompared: !dialing.is_empty(),
+            ..dialed
+        }),
         (None, Some((_, error))) => Err(error),
         (None, None) => Err(ConnectError::unreachable("its name has no address")),
     }

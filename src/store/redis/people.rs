@@ -5,7 +5,7 @@
 use redis::Value;
 
 use super::reply::Reader;
-use crate::protocol::{CandidateId, Term, WallMillis};
+use crate::protocol::{CandidateId, FencingToken, WallMillis};
 use crate::store::Identity;
 use crate::store::decimal::canonical;
 use crate::store::{Change, HistoryEntry, Inspection, Note, SeenCandidate, StoreError};
@@ -15,8 +15,8 @@ const IDENTITY: &str = "id|host|pid|version";
 impl Reader<'_> {
     /// The reply to inspect.
     pub(super) fn inspection(&self, value: Value) -> Result<Inspection, StoreError> {
-        let (reply, mut items) = self.begin(value)?;
-        let (record, clock) = (reply.record, reply.clock);
+        let (found, mut items) = self.begin(value)?;
+        let (record, memory, clock) = (found.record, found.memory, found.clock);
         let identity = self.text(items.next())?;
         let since = self.text(items.next())?;
         let changed = self.text(items.next())?;
@@ -28,16 +28,16 @@ impl Reader<'_> {
             None => (None, None),
         };
         let changed = match changed {
-            None if record.term == Term::ZERO => None,
+            None if record.term == FencingToken::ZERO => None,
             changed => Some(self.millis(&self.keys.record, "changed", changed)?),
         };
         Ok(Inspection {
-            clock,
             holder,
             since,
             changed,
             candidates: self.candidates(items.next())?,
-            record,
+            memory,
+            ..Inspection::new(record, clock)
         })
     }
 

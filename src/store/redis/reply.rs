@@ -11,10 +11,11 @@ use redis::Value;
 
 use super::keys::Keys;
 use crate::protocol::{
-    Beat, CandidateId, Handover, Occupancy, Orders, Record, Reply, Term, Timing, Verdict,
-    WallMillis,
+    Beat, CandidateId, FencingToken, Handover, Memory, Occupancy, Orders, Record, Reply, Timing,
+    Verdict, WallMillis,
 };
 use crate::store::decimal::canonical;
+use crate::store::memory_id::memory_id;
 use crate::store::{StoreError, WakeUp};
 
 /// The largest beat that a record may hold: far above what terms and heartbeats can reach, far enough
@@ -33,12 +34,19 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     /// The reply to observe, claim, beat or release.
     pub(super) fn reply(&self, value: Value) -> Result<Reply, StoreError> {
-        let (reply, _nothing_more) = self.begin(value)?;
-        Ok(reply)
+        let (found, _nothing_more) = self.begin(value)?;
+        let memory = found.memory;
+        let memory = memory.ok_or_else(|| self.unexpected("a script's reply has no memory"))?;
+        Ok(Reply {
+            verdict: found.verdict,
+            record: found.record,
+            memory,
+            clock: found.clock,
+        })
     }
 
     /// What every reply of a script begins with, and what follows.
-    pub(super) fn begin(&self, value: Value) -> Result<(Reply, Items), StoreError> {
+    pub(super) fn begin(&self, value: Value) -> Result<(Found, Items), StoreError> {
         let mut items = self.items(value)?;
         let verdict = self.verdict(&mut items)?;
         let clock = self.clock(&mut items)?;
@@ -46,12 +54,22 @@ impl Reader<'_> {
         // An unreadable record has ended in an error by now: the script and this parser must not differ.
         let verdict = verdict
             .ok_or_else(|| self.unexpected("a script cannot read a record that reads well"))?;
-        let reply = Reply {
+        let found = Found {
             verdict,
             record,
+            memory: self.memory(&mut items)?,
             clock,
         };
-        Ok((reply, items))
+        Ok((found, items))
+    }
+
+    fn memory(&self, items: &mut Items) -> Result<Option<Memory>, StoreError> {
+        let Some(text) = self.text(items.next())? else {
+            return Ok(None);
+        };
+        let expected = "`1 milliseconds.number age_ms floor taken server`";
+        let unreadable = || self.garbled(&self.keys.memory, "memory", &text, expected);
+        memory(&text).map(Some).ok_or_else(unreadable)
     }
 
     fn record(&self, items: &mut Items) -> Result<Record, StoreError> {
@@ -59,7 +77,7 @@ impl Reader<'_> {
             None => None,
             Some(text) => Some(self.counter(&text)?),
         };
-        let mut fields: [Option<String>; 6] = [const { None }; 6];
+        let mut fields: [Option<String>; 5] = [const { None }; 5];
         for field in &mut fields {
             *field = self.text(items.next())?;
         }
@@ -77,7 +95,7 @@ impl Reader<'_> {
                 ..Record::ABSENT
             });
         }
-        let [floor, term, beat, unproven, holder, window] = fields;
+        let [floor, term, beat, holder, window] = fields;
         let key = &self.keys.record;
         let floor = self.term(key, "floor", floor)?;
         let term_text = term.clone();
@@ -87,7 +105,6 @@ impl Reader<'_> {
             return Err(self.garbled(key, "term", &text, "at most the floor"));
         }
         let beat = self.beat(beat)?;
-        let unproven = self.unproven(unproven)?;
         let holder = self.candidate(holder)?;
         let window = self.window(window)?;
         let occupancy = match (holder, counter) {
@@ -103,7 +120,6 @@ impl Reader<'_> {
             floor,
             term,
             beat,
-            unproven,
             occupancy,
             orders,
         })
@@ -150,6 +166,19 @@ impl Reader<'_> {
                 };
                 Err(self.garbled(&key, TYPE_OF_KEY, &kind, expected))
             }
+            Some(Value::Int(4)) => {
+                let _clock = items.next();
+                let format = self.text(items.next())?.unwrap_or_default();
+                Err(StoreError::Misconfigured {
+                    store: Arc::clone(self.store),
+                    message: format!(
+                        "the keys of this prefix have format {:?}, and this incumbent uses format 1; use the \
+                         incumbent that wrote them, or another --key-prefix, or stop all candidates and delete \
+                         the keys",
+                        excerpt(&format)
+                    ),
+                })
+            }
             _ => Err(self.unexpected("a script's reply has no verdict")),
         }
     }
@@ -178,10 +207,10 @@ impl Reader<'_> {
         key: &str,
         field: &str,
         text: Option<String>,
-    ) -> Result<Term, StoreError> {
+    ) -> Result<FencingToken, StoreError> {
         let text = self.present(key, field, text, "a term from 0 to 2^53 - 1")?;
         canonical(&text)
-            .and_then(Term::new)
+            .and_then(FencingToken::new)
             .ok_or_else(|| self.garbled(key, field, &text, "a term from 0 to 2^53 - 1"))
     }
 
@@ -193,15 +222,6 @@ impl Reader<'_> {
             .filter(|beat| *beat <= MAX_BEAT)
             .map(Beat::new)
             .ok_or_else(|| self.garbled(key, field, &text, expected))
-    }
-
-    fn unproven(&self, text: Option<String>) -> Result<bool, StoreError> {
-        let (key, field) = (&self.keys.record, "unproven");
-        match self.present(key, field, text, "0 or 1")?.as_str() {
-            "0" => Ok(false),
-            "1" => Ok(true),
-            other => Err(self.garbled(key, field, other, "0 or 1")),
-        }
     }
 
     fn candidate(&self, text: Option<String>) -> Result<Option<CandidateId>, StoreError> {
@@ -279,6 +299,28 @@ impl Reader<'_> {
     }
 }
 
+/// A memory as the scripts write it: `format id age_ms floor taken server`.
+fn memory(text: &str) -> Option<Memory> {
+    let mut fields = text.split(' ').skip(1);
+    let id = memory_id(fields.next()?)?;
+    let mut next = || canonical(fields.next()?);
+    Some(Memory {
+        id,
+        age: Duration::from_millis(next()?).min(Memory::MATURE),
+        floor: FencingToken::new(next()?)?,
+        taken: next()?,
+    })
+}
+
+/// What the scripts return about an election.
+pub(super) struct Found {
+    pub(super) verdict: Verdict,
+    pub(super) record: Record,
+    /// `None` when there is none: only a look leaves it so.
+    pub(super) memory: Option<Memory>,
+    pub(super) clock: WallMillis,
+}
+
 /// The rest of a list.
 pub(super) type Items = std::vec::IntoIter<Value>;
 
@@ -286,24 +328,20 @@ pub(super) type Items = std::vec::IntoIter<Value>;
 const MAX_MESSAGE: usize = 512;
 
 /// Any message that `release` reads.
-pub(super) const A_RELEASE: &str = "1 1 1 0 -";
+pub(super) const A_RELEASE: &str = "1.1 1 1 1 -";
 
-/// The message of a release: `floor term beat unproven handover`, a handover of `-` for none, and the id
+/// The message of a release: `memory floor term beat handover`, a handover of `-` for none, and the id
 /// of the standby that is called, if one is. `None` when it is not such a message.
 pub(super) fn release(message: &[u8]) -> Option<WakeUp> {
     let short = Some(message).filter(|message| message.len() <= MAX_MESSAGE)?;
     let mut fields = std::str::from_utf8(short).ok()?.split(' ');
+    let memory = memory_id(fields.next()?)?;
     let mut next = || canonical(fields.next()?);
-    let (floor, term, beat, unproven) = (next()?, next()?, next()?, next()?);
+    let (floor, term, beat) = (next()?, next()?, next()?);
     let record = Record {
-        floor: Term::new(floor)?,
-        term: Term::new(term).filter(|term| term.get() <= floor)?,
+        floor: FencingToken::new(floor)?,
+        term: FencingToken::new(term).filter(|term| term.get() <= floor)?,
         beat: Beat::new(i64::try_from(beat).ok().filter(|beat| *beat <= MAX_BEAT)?),
-        unproven: match unproven {
-            0 => false,
-            1 => true,
-            _ => return None,
-        },
         occupancy: Occupancy::Vacant,
         orders: Orders {
             paused: None,
@@ -315,6 +353,7 @@ pub(super) fn release(message: &[u8]) -> Option<WakeUp> {
     };
     let wake_up = WakeUp {
         record,
+        memory,
         called: match fields.next() {
             None => None,
             Some(id) => Some(CandidateId::new(id).ok()?),

@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use redis::FromRedisValue;
 use redis::aio::ConnectionLike;
 
-use super::keys::{Found, Keys, pattern};
+use super::keys::{Found, pattern};
 use super::link::Link;
 use super::reply::{TYPE_OF_KEY, excerpt};
 use super::servers::To;
@@ -91,7 +91,7 @@ impl RedisStore {
         let is_election = match self.inspect(&name).await {
             Ok(seen) => seen.record != Record::ABSENT,
             Err(StoreError::Garbled { key, field, .. }) => {
-                let counter = Keys::new(&self.prefix, &name).counter;
+                let counter = self.keys(&name).counter;
                 key != excerpt(&counter) || field != TYPE_OF_KEY
             }
             // Reading that election shows the error.
@@ -152,7 +152,7 @@ impl RedisStore {
     }
 
     /// The only server, or the masters of a cluster.
-    async fn masters(&self) -> Result<Vec<Arc<Link>>, StoreError> {
+    pub(super) async fn masters(&self) -> Result<Vec<Arc<Link>>, StoreError> {
         let servers = &self.shared.servers;
         servers.masters(&self.label, self.op_timeout).await
     }

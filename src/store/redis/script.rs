@@ -7,7 +7,7 @@ use redis::{Cmd, ErrorKind, RedisResult, ServerErrorKind, Value};
 
 /// A script that runs on the server, atomically.
 pub(super) struct Script {
-    text: &'static str,
+    text: String,
     digest: String,
 }
 
@@ -15,32 +15,40 @@ macro_rules! script {
     ($($file:literal),+) => {
         LazyLock::new(|| {
             // Every script begins by reading the record.
-            let text = concat!(
+            let text = without_comments(concat!(
                 include_str!("scripts/record.lua"),
                 $("\n", include_str!(concat!("scripts/", $file))),+
-            );
+            ));
             Script {
+                digest: redis::Script::new(&text).get_hash().to_owned(),
                 text,
-                digest: redis::Script::new(text).get_hash().to_owned(),
             }
         })
     };
 }
 
-pub(super) static OBSERVE: LazyLock<Script> = script!("observe.lua");
-pub(super) static CLAIM: LazyLock<Script> = script!("changes.lua", "claim.lua");
-pub(super) static BEAT: LazyLock<Script> = script!("beat.lua");
-pub(super) static RELEASE: LazyLock<Script> = script!("changes.lua", "release.lua");
+pub(super) static OBSERVE: LazyLock<Script> = script!("memory.lua", "observe.lua");
+pub(super) static CLAIM: LazyLock<Script> = script!("memory.lua", "changes.lua", "claim.lua");
+pub(super) static BEAT: LazyLock<Script> = script!("memory.lua", "beat.lua");
+pub(super) static RELEASE: LazyLock<Script> = script!("memory.lua", "changes.lua", "release.lua");
 /// Orders are rare: a server learns this one when it is first called.
-pub(super) static ORDER: LazyLock<Script> = script!("changes.lua", "order.lua");
+pub(super) static ORDER: LazyLock<Script> = script!("memory.lua", "changes.lua", "order.lua");
 pub(super) static INSPECT: LazyLock<Script> = script!("inspect.lua");
+
+/// The script as a server gets it. To a client that has not logged in, a server that wants a password answers so
+/// only if no argument is longer than 16 KiB: otherwise it hangs up.
+fn without_comments(text: &str) -> String {
+    let lines = text.lines().map(str::trim);
+    let code = lines.filter(|line| !line.is_empty() && !line.starts_with("--"));
+    code.collect::<Vec<_>>().join("\n")
+}
 
 /// Loads all scripts into a server, in one round trip. A server that refuses, for lack of a permission for
 /// example, gets them when they are called.
 pub(super) async fn load_all(connection: &mut (impl ConnectionLike + Send)) -> RedisResult<()> {
     let mut pipeline = redis::pipe();
     for script in [&OBSERVE, &CLAIM, &BEAT, &RELEASE, &INSPECT] {
-        pipeline.cmd("SCRIPT").arg("LOAD").arg(script.text);
+        pipeline.cmd("SCRIPT").arg("LOAD").arg(&script.text);
     }
     let count = pipeline.len();
     match connection.req_packed_commands(&pipeline, 0, count).await {
@@ -60,7 +68,7 @@ impl Script {
         let by_digest = self.command("EVALSHA", &self.digest, keys, arguments);
         match value(connection.req_packed_command(&by_digest).await) {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                let by_text = self.command("EVAL", self.text, keys, arguments);
+                let by_text = self.command("EVAL", &self.text, keys, arguments);
                 value(connection.req_packed_command(&by_text).await)
             }
             result => result,

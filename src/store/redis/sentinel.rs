@@ -3,6 +3,7 @@
 //! All of them are asked at once, and the first answer that leads to a master counts, so one that hangs delays
 //! nothing.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -89,7 +90,7 @@ impl Sentinels {
 }
 
 /// The same error, with its origin.
-pub(super) fn by_way_of(what: &str, endpoint: &Endpoint, error: ConnectError) -> ConnectError {
+pub(super) fn by_way_of(what: &str, endpoint: impl Display, error: ConnectError) -> ConnectError {
     let message = format!("{what} ({endpoint}): {error}");
     match error {
         ConnectError::Unreachable(_) => ConnectError::unreachable(message),

@@ -11,11 +11,12 @@ use redis::{RedisError, RedisResult};
 use tokio::time::Instant;
 use tokio::time::error::Elapsed;
 
+use super::awaited::Awaited;
 use super::cluster::{Cluster, Redirection};
 use super::connection::{Connection, logged_in};
-use super::dial::{ConnectError, Dialed, Dialer};
+use super::dial::{ConnectError, Dialed, Dialer, Identification};
 use super::failure::{self, Stage};
-use super::link::{Dial, LeadsTo, Link};
+use super::link::{Dial, LeadsTo, Link, Looks, is_timeout};
 use super::names;
 use super::sentinel::{self, Sentinels};
 use crate::store::address::{
@@ -65,27 +66,36 @@ enum Trouble {
 
 impl Servers {
     /// Reads files, to find mistakes in them early. It does not connect.
-    pub(super) fn open(label: Arc<str>, place: &RedisPlace) -> Result<Self, InvalidAddress> {
+    pub(super) fn open(
+        label: Arc<str>,
+        place: &RedisPlace,
+        identity: Identification,
+    ) -> Result<Self, InvalidAddress> {
         #[cfg(feature = "tls")]
         if let Some(tls) = &place.tls {
             super::tls::config(tls)?;
         }
-        let dialer = |credentials: &Credentials, database| Dialer {
+        // Sentinels and servers are waited for in turn.
+        let awaited = Arc::<Awaited>::default();
+        let dialer = |credentials: &Credentials, database, identity| Dialer {
             credentials: credentials.clone(),
             database,
             tls: place.tls.clone(),
-            awaited: Arc::default(),
+            identity,
+            awaited: Arc::clone(&awaited),
         };
         let unusable = |error| {
-            let (PasswordError::File { name, reason } | PasswordError::Command { name, reason }) =
-                error;
+            let (path, reason) = match error {
+                PasswordError::File { name, reason } => (name, reason),
+                PasswordError::Command { reason } => (String::new(), reason),
+            };
             InvalidAddress::File {
                 what: "password file of the sentinels",
-                path: name,
+                path,
                 reason,
             }
         };
-        let servers = dialer(&place.credentials, place.database);
+        let servers = dialer(&place.credentials, place.database, identity);
         let to = match &place.deployment {
             Deployment::Cluster(seeds) => {
                 let cluster = Cluster::new(label, Arc::new(servers), seeds.clone());
@@ -104,7 +114,7 @@ impl Servers {
                 Goal::Master(Sentinels {
                     endpoints: sentinels.clone(),
                     service: service.clone(),
-                    dialer: dialer(credentials, 0),
+                    dialer: dialer(credentials, 0, Identification::Optional),
                 })
             }
         };
@@ -171,19 +181,8 @@ impl Servers {
 
     async fn dial(&self) -> Result<Dialed, ConnectError> {
         match self {
-            Self::One { route, .. } => route.dial(1).await,
+            Self::One { route, .. } => route.dial(Looks::ONE).await,
             Self::Cluster(cluster) => cluster.any_node().await,
-        }
-    }
-
-    /// Whether another server than before was found for `key` less than `within` ago.
-    pub(super) async fn have_changed(&self, key: &str, within: Duration) -> bool {
-        match self {
-            Self::One { link, .. } => link.has_changed(within),
-            Self::Cluster(cluster) => match cluster.link(key, None, within).await {
-                Ok(link) => link.has_changed(within),
-                Err(_) => false,
-            },
         }
     }
 
@@ -245,7 +244,7 @@ impl Servers {
             Ok(Err(Trouble::NotConnected(error))) => {
                 give_up(None);
                 let error = match (error, self.awaited()) {
-                    (ConnectError::Unreachable(error), Some(awaited)) => {
+                    (ConnectError::Unreachable(error), Some(awaited)) if is_timeout(&*error) => {
                         ConnectError::unreachable(format!("{error}: {awaited}"))
                     }
                     (error, _) => error,
@@ -288,13 +287,13 @@ impl Servers {
         }
     }
 
-    /// What the last attempt to connect waits for, or failed for.
+    /// What an attempt to connect waits for, or waited for when it was given up.
     fn awaited(&self) -> Option<String> {
         let dialer = match self {
             Self::One { route, .. } => &route.dialer,
             Self::Cluster(cluster) => cluster.dialer(),
         };
-        dialer.awaited()
+        dialer.awaited.list()
     }
 
     async fn attempt<T, F>(
@@ -346,7 +345,7 @@ impl Servers {
 }
 
 impl Route {
-    async fn dial(&self, looks: usize) -> Result<Dialed, ConnectError> {
+    async fn dial(&self, looks: Looks) -> Result<Dialed, ConnectError> {
         let dialed = match &self.to {
             Goal::Endpoint(endpoint) => names::only(&self.dialer, endpoint, looks).await?,
             Goal::Socket(path) => self.dialer.unix(path).await?,

@@ -15,7 +15,7 @@ use super::failure::{self, Stage};
 use super::keys::Keys;
 use super::{RedisStore, reply, script};
 use crate::protocol::{
-    Beat, CandidateId, Claim, ElectionName, LossReason, Record, Request, Term, Verdict,
+    Beat, CandidateId, Claim, ElectionName, FencingToken, LossReason, Request, Verdict,
 };
 use crate::store::Identity;
 use crate::store::{StoreError, WakeUps};
@@ -40,7 +40,7 @@ impl RedisStore {
             (Ok(election), Ok(who)) => (election, who),
             (Err(error), _) | (_, Err(error)) => return (Err(error), Vec::new()),
         };
-        let keys = Keys::new(&self.prefix, &election);
+        let keys = self.keys(&election);
         let wake_ups = self.shared.subscription.listen(keys.events.clone(), None);
         let tried = self.campaign_once(&election, &who).await;
         let refused = match &tried {
@@ -50,9 +50,21 @@ impl RedisStore {
         };
         // Its remains are removed, whatever the outcome.
         let election_key = keys.counter.clone();
-        for key in [keys.counter, keys.record, keys.candidates, keys.history] {
-            let mut delete = redis::cmd("DEL");
-            delete.arg(&key);
+        // The memory of a server stays; that of a cluster is of the scratch election alone.
+        let listed = format!("@{}", keys.counter);
+        let removals = [
+            ("DEL", &keys.counter, None),
+            ("DEL", &keys.record, None),
+            ("DEL", &keys.candidates, None),
+            ("DEL", &keys.history, None),
+            match self.shared.servers.is_cluster() {
+                true => ("DEL", &keys.memory, None),
+                false => ("HDEL", &keys.memory, Some(&listed)),
+            },
+        ];
+        for (command, key, field) in removals {
+            let mut delete = redis::cmd(command);
+            delete.arg(key).arg(field);
             if let Err(error) = self.command(&election_key, &delete).await {
                 tracing::debug!(%error, "a key of the scratch election could not be removed");
             }
@@ -67,8 +79,9 @@ impl RedisStore {
     ) -> Result<(), StoreError> {
         let holder = who.id().clone();
         let seen = self.carry_out(election, who, &Request::Observe).await?;
-        let first = Term::next(Term::ZERO, seen.clock).unwrap_or(Term::ZERO);
-        let second = Term::next(first, seen.clock).unwrap_or(first);
+        let first =
+            FencingToken::next(FencingToken::ZERO, seen.clock).unwrap_or(FencingToken::ZERO);
+        let second = FencingToken::next(first, seen.clock).unwrap_or(first);
         let claim = |term, expected| {
             Request::Claim(Claim {
                 holder: holder.clone(),
@@ -77,29 +90,30 @@ impl RedisStore {
                 join: false,
                 window: Duration::from_secs(1),
                 after: Beat::default(),
+                attested: None,
             })
         };
         let beat = |term| Request::Beat {
             holder: holder.clone(),
             term,
-            proven: false,
+            attested: None,
         };
         let release = Request::Release {
             holder: holder.clone(),
             term: second,
             reason: LossReason::Resigned,
         };
-        let mut record = Record::ABSENT;
+        let mut mark = seen.mark();
         // A takeover too, because it needs another command than a first claim.
         for step in 0..4 {
             let request = match step {
-                0 => claim(first, record.mark()),
+                0 => claim(first, mark),
                 1 => beat(first),
-                2 => claim(second, record.mark()),
+                2 => claim(second, mark),
                 _ => release.clone(),
             };
             let reply = self.carry_out(election, who, &request).await?;
-            record = reply.record;
+            mark = reply.mark();
             if reply.verdict != Verdict::Granted {
                 let what = match request {
                     Request::Claim(_) => "claim",
@@ -118,8 +132,9 @@ impl RedisStore {
         let (candidates, history) = (keys.candidates.as_str(), keys.history.as_str());
         let (counter, record) = (keys.counter.as_str(), keys.record.as_str());
         let no_script = "0".repeat(40);
-        let commands: [(&'static str, &[&str]); 20] = [
+        let commands: [(&'static str, &[&str]); 21] = [
             ("time", &[]),
+            ("info", &["replication"]),
             ("setnx", &[counter, "1"]),
             ("get", &[counter]),
             ("getset", &[counter, "1"]),

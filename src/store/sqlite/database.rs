@@ -1,7 +1,6 @@
 //! The open database, and the operations, each in one transaction.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
@@ -17,11 +16,16 @@ use super::schema;
 use super::trouble::{Place, Trouble};
 use super::wake::WakeFile;
 use crate::protocol::{
-    Durability, ElectionName, Record, Reply, Request, Term, Timing, Verdict, WallMillis, apply,
+    self, ElectionName, FencingToken, MemoryId, Record, Reply, Request, State, Verdict, WallMillis,
+    apply,
 };
 use crate::store::Identity;
-use crate::store::memory::wall_clock;
-use crate::store::{Change, HistoryEntry, Inspection, Note, SeenCandidate, is_free, target};
+use crate::store::{
+    Change, HistoryEntry, Inspection, Note, SeenCandidate, is_free, millis, target, wall_clock,
+};
+
+/// An election that is free, its record, and the memory of the database.
+pub(super) type Released = (ElectionName, Record, MemoryId);
 
 /// A connection to the database, and which files it has open.
 #[derive(Debug)]
@@ -129,46 +133,53 @@ impl Database {
     ) -> Result<Reply, Trouble> {
         let clock = wall_clock();
         if *request == Request::Observe {
-            let record = read(&self.connection, election)?.record.seen_at(clock);
             if notes::are_due(&self.connection, election, who, clock)? {
                 self.unnoted.add(election, who);
             }
-            return Ok(Reply {
-                verdict: Verdict::Granted,
-                record,
-                clock,
-            });
+            let transaction = self.connection.transaction()?;
+            let found = self.memory.look(&transaction)?;
+            if !found.anew {
+                return Ok(Reply {
+                    verdict: Verdict::Granted,
+                    record: read(&transaction, election)?.record.seen_at(clock),
+                    memory: found.memory,
+                    clock,
+                });
+            }
         }
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut row = read(&transaction, election)?;
-        let memory = self.memory.look(&transaction)?;
-        let mut durability = Durability::Durable;
-        if let Request::Claim(claim) = request {
-            let window = claim
-                .window
-                .max(who.timing().map_or(Duration::ZERO, Timing::probation));
-            row.record.unproven = memory.is_younger_than(window);
-            if row.record.unproven {
-                durability = Durability::Forgetful;
-            }
-        }
-        let (record, verdict) = apply(&row.record, request, durability, clock);
-        let before = std::mem::replace(&mut row.record, record);
+        let found = self.memory.look(&transaction)?;
+        let state = State {
+            memory: Some(found.memory),
+            restarted: false,
+            // No record is lost alone: the database refuses it.
+            listed: None,
+            record: row.record,
+        };
+        let (after, verdict) = apply(&state, request, found.memory.id, clock);
+        let memory = protocol::Memory {
+            // No candidate knows better than the clock of this host.
+            age: found.memory.age,
+            ..after.memory.unwrap_or(found.memory)
+        };
+        row.record = after.record;
         let mut change = None;
         if verdict == Verdict::Granted {
+            let before = &state.record;
             change = notes::write(
                 &transaction,
                 election,
                 who,
                 request,
-                &before,
+                before,
                 &mut row,
                 clock,
             )?;
-            if change.is_some() || memory.anew {
-                self.memory.stamp(&transaction, memory)?;
+            if change.is_some() || found.anew {
+                self.memory.stamp(&transaction, found, memory)?;
             }
             if matches!(request, Request::Release { .. }) {
                 self.unnoted.remove(election, who);
@@ -176,6 +187,9 @@ impl Database {
             self.unnoted.write(&transaction, clock)?;
             transaction.commit().map_err(Trouble::Commit)?;
             self.unnoted.clear();
+        } else if found.anew {
+            self.memory.stamp(&transaction, found, memory)?;
+            transaction.commit().map_err(Trouble::Commit)?;
         } else {
             transaction.rollback()?;
         }
@@ -188,6 +202,7 @@ impl Database {
         Ok(Reply {
             verdict,
             record: row.record,
+            memory,
             clock,
         })
     }
@@ -233,7 +248,8 @@ impl Database {
         let transaction = self.connection.transaction()?;
         let clock = wall_clock();
         let row = read(&transaction, election)?;
-        let oldest = clock.get().saturating_sub(notes::millis(notes::REMEMBERED));
+        let found = self.memory.look(&transaction)?;
+        let oldest = clock.get().saturating_sub(millis(notes::REMEMBERED));
         let mut candidates = Vec::new();
         let mut select = transaction.prepare_cached(
             "SELECT identity, last_seen_ms FROM candidate WHERE election = ?1 AND last_seen_ms >= ?2 \
@@ -262,12 +278,12 @@ impl Database {
         }
         candidates.sort_by(|a, b| a.identity.cmp(&b.identity));
         Ok(Inspection {
-            record: row.record.seen_at(clock),
-            clock,
+            memory: (!found.anew).then_some(found.memory),
             holder: row.identity,
             since: row.since,
             changed: row.changed,
             candidates,
+            ..Inspection::new(row.record.seen_at(clock), clock)
         })
     }
 
@@ -311,7 +327,7 @@ impl Database {
             let change = fields.required_text("change", "a known change", change_from)?;
             entries.push(HistoryEntry {
                 at: fields.required("at_ms", "milliseconds since the epoch", WallMillis::new)?,
-                term: fields.required("term", "a term from 0 to 2^53 - 1", Term::new)?,
+                term: fields.required("term", "a term from 0 to 2^53 - 1", FencingToken::new)?,
                 holder: fields
                     .required_text("holder", "id|host|pid|version", |text| text.parse().ok())?,
                 change,
@@ -323,10 +339,11 @@ impl Database {
         Ok(entries)
     }
 
-    /// The record of an election, and the clock.
-    pub(super) fn record(&self, election: &ElectionName) -> Result<Record, Trouble> {
+    /// The record of an election, and which memory the database has.
+    pub(super) fn record(&self, election: &ElectionName) -> Result<(Record, MemoryId), Trouble> {
         let row = read(&self.connection, election)?;
-        Ok(row.record.seen_at(wall_clock()))
+        let found = self.memory.look(&self.connection)?;
+        Ok((row.record.seen_at(wall_clock()), found.memory.id))
     }
 
     /// The number of the latest entry of all histories.
@@ -339,10 +356,7 @@ impl Database {
     }
 
     /// The elections released after entry `seen` and vacant now, and moves `seen` on.
-    pub(super) fn released_since(
-        &self,
-        seen: &mut i64,
-    ) -> Result<Vec<(ElectionName, Record)>, Trouble> {
+    pub(super) fn released_since(&self, seen: &mut i64) -> Result<Vec<Released>, Trouble> {
         let last = self.last_change()?;
         let mut select = self.connection.prepare_cached(
             "SELECT DISTINCT election FROM history WHERE id > ?1 AND id <= ?2 AND change IN (?3, ?4, ?5)",
@@ -355,12 +369,11 @@ impl Database {
             })?
             .collect::<Result<_, _>>()?;
         *seen = last;
-        let clock = wall_clock();
         let mut released = Vec::new();
         for name in names.iter().filter_map(|name| ElectionName::new(name).ok()) {
-            let record = read(&self.connection, &name)?.record.seen_at(clock);
+            let (record, memory) = self.record(&name)?;
             if is_free(&record) {
-                released.push((name, record));
+                released.push((name, record, memory));
             }
         }
         Ok(released)

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::fcntl::{FcntlArg, fcntl};
@@ -22,7 +22,7 @@ use nix::libc;
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
 use super::trouble::{Place, Trouble};
-use crate::store::fnv1a;
+use crate::store::{beside, fnv1a};
 
 /// A device and an inode on it.
 type Inode = (u64, u64);
@@ -64,13 +64,6 @@ impl FileIds {
 /// The inode at a path.
 pub(super) fn inode_at(path: &Path) -> io::Result<Inode> {
     fs::metadata(path).map(|found| inode(&found))
-}
-
-/// The path with `suffix` behind its file name.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 /// Refuses a file that can be reached under a second name.

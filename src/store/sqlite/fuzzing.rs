@@ -26,14 +26,13 @@ impl Rows {
     /// # Errors
     ///
     /// What the store would say of such a row.
-    pub fn read(&self, values: &[Value; 11]) -> Result<Record, String> {
+    pub fn read(&self, values: &[Value; 10]) -> Result<Record, String> {
         let election = ElectionName::new("fuzzed").map_err(|error| error.to_string())?;
         let mut statement = self
             .0
             .prepare_cached(
-                "SELECT ?1 AS floor, ?2 AS term, ?3 AS beat, ?4 AS unproven, ?5 AS holder, \
-                 ?6 AS window_ns, ?7 AS identity, ?8 AS since_ms, ?9 AS changed_ms, ?10 AS paused, \
-                 ?11 AS handover",
+                "SELECT ?1 AS floor, ?2 AS term, ?3 AS beat, ?4 AS holder, ?5 AS window_ns, \
+                 ?6 AS identity, ?7 AS since_ms, ?8 AS changed_ms, ?9 AS paused, ?10 AS handover",
             )
             .map_err(|error| error.to_string())?;
         let mut rows = statement

@@ -5,8 +5,8 @@
 //! a random number that is new whenever the election changes hands, and the same stamp is kept next to it, in
 //! `PATH-wake`, which a restore leaves alone. Where the two differ, or the database is in another inode or
 //! under another name than when it was stamped, its memory is reset: it is *born* now, on the clock that
-//! all processes of this host share and that suspension does not stop. A claim on a memory that is
-//! younger than a window waits out a probation before acting, as on a server that lost its data (`R8`).
+//! all processes of this host share and that suspension does not stop. Its age is known from that clock, so no
+//! candidate has to attest it.
 //!
 //! A file that was just made is as good as an old one when no one uses another file at its path
 //! ([`FolderLocks`]): then no one can have led there.
@@ -22,13 +22,14 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::files::{InodeLock, beside, inode_at};
+use super::files::{InodeLock, inode_at};
 use super::folders::FolderLocks;
 use super::patience::boot_time;
 use super::record_row::signed;
 use super::trouble::{Place, Trouble};
 use super::wake;
-use crate::protocol::Timestamp;
+use crate::protocol::{self, FencingToken, MemoryId, Timestamp, WallMillis};
+use crate::store::{beside, fresh_memory, wall_clock};
 
 /// The time namespace in which the clock counts from the start of the host.
 const INITIAL_TIME: &str = "time:[4026531834]";
@@ -49,21 +50,23 @@ pub(super) struct Memory {
 /// How a memory was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Found {
+    pub(super) memory: protocol::Memory,
     /// When it was born.
-    pub(super) born: Timestamp,
-    /// Whether this look resets it.
+    born: Timestamp,
+    /// Whether this look resets it, so that it has to be stamped.
     pub(super) anew: bool,
 }
 
-impl Found {
-    /// Whether a leader older than this memory may still act, when no one's window is longer.
-    pub(super) fn is_younger_than(self, window: Duration) -> bool {
-        let now = boot_time();
-        // NTP may have boot time run faster than the clock of a leader, by a tenth at most.
-        let window = window + window / 8;
-        // What was born later than now was born before this host was started: no one from then is alive.
-        self.born <= now && now.since(self.born) < window
+/// The age of what was born at `born`.
+fn age_of(born: Timestamp) -> Duration {
+    let now = boot_time();
+    // What was born later than now was born before this host was started: no one from then is alive.
+    if born > now {
+        return protocol::Memory::MATURE;
     }
+    let age = now.since(born);
+    // NTP may have boot time run faster than the clock of a leader, by a tenth at most.
+    (age - age / 9).min(protocol::Memory::MATURE)
 }
 
 impl Memory {
@@ -110,45 +113,89 @@ impl Memory {
         }
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if self.look(&transaction)?.anew {
+            let memory = protocol::Memory::mature(fresh_memory(wall_clock()));
             let found = Found {
+                memory,
                 born: BEFORE_THIS_START,
                 anew: true,
             };
-            self.stamp(&transaction, found)?;
+            self.stamp(&transaction, found, memory)?;
         }
         transaction.commit().map_err(Trouble::Commit)
     }
 
-    /// Finds out how the memory is. To be called in a transaction that may write.
+    /// Finds out how the memory is. Only a transaction that may write can be sure that it has to begin anew:
+    /// another process may be between the two writes of a stamp.
     pub(super) fn look(&self, connection: &Connection) -> Result<Found, Trouble> {
-        let kept: Option<(i64, i64, String)> = connection
-            .prepare_cached("SELECT born_ns, stamp, file FROM memory")?
-            .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        let kept: Option<(protocol::Memory, i64, i64, String)> = connection
+            .prepare_cached(
+                "SELECT made_ms, nonce, floor, taken, born_ns, stamp, file FROM memory",
+            )?
+            .query_row([], |row| {
+                let number = |index| row.get(index).map(i64::cast_unsigned);
+                let memory = protocol::Memory {
+                    floor: FencingToken::new(number(2)?).unwrap_or_default(),
+                    taken: number(3)?,
+                    ..protocol::Memory::young(MemoryId {
+                        made: WallMillis::new(number(0)?).unwrap_or_default(),
+                        nonce: number(1)?,
+                    })
+                };
+                Ok((memory, row.get(4)?, row.get(5)?, row.get(6)?))
+            })
             .optional()?;
-        let intact = kept.filter(|(_, stamp, file)| {
-            *file == self.file && self.stamp_beside().is_some_and(|beside| beside == *stamp)
-        });
-        Ok(match intact {
-            Some((born, ..)) => Found {
-                born: Timestamp::from_nanos(u64::try_from(born).unwrap_or_default()),
-                anew: false,
+        let is_intact = |stamp: i64, file: &str| {
+            *file == self.file && self.stamp_beside().is_some_and(|beside| beside == stamp)
+        };
+        let now = boot_time();
+        let fresh = || fresh_memory(wall_clock());
+        Ok(match kept {
+            Some((memory, born, stamp, file)) if is_intact(stamp, &file) => {
+                let born = Timestamp::from_nanos(u64::try_from(born).unwrap_or_default());
+                Found {
+                    memory: protocol::Memory {
+                        age: age_of(born),
+                        ..memory
+                    },
+                    born,
+                    anew: false,
+                }
+            }
+            Some((memory, ..)) => Found {
+                memory: memory.begun_again(fresh()),
+                born: now,
+                anew: true,
             },
             None => Found {
-                born: boot_time(),
+                memory: protocol::Memory::young(fresh()),
+                born: now,
                 anew: true,
             },
         })
     }
 
-    /// Stamps the memory again, in the transaction that has looked.
-    pub(super) fn stamp(&self, connection: &Connection, found: Found) -> Result<(), Trouble> {
+    /// Stamps the memory again, as it is now, in the transaction that has looked.
+    pub(super) fn stamp(
+        &self,
+        connection: &Connection,
+        found: Found,
+        memory: protocol::Memory,
+    ) -> Result<(), Trouble> {
         let stamp = fastrand::i64(..);
-        let born = signed(found.born.as_nanos());
         connection
             .prepare_cached(
-                "INSERT OR REPLACE INTO memory (id, born_ns, stamp, file) VALUES (1, ?1, ?2, ?3)",
+                "INSERT OR REPLACE INTO memory (id, made_ms, nonce, floor, taken, born_ns, stamp, file) \
+                 VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
-            .execute(params![born, stamp, self.file])?;
+            .execute(params![
+                signed(memory.id.made.get()),
+                memory.id.nonce.cast_signed(),
+                signed(memory.floor.get()),
+                memory.taken.cast_signed(),
+                signed(found.born.as_nanos()),
+                stamp,
+                self.file
+            ])?;
         self.beside
             .write_all_at(&stamp.to_le_bytes(), 0)
             .map_err(|error| Trouble::Unusable(format!("cannot write the -wake file: {error}")))

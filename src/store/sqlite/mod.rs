@@ -2,13 +2,13 @@
 //!
 //! ```text
 //!   async side                      one thread per store
-//!   execute ──▶ Line (bounded) ──▶ Worker ──▶ Database ──▶ apply(Record, Request) in one transaction
+//!   execute ──▶ JobQueue (bounded) ──▶ Worker ──▶ Database ──▶ apply(Record, Request) in one transaction
 //!           ◀── oneshot, bounded in time           │
 //!   WakeUps ◀── Subscribers ◀── inotify on PATH-wake, touched by every release
 //! ```
 //!
-//! It answers as [`Durability::Durable`], so an absent record is one that never was, and whoever claims
-//! it leads at once. That holds only for a file that everyone uses and that has not gone back in time:
+//! Its memory is as old as the file, so whoever claims a free record leads at once. That holds only for a file
+//! that everyone uses and that has not gone back in time:
 //!
 //! - Of one inode, everyone uses the same log ([`InodeLock`]); a file system that several hosts can share is
 //!   refused ([`filesystem`]).
@@ -23,10 +23,10 @@ mod filesystem;
 mod folders;
 #[cfg(feature = "_fuzzing")]
 pub mod fuzzing;
-mod line;
 mod memory;
 mod notes;
 mod patience;
+mod queue;
 mod record_row;
 mod schema;
 mod trouble;
@@ -42,26 +42,25 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use self::database::Database;
-use self::line::Line;
+use self::queue::JobQueue;
 use self::trouble::{Place, Trouble};
 use self::wake::Subscribers;
 use self::worker::Worker;
 #[cfg(doc)]
 use self::{files::InodeLock, memory::Memory};
-use super::memory::wall_clock;
 use super::{
     Examination, HistoryEntry, Identity, Inspection, Store, StoreError, StoreFuture, WakeUps,
-    target,
+    target, wall_clock,
 };
-use crate::protocol::{Durability, ElectionName, Record, Reply, Request, Verdict};
+use crate::protocol::{ElectionName, Record, Reply, Request, Verdict};
 
 /// A store in an SQLite file, for electing among the processes of one host.
 ///
 /// The file must be on a local file system: SQLite's write-ahead log shares memory between its users. It may
 /// be a symbolic link, and have no second hard link. Containers that share it mount its folder, not the file.
 ///
-/// The first election in a new file waits for a window before anyone acts: the file may be in the place of one
-/// that was deleted while someone led. So does one in a file that was replaced, or restored from a backup.
+/// An election in a file that was replaced, or restored from a backup, waits for a window before anyone acts: someone
+/// may lead by the file that was there before.
 ///
 /// # Examples
 ///
@@ -78,7 +77,7 @@ pub struct SqliteStore {
     place: Arc<Place>,
     op_timeout: Duration,
     subscribers: Arc<Subscribers>,
-    line: OnceLock<Result<Line, StoreError>>,
+    queue: OnceLock<Result<JobQueue, StoreError>>,
 }
 
 impl SqliteStore {
@@ -93,7 +92,7 @@ impl SqliteStore {
             place: Arc::new(Place::new(path)),
             op_timeout,
             subscribers: Arc::default(),
-            line: OnceLock::new(),
+            queue: OnceLock::new(),
         }
     }
 
@@ -102,7 +101,7 @@ impl SqliteStore {
     fn is_missing(&self) -> bool {
         let found = self.place.path.metadata();
         let missing = found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
-        self.line.get().is_none() && missing
+        self.queue.get().is_none() && missing
     }
 
     /// As [`SqliteStore::is_missing`], of a file that could be made: where it could not, that is what matters.
@@ -120,15 +119,15 @@ impl SqliteStore {
         &self,
         job: impl FnOnce(&mut Database) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let started = self.line.get_or_init(|| {
+        let started = self.queue.get_or_init(|| {
             let subscribers = Arc::clone(&self.subscribers);
             Worker::start(Arc::clone(&self.place), subscribers)
                 .map_err(|error| self.place.unreachable(error))
         });
-        let line = started.as_ref().map_err(Clone::clone)?;
+        let queue = started.as_ref().map_err(Clone::clone)?;
         // The thread times out first, so that its error can name what it waited for.
         let patience = self.op_timeout - self.op_timeout / 8;
-        let answer = line.ask(patience, job, &self.place);
+        let answer = queue.ask(patience, job, &self.place);
         match tokio::time::timeout(self.op_timeout, answer).await {
             Ok(answer) => answer,
             Err(_) => Err(self.place.timed_out(self.op_timeout)),
@@ -139,10 +138,6 @@ impl SqliteStore {
 impl Store for SqliteStore {
     fn label(&self) -> &str {
         &self.place.label
-    }
-
-    fn durability(&self) -> Durability {
-        Durability::Durable
     }
 
     fn is_of_one_host(&self) -> bool {
@@ -169,7 +164,7 @@ impl Store for SqliteStore {
             self.ask(move |database| {
                 let reply = database.execute(&election, &who, &request)?;
                 if releases && reply.verdict == Verdict::Granted {
-                    subscribers.tell(&election, &reply.record);
+                    subscribers.tell(&election, &reply.record, reply.memory.id);
                 }
                 Ok(reply)
             })
@@ -189,9 +184,9 @@ impl Store for SqliteStore {
     fn wake_ups(&self, election: &ElectionName) -> WakeUps {
         let wake_ups = self.subscribers.add(election);
         // Before its first operation there is no thread and no file, and no one has seen anything yet.
-        if let Some(Ok(line)) = self.line.get() {
+        if let Some(Ok(queue)) = self.queue.get() {
             let election = election.clone();
-            line.mention(self.op_timeout, move |worker| {
+            queue.mention(self.op_timeout, move |worker| {
                 worker.begin_to_listen(&election)
             });
         }
@@ -202,14 +197,7 @@ impl Store for SqliteStore {
         let election = election.clone();
         Box::pin(async move {
             if self.is_to_be_made()? {
-                return Ok(Inspection {
-                    record: Record::ABSENT,
-                    clock: wall_clock(),
-                    holder: None,
-                    since: None,
-                    changed: None,
-                    candidates: Vec::new(),
-                });
+                return Ok(Inspection::new(Record::ABSENT, wall_clock()));
             }
             self.ask(move |database| database.inspect(&election)).await
         })

@@ -8,8 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::record_row::{ElectionRow, change_word, signed};
 use super::trouble::Trouble;
 use crate::protocol::{ElectionName, Record, Request, WallMillis};
-use crate::store::Identity;
-use crate::store::{Change, HistoryEntry, Note};
+use crate::store::{Change, HistoryEntry, Identity, Note, millis};
 
 /// How many changes of an election are kept.
 const HISTORY: i64 = 1000;
@@ -84,7 +83,8 @@ pub(super) fn write(
         row.identity = None;
         row.since = None;
     }
-    if row.record.mark() != before.mark() {
+    let changes = |record: &Record| (record.term, record.beat, record.occupancy.clone());
+    if changes(&row.record) != changes(before) {
         row.changed = Some(clock);
     }
     row.write(connection, election)?;
@@ -185,8 +185,4 @@ fn note_change(
         )?
         .execute(params![election.as_str(), HISTORY])?;
     Ok(())
-}
-
-pub(super) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

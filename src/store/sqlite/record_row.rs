@@ -31,14 +31,14 @@ impl ElectionRow {
         changed: None,
     };
 
-    pub(super) const SELECT: &str = "SELECT floor, term, beat, unproven, holder, window_ns, identity, \
+    pub(super) const SELECT: &str = "SELECT floor, term, beat, holder, window_ns, identity, \
          since_ms, changed_ms, paused, handover FROM election WHERE name = ?1";
 
-    const REPLACE: &str = "INSERT INTO election (name, floor, term, beat, unproven, holder, window_ns, \
+    const REPLACE: &str = "INSERT INTO election (name, floor, term, beat, holder, window_ns, \
          identity, since_ms, changed_ms, paused, handover) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
-         ON CONFLICT (name) DO UPDATE SET floor = ?2, term = ?3, beat = ?4, unproven = ?5, holder = ?6, \
-         window_ns = ?7, identity = ?8, since_ms = ?9, changed_ms = ?10, paused = ?11, handover = ?12";
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+         ON CONFLICT (name) DO UPDATE SET floor = ?2, term = ?3, beat = ?4, holder = ?5, \
+         window_ns = ?6, identity = ?7, since_ms = ?8, changed_ms = ?9, paused = ?10, handover = ?11";
 
     const DELETE: &str = "DELETE FROM election WHERE name = ?1";
 
@@ -73,11 +73,6 @@ impl ElectionRow {
                 floor,
                 term,
                 beat: Beat::new(fields.integer("beat")?),
-                unproven: fields.required("unproven", "0 or 1", |n| match n {
-                    0 => Some(false),
-                    1 => Some(true),
-                    _ => None,
-                })?,
                 occupancy,
                 orders: Orders {
                     paused: fields.text("paused", "until|by|reason", |text| text.parse().ok())?,
@@ -115,7 +110,6 @@ impl ElectionRow {
             signed(self.record.floor.get()),
             signed(self.record.term.get()),
             self.record.beat.get(),
-            self.record.unproven,
             holder,
             window,
             self.identity.as_ref().map(ToString::to_string),

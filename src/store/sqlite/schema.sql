@@ -1,11 +1,10 @@
--- Version 5. Times are milliseconds since the epoch by this host's clock; they decide nothing.
+-- Version 6. Times are milliseconds since the epoch by this host's clock; they decide nothing.
 
 CREATE TABLE election (
     name       TEXT PRIMARY KEY NOT NULL,
     floor      INTEGER NOT NULL,
     term       INTEGER NOT NULL,
     beat       INTEGER NOT NULL,
-    unproven   INTEGER NOT NULL,
     holder     TEXT,    -- the candidate's id; NULL when vacant
     window_ns  INTEGER, -- the holder's window; NULL when vacant
     identity   TEXT,    -- the holder for people: id|host|pid|version
@@ -24,7 +23,11 @@ END;
 -- Whether the file remembers everything: see memory.rs.
 CREATE TABLE memory (
     id      INTEGER PRIMARY KEY CHECK (id = 1),
+    made_ms INTEGER NOT NULL, -- this and the nonce are its name
+    nonce   INTEGER NOT NULL,
     born_ns INTEGER NOT NULL, -- on the clock of this host that counts from its start
+    floor   INTEGER NOT NULL, -- no term up to this is granted
+    taken   INTEGER NOT NULL, -- how often held records have changed hands
     stamp   INTEGER NOT NULL, -- new with each change of hands, and the same in PATH-wake
     file    TEXT NOT NULL     -- which file was stamped
 ) STRICT;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::*;
-use crate::protocol::{Beat, CandidateId, Claim, Record, Term, Verdict};
+use crate::protocol::{Beat, CandidateId, Claim, FencingToken, Mark, Record, Verdict};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const WINDOW: Duration = Duration::from_secs(3);
@@ -22,22 +22,23 @@ fn billing() -> ElectionName {
     "billing".parse().expect("a valid name")
 }
 
-fn claim(who: &Identity, record: &Record, term: u64) -> Request {
+fn claim(who: &Identity, expected: Mark, term: u64) -> Request {
     Request::Claim(Claim {
         holder: who.id().clone(),
-        term: Term::new(term).expect("a valid term"),
-        expected: record.mark(),
+        term: FencingToken::new(term).expect("a valid term"),
+        expected,
         join: false,
         after: Beat::default(),
         window: WINDOW,
+        attested: None,
     })
 }
 
 fn beat(who: &Identity, term: u64) -> Request {
     Request::Beat {
         holder: who.id().clone(),
-        term: Term::new(term).expect("a valid term"),
-        proven: true,
+        term: FencingToken::new(term).expect("a valid term"),
+        attested: None,
     }
 }
 
@@ -48,14 +49,14 @@ async fn observe(store: &SqliteStore) -> Result<Reply, StoreError> {
 }
 
 /// Claims the absent record for `a`, term 1.
-async fn elect(store: &SqliteStore) {
+async fn elect(store: &SqliteStore) -> Reply {
     let a = who("a");
-    let request = claim(&a, &Record::ABSENT, 1);
+    let seen = store.execute(&billing(), &a, &Request::Observe).await;
+    let request = claim(&a, seen.expect("it opens").mark(), 1);
     let reply = store.execute(&billing(), &a, &request).await;
-    assert_eq!(
-        reply.expect("a claim is answered").verdict,
-        Verdict::Granted
-    );
+    let reply = reply.expect("a claim is answered");
+    assert_eq!(reply.verdict, Verdict::Granted);
+    reply
 }
 
 struct Scratch {
@@ -144,7 +145,7 @@ async fn a_database_with_a_page_overwritten_is_told_and_usable_again_when_replac
     assert!(error.is_garbled(), "{error}");
     assert_says(&error.to_string(), &["malformed", "elections.db"]);
     for suffix in ["", "-wal", "-shm"] {
-        drop(std::fs::remove_file(files::beside(path, suffix)));
+        drop(std::fs::remove_file(crate::store::beside(path, suffix)));
     }
     assert_eq!(settles(&store).await.record, Record::ABSENT);
 }
@@ -160,7 +161,7 @@ async fn a_database_of_another_program_or_a_newer_version_is_refused() {
     let error = message(observe(&SqliteStore::open(path, TIMEOUT)).await);
     assert_says(
         &error,
-        &["format version 7", "uses version 5", "move the file"],
+        &["format version 7", "uses version 6", "move the file"],
     );
     connection
         .pragma_update(None, "application_id", 5)
@@ -184,7 +185,7 @@ async fn a_directory_in_place_of_the_file_and_a_file_in_place_of_the_directory_a
 async fn a_full_disk_refuses_the_write_and_leaves_the_record_as_it_was() {
     let Scratch { path, .. } = &scratch();
     let store = SqliteStore::open(path, TIMEOUT);
-    elect(&store).await;
+    let absent = Record::ABSENT.mark(&elect(&store).await.memory);
     let pages = |pages: i64| {
         store.ask(move |database| {
             Ok(database.connection.pragma_update_and_check(
@@ -201,10 +202,7 @@ async fn a_full_disk_refuses_the_write_and_leaves_the_record_as_it_was() {
         let name = format!("filler-{number}-{}", "x".repeat(150));
         let name = ElectionName::new(&name).expect("a valid name");
         let a = who("a");
-        if let Err(error) = store
-            .execute(&name, &a, &claim(&a, &Record::ABSENT, 1))
-            .await
-        {
+        if let Err(error) = store.execute(&name, &a, &claim(&a, absent, 1)).await {
             refused = Some((name, error));
             break;
         }
@@ -323,7 +321,7 @@ fn denied_below(directory: &Path) {
     let outcome = runtime.block_on(observe(&SqliteStore::open(&path, TIMEOUT)));
     assert_eq!(
         outcome.expect("it opens").record.floor,
-        Term::new(1).expect("a term")
+        FencingToken::new(1).expect("a term")
     );
 }
 
@@ -339,7 +337,6 @@ async fn garbage_in_any_column_is_told_with_its_table_and_field_and_never_a_pani
         ("floor", "0"),
         ("term", "-9223372036854775808"),
         ("term", "9007199254740991"),
-        ("unproven", "2"),
         ("holder", "'{}|'"),
         ("holder", "''"),
         ("holder", "NULL"),
@@ -367,7 +364,7 @@ async fn garbage_in_any_column_is_told_with_its_table_and_field_and_never_a_pani
         }
         other
             .execute(
-                "UPDATE election SET floor = 1, term = 1, beat = 1, unproven = 0, holder = 'a', \
+                "UPDATE election SET floor = 1, term = 1, beat = 1, holder = 'a', \
                  window_ns = 3000000000, identity = 'a|host|1|0.1.0', since_ms = 1, changed_ms = 1",
                 [],
             )

@@ -15,9 +15,8 @@ use rustix::fs::{
 use rustix::io::Errno;
 use tokio::sync::mpsc;
 
-use super::files::beside;
-use crate::protocol::{ElectionName, Record};
-use crate::store::{WakeUp, WakeUps, is_free};
+use crate::protocol::{ElectionName, MemoryId, Record};
+use crate::store::{WakeUp, WakeUps, beside, is_free};
 
 type Sender = mpsc::Sender<WakeUp>;
 
@@ -41,7 +40,7 @@ impl Subscribers {
     }
 
     /// Passes a record that is free to claim on to the waiting candidates.
-    pub(super) fn tell(&self, election: &ElectionName, record: &Record) {
+    pub(super) fn tell(&self, election: &ElectionName, record: &Record, memory: MemoryId) {
         if !is_free(record) {
             return;
         }
@@ -52,6 +51,7 @@ impl Subscribers {
         // Each process reads the list of candidates at its own time: they would call different ones.
         let wake_up = WakeUp {
             record: record.clone(),
+            memory,
             called: None,
         };
         // A full queue holds a release already; a closed one has no one waiting.

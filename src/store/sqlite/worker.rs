@@ -7,8 +7,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::database::Database;
 use super::folders::FolderLocks;
-use super::line::{Counter, Job, Line};
 use super::patience::{self, boot_time};
+use super::queue::{Job, JobQueue, JobReceiver};
 use super::trouble::{Place, Trouble};
 use super::wake::{Subscribers, WakeFile};
 use crate::protocol::ElectionName;
@@ -37,8 +37,11 @@ impl Worker {
         tv_nsec: 50_000_000,
     };
 
-    pub(super) fn start(place: Arc<Place>, subscribers: Arc<Subscribers>) -> std::io::Result<Line> {
-        let (line, counter) = Line::new()?;
+    pub(super) fn start(
+        place: Arc<Place>,
+        subscribers: Arc<Subscribers>,
+    ) -> std::io::Result<JobQueue> {
+        let (queue, jobs) = JobQueue::new()?;
         let mut worker = Self {
             place,
             database: None,
@@ -48,15 +51,15 @@ impl Worker {
         };
         std::thread::Builder::new()
             .name("incumbent-sqlite".to_owned())
-            .spawn(move || worker.serve(&counter))?;
-        Ok(line)
+            .spawn(move || worker.serve(&jobs))?;
+        Ok(queue)
     }
 
-    fn serve(&mut self, counter: &Counter) {
+    fn serve(&mut self, jobs: &JobReceiver) {
         loop {
-            match counter.next() {
+            match jobs.next() {
                 Ok(Some(job)) => self.take(job),
-                Ok(None) => self.wait(counter),
+                Ok(None) => self.wait(jobs),
                 Err(_) => return self.let_go(),
             }
         }
@@ -67,9 +70,9 @@ impl Worker {
         job.run(self);
     }
 
-    fn wait(&mut self, counter: &Counter) {
+    fn wait(&mut self, jobs: &JobReceiver) {
         self.listen();
-        let bell = counter.bell();
+        let bell = jobs.bell();
         let mut sources = vec![PollFd::new(&bell, PollFlags::IN)];
         if let Some(wake) = &self.wake {
             sources.push(PollFd::new(wake.events(), PollFlags::IN));
@@ -89,7 +92,7 @@ impl Worker {
         if woken {
             self.pass_on();
         }
-        counter.silence();
+        jobs.silence();
     }
 
     /// Starts to listen for releases once somebody waits for them and the file is there.
@@ -114,9 +117,9 @@ impl Worker {
     pub(super) fn begin_to_listen(&mut self, election: &ElectionName) {
         self.listen();
         if let Some(database) = &self.database
-            && let Ok(record) = database.record(election)
+            && let Ok((record, memory)) = database.record(election)
         {
-            self.subscribers.tell(election, &record);
+            self.subscribers.tell(election, &record, memory);
         }
     }
 
@@ -130,8 +133,8 @@ impl Worker {
             patience::until(boot_time() + WakeFile::PATIENCE);
             // What cannot be read now is found by polling.
             if let Ok(released) = database.released_since(&mut wake.seen) {
-                for (election, record) in released {
-                    self.subscribers.tell(&election, &record);
+                for (election, record, memory) in released {
+                    self.subscribers.tell(&election, &record, memory);
                 }
             }
         }

@@ -25,14 +25,18 @@ pub(crate) enum Fault {
     Resign,
     /// A store loses all it holds.
     Forget,
+    /// A store loses the record, and keeps its memory.
+    Evict,
+    /// A store is restarted with what it held before.
+    RollBack,
     /// A store answers no one for any length of time.
     Cut,
     /// A store and one candidate do not hear each other for as long as you like.
     Part,
 }
 
-/// Every fault there is, as often as you like.
-pub(crate) const ALL: [(Fault, u8); 11] = [
+/// Every fault that needs no past, as often as you like.
+pub(crate) const ALL: [(Fault, u8); 12] = [
     (Fault::Lose, u8::MAX),
     (Fault::LoseReply, u8::MAX),
     (Fault::Delay, u8::MAX),
@@ -42,6 +46,7 @@ pub(crate) const ALL: [(Fault, u8); 11] = [
     (Fault::Crash, u8::MAX),
     (Fault::Resign, u8::MAX),
     (Fault::Forget, u8::MAX),
+    (Fault::Evict, u8::MAX),
     (Fault::Cut, u8::MAX),
     (Fault::Part, u8::MAX),
 ];
@@ -50,12 +55,12 @@ pub(crate) const ALL: [(Fault, u8); 11] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Budget {
     total: u8,
-    each: [u8; ALL.len()],
+    each: [u8; ALL.len() + 1],
 }
 
 impl Budget {
     pub(crate) fn new(total: u8, kinds: &[(Fault, u8)]) -> Self {
-        let mut each = [0; ALL.len()];
+        let mut each = [0; ALL.len() + 1];
         for (fault, most) in kinds {
             each[*fault as usize] = (*most).min(total);
         }
@@ -96,9 +101,6 @@ pub(crate) struct Bounds {
     pub(crate) intervals: u8,
     pub(crate) faults: u8,
     pub(crate) kinds: &'static [(Fault, u8)],
-    /// Whether a request that was carried out may be carried out once more after its store has lost all
-    /// it held, which is assumed not to happen.
-    pub(crate) replays: bool,
     /// One in this many of the states at the end is followed until someone leads.
     pub(crate) calmed: u64,
     /// What it must come across.
@@ -113,13 +115,12 @@ const EXPLORATION: Bounds = Bounds {
     intervals: 5,
     faults: 1,
     kinds: &ALL,
-    replays: false,
     calmed: 8,
     shows: &[],
 };
 
 /// What is explored with every change.
-pub(crate) const EXPLORATIONS: [Bounds; 11] = [
+pub(crate) const EXPLORATIONS: [Bounds; 13] = [
     Bounds {
         name: "one store",
         faults: 2,
@@ -184,7 +185,7 @@ pub(crate) const EXPLORATIONS: [Bounds; 11] = [
         intervals: 3,
         faults: 3,
         kinds: &[(Fault::Forget, 1), (Fault::Crash, 1), (Fault::LoseReply, 1)],
-        shows: &[Sight::Deposition, Sight::FailedClaim],
+        shows: &[Sight::FailedClaim],
         ..EXPLORATION
     },
     Bounds {
@@ -214,6 +215,22 @@ pub(crate) const EXPLORATIONS: [Bounds; 11] = [
         shows: &[Sight::Probation, Sight::Join],
         ..EXPLORATION
     },
+    Bounds {
+        name: "a store that goes back to any older state",
+        intervals: 6,
+        faults: 2,
+        kinds: &[(Fault::RollBack, 2)],
+        shows: &[Sight::Probation, Sight::FailedClaim, Sight::Join],
+        ..EXPLORATION
+    },
+    Bounds {
+        name: "a store that goes back under a leader that cannot reach it",
+        intervals: 7,
+        faults: 2,
+        kinds: &[(Fault::RollBack, 1), (Fault::Part, 1)],
+        shows: &[Sight::Takeover, Sight::FailedClaim],
+        ..EXPLORATION
+    },
     // While a leader lives, a store that forgets is left to it.
     Bounds {
         name: "three candidates, and a store that forgets a dead leader",
@@ -225,14 +242,6 @@ pub(crate) const EXPLORATIONS: [Bounds; 11] = [
         ..EXPLORATION
     },
 ];
-
-/// What has to fail: a request is carried out once more after its store has lost all it held.
-pub(crate) const REPLAYS: Bounds = Bounds {
-    name: "old copies at a store that has forgotten",
-    replays: true,
-    intervals: 6,
-    ..EXPLORATIONS[9]
-};
 
 impl fmt::Display for Bounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

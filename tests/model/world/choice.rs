@@ -14,7 +14,7 @@
 //!   others do in between does not touch it. For the same reason a candidate goes on, and a store is
 //!   back, at the beginning of a step, and a store forgets before a letter arrives, held back or not.
 
-use incumbent::protocol::{Record, Role};
+use incumbent::protocol::{self, Role};
 
 use super::World;
 use super::bounds::Fault;
@@ -35,6 +35,11 @@ pub(crate) enum Action {
     /// The work of a leader that was asked to stop has ended.
     EndWork(usize),
     Forget(usize),
+    Evict(usize),
+    RollBack {
+        store: usize,
+        to: usize,
+    },
     Cut(usize),
     Part {
         node: usize,
@@ -62,6 +67,8 @@ impl Action {
             | Self::Resign(_)
             | Self::EndWork(_)
             | Self::Forget(_)
+            | Self::Evict(_)
+            | Self::RollBack { .. }
             | Self::Cut(_)
             | Self::Part { .. }
             | Self::Advance { .. } => None,
@@ -99,8 +106,16 @@ impl World {
         let strikes = !calm && state.turn.is_none();
         let forgets = state.turn.is_none() && (!calm || state.letters.iter().any(|one| one.held));
         for (place, store) in state.stores.iter().enumerate().take(state.struck + 1) {
-            if forgets && state.left.allows(Fault::Forget) && store.record != Record::ABSENT {
+            if forgets && state.left.allows(Fault::Forget) && store.state != protocol::State::EMPTY
+            {
                 actions.push(Action::Forget(place));
+            }
+            if forgets && state.left.allows(Fault::Evict) && store.state.listed.is_some() {
+                actions.push(Action::Evict(place));
+            }
+            if forgets && state.left.allows(Fault::RollBack) {
+                let past = 0..store.past.len();
+                actions.extend(past.map(|to| Action::RollBack { store: place, to }));
             }
             if strikes && state.left.allows(Fault::Cut) && !store.cut {
                 actions.push(Action::Cut(place));

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use bounds::{Bounds, Budget, Start};
 use choice::Action;
-use incumbent::protocol::{Input, Record, Role, Timing, TimingConfig};
+use incumbent::protocol::{self, Input, Role, Timing, TimingConfig};
 use sight::{Sight, Sights};
 use state::{Node, State, Store};
 use stateright::{Checker, Expectation, HasDiscoveries, Model, Property};
@@ -145,10 +145,11 @@ impl World {
                 .collect(),
             stores: vec![
                 Store {
-                    record: Record::ABSENT,
+                    state: protocol::State::EMPTY,
+                    ids: 0,
                     cut: false,
                     ahead_ms: 0,
-                    forgotten: 0,
+                    past: Vec::new(),
                 };
                 stores
             ],
@@ -165,12 +166,17 @@ impl World {
         state
     }
 
-    /// Lets the first candidate win and prove every store.
+    /// Lets the first candidate win, on every store, with memories that are old enough for all.
     fn led(&self) -> State {
         let mut state = self.begin();
         let proven = |state: &State| {
-            let held = state.stores.iter().all(|store| !store.record.unproven);
-            held && state.nodes[0].inner.candidate.role() == Role::Leading
+            let old = |store: &Store| {
+                let memory = store.state.memory;
+                memory.is_some_and(|memory| memory.age >= timing().probation())
+            };
+            let held = |store: &Store| store.state.record.holder().is_some();
+            let all = state.stores.iter().all(|store| held(store) && old(store));
+            all && state.nodes[0].inner.candidate.role() == Role::Leading
         };
         for _ in 0..16 {
             while !state.letters.is_empty() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Candidate, Mark, Record, Reply, Request, RequestId, StoreIndex, Timestamp,
+    self, Candidate, Mark, Reply, Request, RequestId, StoreIndex, Timestamp,
 };
 
 use super::bounds::Budget;
@@ -39,12 +39,14 @@ pub(crate) struct State {
 /// One store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Store {
-    pub(crate) record: Record,
+    pub(crate) state: protocol::State,
+    /// How many memories it has had.
+    pub(crate) ids: u64,
     pub(crate) cut: bool,
     /// How far its clock is ahead of the others', for the time that losing its data took.
     pub(crate) ahead_ms: u8,
-    /// How often that was.
-    pub(crate) forgotten: u8,
+    /// What it held before, where it may go back to that.
+    pub(crate) past: Vec<protocol::State>,
 }
 
 /// One place where a candidate runs.
@@ -88,8 +90,6 @@ pub(crate) struct Letter {
     pub(crate) sent: u8,
     /// Held back: it arrives whenever you like.
     pub(crate) held: bool,
-    /// A copy of what was carried out: how often the store had forgotten then.
-    pub(crate) copied: Option<u8>,
     pub(crate) body: Body,
 }
 

@@ -1,15 +1,15 @@
 //! What an action does to the world.
 
 use incumbent::protocol::{
-    Candidate, CandidateConfig, CandidateId, Claim, Durability, Electorate, Event, Input,
-    LossReason, Occupancy, Outgoing, Record, Reply, Request, Role, Shape, Step, StoreIndex, Term,
-    Timestamp, Verdict, WallMillis, apply,
+    self, Candidate, CandidateConfig, CandidateId, Claim, Electorate, Event, Input, LossReason,
+    Memory, MemoryId, Occupancy, Outgoing, Record, Reply, Request, Role, Shape, Step, StoreIndex,
+    Term, Timestamp, Verdict, WallMillis, apply,
 };
 
 use super::bounds::Fault;
 use super::choice::Action;
 use super::sight::Sight;
-use super::state::{Body, Inner, Letter, Node, State, clock};
+use super::state::{Body, Inner, Letter, Node, State, Store, clock};
 use super::{World, timing};
 
 /// The servers' clocks run as much faster as the margin of the timing allows.
@@ -21,6 +21,24 @@ fn wall(state: &State, store: usize) -> WallMillis {
     let ahead = u64::from(state.stores[store].ahead_ms);
     let now = EPOCH_MS + u64::from(state.time) * MS_PER_INTERVAL;
     WallMillis::new(now + ahead).expect("a moment that milliseconds count")
+}
+
+/// A memory that is older than a probation is as good as any.
+fn cut(memory: Memory) -> Memory {
+    Memory {
+        age: memory.age.min(timing().probation()),
+        ..memory
+    }
+}
+
+impl Store {
+    /// The id of its next memory.
+    fn fresh(&self) -> MemoryId {
+        MemoryId {
+            made: WallMillis::ZERO,
+            nonce: self.ids,
+        }
+    }
 }
 
 impl World {
@@ -48,7 +66,11 @@ impl World {
 
     pub(crate) fn perform(&self, state: &mut State, action: Action) {
         self.take_turns(state, action);
-        if let Action::Forget(store) | Action::Cut(store) | Action::Part { store, .. } = action
+        if let Action::Forget(store)
+        | Action::Evict(store)
+        | Action::RollBack { store, .. }
+        | Action::Cut(store)
+        | Action::Part { store, .. } = action
             && self.bounds.stores > 1
         {
             state.struck = state.struck.max(store + 1);
@@ -86,9 +108,7 @@ impl World {
             Action::Double(place) => {
                 state.left.spend(Fault::Double);
                 let letter = state.letters[place].clone();
-                let forgotten = state.stores[letter.store.get()].forgotten;
-                let copy = &mut state.letters[place];
-                (copy.held, copy.copied) = (true, Some(forgotten));
+                state.letters[place].held = true;
                 self.deliver(state, letter);
             }
             Action::Pause(place) => {
@@ -106,7 +126,19 @@ impl World {
             Action::EndWork(place) => self.end_work(state, place),
             Action::Forget(place) => {
                 state.left.spend(Fault::Forget);
-                self.forget(state, place);
+                self.lose(state, place, protocol::State::EMPTY);
+            }
+            Action::Evict(place) => {
+                state.left.spend(Fault::Evict);
+                let left = protocol::State {
+                    record: Record::ABSENT,
+                    ..state.stores[place].state.clone()
+                };
+                self.lose(state, place, left);
+            }
+            Action::RollBack { store, to } => {
+                state.left.spend(Fault::RollBack);
+                self.roll_back(state, store, to);
             }
             Action::Cut(place) => {
                 state.left.spend(Fault::Cut);
@@ -193,11 +225,12 @@ impl World {
         let (Body::Reply(_, reply) | Body::Push(reply)) = &body else {
             unreachable!("a request was carried out")
         };
-        let (mark, time) = (reply.record.mark(), state.time);
+        let (mark, time) = (reply.mark(), state.time);
         Node::change(&mut state.nodes[place], |node| node.show(store, mark, time));
         let input = match body {
             Body::Push(reply) => Input::Woken {
                 store,
+                memory: reply.memory.id,
                 record: reply.record,
                 // Everyone is called, so that all claim at once.
                 called: None,
@@ -221,20 +254,24 @@ impl World {
         let sender = &state.nodes[usize::from(letter.node)].inner;
         let parted = sender.parted >> letter.store.get() & 1 == 1;
         let store = &mut state.stores[letter.store.get()];
-        let replayed = letter
-            .copied
-            .is_some_and(|forgotten| store.forgotten > forgotten);
-        if store.cut || parted || (replayed && !self.bounds.replays) {
+        if store.cut || parted {
             return None;
         }
-        let before = store.record.clone();
-        let (record, verdict) = apply(&before, request, Durability::Forgetful, clock);
-        store.record = record.clone();
+        let fresh = store.fresh();
+        let (mut after, verdict) = apply(&store.state, request, fresh, clock);
+        let memory = after.memory.insert(cut(after.memory.expect("a memory")));
+        store.ids += u64::from(memory.id == fresh);
         let reply = Reply {
             verdict,
-            record,
+            record: after.record.clone(),
+            memory: *memory,
             clock,
         };
+        let before = store.state.record.clone();
+        if state.left.allows(Fault::RollBack) && store.state != after {
+            store.past.push(store.state.clone());
+        }
+        store.state = after;
         if verdict == Verdict::Granted {
             match request {
                 Request::Observe | Request::Order(_) => {}
@@ -252,15 +289,23 @@ impl World {
         Some(Body::Reply(*id, reply))
     }
 
-    /// A store loses all it holds. It takes it as long as its terms are ahead of its clock, which is a
+    /// A store loses what it held. It takes it as long as its terms are ahead of its clock, which is a
     /// millisecond for each claim that was made within this one: `S2` rests on that.
-    fn forget(&self, state: &mut State, place: usize) {
+    fn lose(&self, state: &mut State, place: usize, left: protocol::State) {
         let clock = wall(state, place).get();
         let store = &mut state.stores[place];
-        let ahead = (store.record.floor.get() + 1).saturating_sub(clock);
+        let ahead = (store.state.record.floor.get() + 1).saturating_sub(clock);
         store.ahead_ms += u8::try_from(ahead).expect("few claims within an interval");
-        store.record = Record::ABSENT;
-        store.forgotten += 1;
+        store.state = left;
+    }
+
+    /// A store goes back to what it held before. It notices when it looks.
+    fn roll_back(&self, state: &mut State, place: usize, to: usize) {
+        let store = &mut state.stores[place];
+        let mut left = store.past[to].clone();
+        store.past.truncate(to);
+        left.restarted = true;
+        self.lose(state, place, left);
     }
 
     fn owned(&self, state: &mut State, before: &Record, holder: &CandidateId, term: Term) {
@@ -280,7 +325,6 @@ impl World {
                     store: letter.store,
                     sent: state.time,
                     held: false,
-                    copied: None,
                     body: Body::Push(reply.clone()),
                 });
             }
@@ -308,7 +352,6 @@ impl World {
                 store,
                 sent: state.time,
                 held: false,
-                copied: None,
                 body: Body::Request(id, request),
             });
         }

@@ -59,15 +59,12 @@ fn news(before: &State, after: &State) -> String {
         }
     }
     for (place, (old, new)) in before.stores.iter().zip(&after.stores).enumerate() {
-        if old.record != new.record {
-            let record = &new.record;
+        if old.state != new.state {
+            let record = &new.state.record;
             let _ = write!(
                 news,
-                "\n         store {place}: term {}, beat {}, {:?}{}",
-                record.term,
-                record.beat,
-                record.occupancy,
-                if record.unproven { ", unproven" } else { "" }
+                "\n         store {place}: term {}, beat {}, {:?}, {:?}",
+                record.term, record.beat, record.occupancy, new.state.memory
             );
         }
     }

@@ -14,12 +14,6 @@ pub(crate) enum Violation {
     TokenOutOfOrder { first: Span, second: Span },
 }
 
-impl Violation {
-    pub(crate) fn is_overlap(&self) -> bool {
-        matches!(self, Self::Overlap { .. })
-    }
-}
-
 /// Everything in `history` that must not be.
 pub(crate) fn check(history: &History) -> Vec<Violation> {
     let mut spans: Vec<&Span> = history.spans.iter().filter(|s| s.from < s.to).collect();

@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     Full { store: usize, lasts: Nanos },
     /// A store loses all data.
     Wipe { store: usize },
+    /// A store loses the record, and nothing else.
+    Evict { store: usize },
     /// A store goes back to what it held some writes ago.
     RollBack { store: usize, writes: usize },
     /// The wall clock of a store jumps ahead.
@@ -83,6 +85,7 @@ impl Fault {
             | Self::Hang { .. }
             | Self::Full { .. }
             | Self::Wipe { .. }
+            | Self::Evict { .. }
             | Self::RollBack { .. }
             | Self::JumpAhead { .. }
             | Self::SetBack { .. }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Candidate, CandidateConfig, Durability, Electorate, Event, HostName, Input, LossReason,
-    Occupancy, Opening, Order, Record, Reply, Request, RequestId, Role, StoreIndex, Timestamp,
-    Timing, WallMillis, apply,
+    Candidate, CandidateConfig, Electorate, Event, HostName, Input, LossReason, Memory, MemoryId,
+    Opening, Order, Record, Reply, Request, RequestId, Role, State, StoreIndex, Timestamp, Timing,
+    WallMillis, apply,
 };
 
 use super::operator::Operator;
@@ -53,9 +53,16 @@ impl Contender {
     }
 
     fn openings(&self) -> Vec<Option<Opening>> {
-        (0..self.stores)
-            .map(|store| self.candidate.opening(index(store)))
-            .collect()
+        let known = |store| {
+            let knowledge = self.candidate.knowledge(store)?;
+            // The next campaign of a process claims blindly what it does not know.
+            let unknown = Opening {
+                record: Record::ABSENT,
+                knowledge,
+            };
+            Some(self.candidate.opening(store).unwrap_or(unknown))
+        };
+        (0..self.stores).map(|store| known(index(store))).collect()
     }
 }
 
@@ -137,6 +144,7 @@ impl Party for Contender {
             } => Input::Woken {
                 store: index(store),
                 record: reply.record,
+                memory: reply.memory.id,
                 called: called.map(|name| name.parse().expect("a valid id")),
             },
             Stimulus::Resign => Input::Resign(LossReason::Resigned),
@@ -247,22 +255,44 @@ fn notice(event: &Event, verbose: bool) -> Notice {
     }
 }
 
+/// Whether a store can lose what it holds: a Redis can, a file on this host cannot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    Forgetful,
+    Durable,
+}
+
 /// A store that keeps one record, with the record function that ships.
 pub(crate) struct Keeping {
-    record: Record,
-    durability: Durability,
+    state: State,
+    /// How many ids of memories it could have given away.
+    ids: u64,
+    clock: WallMillis,
     /// What it held before each of the last writes, the oldest first.
-    past: Vec<Record>,
+    past: Vec<State>,
 }
 
 impl Keeping {
     const PAST: usize = 64;
 
     pub(crate) fn new(durability: Durability) -> Self {
-        Self {
-            record: Record::ABSENT,
-            durability,
+        let mut keeping = Self {
+            state: State::EMPTY,
+            ids: 0,
+            clock: WallMillis::ZERO,
             past: Vec::new(),
+        };
+        if durability == Durability::Durable {
+            keeping.state.memory = Some(Memory::mature(keeping.fresh()));
+        }
+        keeping
+    }
+
+    fn fresh(&mut self) -> MemoryId {
+        self.ids += 1;
+        MemoryId {
+            made: self.clock,
+            nonce: self.ids,
         }
     }
 }
@@ -273,24 +303,27 @@ impl Server for Keeping {
 
     fn execute(&mut self, wall_ms: u64, request: &Request) -> (Reply, bool) {
         let clock = WallMillis::new(wall_ms).expect("a clock of this age");
-        let (record, verdict) = apply(&self.record, request, self.durability, clock);
-        if record != self.record {
+        self.clock = clock;
+        let fresh = self.fresh();
+        let (state, verdict) = apply(&self.state, request, fresh, clock);
+        if state != self.state {
             if self.past.len() == Self::PAST {
                 self.past.remove(0);
             }
-            self.past.push(std::mem::replace(&mut self.record, record));
+            self.past.push(std::mem::replace(&mut self.state, state));
         }
+        let record = self.state.record.clone();
         let reply = Reply {
             verdict,
-            record: self.record.clone(),
+            record: record.clone(),
+            memory: self.state.memory.expect("a request makes a memory"),
             clock,
         };
         let frees = matches!(
             request,
             Request::Release { .. } | Request::Order(Order::Resume | Order::Depose { .. })
         );
-        let free =
-            self.record.occupancy == Occupancy::Vacant && self.record.orders.paused.is_none();
+        let free = record.is_free() && record.orders.paused.is_none();
         let woken = frees && free && verdict == incumbent::protocol::Verdict::Granted;
         (reply, woken)
     }
@@ -300,15 +333,20 @@ impl Server for Keeping {
     }
 
     fn wipe(&mut self) {
-        self.record = Record::ABSENT;
+        self.state = State::EMPTY;
+    }
+
+    fn evict(&mut self) {
+        self.state.record = Record::ABSENT;
     }
 
     fn roll_back(&mut self, writes: usize) {
         let kept = self.past.len().saturating_sub(writes);
-        if let Some(record) = self.past.get(kept) {
-            self.record = record.clone();
+        if let Some(state) = self.past.get(kept) {
+            self.state = state.clone();
             self.past.truncate(kept);
         }
+        self.state.restarted = true;
     }
 }
 

@@ -133,7 +133,8 @@ impl Operator {
         let Some(reply) = reply else { return };
         if !is_order {
             let store = StoreIndex(u8::try_from(store).expect("few stores"));
-            self.stalls.observe(store, &reply.record, sent, now);
+            let shown = (&reply.record, &reply.memory);
+            self.stalls.observe(store, shown, sent, now);
         } else if reply.verdict == Verdict::Granted {
             reaction.notices.push(Notice {
                 turn: Turn::Other,

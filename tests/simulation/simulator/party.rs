@@ -42,6 +42,9 @@ pub(crate) trait Server {
     /// Loses all data.
     fn wipe(&mut self);
 
+    /// Loses the record alone.
+    fn evict(&mut self);
+
     /// Goes back to what it held some writes ago.
     fn roll_back(&mut self, writes: usize);
 }

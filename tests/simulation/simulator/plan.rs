@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use incumbent::protocol::{Durability, Timing, TimingConfig};
+use incumbent::protocol::{Timing, TimingConfig};
 
 use super::clock::LocalClock;
 use super::fault::{Crash, Fault, LEADER};
-use super::incumbent::longest_window;
+use super::incumbent::{Durability, longest_window};
 use super::network::Network;
 use super::random::Random;
 use super::world::Work;
@@ -32,7 +32,7 @@ pub(crate) struct Plan {
     pub(crate) end: Nanos,
     /// When the last fault is over.
     pub(crate) calm: Nanos,
-    /// Whether a store goes back to older data: `S1` is not promised then.
+    /// Whether a store goes back to older data.
     pub(crate) rolls_back: bool,
 }
 
@@ -84,7 +84,7 @@ impl Plan {
     fn draw_faults(&mut self, random: &mut Random, interval: Nanos, window: Nanos) {
         // Each run knows but some of the kinds, so that some go far without the noise of others.
         let kinds: Vec<usize> = (0..12).filter(|_| random.chance(450)).collect();
-        let allows_loss = random.chance(150);
+        let allows_loss = random.chance(300);
         let end = window * random.within(8..30);
         // In some runs faults come in bursts, several within the time of one request.
         let bursts = random.chance(250);
@@ -147,7 +147,9 @@ impl Plan {
                 store,
                 writes: random.below(12),
             },
-            8 | 9 if forgets => Fault::Wipe { store },
+            8 if forgets => Fault::Wipe { store },
+            9 if forgets && random.chance(500) => Fault::Wipe { store },
+            9 if forgets => Fault::Evict { store },
             8 | 9 => return None,
             // A clock that was set back numbers nothing rightly once the records are lost, too.
             10 if !rolls_back && self.durabilities.iter().all(|d| *d == Durability::Durable) => {

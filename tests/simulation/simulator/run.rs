@@ -16,9 +16,8 @@ use super::{MILLI, Nanos};
 /// What a run has shown.
 pub(crate) struct Outcome {
     pub(crate) history: History,
-    /// What must not be: overlaps after a store went back to older data are counted apart.
+    /// What must not be.
     pub(crate) violations: Vec<Violation>,
-    pub(crate) overlaps_after_roll_back: u64,
     /// What was promised for the time after the last fault, and did not happen.
     pub(crate) standstill: Option<String>,
     /// How a candidate has sent requests in a loop.
@@ -72,13 +71,10 @@ pub(crate) fn run(plan: &Plan, transcript: bool) -> Outcome {
     let standstill = settle(plan, &mut world);
     world.finish();
     let rate = world.highest_rate() / plan.durabilities.len() as u64;
-    let (overlaps, mut violations): (Vec<_>, Vec<_>) = check(&world.history)
-        .into_iter()
-        .partition(|violation| plan.rolls_back && violation.is_overlap());
+    let mut violations = check(&world.history);
     violations.truncate(10);
     Outcome {
         violations,
-        overlaps_after_roll_back: overlaps.len() as u64,
         standstill,
         flood: (rate > HIGHEST_RATE).then(|| {
             format!("a candidate sent each store {rate} requests within one of its intervals")

@@ -47,6 +47,10 @@ impl Server for Lock {
         self.0 = None;
     }
 
+    fn evict(&mut self) {
+        self.wipe();
+    }
+
     fn roll_back(&mut self, _writes: usize) {}
 }
 

@@ -679,6 +679,7 @@ impl<P: Party> World<P> {
             }
             Fault::Full { store, lasts } => self.shelves[store].full_until = self.now + lasts,
             Fault::Wipe { store } => self.shelves[store].server.wipe(),
+            Fault::Evict { store } => self.shelves[store].server.evict(),
             Fault::RollBack { store, writes } => {
                 // Older data come from a restart or a failover, and both end every connection.
                 let shelf = &mut self.shelves[store];

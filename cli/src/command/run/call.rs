@@ -65,16 +65,16 @@ fn is_terminal_there() -> bool {
 /// The signal that asked to stop first. Many send it twice: a shell to the process and to its group, a
 /// container engine and the init of its container.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(super) struct StopSignal {
     signal: i32,
     at: Timestamp,
 }
 
-impl Asked {
+impl StopSignal {
     /// For how long the same signal counts as one.
-    const ECHO: Duration = Duration::from_secs(1);
+    const REPEATED: Duration = Duration::from_secs(1);
 
-    pub(super) fn by(signal: i32) -> Self {
+    pub(super) fn received(signal: i32) -> Self {
         Self {
             signal,
             at: clock::now(),
@@ -82,7 +82,7 @@ impl Asked {
     }
 
     /// Whether this signal is the same one, sent again.
-    pub(super) fn is_echoed_by(self, signal: i32) -> bool {
-        signal == self.signal && clock::now().since(self.at) < Self::ECHO
+    pub(super) fn is_repeated_by(self, signal: i32) -> bool {
+        signal == self.signal && clock::now().since(self.at) < Self::REPEATED
     }
 }

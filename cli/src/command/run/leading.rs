@@ -12,8 +12,9 @@ use rustix::process::Signal;
 use signal_hook_tokio::Signals;
 use tokio::sync::watch;
 
-use super::call::{Asked, Call, Calls};
+use super::call::{Call, Calls, StopSignal};
 use super::reload::Reload;
+use super::restarting::Conclusion;
 use super::vitals::Vitals;
 use crate::command::keeping;
 use crate::command::notify::Activity;
@@ -34,13 +35,13 @@ pub(super) struct Leading<'a, 'b> {
 
 /// The state of the program so far.
 #[derive(Default)]
-struct Course {
+struct ProgramState {
     failure: Option<StartFailure>,
     exit: Option<ProgramExit>,
     /// A signal asked to stop.
     asked: bool,
     /// The first signal that did, and left the program time.
-    first: Option<Asked>,
+    first: Option<StopSignal>,
     /// The leadership was lost before any request to stop.
     lost: bool,
     /// The program was unhealthy before any request to stop.
@@ -53,27 +54,11 @@ struct Course {
     stopping: Option<Timestamp>,
 }
 
-/// How one run of the program ended.
-pub(super) enum Once {
-    /// By itself: it may be started again.
-    Ended(Exit),
-    /// It was unhealthy, and was stopped for it.
-    Unhealthy,
-    /// It was stopped because the leadership was lost.
-    Lost,
-    /// In a way that ends the leadership as well.
-    Final(Exit),
-    /// For a signal that asked to stop.
-    Asked(Exit),
-    /// For an operator who asked the leader to resign.
-    Resigned,
-}
-
 impl Leading<'_, '_> {
     /// Runs the program once: when this returns, none of its processes are alive.
-    pub(super) async fn run_once(&mut self, program: &Program) -> Result<Once, Failure> {
+    pub(super) async fn run_once(&mut self, program: &Program) -> Result<Conclusion, Failure> {
         let leadership = self.leadership;
-        let (identity, term) = (leadership.identity().clone(), leadership.term());
+        let (identity, term) = (leadership.identity().clone(), leadership.fencing_token());
         let program = program
             .clone()
             .elected(self.election.name(), term, leadership.candidate());
@@ -83,49 +68,55 @@ impl Leading<'_, '_> {
         let grace = self.election.timing().stop_grace();
         let introduced = self.vitals.introduce(program.clone());
         self.keeper.start(introduced, deadline, grace)?;
-        let course = self.watch(&program).await;
+        let state = self.watch(&program).await;
         self.vitals.end();
-        match course {
-            Course {
+        match state {
+            ProgramState {
                 failure: Some(failure),
                 ..
             } => Err(not_started(&name, failure)),
-            Course {
+            ProgramState {
                 unhealthy: true,
                 asked: false,
                 ..
-            } => Ok(Once::Unhealthy),
-            Course {
+            } => Ok(Conclusion::Unhealthy),
+            ProgramState {
                 unhealthy: true, ..
-            } => Ok(Once::Final(Exit::Lost)),
+            } => Ok(Conclusion::Ended(Exit::Lost)),
             // A dead keeper cannot keep another program.
-            Course {
+            ProgramState {
                 lost: true,
                 unkept: true,
                 ..
-            } => Ok(Once::Final(Exit::Lost)),
-            Course { lost: true, .. } => Ok(Once::Lost),
-            Course { unkept: true, .. } => {
+            } => Ok(Conclusion::Ended(Exit::Lost)),
+            // It does not stand by again: it was asked to stop meanwhile.
+            ProgramState {
+                lost: true,
+                asked: true,
+                ..
+            } => Ok(Conclusion::Ended(Exit::Lost)),
+            ProgramState { lost: true, .. } => Ok(Conclusion::Lost),
+            ProgramState { unkept: true, .. } => {
                 Err(Failure::internal("the keeper of the program has died"))
             }
-            Course {
+            ProgramState {
                 exit: Some(exit),
                 asked: true,
                 ..
-            } => Ok(Once::Asked(Exit::Program(exit))),
-            Course { resigns: true, .. } => Ok(Once::Resigned),
-            Course {
+            } => Ok(Conclusion::Asked(Exit::Program(exit))),
+            ProgramState { resigns: true, .. } => Ok(Conclusion::Resigned),
+            ProgramState {
                 exit: Some(exit), ..
-            } => Ok(Once::Ended(Exit::Program(exit))),
-            Course { exit: None, .. } => Err(Failure::internal(
+            } => Ok(Conclusion::Exited(Exit::Program(exit))),
+            ProgramState { exit: None, .. } => Err(Failure::internal(
                 "the exit status of the program is unknown",
             )),
         }
     }
 
     /// Forwards events of the leadership and signals to us, until the whole tree of the program is dead.
-    async fn watch(&mut self, program: &Program) -> Course {
-        let mut course = Course::default();
+    async fn watch(&mut self, program: &Program) -> ProgramState {
+        let mut state = ProgramState::default();
         let mut deadlines = self.leadership.deadlines();
         // It may have moved since the program was started with it, and closer.
         self.keeper.set_deadline(self.leadership.deadline());
@@ -136,31 +127,31 @@ impl Leading<'_, '_> {
                 biased;
                 event = self.keeper.event() => {
                     if event == Event::Dead {
-                        let took = course.stopping.map(|since| clock::now().since(since));
+                        let took = state.stopping.map(|since| clock::now().since(since));
                         self.counters.ended(took);
-                        return course;
+                        return state;
                     }
                     match event {
                         Event::Started(pid) => self.vitals.begin(program, pid),
                         Event::Stopping(_) | Event::Exited(_) => self.vitals.end(),
                         _ => {}
                     }
-                    self.count(&event, &mut course);
-                    self.note(event, &mut course);
+                    self.count(&event, &mut state);
+                    self.note(event, &mut state);
                 }
                 Some(deadline) = deadlines.next() => {
                     self.keeper.set_deadline(deadline);
                 }
                 reason = self.leadership.lost(), if !told_lost => {
                     told_lost = true;
-                    course.resigns = reason == LossReason::Requested;
-                    course.lost = !course.asked && !course.resigns;
+                    state.resigns = reason == LossReason::Requested;
+                    state.lost = !state.asked && !state.resigns;
                     self.keeper.stop(self.time_to_stop(reason));
                 }
-                Some(signal) = self.signals.next() => self.obey(signal, &mut course),
+                Some(signal) = self.signals.next() => self.obey(signal, &mut state),
                 unhealthy = self.vitals.news(keeper) => if let Some(why) = unhealthy {
                     tracing::error!("the program is unhealthy: {why}");
-                    course.unhealthy = !course.asked && !course.lost;
+                    state.unhealthy = !state.asked && !state.lost;
                     self.vitals.end();
                     self.activity.send_modify(|activity| activity.unhealthy = true);
                     self.leadership.stop(LossReason::Unhealthy);
@@ -174,27 +165,31 @@ impl Leading<'_, '_> {
     fn time_to_stop(&self, reason: LossReason) -> Duration {
         match reason {
             LossReason::Resigned | LossReason::Requested => self.reload.stop_timeout(),
-            LossReason::Unhealthy => self.election.timing().stop_grace(),
+            LossReason::Unhealthy | LossReason::OtherStores => self.election.timing().stop_grace(),
             _ => self.leadership.remaining(),
         }
     }
 
-    fn obey(&mut self, signal: i32, course: &mut Course) {
+    fn obey(&mut self, signal: i32, state: &mut ProgramState) {
         match self.calls.understand(signal) {
-            Call::Stop if !course.asked => {
-                course.asked = true;
-                course.first = Some(Asked::by(signal));
+            Call::Stop if !state.asked => {
+                state.asked = true;
+                state.first = Some(StopSignal::received(signal));
                 let timeout = self.reload.stop_timeout();
                 self.activity
                     .send_modify(|activity| activity.draining = Some(timeout));
                 tracing::info!(signal, "asked to stop: the program has {timeout:?}");
                 self.keeper.stop(timeout);
             }
-            Call::Stop if course.first.is_some_and(|first| first.is_echoed_by(signal)) => {
+            Call::Stop
+                if state
+                    .first
+                    .is_some_and(|first| first.is_repeated_by(signal)) =>
+            {
                 tracing::debug!(signal, "the same signal within a second counts as one");
             }
             Call::Stop | Call::Kill => {
-                course.asked = true;
+                state.asked = true;
                 tracing::info!(signal, "asked to stop at once: killing the program");
                 self.keeper.kill();
             }
@@ -210,11 +205,11 @@ impl Leading<'_, '_> {
         }
     }
 
-    fn count(&self, event: &Event, course: &mut Course) {
+    fn count(&self, event: &Event, state: &mut ProgramState) {
         match event {
             Event::Started(_) => self.counters.started(),
             Event::Stopping(_) => {
-                course.stopping.get_or_insert_with(clock::now);
+                state.stopping.get_or_insert_with(clock::now);
             }
             Event::Killing(cause) => self.counters.killed(match cause {
                 Cause::Deadline => KillCause::Deadline,
@@ -226,36 +221,36 @@ impl Leading<'_, '_> {
         }
     }
 
-    fn note(&self, event: Event, course: &mut Course) {
+    fn note(&self, event: Event, state: &mut ProgramState) {
         let term = self.leadership.fencing_token();
         match event {
             Event::Started(pid) => {
                 self.activity
                     .send_modify(|activity| activity.program = Some(pid));
-                tracing::info!(pid, term, "started the program");
+                tracing::info!(pid, term = term.get(), "started the program");
             }
-            Event::NotStarted(failure) => course.failure = Some(failure),
+            Event::NotStarted(failure) => state.failure = Some(failure),
             Event::Uncontained(why) => {
                 tracing::error!("the program cannot be contained as it was asked to: {why}");
             }
             Event::Exited(exit) => {
                 tracing::info!("the program {exit}");
-                course.exit = Some(exit);
+                state.exit = Some(exit);
             }
             Event::Stopping(Cause::Deadline) => {
                 tracing::warn!("no heartbeat acknowledged for too long: asked the program to stop");
-                course.lost |= !course.asked;
+                state.lost |= !state.asked;
             }
             Event::Stopping(_) => tracing::debug!("asked the program to stop"),
             Event::Killing(Cause::Deadline) => {
                 tracing::error!("deadline reached: killing the program");
-                course.lost |= !course.asked;
+                state.lost |= !state.asked;
             }
             Event::Killing(Cause::StopTimeout) => {
                 tracing::warn!("the program did not stop in time: killing it");
             }
             Event::Killing(_) => tracing::info!("killing the program"),
-            Event::LeftBehind { pids } if course.stopping.is_none() && !course.asked => {
+            Event::LeftBehind { pids } if state.stopping.is_none() && !state.asked => {
                 tracing::warn!(
                     ?pids,
                     "the program exited and left processes behind, which are killed: a program that should lead \
@@ -264,14 +259,14 @@ impl Leading<'_, '_> {
             }
             Event::Surviving { pids } => tracing::error!(
                 ?pids,
-                term,
+                term = term.get(),
                 "processes of the program are still alive after SIGKILL: the election stays held"
             ),
             Event::KeeperLost => {
                 tracing::error!("the keeper of the program has died: killing what is left");
-                course.unkept = true;
+                state.unkept = true;
                 // A keeper that missed a deadline was killed for it: the tenure was over first.
-                course.lost |= !course.asked && self.leadership.remaining().is_zero();
+                state.lost |= !state.asked && self.leadership.remaining().is_zero();
             }
             Event::Ready {
                 containment,

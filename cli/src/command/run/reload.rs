@@ -5,15 +5,15 @@ use std::time::Duration;
 use incumbent::protocol::ElectionName;
 
 use crate::command::notify::Manager;
-use crate::config::args::Options;
-use crate::config::settings::{Settings, Typed};
+use crate::config::args::Typed;
+use crate::config::settings::Settings;
 use crate::exit::Failure;
 
 /// What can be read again, and what of it takes effect at once.
 pub(super) struct Reload<'a> {
     manager: Manager,
     name: &'a ElectionName,
-    options: &'a Options,
+    typed: &'a Typed,
     stop_timeout: Duration,
 }
 
@@ -21,14 +21,14 @@ impl<'a> Reload<'a> {
     pub(super) fn new(
         manager: Manager,
         name: &'a ElectionName,
-        options: &'a Options,
+        typed: &'a Typed,
         settings: &Settings,
     ) -> Self {
         Self {
             manager,
             name,
-            options,
-            stop_timeout: settings.stop_timeout(),
+            typed,
+            stop_timeout: *settings.values.stop_timeout,
         }
     }
 
@@ -43,7 +43,7 @@ impl<'a> Reload<'a> {
         self.manager.reloading();
         match self.load() {
             Ok(settings) => {
-                self.stop_timeout = settings.stop_timeout();
+                self.stop_timeout = *settings.values.stop_timeout;
                 for warning in &settings.warnings {
                     tracing::warn!("{warning}");
                 }
@@ -59,7 +59,7 @@ impl<'a> Reload<'a> {
     }
 
     fn load(&self) -> Result<Settings, Failure> {
-        let settings = Settings::load(Typed::all(self.options)?, Some(self.name))?;
+        let settings = Settings::load(self.typed, Some(self.name))?;
         settings.health()?;
         super::election(self.name, &settings)?;
         Ok(settings)

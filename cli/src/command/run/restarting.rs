@@ -8,17 +8,21 @@ use incumbent::election::clock;
 use incumbent::protocol::LossReason;
 
 use super::call::Call;
-use super::leading::{Leading, Once};
+use super::leading::Leading;
 use crate::command::keeping;
 use crate::exit::{Exit, Failure};
 
-/// How a leadership ended.
+/// How a run of the program, or a leadership, ended.
 pub(super) enum Conclusion {
-    /// With this exit status, which becomes that of `incumbent`.
+    /// The program exited by itself: it may be restarted.
+    Exited(Exit),
+    /// In a way that no restart mends; `incumbent` exits with this status.
     Ended(Exit),
     /// A signal asked to stop; `incumbent` exits with this status.
     Asked(Exit),
-    /// The program exited too often, the last time with this, or was unhealthy: another host should try.
+    /// The program was unhealthy, and was stopped for it: another host should try.
+    Unhealthy,
+    /// The program exited too often, the last time with this: another host should try.
     GivenUp(Exit),
     /// An operator asked the leader to resign: it stands by again.
     Resigned,
@@ -30,10 +34,11 @@ impl Conclusion {
     /// Why the leadership ends, unless it was asked to stop for another reason before.
     pub(super) fn reason(&self) -> LossReason {
         match self {
-            Self::Ended(exit) | Self::GivenUp(exit) => LossReason::WorkEnded {
+            Self::Exited(exit) | Self::Ended(exit) | Self::GivenUp(exit) => LossReason::WorkEnded {
                 status: Some(exit.status()),
             },
             Self::Asked(_) => LossReason::Resigned,
+            Self::Unhealthy => LossReason::Unhealthy,
             Self::Resigned => LossReason::Requested,
             Self::Lost => LossReason::TenureEnded,
         }
@@ -50,22 +55,17 @@ impl Leading<'_, '_> {
     ) -> Result<Conclusion, Failure> {
         loop {
             let (exit, restarts) = match (self.run_once(program).await?, &mut restarts) {
-                (Once::Resigned, _) => return Ok(Conclusion::Resigned),
-                (Once::Asked(exit), _) => return Ok(Conclusion::Asked(exit)),
-                (Once::Final(exit), _) | (Once::Ended(exit), None) => {
-                    return Ok(Conclusion::Ended(exit));
-                }
-                (Once::Unhealthy | Once::Lost, None) => {
+                (Conclusion::Exited(exit), Some(restarts)) => (exit, restarts),
+                (Conclusion::Unhealthy | Conclusion::Lost, None) => {
                     return Ok(Conclusion::Ended(Exit::Lost));
                 }
-                (Once::Lost, Some(_)) => return Ok(Conclusion::Lost),
-                (Once::Unhealthy, Some(_)) => {
+                (Conclusion::Unhealthy, Some(_)) => {
                     tracing::error!(
                         "the program was unhealthy: resigned, letting another candidate lead"
                     );
-                    return Ok(Conclusion::GivenUp(Exit::Lost));
+                    return Ok(Conclusion::Unhealthy);
                 }
-                (Once::Ended(exit), Some(restarts)) => (exit, restarts),
+                (end, _) => return Ok(end),
             };
             let Some(pause) = restarts.ended(clock::now()) else {
                 tracing::error!(

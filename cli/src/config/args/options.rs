@@ -1,53 +1,104 @@
 //! The options that commands have in common, in groups: the help shows each group under its heading.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueEnum, value_parser};
 
+use incumbent::store::StoreAddress;
+
 use crate::config::keys::{Group, KEYS, Key, Kind};
 
-/// All options: `run` takes them, and `config` shows the values in effect.
-#[derive(Debug, Default, Args)]
-pub(crate) struct Options {
-    #[command(flatten)]
-    pub(crate) stores: StoreOptions,
-    #[command(flatten)]
-    pub(crate) timing: TimingOptions,
-    #[command(flatten)]
-    pub(crate) running: RunOptions,
-    #[command(flatten)]
-    pub(crate) general: GeneralOptions,
-}
+const GENERAL: u8 = Group::General as u8;
+/// The groups of a command that reads the stores.
+pub(crate) const READ: u8 = Group::Stores as u8 | GENERAL;
+/// The groups of a command that explains the timing.
+pub(crate) const TIMING: u8 = Group::Timing as u8 | GENERAL;
+/// The groups of a command that gives an order, or judges one.
+pub(crate) const ORDER: u8 = READ | TIMING;
+/// All groups: `run` takes them, and `config` shows the values in effect.
+pub(crate) const ALL: u8 = ORDER | Group::Running as u8;
 
-pub(crate) type StoreOptions = Flags<{ Group::Stores as u8 }>;
-pub(crate) type TimingOptions = Flags<{ Group::Timing as u8 }>;
-pub(crate) type RunOptions = Flags<{ Group::Running as u8 }>;
-
-#[derive(Debug, Default, Args)]
-pub(crate) struct GeneralOptions {
-    /// The configuration file [default: the first of /etc/incumbent/NAME.toml and
-    /// $XDG_CONFIG_HOME/incumbent/config.toml that exists]
-    #[arg(long, value_name = "FILE", help_heading = "General")]
-    pub(crate) config: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) log: Flags<{ Group::General as u8 }>,
-}
-
-/// The settings of a group that were typed, each with its values.
+/// The flags of some groups of settings, and those of them that were typed.
 #[derive(Debug, Default)]
-pub(crate) struct Flags<const GROUP: u8>(pub(crate) Vec<(&'static Key, Vec<String>)>);
+pub(crate) struct Flags<const GROUPS: u8>(pub(crate) Typed);
 
-impl<const GROUP: u8> Flags<GROUP> {
-    fn keys() -> impl Iterator<Item = &'static Key> {
-        KEYS.iter().filter(|key| key.group as u8 == GROUP)
+/// The settings that were typed, each with its values, and the configuration file.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Typed {
+    pub(crate) texts: Vec<(&'static Key, Vec<String>)>,
+    pub(crate) file: Option<PathBuf>,
+}
+
+impl Typed {
+    /// The same, with one more setting, if it was typed.
+    pub(crate) fn with(mut self, name: &str, given: Option<&String>) -> Self {
+        let key = Key::find(name);
+        self.texts
+            .extend(key.zip(given).map(|(key, text)| (key, vec![text.clone()])));
+        self
+    }
+
+    /// The options for another command to find the same stores. A placeholder stands for a command that may hold a
+    /// secret and for a file that will be gone, and an address is without its password.
+    pub(crate) fn of_stores(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        let stores = self.texts.iter();
+        for (key, texts) in stores.filter(|(key, _)| key.group == Group::Stores) {
+            for text in texts {
+                let address: Option<StoreAddress> = text.parse().ok();
+                let secret =
+                    address.filter(|address| key.kind == Kind::Stores && address.has_password());
+                let shown = match key.kind {
+                    _ if key.name == "password_cmd" => "COMMAND".to_owned(),
+                    Kind::Path if !lasts(Path::new(text)) => "FILE".to_owned(),
+                    _ => secret.map_or_else(|| text.clone(), |it| it.label().to_owned()),
+                };
+                words.extend([key.flag(), shown]);
+            }
+        }
+        if let Some(file) = &self.file {
+            let shown = match lasts(file) {
+                true => file.display().to_string(),
+                false => "FILE".to_owned(),
+            };
+            words.extend(["--config".to_owned(), shown]);
+        }
+        words
     }
 }
 
-impl<const GROUP: u8> Args for Flags<GROUP> {
+/// Whether the next command finds the same file: not a pipe, such as a shell makes for `<(…)`, and not a descriptor
+/// of this process.
+fn lasts(path: &Path) -> bool {
+    let own = ["/dev/fd", "/dev/stdin", "/proc"];
+    path.is_file() && !own.iter().any(|folder| path.starts_with(folder))
+}
+
+impl<const GROUPS: u8> Flags<GROUPS> {
+    fn keys() -> impl Iterator<Item = &'static Key> {
+        KEYS.iter().filter(|key| key.group as u8 & GROUPS != 0)
+    }
+}
+
+impl<const GROUPS: u8> Args for Flags<GROUPS> {
     fn augment_args(command: Command) -> Command {
-        command.args(Self::keys().map(argument))
+        let file = Arg::new("config")
+            .long("config")
+            .value_name("FILE")
+            .help_heading("General")
+            .value_parser(value_parser!(PathBuf))
+            .help(
+                "The configuration file [default: the first of /etc/incumbent/NAME.toml and \
+                 $XDG_CONFIG_HOME/incumbent/config.toml that exists]",
+            );
+        let (general, others): (Vec<_>, Vec<_>) =
+            Self::keys().partition(|key| key.group == Group::General);
+        command
+            .args(others.into_iter().map(argument))
+            .arg(file)
+            .args(general.into_iter().map(argument))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -55,16 +106,18 @@ impl<const GROUP: u8> Args for Flags<GROUP> {
     }
 }
 
-impl<const GROUP: u8> FromArgMatches for Flags<GROUP> {
+impl<const GROUPS: u8> FromArgMatches for Flags<GROUPS> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let typed = |key: &&Key| matches.value_source(key.name) == Some(ValueSource::CommandLine);
         let values = |key: &'static Key| {
             let raw = matches.get_raw(key.name).into_iter().flatten();
-            // Each was read as text already.
             let texts = raw.map(|text| text.to_string_lossy().into_owned());
             (key, texts.collect())
         };
-        Ok(Self(Self::keys().filter(typed).map(values).collect()))
+        Ok(Self(Typed {
+            texts: Self::keys().filter(typed).map(values).collect(),
+            file: matches.get_one("config").cloned(),
+        }))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -76,7 +129,7 @@ impl<const GROUP: u8> FromArgMatches for Flags<GROUP> {
 fn argument(key: &Key) -> Arg {
     let argument = Arg::new(key.name)
         .long(key.name.replace('_', "-"))
-        .help(key.help.trim_start())
+        .help(key.help())
         .help_heading(format!("{:?}", key.group));
     let argument = match key.kind {
         Kind::Switch => {
@@ -85,8 +138,6 @@ fn argument(key: &Key) -> Arg {
                 .conflicts_with_all(rival(key));
         }
         Kind::Stores => argument.action(ArgAction::Append),
-        Kind::Number(255) => argument.value_parser(value_parser!(u8)),
-        Kind::Number(_) => argument.value_parser(value_parser!(u32)),
         Kind::Choice(choices) => argument.value_parser(PossibleValuesParser::new(choices)),
         _ => argument.value_parser(value_parser!(String)),
     };

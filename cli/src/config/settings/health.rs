@@ -43,19 +43,19 @@ impl Settings {
         let check = check.map(|command| -> Result<_, Failure> {
             Ok(CheckSettings {
                 command: command.to_owned(),
-                interval: self.positive("health_interval", values.health_interval)?,
-                timeout: self.positive("health_timeout", values.health_timeout)?,
+                interval: self.positive("health_interval", *values.health_interval)?,
+                timeout: self.positive("health_timeout", *values.health_timeout)?,
             })
         });
         let watchdog = values
             .watchdog
-            .map(|period| self.positive("watchdog", period));
+            .map(|period| self.positive("watchdog", *period));
         Ok(HealthSettings {
             check: check.transpose()?,
             watchdog: watchdog.transpose()?,
             rise: self.counted("health_rise", values.health_rise)?,
             fall: self.counted("health_fall", values.health_fall)?,
-            start_period: values.health_start_period,
+            start_period: *values.health_start_period,
         })
     }
 

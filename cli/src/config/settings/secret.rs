@@ -4,22 +4,10 @@ use std::path::Path;
 
 use incumbent::store::Password;
 use secrecy::SecretString;
-use serde::Deserialize;
 
 use super::Settings;
 use crate::config::places;
 use crate::exit::Failure;
-
-/// A string whose `Debug` hides it.
-#[derive(Deserialize)]
-#[serde(transparent)]
-pub(super) struct SecretText(String);
-
-impl std::fmt::Debug for SecretText {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("(hidden)")
-    }
-}
 
 impl Settings {
     /// The strongest of the password itself, the file with it and the command that prints it. A file is read
@@ -53,10 +41,7 @@ impl Settings {
                 .password_cmd
                 .clone()
                 .map(|command| Ok(Password::Command(command))),
-            Some(_) | None => {
-                let text = values.password.as_ref();
-                text.map(|text| Ok(Password::from(text.0.as_str())))
-            }
+            Some(_) | None => values.password.clone().map(|text| Ok(Password::Text(text))),
         }
         .transpose()
     }

@@ -269,11 +269,7 @@ mod tests {
             value: "<what>".to_owned(),
             expected: "where a number should stand".to_owned(),
         };
-        let view = StoreView {
-            store: "s".into(),
-            inspection: Err(garbled),
-        };
-        let html = stores(&[view]).into_string();
+        let html = stores(&[StoreView::new("s", Err(garbled))]).into_string();
         assert!(html.contains(">garbled</span>"), "{html}");
         assert!(
             html.contains("the value of incumbent:billing is &quot;&lt;what&gt;"),

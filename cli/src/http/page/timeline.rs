@@ -121,7 +121,7 @@ fn draw(stretch: &Stretch<'_>, other: bool) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use incumbent::protocol::{Electorate, Term};
+    use incumbent::protocol::{Electorate, FencingToken};
     use incumbent::store::Identity;
     use incumbent::store::{Change, HistoryEntry};
 
@@ -129,12 +129,10 @@ mod tests {
     fn a_day_of_terms_is_drawn_to_scale_and_names_are_escaped() {
         let hour = 3_600_000;
         let now = WallMillis::new(100 * hour).unwrap();
-        let entry = |at: u64, term: u64, change| HistoryEntry {
-            at: WallMillis::new(at * hour).unwrap(),
-            term: Term::new(term).unwrap(),
-            holder: Identity::new("a".parse().unwrap(), "<b>", 1, "0.1.0").unwrap(),
-            change,
-            note: None,
+        let entry = |at: u64, term: u64, change| {
+            let at = WallMillis::new(at * hour).unwrap();
+            let holder = Identity::new("a".parse().unwrap(), "<b>", 1, "0.1.0").unwrap();
+            HistoryEntry::new(at, FencingToken::new(term).unwrap(), holder, change)
         };
         let history = HistoryView::merge(
             "billing".parse().unwrap(),

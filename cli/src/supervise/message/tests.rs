@@ -1,10 +1,15 @@
 //! Every message survives the wire however it is cut, and nothing on the wire can do harm.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::Debug;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStringExt;
 
 use proptest::prelude::*;
+use serde::de::DeserializeOwned;
 
+use super::super::signals::Inherited;
+use super::super::wire::{Inbox, Malformed, Outbox, read};
 use super::*;
 
 fn words() -> impl Strategy<Value = OsString> {
@@ -34,8 +39,8 @@ fn timestamps() -> impl Strategy<Value = Timestamp> {
     any::<u64>().prop_map(Timestamp::from_nanos)
 }
 
-fn pids() -> impl Strategy<Value = Pid> {
-    (1..i32::MAX).prop_map(|pid| Pid::from_raw(pid).unwrap())
+fn pids() -> impl Strategy<Value = Vec<i32>> {
+    prop::collection::vec(1..i32::MAX, 0..=wire::MOST_PIDS)
 }
 
 fn causes() -> impl Strategy<Value = Cause> {
@@ -47,86 +52,97 @@ fn causes() -> impl Strategy<Value = Cause> {
     ]
 }
 
-fn to_keeper() -> impl Strategy<Value = ToKeeper> {
+fn orders() -> impl Strategy<Value = Order> {
     prop_oneof![
-        prop::collection::vec(any::<u8>(), 0..100).prop_map(ToKeeper::Context),
+        prop::collection::vec(any::<u8>(), 0..100).prop_map(Order::Context),
         (
             "[a-z0-9.-]{1,50}",
             "[a-z]{1,20}",
             any::<u32>(),
             0..1_u64 << 53
         )
-            .prop_map(|(id, host, pid, term)| ToKeeper::Hold {
+            .prop_map(|(id, host, pid, term)| Order::Hold {
                 who: Identity::new(id.parse().unwrap(), &host, pid, "0.1.0").unwrap(),
-                term: Term::new(term).unwrap(),
+                term: FencingToken::new(term).unwrap(),
             }),
-        Just(ToKeeper::Released),
+        Just(Order::Released),
         (programs(), timestamps(), any::<u64>()).prop_map(|(program, deadline, grace)| {
-            ToKeeper::Start {
+            Order::Start {
                 program,
                 deadline,
                 grace: Duration::from_nanos(grace),
             }
         }),
-        timestamps().prop_map(ToKeeper::Deadline),
+        timestamps().prop_map(Order::Deadline),
         prop::sample::select(vec![Signal::HUP, Signal::USR1, Signal::WINCH])
-            .prop_map(ToKeeper::Signal),
-        timestamps().prop_map(|by| ToKeeper::Stop { by }),
-        Just(ToKeeper::Kill),
+            .prop_map(Order::Signal),
+        timestamps().prop_map(|by| Order::Stop { by }),
+        Just(Order::Kill),
     ]
 }
 
-fn from_keeper() -> impl Strategy<Value = FromKeeper> {
+fn containments() -> impl Strategy<Value = Containment> {
+    (
+        prop::option::of(words()),
+        any::<bool>(),
+        any::<bool>(),
+        prop::option::of(".{0,20}"),
+    )
+        .prop_map(|(path, pid_namespace, hidden, unfenced)| Containment {
+            cgroup: path.map(Into::into),
+            pid_namespace,
+            hidden,
+            unfenced,
+        })
+}
+
+fn events() -> impl Strategy<Value = Event> {
     prop_oneof![
-        (
-            prop::option::of("/[a-z/]{1,40}"),
-            prop::option::of(".{0,80}"),
-            any::<[bool; 4]>()
-        )
-            .prop_map(
-                |(path, unfenced, [pid_namespace, hidden, memory_locked, real_time])| {
-                    FromKeeper::Ready {
-                        containment: Containment {
-                            cgroup: path.map(PathBuf::from),
-                            pid_namespace,
-                            hidden,
-                            unfenced,
-                        },
-                        memory_locked,
-                        real_time,
-                    }
-                }
-            ),
-        ".{0,80}".prop_map(FromKeeper::Uncontained),
-        pids().prop_map(FromKeeper::Started),
+        (containments(), any::<bool>(), any::<bool>()).prop_map(
+            |(containment, memory_locked, real_time)| Event::Ready {
+                containment,
+                memory_locked,
+                real_time,
+            }
+        ),
+        ".{0,20}".prop_map(Event::Uncontained),
+        (1..i32::MAX).prop_map(Event::Started),
         prop_oneof![
             Just(StartFailure::NotFound),
             Just(StartFailure::TooLate),
             (1..200).prop_map(|errno| StartFailure::NotExecutable { errno }),
             (1..200).prop_map(|errno| StartFailure::System { errno }),
         ]
-        .prop_map(FromKeeper::NotStarted),
-        causes().prop_map(FromKeeper::Stopping),
-        causes().prop_map(FromKeeper::Killing),
-        any::<u8>().prop_map(|code| FromKeeper::Exited(ProgramExit::Code(code))),
-        (1..65_u8).prop_map(|signal| FromKeeper::Exited(ProgramExit::Signal(signal))),
-        prop::collection::vec(pids(), 0..=MOST_SURVIVORS).prop_map(FromKeeper::Surviving),
-        prop::collection::vec(pids(), 0..=MOST_SURVIVORS).prop_map(FromKeeper::LeftBehind),
-        Just(FromKeeper::Dead),
+        .prop_map(Event::NotStarted),
+        causes().prop_map(Event::Stopping),
+        causes().prop_map(Event::Killing),
+        any::<u8>().prop_map(|code| Event::Exited(ProgramExit::Code(code))),
+        (1..65_u8).prop_map(|signal| Event::Exited(ProgramExit::Signal(signal))),
+        pids().prop_map(|pids| Event::Surviving { pids }),
+        pids().prop_map(|pids| Event::LeftBehind { pids }),
+        Just(Event::Dead),
     ]
 }
 
-/// Writes all messages, cuts the bytes into pieces, and expects the messages back.
-fn check<M: Message + PartialEq + Debug>(messages: &[M], piece: usize) {
-    let mut wire = Vec::new();
+fn written(messages: &[impl Serialize]) -> Vec<u8> {
+    let (mut outbox, mut bytes) = (Outbox::default(), Vec::new());
     for message in messages {
-        message.write(&mut wire);
+        outbox.push(message);
     }
-    let mut frames = Frames::default();
+    outbox.flush(|some| {
+        bytes.extend(some);
+        Ok(some.len())
+    });
+    bytes
+}
+
+/// Writes all messages, cuts the bytes into pieces, and expects the messages back.
+fn check<M: Serialize + DeserializeOwned + PartialEq + Debug>(messages: &[M], piece: usize) {
+    let mut inbox = Inbox::default();
     let mut read: Vec<M> = Vec::new();
-    for bytes in wire.chunks(piece) {
-        frames.push(bytes);
-        while let Some(message) = frames.next().unwrap() {
+    for bytes in written(messages).chunks(piece) {
+        inbox.push(bytes);
+        while let Some(message) = inbox.next().unwrap() {
             read.push(message);
         }
     }
@@ -134,80 +150,127 @@ fn check<M: Message + PartialEq + Debug>(messages: &[M], piece: usize) {
 }
 
 /// Reads arbitrary bytes to their end, or to the first error.
-fn swallow<M: Message>(bytes: &[u8]) {
-    let mut frames = Frames::default();
-    frames.push(bytes);
-    while let Ok(Some(_)) = frames.next::<M>() {}
+fn swallow<M: DeserializeOwned>(bytes: &[u8]) {
+    let mut inbox = Inbox::default();
+    inbox.push(bytes);
+    while let Ok(Some(_)) = inbox.next::<M>() {}
+}
+
+/// Expects a message to be refused by who reads it.
+fn refuse<M: Serialize + DeserializeOwned + Debug>(message: &M) {
+    let read = read::<M>(&written(std::slice::from_ref(message))[4..]);
+    assert!(
+        matches!(read, Err(Malformed::Unreadable { .. })),
+        "{read:?}"
+    );
 }
 
 proptest! {
     #[test]
     fn what_the_elector_says_arrives(
-        messages in prop::collection::vec(to_keeper(), 0..6), piece in 1..64_usize
+        messages in prop::collection::vec(orders(), 0..6), piece in 1..64_usize
     ) {
         check(&messages, piece);
     }
 
     #[test]
     fn what_the_keeper_says_arrives(
-        messages in prop::collection::vec(from_keeper(), 0..6), piece in 1..64_usize
+        messages in prop::collection::vec(events(), 0..6), piece in 1..64_usize
     ) {
         check(&messages, piece);
     }
 
     #[test]
     fn noise_is_refused_and_does_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        swallow::<ToKeeper>(&bytes);
-        swallow::<FromKeeper>(&bytes);
-        let _: Result<ToKeeper, _> = ToKeeper::read(&bytes);
-        let _: Result<FromKeeper, _> = FromKeeper::read(&bytes);
+        swallow::<Order>(&bytes);
+        swallow::<Event>(&bytes);
+        let _: Result<Order, _> = read(&bytes);
+        let _: Result<Event, _> = read(&bytes);
     }
 
     #[test]
     fn a_damaged_message_does_no_harm(
-        message in to_keeper(), at in any::<prop::sample::Index>(), byte in any::<u8>()
+        message in orders(), at in any::<prop::sample::Index>(), byte in any::<u8>()
     ) {
-        let mut wire = Vec::new();
-        message.write(&mut wire);
+        let mut wire = written(&[message]);
         let at = at.index(wire.len());
         wire[at] = byte;
-        swallow::<ToKeeper>(&wire);
+        swallow::<Order>(&wire);
     }
 
     #[test]
-    fn a_message_that_is_cut_short_is_refused(message in to_keeper(), cut in any::<prop::sample::Index>()) {
-        let mut wire = Vec::new();
-        message.write(&mut wire);
+    fn a_message_that_is_cut_short_is_refused(message in orders(), cut in any::<prop::sample::Index>()) {
+        let wire = written(&[message]);
         let frame = &wire[4..];
-        prop_assert!(ToKeeper::read(&frame[..cut.index(frame.len())]).is_err());
+        prop_assert!(read::<Order>(&frame[..cut.index(frame.len())]).is_err());
+    }
+
+    #[test]
+    fn a_message_that_is_followed_by_more_is_refused(message in orders()) {
+        let mut wire = written(&[message]);
+        wire.push(0);
+        prop_assert_eq!(read::<Order>(&wire[4..]), Err(Malformed::Trailing(1)));
     }
 }
 
 #[test]
 fn a_frame_that_announces_too_much_is_refused_before_it_arrives() {
-    let mut frames = Frames::default();
-    frames.push(&u32::MAX.to_le_bytes());
+    let mut inbox = Inbox::default();
+    inbox.push(&u32::MAX.to_le_bytes());
     assert_eq!(
-        frames.next::<FromKeeper>(),
+        inbox.next::<Event>(),
         Err(Malformed::TooLong(u32::MAX as usize))
     );
 }
 
 #[test]
-fn a_command_with_a_nul_byte_is_refused() {
-    let program = Program {
-        command: vec![OsString::from("a\0b")],
-        environment: BTreeMap::new(),
-        stdin: false,
-        stop_signal: Signal::TERM,
-        inherited: Inherited::default(),
-    };
-    let mut wire = Vec::new();
-    ToKeeper::Start {
-        program,
+fn a_command_or_an_environment_that_no_process_can_have_is_refused() {
+    let start = |command: &[&str], variables: &[(&str, &str)]| Order::Start {
+        program: Program {
+            command: command.iter().map(OsString::from).collect(),
+            environment: variables
+                .iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect::<BTreeMap<_, _>>(),
+            stdin: false,
+            stop_signal: Signal::TERM,
+            inherited: Inherited::default(),
+        },
         deadline: Timestamp::ZERO,
         grace: Duration::ZERO,
+    };
+    check(&[start(&["a", ""], &[("b", "c")])], 7);
+    refuse(&start(&[], &[]));
+    refuse(&start(&["a", "b\0c"], &[]));
+    refuse(&start(&["a"], &[("b\0", "c")]));
+    refuse(&start(&["a"], &[("b", "\0c")]));
+}
+
+#[test]
+fn a_field_that_is_none_of_its_values_is_refused() {
+    check(&[Order::Context(vec![7; 1 << 20])], 4096);
+    refuse(&Order::Context(vec![7; (1 << 20) + 1]));
+    for pid in [0, -1, i32::MIN] {
+        refuse(&Event::Started(pid));
+        refuse(&Event::Surviving { pids: vec![1, pid] });
     }
-    .write(&mut wire);
-    assert_eq!(ToKeeper::read(&wire[4..]), Err(Malformed::Field("command")));
+    refuse(&Event::LeftBehind { pids: vec![1; 9] });
+    let frame = |order: &Order| written(std::slice::from_ref(order))[4..].to_vec();
+    // The number of the kind is the first byte, and that of the signal, doubled, the second.
+    let signal = frame(&Order::Signal(Signal::HUP));
+    assert_eq!(signal[1], 2);
+    for raw in [0, 1, 200] {
+        assert!(read::<Order>(&[signal[0], raw]).is_err(), "{raw}");
+    }
+    let deadline = frame(&Order::Deadline(Timestamp::NEVER));
+    let hold = Order::Hold {
+        who: "id|host|1|v".parse().unwrap(),
+        term: FencingToken::ZERO,
+    };
+    let mut hold = frame(&hold);
+    assert!(read::<Order>(&hold).is_ok());
+    hold.pop();
+    // A term is at most 2^53 - 1.
+    hold.extend(&deadline[1..]);
+    assert!(read::<Order>(&hold).is_err());
 }

@@ -1,16 +1,16 @@
 -- Shared by all scripts that change the holder of the record.
 --
--- KEYS[4]  {K}:history  stream
+-- KEYS[5]  {K}:history  stream
 
 -- The history is for people: an election works without it. It is trimmed when a whole node of it can go.
 -- An entry may have a note about what the change was made for: the names are those of `note.rs`.
 -- Numbers for commands are written as text here: a server formats each number of a script again.
 local function note_change(change, note)
   if note then
-    redis.pcall('XADD', KEYS[4], 'MAXLEN', '~', '1000', '*', 'at', clock, 'term', record[TERM] or '0',
+    redis.pcall('XADD', KEYS[5], 'MAXLEN', '~', '1000', '*', 'at', clock, 'term', record[TERM] or '0',
       'holder', ARGV[1], 'change', change, 'note', note)
   else
-    redis.pcall('XADD', KEYS[4], 'MAXLEN', '~', '1000', '*', 'at', clock, 'term', record[TERM] or '0',
+    redis.pcall('XADD', KEYS[5], 'MAXLEN', '~', '1000', '*', 'at', clock, 'term', record[TERM] or '0',
       'holder', ARGV[1], 'change', change)
   end
 end
@@ -36,12 +36,12 @@ local function called(leaver)
 end
 
 -- Wakes the standbys when the record is free to be claimed. The message is
--- `floor term beat unproven handover`, with a handover of `-` for none, and the id of the called standby if
+-- `memory floor term beat handover`, with a handover of `-` for none, and the id of the called standby if
 -- there is one: the whole vacant record, so that it can be claimed without asking first. It is only a hint:
 -- without permission to publish, the standbys rely on their polls.
 local function wake(channel, leaver)
   if counter or record[HOLDER] ~= '' or record[PAUSED] then return end
   local id = called(leaver)
-  redis.pcall('PUBLISH', channel, record[FLOOR] .. ' ' .. record[TERM] .. ' ' .. record[BEAT] .. ' '
-    .. record[UNPROVEN] .. ' ' .. (record[HANDOVER] or '-') .. (id and ' ' .. id or ''))
+  redis.pcall('PUBLISH', channel, memory[ID] .. ' ' .. record[FLOOR] .. ' ' .. record[TERM] .. ' '
+    .. record[BEAT] .. ' ' .. (record[HANDOVER] or '-') .. (id and ' ' .. id or ''))
 end

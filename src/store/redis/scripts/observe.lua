@@ -5,6 +5,8 @@
 -- reply    that of record.lua
 -- guard    none
 
+check_memory(true)
+
 local trouble = note_candidate(ARGV[1], false)
 -- A server that is full, or whose candidates key was replaced, can still be read. A replica must not be:
 -- its data may be old, and nothing can be claimed there.

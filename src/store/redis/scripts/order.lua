@@ -1,16 +1,19 @@
 -- Order: carries out an operator's order.
 --
 -- KEYS     those of record.lua
--- KEYS[4]  {K}:history
+-- KEYS[5]  {K}:history
 -- ARGV[1]  the identity of the operator   ARGV[2]  the channel {K}:events
 -- ARGV[3]  which order, and after it
 --   pause    ARGV[4] for how many ms, or - until it is lifted; ARGV[5] by|reason
 --   resume
 --   resign   ARGV[4] the term; ARGV[5] the handover: term|kind|successor
---   depose   ARGV[4] the shape, ARGV[5] the term, ARGV[6] the beat, ARGV[7] the foreign counter expected
+--   depose   ARGV[4] the shape, ARGV[5] the term, ARGV[6] the beat, ARGV[7] the foreign counter expected,
+--            ARGV[8] the memory expected
 -- reply    that of record.lua
 -- guard    pause, resume: none; resign: the record is held under the term; depose: the record is held,
 --          and exactly what the operator expects
+
+check_memory(true)
 
 local order = ARGV[3]
 
@@ -44,15 +47,17 @@ elseif order == 'depose' then
     return refuse()
   end
   if shape == 'foreign' and (counter or '') ~= ARGV[7] then return refuse() end
+  if memory[ID] ~= ARGV[8] then return refuse() end
   if absent then
-    record = { '0', '0', '0', '0', '', '0', record[PAUSED], record[HANDOVER] }
+    record = { '0', '0', '0', '', '0', record[PAUSED], record[HANDOVER] }
   end
   local beaten = last_beat()
+  count_taken()
   -- The counter that a foreign program leaves behind counts as written, so that it is not written again.
   if is_natural(counter, LAST_EXACT) and not at_most(counter, record[BEAT]) then record[BEAT] = counter end
   must('DEL', KEYS[1])
   must('HSET', KEYS[2], 'floor', record[FLOOR], 'term', record[TERM], 'beat', record[BEAT],
-    'unproven', record[UNPROVEN], 'holder', '', 'window_ns', '0', 'changed', clock)
+    'holder', '', 'window_ns', '0', 'changed', clock)
   must('HDEL', KEYS[2], 'identity', 'since', 'handover')
   local deposed = record[HOLDER]
   counter, record[HOLDER], record[WINDOW], record[HANDOVER] = false, '', '0', false

@@ -3,24 +3,30 @@
 -- KEYS[1]  K              string  the heartbeat counter, present only while the election is held
 -- KEYS[2]  {K}:record     hash    the rest of the record, and what operators have ordered
 -- KEYS[3]  {K}:candidates zset    the candidates, by when each was last seen
+-- KEYS[4]  {PREFIX}:memory hash   the memory of the server; on a cluster {K}:memory
+--            memory  `format id age_ms floor taken server`: the format of all keys; which memory it is
+--                    (milliseconds.number), and how old at least; no term up to the floor is granted; how often
+--                    held records have changed hands; the replication id of the server
+--            @K      for each record that is there, its floor
 --
--- Every reply is { verdict, clock, counter, floor, term, beat, unproven, holder, window_ns, paused, handover,
--- ... }:
---   verdict  1 granted, 0 refused, 2 the record cannot be read, 3 a key has the wrong type
+-- Every reply is { verdict, clock, counter, floor, term, beat, holder, window_ns, paused, handover, memory, ... }:
+--   verdict  1 granted, 0 refused, 2 the record cannot be read, 3 a key has the wrong type, 4 another format
 --   clock    the server's time in milliseconds, as text
 --   the record as it is afterwards, each field as text or nil:
 --     paused    until|by|reason      no one is elected until then, in ms, or until it is lifted: -
 --     handover  term|kind|successor  the leader of that term is asked to resign
--- and for a key of the wrong type { 3, clock, key, type }.
+-- and for a key of the wrong type { 3, clock, key, type }, for another format { 4, clock, format }.
 --
 -- A record that cannot be read is answered here and never written to, each field cut to a length that
 -- no valid one has. The rules are those of `reply.rs`. Numbers are compared as text, because above 2^53
 -- numbers in Lua are not exact.
 
-local GRANTED, REFUSED, UNREADABLE, MISTYPED = 1, 0, 2, 3
-local FLOOR, TERM, BEAT, UNPROVEN, HOLDER, WINDOW, PAUSED, HANDOVER = 1, 2, 3, 4, 5, 6, 7, 8
+local GRANTED, REFUSED, UNREADABLE, MISTYPED, OTHER_FORMAT = 1, 0, 2, 3, 4
+local FLOOR, TERM, BEAT, HOLDER, WINDOW, PAUSED, HANDOVER = 1, 2, 3, 4, 5, 6, 7
+local FORMAT, ID, AGE, MEMORY_FLOOR, TAKEN, SERVER = '1', 1, 2, 3, 4, 5
 local MAX_ORDER, MAX_REASON, MAX_CLOCK, LAST_EXACT = 1024, 600, '281474976710656', '1152921504606846975'
 local MAX_TEXT, CANDIDATES, REMEMBERED_MS = 256, 1000, 60000
+local MATURE_MS, AHEAD_MS = '86400000', 60000
 local MAX_TERM, MAX_BEAT, MAX_WINDOW_NS = '9007199254740991', '4611686018427387904', '86400000000000'
 local MAX_COUNTER, MIN_COUNTER = '9223372036854775807', '9223372036854775808'
 
@@ -61,8 +67,9 @@ local time = must('TIME')
 -- time in a while spends more on formatting a number than on all of its guard.
 local clock = time[1] .. string.sub('00000' .. time[2], -6, -4)
 local counter = redis.pcall('GET', KEYS[1])
-local record = redis.pcall('HMGET', KEYS[2], 'floor', 'term', 'beat', 'unproven', 'holder', 'window_ns',
-  'paused', 'handover')
+local record = redis.pcall('HMGET', KEYS[2], 'floor', 'term', 'beat', 'holder', 'window_ns', 'paused',
+  'handover')
+local remembered = redis.pcall('HMGET', KEYS[4], 'memory', '@' .. KEYS[1])
 
 -- What to answer to a read that failed: which key has the wrong type, or the error itself.
 local function unread(failed, command, key)
@@ -72,6 +79,7 @@ end
 
 if type(counter) == 'table' then return unread(counter, 'GET', KEYS[1]) end
 if record.err then return unread(record, 'HMGET', KEYS[2]) end
+if remembered.err then return unread(remembered, 'HMGET', KEYS[4]) end
 
 -- Whether one canonical decimal is at most another.
 local function at_most(text, limit)
@@ -102,22 +110,33 @@ local function is_handover(text)
   return to ~= '' and ((kind == 'candidate' and is_holder(to)) or (kind == 'host' and is_word(to, 253)))
 end
 
-local absent = not (record[FLOOR] or record[TERM] or record[BEAT] or record[UNPROVEN]
-  or record[HOLDER] or record[WINDOW])
+-- A memory that cannot be read is as good as none. What it holds is judged by `reply.rs` alone.
+local memory, listed
+local memory_text = remembered[1]
+if memory_text then
+  local format, id, age, floor, taken, server =
+    string.match(memory_text, '^(%d+) (%d+%.%d+) (%d+) (%d+) (%d+) (%x*)$')
+  if format and #memory_text < MAX_TEXT then memory = { id, age, floor, taken, server } end
+  format = format or string.match(memory_text, '^(%d+) ')
+  if format and format ~= FORMAT then return { OTHER_FORMAT, clock, string.sub(format, 1, MAX_TEXT) } end
+end
+if memory and is_natural(remembered[2], MAX_TERM) then listed = remembered[2] end
+
+local absent = not (record[FLOOR] or record[TERM] or record[BEAT] or record[HOLDER] or record[WINDOW])
 local readable = (not counter or is_natural(counter, MAX_COUNTER)
     or (find(counter, '^-[1-9]') and is_natural(string.sub(counter, 2, 21), MIN_COUNTER)))
   and (absent
     or (is_natural(record[FLOOR], MAX_TERM) and is_natural(record[TERM], MAX_TERM)
       and at_most(record[TERM], record[FLOOR])
       and is_natural(record[BEAT], MAX_BEAT)
-      and (record[UNPROVEN] == '0' or record[UNPROVEN] == '1')
       and is_holder(record[HOLDER])
       and is_natural(record[WINDOW], MAX_WINDOW_NS)))
   and (not record[PAUSED] or is_pause(record[PAUSED]))
   and (not record[HANDOVER] or is_handover(record[HANDOVER]))
 
 local function reply(verdict)
-  return { verdict, clock, counter, unpack(record) }
+  return { verdict, clock, counter, record[FLOOR], record[TERM], record[BEAT], record[HOLDER], record[WINDOW],
+    record[PAUSED], record[HANDOVER], memory and memory_text or false }
 end
 
 if not readable then

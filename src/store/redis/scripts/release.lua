@@ -1,12 +1,14 @@
 -- Release: releases a record that is mine, and wakes the standbys.
 --
 -- KEYS     those of record.lua
--- KEYS[4]  {K}:history
+-- KEYS[5]  {K}:history
 -- ARGV[1]  the identity of the holder    ARGV[2]  its id
 -- ARGV[3]  its term                      ARGV[4]  the channel {K}:events
 -- ARGV[5]  why it is released, for the history
 -- reply    that of record.lua
 -- guard    the record is held, by this id, under this term
+
+check_memory(false)
 
 if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then
   return refuse()

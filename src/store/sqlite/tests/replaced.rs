@@ -2,7 +2,7 @@
 //! file may have forgotten.
 
 use super::*;
-use crate::protocol::{Timing, TimingConfig};
+use crate::protocol::{Attestation, Memory};
 
 #[tokio::test]
 async fn whoever_claims_in_a_file_outwaits_those_who_may_lead_in_one_before_it() {
@@ -20,22 +20,28 @@ async fn whoever_claims_in_a_file_outwaits_those_who_may_lead_in_one_before_it()
     assert!(!outwaits(4).await, "it is older than the start of the host");
 }
 
+/// The clock of the host knows better than any candidate.
 #[tokio::test]
-async fn a_longer_probation_than_the_window_is_kept() {
+async fn no_candidate_can_vouch_for_the_age_of_a_file() {
     let Scratch { path, .. } = &scratch();
     let store = SqliteStore::open(path, TIMEOUT);
-    claim_by(&store, "a", 1).await;
-    set_age(path, WINDOW * 9 / 8);
-    let config = TimingConfig {
-        probation: Some(Duration::from_secs(3600)),
-        ..TimingConfig::default()
+    elect(&store).await;
+    set_age(path, WINDOW);
+    let a = who("a");
+    let vouching = Request::Beat {
+        holder: a.id().clone(),
+        term: FencingToken::new(1).expect("a valid term"),
+        attested: Some(Attestation {
+            memory: observe(&store).await.expect("it reads").memory.id,
+            age: Memory::MATURE,
+        }),
     };
-    let timing = Timing::new(&config).expect("a valid timing");
-    let patient = who("patient").with_timing(timing);
-    let seen = observe(&store).await.expect("it reads").record;
-    let request = claim(&patient, &seen, 2);
-    let reply = store.execute(&billing(), &patient, &request).await;
-    assert!(reply.expect("it is answered").record.unproven);
+    for request in [vouching, Request::Observe] {
+        let reply = store.execute(&billing(), &a, &request).await;
+        let reply = reply.expect("it is answered");
+        assert_eq!(reply.verdict, Verdict::Granted);
+        assert!(reply.memory.age < Memory::MATURE, "{reply:?}");
+    }
 }
 
 /// Both then work on the new file: the leader of the old one joins it, or finds it taken.
@@ -69,7 +75,7 @@ async fn a_file_or_its_folder_that_was_deleted_under_a_leader_may_have_forgotten
         let reply = reply.expect("it has opened the new file");
         assert_eq!(reply.verdict, Verdict::Refused);
         assert_eq!(reply.record.holder(), Some(who("b").id()));
-        assert!(reply.record.unproven, "so a knows that b does not act yet");
+        assert!(is_young(&reply), "so a knows that b does not act yet");
     }
 }
 
@@ -87,13 +93,13 @@ async fn a_database_that_goes_back_in_time_may_have_forgotten_a_leader() {
         },
         |path, backup| {
             for suffix in ["-wal", "-shm"] {
-                std::fs::remove_file(files::beside(path, suffix)).expect("it is deleted");
+                std::fs::remove_file(crate::store::beside(path, suffix)).expect("it is deleted");
             }
             std::fs::copy(backup, path).expect("it is copied");
         },
         |path, backup| std::fs::rename(backup, path).expect("it is replaced"),
-        |path, _| std::fs::remove_file(files::beside(path, "-wal")).expect("it is deleted"),
-        |path, _| std::fs::remove_file(files::beside(path, "-wake")).expect("it is deleted"),
+        |path, _| std::fs::remove_file(crate::store::beside(path, "-wal")).expect("it is deleted"),
+        |path, _| std::fs::remove_file(crate::store::beside(path, "-wake")).expect("it is deleted"),
     ];
     for (number, restore) in restores.into_iter().enumerate() {
         let Scratch { path, directory } = &scratch();
@@ -124,13 +130,18 @@ async fn a_database_that_goes_back_in_time_may_have_forgotten_a_leader() {
 
 /// Takes the record over from any holder. Returns whether it may have forgotten someone.
 async fn claim_by(store: &SqliteStore, id: &str, term: u64) -> bool {
-    let seen = observe(store).await.expect("it reads").record;
+    let seen = observe(store).await.expect("it reads").mark();
     let id = who(id);
-    let request = claim(&id, &seen, term);
+    let request = claim(&id, seen, term);
     let reply = store.execute(&billing(), &id, &request).await;
     let reply = reply.expect("a claim is answered");
     assert_eq!(reply.verdict, Verdict::Granted);
-    reply.record.unproven
+    is_young(&reply)
+}
+
+/// Whether the memory is younger than the window of a leader that it may have forgotten.
+fn is_young(reply: &Reply) -> bool {
+    reply.memory.age < WINDOW
 }
 
 /// Has the memory of a database be that old.
@@ -198,7 +209,7 @@ async fn users_of_one_inode_with_different_logs_are_kept_apart() {
     let old = SqliteStore::open(path, TIMEOUT);
     claim_by(&old, "a", 1).await;
     for suffix in ["-shm", "-wake"] {
-        std::fs::remove_file(files::beside(path, suffix)).expect("it is deleted");
+        std::fs::remove_file(crate::store::beside(path, suffix)).expect("it is deleted");
         // The one who has the old files open does not look while it is idle.
         let error = message(observe(&SqliteStore::open(path, TIMEOUT)).await);
         assert_says(&error, &["another process uses", "-shm", "fuser"]);

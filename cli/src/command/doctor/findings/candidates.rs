@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use incumbent::observe::{Difference, ElectionView, State, pause_in_words};
-use incumbent::protocol::{Term, Timing};
+use incumbent::protocol::{FencingToken, Timing};
 use incumbent::store::StoreError;
 use incumbent::store::{Identity, StoreList};
 
@@ -61,7 +61,7 @@ fn terms(view: &ElectionView, about: &mut About<'_>) {
             format!(
                 "the record on {} has the highest term there is, {}",
                 store.store,
-                Term::MAX
+                FencingToken::MAX
             ),
             "the next leader needs a higher one, so no one can be elected any more",
             "stop all candidates, delete the record on every store that has this term (docs/redis.md shows how), \

@@ -67,7 +67,8 @@ fn access(store: &StoreEvidence, about: &mut About<'_>) {
         .and_then(|trial| trial.as_ref().err());
     let is_told = |error: &StoreError| whole.is_some_and(|whole| said(whole) == said(error));
     for (right, error) in &examination.refused {
-        if is_told(error) {
+        // What lacks INFO comes below.
+        if is_told(error) || (*right == "info" && examination.withheld.is_some()) {
             continue;
         }
         if !error.is_denied() && *right == "scan" {
@@ -102,15 +103,16 @@ fn access(store: &StoreEvidence, about: &mut About<'_>) {
         && !is_told(error)
     {
         about.say(
-            Severity::Warning,
-            format!(
-                "the server does not report its configuration: it {}",
-                said(error)
-            ),
-            "its role, persistence and memory policy could not be examined",
-            match is_unknown(error) {
-                true => "remove info from rename-command in the server's configuration",
-                false => "give the user the right +info, or have an administrator run doctor",
+            Severity::Danger,
+            format!("the server does not report what it is: it {}", said(error)),
+            "it may be one of several servers at the same address, so no candidate uses it; its role, persistence \
+             and memory policy could not be examined",
+            match error {
+                _ if is_unknown(error) => {
+                    "remove info from rename-command in the server's configuration"
+                }
+                _ if error.is_denied() => "give the user the right +info",
+                _ => reach(error),
             },
         );
     }
@@ -204,8 +206,7 @@ fn role(store: &StoreEvidence, about: &mut About<'_>) {
             about.say(
                 Severity::Warning,
                 format!("version {version} does not apply min-replicas-to-write to scripts"),
-                "it acknowledges claims and heartbeats that no replica has, and a failover loses them: for a \
-                 moment two may lead",
+                "a master that was replaced goes on acknowledging claims and heartbeats for a while: two may lead",
                 "upgrade it to 7 or later, or use 3 or 5 independent stores",
             );
         }
@@ -228,8 +229,9 @@ fn role(store: &StoreEvidence, about: &mut About<'_>) {
         about.say(
             Severity::Warning,
             "the server has replicas",
-            "a failover to one loses writes that were acknowledged: for a moment two may lead",
-            "check the fencing token in the resource, or use 3 or 5 independent stores",
+            "a master that goes on serving after a failover to one of them can have a leader of its own: two may lead",
+            "set min-replicas-to-write 1 and min-replicas-max-lag 1, check the fencing token in the resource, or use \
+             3 or 5 independent stores",
         );
     }
     if store.fact("loading") == Some("1") {
@@ -242,39 +244,19 @@ fn role(store: &StoreEvidence, about: &mut About<'_>) {
     }
 }
 
-/// Candidates wait after a server restarts empty; one that restarts with an older state is trusted.
+/// Candidates wait after any restart, so an election needs nothing on disk.
 fn persistence(store: &StoreEvidence, about: &mut About<'_>) {
-    let keeps_file = store.fact("aof_enabled");
-    let snapshots = store.fact("save").map(|save| !save.is_empty());
-    match (keeps_file, store.fact("appendfsync"), snapshots) {
-        (Some("1"), Some("always"), _) | (None, ..) => {}
-        (Some("1"), policy, _) => about.say(
+    if store.fact("aof_enabled") == Some("0") {
+        about.say(
             Severity::Note,
-            match policy {
-                Some(policy) => format!("the server writes to its disk by appendfsync {policy}"),
-                None => "the server does not report its appendfsync".to_owned(),
+            match store.fact("save") {
+                Some("") => "the server keeps nothing on disk",
+                Some(_) | None => "the server keeps no append-only file",
             },
-            "unless it is always, a host that loses power forgets the last second of what it \
-             acknowledged: for a moment two may lead",
-            "set appendfsync always, check the fencing token in the resource, or use 3 or 5 stores",
-        ),
-        (Some(_), _, Some(false)) => about.say(
-            Severity::Note,
-            "the server keeps nothing on disk",
-            "it loses its data in a crash: the current leader keeps leading, and the next one waits out a probation",
-            "set appendonly yes and appendfsync always if that is too long",
-        ),
-        (Some(_), _, snapshots) => about.say(
-            Severity::Warning,
-            if snapshots.is_some() {
-                "the server keeps snapshots and no append-only file"
-            } else {
-                "the server keeps no append-only file, and does not report whether it keeps snapshots"
-            },
-            "a snapshot restores an older state: for a moment two may lead",
-            "set appendonly yes and appendfsync always, or save \"\" so that it comes back empty, or use 3 \
-             or 5 stores",
-        ),
+            "a crash costs it pauses and history, or the latest of them; as after any restart, the current leader \
+             keeps leading, and the next one waits out a probation",
+            "set appendonly yes if a pause must outlast a crash",
+        );
     }
     for (name, what) in [
         ("rdb_last_bgsave_status", "its last save to disk"),

@@ -10,9 +10,9 @@ use std::io;
 
 use rustix::process::{Pid, getpid};
 
+use super::hidepid;
 use super::proc;
 use super::process::{Process, each_process, is_gone};
-use super::sight;
 
 /// The children of this process, dead ones that are not reaped among them. It is complete as
 /// long as nothing is reaped meanwhile: every process below us is in it or has an ancestor in it.
@@ -23,7 +23,7 @@ use super::sight;
 pub(super) fn own_children() -> io::Result<Vec<Pid>> {
     let me = getpid();
     if !is_listed()? {
-        if sight::hides_processes() {
+        if hidepid::hides_processes() {
             return Err(io::Error::other(
                 "/proc hides processes, and the kernel lists no children (CONFIG_PROC_CHILDREN): mount /proc \
                  with hidepid=0",
@@ -56,14 +56,14 @@ pub(super) fn own_children() -> io::Result<Vec<Pid>> {
 }
 
 /// The source of the children of other processes.
-pub(super) enum Kin {
+pub(super) enum ChildLists {
     /// The kernel's lists.
     Listed,
     /// A listing of all of `/proc`.
     Scanned(HashMap<i32, Vec<Pid>>),
 }
 
-impl Kin {
+impl ChildLists {
     /// Looks around, where that has to be done once for all.
     ///
     /// # Errors
@@ -179,16 +179,16 @@ mod tests {
         let (mut shell, child) = family();
         let parent = Pid::from_child(&shell);
         assert!(own_children().unwrap().contains(&parent));
-        let scanned = Kin::Scanned(scan().unwrap());
+        let scanned = ChildLists::Scanned(scan().unwrap());
         assert!(scanned.children_of(getpid()).contains(&parent));
-        for kin in [Kin::look().unwrap(), scanned] {
-            assert_eq!(kin.children_of(parent), [child]);
-            assert_eq!(kin.confirm(parent, &[child]), [child]);
-            assert!(!kin.confirm(getpid(), &[child]).contains(&child));
+        for lists in [ChildLists::look().unwrap(), scanned] {
+            assert_eq!(lists.children_of(parent), [child]);
+            assert_eq!(lists.confirm(parent, &[child]), [child]);
+            assert!(!lists.confirm(getpid(), &[child]).contains(&child));
         }
         rustix::process::kill_process(child, rustix::process::Signal::KILL).unwrap();
         shell.wait().unwrap();
-        assert_eq!(Kin::Listed.children_of(parent), []);
+        assert_eq!(ChildLists::Listed.children_of(parent), []);
         assert!(!own_children().unwrap().contains(&parent));
     }
 

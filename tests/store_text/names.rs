@@ -82,7 +82,7 @@ fn an_identity_is_refused_with_the_part_that_breaks_a_rule() {
 fn every_identity_can_be_read_as_it_is_written() {
     let word = || "[!-~]{1,40}".prop_map(|text| text.replace(['|', '{', '}', '"', '\\'], "_"));
     let parts = (word(), word(), any::<u32>(), word());
-    let place = "--test protocol every_identity";
+    let place = "--test store_text every_identity";
     seed::check(place, 1000, &parts, |(id, host, pid, version)| {
         let id = CandidateId::new(&id).map_err(|error| TestCaseError::fail(error.to_string()))?;
         let identity = Identity::new(id, &host, pid, &version)
@@ -110,7 +110,7 @@ fn every_timing_of_a_candidate_can_be_read_as_it_is_written() {
         0..100_u64,
         0..1_000_u64,
     );
-    let place = "--test protocol every_timing_of_a_candidate";
+    let place = "--test store_text every_timing_of_a_candidate";
     seed::check(
         place,
         1000,
@@ -175,7 +175,7 @@ fn a_timing_that_nobody_can_campaign_by_is_refused_with_what_is_wrong() {
 /// Whatever a stranger wrote: no panic, and what is accepted obeys the rules.
 #[test]
 fn any_text_is_a_name_by_the_rules_or_no_name() {
-    let place = "--test protocol any_text_is_a_name";
+    let place = "--test store_text any_text_is_a_name";
     seed::check(place, 2000, &any::<String>(), |text| {
         let good = (1..=200).contains(&text.len())
             && !text.chars().any(|c| c.is_control() || c == '{' || c == '}');

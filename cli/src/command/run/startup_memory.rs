@@ -19,19 +19,19 @@ use rustix::mm::{Advice, madvise};
 /// # Errors
 ///
 /// When `/proc` cannot be read.
-pub(super) fn shed() -> io::Result<u64> {
+pub(super) fn release() -> io::Result<u64> {
     if fs::read_dir("/proc/self/task")?.count() > 1 {
         return Ok(0);
     }
     let before = resident()?;
     for pages in unchanged(&fs::read_to_string("/proc/self/smaps")?) {
-        let_go(pages)?;
+        drop_pages(pages)?;
     }
     Ok(before.saturating_sub(resident()?))
 }
 
 #[expect(unsafe_code, reason = "it is about memory that has only an address")]
-fn let_go(pages: Range<usize>) -> io::Result<()> {
+fn drop_pages(pages: Range<usize>) -> io::Result<()> {
     let start = ptr::with_exposed_provenance_mut(pages.start);
     // SAFETY: the pages read the same afterwards. They are of a private read-only mapping that has no
     // private page, neither in memory nor swapped out, so all of it is in the file.
@@ -95,8 +95,8 @@ mod tests {
     }
 
     #[test]
-    fn only_what_stands_in_a_file_as_it_is_can_be_let_go_of() {
-        for (text, is_let_go_of) in [
+    fn only_what_stands_in_a_file_as_it_is_can_be_dropped() {
+        for (text, is_dropped) in [
             (mapping("r-xp", 7, 0, 0), true),
             (mapping("r--p", 7, 0, 0), true),
             // Relocated, and then made read-only; the second was swapped out since.
@@ -115,7 +115,7 @@ mod tests {
             (mapping("r-xp", 7, 0, 0).replace("1000-", "x-"), false),
         ] {
             let found = unchanged(&text);
-            let expected = is_let_go_of.then_some(0x1000..0x3000);
+            let expected = is_dropped.then_some(0x1000..0x3000);
             assert_eq!(found, Vec::from_iter(expected), "{text}");
         }
     }
@@ -130,8 +130,8 @@ mod tests {
     }
 
     #[test]
-    fn beside_other_threads_nothing_is_let_go_of() {
+    fn beside_other_threads_nothing_is_dropped() {
         // The test harness has its own thread.
-        assert_eq!(shed().unwrap(), 0);
+        assert_eq!(release().unwrap(), 0);
     }
 }

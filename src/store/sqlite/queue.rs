@@ -1,4 +1,4 @@
-//! The line of jobs that wait for a store's thread: bounded, and with a bell that the thread can poll.
+//! The queue of jobs that wait for a store's thread: bounded, and with a bell that the thread can poll.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
@@ -33,31 +33,31 @@ impl Job {
 
 /// The end at which jobs are put in.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct JobQueue {
     sender: std::sync::Mutex<Option<Sender<Job>>>,
     places: Arc<Semaphore>,
     bell: Arc<OwnedFd>,
 }
 
 /// The end at which the thread takes them out.
-pub(super) struct Counter {
+pub(super) struct JobReceiver {
     receiver: Receiver<Job>,
     bell: Arc<OwnedFd>,
 }
 
-impl Line {
-    pub(super) fn new() -> std::io::Result<(Self, Counter)> {
+impl JobQueue {
+    pub(super) fn new() -> std::io::Result<(Self, JobReceiver)> {
         let (sender, receiver) = channel();
         let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-        let line = Self {
+        let queue = Self {
             sender: std::sync::Mutex::new(Some(sender)),
             places: Arc::new(Semaphore::new(PLACES)),
             bell: Arc::clone(&bell),
         };
-        Ok((line, Counter { receiver, bell }))
+        Ok((queue, JobReceiver { receiver, bell }))
     }
 
-    /// Puts a job into the line and waits for its outcome. A job that no one waits for any more when
+    /// Puts a job into the queue and waits for its outcome. A job that no one waits for any more when
     /// its turn comes is skipped.
     pub(super) async fn ask<T: Send + 'static>(
         &self,
@@ -90,7 +90,7 @@ impl Line {
         }
     }
 
-    /// Puts a job into the line whose outcome no one waits for. It is left out when the line is full.
+    /// Puts a job into the queue whose outcome no one waits for. It is left out when the queue is full.
     pub(super) fn mention(
         &self,
         patience: Duration,
@@ -123,7 +123,7 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for JobQueue {
     fn drop(&mut self) {
         let sender = self
             .sender
@@ -134,7 +134,7 @@ impl Drop for Line {
     }
 }
 
-impl Counter {
+impl JobReceiver {
     /// The next job, if one waits; an error when the store was dropped.
     pub(super) fn next(&self) -> Result<Option<Job>, ThreadEnded> {
         match self.receiver.try_recv() {
