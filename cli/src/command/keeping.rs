@@ -3,7 +3,9 @@
 use std::io;
 use std::process::ExitCode;
 
-use crate::supervise::{self, Contain, Entry, Keeper, Launch, Launched, ReleaseContext};
+use crate::supervise::{
+    self, Contain, Containment, Entry, Keeper, Launch, Launched, ReleaseContext,
+};
 use incumbent::protocol::LossReason;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -91,6 +93,19 @@ pub(crate) fn attach(launched: Launched, context: &ReleaseContext) -> Result<Kee
     let mut keeper = connect(launched)?;
     keeper.set_context(context.to_bytes());
     Ok(keeper)
+}
+
+/// Logs what the keeper found out when it started.
+pub(crate) fn log_ready(keeper: &Keeper, by: &Containment, memory_locked: bool, real_time: bool) {
+    tracing::info!(
+        pid = keeper.pid(),
+        containment = %by,
+        unfenced = by.unfenced.as_deref(),
+        memory_locked,
+        real_time,
+        "the keeper is ready: the program {}",
+        by.covers()
+    );
 }
 
 /// The failure of a candidate whose program cannot be contained as it was asked to.

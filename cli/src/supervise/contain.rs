@@ -56,6 +56,17 @@ impl Contain {
             Self::Subreaper => "subreaper",
         }
     }
+
+    /// What makes the PID namespace, if there is to be one; or why this host does not allow what was asked for.
+    pub(super) fn find_nest(self, has_cgroup: bool) -> Result<Option<Nest>, String> {
+        match self {
+            Self::Cgroup if !has_cgroup => Err("no cgroup can be made here".to_owned()),
+            Self::Pidns => Nest::find()
+                .map(Some)
+                .map_err(|trouble| format!("no PID namespace: {trouble}")),
+            Self::Auto | Self::Cgroup | Self::Subreaper => Ok(None),
+        }
+    }
 }
 
 /// How the processes of a program are kept together.
@@ -91,6 +102,23 @@ impl Containment {
             (false, None, true, _) => "subreaper-hidepid",
             (false, None, false, _) => "subreaper",
         }
+    }
+
+    /// What that does to the program.
+    #[must_use]
+    pub fn covers(&self) -> String {
+        let killed = match (self.pid_namespace, &self.cgroup) {
+            (true, _) => "ends with either half of incumbent, and all that it started",
+            (false, Some(_)) => {
+                "is killed with all that it started, by whichever half of incumbent is left"
+            }
+            (false, None) => "is killed process by process, by whichever half of incumbent is left",
+        };
+        let sends = match self.unfenced {
+            None => ", and sends nothing after its deadline",
+            Some(_) => "",
+        };
+        format!("{killed}{sends}")
     }
 }
 

@@ -11,9 +11,8 @@
 //! instructions and attaches them to the cgroup, where they stay as long as it does, even if both are killed.
 //!
 //! The kernel has only boot time for it, which NTP may slow down by a tenth, suddenly, after the last renewal. The
-//! fence must not be late by that, so it is set to seven eighths of the time left. It is renewed while that
-//! passes, and once more when the program is asked to stop before a deadline, so only a leader that is stuck
-//! meets it early.
+//! fence must not be late by that, so it is set to seven eighths of the time left. The elector sets it again while
+//! that passes, so only the program of an elector that is stuck meets it more than a millisecond early.
 
 mod bpf;
 
@@ -31,7 +30,7 @@ use rustix::thread::{
 };
 use rustix::time::{ClockId, clock_gettime};
 
-pub(super) use bpf::attach;
+use super::cgroup::Cgroup;
 
 /// The elector's end of a fence.
 #[derive(Debug)]
@@ -69,16 +68,23 @@ impl Fence {
         Ok((Self { until }, map))
     }
 
-    /// Lets packets out until this moment, and not later, whatever NTP does meanwhile.
+    /// Lets packets out until this moment, and not later, whatever NTP does meanwhile. Returns when to do it again,
+    /// so that the fence does not close much earlier.
     #[expect(unsafe_code, reason = "memory is shared with the kernel")]
-    pub(super) fn set(&self, deadline: Timestamp) {
+    pub(super) fn set(&self, deadline: Timestamp) -> Timestamp {
         // Boot time first: an interruption between the two brings the moment forward.
         let boot = clock_gettime(ClockId::Boottime);
         let boot = boot.tv_sec.cast_unsigned() * 1_000_000_000 + boot.tv_nsec.cast_unsigned();
-        let left = early(deadline.since(clock::now()));
-        let until = boot.saturating_add(u64::try_from(left.as_nanos()).unwrap_or(u64::MAX));
+        let now = clock::now();
+        let left = deadline.since(now);
+        let until = boot.saturating_add(u64::try_from(early(left).as_nanos()).unwrap_or(u64::MAX));
         // SAFETY: the page is mapped as long as this exists.
         unsafe { self.until.as_ref() }.store(until, Ordering::Release);
+        if left > NEAR {
+            now + left / 4 * 3
+        } else {
+            Timestamp::NEVER
+        }
     }
 }
 
@@ -90,6 +96,15 @@ impl Drop for Fence {
         if let Err(error) = unmapped {
             tracing::debug!(%error, "the page of the fence stays mapped");
         }
+    }
+}
+
+/// Puts a cgroup behind the fence, or returns why there is none.
+pub(super) fn put_around(cgroup: Option<&Cgroup>, map: io::Result<OwnedFd>) -> Option<String> {
+    match (cgroup, map) {
+        (Some(cgroup), Ok(map)) => bpf::attach(map.as_fd(), cgroup).err(),
+        (Some(_), Err(error)) => Some(format!("no BPF map can be made: {error}")),
+        (None, _) => Some("the program has no cgroup".to_owned()),
     }
 }
 
@@ -109,6 +124,9 @@ pub(super) fn withhold_capabilities() -> rustix::io::Result<()> {
 /// The kernel maps whole pages, whatever their size.
 const PAGE: usize = size_of::<u64>();
 
+/// A deadline so near that the fence is not set again: it closes a millisecond early.
+const NEAR: Duration = Duration::from_millis(8);
+
 /// How much of the time left surely passes on the decisive clock while boot time, slowed down, advances by it.
 fn early(left: Duration) -> Duration {
     left - left / 8
@@ -127,6 +145,19 @@ mod tests {
             assert!(passes < left.as_secs_f64(), "{left:?}");
         }
         assert_eq!(early(Duration::ZERO), Duration::ZERO);
+    }
+
+    #[test]
+    fn it_is_set_again_before_it_closes_until_the_deadline_is_near() {
+        let mut left = Duration::from_secs(3600);
+        let mut times = 0;
+        while left > NEAR {
+            let again = left / 4 * 3;
+            assert!(again < early(left) - left / 10, "there is time for it");
+            left -= again;
+            times += 1;
+        }
+        assert!(times < 12 && left - early(left) <= Duration::from_millis(1));
     }
 
     /// It prints what a renewal costs: `cargo test --lib renewal -- --nocapture`.

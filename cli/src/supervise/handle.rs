@@ -37,6 +37,9 @@ pub struct Keeper {
     outbox: Outbox,
     cgroup: Option<Cgroup>,
     fence: Option<Fence>,
+    /// When to set it again, if no heartbeat does.
+    fence_at: Timestamp,
+    is_fenced: bool,
     /// The program that was asked for, until it is dead.
     run: Option<Run>,
     lost: Option<LostKeeper>,
@@ -76,6 +79,8 @@ impl Keeper {
             outbox: Outbox::default(),
             cgroup: None,
             fence: launched.fence,
+            fence_at: Timestamp::NEVER,
+            is_fenced: false,
             run: None,
             lost: None,
             events: VecDeque::new(),
@@ -98,6 +103,12 @@ impl Keeper {
     #[must_use]
     pub const fn is_lost(&self) -> bool {
         self.lost.is_some()
+    }
+
+    /// Whether a fence is around its programs.
+    #[must_use]
+    pub const fn is_fenced(&self) -> bool {
+        self.is_fenced
     }
 
     /// The cgroup of the program, once the keeper has reported it.
@@ -176,9 +187,9 @@ impl Keeper {
     }
 
     /// Lets packets of the program out until this moment.
-    fn move_fence(&self, deadline: Timestamp) {
+    fn move_fence(&mut self, deadline: Timestamp) {
         if let Some(fence) = &self.fence {
-            fence.set(deadline);
+            self.fence_at = fence.set(deadline);
         }
     }
 
@@ -201,9 +212,6 @@ impl Keeper {
         let by = clock::now() + timeout;
         if let Some(run) = &mut self.run {
             run.stop_by = run.stop_by.min(by);
-            let deadline = run.sent;
-            // It was set early by a part of the time that was left then.
-            self.move_fence(deadline);
             self.send(&Order::Stop { by });
         }
     }
@@ -245,7 +253,16 @@ impl Keeper {
                 self.lose();
                 continue;
             }
+            if let Some(run) = &self.run
+                && clock::now() >= self.fence_at
+            {
+                self.move_fence(run.sent);
+            }
             self.flush();
+            let wake_at = guard_at.min(match self.run {
+                Some(_) => self.fence_at,
+                None => Timestamp::NEVER,
+            });
             let Some(pipe) = &self.pipe else {
                 self.lose();
                 continue;
@@ -258,7 +275,7 @@ impl Keeper {
                     }
                 }
                 // It only wakes: the clock is asked above.
-                () = clock::sleep_until(guard_at) => {}
+                () = clock::sleep_until(wake_at) => {}
             }
         }
     }
@@ -349,6 +366,7 @@ impl Keeper {
     fn take_in(&mut self, event: Event) {
         if let Event::Ready { containment, .. } = &event {
             self.cgroup = containment.cgroup.clone().map(Cgroup::existing);
+            self.is_fenced = containment.unfenced.is_none();
         }
         if let Some(run) = &mut self.run {
             match &event {

@@ -61,7 +61,8 @@ pub fn keep(entry: Entry, release: impl FnOnce(Orphan)) -> ExitCode {
     while !keeper.over {
         keeper.turn();
     }
-    // Others wait for this; no one waits for the cgroup.
+    // The fence is closed around those inside, and the release takes the network.
+    keeper.leave_cgroup();
     if let Some((who, term)) = keeper.held.take() {
         release(Orphan {
             context: std::mem::take(&mut keeper.context),
@@ -69,7 +70,6 @@ pub fn keep(entry: Entry, release: impl FnOnce(Orphan)) -> ExitCode {
             term,
         });
     }
-    keeper.leave_cgroup();
     if let Some(cgroup) = keeper.cgroup.take() {
         cgroup.remove();
     }
@@ -125,11 +125,7 @@ impl KeeperProcess {
         let standing = Standing::raise();
         let with_cgroup = entry.contain != Contain::Subreaper;
         let cgroup = with_cgroup.then(Cgroup::create).flatten();
-        let unfenced = match (&cgroup, entry.fence) {
-            (Some(cgroup), Ok(map)) => fence::attach(map.as_fd(), cgroup).err(),
-            (Some(_), Err(error)) => Some(format!("no BPF map can be made: {error}")),
-            (None, _) => Some("the program has no cgroup".to_owned()),
-        };
+        let unfenced = fence::put_around(cgroup.as_ref(), entry.fence);
         let mut keeper = Self {
             plan: Plan::new(),
             pipe,
@@ -155,21 +151,24 @@ impl KeeperProcess {
         let memory_locked =
             mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT)
                 .is_ok();
-        let refusal = keeper.find_nest(entry.contain).err();
-        keeper.refused = refusal.is_some();
-        keeper.report(&match refusal {
-            Some(refusal) => Event::Uncontained(refusal),
-            None => Event::Ready {
-                containment: Containment {
-                    cgroup: keeper.cgroup.as_ref().map(|it| it.path().to_owned()),
-                    pid_namespace: keeper.nest.is_some(),
-                    hidden: hidepid::hides_processes(),
-                    unfenced,
-                },
+        let nest = entry.contain.find_nest(keeper.cgroup.is_some());
+        keeper.refused = nest.is_err();
+        let ready = nest.map(|nest| {
+            keeper.nest = nest;
+            let cgroup = keeper.cgroup.as_ref();
+            let containment = Containment {
+                cgroup: cgroup.map(|cgroup| cgroup.path().to_owned()),
+                pid_namespace: keeper.nest.is_some(),
+                hidden: hidepid::hides_processes(),
+                unfenced,
+            };
+            Event::Ready {
+                containment,
                 memory_locked,
                 real_time: keeper.standing.real_time,
-            },
+            }
         });
+        keeper.report(&ready.unwrap_or_else(Event::Uncontained));
         // Killing is rehearsed before there is anything to kill, so that its code is in memory when it
         // matters: whatever comes there from now on is locked. Meanwhile the elector campaigns.
         tree::rehearse()?;
@@ -219,22 +218,6 @@ impl KeeperProcess {
         if !self.orphaned {
             self.listen();
             self.flush();
-        }
-    }
-
-    /// Finds out whether this host allows what was asked for, or why it does not.
-    fn find_nest(&mut self, contain: Contain) -> Result<(), String> {
-        match contain {
-            Contain::Cgroup if self.cgroup.is_none() => {
-                Err("no cgroup can be made here".to_owned())
-            }
-            Contain::Pidns => {
-                let nest =
-                    Nest::find().map_err(|trouble| format!("no PID namespace: {trouble}"))?;
-                self.nest = Some(nest);
-                Ok(())
-            }
-            Contain::Auto | Contain::Cgroup | Contain::Subreaper => Ok(()),
         }
     }
 

@@ -181,17 +181,21 @@ impl Entry {
             .next()
             .and_then(|text| text.to_str()?.parse::<RawFd>().ok())
             .ok_or_else(misused)?;
-        let target = fs::read_link(format!("/proc/self/fd/{number}")).map_err(|_| misused())?;
-        if !target
-            .as_os_str()
-            .as_encoded_bytes()
-            .starts_with(b"socket:")
-        {
+        let is_a = |kind: &str, number| {
+            let target = fs::read_link(format!("/proc/self/fd/{number}"));
+            target.is_ok_and(|target| {
+                target
+                    .as_os_str()
+                    .as_encoded_bytes()
+                    .starts_with(kind.as_bytes())
+            })
+        };
+        if !is_a("socket:", number) || (map > 0 && !is_a("anon_inode:bpf-map", map)) {
             return Err(misused());
         }
         let pipe = adopt(number)?.into();
         let fence = match map {
-            3.. => adopt(map),
+            1.. => adopt(map),
             reason => Err(io::Error::from_raw_os_error(-reason)),
         };
         close_all_but([number, map])?;

@@ -123,3 +123,32 @@ fn the_level_in_force_is_logged_published_and_examined() {
     let refused = "no program can be kept here: no cgroup can be made here";
     assert!(examined.stdout.contains(refused), "{examined:#?}");
 }
+
+/// Notes its cgroup, and has its first leadership resigned.
+const RESIGNING: &str = "\
+    grep ^0: /proc/self/cgroup >> groups
+    [ $(wc -l < groups) -gt 1 ] || \"$0\" resign job
+    exec sleep 1000";
+
+#[test]
+fn a_fence_never_opens_again_for_what_the_last_term_has_left_in_its_connections() {
+    let home = Home::new();
+    let quick = [
+        ("INCUMBENT_INTERVAL", "200ms"),
+        ("INCUMBENT_STOP_GRACE", "100ms"),
+    ];
+    let me = env!("CARGO_BIN_EXE_incumbent");
+    let run = ["run", "job", "--restart", "--", "sh", "-c", RESIGNING, me];
+    let mut leader = home.start_with(&quick, &run);
+    let groups = home.wait_for_lines("groups", 2);
+    assert!(
+        groups[0].contains("incumbent-"),
+        "run this as root, with a cgroup2"
+    );
+    assert_ne!(
+        groups[0], groups[1],
+        "it is in the cgroup of the first term"
+    );
+    leader.signal(rustix::process::Signal::TERM);
+    leader.wait();
+}

@@ -143,6 +143,11 @@ impl Bench {
         marked(&self.mark)
     }
 
+    /// What its processes are found by.
+    pub(crate) fn mark(&self) -> &str {
+        &self.mark
+    }
+
     /// The keeper without an elector, and a way to look for its program.
     pub(crate) fn split(self) -> (Keeper, Mark) {
         (self.keeper, Mark(self.mark))

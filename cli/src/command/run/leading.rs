@@ -273,9 +273,7 @@ impl Leading<'_, '_> {
                 memory_locked,
                 real_time,
             } => {
-                let pid = self.keeper.pid();
-                let unfenced = containment.unfenced.as_deref();
-                tracing::info!(pid, %containment, unfenced, memory_locked, real_time, "the keeper is ready");
+                keeping::log_ready(self.keeper, &containment, memory_locked, real_time);
             }
             other => tracing::debug!(event = ?other, "news from the keeper"),
         }

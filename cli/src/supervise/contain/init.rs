@@ -15,8 +15,6 @@ use super::super::spawn::come_first;
 /// `over` hangs up when the program has ended, and when the keeper has. What the program left behind may then
 /// still end by itself. If the elector is dead while its keeper is frozen, only this process can act.
 pub(super) fn reign(over: &OwnedFd, elector: &OwnedFd) -> io::Result<()> {
-    // SIGKILL comes through: the keeper is outside of the namespace.
-    set_parent_process_death_signal(Some(Signal::KILL))?;
     rustix::thread::set_name(c"reaper")?;
     let children = block_signals()?;
     // Whatever else wants the processors, this process needs one to die on. It is no loss where it may not.
@@ -45,6 +43,18 @@ pub(super) fn reign(over: &OwnedFd, elector: &OwnedFd) -> io::Result<()> {
         }
         is_over |= sources.get(2).is_some_and(|it| !it.revents().is_empty());
         drain(&children);
+    }
+}
+
+/// Has the kernel end this process, and so the namespace, with the keeper. To be called before there is anything
+/// else in it.
+pub(super) fn die_with_keeper(over: &OwnedFd) -> Result<(), Errno> {
+    // SIGKILL comes through: the keeper is outside of the namespace.
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    // Had the keeper died before that call, the signal would never come.
+    match is_abandoned(over) {
+        true => Err(Errno::CHILD),
+        false => Ok(()),
     }
 }
 

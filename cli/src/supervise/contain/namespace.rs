@@ -122,7 +122,8 @@ impl Nest {
         let sibling = || fork(libc::CLONE_PARENT).map_err(Trouble::at(Step::Fork));
         let (ready, enthroned) = pipe_with(PipeFlags::CLOEXEC).map_err(Trouble::at(Step::Fork))?;
         let Some(init) = sibling()? else {
-            let mounted = mount_proc();
+            let bound = init::die_with_keeper(&over).map_err(Trouble::at(Step::Fork));
+            let mounted = bound.and_then(|()| mount_proc());
             let told = mounted.map_or_else(Trouble::to_bytes, |()| message(0, 0, 0));
             let ended = match (mounted, write(&enthroned, &told)) {
                 (Ok(()), Ok(_)) => init::reign(&over, &self.elector),

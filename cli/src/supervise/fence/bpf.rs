@@ -68,7 +68,12 @@ struct Instruction {
 const fn instruction(code: u8, to: u8, from: u8, offset: i16, immediate: i32) -> Instruction {
     Instruction {
         code,
-        registers: from << 4 | to,
+        // Two bit fields, which begin at the other end where bytes do.
+        registers: if cfg!(target_endian = "little") {
+            from << 4 | to
+        } else {
+            to << 4 | from
+        },
         offset,
         immediate,
     }
@@ -91,7 +96,7 @@ pub(super) fn new_map() -> io::Result<OwnedFd> {
 /// # Errors
 ///
 /// What may not be done, and why.
-pub(in crate::supervise) fn attach(map: BorrowedFd<'_>, cgroup: &Cgroup) -> Result<(), String> {
+pub(super) fn attach(map: BorrowedFd<'_>, cgroup: &Cgroup) -> Result<(), String> {
     let program = load(map).map_err(|error| format!("no BPF program can be loaded: {error}"))?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let group = open(cgroup.path(), flags, Mode::empty());
@@ -135,6 +140,7 @@ fn load(map: BorrowedFd<'_>) -> io::Result<OwnedFd> {
         kind: PROG_TYPE_CGROUP_SKB,
         count: u32::try_from(program.len()).unwrap_or(0),
         instructions: program.as_ptr().addr() as u64,
+        // A helper for GPL-compatible programs only would need another; boot time is for all.
         license: c"Apache-2.0".as_ptr().addr() as u64,
         name,
         attach: CGROUP_INET_EGRESS,
