@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::wire;
 pub(super) use namespace::{Gate, Namespace, Nest, News, Nursery, Role};
 
-/// What is to keep the processes of a program together.
+/// What keeps the processes of a program together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Contain {

@@ -319,7 +319,8 @@ impl KeeperProcess {
             && let Err(error) = cgroup.leave()
         {
             tracing::error!(%error, "the cgroup of the program cannot be left, and is not used");
-            self.cgroup = None;
+            // Its lock stays: other keepers kill what is in a group without a lock.
+            std::mem::forget(self.cgroup.take());
         }
     }
 

@@ -675,6 +675,12 @@ fn the_units_verify_and_keep_their_exposure_low() {
     assert!(exposure(UNIT, "with 10-hardening.conf") <= 4.0);
     assert_eq!(analyze(&["verify"], "made.service"), clean);
     assert!(exposure("made.service", "as it is printed") <= 4.0);
+    let (head, tail) = printed.split_once("# User=").unwrap();
+    let fenced = format!("{head}User={}", tail.replace("\n# ", "\n"));
+    put("/etc/systemd/system/made.service", &fenced);
+    assert_eq!(analyze(&["verify"], "made.service"), clean);
+    assert!(fenced.contains("\nAmbientCapabilities=CAP_BPF CAP_NET_ADMIN\n"));
+    assert!(exposure("made.service", "with its fence") <= 4.0);
     let fence = format!("{drop_ins}/40-fence.conf");
     put(&fence, &shipped("40-fence.conf"));
     assert_eq!(analyze(&["verify"], UNIT), clean);

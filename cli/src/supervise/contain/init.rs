@@ -46,7 +46,7 @@ pub(super) fn reign(over: &OwnedFd, elector: &OwnedFd) -> io::Result<()> {
     }
 }
 
-/// Has the kernel end this process, and so the namespace, with the keeper. To be called before there is anything
+/// Makes the kernel end this process, and so the namespace, with the keeper. To be called before there is anything
 /// else in it.
 pub(super) fn die_with_keeper(over: &OwnedFd) -> Result<(), Errno> {
     // SIGKILL comes through: the keeper is outside of the namespace.

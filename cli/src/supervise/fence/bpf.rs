@@ -91,7 +91,7 @@ pub(super) fn new_map() -> io::Result<OwnedFd> {
     descriptor(bpf(MAP_CREATE, &map)?)
 }
 
-/// Has every packet of the cgroup dropped from the moment on that the map holds. It stays when this process ends.
+/// Drops every packet of the cgroup once the moment in the map has passed. It stays when this process ends.
 ///
 /// # Errors
 ///
