@@ -9,6 +9,7 @@ mod support;
 
 mod candidate;
 mod check;
+mod containment;
 mod crowd;
 mod handover;
 mod raw;
@@ -42,12 +43,13 @@ fn main() {
         .skip(1)
         .filter(|word| !word.starts_with('-'))
         .collect();
-    let parts: [(&str, fn()); 5] = [
+    let parts: [(&str, fn()); 6] = [
         ("check", check::run),
         ("win", win::run),
         ("handover", handover::run),
         ("start", start::run),
         ("crowd", crowd::run),
+        ("containment", containment::run),
     ];
     for (name, run) in parts {
         if wanted.is_empty() || wanted.iter().any(|word| word == name) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use incumbent::election::clock;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::containment;
 use crate::report::{figure, heading, median, shown, spread, time};
 
 const ROUNDS: usize = 40;
@@ -16,7 +17,7 @@ const ROUNDS: usize = 40;
 const STARTS: usize = 12;
 /// Set for the program that is started: this one, in another role. It does not begin with `INCUMBENT_`,
 /// for `incumbent run` keeps such variables from its program, which would then measure in its turn.
-const PROGRAM: &str = "ELECTION_BENCH_PROGRAM";
+pub(crate) const PROGRAM: &str = "ELECTION_BENCH_PROGRAM";
 
 pub(crate) fn is_program() -> bool {
     std::env::var_os(PROGRAM).is_some()
@@ -25,6 +26,9 @@ pub(crate) fn is_program() -> bool {
 /// Says that it runs, and waits until its standard input ends.
 pub(crate) fn program() {
     use std::io::Write;
+    if std::env::var_os(PROGRAM).is_some_and(|role| role == containment::LOOPBACK) {
+        return containment::loopback();
+    }
     let mut stdout = std::io::stdout();
     let told = stdout.write_all(b"!").and_then(|()| stdout.flush());
     told.expect("somebody listens");
@@ -109,7 +113,7 @@ fn incumbent(path: &Path, role: &str) -> Command {
 }
 
 /// Starts a program, and how long it took until it ran.
-fn started(mut command: Command) -> (Duration, Child) {
+pub(crate) fn started(mut command: Command) -> (Duration, Child) {
     let begin = clock::now();
     let mut child = command
         .stdin(Stdio::null())

@@ -14,7 +14,7 @@ mod marked;
 
 use std::time::Duration;
 
-use bench::{Bench, GRACE, PATIENCE};
+use bench::{ALL, Bench, GRACE, PATIENCE};
 use incumbent::election::clock;
 use incumbent_cli::supervise::{Event, ProgramExit};
 use rustix::process::{Pid, Signal, kill_process};
@@ -32,8 +32,8 @@ fn signal(bench: &Bench, signal: Signal) {
 #[tokio::test]
 async fn a_keeper_that_is_killed_takes_the_whole_program_with_it() {
     let _alone = ALONE.lock().await;
-    for cgroup in [false, true] {
-        let mut bench = Bench::new(cgroup);
+    for contain in ALL {
+        let mut bench = Bench::contained(contain);
         let program = bench.shell(FAMILY);
         bench.start_and_wait(program).await;
         signal(&bench, Signal::KILL);
@@ -56,8 +56,8 @@ async fn a_keeper_that_is_killed_takes_the_whole_program_with_it() {
 #[tokio::test]
 async fn a_keeper_that_is_frozen_cannot_keep_the_program_alive() {
     let _alone = ALONE.lock().await;
-    for cgroup in [false, true] {
-        let mut bench = Bench::new(cgroup);
+    for contain in ALL {
+        let mut bench = Bench::contained(contain);
         let program = bench.shell(FAMILY);
         bench.start_and_wait(program).await;
         signal(&bench, Signal::STOP);

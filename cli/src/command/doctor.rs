@@ -33,6 +33,7 @@ struct Document {
     schema: &'static str,
     election: Option<String>,
     stores: Vec<Examined>,
+    containment: Option<&'static str>,
     findings: Vec<Finding>,
 }
 
@@ -102,6 +103,7 @@ async fn keep_nothing(launched: Result<Launched, Failure>) -> Result<Keeping, St
                 .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_PTRACE)),
             quota: Quota::of_this_process(),
         }),
+        Ok(Event::Uncontained(why)) => Err(why),
         Ok(_) => Err("the keeper exited at once".to_owned()),
         Err(_) => Err(format!(
             "the keeper did not start within {KEEPER_PATIENCE:?}"
@@ -185,6 +187,11 @@ fn document(name: Option<&ElectionName>, evidence: &Evidence, findings: Vec<Find
                 clock_offset_ms: store.clock_offset_ms,
             })
             .collect(),
+        containment: evidence
+            .keeping
+            .as_ref()
+            .ok()
+            .map(|kept| kept.containment.level()),
         findings,
     }
 }
@@ -222,6 +229,11 @@ fn text(evidence: &Evidence, findings: &[Finding]) -> String {
     let rows = evidence.stores.iter().map(row);
     let mut text = table(HEADER, rows.collect());
     text.push('\n');
+    if let Ok(kept) = &evidence.keeping {
+        let by = &kept.containment;
+        let here = format!("{}: a program started here {}\n", by.level(), by.covers());
+        text.push_str(&here);
+    }
     for finding in findings {
         let (tone, mark) = (finding.severity.tone(), finding.severity.word());
         let about = finding.store.as_deref().map(|store| format!("{store}: "));

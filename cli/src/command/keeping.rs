@@ -3,7 +3,9 @@
 use std::io;
 use std::process::ExitCode;
 
-use crate::supervise::{self, Entry, Keeper, Launch, Launched, ReleaseContext};
+use crate::supervise::{
+    self, Contain, Containment, Entry, Keeper, Launch, Launched, ReleaseContext,
+};
 use incumbent::protocol::LossReason;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -33,18 +35,42 @@ pub(crate) fn keep(entry: io::Result<Entry>) -> ExitCode {
     }
 }
 
-/// Starts a keeper.
+/// Starts a keeper for the program.
 ///
 /// # Errors
 ///
 /// When the system cannot.
 pub(crate) fn launch(settings: &Settings) -> Result<Launched, Failure> {
+    start(settings, settings.values.contain, true)
+}
+
+/// Starts one for health checks, which must see the program: they are in no namespace of their own.
+///
+/// # Errors
+///
+/// When the system cannot.
+pub(crate) fn launch_for_checks(settings: &Settings) -> Result<Launched, Failure> {
+    start(
+        settings,
+        match settings.values.contain {
+            Contain::Subreaper => Contain::Subreaper,
+            Contain::Auto | Contain::Cgroup | Contain::Pidns => Contain::Auto,
+        },
+        false,
+    )
+}
+
+fn start(settings: &Settings, contain: Contain, fence: bool) -> Result<Launched, Failure> {
     let format = match settings.values.log_format {
         LogFormat::Text => "text",
         LogFormat::Json => "json",
     };
     limits::check()?;
-    let launched = Launch::new().env(LOG_FORMAT, format).start();
+    let launched = Launch::new()
+        .contain(contain)
+        .fence(fence)
+        .env(LOG_FORMAT, format)
+        .start();
     launched.map_err(|error| limits::refused("the keeper cannot be started", &error))
 }
 
@@ -67,6 +93,29 @@ pub(crate) fn attach(launched: Launched, context: &ReleaseContext) -> Result<Kee
     let mut keeper = connect(launched)?;
     keeper.set_context(context.to_bytes());
     Ok(keeper)
+}
+
+/// Logs what the keeper found out when it started.
+pub(crate) fn log_ready(keeper: &Keeper, by: &Containment, memory_locked: bool, real_time: bool) {
+    tracing::info!(
+        pid = keeper.pid(),
+        containment = %by,
+        unfenced = by.unfenced.as_deref(),
+        memory_locked,
+        real_time,
+        "the keeper is ready: the program {}",
+        by.covers()
+    );
+}
+
+/// The failure of a candidate whose program cannot be contained as it was asked to.
+pub(crate) fn uncontained(settings: &Settings, why: &str) -> Failure {
+    let origin = settings.origin("contain").map(ToString::to_string);
+    Failure::configuration(format_args!(
+        "contain = {} ({}) is not possible here: {why}; allow it, or use --contain auto",
+        settings.values.contain.word(),
+        origin.unwrap_or_default(),
+    ))
 }
 
 /// Reaps orphans: this process is PID 1, or a keeper died.

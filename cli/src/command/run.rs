@@ -260,6 +260,10 @@ impl Runner<'_> {
                     sit_out
                 }
             };
+            // The last program may have left something in its connections, which a fence that opens would let out.
+            if self.keeper.is_fenced() {
+                self.replace_keeper().await?;
+            }
         }
     }
 
@@ -318,6 +322,13 @@ impl Runner<'_> {
         }
     }
 
+    async fn replace_keeper(&mut self) -> Result<(), Failure> {
+        let launched = keeping::launch(self.settings)?;
+        let another = keeping::attach(launched, self.context)?;
+        std::mem::replace(&mut self.keeper, another).close().await;
+        Ok(())
+    }
+
     /// Campaigns, after a pause, until elected or asked to stop. The keeper is already running, which saves
     /// time later; one that dies is replaced.
     ///
@@ -360,18 +371,18 @@ impl Runner<'_> {
                 signal = ended_by(self.signals, &self.calls, &mut self.reload) => return Ok(Standby::Ended(signal)),
                 event = self.keeper.event() => match event {
                     Event::Ready { containment, memory_locked, real_time } => {
-                        let pid = self.keeper.pid();
-                        tracing::info!(pid, %containment, memory_locked, real_time, "the keeper is ready");
+                        keeping::log_ready(&self.keeper, &containment, memory_locked, real_time);
                         if let Err(error) = self.election.tell_containment(containment.level()) {
                             tracing::debug!(%error, "the containment cannot be published");
                         }
                         self.ready.send_replace(true);
                     }
+                    Event::Uncontained(why) => {
+                        return Err(keeping::uncontained(self.settings, &why));
+                    }
                     Event::KeeperLost => {
                         tracing::warn!("the keeper died while no program ran: starting another");
-                        let launched = keeping::launch(self.settings)?;
-                        let another = keeping::attach(launched, self.context)?;
-                        std::mem::replace(&mut self.keeper, another).close().await;
+                        self.replace_keeper().await?;
                     }
                     // Nothing runs, so there is nothing else to report.
                     event => tracing::debug!(?event, "unexpected news from the keeper"),

@@ -18,6 +18,8 @@ use crate::exit::{Exit, Failure};
 const TEMPLATE: &str = include_str!("unit.service.in");
 /// The drop-in that the shipped unit is installed with.
 const HARDENING: &str = include_str!("hardening.conf");
+/// The drop-in with what a network fence takes.
+const FENCE: &str = include_str!("fence.conf");
 /// Where a unit that runs as root keeps the embedded store: in its `StateDirectory=`.
 const EMBEDDED: &str = "sqlite:/var/lib/incumbent/elections.db";
 
@@ -64,12 +66,15 @@ pub(crate) fn unit(arguments: &Unit) -> Result<Exit, Failure> {
         line.push(' ');
         line.push_str(&quoted(word)?);
     }
-    let hardening = HARDENING
-        .split_once("[Service]\n")
-        .map_or("", |(_, lines)| lines);
+    let of_service = |file: &'static str| file.split_once("[Service]\n").map_or("", |it| it.1);
+    let fence: String = of_service(FENCE)
+        .lines()
+        .map(|line| format!("# {line}\n"))
+        .collect();
     let text = TEMPLATE
         .replace("@SCOPE@", scope(&settings)?)
-        .replace("@HARDENING@\n", hardening)
+        .replace("@HARDENING@\n", of_service(HARDENING))
+        .replace("@FENCE@\n", &fence)
         .replace("@WRITABLE@\n", &writable(&settings)?)
         .replace("@NAME@", &name.as_str().replace('%', "%%"))
         .replace("@RUN@", &line)

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::http::ListenAddress;
+use crate::supervise::Contain;
 use config::ValueKind;
 use incumbent::protocol::CandidateId;
 use incumbent::store::StoreAddress;
@@ -166,6 +167,12 @@ keys! {
         stop_timeout: Time, Kind::Duration, "DURATION" = "30s", "Heartbeats go on meanwhile.";
         /// Pass standard input to the program [default: it reads nothing]
         stdin: bool, Kind::Switch, "" = "false";
+        /// What keeps the processes of the program together: auto, cgroup, pidns or subreaper
+        contain: Contain, Kind::Choice(&Contain::WORDS), "LEVEL" = "auto",
+            "auto is a cgroup where one can be made, else the keeper alone (subreaper). pidns is a PID namespace, and a \
+             cgroup where one can be made: nothing of the program outlives incumbent, whatever is killed, but the \
+             program has other process ids and its own /proc. With cgroup and pidns, no program is started where there \
+             can be none.";
         /// Restart the program when it exits, up to 3 times within 60s; then resign and sit out. Stand by
         /// again after losing the leadership
         restart: bool, Kind::Switch, "" = "false";

@@ -4,18 +4,25 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::process;
+
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 
 /// A cgroup (v2) made for one program.
 #[derive(Debug)]
 pub(super) struct Cgroup {
     path: PathBuf,
+    /// The keeper's lock. One that is not locked has lost its keeper.
+    _lock: Option<OwnedFd>,
 }
 
 impl Cgroup {
-    /// Makes a cgroup below the one of this process. `None` when there is no v2 hierarchy, when it was not delegated to us, or when the kernel has no `cgroup.kill` (before 5.14).
+    /// Makes a cgroup below the one of this process, and ends what other keepers that were killed have left there.
+    /// `None` when there is no v2 hierarchy, when it was not delegated to us, or when the kernel has no `cgroup.kill`
+    /// (before 5.14).
     pub(super) fn create() -> Option<Self> {
         let mounts = fs::read("/proc/self/mountinfo").ok()?;
         let membership = fs::read("/proc/self/cgroup").ok()?;
@@ -23,29 +30,40 @@ impl Cgroup {
         if !is_delegated(&own) {
             return None;
         }
-        let cgroup = Self {
-            // Containers that share a hierarchy may have the same process ids.
-            path: own.join(format!(
-                "incumbent-{}-{:08x}",
-                process::id(),
-                fastrand::u32(..)
-            )),
-        };
-        if let Err(error) = fs::create_dir(&cgroup.path) {
-            tracing::debug!(path = %cgroup.path.display(), %error, "no cgroup for the program");
-            return None;
+        sweep(&own);
+        // Another keeper may sweep a new one away before it is locked.
+        (0..3).find_map(|_| match Self::create_in(&own) {
+            Ok(cgroup) => Some(cgroup),
+            Err(error) => {
+                tracing::debug!(path = %own.display(), %error, "no cgroup for the program");
+                None
+            }
+        })
+    }
+
+    fn create_in(own: &Path) -> io::Result<Self> {
+        // Containers that share a hierarchy may have the same process ids.
+        let name = format!("{PREFIX}{}-{:08x}", process::id(), fastrand::u32(..));
+        let path = own.join(name);
+        fs::create_dir(&path)?;
+        let locked = lock(&path).and_then(|lock| {
+            fs::metadata(path.join("cgroup.kill"))?;
+            let _lock = Some(lock);
+            let cgroup = Self {
+                path: path.clone(),
+                _lock,
+            };
+            cgroup.entrance().map(|_| cgroup)
+        });
+        if locked.is_err() {
+            Self::existing(path).remove();
         }
-        if cgroup.path.join("cgroup.kill").exists() && cgroup.entrance().is_ok() {
-            Some(cgroup)
-        } else {
-            cgroup.remove();
-            None
-        }
+        locked
     }
 
     /// The cgroup that a keeper has made.
     pub(super) const fn existing(path: PathBuf) -> Self {
-        Self { path }
+        Self { path, _lock: None }
     }
 
     /// Where it is.
@@ -90,6 +108,34 @@ impl Cgroup {
             && error.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!(path = %self.path.display(), %error, "the program's cgroup cannot be removed");
+        }
+    }
+}
+
+/// What the names of all groups begin with.
+const PREFIX: &str = "incumbent-";
+
+/// Takes the lock of a group, which the end of the process gives back.
+fn lock(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let group = open(path, flags, Mode::empty())?;
+    flock(&group, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(group)
+}
+
+/// Kills what keepers that were killed together with their electors have left alive, and removes their groups. One
+/// whose processes are still dying is removed by the next keeper.
+fn sweep(own: &Path) {
+    let Ok(entries) = fs::read_dir(own) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let is_ours = entry.file_name().as_bytes().starts_with(PREFIX.as_bytes());
+        if is_ours && let Ok(_lock) = lock(&entry.path()) {
+            let left = Cgroup::existing(entry.path());
+            if let Err(error) = left.kill().and_then(|()| fs::remove_dir(&left.path)) {
+                tracing::debug!(path = %left.path.display(), %error, "left by a killed keeper, and not removed yet");
+            }
         }
     }
 }

@@ -9,9 +9,10 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 
 use super::cgroup::Cgroup;
+use super::fence::Fence;
 use super::launch::Launched;
 use super::lost::{self, LostKeeper};
-use super::message::{Containment, Event, Order};
+use super::message::{Event, Order};
 use super::pipe::Pipe;
 use super::program::Program;
 use super::wire::{Inbox, Outbox};
@@ -35,6 +36,10 @@ pub struct Keeper {
     inbox: Inbox,
     outbox: Outbox,
     cgroup: Option<Cgroup>,
+    fence: Option<Fence>,
+    /// When to set it again, if no heartbeat does.
+    fence_at: Timestamp,
+    is_fenced: bool,
     /// The program that was asked for, until it is dead.
     run: Option<Run>,
     lost: Option<LostKeeper>,
@@ -73,6 +78,9 @@ impl Keeper {
             inbox: Inbox::default(),
             outbox: Outbox::default(),
             cgroup: None,
+            fence: launched.fence,
+            fence_at: Timestamp::NEVER,
+            is_fenced: false,
             run: None,
             lost: None,
             events: VecDeque::new(),
@@ -95,6 +103,12 @@ impl Keeper {
     #[must_use]
     pub const fn is_lost(&self) -> bool {
         self.lost.is_some()
+    }
+
+    /// Whether a fence is around its programs.
+    #[must_use]
+    pub const fn is_fenced(&self) -> bool {
+        self.is_fenced
     }
 
     /// The cgroup of the program, once the keeper has reported it.
@@ -144,6 +158,7 @@ impl Keeper {
             stop_by: Timestamp::NEVER,
             killing: false,
         });
+        self.move_fence(deadline);
         self.send(&Order::Start {
             program,
             deadline,
@@ -155,6 +170,7 @@ impl Keeper {
     /// Moves the deadline. A keeper that has not read the last message is still held to the deadline that it
     /// knows, so one that is frozen is noticed by the end of the tenure.
     pub fn set_deadline(&mut self, deadline: Timestamp) {
+        self.move_fence(deadline);
         let is_read = self.has_read_all();
         // An older deadline is an earlier one, so one may be dropped.
         if let Some(run) = &mut self.run
@@ -167,6 +183,13 @@ impl Keeper {
                 run.kill_at.min(deadline)
             };
             self.send(&Order::Deadline(deadline));
+        }
+    }
+
+    /// Lets packets of the program out until this moment.
+    fn move_fence(&mut self, deadline: Timestamp) {
+        if let Some(fence) = &self.fence {
+            self.fence_at = fence.set(deadline);
         }
     }
 
@@ -230,7 +253,16 @@ impl Keeper {
                 self.lose();
                 continue;
             }
+            if let Some(run) = &self.run
+                && clock::now() >= self.fence_at
+            {
+                self.move_fence(run.sent);
+            }
             self.flush();
+            let wake_at = guard_at.min(match self.run {
+                Some(_) => self.fence_at,
+                None => Timestamp::NEVER,
+            });
             let Some(pipe) = &self.pipe else {
                 self.lose();
                 continue;
@@ -243,7 +275,7 @@ impl Keeper {
                     }
                 }
                 // It only wakes: the clock is asked above.
-                () = clock::sleep_until(guard_at) => {}
+                () = clock::sleep_until(wake_at) => {}
             }
         }
     }
@@ -332,12 +364,9 @@ impl Keeper {
     }
 
     fn take_in(&mut self, event: Event) {
-        if let Event::Ready {
-            containment: Containment::Cgroup(path),
-            ..
-        } = &event
-        {
-            self.cgroup = Some(Cgroup::existing(path.clone()));
+        if let Event::Ready { containment, .. } = &event {
+            self.cgroup = containment.cgroup.clone().map(Cgroup::existing);
+            self.is_fenced = containment.unfenced.is_none();
         }
         if let Some(run) = &mut self.run {
             match &event {

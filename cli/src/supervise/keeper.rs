@@ -15,11 +15,13 @@ use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper, setsid};
 
 use super::cgroup::Cgroup;
+use super::contain::{Contain, Containment, Namespace, Nest};
+use super::fence;
 use super::hidepid;
 use super::launch::Entry;
-use super::message::{Containment, Event, Order};
+use super::message::{Event, Order};
 use super::plan::{Action, Input, Plan};
-use super::program::Program;
+use super::program::{Program, StartFailure};
 use super::signals;
 use super::spawn::{Progress, Standing, Starting, spawn};
 use super::timer::{Timer, patience};
@@ -59,7 +61,8 @@ pub fn keep(entry: Entry, release: impl FnOnce(Orphan)) -> ExitCode {
     while !keeper.over {
         keeper.turn();
     }
-    // Others wait for this; no one waits for the cgroup.
+    // The fence is closed around those inside, and the release takes the network.
+    keeper.leave_cgroup();
     if let Some((who, term)) = keeper.held.take() {
         release(Orphan {
             context: std::mem::take(&mut keeper.context),
@@ -67,7 +70,6 @@ pub fn keep(entry: Entry, release: impl FnOnce(Orphan)) -> ExitCode {
             term,
         });
     }
-    keeper.leave_cgroup();
     if let Some(cgroup) = keeper.cgroup.take() {
         cgroup.remove();
     }
@@ -89,6 +91,12 @@ struct KeeperProcess {
     /// program need not be moved there, for which the kernel takes longer than for all the rest of its
     /// start. It lasts until the first program runs.
     inside: bool,
+    /// What makes PID namespaces, if the program is to have one.
+    nest: Option<Nest>,
+    /// That of the program, until nothing is left in it.
+    namespace: Option<Namespace>,
+    /// Whether a program cannot be contained as it was asked for, so that none is started.
+    refused: bool,
     /// The program, until it is reaped.
     leader: Option<Pid>,
     /// The same, until it runs.
@@ -115,7 +123,9 @@ impl KeeperProcess {
         let pipe = entry.pipe;
         pipe.set_nonblocking(true)?;
         let standing = Standing::raise();
-        let cgroup = entry.cgroup.then(Cgroup::create).flatten();
+        let with_cgroup = entry.contain != Contain::Subreaper;
+        let cgroup = with_cgroup.then(Cgroup::create).flatten();
+        let unfenced = fence::put_around(cgroup.as_ref(), entry.fence);
         let mut keeper = Self {
             plan: Plan::new(),
             pipe,
@@ -127,6 +137,9 @@ impl KeeperProcess {
             standing,
             inside: cgroup.as_ref().is_some_and(|cgroup| cgroup.enter().is_ok()),
             cgroup,
+            nest: None,
+            namespace: None,
+            refused: false,
             leader: None,
             starting: None,
             orphan_killer: OrphanKiller::default(),
@@ -138,16 +151,24 @@ impl KeeperProcess {
         let memory_locked =
             mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT)
                 .is_ok();
-        let containment = match &keeper.cgroup {
-            Some(cgroup) => Containment::Cgroup(cgroup.path().to_owned()),
-            None if hidepid::hides_processes() => Containment::Hidden,
-            None => Containment::Subreaper,
-        };
-        keeper.report(&Event::Ready {
-            containment,
-            memory_locked,
-            real_time: keeper.standing.real_time,
+        let nest = entry.contain.find_nest(keeper.cgroup.is_some());
+        keeper.refused = nest.is_err();
+        let ready = nest.map(|nest| {
+            keeper.nest = nest;
+            let cgroup = keeper.cgroup.as_ref();
+            let containment = Containment {
+                cgroup: cgroup.map(|cgroup| cgroup.path().to_owned()),
+                pid_namespace: keeper.nest.is_some(),
+                hidden: hidepid::hides_processes(),
+                unfenced,
+            };
+            Event::Ready {
+                containment,
+                memory_locked,
+                real_time: keeper.standing.real_time,
+            }
         });
+        keeper.report(&ready.unwrap_or_else(Event::Uncontained));
         // Killing is rehearsed before there is anything to kill, so that its code is in memory when it
         // matters: whatever comes there from now on is locked. Meanwhile the elector campaigns.
         tree::rehearse()?;
@@ -214,7 +235,7 @@ impl KeeperProcess {
             Action::Start(program) => self.start(&program),
             Action::Signal(signal) => self.signal_leader(signal),
             Action::TerminateRest => {
-                let left = tree::survivors(&[]).unwrap_or_default();
+                let left = self.survivors();
                 self.report(&Event::left_behind(&left));
                 if let Err(error) = tree::signal_descendants(Signal::TERM, &[]) {
                     tracing::error!(%error, "cannot ask the processes that the program left behind to end");
@@ -231,7 +252,7 @@ impl KeeperProcess {
             }
             Action::Report(event) => self.report(&event),
             Action::ReportSurvivors => {
-                let survivors = tree::survivors(&[]).unwrap_or_default();
+                let survivors = self.survivors();
                 if self.orphaned {
                     // Nobody else is left to say it.
                     let (count, first) = (survivors.len(), survivors.first());
@@ -246,9 +267,13 @@ impl KeeperProcess {
 
     fn start(&mut self, program: &Program) {
         let to_enter = self.cgroup.as_ref().filter(|_| !self.inside);
-        match spawn(program, &self.standing, to_enter) {
+        let started = match self.refused {
+            true => Err(StartFailure::from_errno(Errno::PERM)),
+            false => spawn(program, &self.standing, to_enter, self.nest.as_ref()),
+        };
+        match started {
             Ok(starting) => {
-                self.leader = Some(starting.pid);
+                self.leader = starting.pid;
                 self.starting = Some(starting);
                 self.leave_cgroup();
             }
@@ -261,16 +286,26 @@ impl KeeperProcess {
 
     /// Tells how the start of the program has ended, once it has.
     fn follow_start(&mut self) {
-        let Some(starting) = &self.starting else {
+        let Some(starting) = &mut self.starting else {
             return;
         };
-        let pid = starting.pid;
         match starting.progress() {
             Progress::Under => return,
-            Progress::Started => self.report(&Event::Started(pid.as_raw_nonzero().get())),
+            Progress::Born(namespace, program) => {
+                (self.namespace, self.leader) = (Some(namespace), Some(program));
+                return self.follow_start();
+            }
+            Progress::Started => {
+                if let Some(pid) = self.leader {
+                    self.report(&Event::Started(pid.as_raw_nonzero().get()));
+                }
+            }
             Progress::Failed(failure) => {
                 // The child that is left of it only ends.
                 self.leader = None;
+                if let Some(namespace) = &self.namespace {
+                    namespace.kill();
+                }
                 self.report(&Event::NotStarted(failure));
             }
         }
@@ -284,7 +319,8 @@ impl KeeperProcess {
             && let Err(error) = cgroup.leave()
         {
             tracing::error!(%error, "the cgroup of the program cannot be left, and is not used");
-            self.cgroup = None;
+            // Its lock stays: other keepers kill what is in a group without a lock.
+            std::mem::forget(self.cgroup.take());
         }
     }
 
@@ -311,12 +347,21 @@ impl KeeperProcess {
         {
             tracing::error!(%error, "the cgroup of the program cannot be killed in one stroke");
         }
+        if let Some(namespace) = &self.namespace {
+            self.standing.lend_one(namespace.init());
+            // The kernel finds them all.
+            return namespace.kill();
+        }
         if let Err(error) = tree::kill_descendants(self.leader, &[]) {
             tracing::error!(%error, "the processes of the program cannot be found");
         }
     }
 
     fn reap(&mut self) {
+        if self.starting.as_ref().is_some_and(Starting::is_unborn) {
+            // The exit status of the program would be lost.
+            return;
+        }
         let reaped = tree::reap(self.leader);
         if let Some(exit) = reaped.leader {
             self.follow_start();
@@ -327,14 +372,25 @@ impl KeeperProcess {
         // The proof: a subreaper without children has no descendants, but for those that found another reaper
         // in a PID namespace. The cgroup has these too.
         if reaped.childless && !self.has_strays() {
+            self.namespace = None;
             self.step(Input::TreeEmpty);
             return;
         }
-        if reaped.leader.is_some() {
+        let namespace = self.namespace.as_mut();
+        if reaped.leader.is_some() && namespace.is_none_or(Namespace::outlive_program) {
             self.step(Input::ProgramEnded);
         }
         if reaped.any {
             self.step(Input::SomeEnded);
+        }
+    }
+
+    /// The processes of the program that are alive.
+    fn survivors(&self) -> Vec<Pid> {
+        let pids = tree::survivors(&[]).unwrap_or_default();
+        match &self.namespace {
+            Some(namespace) => namespace.without_init(pids),
+            None => pids,
         }
     }
 

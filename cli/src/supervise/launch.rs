@@ -9,23 +9,22 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::process::{Pid, getpid, set_child_subreaper};
 
 use super::children;
+use super::contain::Contain;
+use super::fence::Fence;
 
 /// The hidden first argument that makes this binary a keeper.
 const ROLE: &str = "__keeper";
-/// The hidden argument that lets the keeper make a cgroup for the program.
-const WITH_CGROUP: &str = "cgroup";
-/// The one that forbids it.
-const WITHOUT_CGROUP: &str = "subreaper";
 
 /// How to start a keeper.
 #[derive(Clone, Debug)]
 pub struct Launch {
     executable: PathBuf,
-    cgroup: bool,
+    contain: Contain,
+    fence: bool,
     environment: Vec<(&'static str, &'static str)>,
 }
 
@@ -36,13 +35,14 @@ impl Default for Launch {
 }
 
 impl Launch {
-    /// A keeper that runs this executable, even if the file was replaced or deleted since, and that makes a
-    /// cgroup for the program where permitted.
+    /// A keeper that runs this executable, even if the file was replaced or deleted since, and that contains the
+    /// program by what is permitted and not noticed.
     #[must_use]
     pub fn new() -> Self {
         Self {
             executable: "/proc/self/exe".into(),
-            cgroup: true,
+            contain: Contain::Auto,
+            fence: true,
             environment: Vec::new(),
         }
     }
@@ -54,10 +54,17 @@ impl Launch {
         self
     }
 
-    /// Whether the keeper may make a cgroup for the program.
+    /// What the keeper contains the program by.
     #[must_use]
-    pub const fn cgroup(mut self, cgroup: bool) -> Self {
-        self.cgroup = cgroup;
+    pub const fn contain(mut self, contain: Contain) -> Self {
+        self.contain = contain;
+        self
+    }
+
+    /// Whether the program may send no packet after its deadline, where that can be enforced.
+    #[must_use]
+    pub const fn fence(mut self, fence: bool) -> Self {
+        self.fence = fence;
         self
     }
 
@@ -85,14 +92,31 @@ impl Launch {
             .arg0("incumbent: keeper")
             .arg(ROLE)
             .arg(theirs.as_raw_fd().to_string())
-            .arg(if self.cgroup {
-                WITH_CGROUP
-            } else {
-                WITHOUT_CGROUP
-            });
+            .arg(self.contain.word());
         pass(&mut command, theirs);
+        let fence = if self.fence {
+            Fence::new()
+        } else {
+            Err(Errno::CANCELED.into())
+        };
+        let fence = match fence {
+            Ok((fence, map)) => {
+                command.arg(map.as_raw_fd().to_string());
+                pass(&mut command, map);
+                Some(fence)
+            }
+            Err(error) => {
+                // Instead of a descriptor the keeper gets the reason.
+                command.arg((-error.raw_os_error().unwrap_or(0)).to_string());
+                None
+            }
+        };
         let pid = children::spawn(&mut command)?;
-        Ok(Launched { pid, pipe: ours })
+        Ok(Launched {
+            pid,
+            pipe: ours,
+            fence,
+        })
     }
 }
 
@@ -110,13 +134,17 @@ fn pass(command: &mut Command, descriptor: OwnedFd) {
 pub struct Launched {
     pub(super) pid: Pid,
     pub(super) pipe: UnixStream,
+    /// What is to fence the program in.
+    pub(super) fence: Option<Fence>,
 }
 
 /// What this process was started with, when it was started to be a keeper.
 #[derive(Debug)]
 pub struct Entry {
     pub(super) pipe: UnixStream,
-    pub(super) cgroup: bool,
+    pub(super) contain: Contain,
+    /// The map of the fence, or why there is none.
+    pub(super) fence: io::Result<OwnedFd>,
 }
 
 impl Entry {
@@ -146,36 +174,49 @@ impl Entry {
             .and_then(|text| text.to_str()?.parse::<RawFd>().ok())
             .filter(|number| *number > 2)
             .ok_or_else(misused)?;
-        let cgroup = match arguments.next() {
-            Some(word) if word == WITH_CGROUP => true,
-            Some(word) if word == WITHOUT_CGROUP => false,
-            Some(_) | None => return Err(misused()),
+        let word = arguments.next().ok_or_else(misused)?;
+        let mut known = Contain::ALL.into_iter();
+        let contain = known.find(|one| word == one.word()).ok_or_else(misused)?;
+        let map = arguments
+            .next()
+            .and_then(|text| text.to_str()?.parse::<RawFd>().ok())
+            .ok_or_else(misused)?;
+        let is_a = |kind: &str, number| {
+            let target = fs::read_link(format!("/proc/self/fd/{number}"));
+            target.is_ok_and(|target| {
+                target
+                    .as_os_str()
+                    .as_encoded_bytes()
+                    .starts_with(kind.as_bytes())
+            })
         };
-        let target = fs::read_link(format!("/proc/self/fd/{number}")).map_err(|_| misused())?;
-        if !target
-            .as_os_str()
-            .as_encoded_bytes()
-            .starts_with(b"socket:")
-        {
+        if !is_a("socket:", number) || (map > 0 && !is_a("anon_inode:bpf-map", map)) {
             return Err(misused());
         }
-        let pipe = adopt(number)?;
-        close_all_but(number)?;
-        Ok(Self { pipe, cgroup })
+        let pipe = adopt(number)?.into();
+        let fence = match map {
+            1.. => adopt(map),
+            reason => Err(io::Error::from_raw_os_error(-reason)),
+        };
+        close_all_but([number, map])?;
+        Ok(Self {
+            pipe,
+            contain,
+            fence,
+        })
     }
 }
 
-/// Takes ownership of the socket inherited from our parent.
+/// Takes ownership of a descriptor inherited from our parent.
 #[expect(
     unsafe_code,
     reason = "a descriptor that was inherited has only a number"
 )]
-fn adopt(number: RawFd) -> io::Result<UnixStream> {
-    // SAFETY: it is open, it is a socket, and at this point nothing else in this process has opened or
-    // taken any descriptor above 2.
-    let pipe = unsafe { OwnedFd::from_raw_fd(number) };
-    fcntl_setfd(&pipe, FdFlags::CLOEXEC)?;
-    Ok(pipe.into())
+fn adopt(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: our parent opened it for us, and at this point nothing else in this process owns a descriptor above 2.
+    let inherited = unsafe { OwnedFd::from_raw_fd(number) };
+    fcntl_setfd(&inherited, FdFlags::CLOEXEC)?;
+    Ok(inherited)
 }
 
 /// Closes inherited descriptors: they must not reach the program, nor stay open in the keeper.
@@ -183,7 +224,7 @@ fn adopt(number: RawFd) -> io::Result<UnixStream> {
     unsafe_code,
     reason = "a descriptor that was inherited has only a number"
 )]
-fn close_all_but(kept: RawFd) -> io::Result<()> {
+fn close_all_but(kept: [RawFd; 2]) -> io::Result<()> {
     let mut open = Vec::new();
     for entry in fs::read_dir("/proc/self/fd")? {
         let name = entry?.file_name();
@@ -191,7 +232,9 @@ fn close_all_but(kept: RawFd) -> io::Result<()> {
     }
     // The listing's own descriptor is among them, and is closed by now.
     open.retain(|number| {
-        *number > 2 && *number != kept && fs::read_link(format!("/proc/self/fd/{number}")).is_ok()
+        *number > 2
+            && !kept.contains(number)
+            && fs::read_link(format!("/proc/self/fd/{number}")).is_ok()
     });
     for number in open {
         // SAFETY: it is open, and nothing in this process owns it, as above.

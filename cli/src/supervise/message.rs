@@ -3,12 +3,12 @@
 //! The plan of the keeper takes and returns the same two, so an order that arrives is the one that is carried
 //! out, and an event that is reported is the one that the elector sees.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
 
+use super::contain::Containment;
 use super::program::{Program, ProgramExit, StartFailure};
 use super::wire;
 use incumbent::protocol::{FencingToken, Timestamp};
@@ -66,6 +66,8 @@ pub enum Event {
         /// Whether the kernel runs the keeper before every other process, of real-time priority too.
         real_time: bool,
     },
+    /// The keeper is up, and cannot contain a program as it was asked to, for this reason: it starts none.
+    Uncontained(String),
     /// The program runs, with this process id.
     Started(#[serde(deserialize_with = "wire::pid")] i32),
     /// The program could not be started.
@@ -113,39 +115,6 @@ impl Event {
 fn first_few(pids: &[Pid]) -> Vec<i32> {
     let pids = pids.iter().take(wire::MOST_PIDS);
     pids.map(|pid| pid.as_raw_nonzero().get()).collect()
-}
-
-/// How the processes of a program are kept together.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Containment {
-    /// In a cgroup of their own, which the kernel kills in one stroke.
-    Cgroup(#[serde(with = "wire::path")] PathBuf),
-    /// Below the keeper, which is their subreaper, and kills them one by one until none is left.
-    Subreaper,
-    /// The same, where `/proc` hides processes (`hidepid`): what does not show is killed once its parent
-    /// is dead, generation by generation.
-    Hidden,
-}
-
-impl Containment {
-    /// The level in a word, without the place.
-    #[must_use]
-    pub const fn level(&self) -> &'static str {
-        match self {
-            Self::Cgroup(_) => "cgroup",
-            Self::Subreaper => "subreaper",
-            Self::Hidden => "subreaper-hidepid",
-        }
-    }
-}
-
-impl std::fmt::Display for Containment {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Cgroup(path) => write!(f, "cgroup {}", path.display()),
-            Self::Subreaper | Self::Hidden => f.write_str(self.level()),
-        }
-    }
 }
 
 /// Why the program is stopped or killed.

@@ -22,12 +22,17 @@
 //! the kill earlier, never later. And because the keeper verifies that the program is dead, the release need
 //! not wait for a window (`L2`).
 //!
+//! Where permitted the kernel acts without any of us: it drops what the program sends after its deadline (`fence`),
+//! and in a PID namespace it kills the program with either half (`contain`).
+//!
 //! Not covered: work that the program passes to a service manager or a container daemon, because those
 //! processes are not below it; and a program with privileges that `incumbent` lacks.
 
 mod cgroup;
 mod child_lists;
 mod children;
+mod contain;
+mod fence;
 pub mod fuzzing;
 mod handle;
 mod health;
@@ -52,11 +57,12 @@ mod unit;
 mod wire;
 
 pub use children::reap_orphans;
+pub use contain::{Contain, Containment};
 pub use handle::{Keeper, KeeperLost};
 pub use health::{Condition, Health};
 pub use keeper::{Orphan, keep};
 pub use launch::{Entry, Launch, Launched};
-pub use message::{Cause, Containment, Event};
+pub use message::{Cause, Event};
 pub use process::{descends, started_with};
 pub use program::{Program, ProgramExit, StartFailure};
 pub use quota::Quota;

@@ -46,3 +46,11 @@ pub(super) fn numbers(path: &str) -> io::Result<Vec<i32>> {
     }
     Ok(numbers)
 }
+
+/// Writes a file below it, in one call.
+pub(super) fn write(path: &str, bytes: &[u8]) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = openat(root()?, path, flags, Mode::empty())?;
+    rustix::io::write(file, bytes)?;
+    Ok(())
+}

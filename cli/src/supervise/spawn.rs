@@ -16,6 +16,8 @@ use rustix::process::{
 };
 
 use super::cgroup::Cgroup;
+use super::contain::{Gate, Namespace, Nest, News, Nursery, Role};
+use super::fence;
 use super::program::{Program, StartFailure};
 use super::signals::{Inherited, set_mask};
 
@@ -59,13 +61,22 @@ impl Standing {
             tracing::debug!(%group, %error, "the program keeps its priority");
         }
     }
+
+    /// The same for one process, of another group.
+    pub(super) fn lend_one(&self, process: Pid) {
+        if self.nice.is_some()
+            && let Err(error) = setpriority_process(Some(process), Self::FOREMOST)
+        {
+            tracing::debug!(%process, %error, "the init of the program keeps its priority");
+        }
+    }
 }
 
 /// Gives this process, but not its children, the highest real-time priority, where permitted.
 ///
 /// This process uses the hard limit on real-time priority. The soft limit is for the program: it cannot take
 /// more, as under `RestrictRealtime=`, which would restrict this process as well.
-fn come_first() -> bool {
+pub(super) fn come_first() -> bool {
     let limit = getrlimit(Resource::Rtprio);
     let set = |current, maximum| setrlimit(Resource::Rtprio, Rlimit { current, maximum });
     let raised = set(limit.maximum, limit.maximum);
@@ -91,14 +102,19 @@ fn schedule_first(most: libc::c_int) -> bool {
 /// A program that was forked and may not have run `exec` yet.
 #[derive(Debug)]
 pub(super) struct Starting {
-    pub(super) pid: Pid,
+    /// Unknown while its namespace is being made.
+    pub(super) pid: Option<Pid>,
+    /// Until its namespace is made.
+    nursery: Option<Nursery>,
     /// Closed when the program runs; otherwise holds the error.
     status: OwnedFd,
 }
 
 /// The progress of a program that is being started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Progress {
+    /// It has a namespace, and this process is to become the program.
+    Born(Namespace, Pid),
     /// `exec` is still under way: a virus scanner, a network or an automounter may delay it.
     Under,
     /// It runs, or was killed on the way.
@@ -108,13 +124,35 @@ pub(super) enum Progress {
 
 impl AsFd for Starting {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.status.as_fd()
+        match &self.nursery {
+            Some(nursery) => nursery.as_fd(),
+            None => self.status.as_fd(),
+        }
     }
 }
 
 impl Starting {
+    /// Whether it is unknown which process is the program.
+    pub(super) fn is_unborn(&self) -> bool {
+        self.nursery.is_some()
+    }
+
     /// How far it has got. Does not block.
-    pub(super) fn progress(&self) -> Progress {
+    pub(super) fn progress(&mut self) -> Progress {
+        if let Some(nursery) = &mut self.nursery {
+            let news = nursery.news();
+            if !matches!(news, News::None) {
+                self.nursery = None;
+            }
+            return match news {
+                News::None => Progress::Under,
+                News::Born(namespace, program) => Progress::Born(namespace, program),
+                News::Failed(trouble) => {
+                    tracing::error!("the program gets no PID namespace: {trouble}");
+                    Progress::Failed(StartFailure::from_errno(trouble.errno))
+                }
+            };
+        }
         let mut errno = [0; 4];
         match read(&self.status, &mut errno) {
             Ok(4) => {
@@ -127,18 +165,38 @@ impl Starting {
     }
 }
 
-/// Starts the program in its own process group, and in the cgroup if there is one. It dies with the calling
-/// thread. Does not wait for `exec`.
+/// Starts the program in its own process group, and in the cgroup and in a PID namespace if there are to be. It
+/// dies with the calling thread. Does not wait for `exec`.
 pub(super) fn spawn(
     program: &Program,
     standing: &Standing,
     cgroup: Option<&Cgroup>,
+    nest: Option<&Nest>,
 ) -> Result<Starting, StartFailure> {
-    let birth = Birth::prepare(program, standing, cgroup).map_err(|error| failure(&error))?;
+    let mut birth = Birth::prepare(program, standing, cgroup).map_err(|error| failure(&error))?;
     let (status, report) =
         pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(StartFailure::from_errno)?;
-    let pid = birth.fork(&report).map_err(StartFailure::from_errno)?;
-    Ok(Starting { pid, status })
+    // A signal that comes before the child has restored its dispositions must not meet our handlers, which do
+    // nothing: it waits until the child unblocks it.
+    set_mask(u64::MAX).map_err(|error| failure(&error))?;
+    let forked = match nest {
+        None => birth.fork(&report).map(|pid| (Some(pid), None)),
+        Some(nest) => {
+            // All that is in the namespace is in the cgroup.
+            let entrance = birth.entrance.take();
+            nest.populate(entrance.as_ref()).map(|role| match role {
+                Role::Keeper(nursery) => (None, Some(nursery)),
+                Role::Program(gate) => birth.live(&report, Some(&gate)),
+            })
+        }
+    };
+    set_mask(0).map_err(|error| failure(&error))?;
+    let (pid, nursery) = forked.map_err(StartFailure::from_errno)?;
+    Ok(Starting {
+        pid,
+        nursery,
+        status,
+    })
 }
 
 /// Everything a child needs between fork and exec, prepared in advance.
@@ -182,25 +240,26 @@ impl<'a> Birth<'a> {
 
     #[expect(unsafe_code, reason = "the library wraps no fork")]
     fn fork(&self, report: &OwnedFd) -> Result<Pid, Errno> {
+        // SAFETY: this process has one thread, so its child has a consistent copy of its memory.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            self.live(report, None);
+        }
+        Pid::from_raw(pid.max(0)).ok_or_else(last_error)
+    }
+
+    /// Becomes the program, or reports why not and ends. Behind a gate is a namespace.
+    #[expect(unsafe_code, reason = "the library ends no process at once")]
+    fn live(&self, report: &OwnedFd, gate: Option<&Gate>) -> ! {
         let pointers = |texts: &[CString]| -> Vec<*const c_char> {
             let texts = texts.iter().map(|text| text.as_ptr());
             texts.chain([ptr::null()]).collect()
         };
         let (words, variables) = (pointers(&self.words), pointers(&self.variables));
-        // A signal that comes before the child has restored its dispositions must not meet our handlers, which do
-        // nothing: it waits until the child unblocks it.
-        set_mask(u64::MAX).map_err(|error| io_error(&error))?;
-        // SAFETY: this process has one thread, so its child has a consistent copy of its memory.
-        let pid = unsafe { libc::fork() };
-        if pid == 0 {
-            let errno = self.become_program(&words, &variables, report);
-            let reported = write(report, &errno.raw_os_error().to_ne_bytes());
-            // SAFETY: it ends the child, without what is registered for the end of its parent.
-            unsafe { libc::_exit(127 - i32::from(reported.is_err())) }
-        }
-        let forked = Pid::from_raw(pid.max(0)).ok_or_else(last_error);
-        set_mask(0).map_err(|error| io_error(&error))?;
-        forked
+        let errno = self.become_program(&words, &variables, report, gate);
+        let reported = write(report, &errno.raw_os_error().to_ne_bytes());
+        // SAFETY: it ends the child, without what is registered for the end of its parent.
+        unsafe { libc::_exit(127 - i32::from(reported.is_err())) }
     }
 
     /// Becomes the program, or returns why not.
@@ -210,8 +269,9 @@ impl<'a> Birth<'a> {
         words: &[*const c_char],
         variables: &[*const c_char],
         report: &OwnedFd,
+        gate: Option<&Gate>,
     ) -> Errno {
-        if let Err(error) = self.leave_keeper() {
+        if let Err(error) = self.leave_keeper(gate) {
             return io_error(&error);
         }
         let (report, first_free) = (report.as_raw_fd().unsigned_abs(), 3);
@@ -228,14 +288,22 @@ impl<'a> Birth<'a> {
     }
 
     /// Turns the keeper's child into the program, up to `exec`.
-    fn leave_keeper(&self) -> io::Result<()> {
+    fn leave_keeper(&self, gate: Option<&Gate>) -> io::Result<()> {
+        if let Some(gate) = gate {
+            gate.pass()?;
+        }
         if let Some(entrance) = &self.entrance {
             write(entrance, b"0")?;
         }
         setpgid(None, None)?;
         set_parent_process_death_signal(Some(Signal::KILL))?;
         // Had the keeper died before that call, the signal would never come.
-        if getppid() != Some(self.keeper) {
+        let is_abandoned = match gate {
+            // The keeper has no number there.
+            Some(gate) => gate.is_abandoned(),
+            None => getppid() != Some(self.keeper),
+        };
+        if is_abandoned {
             return Err(Errno::CHILD.into());
         }
         if let Some(nice) = self.standing.nice {
@@ -246,6 +314,7 @@ impl<'a> Birth<'a> {
             let file = open(c"/proc/self/oom_score_adj", flags, Mode::empty())?;
             write(&file, oom_score.as_bytes())?;
         }
+        fence::withhold_capabilities()?;
         if let Some(stdin) = &self.stdin {
             rustix::stdio::dup2_stdin(stdin)?;
         }

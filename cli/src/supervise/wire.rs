@@ -217,3 +217,5 @@ form!(timestamp: incumbent::protocol::Timestamp as u64, |at| at.as_nanos(),
 form!(signal: rustix::process::Signal as i32, |signal| signal.as_raw(),
     rustix::process::Signal::from_named_raw);
 form!(path: std::path::PathBuf as std::ffi::OsString, |path| path.into(), |text| Some(text.into()));
+form!(place: Option<std::path::PathBuf> as Option<std::ffi::OsString>, |path| path.clone().map(Into::into),
+    |text| Some(text.map(Into::into)));

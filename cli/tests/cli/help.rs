@@ -25,7 +25,7 @@ const COMMANDS: [&[&str]; 19] = [
 ];
 
 /// Every option of `run`.
-const RUN: [&str; 36] = [
+const RUN: [&str; 37] = [
     "--store",
     "--key-prefix",
     "--username",
@@ -40,6 +40,7 @@ const RUN: [&str; 36] = [
     "--stop-signal",
     "--stop-timeout",
     "--stdin",
+    "--contain",
     "--restart",
     "--sit-out",
     "--health-cmd",

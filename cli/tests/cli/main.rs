@@ -4,6 +4,7 @@
 #[path = "../../../tests/support/mod.rs"]
 mod support;
 
+mod containment;
 mod declared;
 mod documented;
 mod families;

@@ -116,7 +116,8 @@ fn who_has_ended_is_listed_no_more_and_who_stands_by_tells_its_timing() {
                 assert_eq!(one["timing"]["window_ms"], 30_000.0, "{one}");
                 let containment = one["containment"].as_str().unwrap();
                 assert!(
-                    ["cgroup", "subreaper", "subreaper-hidepid"].contains(&containment),
+                    ["cgroup+fence", "cgroup", "subreaper", "subreaper-hidepid"]
+                        .contains(&containment),
                     "{one}"
                 );
             }

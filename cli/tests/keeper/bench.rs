@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use incumbent::election::clock;
 use incumbent::protocol::Timestamp;
-use incumbent_cli::supervise::{Event, Keeper, Launch, Program};
+use incumbent_cli::supervise::{Contain, Event, Keeper, Launch, Program};
 
 use crate::marked::marked;
 
@@ -16,6 +16,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// The grace before a deadline: long enough that a machine that stalls for a second does not make
 /// a keeper miss the moment of the SIGTERM.
 pub(crate) const GRACE: Duration = Duration::from_secs(2);
+
+/// What a keeper may contain a program by.
+pub(crate) const ALL: [Contain; 3] = [Contain::Subreaper, Contain::Auto, Contain::Pidns];
 
 /// A keeper, a directory for its program, and the mark of its processes.
 pub(crate) struct Bench {
@@ -29,9 +32,17 @@ pub(crate) struct Bench {
 impl Bench {
     /// A bench whose keeper may make a cgroup, or may not.
     pub(crate) fn new(cgroup: bool) -> Self {
+        Self::contained(match cgroup {
+            true => Contain::Auto,
+            false => Contain::Subreaper,
+        })
+    }
+
+    /// One whose keeper contains by this.
+    pub(crate) fn contained(contain: Contain) -> Self {
         let launched = Launch::new()
             .executable(env!("CARGO_BIN_EXE_incumbent"))
-            .cgroup(cgroup)
+            .contain(contain)
             .start()
             .unwrap();
         Self {
@@ -130,6 +141,11 @@ impl Bench {
     /// The processes of the program that are alive.
     pub(crate) fn alive(&self) -> BTreeSet<u32> {
         marked(&self.mark)
+    }
+
+    /// What its processes are found by.
+    pub(crate) fn mark(&self) -> &str {
+        &self.mark
     }
 
     /// The keeper without an elector, and a way to look for its program.

@@ -3,21 +3,23 @@
 #![allow(missing_docs, reason = "tests are named by what they claim")]
 
 mod bench;
+mod fence;
 #[path = "../../../tests/support/held.rs"]
 #[allow(unreachable_pub, reason = "it is shared with other test programs")]
 mod held;
 #[path = "../../../tests/support/marked.rs"]
 #[allow(unreachable_pub, reason = "it is shared with other test programs")]
 mod marked;
+mod pidns;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use bench::{Bench, GRACE, count_lines};
+use bench::{ALL, Bench, GRACE, count_lines};
 use held::Held;
 use incumbent::election::clock;
-use incumbent_cli::supervise::{Cause, Event, ProgramExit, StartFailure};
+use incumbent_cli::supervise::{Cause, Contain, Event, ProgramExit, StartFailure};
 use rustix::process::{Pid, Signal, kill_process};
 
 const LONG: u64 = 60_000;
@@ -83,8 +85,8 @@ async fn a_start_that_comes_too_late_is_refused() {
 
 #[tokio::test]
 async fn without_a_newer_deadline_the_program_is_told_and_then_killed() {
-    for cgroup in [false, true] {
-        let mut bench = Bench::new(cgroup);
+    for contain in ALL {
+        let mut bench = Bench::contained(contain);
         let program = bench.shell(STUBBORN);
         bench.start_and_wait(program).await;
         let deadline = bench.set_deadline(GRACE + SECOND);
@@ -130,8 +132,8 @@ fn slow_program(bench: &Bench) -> (incumbent_cli::supervise::Program, Held) {
 
 #[tokio::test]
 async fn a_program_that_is_still_being_executed_is_stopped_by_its_deadline() {
-    for cgroup in [false, true] {
-        let mut bench = Bench::new(cgroup);
+    for contain in ALL {
+        let mut bench = Bench::contained(contain);
         let (program, held) = slow_program(&bench);
         bench.start(program, 3000);
         assert_eq!(
@@ -306,8 +308,8 @@ async fn the_keeper_itself_ignores_every_signal_that_it_can() {
 
 #[tokio::test]
 async fn children_that_detach_themselves_are_killed_as_well() {
-    for cgroup in [false, true] {
-        let mut bench = Bench::new(cgroup);
+    for contain in ALL {
+        let mut bench = Bench::contained(contain);
         let program = bench.shell(
             "setsid sh -c 'sleep 1000 & sleep 1000' & \
              (setsid setsid sh -c \"trap '' TERM HUP; echo up >> $DIR/up; sleep 1000; sleep 1000\" &) & \
@@ -344,8 +346,8 @@ async fn what_a_program_leaves_behind_is_dead_before_the_tree_counts_as_dead() {
 
 #[tokio::test]
 async fn a_thousand_processes_die_together() {
-    for cgroup in [false, true] {
-        let mut bench = Bench::new(cgroup);
+    for contain in ALL {
+        let mut bench = Bench::contained(contain);
         let program = bench.shell(
             "i=0; while [ $i -lt 500 ]; do sleep 1000 & setsid sleep 1000 & i=$((i+1)); done; \
              echo up >> $DIR/up; wait",
@@ -359,8 +361,8 @@ async fn a_thousand_processes_die_together() {
 
 #[tokio::test]
 async fn a_chain_of_forks_cannot_run_away() {
-    for cgroup in [false, true] {
-        let mut bench = Bench::new(cgroup);
+    for contain in ALL {
+        let mut bench = Bench::contained(contain);
         let link = bench.file("link");
         fs::write(&link, "#!/bin/sh\necho up >> $DIR/up\nsetsid \"$0\" &\n").unwrap();
         fs::set_permissions(&link, fs::Permissions::from_mode(0o755)).unwrap();
@@ -377,8 +379,8 @@ async fn a_chain_of_forks_cannot_run_away() {
 
 #[tokio::test]
 async fn when_the_elector_is_gone_the_tree_and_then_the_keeper_end() {
-    for cgroup in [false, true] {
-        let mut bench = Bench::new(cgroup);
+    for contain in ALL {
+        let mut bench = Bench::contained(contain);
         let program = bench.shell(&format!("setsid sleep 1000 & {STUBBORN}"));
         bench.start_and_wait(program).await;
         let pid = bench.keeper.pid();
@@ -465,8 +467,8 @@ async fn what_escapes_through_a_pid_namespace_is_killed_with_its_cgroup_and_not_
         );
         tokio::time::sleep(Duration::from_millis(2)).await;
     };
-    for cgroup in [true, false] {
-        let mut bench = Bench::new(cgroup);
+    for (contain, left) in [(Contain::Auto, 0), (Contain::Subreaper, 1)] {
+        let mut bench = Bench::contained(contain);
         let worker = "setsid sh -c \"echo up >> $DIR/up; exec sleep 1000\" &";
         let escape = format!("nsenter --target {init} --pid sh -c '{worker}'");
         let program = bench.shell(&format!("{escape}; echo up >> $DIR/up; exec sleep 1000"));
@@ -475,7 +477,7 @@ async fn what_escapes_through_a_pid_namespace_is_killed_with_its_cgroup_and_not_
         assert_eq!(bench.alive().len(), 2);
         bench.keeper.kill();
         assert_eq!(bench.events().await.last(), Some(&Event::Dead));
-        assert_eq!(bench.alive().len(), usize::from(!cgroup));
+        assert_eq!(bench.alive().len(), left);
     }
     // Its end is that of all processes in its namespace.
     drop(outside.stdin.take());

@@ -49,6 +49,8 @@ pub(crate) struct Host {
     folder: PathBuf,
     /// Its control group, outside.
     group: PathBuf,
+    /// What it may do that a container may not.
+    rights: &'static [&'static str],
     container: Option<Child>,
     /// The process id, outside, of the host's first process.
     init: Option<u32>,
@@ -165,6 +167,7 @@ impl Bed {
             namespace,
             folder,
             group,
+            rights: &[],
             container: None,
             init: None,
         };
@@ -207,6 +210,21 @@ impl Host {
     /// Its address on the data network.
     pub(crate) fn address(&self) -> String {
         format!("10.77.0.{}", self.number)
+    }
+
+    /// Lets it load BPF programs, and change its network, as a host that is no container may.
+    pub(crate) fn permit_fences(&mut self) {
+        self.rights = &[
+            "--capability=CAP_BPF,CAP_NET_ADMIN",
+            "--system-call-filter=bpf",
+        ];
+        // Nobody configures its network, for which systemd would now wait.
+        let wait = "/etc/systemd/system/systemd-networkd-wait-online.service";
+        self.write(
+            wait,
+            "[Service]\nType=oneshot\nExecStart=/bin/true\n",
+            0o644,
+        );
     }
 
     /// Writes a file as an administrator of the host would.
@@ -273,6 +291,7 @@ impl Host {
             .args(["--register=no", "--keep-unit", "--quiet", "--boot", "-D"])
             .arg(&root)
             .args([&machine, &network])
+            .args(self.rights)
             .env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1")
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())

@@ -420,6 +420,31 @@ fn a_worker_that_has_left_the_unit_keeps_its_term_from_being_released() {
     );
 }
 
+/// The fence takes two capabilities, which `incumbent` gets, and its program does not.
+#[test]
+fn a_unit_with_two_capabilities_fences_its_program_in() {
+    let mut bed = Bed::new(1);
+    let host = bed.host(1);
+    install(host, &["sqlite:/var/lib/incumbent/elections.db".to_owned()]);
+    let drop_ins = "/etc/systemd/system/incumbent@.service.d";
+    let fence = format!("{drop_ins}/40-fence.conf");
+    host.write(&fence, &shipped("40-fence.conf"), 0o644);
+    let program = "#!/bin/sh\ngrep CapEff /proc/self/status\nexec sleep 1000\n";
+    host.write("/usr/bin/report", program, 0o755);
+    bed.host_mut(1).permit_fences();
+    bed.boot();
+    let host = bed.host(1);
+    host.sh(&format!(
+        "systemd-sysusers && systemctl daemon-reload && systemctl start {UNIT}"
+    ));
+    let log = wait_for("the program to report", SLACK, || {
+        let log = host.sh(&format!("journalctl -u {UNIT} --no-pager -o cat"));
+        log.contains("CapEff").then_some(log)
+    });
+    assert!(log.contains("containment=cgroup+fence"), "{log}");
+    assert!(log.contains("CapEff:\t0000000000000000"), "{log}");
+}
+
 #[test]
 fn a_password_stays_a_credential_and_mistakes_are_not_tried_again() {
     let mut bed = Bed::new(1);
@@ -650,6 +675,17 @@ fn the_units_verify_and_keep_their_exposure_low() {
     assert!(exposure(UNIT, "with 10-hardening.conf") <= 4.0);
     assert_eq!(analyze(&["verify"], "made.service"), clean);
     assert!(exposure("made.service", "as it is printed") <= 4.0);
+    let (head, tail) = printed.split_once("# User=").unwrap();
+    let fenced = format!("{head}User={}", tail.replace("\n# ", "\n"));
+    put("/etc/systemd/system/made.service", &fenced);
+    assert_eq!(analyze(&["verify"], "made.service"), clean);
+    assert!(fenced.contains("\nAmbientCapabilities=CAP_BPF CAP_NET_ADMIN\n"));
+    assert!(exposure("made.service", "with its fence") <= 4.0);
+    let fence = format!("{drop_ins}/40-fence.conf");
+    put(&fence, &shipped("40-fence.conf"));
+    assert_eq!(analyze(&["verify"], UNIT), clean);
+    assert!(exposure(UNIT, "with 40-fence.conf as well") <= 4.0);
+    std::fs::remove_file(at(&fence)).unwrap();
     put(
         &format!("{drop_ins}/20-strict.conf"),
         &shipped("20-strict.conf"),

@@ -10,6 +10,7 @@
 mod field;
 #[path = "../../../tests/support/mod.rs"]
 mod support;
+mod survivors;
 
 use std::io::Write;
 use std::time::Duration;

@@ -32,6 +32,8 @@ impl Mutant {
             &[]
         } else if self.file.starts_with("store/") {
             &["--package incumbent --test store_conformance redis::"]
+        } else if self.rule == "survivors" {
+            &["--package incumbent-cli --test keeper --test takeover"]
         } else {
             &[
                 "--package incumbent-cli --lib supervise::plan",

@@ -16,4 +16,14 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "                if now >= self.deadline {\n" => "                if now >= self.deadline && now >= *by && now < self.deadline {\n";
     "deadline", "a program starts that has no time left", "supervise/plan.rs",
         "if now >= deadline.before(grace) {" => "if now >= deadline.before(grace) && now < deadline.before(grace) {";
+    "deadline", "the fence is not moved on by heartbeats", "supervise/handle.rs",
+        "deadline: Timestamp) {\n        self.move_fence(deadline);\n" => "deadline: Timestamp) {\n";
+    "deadline", "the fence compares the wrong way round", "supervise/fence/bpf.rs",
+        "instruction(0x3d, 2, 1, 1, 0)," => "instruction(0xbd, 2, 1, 1, 0),";
+    "survivors", "the init of a program's namespace is not ours", "supervise/contain/namespace.rs",
+        "let spaces = libc::CLONE_NEWPID | libc::CLONE_NEWNS;" => "let spaces = libc::CLONE_NEWNS;";
+    "survivors", "the init of a program's namespace outlives its keeper", "supervise/contain/init.rs",
+        "set_parent_process_death_signal(Some(Signal::KILL))?;" => "set_parent_process_death_signal(None)?;";
+    "survivors", "the init of a program's namespace outlives its elector", "supervise/contain/init.rs",
+        "if !sources[1].revents().is_empty() {" => "if sources[1].revents().contains(PollFlags::NVAL) {";
 };

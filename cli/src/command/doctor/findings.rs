@@ -210,11 +210,18 @@ fn keeping(evidence: &Evidence, timing: &Timing, about: &mut About<'_>) {
                 Severity::Danger,
                 format!("no program can be kept here: {why}"),
                 "incumbent run cannot start its program on this host",
-                "look at the limits on processes and open files of this user",
+                "look at --contain, and at the limits on processes and open files of this user",
             );
         }
     };
-    if kept.containment == Containment::Subreaper {
+    let Containment {
+        cgroup,
+        pid_namespace,
+        hidden,
+        unfenced,
+    } = &kept.containment;
+    let is_below_keeper = cgroup.is_none() && !pid_namespace;
+    if is_below_keeper && !hidden {
         about.say(
             Severity::Note,
             "a program started from here gets no cgroup",
@@ -224,7 +231,7 @@ fn keeping(evidence: &Evidence, timing: &Timing, about: &mut About<'_>) {
             "run it as a systemd unit with Delegate=yes (incumbent unit prints one), or as root",
         );
     }
-    if kept.containment == Containment::Hidden {
+    if is_below_keeper && *hidden {
         about.say(
             Severity::Note,
             "a program started from here gets no cgroup, and /proc hides processes (hidepid)",
@@ -234,8 +241,8 @@ fn keeping(evidence: &Evidence, timing: &Timing, about: &mut About<'_>) {
              hidepid=0 for it, or with gid= and a group of its user",
         );
     }
-    if matches!(kept.containment, Containment::Cgroup(_)) {
-        if !kept.reads_others {
+    if !is_below_keeper {
+        if !pid_namespace && !kept.reads_others {
             about.say(
                 Severity::Note,
                 "this user may not look into processes of other users",
@@ -251,6 +258,26 @@ fn keeping(evidence: &Evidence, timing: &Timing, about: &mut About<'_>) {
             "a program that enters a PID namespace whose init is not below it, and forks twice there, leaves a \
              process that is neither seen nor killed, and acts beside the next leader",
             "run such programs only in a cgroup: use a systemd unit with Delegate=yes",
+        );
+    }
+    if !pid_namespace {
+        about.say(
+            Severity::Note,
+            "what a program starts here outlives both halves of incumbent",
+            "if elector and keeper are killed at once, or one while the other is frozen, processes of the program act \
+             beside the next leader until something else ends them",
+            "start it with --contain pidns if it can do with process ids and a /proc of its own; or run it as a \
+             systemd unit (incumbent unit prints one), which ends what is left",
+        );
+    }
+    if let Some(why) = unfenced {
+        about.say(
+            Severity::Note,
+            format!("no fence keeps packets of a program in after its deadline: {why}"),
+            "a program that is killed late, because incumbent was frozen or starved, may still send to others beside \
+             the next leader",
+            "run it as root, or give the unit what 40-fence.conf gives (CAP_BPF and CAP_NET_ADMIN); it takes a \
+             cgroup of its own",
         );
     }
     if !kept.real_time {

@@ -230,6 +230,9 @@ impl Leading<'_, '_> {
                 tracing::info!(pid, term = term.get(), "started the program");
             }
             Event::NotStarted(failure) => state.failure = Some(failure),
+            Event::Uncontained(why) => {
+                tracing::error!("the program cannot be contained as it was asked to: {why}");
+            }
             Event::Exited(exit) => {
                 tracing::info!("the program {exit}");
                 state.exit = Some(exit);
@@ -270,8 +273,7 @@ impl Leading<'_, '_> {
                 memory_locked,
                 real_time,
             } => {
-                let pid = self.keeper.pid();
-                tracing::info!(pid, %containment, memory_locked, real_time, "the keeper is ready");
+                keeping::log_ready(self.keeper, &containment, memory_locked, real_time);
             }
             other => tracing::debug!(event = ?other, "news from the keeper"),
         }

@@ -82,11 +82,18 @@ fn orders() -> impl Strategy<Value = Order> {
 }
 
 fn containments() -> impl Strategy<Value = Containment> {
-    prop_oneof![
-        words().prop_map(|path| Containment::Cgroup(path.into())),
-        Just(Containment::Subreaper),
-        Just(Containment::Hidden),
-    ]
+    (
+        prop::option::of(words()),
+        any::<bool>(),
+        any::<bool>(),
+        prop::option::of(".{0,20}"),
+    )
+        .prop_map(|(path, pid_namespace, hidden, unfenced)| Containment {
+            cgroup: path.map(Into::into),
+            pid_namespace,
+            hidden,
+            unfenced,
+        })
 }
 
 fn events() -> impl Strategy<Value = Event> {
@@ -98,6 +105,7 @@ fn events() -> impl Strategy<Value = Event> {
                 real_time,
             }
         ),
+        ".{0,20}".prop_map(Event::Uncontained),
         (1..i32::MAX).prop_map(Event::Started),
         prop_oneof![
             Just(StartFailure::NotFound),

@@ -33,7 +33,11 @@ fn evidence(stores: Vec<StoreEvidence>) -> Evidence {
     Evidence {
         chosen: None,
         keeping: Ok(Keeping {
-            containment: Containment::Cgroup("/sys/fs/cgroup/a".into()),
+            containment: Containment {
+                pid_namespace: true,
+                unfenced: None,
+                ..in_cgroup()
+            },
             memory_locked: true,
             real_time: true,
             reads_others: true,
@@ -42,6 +46,29 @@ fn evidence(stores: Vec<StoreEvidence>) -> Evidence {
         electorate: Electorate::new(stores.len()).unwrap(),
         view: None,
         stores,
+    }
+}
+
+fn nothing() -> Containment {
+    Containment {
+        cgroup: None,
+        pid_namespace: false,
+        hidden: false,
+        unfenced: Some("it may not".to_owned()),
+    }
+}
+
+fn in_cgroup() -> Containment {
+    Containment {
+        cgroup: Some("/sys/fs/cgroup/a".into()),
+        ..nothing()
+    }
+}
+
+fn hidden() -> Containment {
+    Containment {
+        hidden: true,
+        ..nothing()
     }
 }
 
@@ -348,7 +375,7 @@ fn a_pause_is_told_with_what_it_puts_at_risk() {
 fn how_a_program_would_be_kept_here_is_told() {
     let mut evidence = evidence(vec![store(&[])]);
     evidence.keeping = Ok(Keeping {
-        containment: Containment::Subreaper,
+        containment: nothing(),
         memory_locked: false,
         real_time: false,
         reads_others: true,
@@ -364,7 +391,7 @@ fn how_a_program_would_be_kept_here_is_told() {
             .any(|one| one.contains("cannot lock its memory"))
     );
     evidence.keeping = Ok(Keeping {
-        containment: Containment::Hidden,
+        containment: hidden(),
         memory_locked: true,
         real_time: true,
         reads_others: true,
@@ -374,7 +401,7 @@ fn how_a_program_would_be_kept_here_is_told() {
     assert!(found.iter().any(|one| one.found.contains("hidepid")));
     for (real_time, severity) in [(false, Severity::Danger), (true, Severity::Note)] {
         evidence.keeping = Ok(Keeping {
-            containment: Containment::Hidden,
+            containment: hidden(),
             memory_locked: true,
             real_time,
             reads_others: true,
@@ -397,7 +424,7 @@ fn how_a_program_would_be_kept_here_is_told() {
         assert_eq!(of_quota.severity, severity);
     }
     if let Ok(kept) = &mut evidence.keeping {
-        kept.containment = Containment::Cgroup("/sys/fs/cgroup/a".into());
+        kept.containment = in_cgroup();
         kept.reads_others = false;
     }
     let found = judge(&evidence);
@@ -407,6 +434,12 @@ fn how_a_program_would_be_kept_here_is_told() {
             .any(|one| one.risk.contains("release --after-unit")),
         "{found:?}"
     );
+    let outlives = |found: &[Finding]| found.iter().any(|one| one.fix.contains("--contain pidns"));
+    assert!(outlives(&found), "{found:?}");
+    if let Ok(kept) = &mut evidence.keeping {
+        kept.containment.pid_namespace = true;
+    }
+    assert!(!outlives(&judge(&evidence)));
     evidence.keeping = Err("EAGAIN".to_owned());
     assert_eq!(judge(&evidence)[0].severity, Severity::Danger);
 }

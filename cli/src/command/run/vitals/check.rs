@@ -138,7 +138,7 @@ impl<'a> Check<'a> {
         let program = self.program.clone()?;
         let kept = match &mut self.keeper {
             Some(keeper) => Ok(keeper),
-            empty => keeping::launch(self.settings)
+            empty => keeping::launch_for_checks(self.settings)
                 .and_then(keeping::connect)
                 .map(|keeper| empty.insert(keeper)),
         };

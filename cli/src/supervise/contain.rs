@@ -1,0 +1,133 @@
+//! What keeps the processes of a program together: what was asked for, and what this host allows.
+//!
+//! ```text
+//!   subreaper   the program, below the keeper: killed process by process
+//!   cgroup      the same, in its own cgroup: killed in one stroke, by the keeper or the elector
+//!               and fenced in, where permitted: the kernel drops what it sends after the deadline
+//!   pidns       the same, in a PID namespace whose init is ours: the kernel kills it with the keeper,
+//!               and with the elector, whether or not anyone of us still runs
+//! ```
+
+mod init;
+mod namespace;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::wire;
+pub(super) use namespace::{Gate, Namespace, Nest, News, Nursery, Role};
+
+/// What keeps the processes of a program together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Contain {
+    /// A cgroup where one may be made, else nothing but the keeper: what no program notices.
+    #[default]
+    Auto,
+    /// A cgroup, or no program is started.
+    Cgroup,
+    /// A PID namespace, or no program is started; and a cgroup where one may be made.
+    Pidns,
+    /// Nothing but the keeper.
+    Subreaper,
+}
+
+impl Contain {
+    /// All of them.
+    pub(super) const ALL: [Self; 4] = [Self::Auto, Self::Cgroup, Self::Pidns, Self::Subreaper];
+
+    /// What they are called.
+    pub(crate) const WORDS: [&str; 4] = [
+        Self::Auto.word(),
+        Self::Cgroup.word(),
+        Self::Pidns.word(),
+        Self::Subreaper.word(),
+    ];
+
+    /// What it is called.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Cgroup => "cgroup",
+            Self::Pidns => "pidns",
+            Self::Subreaper => "subreaper",
+        }
+    }
+
+    /// What makes the PID namespace, if there is to be one; or why this host does not allow what was asked for.
+    pub(super) fn find_nest(self, has_cgroup: bool) -> Result<Option<Nest>, String> {
+        match self {
+            Self::Cgroup if !has_cgroup => Err("no cgroup can be made here".to_owned()),
+            Self::Pidns => Nest::find()
+                .map(Some)
+                .map_err(|trouble| format!("no PID namespace: {trouble}")),
+            Self::Auto | Self::Cgroup | Self::Subreaper => Ok(None),
+        }
+    }
+}
+
+/// How the processes of a program are kept together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Containment {
+    /// A cgroup of their own, which the kernel kills in one stroke. Without it they are killed one by one.
+    #[serde(with = "wire::place")]
+    pub cgroup: Option<PathBuf>,
+    /// Whether they are in a PID namespace of their own, which the kernel ends with the keeper.
+    pub pid_namespace: bool,
+    /// Whether `/proc` hides some of them from the keeper (`hidepid`). Without a cgroup or a namespace, one that
+    /// does not show is killed once its parent is dead, generation by generation.
+    pub hidden: bool,
+    /// Why the kernel does not drop what they send after the deadline. Without a reason, it does.
+    pub unfenced: Option<String>,
+}
+
+impl Containment {
+    /// The level in a word, without the place.
+    #[must_use]
+    pub const fn level(&self) -> &'static str {
+        match (
+            self.pid_namespace,
+            &self.cgroup,
+            self.hidden,
+            &self.unfenced,
+        ) {
+            (true, Some(_), _, None) => "pidns+cgroup+fence",
+            (true, Some(_), _, Some(_)) => "pidns+cgroup",
+            (true, None, _, _) => "pidns",
+            (false, Some(_), _, None) => "cgroup+fence",
+            (false, Some(_), _, Some(_)) => "cgroup",
+            (false, None, true, _) => "subreaper-hidepid",
+            (false, None, false, _) => "subreaper",
+        }
+    }
+
+    /// What that does to the program.
+    #[must_use]
+    pub fn covers(&self) -> String {
+        let killed = match (self.pid_namespace, &self.cgroup) {
+            (true, _) => "ends with either half of incumbent, and all that it started",
+            (false, Some(_)) => {
+                "is killed with all that it started, by whichever half of incumbent is left"
+            }
+            (false, None) => "is killed process by process, by whichever half of incumbent is left",
+        };
+        let sends = match self.unfenced {
+            None => ", and sends nothing after its deadline",
+            Some(_) => "",
+        };
+        format!("{killed}{sends}")
+    }
+}
+
+impl fmt::Display for Containment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.level())?;
+        match &self.cgroup {
+            Some(path) => write!(f, " {}", path.display()),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! A PID namespace for the program, whose init is ours.
+//!
+//! ```text
+//!   keeper ── forks ──▶ midwife: cgroup, unshare                     gone before the program runs
+//!     │                    │ clones siblings of itself, so that they are the keeper's children
+//!     ├── init             ◀── 1 in the namespace: mounts /proc; dies with the keeper, and all others there with it
+//!     └── PROGRAM          ◀── 2; its exit status is the keeper's to read, as without a namespace
+//!           └── …          orphans become children of init
+//! ```
+//!
+//! The keeper waits for none of this: it may have to kill all of it at a deadline.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::{Errno, read, write};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, getegid, geteuid, getppid, pidfd_open, pidfd_send_signal,
+    wait,
+};
+
+use super::init;
+use crate::supervise::{proc, tree};
+
+/// How this process makes PID namespaces.
+#[derive(Debug)]
+pub(in crate::supervise) struct Nest {
+    /// Whether it takes a user namespace around them.
+    user: bool,
+    /// Readable when the elector has ended.
+    elector: OwnedFd,
+}
+
+/// Which of the processes a call returns in.
+pub(in crate::supervise) enum Role {
+    /// The one that called.
+    Keeper(Nursery),
+    /// The one that is to become the program.
+    Program(Gate),
+}
+
+impl Nest {
+    /// Makes a namespace to find out whether it can be done here.
+    pub(in crate::supervise) fn find() -> Result<Self, Trouble> {
+        let elector = getppid().ok_or(Errno::SRCH);
+        let elector = elector.and_then(|elector| pidfd_open(elector, PidfdFlags::empty()));
+        let mut nest = Self {
+            user: false,
+            elector: elector.map_err(Trouble::at(Step::Watch))?,
+        };
+        // Root needs no user namespace, in which it would be less than root.
+        if nest.rehearse().is_err() {
+            nest.user = true;
+            nest.rehearse()?;
+        }
+        Ok(nest)
+    }
+
+    fn rehearse(&self) -> Result<(), Trouble> {
+        let mut nursery = match self.populate(None).map_err(Trouble::at(Step::Fork))? {
+            Role::Keeper(nursery) => nursery,
+            Role::Program(gate) => exit(i32::from(gate.pass().is_err())),
+        };
+        let outcome = loop {
+            match nursery.news() {
+                News::None => {
+                    let mut source = [PollFd::new(&nursery, PollFlags::IN)];
+                    // An error comes again at the next reading.
+                    let _interrupted = poll(&mut source, None).is_err();
+                }
+                News::Born(..) => break Ok(()),
+                News::Failed(trouble) => break Err(trouble),
+            }
+        };
+        drop(nursery);
+        while !matches!(wait(WaitOptions::empty()), Err(error) if error != Errno::INTR) {}
+        outcome
+    }
+
+    /// Makes a namespace in `entrance`, a cgroup, with an init and another process, which is where it returns too.
+    /// The calling process must have one thread.
+    pub(in crate::supervise) fn populate(&self, entrance: Option<&File>) -> Result<Role, Errno> {
+        let (news, report) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        let (over, alive) = pipe_with(PipeFlags::CLOEXEC)?;
+        if fork(0)?.is_some() {
+            return Ok(Role::Keeper(Nursery {
+                news,
+                alive: Some(alive),
+            }));
+        }
+        // That end is the keeper's alone: its closing shows that the keeper is gone.
+        drop((news, alive));
+        match self.bring_forth(entrance, &report, over) {
+            Ok(Some(gate)) => Ok(Role::Program(gate)),
+            Ok(None) => exit(0),
+            Err(trouble) => {
+                // If it is not read, the end of the pipe is.
+                let _told = write(&report, &trouble.to_bytes()).is_ok();
+                exit(1)
+            }
+        }
+    }
+
+    /// What the midwife does. Returns a gate in the process that is to become the program.
+    fn bring_forth(
+        &self,
+        entrance: Option<&File>,
+        report: &OwnedFd,
+        over: OwnedFd,
+    ) -> Result<Option<Gate>, Trouble> {
+        if let Some(entrance) = entrance {
+            write(entrance, b"0").map_err(Trouble::at(Step::Enter))?;
+        }
+        self.unshare()?;
+        let (gate, open) = pipe_with(PipeFlags::CLOEXEC).map_err(Trouble::at(Step::Fork))?;
+        // A sibling of this process, whose parent is the keeper.
+        let sibling = || fork(libc::CLONE_PARENT).map_err(Trouble::at(Step::Fork));
+        let (ready, enthroned) = pipe_with(PipeFlags::CLOEXEC).map_err(Trouble::at(Step::Fork))?;
+        let Some(init) = sibling()? else {
+            let bound = init::die_with_keeper(&over).map_err(Trouble::at(Step::Fork));
+            let mounted = bound.and_then(|()| mount_proc());
+            let told = mounted.map_or_else(Trouble::to_bytes, |()| message(0, 0, 0));
+            let ended = match (mounted, write(&enthroned, &told)) {
+                (Ok(()), Ok(_)) => init::reign(&over, &self.elector),
+                _ => Ok(()),
+            };
+            exit(i32::from(ended.is_err()))
+        };
+        drop(enthroned);
+        let mut told = [0; 12];
+        match read(&ready, &mut told).map(|length| (length, numbers(&told))) {
+            Ok((12, [0, ..])) => {}
+            Ok((12, [step, errno, _])) => return Err(Trouble::read(step, errno)),
+            Ok(_) => return Err(Trouble::at(Step::Fork)(Errno::CHILD)),
+            Err(errno) => return Err(Trouble::at(Step::Fork)(errno)),
+        }
+        let Some(program) = sibling()? else {
+            return Ok(Some(Gate { gate, over }));
+        };
+        let [init, program] = [init, program].map(|pid| pid.as_raw_nonzero().get());
+        // The keeper knows them before one of them can end.
+        write(report, &message(0, init, program)).map_err(Trouble::at(Step::Fork))?;
+        write(&open, b"1").map_err(Trouble::at(Step::Fork))?;
+        Ok(None)
+    }
+
+    /// Puts what this process starts into a new namespace, with a `/proc` that shows it.
+    fn unshare(&self) -> Result<(), Trouble> {
+        let (user, group) = (geteuid().as_raw(), getegid().as_raw());
+        let spaces = libc::CLONE_NEWPID | libc::CLONE_NEWNS;
+        if self.user {
+            unshare(spaces | libc::CLONE_NEWUSER).map_err(Trouble::at(Step::UserNamespace))?;
+            // Without that an ordinary user may not map its group.
+            let maps = [
+                ("setgroups", "deny".to_owned()),
+                ("gid_map", format!("{group} {group} 1")),
+                ("uid_map", format!("{user} {user} 1")),
+            ];
+            for (name, map) in maps {
+                proc::write(&format!("self/{name}"), map.as_bytes())
+                    .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::INVAL))
+                    .map_err(Trouble::at(Step::Map))?;
+            }
+        } else {
+            unshare(spaces).map_err(Trouble::at(Step::Namespace))?;
+        }
+        // Mounts of the host still arrive; nothing from here gets out.
+        mount(c"none", c"/", c"none", libc::MS_REC | libc::MS_SLAVE)
+            .map_err(Trouble::at(Step::Mounts))
+    }
+}
+
+/// A namespace that is being made.
+#[derive(Debug)]
+pub(in crate::supervise) struct Nursery {
+    /// Says how it went.
+    news: OwnedFd,
+    /// Closed when the namespace is to end.
+    alive: Option<OwnedFd>,
+}
+
+/// What is known of it.
+pub(in crate::supervise) enum News {
+    /// Nothing yet.
+    None,
+    /// It exists, and this process in it is to become the program.
+    Born(Namespace, Pid),
+    /// It cannot be made. What there may be of it ends by itself.
+    Failed(Trouble),
+}
+
+impl AsFd for Nursery {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.news.as_fd()
+    }
+}
+
+impl Nursery {
+    /// How far it has got. Does not block.
+    pub(in crate::supervise) fn news(&mut self) -> News {
+        let mut bytes = [0; 12];
+        match read(&self.news, &mut bytes) {
+            Err(Errno::AGAIN | Errno::INTR) => return News::None,
+            Ok(12) => {}
+            // The midwife was killed.
+            Ok(_) | Err(_) => return News::Failed(Trouble::at(Step::Fork)(Errno::CHILD)),
+        }
+        let [step, first, second] = numbers(&bytes);
+        if step != 0 {
+            return News::Failed(Trouble::read(step, first));
+        }
+        let [init, program] = [first, second].map(|pid| Pid::from_raw(pid.max(0)));
+        let namespace = init.and_then(|init| {
+            Some(Namespace {
+                init,
+                // Our child, not reaped yet: the number is its own.
+                pidfd: pidfd_open(init, PidfdFlags::empty()).ok()?,
+                alive: self.alive.take(),
+            })
+        });
+        match (namespace, program) {
+            (Some(namespace), Some(program)) => News::Born(namespace, program),
+            _ => News::Failed(Trouble::at(Step::Watch)(Errno::CHILD)),
+        }
+    }
+}
+
+/// Where the program waits until its keeper can learn of it.
+pub(in crate::supervise) struct Gate {
+    gate: OwnedFd,
+    over: OwnedFd,
+}
+
+impl Gate {
+    /// Waits for the keeper's knowledge.
+    pub(in crate::supervise) fn pass(&self) -> Result<(), Errno> {
+        let mut byte = [0];
+        loop {
+            match read(&self.gate, &mut byte) {
+                Ok(1) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Ok(_) => return Err(Errno::CHILD),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Whether the keeper is gone.
+    pub(in crate::supervise) fn is_abandoned(&self) -> bool {
+        init::is_abandoned(&self.over)
+    }
+}
+
+/// The PID namespace of a program.
+#[derive(Debug)]
+pub(in crate::supervise) struct Namespace {
+    init: Pid,
+    pidfd: OwnedFd,
+    /// Its closing shows init that the program has ended.
+    alive: Option<OwnedFd>,
+}
+
+impl Namespace {
+    /// Ends every process in it.
+    pub(in crate::supervise) fn kill(&self) {
+        match pidfd_send_signal(&self.pidfd, Signal::KILL) {
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(error) => {
+                tracing::error!(%error, "the PID namespace of the program cannot be ended");
+            }
+        }
+    }
+
+    /// The program has ended. Returns whether it has left processes behind; if it has not, the namespace ends at
+    /// once, else with the last of them.
+    pub(in crate::supervise) fn outlive_program(&mut self) -> bool {
+        self.alive = None;
+        let left = tree::survivors(&[]).map(|left| self.without_init(left));
+        let is_empty = left.is_ok_and(|left| left.is_empty());
+        if is_empty {
+            self.kill();
+        }
+        !is_empty
+    }
+
+    /// Those that are the program's.
+    pub(in crate::supervise) fn without_init(&self, mut pids: Vec<Pid>) -> Vec<Pid> {
+        pids.retain(|pid| *pid != self.init);
+        pids
+    }
+
+    /// The process whose end is the namespace's.
+    pub(in crate::supervise) const fn init(&self) -> Pid {
+        self.init
+    }
+}
+
+/// Why there is no namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::supervise) struct Trouble {
+    step: Step,
+    pub(in crate::supervise) errno: Errno,
+}
+
+/// What may fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Watch = 1,
+    Enter,
+    Namespace,
+    UserNamespace,
+    Map,
+    Mounts,
+    Proc,
+    Fork,
+}
+
+impl Step {
+    const ALL: [Self; 8] = [
+        Self::Watch,
+        Self::Enter,
+        Self::Namespace,
+        Self::UserNamespace,
+        Self::Map,
+        Self::Mounts,
+        Self::Proc,
+        Self::Fork,
+    ];
+}
+
+impl Trouble {
+    const fn at(step: Step) -> impl FnOnce(Errno) -> Self + Copy {
+        move |errno| Self { step, errno }
+    }
+
+    fn read(step: i32, errno: i32) -> Self {
+        let known = Step::ALL.into_iter().find(|known| *known as i32 == step);
+        Self::at(known.unwrap_or(Step::Fork))(Errno::from_raw_os_error(errno))
+    }
+
+    fn to_bytes(self) -> [u8; 12] {
+        message(self.step as i32, self.errno.raw_os_error(), 0)
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.step {
+            Step::Watch => "the elector or an init cannot be watched (pidfd_open)",
+            Step::Enter => "its cgroup cannot be entered",
+            Step::Namespace => "it cannot be made (unshare)",
+            Step::UserNamespace => "it takes a user namespace, which cannot be made (unshare)",
+            Step::Map => "the user cannot be mapped in a user namespace",
+            Step::Mounts => "its mounts cannot be kept apart",
+            Step::Proc => {
+                "its /proc cannot be mounted, as where parts of /proc are covered or read-only"
+            }
+            Step::Fork => "no process can be started in it",
+        };
+        write!(f, "{what}: {}", self.errno)
+    }
+}
+
+fn message(kind: i32, one: i32, other: i32) -> [u8; 12] {
+    let mut bytes = [0; 12];
+    for (to, number) in bytes.chunks_mut(4).zip([kind, one, other]) {
+        to.copy_from_slice(&number.to_ne_bytes());
+    }
+    bytes
+}
+
+fn numbers(bytes: &[u8; 12]) -> [i32; 3] {
+    [0, 4, 8].map(|at| {
+        let mut number = [0; 4];
+        number.copy_from_slice(&bytes[at..at + 4]);
+        i32::from_ne_bytes(number)
+    })
+}
+
+/// Mounts the `/proc` of this process's namespace.
+fn mount_proc() -> Result<(), Trouble> {
+    let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+    mount(c"proc", c"/proc", c"proc", flags).map_err(Trouble::at(Step::Proc))
+}
+
+/// Forks, and returns the child's pid, or `None` in the child.
+#[expect(unsafe_code, reason = "the library wraps no clone")]
+fn fork(flags: libc::c_int) -> Result<Option<Pid>, Errno> {
+    let flags = libc::c_long::from(flags | libc::SIGCHLD);
+    let nothing = ptr::null::<libc::c_void>();
+    // SAFETY: this process has one thread, so its child has a consistent copy of its memory, and of its stack.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, nothing, nothing, nothing, nothing) };
+    match i32::try_from(pid) {
+        Ok(0) => Ok(None),
+        Ok(pid) if pid > 0 => Ok(Pid::from_raw(pid)),
+        Ok(_) | Err(_) => Err(last_error()),
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "the library's unshare takes no threads into account either"
+)]
+fn unshare(spaces: libc::c_int) -> Result<(), Errno> {
+    // SAFETY: it takes a number, and this process has one thread.
+    match unsafe { libc::unshare(spaces) } {
+        0 => Ok(()),
+        _ => Err(last_error()),
+    }
+}
+
+#[expect(unsafe_code, reason = "the library is built without its mounts")]
+fn mount(
+    source: &std::ffi::CStr,
+    target: &std::ffi::CStr,
+    kind: &std::ffi::CStr,
+    flags: libc::c_ulong,
+) -> Result<(), Errno> {
+    let (source, target, kind) = (source.as_ptr(), target.as_ptr(), kind.as_ptr());
+    // SAFETY: the texts live as long as the call.
+    match unsafe { libc::mount(source, target, kind, flags, ptr::null()) } {
+        0 => Ok(()),
+        _ => Err(last_error()),
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "the standard library runs what is registered for the end of the parent"
+)]
+fn exit(status: i32) -> ! {
+    // SAFETY: it ends this process.
+    unsafe { libc::_exit(status) }
+}
+
+fn last_error() -> Errno {
+    Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::INVAL)
+}
