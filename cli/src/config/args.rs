@@ -19,7 +19,7 @@ pub(crate) use options::{ALL, Flags, Format, ORDER, OutputOptions, READ, TIMING,
 #[derive(Debug, Parser)]
 #[command(
     name = "incumbent",
-    version,
+    version = env!("INCUMBENT_VERSION"),
     propagate_version = true,
     arg_required_else_help = true,
     subcommand_required = true,

@@ -8,6 +8,7 @@ mod containment;
 mod declared;
 mod documented;
 mod families;
+mod formats;
 mod handover;
 mod health;
 mod help;

@@ -226,17 +226,21 @@ fn probations(view: &ElectionView, about: &mut About<'_>) {
 }
 
 fn versions(view: &ElectionView, about: &mut About<'_>) {
-    let mut versions: Vec<&str> = view
-        .candidates
-        .iter()
-        .map(|one| one.identity.version())
-        .collect();
-    versions.sort_unstable();
-    versions.dedup();
-    if versions.len() > 1 {
+    let mut by_version: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for one in &view.candidates {
+        let same = by_version.entry(one.identity.version()).or_default();
+        same.push(whom(&one.identity));
+    }
+    if by_version.len() > 1 {
+        let groups = by_version
+            .iter()
+            .map(|(version, who)| format!("{version} ({})", who.join(", ")));
         about.say(
             Severity::Note,
-            format!("the candidates run versions {}", versions.join(", ")),
+            format!(
+                "the candidates run different versions: {}",
+                groups.collect::<Vec<_>>().join("; ")
+            ),
             "none by itself: do not rely on features that only the newer version has",
             "finish the upgrade",
         );

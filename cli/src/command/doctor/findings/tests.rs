@@ -234,16 +234,19 @@ fn what_an_election_can_do_without_is_told_by_its_right_and_wrong_credentials_on
     assert_eq!(about.count(), 1, "{found:?}");
 }
 
-/// A held election with one candidate of each timing, the first of which leads.
-fn fleet(timings: &[TimingConfig]) -> ElectionView {
+/// A candidate with this process id.
+fn candidate(pid: u32, version: &str) -> Identity {
+    let id = format!("c{pid}").parse().unwrap();
+    Identity::new(id, "host", pid, version).unwrap()
+}
+
+/// An election with these candidates.
+fn fleet(candidates: impl Iterator<Item = Identity>) -> ElectionView {
     let at = WallMillis::new(1).unwrap();
-    let candidates = (1..).zip(timings).map(|(pid, config)| {
-        let id = format!("c{pid}").parse().unwrap();
-        let identity = Identity::new(id, "host", pid, "0.1.0").unwrap();
-        SeenCandidate::new(identity.with_timing(Timing::new(config).unwrap()), at)
-    });
     let mut inspection = Inspection::new(Record::ABSENT, at);
-    inspection.candidates = candidates.collect();
+    inspection.candidates = candidates
+        .map(|identity| SeenCandidate::new(identity, at))
+        .collect();
     let seen = StoreView::new("redis://r/", Ok(inspection));
     let one = Electorate::new(1).unwrap();
     ElectionView::merge("billing".parse().unwrap(), one, vec![seen])
@@ -257,7 +260,10 @@ fn of_candidates(chosen: Option<&TimingConfig>, timings: &[TimingConfig]) -> Vec
     }
     let mut evidence = evidence(vec![server]);
     evidence.chosen = chosen.map(|config| Timing::new(config).unwrap());
-    evidence.view = Some(fleet(timings));
+    let candidates = (1..)
+        .zip(timings)
+        .map(|(pid, config)| candidate(pid, "0.1.0").with_timing(Timing::new(config).unwrap()));
+    evidence.view = Some(fleet(candidates));
     let mut found = judge(&evidence);
     found.retain(|one| one.severity > Severity::Note);
     found
@@ -297,13 +303,30 @@ fn the_timings_of_all_candidates_are_compared() {
 }
 
 #[test]
+fn candidates_of_different_versions_are_named() {
+    let of = |versions: &[&str]| {
+        let mut evidence = evidence(vec![store(&[])]);
+        let candidates = (1..).zip(versions);
+        let candidates = candidates.map(|(pid, version)| candidate(pid, version));
+        evidence.view = Some(fleet(candidates));
+        let mut found = judge(&evidence).into_iter();
+        found.find_map(|one| one.found.contains("versions").then_some(one.found))
+    };
+    assert_eq!(of(&["0.2.0", "0.2.0"]), None);
+    assert_eq!(
+        of(&["0.2.0", "0.3.0", "0.2.0"]).unwrap(),
+        "the candidates run different versions: 0.2.0 (host pid 1, host pid 3); 0.3.0 (host pid 2)"
+    );
+}
+
+#[test]
 fn a_record_with_the_highest_term_is_told_with_its_repair() {
     for (floor, told) in [
         (FencingToken::MAX.get() - 1, false),
         (FencingToken::MAX.get(), true),
     ] {
         let mut evidence = evidence(vec![store(&[])]);
-        let mut view = fleet(&[TimingConfig::default(), TimingConfig::default()]);
+        let mut view = fleet([1, 2].map(|pid| candidate(pid, "0.1.0")).into_iter());
         view.stores[0].inspection.as_mut().unwrap().record.floor =
             FencingToken::new(floor).unwrap();
         evidence.view = Some(view);
@@ -319,7 +342,7 @@ fn a_record_with_the_highest_term_is_told_with_its_repair() {
 #[test]
 fn a_pause_is_told_with_what_it_puts_at_risk() {
     let paused = |record: Record, clock: u64| {
-        let mut view = fleet(&[TimingConfig::default(), TimingConfig::default()]);
+        let mut view = fleet([1, 2].map(|pid| candidate(pid, "0.1.0")).into_iter());
         if let Ok(inspection) = &mut view.stores[0].inspection {
             inspection.record = record;
             inspection.record.orders.paused = Some(Pause {
