@@ -11,7 +11,6 @@ use super::program::absolute;
 use super::{electorate, program, warn_of};
 use crate::config::args::Unit;
 use crate::config::keys::{Group, KEYS, Key, Kind};
-use crate::config::layer::Origin;
 use crate::config::settings::Settings;
 use crate::exit::{Exit, Failure};
 
@@ -161,10 +160,8 @@ fn flags(
             }
             continue;
         }
-        let set = settings
-            .origin(key.name)
-            .is_some_and(|it| *it != Origin::Default);
-        let Some(value) = settings.value(key.name).filter(|_| set) else {
+        let set = settings.chosen(key.name);
+        let Some(value) = set.and_then(|_| settings.value(key.name)) else {
             continue;
         };
         match key.kind {

@@ -233,6 +233,11 @@ impl Key {
         format!("--{}", self.name.replace('_', "-"))
     }
 
+    /// Whether its value is, or may contain, a secret. A command that prints a password may.
+    pub(crate) fn is_secret(&self) -> bool {
+        self.kind == Kind::Secret || self.name == "password_cmd"
+    }
+
     /// Whether it is part of the timing.
     pub(crate) fn is_timing(&self) -> bool {
         self.group == Group::Timing || self.name == "op_timeout"

@@ -189,7 +189,7 @@ impl Settings {
     pub(crate) fn timing_config(&self) -> Result<TimingConfig, InvalidTiming> {
         let values = &self.values;
         // A value derived from the failover time overrides a default.
-        let chosen = |key: &str| self.origin(key).is_some_and(|it| *it != Origin::Default);
+        let chosen = |key: &str| self.chosen(key).is_some();
         let choices = TimingChoices {
             failover: self.failover(),
             interval: chosen("interval").then_some(*values.interval),
@@ -211,8 +211,7 @@ impl Settings {
         let timing = config.and_then(|config| Timing::new(&config));
         timing.map_err(|error| {
             let set = KEYS.iter().filter(|key| key.is_timing()).filter_map(|key| {
-                let origin = self.origin(key.name);
-                let origin = origin.filter(|it| **it != Origin::Default)?;
+                let origin = self.chosen(key.name)?;
                 let value = self.value(key.name)?.into_string().ok()?;
                 Some(format!("{} = {value} from {origin}", key.name))
             });
@@ -280,6 +279,11 @@ impl Settings {
     /// Where the value of a setting came from.
     pub(crate) fn origin(&self, key: &str) -> Option<&Origin> {
         self.layers.iter().rev().find_map(|layer| layer.origin(key))
+    }
+
+    /// Where a setting was set, unless it has its default.
+    pub(crate) fn chosen(&self, key: &str) -> Option<&Origin> {
+        self.origin(key).filter(|it| **it != Origin::Default)
     }
 
     fn wait_of_one_mind(&self) -> Result<(), Failure> {

@@ -51,7 +51,7 @@ impl Typed {
                 let secret =
                     address.filter(|address| key.kind == Kind::Stores && address.has_password());
                 let shown = match key.kind {
-                    _ if key.name == "password_cmd" => "COMMAND".to_owned(),
+                    _ if key.is_secret() => key.value.to_owned(),
                     Kind::Path if !lasts(Path::new(text)) => "FILE".to_owned(),
                     _ => secret.map_or_else(|| text.clone(), |it| it.label().to_owned()),
                 };
