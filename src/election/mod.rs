@@ -33,6 +33,7 @@ mod once;
 mod operator;
 mod order_error;
 mod run;
+mod run_once;
 mod runtime;
 mod shared;
 mod stall_watch;

@@ -21,7 +21,7 @@ use super::args::Typed;
 use super::environment;
 use super::hint;
 use super::keys::{KEYS, Time, Values};
-use super::layer::{Layer, Origin};
+use super::layer::{BadValue, Layer, Origin};
 use super::places;
 use crate::exit::{Exit, Failure};
 
@@ -61,6 +61,8 @@ pub(crate) enum Wait {
     No,
     /// This long.
     For(Duration),
+    /// Only if no one leads, or has led within this time.
+    Once(Duration),
 }
 
 impl Settings {
@@ -248,6 +250,30 @@ impl Settings {
             (true, _) => Wait::No,
             (false, Some(wait)) => Wait::For(wait),
             (false, None) => Wait::Endless,
+        }
+    }
+
+    /// How long `once` keeps others from running the program.
+    ///
+    /// # Errors
+    ///
+    /// When it is not set, or leaves no time to replace a dead holder.
+    pub(crate) fn at_least(&self) -> Result<Duration, Failure> {
+        let needed = self.timing()?.worst_failover();
+        let given = self.values.at_least.map(Time::into_inner);
+        match (given, self.origin("at_least").cloned()) {
+            (Some(given), Some(origin)) if given <= needed => Err(Failure::from(BadValue {
+                origin,
+                message: format!(
+                    "{given:?} is too short: it must be longer than a failover, {needed:?}; set a shorter --failover"
+                ),
+            })),
+            (Some(given), _) => Ok(given),
+            (None, _) => Err(Failure::new(
+                Exit::Usage,
+                "--at-least is missing: give it a little less than the time from one tick to the next, such as 55s \
+                 for a program that is started every minute",
+            )),
         }
     }
 
