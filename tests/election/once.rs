@@ -79,7 +79,7 @@ fn denied(store: Arc<str>) -> StoreError {
     }
 }
 
-/// An election on stores of which so many fail to take orders.
+/// An election on three stores, of which `failing` take no orders.
 fn without_orders(error: fn(Arc<str>) -> StoreError, failing: usize) -> Election {
     let all = stores(3);
     let all = all

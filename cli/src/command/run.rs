@@ -66,7 +66,7 @@ pub(crate) fn run<const GROUPS: u8>(arguments: Run<GROUPS>, task: Task) -> Resul
             "there is no program to run: name one after --, or as `program` in the configuration file",
         )
     })?;
-    // A terminal can be read in the foreground process group only, and the program is in one of its own.
+    // A terminal can be read in the foreground process group only, and the program has another.
     let piped = task == Task::Lock && !stdin().is_terminal();
     let program = program
         .stdin(settings.values.stdin || piped)

@@ -136,6 +136,10 @@ pub(crate) struct Unit {
 
 #[derive(Debug, Args)]
 pub(crate) struct List {
+    /// How many elections, by name
+    #[arg(short = 'n', long, value_name = "NUMBER", default_value_t = 1000,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
     #[command(flatten)]
     pub(crate) flags: Flags<READ>,
     #[command(flatten)]

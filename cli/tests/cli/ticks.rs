@@ -27,7 +27,7 @@ struct Job {
 }
 
 impl Job {
-    /// In an embedded store, or on so many Redises.
+    /// In an embedded store, or on this number of Redises.
     fn on(redises: usize) -> Self {
         let servers: Vec<RedisServer> = (0..redises).map(|_| RedisServer::start()).collect();
         let stores = servers

@@ -90,6 +90,7 @@ pub(super) const LIST_AFTER_HELP: &str = concat!(
 Examples:
   incumbent list --store redis://db.example
   incumbent list -o json | jq -r '.elections[].election'
+  incumbent list -n 20                        # the first 20 by name
 
 ",
     read_exit!()
