@@ -49,7 +49,7 @@ pub use leadership::Leadership;
 pub use lease::Lease;
 pub use observer::{Listing, Observer};
 pub use operator::{CompletedOrder, Operator, ResignRequest};
-pub use order_error::OrderError;
+pub use order_error::{Obstacle, OrderError};
 pub use run::run_as_leader;
 pub use runtime::start;
 pub use stall_watch::StallWatch;

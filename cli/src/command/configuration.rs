@@ -69,7 +69,7 @@ fn check(name: Option<&ElectionName>, settings: &Settings) -> Result<(), Failure
     settings.health()?;
     settings.http()?;
     let any = || ElectionName::new("any").map_err(Failure::internal);
-    super::run::election(&name.cloned().map_or_else(any, Ok)?, settings)?;
+    super::run::election(&name.cloned().map_or_else(any, Ok)?, settings, false)?;
     // It warns of a missing file.
     electorate::observe(settings)?;
     Ok(())

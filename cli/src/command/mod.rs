@@ -4,7 +4,7 @@
 //!   config::settings
 //!     ▼
 //!   run (lock, once), status, list, watch, history, candidates, doctor, explain, configuration, manual
-//!   resign, pause, resume, depose ─▶ operator
+//!   resign, pause, resume, depose, forget ─▶ operator
 //!     │         └──▶ report ─▶ output        data on standard output: text or JSON
 //!     └──▶ keeping                          logs on standard error
 //!   exit        what each outcome ends with
@@ -17,6 +17,7 @@ mod depose;
 mod doctor;
 mod electorate;
 mod explain;
+mod forget;
 mod history;
 mod keeping;
 mod limits;
@@ -86,6 +87,7 @@ fn command() -> ExitCode {
         Command::Pause(pause) => pause::pause(&pause),
         Command::Resume(order) => resume::resume(&order),
         Command::Depose(depose) => depose::depose(&depose),
+        Command::Forget(forget) => forget::forget(&forget),
         Command::Doctor(doctor) => doctor::doctor(&doctor),
         Command::Explain(explain) => explain::explain(&explain),
         Command::Config(config) => configuration::configuration(&config),

@@ -85,8 +85,9 @@ pub(crate) fn run<const GROUPS: u8>(arguments: Run<GROUPS>, task: Task) -> Resul
     }
     // Launched while this process is small, has one thread, and has no open files.
     let keeper = keeping::launch(&settings)?;
-    let context = settings.release_context(&name)?;
-    let election = election(&name, &settings)?;
+    let mut context = settings.release_context(&name)?;
+    context.ephemeral = task == Task::Lock;
+    let election = election(&name, &settings, context.ephemeral)?;
     logs::start(&settings);
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
@@ -208,11 +209,16 @@ fn serve(
 /// # Errors
 ///
 /// An invalid setting, with where it was set.
-pub(super) fn election(name: &ElectionName, settings: &Settings) -> Result<Election, Failure> {
+pub(super) fn election(
+    name: &ElectionName,
+    settings: &Settings,
+    ephemeral: bool,
+) -> Result<Election, Failure> {
     settings.timing()?;
     let timing = settings.timing_config().map_err(Failure::internal)?;
     let mut builder = Election::builder(name.as_str())
         .timing(timing)
+        .ephemeral(ephemeral)
         // The program is another process, and ends by other means than the end of this one.
         .overrun(Overrun::Report);
     if let Some(label) = &settings.values.id {

@@ -9,10 +9,10 @@ use clap::{Args, Parser, Subcommand};
 
 use after_help::{
     AFTER_HELP, CANDIDATES_AFTER_HELP, COMPLETIONS_AFTER_HELP, CONFIG_AFTER_HELP,
-    DEPOSE_AFTER_HELP, DOCTOR_AFTER_HELP, EXPLAIN_AFTER_HELP, HISTORY_AFTER_HELP, LIST_AFTER_HELP,
-    LOCK_AFTER_HELP, MAN_AFTER_HELP, ONCE_AFTER_HELP, PAUSE_AFTER_HELP, RELEASE_AFTER_HELP,
-    RESIGN_AFTER_HELP, RESUME_AFTER_HELP, RUN_AFTER_HELP, STATUS_AFTER_HELP, UNIT_AFTER_HELP,
-    WATCH_AFTER_HELP,
+    DEPOSE_AFTER_HELP, DOCTOR_AFTER_HELP, EXPLAIN_AFTER_HELP, FORGET_AFTER_HELP,
+    HISTORY_AFTER_HELP, LIST_AFTER_HELP, LOCK_AFTER_HELP, MAN_AFTER_HELP, ONCE_AFTER_HELP,
+    PAUSE_AFTER_HELP, RELEASE_AFTER_HELP, RESIGN_AFTER_HELP, RESUME_AFTER_HELP, RUN_AFTER_HELP,
+    STATUS_AFTER_HELP, UNIT_AFTER_HELP, WATCH_AFTER_HELP,
 };
 pub(crate) use options::{
     ALL, Flags, Format, LOCK, ONCE, ORDER, OutputOptions, READ, RUN, TIMING, Typed,
@@ -71,6 +71,9 @@ pub(crate) enum Command {
     /// Remove a leader whose heartbeat has stalled
     #[command(after_help = DEPOSE_AFTER_HELP)]
     Depose(Depose),
+    /// Delete all that the stores keep of an election that no one holds
+    #[command(after_help = FORGET_AFTER_HELP)]
+    Forget(Forget),
     /// Examine the stores: what is dangerous about them, and what to do
     #[command(after_help = DOCTOR_AFTER_HELP)]
     Doctor(Doctor),
@@ -225,6 +228,15 @@ pub(crate) struct Depose {
     /// that is alive acts beside the next one until it gets the order
     #[arg(long)]
     pub(crate) unsafe_now: bool,
+    #[command(flatten)]
+    pub(crate) order: Order,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Forget {
+    /// Do it; without this, only show what would be done
+    #[arg(long)]
+    pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) order: Order,
 }

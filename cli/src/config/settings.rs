@@ -157,6 +157,7 @@ impl Settings {
             election: election.clone(),
             addresses,
             options: self.store_options(),
+            ephemeral: false,
         })
     }
 

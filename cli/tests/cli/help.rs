@@ -2,7 +2,7 @@
 
 use super::home::Home;
 
-const COMMANDS: [&[&str]; 21] = [
+const COMMANDS: [&[&str]; 22] = [
     &["run"],
     &["lock"],
     &["once"],
@@ -15,6 +15,7 @@ const COMMANDS: [&[&str]; 21] = [
     &["pause"],
     &["resume"],
     &["depose"],
+    &["forget"],
     &["doctor"],
     &["explain"],
     &["config"],

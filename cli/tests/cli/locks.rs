@@ -22,6 +22,9 @@ fn processes_that_lock_the_same_name_run_one_at_a_time_each_with_a_higher_token(
         for one in &mut running {
             assert_eq!(one.wait(), 0);
         }
+        // Nothing is left of it.
+        let list = home.run(&[&["list"], store].concat());
+        assert_eq!((list.status, &*list.stdout), (0, "no elections yet\n"));
         let tokens = home.lines("ran");
         let tokens: Vec<u64> = tokens.iter().map(|line| line.parse().unwrap()).collect();
         assert!(
@@ -116,8 +119,12 @@ fn a_killed_holder_gives_the_lock_to_the_next_once_its_program_is_dead() {
     holder.signal(Signal::KILL);
     holder.wait_killed();
     home.wait_for_lines("led", 2);
-    next.signal(Signal::TERM);
-    assert_eq!(next.wait(), 0);
+    next.signal(Signal::KILL);
+    next.wait_killed();
+    // Its keeper deletes it too.
+    wait_until("nothing is left", || {
+        home.run(&["list"]).stdout == "no elections yet\n"
+    });
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod support;
 mod declared;
 mod documented;
 mod families;
+mod forgotten;
 mod handover;
 mod health;
 mod help;

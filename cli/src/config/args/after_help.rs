@@ -174,6 +174,18 @@ long as a standby would wait.
 Exit status: 0 deposed, 3 no one holds it, 64 wrong usage or no --yes, 69 no majority of the stores took the \
 order, 75 the holder is alive, 77 refused by the stores, 78 wrong configuration.";
 
+pub(super) const FORGET_AFTER_HELP: &str = "\
+Examples:
+  incumbent forget billing                    # only show what it would do
+  incumbent forget billing --yes              # delete record and history
+
+It deletes nothing that anyone holds, that is paused, or that waits for a successor. Tokens rise all the same if the \
+name is used again.
+
+Exit status: 0 forgotten, or there is nothing of it; 3 the file of the store does not exist, 64 wrong usage or no \
+--yes, 69 no majority of the stores took the order, 75 it is in use, 77 refused by the stores, 78 wrong \
+configuration.";
+
 pub(super) const DOCTOR_AFTER_HELP: &str = "\
 Examples:
   incumbent doctor --store redis://db.example  # the server, and its rights
