@@ -5,6 +5,7 @@ mod call;
 mod leading;
 mod reload;
 mod restarting;
+mod seats;
 mod startup_memory;
 mod vitals;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 use crate::http::{Server, ServerOptions};
 use crate::supervise::{Event, Keeper, Program, Quota, ReleaseContext, Restarts};
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use incumbent::election::Overrun;
 use incumbent::observe::ProgramCounters;
 use incumbent::protocol::{ElectionName, LossReason};
@@ -87,7 +89,15 @@ pub(crate) fn run<const GROUPS: u8>(arguments: Run<GROUPS>, task: Task) -> Resul
     let keeper = keeping::launch(&settings)?;
     let mut context = settings.release_context(&name)?;
     context.ephemeral = task == Task::Lock;
-    let election = election(&name, &settings, context.ephemeral)?;
+    let names = match task {
+        Task::Service | Task::Lock => settings.elections(&name)?,
+        Task::Once => vec![name.clone()],
+    };
+    let elections = names
+        .iter()
+        .map(|name| election(name, &settings, context.ephemeral));
+    let elections: Vec<Election> = elections.collect::<Result<_, _>>()?;
+    let election = &elections[0];
     logs::start(&settings);
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
@@ -114,7 +124,7 @@ pub(crate) fn run<const GROUPS: u8>(arguments: Run<GROUPS>, task: Task) -> Resul
         Err(error) => tracing::debug!(%error, "kept memory that only startup needed"),
     }
     let counters = Arc::new(ProgramCounters::default());
-    let server = serve(&election, &settings, &counters)?;
+    let server = serve(election, &settings, &counters)?;
     let outcome = runtime()?.block_on(async {
         let mut signals = Signals::new(SIGNALS)
             .map_err(|error| limits::refused("signals cannot be received", &error))?;
@@ -125,7 +135,8 @@ pub(crate) fn run<const GROUPS: u8>(arguments: Run<GROUPS>, task: Task) -> Resul
         let mut runner = Runner {
             task,
             wait,
-            election: &election,
+            election,
+            elections: &elections,
             settings: &settings,
             activity: &activity,
             reload: Reload::new(manager, &name, &arguments.flags.0, &settings),
@@ -141,7 +152,7 @@ pub(crate) fn run<const GROUPS: u8>(arguments: Run<GROUPS>, task: Task) -> Resul
         activity.send_modify(|activity| activity.ending = true);
         runner.vitals.close().await;
         runner.keeper.close().await;
-        election.finished().await;
+        join_all(elections.iter().map(Election::finished)).await;
         // If the process exited first, the manager would miss the last notification.
         drop(activity);
         if tokio::time::timeout(LAST_WORDS, telling).await.is_err() {
@@ -245,7 +256,10 @@ struct Runner<'a> {
     task: Task,
     /// How long the first campaign waits.
     wait: Wait,
+    /// That of the seat it leads, or led last.
     election: &'a Election,
+    /// One for each seat.
+    elections: &'a [Election],
     settings: &'a Settings,
     activity: &'a watch::Sender<Activity>,
     reload: Reload<'a>,
@@ -266,8 +280,11 @@ impl Runner<'_> {
         let (mut pause, mut wait) = (Duration::ZERO, self.wait);
         let mut has_led = false;
         loop {
-            let leadership = match self.stand_by(pause, wait, has_led).await? {
-                Standby::Elected(leadership) => leadership,
+            let (seat, leadership) = match self.stand_by(pause, wait, has_led).await? {
+                Standby::Elected(seat, leadership) => {
+                    self.election = &self.elections[seat];
+                    (seat, leadership)
+                }
                 Standby::Ended(signal) => {
                     tracing::info!(signal, "stopped by a signal before being elected");
                     return Ok(Exit::Signaled(signal));
@@ -277,6 +294,7 @@ impl Runner<'_> {
                     return Ok(Exit::NotElected(self.settings.values.skip_status));
                 }
             };
+            let program = self.seated(seat, &program);
             let conclusion = self.lead(leadership, &program, restarts.as_mut()).await?;
             (wait, has_led) = (Wait::Endless, true);
             // Without a pause here, the election itself delays the next claim.
@@ -306,6 +324,20 @@ impl Runner<'_> {
                 }
             };
         }
+    }
+
+    /// Tells the program which seat it has, and the keeper which election it may have to release.
+    fn seated(&mut self, seat: usize, program: &Program) -> Program {
+        if self.settings.values.seats.is_none() || self.task == Task::Once {
+            return program.clone();
+        }
+        let election = self.election.name().clone();
+        let context = ReleaseContext {
+            election,
+            ..self.context.clone()
+        };
+        self.keeper.set_context(context.to_bytes());
+        program.clone().env("INCUMBENT_SEAT", seat.to_string())
     }
 
     /// Leads until the program has exited for good, then releases the leadership.
@@ -386,7 +418,7 @@ impl Runner<'_> {
                 tracing::debug!("the keeper has not reported the containment yet");
             }
             loop {
-                match campaign(self.election, wait).await {
+                match seats::campaign(self.elections, wait).await {
                     Err(
                         error
                         @ (CampaignError::Denied { .. } | CampaignError::Misconfigured { .. }),
@@ -407,8 +439,10 @@ impl Runner<'_> {
                     Event::Ready { containment, memory_locked, real_time } => {
                         let pid = self.keeper.pid();
                         tracing::info!(pid, %containment, memory_locked, real_time, "the keeper is ready");
-                        if let Err(error) = self.election.tell_containment(containment.level()) {
-                            tracing::debug!(%error, "the containment cannot be published");
+                        for election in self.elections {
+                            if let Err(error) = election.tell_containment(containment.level()) {
+                                tracing::debug!(%error, "the containment cannot be published");
+                            }
                         }
                         self.ready.send_replace(true);
                     }
@@ -424,7 +458,7 @@ impl Runner<'_> {
                 won = &mut campaign => {
                     let not_elected = self.settings.values.conflict_exit_code;
                     return match won {
-                        Ok(leadership) => Ok(Standby::Elected(leadership)),
+                        Ok((seat, leadership)) => Ok(Standby::Elected(seat, leadership)),
                         Err(error) if self.task == Task::Once && error.is_skipped() => Ok(Standby::Skipped(error)),
                         Err(error) => Err(campaign_failed(error, not_elected)),
                     };
@@ -436,20 +470,12 @@ impl Runner<'_> {
 
 /// How the wait as a standby ended.
 enum Standby {
-    Elected(Leadership),
+    /// For this seat.
+    Elected(usize, Leadership),
     /// By this signal.
     Ended(i32),
     /// The program runs or ran elsewhere in this tick.
     Skipped(CampaignError),
-}
-
-async fn campaign(election: &Election, wait: Wait) -> Result<Leadership, CampaignError> {
-    match wait {
-        Wait::Endless => election.campaign().await,
-        Wait::No => election.try_campaign().await,
-        Wait::For(time) => election.campaign_timeout(time).await,
-        Wait::Once(at_least) => election.campaign_once(at_least).await,
-    }
 }
 
 /// Waits for a signal that stops a candidate without a program.

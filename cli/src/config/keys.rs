@@ -46,8 +46,8 @@ pub enum Group {
     General = 8,
     /// What happens to a service that ends.
     Service = 16,
-    /// How long to wait to be elected.
-    Waiting = 32,
+    /// How to be elected.
+    Campaign = 32,
     /// What runs once per tick.
     Once = 64,
     /// It has no flag.
@@ -85,6 +85,9 @@ pub enum Kind {
 pub(crate) const LOG_FORMATS: [&str; 2] = ["text", "json"];
 /// The values of `log_level`.
 pub(crate) const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// The most seats of an election: so many names are looked at to show them.
+pub(crate) const MOST_SEATS: u32 = 64;
 
 /// The values of `stop_signal`: the signals that `run` handles.
 pub(crate) const STOP_SIGNALS: [&str; 7] = [
@@ -200,13 +203,15 @@ keys! {
         /// How long to sit out after that before campaigning again
         sit_out: Time, Kind::Duration, "DURATION" = "60s";
     }
-    Waiting {
+    Campaign {
         /// Exit at once if another candidate holds the election
         no_wait: bool, Kind::Switch, "" = "false";
         /// How long to wait to be elected [default: forever]
         wait_timeout: Option<Time>, Kind::Duration, "DURATION";
         /// The exit status when not elected (--no-wait, --wait-timeout)
         conflict_exit_code: u8, Kind::Number(255), "STATUS" = "75";
+        /// How many may lead at a time: each gets the number of its seat as INCUMBENT_SEAT, from 0 [default: one, without a seat]
+        seats: Option<u32>, Kind::Number(MOST_SEATS), "NUMBER", "All candidates have to agree on it.";
     }
     Once {
         /// How long no host may run it again, counted from the start of a run: less than from one tick to the next,

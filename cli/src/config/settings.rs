@@ -278,6 +278,32 @@ impl Settings {
         }
     }
 
+    /// The elections of the seats; just that of this name without seats.
+    ///
+    /// # Errors
+    ///
+    /// No seat at all, a name without room for their numbers, and pages for one of several elections.
+    pub(crate) fn elections(&self, name: &ElectionName) -> Result<Vec<ElectionName>, Failure> {
+        let (Some(seats), Some(origin)) = (self.values.seats, self.origin("seats")) else {
+            return Ok(vec![name.clone()]);
+        };
+        let wrong = |message: String| {
+            let origin = origin.clone();
+            Failure::from(BadValue { origin, message })
+        };
+        if seats == 0 {
+            return Err(wrong("there must be at least 1 seat".to_owned()));
+        }
+        if self.values.listen.is_some() {
+            return Err(wrong(
+                "seats are elections of their own, and the pages of --listen show one: remove one of the two".to_owned(),
+            ));
+        }
+        let seats = (0..seats).map(|seat| name.seat(seat));
+        let seats: Result<Vec<_>, _> = seats.collect();
+        seats.map_err(|error| Failure::new(Exit::Usage, format_args!("{error}, the seat included")))
+    }
+
     /// The options of the HTTP server, if one is configured.
     ///
     /// # Errors

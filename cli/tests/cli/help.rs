@@ -28,7 +28,7 @@ const COMMANDS: [&[&str]; 22] = [
 ];
 
 /// Every option of `run`.
-const RUN: [&str; 36] = [
+const RUN: [&str; 37] = [
     "--store",
     "--key-prefix",
     "--username",
@@ -56,6 +56,7 @@ const RUN: [&str; 36] = [
     "--no-wait",
     "--wait-timeout",
     "--conflict-exit-code",
+    "--seats",
     "--listen",
     "--control-token-file",
     "--config",

@@ -27,6 +27,7 @@ mod program;
 mod reaching;
 mod readings;
 mod schemas;
+mod seats;
 mod secrets;
 mod shared_home;
 mod show;

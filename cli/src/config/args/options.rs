@@ -20,7 +20,7 @@ pub(crate) const ORDER: u8 = READ | TIMING;
 /// The groups of `once`.
 pub(crate) const ONCE: u8 = ORDER | Group::Running as u8 | Group::Once as u8;
 /// The groups of `lock`.
-pub(crate) const LOCK: u8 = ORDER | Group::Running as u8 | Group::Waiting as u8;
+pub(crate) const LOCK: u8 = ORDER | Group::Running as u8 | Group::Campaign as u8;
 /// The groups of `run`.
 pub(crate) const RUN: u8 = LOCK | Group::Service as u8;
 /// All groups: `config` shows the values in effect.
