@@ -122,7 +122,7 @@ pub enum Obstacle {
     /// It is paused.
     #[error("paused {}: resume it first", pause_in_words(.0))]
     Paused(Box<Pause>),
-    /// A successor is preferred, which has not been elected yet.
+    /// A successor is preferred, and was not elected yet.
     #[error("kept for a successor that was asked for: let a leader be elected and resign first")]
     HandedOver,
     /// Its term or counter is more than a minute ahead of the store's clock, and would be lost.

@@ -32,6 +32,9 @@ pub(crate) struct Note {
     path: Option<PathBuf>,
 }
 
+/// Which term a note is about, and who held it.
+type Noted = (ElectionName, FencingToken, Identity);
+
 impl Note {
     const NAME: &'static str = "leadership-";
 
@@ -63,10 +66,7 @@ impl Note {
     }
 
     /// The notes of an election, or of its seats, in a folder: which term each is about, and who held it.
-    fn find(
-        folder: &Path,
-        election: &ElectionName,
-    ) -> Result<Vec<(PathBuf, (ElectionName, FencingToken, Identity))>, Failure> {
+    fn find(folder: &Path, election: &ElectionName) -> Result<Vec<(PathBuf, Noted)>, Failure> {
         let unread = |error| Failure::new(Exit::Failed, format!("{}: {error}", folder.display()));
         let mut found = Vec::new();
         for entry in fs::read_dir(folder).map_err(unread)? {
@@ -94,7 +94,7 @@ impl Note {
         Ok(found)
     }
 
-    fn parse(text: &str) -> Option<(ElectionName, FencingToken, Identity)> {
+    fn parse(text: &str) -> Option<Noted> {
         let mut lines = text.lines();
         let term = FencingToken::new(lines.next()?.parse().ok()?)?;
         let who = lines.next()?.parse().ok()?;

@@ -86,7 +86,7 @@ pub(crate) const LOG_FORMATS: [&str; 2] = ["text", "json"];
 /// The values of `log_level`.
 pub(crate) const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// The most seats of an election: so many names are looked at to show them.
+/// The most seats of an election: `status` looks at each of them.
 pub(crate) const MOST_SEATS: u32 = 64;
 
 /// The values of `stop_signal`: the signals that `run` handles.

@@ -8,13 +8,15 @@ use super::hosts::Host;
 use crate::support::redis::RedisServer;
 
 /// A window of 3 s: a host that died is replaced within 3.4 s.
-const TIMING: [&str; 6] = [
+const TIMING: [&str; 8] = [
     "--interval",
     "200ms",
     "--stall-polls",
     "15",
     "--stop-grace",
     "200ms",
+    "--op-timeout",
+    "1s",
 ];
 const SHORT: &str = "4s";
 /// Longer than any test takes.
@@ -172,7 +174,7 @@ fn a_host_that_died_in_its_run_has_run_and_the_next_tick_takes_over() {
     assert!(job.until_it_runs(SHORT) >= until);
 }
 
-/// The keeper of a killed one ends the program and releases. The pause stays.
+/// Its keeper ends the program and releases; the pause stays.
 #[test]
 fn a_killed_run_has_run() {
     let job = Job::on(0);
@@ -180,7 +182,6 @@ fn a_killed_run_has_run() {
     job.home.wait_for_lines("led", 1);
     running.signal(Signal::KILL);
     running.wait_killed();
-    wait_until("it is released", || job.status()["state"] == "vacant");
     job.once(LONG, &[], RAN).assert(0, "skipped");
     assert_eq!(job.home.lines("ran").len(), 0);
 }
