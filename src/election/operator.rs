@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::clock;
 use super::observer::{Observer, answers, on_the_runtime, unasked};
-use super::order_error::{OrderError, granted};
+use super::order_error::{Obstacle, OrderError, granted};
 use crate::election::StallWatch;
 use crate::observe::{Answers, ElectionView, HistoryView, State};
 use crate::protocol::{
@@ -210,6 +210,43 @@ impl Operator {
         self.order_each(depositions(held)).await
     }
 
+    /// Deletes all that the stores keep of an election that no one holds: its record, its history and its
+    /// candidates. Tokens rise all the same if the name is used again. Nothing happens to a store that has no record.
+    ///
+    /// # Errors
+    ///
+    /// [`OrderError::InUse`] when a store shows it held or under an order, [`OrderError::Unread`] when the stores
+    /// cannot be read, and as [`Operator::pause`]: a store that did not answer keeps its record.
+    pub async fn forget(&self) -> Result<CompletedOrder, OrderError> {
+        let view = self.observer.view(&self.election).await;
+        if view.errors().count() + self.observer.electorate().majority() > view.stores.len() {
+            return Err(self.not_held(&view));
+        }
+        let (mut orders, mut stores) = (Vec::new(), Answers::new());
+        for (index, store) in view.stores.iter().enumerate() {
+            let seen = match &store.inspection {
+                Ok(seen) => seen,
+                Err(error) => {
+                    stores.push((Arc::clone(&store.store), Err(error.clone())));
+                    continue;
+                }
+            };
+            if let Some(obstacle) = Obstacle::of(seen) {
+                return Err(OrderError::InUse {
+                    election: self.election.to_string(),
+                    store: Arc::clone(&store.store),
+                    obstacle,
+                });
+            }
+            match seen.mark().filter(|_| !seen.record.is_missing()) {
+                Some(expected) => orders.push((index_of(index), Order::Forget { expected })),
+                None => stores.push((Arc::clone(&store.store), Ok(Verdict::Granted))),
+            }
+        }
+        stores.extend(self.give(orders).await);
+        self.counted(stores)
+    }
+
     /// The election as its stores show it now.
     pub async fn view(&self) -> ElectionView {
         self.observer.view(&self.election).await
@@ -329,6 +366,11 @@ impl Operator {
         &self,
         orders: Vec<(StoreIndex, Order)>,
     ) -> Result<CompletedOrder, OrderError> {
+        let stores = self.give(orders).await;
+        self.counted(stores)
+    }
+
+    async fn give(&self, orders: Vec<(StoreIndex, Order)>) -> Answers<Verdict> {
         let asked = orders.into_iter().map(|(index, order)| {
             let store = Arc::clone(&self.observer.stores()[index.get()]);
             let operator = self.clone();
@@ -338,7 +380,10 @@ impl Operator {
                 Ok(reply.verdict)
             })
         });
-        let stores: Answers<Verdict> = answers(asked.collect()).await;
+        answers(asked.collect()).await
+    }
+
+    fn counted(&self, stores: Answers<Verdict>) -> Result<CompletedOrder, OrderError> {
         let majority = self.observer.electorate().majority();
         if granted(&stores) >= majority {
             return Ok(CompletedOrder { stores });

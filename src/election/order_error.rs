@@ -1,10 +1,11 @@
 //! Why an operator order was not given, or does not count.
 
 use std::fmt;
+use std::sync::Arc;
 
-use crate::observe::{Answers, State};
-use crate::protocol::{CandidateId, Verdict};
-use crate::store::{Identity, StoreError};
+use crate::observe::{Answers, State, pause_in_words};
+use crate::protocol::{CandidateId, Pause, Verdict};
+use crate::store::{Identity, Inspection, StoreError};
 
 /// Why an order was not given.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -57,6 +58,16 @@ pub enum OrderError {
         /// The holder, when a majority names one.
         holder: Option<CandidateId>,
     },
+    /// It cannot be forgotten yet.
+    #[error("election {election:?} cannot be forgotten: on {store} it is {obstacle}")]
+    InUse {
+        /// The election.
+        election: String,
+        /// The store that shows why.
+        store: Arc<str>,
+        /// Why.
+        obstacle: Obstacle,
+    },
     /// Too few stores for a majority have carried it out, so it does not count. Those that did may keep it
     /// until the next order, or the next election.
     #[error("{} of the {majority} stores needed took the order for election {election:?}{}", granted(.stores), Missing(.stores))]
@@ -92,8 +103,47 @@ impl OrderError {
             Self::NotHeld { .. }
             | Self::UnknownSuccessor { .. }
             | Self::AmbiguousSuccessor { .. }
-            | Self::Alive { .. } => false,
+            | Self::Alive { .. }
+            | Self::InUse { .. } => false,
         }
+    }
+}
+
+/// Why an election cannot be forgotten, and what to do first.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Obstacle {
+    /// A store shows it held.
+    #[error("held{}: ask the leader to resign first, or depose it if its heartbeat has stalled", by(.holder))]
+    Held {
+        /// The holder; none for a program that speaks only the bare protocol.
+        holder: Option<CandidateId>,
+    },
+    /// It is paused.
+    #[error("paused {}: resume it first", pause_in_words(.0))]
+    Paused(Box<Pause>),
+    /// A successor is preferred, and was not elected yet.
+    #[error("kept for a successor that was asked for: let a leader be elected and resign first")]
+    HandedOver,
+    /// Its term or counter is more than a minute ahead of the store's clock, and would be lost.
+    #[error("more than a minute ahead of the store's clock: wait until that has caught up")]
+    Ahead,
+}
+
+impl Obstacle {
+    pub(super) fn of(seen: &Inspection) -> Option<Self> {
+        let record = &seen.record;
+        if !record.is_free() {
+            let holder = record.holder().cloned();
+            return Some(Self::Held { holder });
+        }
+        if let Some(pause) = &record.orders.paused {
+            return Some(Self::Paused(Box::new(pause.clone())));
+        }
+        if record.orders.handover.is_some() {
+            return Some(Self::HandedOver);
+        }
+        record.is_ahead_of(seen.clock).then_some(Self::Ahead)
     }
 }
 
@@ -141,6 +191,13 @@ fn beyond_orders(state: &str) -> &'static str {
         ", an election is in progress"
     } else {
         ""
+    }
+}
+
+fn by(holder: &Option<CandidateId>) -> String {
+    match holder {
+        Some(holder) => format!(" by {holder}"),
+        None => " by a program that speaks only the bare protocol".to_owned(),
     }
 }
 

@@ -47,6 +47,38 @@ impl ElectionName {
         }
     }
 
+    /// The election of one of several seats, numbered from 0: `NAME#SEAT`. At most one leads in each, so at most as
+    /// many lead as there are seats.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidName::TooLong`] when there is no room for the number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use incumbent::protocol::ElectionName;
+    ///
+    /// let name = ElectionName::new("billing")?;
+    /// let seat = name.seat(2)?;
+    /// assert_eq!(seat.as_str(), "billing#2");
+    /// assert_eq!((seat.without_seat(), name.without_seat()), ("billing", "billing"));
+    /// # Ok::<(), incumbent::protocol::InvalidName>(())
+    /// ```
+    pub fn seat(&self, seat: u32) -> Result<Self, InvalidName> {
+        Self::new(&format!("{self}#{seat}"))
+    }
+
+    /// The name without the number of a seat.
+    #[must_use]
+    pub fn without_seat(&self) -> &str {
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
+        match self.0.rsplit_once('#') {
+            Some((name, seat)) if !name.is_empty() && is_number(seat) => name,
+            Some(_) | None => &self.0,
+        }
+    }
+
     /// The name as given.
     #[must_use]
     pub fn as_str(&self) -> &str {

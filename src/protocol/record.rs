@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::memory::is_far_ahead;
 use super::{Beat, CandidateId, Handover, Memory, MemoryId, Orders, Successor, Term, WallMillis};
 
 /// What one store knows about one election.
@@ -103,8 +104,14 @@ impl Record {
     }
 
     /// Whether nothing of a record is there, whatever stands on the counter's key.
-    pub(super) fn is_missing(&self) -> bool {
+    pub(crate) fn is_missing(&self) -> bool {
         self.floor == Term::ZERO
+    }
+
+    /// Whether its term or counter is too far ahead of the store's clock for the record to be deleted.
+    pub(crate) fn is_ahead_of(&self, clock: WallMillis) -> bool {
+        let counter = u64::try_from(self.beat.get()).ok().and_then(Term::new);
+        counter.is_none_or(|counter| is_far_ahead(self.floor.max(counter), clock))
     }
 
     /// The candidate that holds the record, if one does.

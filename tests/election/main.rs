@@ -1,7 +1,10 @@
 //! The election as a program uses it, over memory stores.
 
 mod again;
+#[path = "../support/hooked.rs"]
+mod hooked;
 mod lists;
+mod once;
 mod process;
 mod service;
 

@@ -3,8 +3,8 @@
 //! ```text
 //!   config::settings
 //!     ▼
-//!   run, status, list, watch, history, candidates, doctor, explain, configuration, manual
-//!   resign, pause, resume, depose ─▶ operator
+//!   run (lock, once), status, list, watch, history, candidates, doctor, explain, configuration, manual
+//!   resign, pause, resume, depose, forget ─▶ operator
 //!     │         └──▶ report ─▶ output        data on standard output: text or JSON
 //!     └──▶ keeping                          logs on standard error
 //!   exit        what each outcome ends with
@@ -17,6 +17,7 @@ mod depose;
 mod doctor;
 mod electorate;
 mod explain;
+mod forget;
 mod history;
 mod keeping;
 mod limits;
@@ -48,6 +49,7 @@ use crate::config::settings::Settings;
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::supervise::{self, Entry};
+use run::Task;
 
 /// The entry point: a keeper if `incumbent` launched it as one, otherwise the command.
 pub fn main() -> ExitCode {
@@ -73,7 +75,9 @@ fn command() -> ExitCode {
         Err(answer) => return answered(&answer).into(),
     };
     let done = match arguments.command {
-        Command::Run(run) => run::run(*run),
+        Command::Run(run) => run::run(*run, Task::Service),
+        Command::Lock(lock) => run::run(*lock, Task::Lock),
+        Command::Once(once) => run::run(*once, Task::Once),
         Command::Status(look) => status::status(&look),
         Command::List(list) => list::list(&list),
         Command::Watch(watch) => watch::watch(&watch),
@@ -83,6 +87,7 @@ fn command() -> ExitCode {
         Command::Pause(pause) => pause::pause(&pause),
         Command::Resume(order) => resume::resume(&order),
         Command::Depose(depose) => depose::depose(&depose),
+        Command::Forget(forget) => forget::forget(&forget),
         Command::Doctor(doctor) => doctor::doctor(&doctor),
         Command::Explain(explain) => explain::explain(&explain),
         Command::Config(config) => configuration::configuration(&config),
@@ -108,7 +113,7 @@ fn answered(answer: &clap::Error) -> Exit {
     let printed = answer.print();
     if lacks_dashes(answer) {
         anstream::eprintln!(
-            "the program and its arguments go after --: incumbent run NAME -- PROGRAM…"
+            "the program and its arguments go after --, as in incumbent run NAME -- PROGRAM…"
         );
     }
     match (answer.use_stderr(), printed) {
@@ -124,7 +129,7 @@ fn lacks_dashes(answer: &clap::Error) -> bool {
     answer.kind() == clap::error::ErrorKind::UnknownArgument
         && words
             .get(1)
-            .is_some_and(|word| word == "run" || word == "unit")
+            .is_some_and(|word| ["run", "lock", "once", "unit"].iter().any(|it| word == it))
         && !words.iter().any(|word| word == "--")
 }
 

@@ -122,7 +122,7 @@ impl From<OrderError> for Failure {
             OrderError::UnknownSuccessor { .. } | OrderError::AmbiguousSuccessor { .. } => {
                 Exit::Usage
             }
-            OrderError::Alive { .. } => Exit::NotElected(75),
+            OrderError::Alive { .. } | OrderError::InUse { .. } => Exit::NotElected(75),
             _ => Exit::Unreachable,
         };
         if exit == Exit::Refused {

@@ -32,6 +32,9 @@ pub(crate) struct Note {
     path: Option<PathBuf>,
 }
 
+/// Which term a note is about, and who held it.
+type Noted = (ElectionName, FencingToken, Identity);
+
 impl Note {
     const NAME: &'static str = "leadership-";
 
@@ -62,11 +65,8 @@ impl Note {
         std::env::split_paths(&folders).next()
     }
 
-    /// The notes of an election in a folder: which term each is about, and who held it.
-    fn find(
-        folder: &Path,
-        election: &ElectionName,
-    ) -> Result<Vec<(PathBuf, FencingToken, Identity)>, Failure> {
+    /// The notes of an election, or of its seats, in a folder: which term each is about, and who held it.
+    fn find(folder: &Path, election: &ElectionName) -> Result<Vec<(PathBuf, Noted)>, Failure> {
         let unread = |error| Failure::new(Exit::Failed, format!("{}: {error}", folder.display()));
         let mut found = Vec::new();
         for entry in fs::read_dir(folder).map_err(unread)? {
@@ -80,21 +80,21 @@ impl Note {
             }
             let path = entry.path();
             let text = fs::read_to_string(&path).map_err(unread)?;
-            let (of, term, who) = Self::parse(&text).ok_or_else(|| {
+            let note = Self::parse(&text).ok_or_else(|| {
                 let why = format!(
                     "{} holds no term, holder and election: {text:?}",
                     path.display()
                 );
                 Failure::new(Exit::Failed, why)
             })?;
-            if of == *election {
-                found.push((path, term, who));
+            if note.0 == *election || note.0.without_seat() == election.as_str() {
+                found.push((path, note));
             }
         }
         Ok(found)
     }
 
-    fn parse(text: &str) -> Option<(ElectionName, FencingToken, Identity)> {
+    fn parse(text: &str) -> Option<Noted> {
         let mut lines = text.lines();
         let term = FencingToken::new(lines.next()?.parse().ok()?)?;
         let who = lines.next()?.parse().ok()?;
@@ -118,13 +118,16 @@ pub(crate) fn release(arguments: &Release) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Usage, why));
     };
     let notes = Note::find(&folder, &name)?;
-    let terms: Vec<String> = notes.iter().map(|(_, term, _)| term.to_string()).collect();
+    let terms: Vec<String> = notes
+        .iter()
+        .map(|(_, (_, term, _))| term.to_string())
+        .collect();
     if notes.is_empty() {
         return Ok(Exit::Success);
     }
     let unit = Unit::of_this_process().map_err(Failure::internal)?;
     let mut left = unit.wait_until_empty(PATIENCE).map_err(Failure::internal)?;
-    for (_, _, who) in &notes {
+    for (_, (_, _, who)) in &notes {
         left.extend(strays(who).map_err(Failure::internal)?);
     }
     if !left.is_empty() {
@@ -134,9 +137,8 @@ pub(crate) fn release(arguments: &Release) -> Result<Exit, Failure> {
         );
         return Err(Failure::new(Exit::NotElected(75), why));
     }
-    let context = settings.release_context(&name)?.to_bytes();
-    for (path, term, who) in notes {
-        let context = context.clone();
+    for (path, (election, term, who)) in notes {
+        let context = settings.release_context(&election)?.to_bytes();
         crate::supervise::release(&Orphan { context, who, term }, LossReason::UnitDied);
         let mut note = Note { path: Some(path) };
         note.remove();

@@ -1,19 +1,22 @@
-//! `incumbent run NAME -- PROGRAM`: campaigns, and runs the program while elected.
+//! `incumbent run NAME -- PROGRAM`: campaigns, and runs the program while elected. `lock` and `once` do the same
+//! for one run of it.
 
 mod call;
 mod leading;
 mod reload;
 mod restarting;
+mod seats;
 mod startup_memory;
 mod vitals;
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IsTerminal, stdin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::http::{Server, ServerOptions};
 use crate::supervise::{Event, Keeper, Program, Quota, ReleaseContext, Restarts};
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use incumbent::election::Overrun;
 use incumbent::observe::ProgramCounters;
 use incumbent::protocol::{ElectionName, LossReason};
@@ -35,12 +38,23 @@ use reload::Reload;
 use restarting::Conclusion;
 use vitals::Vitals;
 
+/// What the program is to `incumbent`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// `run`: a service, which leads again when it can.
+    Service,
+    /// `lock`: one run, under a lock.
+    Lock,
+    /// `once`: one run per tick, over all hosts.
+    Once,
+}
+
 /// Campaigns, and runs the program while elected.
 ///
 /// # Errors
 ///
 /// A configuration that cannot be used. What goes wrong later is logged.
-pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
+pub(crate) fn run<const GROUPS: u8>(arguments: Run<GROUPS>, task: Task) -> Result<Exit, Failure> {
     let name =
         ElectionName::new(&arguments.name).map_err(|error| Failure::new(Exit::Usage, error))?;
     let settings = Settings::load(&arguments.flags.0, Some(&name))?;
@@ -54,14 +68,36 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
             "there is no program to run: name one after --, or as `program` in the configuration file",
         )
     })?;
+    // A terminal can be read in the foreground process group only, and the program has another.
+    let piped = task == Task::Lock && !stdin().is_terminal();
     let program = program
-        .stdin(settings.values.stdin)
+        .stdin(settings.values.stdin || piped)
         .stop_signal(settings.stop_signal());
     settings.health()?;
+    let wait = match task {
+        Task::Service | Task::Lock => settings.wait(),
+        Task::Once => Wait::Once(settings.at_least()?),
+    };
+    let found = super::program::found(program.name());
+    if task != Task::Service {
+        // Before it waits for a lock, or uses up a tick.
+        found
+            .as_ref()
+            .map_err(|missing| Failure::new(missing.exit, missing))?;
+    }
     // Launched while this process is small, has one thread, and has no open files.
     let keeper = keeping::launch(&settings)?;
-    let context = settings.release_context(&name)?;
-    let election = election(&name, &settings)?;
+    let mut context = settings.release_context(&name)?;
+    context.ephemeral = task == Task::Lock;
+    let names = match task {
+        Task::Service | Task::Lock => settings.elections(&name)?,
+        Task::Once => vec![name.clone()],
+    };
+    let elections = names
+        .iter()
+        .map(|name| election(name, &settings, context.ephemeral));
+    let elections: Vec<Election> = elections.collect::<Result<_, _>>()?;
+    let election = &elections[0];
     logs::start(&settings);
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
@@ -73,7 +109,7 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
         );
     }
     // It may exist by the time we are elected, as on a mount that comes up late.
-    if let Err(missing) = super::program::found(program.name()) {
+    if let Err(missing) = found {
         tracing::error!("the program cannot be started: {missing}");
     }
     if let Some(path) = settings.embedded_store()? {
@@ -88,7 +124,7 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
         Err(error) => tracing::debug!(%error, "kept memory that only startup needed"),
     }
     let counters = Arc::new(ProgramCounters::default());
-    let server = serve(&election, &settings, &counters)?;
+    let server = serve(election, &settings, &counters)?;
     let outcome = runtime()?.block_on(async {
         let mut signals = Signals::new(SIGNALS)
             .map_err(|error| limits::refused("signals cannot be received", &error))?;
@@ -97,7 +133,10 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
         let told = manager.accompany(election.clone(), election.events(), activity.subscribe());
         let telling = tokio::spawn(told);
         let mut runner = Runner {
-            election: &election,
+            task,
+            wait,
+            election,
+            elections: &elections,
             settings: &settings,
             activity: &activity,
             reload: Reload::new(manager, &name, &arguments.flags.0, &settings),
@@ -113,7 +152,7 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
         activity.send_modify(|activity| activity.ending = true);
         runner.vitals.close().await;
         runner.keeper.close().await;
-        election.finished().await;
+        join_all(elections.iter().map(Election::finished)).await;
         // If the process exited first, the manager would miss the last notification.
         drop(activity);
         if tokio::time::timeout(LAST_WORDS, telling).await.is_err() {
@@ -181,11 +220,16 @@ fn serve(
 /// # Errors
 ///
 /// An invalid setting, with where it was set.
-pub(super) fn election(name: &ElectionName, settings: &Settings) -> Result<Election, Failure> {
+pub(super) fn election(
+    name: &ElectionName,
+    settings: &Settings,
+    ephemeral: bool,
+) -> Result<Election, Failure> {
     settings.timing()?;
     let timing = settings.timing_config().map_err(Failure::internal)?;
     let mut builder = Election::builder(name.as_str())
         .timing(timing)
+        .ephemeral(ephemeral)
         // The program is another process, and ends by other means than the end of this one.
         .overrun(Overrun::Report);
     if let Some(label) = &settings.values.id {
@@ -209,7 +253,13 @@ const FINDING_OUT: Duration = Duration::from_millis(500);
 const AGAIN: Duration = Duration::from_secs(1);
 
 struct Runner<'a> {
+    task: Task,
+    /// How long the first campaign waits.
+    wait: Wait,
+    /// That of the seat it leads, or led last.
     election: &'a Election,
+    /// One for each seat.
+    elections: &'a [Election],
     settings: &'a Settings,
     activity: &'a watch::Sender<Activity>,
     reload: Reload<'a>,
@@ -225,23 +275,36 @@ struct Runner<'a> {
 
 impl Runner<'_> {
     async fn run(&mut self, program: Program) -> Result<Exit, Failure> {
-        let mut restarts = self.settings.values.restart.then(Restarts::new);
-        let (mut pause, mut wait) = (Duration::ZERO, self.settings.wait());
+        let restarts = self.task == Task::Service && self.settings.values.restart;
+        let mut restarts = restarts.then(Restarts::new);
+        let (mut pause, mut wait) = (Duration::ZERO, self.wait);
         let mut has_led = false;
         loop {
-            let leadership = match self.stand_by(pause, wait, has_led).await? {
-                Standby::Elected(leadership) => leadership,
+            let (seat, leadership) = match self.stand_by(pause, wait, has_led).await? {
+                Standby::Elected(seat, leadership) => {
+                    self.election = &self.elections[seat];
+                    (seat, leadership)
+                }
                 Standby::Ended(signal) => {
                     tracing::info!(signal, "stopped by a signal before being elected");
                     return Ok(Exit::Signaled(signal));
                 }
+                Standby::Skipped(why) => {
+                    tracing::info!("skipped: {why}");
+                    return Ok(Exit::NotElected(self.settings.values.skip_status));
+                }
             };
+            let program = self.seated(seat, &program);
             let conclusion = self.lead(leadership, &program, restarts.as_mut()).await?;
             (wait, has_led) = (Wait::Endless, true);
             // Without a pause here, the election itself delays the next claim.
             pause = match conclusion {
                 Conclusion::Exited(exit) | Conclusion::Ended(exit) | Conclusion::Asked(exit) => {
                     return Ok(exit);
+                }
+                Conclusion::Resigned if self.task != Task::Service => {
+                    tracing::warn!("resigned on an operator's order, and stopped the program");
+                    return Ok(Exit::Lost);
                 }
                 Conclusion::Resigned => {
                     tracing::info!(
@@ -265,6 +328,20 @@ impl Runner<'_> {
                 self.replace_keeper().await?;
             }
         }
+    }
+
+    /// Tells the program which seat it has, and the keeper which election it may have to release.
+    fn seated(&mut self, seat: usize, program: &Program) -> Program {
+        if self.settings.values.seats.is_none() || self.task == Task::Once {
+            return program.clone();
+        }
+        let election = self.election.name().clone();
+        let context = ReleaseContext {
+            election,
+            ..self.context.clone()
+        };
+        self.keeper.set_context(context.to_bytes());
+        program.clone().env("INCUMBENT_SEAT", seat.to_string())
     }
 
     /// Leads until the program has exited for good, then releases the leadership.
@@ -352,7 +429,7 @@ impl Runner<'_> {
                 tracing::debug!("the keeper has not reported the containment yet");
             }
             loop {
-                match campaign(self.election, wait).await {
+                match seats::campaign(self.elections, wait).await {
                     Err(
                         error
                         @ (CampaignError::Denied { .. } | CampaignError::Misconfigured { .. }),
@@ -372,8 +449,10 @@ impl Runner<'_> {
                 event = self.keeper.event() => match event {
                     Event::Ready { containment, memory_locked, real_time } => {
                         keeping::log_ready(&self.keeper, &containment, memory_locked, real_time);
-                        if let Err(error) = self.election.tell_containment(containment.level()) {
-                            tracing::debug!(%error, "the containment cannot be published");
+                        for election in self.elections {
+                            if let Err(error) = election.tell_containment(containment.level()) {
+                                tracing::debug!(%error, "the containment cannot be published");
+                            }
                         }
                         self.ready.send_replace(true);
                     }
@@ -389,9 +468,11 @@ impl Runner<'_> {
                 },
                 won = &mut campaign => {
                     let not_elected = self.settings.values.conflict_exit_code;
-                    return won
-                        .map(Standby::Elected)
-                        .map_err(|error| campaign_failed(error, not_elected));
+                    return match won {
+                        Ok((seat, leadership)) => Ok(Standby::Elected(seat, leadership)),
+                        Err(error) if self.task == Task::Once && error.is_skipped() => Ok(Standby::Skipped(error)),
+                        Err(error) => Err(campaign_failed(error, not_elected)),
+                    };
                 }
             }
         }
@@ -400,17 +481,12 @@ impl Runner<'_> {
 
 /// How the wait as a standby ended.
 enum Standby {
-    Elected(Leadership),
+    /// For this seat.
+    Elected(usize, Leadership),
     /// By this signal.
     Ended(i32),
-}
-
-async fn campaign(election: &Election, wait: Wait) -> Result<Leadership, CampaignError> {
-    match wait {
-        Wait::Endless => election.campaign().await,
-        Wait::No => election.try_campaign().await,
-        Wait::For(time) => election.campaign_timeout(time).await,
-    }
+    /// The program runs or ran elsewhere in this tick.
+    Skipped(CampaignError),
 }
 
 /// Waits for a signal that stops a candidate without a program.

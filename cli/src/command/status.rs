@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use incumbent::election::Observer;
 use incumbent::observe::document::{self, Document};
 use incumbent::observe::{ElectionView, Holding, State, pause_in_words};
-use incumbent::protocol::{Handover, Timing, WallMillis};
+use incumbent::protocol::{ElectionName, Handover, Timing, WallMillis};
 
 use super::advice;
 use super::electorate;
+use super::list;
 use super::report;
 use super::runtime;
 use crate::config::args::{Format, Look};
+use crate::config::keys::MOST_SEATS;
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Tone, duration, moment, one_line, table};
 
@@ -22,7 +25,14 @@ use crate::output::{self, Tone, duration, moment, one_line, table};
 pub(crate) fn status(look: &Look) -> Result<Exit, Failure> {
     let (name, settings) = super::reading(look)?;
     let observer = electorate::observe(&settings)?;
-    let view = runtime()?.block_on(observer.view(&name));
+    let (view, seats) = runtime()?.block_on(async {
+        let view = observer.view(&name).await;
+        let seats = match view.state {
+            State::Absent => seats(&observer, &name).await,
+            _ => Vec::new(),
+        };
+        (view, seats)
+    });
     for store in &view.stores {
         let inspection = store.inspection.as_ref();
         if let Some(caveat) = inspection.ok().and_then(|one| one.caveat.as_ref()) {
@@ -32,9 +42,24 @@ pub(crate) fn status(look: &Look) -> Result<Exit, Failure> {
     let document = Document::<document::Status>::from(&view);
     match look.output.output {
         Format::Json => output::print_json(&document)?,
+        Format::Text if !seats.is_empty() => output::print(&list::fitted(&seats, usize::MAX))?,
         Format::Text => output::print(&text(&view, &document.content))?,
     }
-    Ok(report::exit(&view.state))
+    let any_led = seats
+        .iter()
+        .any(|seat| report::exit(&seat.state) == Exit::Success);
+    Ok(match any_led {
+        true => Exit::Success,
+        false => report::exit(&view.state),
+    })
+}
+
+/// The seats of an election that the stores have a record of.
+async fn seats(observer: &Observer, name: &ElectionName) -> Vec<ElectionView> {
+    let names = (0..MOST_SEATS).filter_map(|seat| name.seat(seat).ok());
+    let mut seats = observer.views(&names.collect::<Vec<_>>()).await;
+    seats.retain(|seat| !matches!(seat.state, State::Absent));
+    seats
 }
 
 fn text(view: &ElectionView, election: &document::Status) -> String {

@@ -207,11 +207,12 @@ const PREFIX: &str = "INCUMBENT_";
 
 /// What `incumbent run` sets for its program, which may run `incumbent` again, and the one variable
 /// that is read before all others.
-const NOT_SETTINGS: [&str; 5] = [
+const NOT_SETTINGS: [&str; 6] = [
     "INCUMBENT_CONFIG",
     "INCUMBENT_ELECTION",
     "INCUMBENT_FENCING_TOKEN",
     "INCUMBENT_CANDIDATE_ID",
+    "INCUMBENT_SEAT",
     "INCUMBENT_PROGRAM_PID",
 ];
 

@@ -44,7 +44,7 @@ pub(crate) fn usual_files(election: Option<&ElectionName>) -> Vec<PathBuf> {
 
 /// A name with a slash is the name of no file.
 fn system_file(election: &ElectionName) -> Option<PathBuf> {
-    let name = election.as_str();
+    let name = election.without_seat();
     (!name.contains('/')).then(|| Path::new("/etc/incumbent").join(format!("{name}.toml")))
 }
 

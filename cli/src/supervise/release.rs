@@ -25,6 +25,8 @@ pub struct ReleaseContext {
     pub addresses: Vec<SecretString>,
     /// How to connect to them.
     pub options: StoreOptions,
+    /// Whether the record is deleted with the release.
+    pub ephemeral: bool,
 }
 
 /// The same on the wire, with its secrets.
@@ -38,6 +40,7 @@ struct Form {
     op_timeout: Duration,
     username: Option<String>,
     password: Option<PasswordForm>,
+    ephemeral: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -81,6 +84,7 @@ impl ReleaseContext {
             op_timeout: options.op_timeout,
             username: options.username,
             password,
+            ephemeral: self.ephemeral,
         };
         postcard::to_stdvec(&form).unwrap_or_default()
     }
@@ -99,6 +103,7 @@ impl ReleaseContext {
             election: form.election,
             addresses: form.addresses.into_iter().map(SecretString::from).collect(),
             options,
+            ephemeral: form.ephemeral,
         })
     }
 
@@ -125,7 +130,7 @@ impl ReleaseContext {
             holder: who.id().clone(),
             term: orphan.term,
             reason,
-            delete: false,
+            delete: self.ephemeral,
         };
         let (election, term, label) = (&self.election, orphan.term, store.label());
         for attempt in 1..=Self::ATTEMPTS {
@@ -196,6 +201,7 @@ mod tests {
                 .key_prefix("")
                 .op_timeout(Duration::from_millis(300))
                 .username("app"),
+            ephemeral: true,
         }
     }
 
@@ -209,6 +215,7 @@ mod tests {
         assert_eq!(read.options.op_timeout, Duration::from_millis(300));
         assert_eq!(read.addresses[0].expose_secret(), "redis://:secret@a/");
         assert_eq!(read.election, context().election);
+        assert!(read.ephemeral);
     }
 
     #[test]

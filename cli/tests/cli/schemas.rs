@@ -10,7 +10,7 @@ use super::home::{Home, wait_until};
 use crate::support::redis::RedisServer;
 
 /// Every command that takes `-o json`, and the schema of what it prints.
-const SCHEMAS: [(&str, &str); 12] = [
+const SCHEMAS: [(&str, &str); 13] = [
     ("status", "incumbent.status.v1"),
     ("watch", "incumbent.status.v1"),
     ("list", "incumbent.list.v1"),
@@ -20,6 +20,7 @@ const SCHEMAS: [(&str, &str); 12] = [
     ("pause", "incumbent.order.v1"),
     ("resume", "incumbent.order.v1"),
     ("depose", "incumbent.order.v1"),
+    ("forget", "incumbent.order.v1"),
     ("doctor", "incumbent.doctor.v1"),
     ("explain", "incumbent.explain.v1"),
     ("config show", "incumbent.config.v1"),
@@ -164,6 +165,8 @@ fn every_command_prints_json_of_a_documented_schema_that_keeps_its_members() {
     watching.kill().unwrap();
     watching.wait().unwrap();
     keep(&["watch"], &line);
+    let forget = ["forget", "job", "--store", &url, "--yes", "-o", "json"];
+    keep(&forget, &home.run(&forget).stdout);
     let away = down.url();
     drop(down);
     for words in [

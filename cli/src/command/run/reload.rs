@@ -61,7 +61,7 @@ impl<'a> Reload<'a> {
     fn load(&self) -> Result<Settings, Failure> {
         let settings = Settings::load(self.typed, Some(self.name))?;
         settings.health()?;
-        super::election(self.name, &settings)?;
+        super::election(self.name, &settings, false)?;
         Ok(settings)
     }
 }

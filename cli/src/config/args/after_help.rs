@@ -48,6 +48,33 @@ executed, 127 the program was not found.
 Every option --some-name is also the environment variable INCUMBENT_SOME_NAME and the key some_name of \
 the configuration file; the first of these that is given counts.";
 
+pub(super) const LOCK_AFTER_HELP: &str = "\
+Examples:
+  # Wait for the lock, as flock(1) does, but over all hosts:
+  incumbent lock deploy --store redis://db.example -- ./deploy
+  # Give up after 10 seconds, or at once with the status of flock(1):
+  incumbent lock deploy -w 10s -- ./deploy
+  incumbent lock deploy -n -E 1 -- ./deploy
+
+The program runs as under `run`, once: it is not restarted, and `lock` exits with its status. It reads standard \
+input, unless that is a terminal.
+
+Exit status: the program's own, or 128 + the signal that killed it; 75 the lock was not got (--no-wait, \
+--wait-timeout), 124 the lock was lost, or the program unhealthy, and the program stopped; otherwise as for `run`.";
+
+pub(super) const ONCE_AFTER_HELP: &str = "\
+Example:
+  # In the crontab of every host, behind * * * * *: it runs on one of them.
+  incumbent once report --at-least 55s --log-level warn -- ./report
+
+The first host to get here pauses the election until 55 s after its start, by the clocks of the stores, and runs the \
+program. The others find the election held or paused, and skip it. A run that fails or crashes counts. A run that \
+takes longer than a tick is not joined by another one.
+
+Exit status: the program's own, or 128 + the signal that killed it; 0 skipped (--skip-status), 69 the stores cannot \
+be reached, or did not confirm the pause, so the program did not run, 124 leadership lost and the program stopped; \
+otherwise as for `run`.";
+
 pub(super) const STATUS_AFTER_HELP: &str = "\
 Examples:
   incumbent status billing --store redis://db.example
@@ -63,6 +90,7 @@ pub(super) const LIST_AFTER_HELP: &str = concat!(
 Examples:
   incumbent list --store redis://db.example
   incumbent list -o json | jq -r '.elections[].election'
+  incumbent list -n 20                        # the first 20 by name
 
 ",
     read_exit!()
@@ -145,6 +173,18 @@ long as a standby would wait.
 
 Exit status: 0 deposed, 3 no one holds it, 64 wrong usage or no --yes, 69 no majority of the stores took the \
 order, 75 the holder is alive, 77 refused by the stores, 78 wrong configuration.";
+
+pub(super) const FORGET_AFTER_HELP: &str = "\
+Examples:
+  incumbent forget billing                    # only show what it would do
+  incumbent forget billing --yes              # delete record and history
+
+It deletes nothing that anyone holds, that is paused, or that waits for a successor. Tokens rise all the same if the \
+name is used again.
+
+Exit status: 0 forgotten, or there is nothing of it; 3 the file of the store does not exist, 64 wrong usage or no \
+--yes, 69 no majority of the stores took the order, 75 it is in use, 77 refused by the stores, 78 wrong \
+configuration.";
 
 pub(super) const DOCTOR_AFTER_HELP: &str = "\
 Examples:
