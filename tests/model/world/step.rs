@@ -283,6 +283,9 @@ impl World {
                 Request::Beat { holder, term, .. } => self.owned(state, &before, holder, *term),
                 Request::Release { holder, term, .. } => {
                     self.owned(state, &before, holder, *term);
+                    if reply.record == Record::ABSENT {
+                        self.sights.saw(Sight::Deletion);
+                    }
                     self.push(state, letter, &reply);
                 }
             }
