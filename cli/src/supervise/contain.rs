@@ -57,7 +57,7 @@ impl Contain {
         }
     }
 
-    /// What makes the PID namespace, if there is to be one; or why this host does not allow what was asked for.
+    /// What makes the PID namespace, if one was asked for; or why this host does not allow what was asked for.
     pub(super) fn find_nest(self, has_cgroup: bool) -> Result<Option<Nest>, String> {
         match self {
             Self::Cgroup if !has_cgroup => Err("no cgroup can be made here".to_owned()),

@@ -152,3 +152,22 @@ fn a_fence_never_opens_again_for_what_the_last_term_has_left_in_its_connections(
     leader.signal(rustix::process::Signal::TERM);
     leader.wait();
 }
+
+#[test]
+fn a_health_check_and_a_watchdog_see_a_program_in_its_namespace() {
+    let home = Home::new();
+    let check = "kill -0 $INCUMBENT_PROGRAM_PID && echo healthy >> checked";
+    let program = "\
+        while ! [ -e checked ]; do sleep 0.05; done
+        systemd-notify WATCHDOG=trigger; exec sleep 1000";
+    let settings = [
+        ("INCUMBENT_CONTAIN", "pidns"),
+        ("INCUMBENT_HEALTH_CMD", check),
+        ("INCUMBENT_HEALTH_INTERVAL", "100ms"),
+        ("INCUMBENT_WATCHDOG", "1h"),
+    ];
+    let run = ["run", "job", "--", "sh", "-c", program];
+    let mut leader = home.start_with(&settings, &run);
+    assert_eq!(leader.wait(), 124);
+    leader.assert_said("it has sent WATCHDOG=trigger");
+}

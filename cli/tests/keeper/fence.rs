@@ -3,6 +3,7 @@
 //! `FENCE_ROUNDS=10000 cargo test --test keeper fence -- --nocapture` repeats it, with a program that sends to the
 //! far end of a veth. `FENCE_CROWD=4000` adds 4,000 processes and sixteen busy loops.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd};
@@ -13,7 +14,7 @@ use std::time::Duration;
 use incumbent::election::clock;
 use incumbent::protocol::Timestamp;
 use incumbent_cli::supervise::{Contain, Event};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -193,9 +194,9 @@ impl Tally {
             // It got no processor meanwhile.
             None => return,
         }
-        let after = arrived.iter().filter(|at| **at > deadline);
+        let after = arrived.iter().filter(|at| **at > deadline).count();
         // One may have passed the fence in time, and may have been interrupted behind it.
-        assert!(after.count() <= 1, "{arrived:?} after {deadline:?}");
+        assert!(after <= 1, "{after} packets after the deadline");
     }
 
     fn print(mut self, what: &str) {
@@ -270,6 +271,8 @@ struct Halves {
     keeper: Pid,
     cgroup: PathBuf,
     mark: String,
+    /// The keeper, and the program.
+    processes: BTreeSet<u32>,
     directory: PathBuf,
     /// Where all of them keep their files.
     _place: tempfile::TempDir,
@@ -289,9 +292,12 @@ impl Halves {
         let mut said = BufReader::new(elector.stdout.take().unwrap());
         let ready = hear(&mut said, "ready ");
         let words: Vec<&str> = ready.split_whitespace().collect();
+        let mut processes = marked(words[2]);
+        processes.insert(words[0].parse().unwrap());
         Self {
             elector,
             said,
+            processes,
             keeper: Pid::from_raw(words[0].parse().unwrap()).unwrap(),
             cgroup: words[1].into(),
             mark: words[2].to_owned(),
@@ -321,17 +327,20 @@ impl Drop for Halves {
     fn drop(&mut self) {
         self.elector.kill().unwrap();
         self.elector.wait().unwrap();
-        let _killed_before = kill_process(self.keeper, Signal::KILL).is_err();
         let until = clock::now() + PATIENCE;
-        while let left = marked(&self.mark)
-            && !left.is_empty()
-        {
-            assert!(clock::now() < until, "alive: {left:?}");
-            for pid in left {
-                // It may have ended meanwhile.
+        let ours = &mut self.processes;
+        loop {
+            ours.extend(marked(&self.mark));
+            // What has ended is reaped, where it became our child: this is a subreaper.
+            ours.retain(|pid| {
                 let pid = Pid::from_raw(pid.cast_signed()).unwrap();
-                let _ended = kill_process(pid, Signal::KILL).is_err();
+                kill_process(pid, Signal::KILL).is_ok()
+                    && !matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(Some(_)))
+            });
+            if ours.is_empty() {
+                return;
             }
+            assert!(clock::now() < until, "alive: {ours:?}");
         }
     }
 }
