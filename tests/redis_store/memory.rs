@@ -156,3 +156,18 @@ async fn a_new_election_on_a_server_that_others_vouched_for_is_led_without_a_wai
     second.resign().await;
     first.resign().await;
 }
+
+/// A claim is refused when the memory has changed since its candidate looked: an examination must not do that to
+/// those who campaign meanwhile.
+#[tokio::test]
+async fn an_examination_leaves_the_memory_as_it_was_and_nothing_behind() {
+    let server = RedisServer::start();
+    let a = Election::new(&server.address(), "a");
+    let seen = a.win(7).await.mark();
+    let before = [kept(&server), server.text(&["DBSIZE"])];
+    let examined = a.store.examine().await.unwrap();
+    examined.trial.unwrap().unwrap();
+    assert_eq!([kept(&server), server.text(&["DBSIZE"])], before);
+    assert_eq!(server.text(&["HLEN", MEMORY]), "2");
+    assert_eq!(a.observe().await.unwrap().mark(), seen);
+}

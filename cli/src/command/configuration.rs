@@ -69,9 +69,19 @@ fn check(name: Option<&ElectionName>, settings: &Settings) -> Result<(), Failure
     settings.health()?;
     settings.http()?;
     let any = || ElectionName::new("any").map_err(Failure::internal);
-    super::run::election(&name.cloned().map_or_else(any, Ok)?, settings, false)?;
+    let name = name.cloned().map_or_else(any, Ok)?;
+    super::run::election(&name, settings, false)?;
     // It warns of a missing file.
     electorate::observe(settings)?;
+    // Where a file is, and how many names it has, is part of the configuration; whether it can be read is not.
+    for store in electorate::open(settings)? {
+        if store.is_of_one_host()
+            && let Err(error) = super::runtime()?.block_on(store.inspect(&name))
+            && error.is_misconfigured()
+        {
+            return Err(error.into());
+        }
+    }
     Ok(())
 }
 

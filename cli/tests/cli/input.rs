@@ -468,3 +468,25 @@ fn without_a_home_there_is_no_place_for_the_embedded_store() {
         );
     }
 }
+
+/// Where a file is and which names it has can be judged without asking the store.
+#[test]
+fn a_file_that_run_would_refuse_is_refused_by_the_check_of_the_configuration_too() {
+    let home = Home::new();
+    let linked = home.path("linked.db");
+    std::fs::write(home.path("e.db"), "").unwrap();
+    std::fs::hard_link(home.path("e.db"), &linked).unwrap();
+    let store = format!("sqlite:{}", linked.display());
+    for command in [
+        &["run", "job", "--store", &store, "--", "true"][..],
+        &["config", "check", "--store", &store],
+    ] {
+        let ended = home.run(command);
+        assert_eq!(ended.status, 78, "{ended:#?}");
+        assert!(ended.stderr.contains("hard links"), "{ended:#?}");
+    }
+    // One that does not exist yet is made by the first candidate.
+    let ended = home.run(&["config", "check", "--store", "sqlite:new.db"]);
+    assert_eq!(ended.status, 0, "{ended:#?}");
+    assert!(!home.path("new.db").exists());
+}

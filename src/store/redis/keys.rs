@@ -39,6 +39,14 @@ impl Keys {
 }
 
 impl Keys {
+    /// The same with a memory for this election alone, as on a cluster.
+    pub(super) fn with_own_memory(&self) -> Self {
+        Self {
+            memory: format!("{{{}}}:memory", self.counter),
+            ..self.clone()
+        }
+    }
+
     /// The keys of every script, in their order.
     pub(super) fn of_record(&self) -> [&str; 4] {
         [&self.counter, &self.record, &self.candidates, &self.memory]

@@ -193,11 +193,10 @@ impl RedisStore {
 
     async fn carry_out(
         &self,
-        election: &ElectionName,
+        keys: &Keys,
         who: &Identity,
         request: &Request,
     ) -> Result<Reply, StoreError> {
-        let keys = self.keys(election);
         let who = who.to_string();
         let record = keys.of_record();
         let with_history = keys.with_history();
@@ -241,7 +240,7 @@ impl RedisStore {
                 self.call(&script::ORDER, &with_history, &arguments).await?
             }
         };
-        self.reader(&keys).reply(value)
+        self.reader(keys).reply(value)
     }
 
     fn keys(&self, election: &ElectionName) -> Keys {
@@ -271,7 +270,7 @@ impl Store for RedisStore {
         who: &'a Identity,
         request: &'a Request,
     ) -> StoreFuture<'a, Reply> {
-        Box::pin(self.carry_out(election, who, request))
+        Box::pin(async move { self.carry_out(&self.keys(election), who, request).await })
     }
 
     fn withdraw<'a>(

@@ -42,7 +42,7 @@ impl RedisStore {
         };
         let keys = self.keys(&election);
         let wake_ups = self.shared.subscription.listen(keys.events.clone(), None);
-        let tried = self.campaign_once(&election, &who).await;
+        let tried = self.campaign_once(&keys, &who).await;
         let refused = match &tried {
             // A server that is away refuses nothing.
             Err(error) if !error.is_denied() => Vec::new(),
@@ -50,18 +50,23 @@ impl RedisStore {
         };
         // Its remains are removed, whatever the outcome.
         let election_key = keys.counter.clone();
-        // The memory of a server stays; that of a cluster is of the scratch election alone.
+        // The memory of a server stays.
         let listed = format!("@{}", keys.counter);
+        let own = keys.with_own_memory();
         let removals = [
             ("DEL", &keys.counter, None),
             ("DEL", &keys.record, None),
             ("DEL", &keys.candidates, None),
             ("DEL", &keys.history, None),
-            match self.shared.servers.is_cluster() {
-                true => ("DEL", &keys.memory, None),
-                false => ("HDEL", &keys.memory, Some(&listed)),
-            },
+            ("DEL", &own.memory, None),
+            ("HDEL", &keys.memory, Some(&listed)),
         ];
+        let removals = removals
+            .into_iter()
+            .take(match self.shared.servers.is_cluster() {
+                true => 5,
+                false => 6,
+            });
         for (command, key, field) in removals {
             let mut delete = redis::cmd(command);
             delete.arg(key).arg(field);
@@ -72,16 +77,12 @@ impl RedisStore {
         (tried, refused)
     }
 
-    async fn campaign_once(
-        &self,
-        election: &ElectionName,
-        who: &Identity,
-    ) -> Result<(), StoreError> {
+    async fn campaign_once(&self, keys: &Keys, who: &Identity) -> Result<(), StoreError> {
         let holder = who.id().clone();
-        let seen = self.carry_out(election, who, &Request::Observe).await?;
-        let first =
-            FencingToken::next(FencingToken::ZERO, seen.clock).unwrap_or(FencingToken::ZERO);
-        let second = FencingToken::next(first, seen.clock).unwrap_or(first);
+        let seen = self.carry_out(keys, who, &Request::Observe).await?;
+        let next = |term| FencingToken::next(term, seen.clock).unwrap_or(term);
+        let first = next(FencingToken::ZERO);
+        let (second, third) = (next(first), next(next(first)));
         let claim = |term, expected| {
             Request::Claim(Claim {
                 holder: holder.clone(),
@@ -99,22 +100,28 @@ impl RedisStore {
             term,
             attested: None,
         };
-        let release = Request::Release {
+        let release = |term| Request::Release {
             holder: holder.clone(),
-            term: second,
+            term,
             reason: LossReason::Resigned,
             delete: false,
         };
+        // A takeover too, because it needs another command than a first claim. The memory of the server counts those,
+        // and what counts differently than a candidate has seen it refuses its claim, so it has its own.
+        let own = keys.with_own_memory();
         let mut mark = seen.mark();
-        // A takeover too, because it needs another command than a first claim.
-        for step in 0..4 {
+        for step in 0..7 {
             let request = match step {
                 0 => claim(first, mark),
                 1 => beat(first),
-                2 => claim(second, mark),
-                _ => release.clone(),
+                2 => release(first),
+                3 => Request::Observe,
+                4 => claim(second, mark),
+                5 => claim(third, mark),
+                _ => release(third),
             };
-            let reply = self.carry_out(election, who, &request).await?;
+            let keys = if step < 3 { keys } else { &own };
+            let reply = self.carry_out(keys, who, &request).await?;
             mark = reply.mark();
             if reply.verdict != Verdict::Granted {
                 let what = match request {
