@@ -35,6 +35,7 @@ mod operator;
 mod order_error;
 mod run;
 mod runtime;
+mod seats;
 mod setup;
 mod shared;
 mod stall_watch;
@@ -55,6 +56,7 @@ pub use order_error::OrderError;
 pub use run::run_as_leader;
 pub(crate) use runtime::block_on_here;
 pub use runtime::start;
+pub use seats::{Seat, Seats};
 pub use stall_watch::StallWatch;
 
 use shared::Shared;
