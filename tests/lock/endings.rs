@@ -6,7 +6,7 @@ use incumbent::lock::{Guard, Lock, Locks};
 use incumbent::store::Fault;
 use tokio::runtime::{Builder, Runtime};
 
-use super::{PATIENCE, client, hasty, lock, patient, stores, warm_up};
+use super::{PATIENCE, client, lock, patient, steady, stores, warm_up};
 
 /// Waits until the lock can be acquired, which the end of a window would allow only much later.
 async fn is_released(lock: &Lock) {
@@ -66,12 +66,12 @@ fn a_lock_outlives_the_runtime_that_acquired_it() {
     let stores = stores(3);
     let first = runtime();
     let (locks, guard) = first.block_on(async {
-        let locks = client(&stores, hasty()).await;
+        let locks = client(&stores, steady()).await;
         let guard = lock(&locks, "order:42").acquire().await.unwrap();
         (locks, guard)
     });
     drop(first);
-    std::thread::sleep(locks.timing().window() * 2);
+    std::thread::sleep(locks.timing().window());
     guard.check().unwrap();
     let second = runtime();
     let lock = lock(&locks, "order:42");
@@ -143,10 +143,10 @@ async fn a_release_that_no_store_confirms_is_sent_again() {
 #[tokio::test]
 async fn a_leaked_guard_keeps_its_lock() {
     let stores = stores(1);
-    let locks = client(&stores, hasty()).await;
+    let locks = client(&stores, steady()).await;
     let guard: Guard = lock(&locks, "order:42").acquire().await.unwrap();
     std::mem::forget(guard);
-    tokio::time::sleep(locks.timing().window() * 2).await;
+    tokio::time::sleep(locks.timing().window()).await;
     let refused = lock(&locks, "order:42").try_acquire().await.unwrap_err();
     assert!(refused.is_held(), "{refused}");
 }

@@ -18,6 +18,16 @@ use incumbent::store::MemoryStore;
 /// What a wait of a test takes at most. It is far more than any of them needs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Whoever dies is replaced within seconds, and whoever lives keeps what it holds on a machine that is busy.
+fn steady() -> TimingConfig {
+    TimingConfig {
+        interval: Duration::from_millis(100),
+        stall_polls: 50,
+        stop_grace: Duration::from_millis(50),
+        ..TimingConfig::default()
+    }
+}
+
 /// Whoever dies is replaced within a second.
 fn hasty() -> TimingConfig {
     TimingConfig {

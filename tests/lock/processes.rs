@@ -8,7 +8,7 @@ use incumbent::lock::Locks;
 use incumbent::protocol::FencingToken;
 use redis::Value;
 
-use super::{PATIENCE, hasty, lock, warm_up};
+use super::{PATIENCE, lock, steady, warm_up};
 use crate::support::redis::RedisServer;
 
 /// Set in a process that this test starts: the address of its server, and what it is to do.
@@ -31,7 +31,7 @@ fn role() -> Option<(String, String)> {
 }
 
 fn locks(url: &str) -> Locks {
-    Locks::builder().store(url).timing(hasty()).build().unwrap()
+    Locks::builder().store(url).timing(steady()).build().unwrap()
 }
 
 const SECTIONS: usize = 25;

@@ -7,7 +7,7 @@ use incumbent::lock::Locks;
 use incumbent::protocol::LossReason;
 use incumbent::store::Fault;
 
-use super::{PATIENCE, client, hasty, lock, patient, stores};
+use super::{PATIENCE, client, hasty, lock, patient, steady, stores};
 
 #[tokio::test]
 async fn high_availability_a_quorum_that_loses_a_store_goes_on() {
@@ -138,13 +138,13 @@ async fn a_wait_has_a_timeout_and_ends_when_the_lock_is_free() {
 #[tokio::test]
 async fn a_lock_is_kept_for_as_long_as_it_is_held() {
     let stores = stores(3);
-    let locks = client(&stores, hasty()).await;
+    let locks = client(&stores, steady()).await;
     let guards: Vec<_> = futures_util::future::join_all((0..100).map(async |number| {
         let lock = locks.lock(format!("order:{number}")).unwrap();
         lock.acquire().await.unwrap()
     }))
     .await;
-    tokio::time::sleep(locks.timing().window() * 2).await;
+    tokio::time::sleep(locks.timing().window()).await;
     for (number, guard) in guards.into_iter().enumerate() {
         guard.check().unwrap();
         let lock = locks.lock(format!("order:{number}")).unwrap();

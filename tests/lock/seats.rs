@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use incumbent::{ConfigError, Election};
 
-use super::{PATIENCE, client, hasty, lock, patient, stores};
+use super::{PATIENCE, client, lock, patient, steady, stores};
 
 #[tokio::test]
 async fn at_most_so_many_hold_a_seat_each_under_a_number_of_its_own() {
@@ -47,8 +47,8 @@ async fn at_most_so_many_hold_a_seat_each_under_a_number_of_its_own() {
 #[tokio::test]
 async fn the_seat_of_a_holder_that_died_goes_to_one_that_waits_with_a_greater_token() {
     let stores = stores(1);
-    let locks = client(&stores, hasty()).await;
-    let others = client(&stores, hasty()).await;
+    let locks = client(&stores, steady()).await;
+    let others = client(&stores, steady()).await;
     let seats = lock(&locks, "licence").seats(2).unwrap();
     let kept = seats.acquire().await.unwrap();
     // A holder in another process would have died with all that it holds.
