@@ -39,7 +39,9 @@
 //! | run a service while it leads, until it is shut down | [`Election::run_until`] |
 //! | run one task as the leader | [`Election::run_as_leader`] |
 //! | run a job once that many hosts start at the same time | [`Election::run_once`] |
-//! | hold a lock around a critical section | [`Election::campaign`], [`try_campaign`](Election::try_campaign) or [`campaign_timeout`](Election::campaign_timeout); dropping the [`Leadership`] resigns |
+//! | hold a lock around a critical section, under any name | [`lock::Locks`] |
+//! | lead until some point of the program | [`Election::campaign`], [`try_campaign`](Election::try_campaign) or [`campaign_timeout`](Election::campaign_timeout); dropping the [`Leadership`] resigns |
+//! | have several leaders, each with a number | [`Election::seats`], [`lock::Lock::seats`] |
 //! | see who leads, or has led | [`Election::status`], [`history`](Election::history), [`watch`](Election::watch) |
 //! | follow what this process does | [`Election::events`], [`metrics`](Election::metrics) |
 //! | pause an election, or move its leader | [`Election::operator`] |
@@ -108,6 +110,7 @@ compile_error!(
 
 pub mod election;
 pub mod fence;
+pub mod lock;
 pub mod observe;
 pub mod protocol;
 pub mod store;

@@ -82,6 +82,7 @@ impl Election {
                     election: self.name().to_string(),
                     waited,
                     probation: None,
+                    store: None,
                 });
             }
             let marked = operator.pause(Some(left), Some(reason.clone())).await;

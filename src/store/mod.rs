@@ -79,8 +79,8 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 
 /// A server or file that keeps one record per election.
 ///
-/// Every method may be called from any task of the runtime that first used the store. An operation ends
-/// within the store's `op_timeout`, whatever the server does.
+/// Every method may be called from any task of any runtime. An operation ends within the store's `op_timeout`,
+/// whatever the server does.
 pub trait Store: Send + Sync + 'static {
     /// Its address for display, without any secret.
     fn label(&self) -> &str;
@@ -93,6 +93,12 @@ pub trait Store: Send + Sync + 'static {
     /// Whether it keeps a memory for each election, as a cluster does, and not one for all of them.
     fn has_memory_per_election(&self) -> bool {
         false
+    }
+
+    /// The same store over connections that nobody else uses yet, which then belong to the runtime that uses them:
+    /// a request takes no detour over the thread of another one. `None` if that makes no difference.
+    fn apart(&self) -> Option<Arc<dyn Store>> {
+        None
     }
 
     /// Carries out one request on the record of `election`, atomically, on behalf of `who`.

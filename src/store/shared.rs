@@ -26,6 +26,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).has_memory_per_election()
     }
 
+    fn apart(&self) -> Option<Arc<dyn Store>> {
+        (**self).apart()
+    }
+
     fn execute<'a>(
         &'a self,
         election: &'a ElectionName,

@@ -17,7 +17,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use incumbent::election::clock;
 use incumbent::observe::pause_in_words;
 use incumbent::protocol::Timestamp;
@@ -95,6 +95,7 @@ impl Manager {
     pub(crate) async fn accompany(
         self,
         election: Election,
+        turns: impl Stream<Item = Timestamp> + Send + Unpin + 'static,
         events: broadcast::Receiver<ElectionEvent>,
         activity: watch::Receiver<Activity>,
     ) {
@@ -113,7 +114,7 @@ impl Manager {
             stopping: false,
             extended: None,
         }
-        .keep_telling()
+        .keep_telling(turns)
         .await;
     }
 }
@@ -148,9 +149,8 @@ struct Companion {
 }
 
 impl Companion {
-    async fn keep_telling(mut self) {
+    async fn keep_telling(mut self, mut turns: impl Stream<Item = Timestamp> + Unpin) {
         let interval = self.election.timing().interval();
-        let mut turns = self.election.turns();
         // Whether the current leadership was asked to end.
         let mut ending = false;
         loop {

@@ -205,9 +205,14 @@ mod tests {
         let other = folder.path().join(format!("{}8", Note::NAME));
         fs::write(other, "6\nid|host|1|v\nother\n").unwrap();
         let found = find().unwrap();
-        let [(place, term, who)] = &found[..] else {
+        let [(place, (election, term, who))] = &found[..] else {
             panic!("{found:?}");
         };
-        assert_eq!((place, term.get(), who.host()), (&path, 5, "host"));
+        assert_eq!((place, election), (&path, &job));
+        assert_eq!((term.get(), who.host()), (5, "host"));
+        // The note of a seat names the election to release.
+        fs::write(&path, "5\nid|host|1|v\njob#2\n").unwrap();
+        let found = find().unwrap();
+        assert_eq!(found[0].1.0, job.seat(2).unwrap());
     }
 }

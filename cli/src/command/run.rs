@@ -2,10 +2,10 @@
 //! for one run of it.
 
 mod call;
+mod campaigning;
 mod leading;
 mod reload;
 mod restarting;
-mod seats;
 mod startup_memory;
 mod vitals;
 
@@ -16,8 +16,7 @@ use std::time::Duration;
 use crate::http::{Server, ServerOptions};
 use crate::supervise::{Event, Keeper, Program, Quota, ReleaseContext, Restarts};
 use futures_util::StreamExt;
-use futures_util::future::join_all;
-use incumbent::election::Overrun;
+use incumbent::election::{Overrun, Seats};
 use incumbent::observe::ProgramCounters;
 use incumbent::protocol::{ElectionName, LossReason};
 use incumbent::{CampaignError, Election, Leadership};
@@ -33,6 +32,7 @@ use crate::config::settings::{Settings, Wait};
 use crate::exit::{Exit, Failure, campaign_failed};
 use crate::output::logs;
 use call::{Call, Calls};
+use campaigning::campaign;
 use leading::Leading;
 use reload::Reload;
 use restarting::Conclusion;
@@ -89,15 +89,11 @@ pub(crate) fn run<const GROUPS: u8>(arguments: Run<GROUPS>, task: Task) -> Resul
     let keeper = keeping::launch(&settings)?;
     let mut context = settings.release_context(&name)?;
     context.ephemeral = task == Task::Lock;
-    let names = match task {
-        Task::Service | Task::Lock => settings.elections(&name)?,
-        Task::Once => vec![name.clone()],
+    let election = election(&name, &settings, context.ephemeral)?;
+    let seats = match task {
+        Task::Service | Task::Lock => settings.seats(&election)?,
+        Task::Once => None,
     };
-    let elections = names
-        .iter()
-        .map(|name| election(name, &settings, context.ephemeral));
-    let elections: Vec<Election> = elections.collect::<Result<_, _>>()?;
-    let election = &elections[0];
     logs::start(&settings);
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
@@ -124,19 +120,28 @@ pub(crate) fn run<const GROUPS: u8>(arguments: Run<GROUPS>, task: Task) -> Resul
         Err(error) => tracing::debug!(%error, "kept memory that only startup needed"),
     }
     let counters = Arc::new(ProgramCounters::default());
-    let server = serve(election, &settings, &counters)?;
+    let server = serve(&election, &settings, &counters)?;
     let outcome = runtime()?.block_on(async {
         let mut signals = Signals::new(SIGNALS)
             .map_err(|error| limits::refused("signals cannot be received", &error))?;
         let manager = Manager::detect();
         let activity = watch::Sender::new(Activity::default());
-        let told = manager.accompany(election.clone(), election.events(), activity.subscribe());
+        let turns = match &seats {
+            Some(seats) => seats.turns().boxed(),
+            None => election.turns().boxed(),
+        };
+        let told = manager.accompany(
+            election.clone(),
+            turns,
+            election.events(),
+            activity.subscribe(),
+        );
         let telling = tokio::spawn(told);
         let mut runner = Runner {
             task,
             wait,
-            election,
-            elections: &elections,
+            election: &election,
+            seats: seats.as_ref(),
             settings: &settings,
             activity: &activity,
             reload: Reload::new(manager, &name, &arguments.flags.0, &settings),
@@ -152,7 +157,10 @@ pub(crate) fn run<const GROUPS: u8>(arguments: Run<GROUPS>, task: Task) -> Resul
         activity.send_modify(|activity| activity.ending = true);
         runner.vitals.close().await;
         runner.keeper.close().await;
-        join_all(elections.iter().map(Election::finished)).await;
+        election.finished().await;
+        if let Some(seats) = &seats {
+            seats.finished().await;
+        }
         // If the process exited first, the manager would miss the last notification.
         drop(activity);
         if tokio::time::timeout(LAST_WORDS, telling).await.is_err() {
@@ -258,8 +266,7 @@ struct Runner<'a> {
     wait: Wait,
     /// That of the seat it leads, or led last.
     election: &'a Election,
-    /// One for each seat.
-    elections: &'a [Election],
+    seats: Option<&'a Seats>,
     settings: &'a Settings,
     activity: &'a watch::Sender<Activity>,
     reload: Reload<'a>,
@@ -281,10 +288,7 @@ impl Runner<'_> {
         let mut has_led = false;
         loop {
             let (seat, leadership) = match self.stand_by(pause, wait, has_led).await? {
-                Standby::Elected(seat, leadership) => {
-                    self.election = &self.elections[seat];
-                    (seat, leadership)
-                }
+                Standby::Elected(won) => won,
                 Standby::Ended(signal) => {
                     tracing::info!(signal, "stopped by a signal before being elected");
                     return Ok(Exit::Signaled(signal));
@@ -331,17 +335,18 @@ impl Runner<'_> {
     }
 
     /// Tells the program which seat it has, and the keeper which election it may have to release.
-    fn seated(&mut self, seat: usize, program: &Program) -> Program {
-        if self.settings.values.seats.is_none() || self.task == Task::Once {
+    fn seated(&mut self, seat: Option<u16>, program: &Program) -> Program {
+        let Some((seats, number)) = self.seats.zip(seat) else {
             return program.clone();
-        }
+        };
+        self.election = &seats.elections()[usize::from(number)];
         let election = self.election.name().clone();
         let context = ReleaseContext {
             election,
             ..self.context.clone()
         };
         self.keeper.set_context(context.to_bytes());
-        program.clone().env("INCUMBENT_SEAT", seat.to_string())
+        program.clone().env("INCUMBENT_SEAT", number.to_string())
     }
 
     /// Leads until the program has exited for good, then releases the leadership.
@@ -417,6 +422,7 @@ impl Runner<'_> {
         wait: Wait,
         has_led: bool,
     ) -> Result<Standby, Failure> {
+        let (election, seats) = (self.election, self.seats);
         let mut is_ready = self.ready.subscribe();
         let campaign = async {
             if !pause.is_zero() {
@@ -429,7 +435,7 @@ impl Runner<'_> {
                 tracing::debug!("the keeper has not reported the containment yet");
             }
             loop {
-                match seats::campaign(self.elections, wait).await {
+                match campaign(election, seats, wait).await {
                     Err(
                         error
                         @ (CampaignError::Denied { .. } | CampaignError::Misconfigured { .. }),
@@ -449,10 +455,8 @@ impl Runner<'_> {
                 event = self.keeper.event() => match event {
                     Event::Ready { containment, memory_locked, real_time } => {
                         keeping::log_ready(&self.keeper, &containment, memory_locked, real_time);
-                        for election in self.elections {
-                            if let Err(error) = election.tell_containment(containment.level()) {
-                                tracing::debug!(%error, "the containment cannot be published");
-                            }
+                        if let Err(error) = self.election.tell_containment(containment.level()) {
+                            tracing::debug!(%error, "the containment cannot be published");
                         }
                         self.ready.send_replace(true);
                     }
@@ -469,7 +473,7 @@ impl Runner<'_> {
                 won = &mut campaign => {
                     let not_elected = self.settings.values.conflict_exit_code;
                     return match won {
-                        Ok((seat, leadership)) => Ok(Standby::Elected(seat, leadership)),
+                        Ok(won) => Ok(Standby::Elected(won)),
                         Err(error) if self.task == Task::Once && error.is_skipped() => Ok(Standby::Skipped(error)),
                         Err(error) => Err(campaign_failed(error, not_elected)),
                     };
@@ -481,8 +485,8 @@ impl Runner<'_> {
 
 /// How the wait as a standby ended.
 enum Standby {
-    /// For this seat.
-    Elected(usize, Leadership),
+    /// For this seat, if there are any.
+    Elected((Option<u16>, Leadership)),
     /// By this signal.
     Ended(i32),
     /// The program runs or ran elsewhere in this tick.

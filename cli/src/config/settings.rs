@@ -11,7 +11,8 @@ use std::time::Duration;
 use crate::http::{InvalidListenAddress, ServerOptions};
 use crate::supervise::ReleaseContext;
 use config::{Config, Value};
-use incumbent::election::ConfigError;
+use incumbent::Election;
+use incumbent::election::{ConfigError, Seats};
 use incumbent::protocol::{ElectionName, InvalidTiming, Timing, TimingChoices, TimingConfig};
 use incumbent::store::{Password, StoreAddress, StoreOptions};
 use rustix::process::Signal;
@@ -278,30 +279,26 @@ impl Settings {
         }
     }
 
-    /// The elections of the seats; just that of this name without seats.
+    /// The seats of an election, if it has any.
     ///
     /// # Errors
     ///
     /// No seat at all, a name without room for their numbers, and pages for one of several elections.
-    pub(crate) fn elections(&self, name: &ElectionName) -> Result<Vec<ElectionName>, Failure> {
-        let (Some(seats), Some(origin)) = (self.values.seats, self.origin("seats")) else {
-            return Ok(vec![name.clone()]);
+    pub(crate) fn seats(&self, election: &Election) -> Result<Option<Seats>, Failure> {
+        let (Some(count), Some(origin)) = (self.values.seats, self.origin("seats")) else {
+            return Ok(None);
         };
         let wrong = |message: String| {
             let origin = origin.clone();
             Failure::from(BadValue { origin, message })
         };
-        if seats == 0 {
-            return Err(wrong("there must be at least 1 seat".to_owned()));
-        }
         if self.values.listen.is_some() {
             return Err(wrong(
-                "seats are elections of their own, and the pages of --listen show one: remove one of the two".to_owned(),
+                "each seat is an election, and the pages of --listen show one: remove one of the two".to_owned(),
             ));
         }
-        let seats = (0..seats).map(|seat| name.seat(seat));
-        let seats: Result<Vec<_>, _> = seats.collect();
-        seats.map_err(|error| Failure::new(Exit::Usage, format_args!("{error}, the seat included")))
+        let seats = election.seats(u16::try_from(count).unwrap_or(u16::MAX));
+        seats.map(Some).map_err(|error| wrong(error.to_string()))
     }
 
     /// The options of the HTTP server, if one is configured.

@@ -264,6 +264,18 @@ impl Store for RedisStore {
         self.shared.servers.is_cluster()
     }
 
+    fn apart(&self) -> Option<Arc<dyn Store>> {
+        let label = Arc::clone(&self.label);
+        let shared = Shared::open(label, &self.place, Identification::Required).ok()?;
+        Some(Arc::new(Self {
+            label: Arc::clone(&self.label),
+            prefix: self.prefix.clone(),
+            op_timeout: self.op_timeout,
+            place: self.place.clone(),
+            shared: Arc::new(shared),
+        }))
+    }
+
     fn execute<'a>(
         &'a self,
         election: &'a ElectionName,
