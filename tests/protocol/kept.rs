@@ -51,6 +51,11 @@ impl Kept {
         }))
     }
 
+    /// It loses all it holds.
+    pub(crate) fn lose(&mut self) {
+        (self.memory, self.listed) = (None, None);
+    }
+
     /// It is restarted: whatever it holds may be old.
     pub(crate) fn begin_again(&mut self) {
         let fresh = self.fresh();

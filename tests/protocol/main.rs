@@ -3,9 +3,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod absent_twice;
 mod candidate;
 mod counters;
 mod depositions;
+mod ephemeral;
 mod failover;
 mod hints;
 mod kept;
