@@ -4,10 +4,11 @@
 //! cargo run --example snowflake -- 10000 redis://db.example/
 //! ```
 //!
-//! An id is 41 bits of a fencing token, 10 bits of the number of a seat, and 12 bits that count. The tokens of one
-//! seat rise from each holder to the next, so no two ids are the same, whatever any clock shows: a worker whose
-//! clock goes back, or that was frozen while its seat went to another, still counts under a token of its own. Tokens
-//! follow the clock of the store, so ids are roughly in the order of time. After 4096 ids a worker takes a seat anew.
+//! An id is 50 bits of a fencing token, 6 bits of the number of a seat, and 7 bits that count. The tokens of one seat
+//! rise from each holder to the next, so no two ids are the same, whatever any clock shows: a worker whose clock goes
+//! back, or that was frozen while its seat went to another, still counts under a token of its own. Tokens follow the
+//! clock of the store, so ids are roughly in the order of time. After 128 ids a worker takes a seat anew, which takes
+//! a round trip or two.
 //!
 //! The store may also stand in `INCUMBENT_STORE`.
 
@@ -15,12 +16,13 @@ use incumbent::lock::{Guard, Locks, Seat, Seats};
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-const SEAT_BITS: u32 = 10;
-const COUNT_BITS: u32 = 12;
-/// Tokens begin at the clock of the store in milliseconds: this is 2025-01-01.
-const EPOCH: u64 = 1_735_689_600_000;
+const TOKEN_BITS: u32 = 50;
+const SEAT_BITS: u32 = 6;
+const COUNT_BITS: u32 = 7;
+/// Tokens begin at the clock of the store in microseconds: this is 2025-01-01. They last until 2060.
+const EPOCH: u64 = 1_735_689_600_000_000;
 
-/// Makes ids, as one of at most 1024 workers.
+/// Makes ids, as one of at most 63 workers: each needs another seat for a moment when it takes one anew.
 struct Snowflakes {
     workers: Seats,
     seat: Seat<Guard>,
@@ -46,7 +48,9 @@ impl Snowflakes {
             self.count = 0;
         }
         let token = self.seat.fencing_token().get();
-        let time = token.checked_sub(EPOCH).filter(|time| *time < 1 << 41);
+        let time = token
+            .checked_sub(EPOCH)
+            .filter(|time| *time < 1 << TOKEN_BITS);
         let time =
             time.ok_or_else(|| format!("the token {token} does not fit: set the store's clock"))?;
         let id = (time << SEAT_BITS | u64::from(self.seat.number())) << COUNT_BITS | self.count;

@@ -214,7 +214,8 @@ pub struct WakeUp {
     pub record: Record,
     /// The memory of the store that released it.
     pub memory: Memory,
-    /// The standby that is called to claim it: the one seen last, of those that the store lists. `None`
+    /// The standby that is called to claim it: of those that the store lists the one seen last, or, where the record
+    /// was deleted, one that each release chooses anew. `None`
     /// calls everyone.
     pub called: Option<CandidateId>,
 }

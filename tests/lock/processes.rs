@@ -3,10 +3,14 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use incumbent::lock::Locks;
 use incumbent::protocol::FencingToken;
 use redis::Value;
+use tokio::sync::Barrier;
 
 use super::{PATIENCE, lock, steady, warm_up};
 use crate::support::redis::RedisServer;
@@ -131,4 +135,37 @@ async fn a_free_lock_takes_one_request_and_so_does_its_release() {
         lock.acquire().await.unwrap().release().await;
     }
     assert_eq!(scripts(&server) - before, 200);
+}
+
+#[tokio::test]
+async fn no_one_starves_of_those_that_want_one_lock_all_the_time() {
+    const WANTING: usize = 10;
+    const TURNS: usize = 30 * WANTING;
+    let server = RedisServer::start();
+    let taken = Arc::new(AtomicUsize::new(0));
+    let begin = Arc::new(Barrier::new(WANTING));
+    let wanting: Vec<_> = (0..WANTING)
+        .map(|_| {
+            let (locks, taken, begin) = (locks(&server.url()), taken.clone(), begin.clone());
+            tokio::spawn(async move {
+                warm_up(&locks).await;
+                begin.wait().await;
+                let mut turns = 0;
+                while taken.load(Ordering::Relaxed) < TURNS {
+                    let lock = lock(&locks, "order:42");
+                    let guard = lock.acquire_timeout(PATIENCE).await.unwrap();
+                    taken.fetch_add(1, Ordering::Relaxed);
+                    turns += 1;
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    guard.release().await;
+                }
+                turns
+            })
+        })
+        .collect();
+    let turns = futures_util::future::join_all(wanting).await;
+    let turns: Vec<usize> = turns.into_iter().map(Result::unwrap).collect();
+    let fewest = turns.iter().min().unwrap();
+    // A fair share is 30.
+    assert!(*fewest >= 5, "{turns:?}");
 }

@@ -17,9 +17,7 @@ use crate::election::leadership::unless_panicking;
 use crate::election::lease::Lease;
 use crate::election::standing::Standing;
 use crate::election::{Alarm, Leadership, Overrun, Shared, clock, late, runtime};
-use crate::protocol::{
-    Candidate, ElectionName, Input, LossReason, Request, Role, Step, StoreIndex,
-};
+use crate::protocol::{Candidate, ElectionName, Input, LossReason, Request, Step, StoreIndex};
 use crate::store::Identity;
 
 /// An election that is held. Dropping it releases the election in the background.
@@ -313,15 +311,19 @@ impl Departure {
             let Some(answer) = answers.next().await else {
                 break;
             };
-            let (answered, store) = (answer.result.is_ok(), answer.store);
+            // The store may have numbered the term of a claim whose outcome was unknown, and hold the record still.
+            let me = Some(self.entry.identity.id());
+            let result = answer.result.as_ref();
+            let is_settled = result.is_ok_and(|reply| reply.record.holder() != me);
+            let store = answer.store;
             // What has failed is sent again by the election thread.
             step = candidacy.take_in(answer);
-            if answered {
+            let anew = releases(&step);
+            if is_settled || !anew.is_empty() {
                 self.releases.retain(|(waiting, _)| *waiting != store);
-                self.releases.extend(releases(&step));
+                self.releases.extend(anew);
             }
         }
-        debug_assert!(!self.releases.is_empty() || candidacy.candidate.role() == Role::Done);
     }
 
     /// On the election thread: the caller has no runtime.

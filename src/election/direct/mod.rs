@@ -28,11 +28,16 @@ use self::due::Due;
 pub(crate) use self::held::Held;
 use super::setup::Setup;
 use super::{CampaignError, Election, Overrun, clock, guard, runtime};
-use crate::protocol::{CandidateId, ElectionName, Timing};
+use crate::protocol::{CandidateId, ElectionName, Timestamp, Timing};
 use crate::store::{Identity, Store};
 
 /// How many runtimes keep connections of their own.
 const RUNTIMES: usize = 256;
+
+/// How many elections are known to be contended.
+const CONTENDED: usize = 64;
+/// How long one that queues leaves a free election to the others, as a part of an interval.
+const TURN: u32 = 200;
 
 /// The stores as one runtime uses them.
 type Stores = Arc<[Arc<dyn Store>]>;
@@ -56,6 +61,8 @@ pub(crate) struct Client {
     next_id: AtomicU64,
     /// The stores of each runtime, in the order of their first use.
     runtimes: Mutex<Vec<(Id, Stores)>>,
+    /// The elections that it had to wait for, and when it won each.
+    contended: Mutex<Vec<(ElectionName, Timestamp)>>,
     due: Due,
 }
 
@@ -67,6 +74,7 @@ impl Client {
             process: this_process(),
             next_id: AtomicU64::new(uuid::Uuid::new_v4().as_u64_pair().0),
             runtimes: Mutex::default(),
+            contended: Mutex::default(),
             due: Due::new(),
             setup,
         }
@@ -93,7 +101,10 @@ impl Client {
                  make a new one after the fork, or execute another program",
             )));
         }
-        if let Some(attempt) = Attempt::prepare(self, name) {
+        // Whoever has just used what others wait for joins their queue, or it would win again before the one that its
+        // release has called.
+        let mut queues = !matches!(wait, Wait::Never) && self.is_contended(name, begun);
+        if !queues && let Some(attempt) = Attempt::prepare(self, name) {
             let outcome = match wait {
                 Wait::AtMost(wait) if wait < self.setup.timing.op_timeout() => {
                     tokio::time::timeout(wait, attempt.run()).await.ok()
@@ -106,10 +117,16 @@ impl Client {
                     let election = name.as_str().to_owned();
                     return Err(CampaignError::Held { election, leader });
                 }
-                _ => {}
+                (Some(Err(_)), _) => queues = true,
+                (None, _) => {}
             }
         }
         let election = self.election(name);
+        if queues {
+            election
+                .shared
+                .sit_out_until(begun + self.setup.timing.interval() / TURN);
+        }
         let leadership = match wait {
             Wait::Forever => election.campaign().await,
             Wait::Never => election.try_campaign().await,
@@ -118,7 +135,32 @@ impl Client {
                 election.campaign_within(left, wait).await
             }
         };
-        Ok(Held::led(Arc::clone(self), leadership?))
+        let held = Held::led(Arc::clone(self), leadership?);
+        if queues {
+            self.note_contended(name);
+        }
+        Ok(held)
+    }
+
+    fn is_contended(&self, name: &ElectionName, now: Timestamp) -> bool {
+        let mut contended = self
+            .contended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        contended.retain(|(_, won)| now.since(*won) < self.setup.timing.interval());
+        contended.iter().any(|(known, _)| known == name)
+    }
+
+    fn note_contended(&self, name: &ElectionName) {
+        let mut contended = self
+            .contended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        contended.retain(|(known, _)| known != name);
+        if contended.len() == CONTENDED {
+            contended.remove(0);
+        }
+        contended.push((name.clone(), clock::now()));
     }
 
     /// Whether this is not the process in which it was made: no thread of that has come along.

@@ -23,6 +23,22 @@ local function last_beat()
   return is_natural(changed, MAX_CLOCK) and changed
 end
 
+-- The id of the standby that is called to claim what was deleted under a term. Locks change hands often, and those
+-- that wait for long would starve if always the one seen last were called. The term decides: it is the same at all
+-- stores.
+local function called_in_turn(leaver, term)
+  local seen = redis.pcall('ZREVRANGE', KEYS[3], '0', IN_TURN, 'WITHSCORES')
+  local waiting = {}
+  for i = 1, #seen, 2 do
+    local id, interval_ns = string.match(seen[i], '^([^|]+)|[^|]*|[^|]*|[^|]*|(%d+)/')
+    -- A standby is seen once per interval.
+    local is_alive = id and clock - seen[i + 1] <= interval_ns / 800000 + 100
+    if is_alive and id ~= leaver and is_holder(id) then waiting[#waiting + 1] = id end
+  end
+  table.sort(waiting)
+  return waiting[tonumber(string.sub(term, -6)) % math.max(#waiting, 1) + 1]
+end
+
 -- The id of the standby that is called to claim the record: the one seen last, except the one that leaves,
 -- and none if an operator has named a successor.
 local function called(leaver)
@@ -35,13 +51,13 @@ local function called(leaver)
   return nil
 end
 
--- Wakes the standbys when the record is free to be claimed. The message is `memory memory_floor taken`, the record,
--- and the id of the called standby if there is one. The record is `floor term beat handover`, with a handover of
+-- Wakes the standbys when the record is free to be claimed: vacant, or `deleted` under that term. The message is
+-- `memory memory_floor taken`, the record, and the id of the called standby if there is one. The record is `floor term beat handover`, with a handover of
 -- `-` for none, or `-` if there is none any more: the whole of it, so that it can be claimed without asking first.
 -- It is only a hint: without permission to publish, the standbys rely on their polls.
-local function wake(channel, leaver)
+local function wake(channel, leaver, deleted)
   if counter or record[PAUSED] or (record[HOLDER] or '') ~= '' then return end
-  local id = called(leaver)
+  local id = (deleted and called_in_turn(leaver, deleted)) or called(leaver)
   local left = '-'
   if record[FLOOR] then
     left = record[FLOOR] .. ' ' .. record[TERM] .. ' ' .. record[BEAT] .. ' ' .. (record[HANDOVER] or '-')
