@@ -26,10 +26,11 @@ const CROWD: &str = "\
 for ((i = 0; i < CROWD; i++)); do setsid sleep 1000 & done
 for ((i = 0; i < LOOPS; i++)); do while :; do :; done & done
 ";
-/// Sends as fast as it can, and notes each time that it may not.
+/// Sends as fast as it can, once it has started as many others as it should, and notes each time that it may not.
 const SENDER: &str = "\
 trap '' TERM
 exec 9>/dev/udp/$TO && echo up >> $DIR/up
+eval \"$OTHERS\"
 while :; do printf x >&9 || echo refused >> $DIR/refused; done 2>/dev/null";
 
 /// A network namespace at the far end of a veth.
@@ -160,8 +161,7 @@ async fn fenced() -> (Bench, PathBuf) {
 /// The same with a program in it that sends to the far end.
 async fn sending(far: &FarEnd, deadline: Duration) -> Bench {
     let (mut bench, _) = fenced().await;
-    let script = [CROWD, SENDER].concat();
-    let program = bench.program(&["bash", "-c", &script]);
+    let program = bench.program(&["bash", "-c", SENDER]).env("OTHERS", CROWD);
     let program = crowd()
         .into_iter()
         .fold(program.env("TO", &far.address), |program, (name, value)| {
