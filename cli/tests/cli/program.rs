@@ -446,3 +446,26 @@ fn after_an_outage_that_cost_the_leadership_restart_stands_by_again_and_leads() 
     again.signal(Signal::TERM);
     assert_eq!(again.wait(), 143);
 }
+
+/// It does not stand by again, although a stop was under way already when it was asked to.
+#[test]
+fn a_stop_that_is_asked_for_while_a_leadership_is_lost_is_not_forgotten() {
+    let home = Home::new();
+    let server = RedisServer::start();
+    let [led, stopping, go] = ["led", "stopping", "go"].map(|name| home.text_path(name));
+    let program = format!(
+        "trap 'echo > {stopping}; while ! [ -e {go} ]; do sleep 0.1; done; exit 0' TERM; echo > {led}; \
+         while :; do sleep 0.1; done"
+    );
+    let timing = ["--interval", "2s", "--stop-grace", "5s"];
+    let run = ["run", "job", "--restart", "--store", &server.url()];
+    let mut run = home.start(&[&run[..], &timing, &["--", "sh", "-c", &program]].concat());
+    home.wait_for_lines("led", 1);
+    server.freeze();
+    run.wait_said("no heartbeat acknowledged for too long");
+    home.wait_for_lines("stopping", 1);
+    run.signal(Signal::TERM);
+    run.wait_said("asked to stop: ");
+    std::fs::write(&go, "").unwrap();
+    assert_eq!(run.wait(), 124);
+}
