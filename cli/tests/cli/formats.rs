@@ -25,9 +25,9 @@ fn candidate(home: &Home, url: &str) -> Running {
         "--store",
         url,
         "--interval",
-        "200ms",
+        "500ms",
         "--stop-grace",
-        "100ms",
+        "500ms",
         "--",
         "sh",
         "-c",
@@ -43,7 +43,7 @@ fn a_redis_of_the_next_format_is_refused_and_left_as_it_is() {
     let run = [
         &["run"],
         &at[..],
-        &["--interval", "200ms", "--stop-grace", "100ms", "--", "true"],
+        &["--interval", "500ms", "--stop-grace", "500ms", "--", "true"],
     ];
     assert_eq!(home.run(&run.concat()).status, 0);
     raise(&server);
