@@ -83,6 +83,10 @@ impl Player {
             Self::Operator(_) => None,
         }
     }
+
+    pub(crate) fn candidate(&self) -> Option<&Candidate> {
+        Some(&self.contender()?.candidate)
+    }
 }
 
 impl Party for Player {
@@ -286,6 +290,10 @@ impl Keeping {
             keeping.state.memory = Some(Memory::mature(keeping.fresh()));
         }
         keeping
+    }
+
+    pub(crate) const fn state(&self) -> &State {
+        &self.state
     }
 
     fn fresh(&mut self) -> MemoryId {
