@@ -34,6 +34,7 @@ pub struct ElectionBuilder {
     sources: Vec<Source>,
     options: StoreOptions,
     timing: TimingChoices,
+    ephemeral: bool,
     label: Option<String>,
     overrun: Overrun,
     before_kill: KillHook,
@@ -62,6 +63,7 @@ impl ElectionBuilder {
             sources: Vec::new(),
             options: StoreOptions::default(),
             timing: TimingChoices::default(),
+            ephemeral: false,
             label: None,
             overrun: Overrun::default(),
             before_kill: KillHook::default(),
@@ -144,6 +146,37 @@ impl ElectionBuilder {
         self
     }
 
+    /// Whether the stores keep nothing of the election once it is released: no record and no history. For names that
+    /// are many and short-lived, such as one for each order. Fencing tokens rise all the same. Default: false.
+    ///
+    /// A record stays behind if its leader dies without a release, until someone campaigns for that name and
+    /// releases it, and while an operator's pause stands. All candidates of an election should agree on this; if they
+    /// do not, each of them does what it says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use incumbent::Election;
+    /// use incumbent::store::{MemoryStore, Store};
+    /// use std::sync::Arc;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let store: Arc<dyn Store> = Arc::new(MemoryStore::new("example"));
+    /// let order = Election::builder("order:42")
+    ///     .store_object(store.clone())
+    ///     .ephemeral(true)
+    ///     .build()?;
+    /// order.campaign().await?.resign().await;
+    /// assert!(store.elections().await?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn ephemeral(mut self, ephemeral: bool) -> Self {
+        self.ephemeral = ephemeral;
+        self
+    }
+
     /// The first part of the ids of this program's candidacies. Default: host and process id. A random part
     /// keeps programs with the same label apart.
     pub fn label(mut self, label: impl Into<String>) -> Self {
@@ -196,6 +229,7 @@ impl ElectionBuilder {
                 stores,
                 electorate,
                 timing,
+                ephemeral: self.ephemeral,
                 label: label.into(),
                 host: host.into(),
                 overrun: self.overrun,

@@ -32,7 +32,7 @@ pub(super) async fn release(
         let Some(shared) = shared.upgrade() else {
             return;
         };
-        let sent = releases.iter().map(async |(store, request)| {
+        let sent = releases.iter_mut().map(async |(store, request)| {
             let store = &shared.stores[store.get()];
             let answer = store.execute(&shared.name, &identity, request).await;
             match answer {
@@ -44,7 +44,16 @@ pub(super) async fn release(
                     );
                     true
                 }
-                Ok(_) => true,
+                // The store had numbered the term of a claim whose outcome was unknown.
+                Ok(reply) => match request {
+                    Request::Release { holder, term, .. }
+                        if reply.record.holder() == Some(holder) =>
+                    {
+                        *term = reply.record.term;
+                        false
+                    }
+                    _ => true,
+                },
                 Err(error) => {
                     tracing::debug!(%error, "release postponed: the store did not confirm it");
                     false

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod absent_twice;
 mod candidate;
 mod counters;
 mod depositions;
