@@ -9,8 +9,6 @@ A *candidate* here is one claim of one candidacy: the pair of id and term that a
 claims again is another one. A *generation* counts the memories of a store: it rises at the moment of a loss, and the
 memory itself (`has`) is made when the store next looks.
 """
-from types import SimpleNamespace
-
 import z3
 from z3 import And, Bool, BoolSort, BoolVal, Const, Consts, Function, If, Implies, Int, IntSort, IntVal, Not, Or, Real, \
     RealSort, RealVal
@@ -307,7 +305,7 @@ class Relation:
         lists_floor = self.rule('a heartbeat lists nothing', s.floor(w), s.listed_floor(w))
         counts = self.rule('a hold over two memories', Not(s.joined(w)), Or(Not(s.joined(w)), Not(s.elected(x))))
         act('a heartbeat is granted', dict(
-            self.granted(s.claim_from(w), self.rule('what was not looked at counts', And(s.looks(r), counts), counts)), mark=None, listed=at(lists, w),
+            self.granted(s.claim_from(w), self.rule('what was not looked at counts', And(s.looks(r), counts), Or(Not(s.looks(r)), counts))), mark=None, listed=at(lists, w),
             listed_floor=at(lists_floor, w), written=at(s.now, w), grants=at(s.grants(w) + 1, w)),
             rises[0], self.rule('a counter that stands still', rises[1], n.mark(w) == s.mark(w)), arrives,
             s.kind(r) == BEAT, self.rule('a heartbeat of anybody', mine, s.holder(w) != none),

@@ -3,10 +3,13 @@
     run.py proof            every obligation with z3, and every state that must be possible
     run.py second           every obligation with cvc5
     run.py mutants          each mutant, at the obligation that must fail
+    run.py traces FOLDER    each file of the folder, a run of the simulator, as steps of the relation
+    run.py cases FILE       what the shipped function does in small cases, as steps of the relation
     run.py search [TEXT]    each mutant with TEXT in its name, at every obligation: which of them fail (minutes)
 """
 import functools
 import multiprocessing
+import pathlib
 import sys
 import time
 
@@ -83,6 +86,41 @@ def check(title, work, tasks, wanted, tolerated=()):
     return not wrong
 
 
+@functools.cache
+def whole():
+    return model()
+
+
+def run_of(file):
+    from concrete import Broken
+    from traces import replayed
+    try:
+        return file.stem, replayed(whole(), file.read_text().splitlines(), file.stem)
+    except Broken as broken:
+        return file.stem, f'{broken}\n    replay: cargo run --example simulate -- --seed {file.stem}'
+
+
+# What runs of the simulator cannot show: it has no foreign programs, and no store that measures time itself.
+UNSEEN = {'a foreign program touches the counter', 'a foreign counter without a record is deposed',
+          'a store that measures time itself counts it', 'another election deletes a record', 'another election changes hands'}
+
+
+def traces(files):
+    began, wrong, steps, seen, outside = time.monotonic(), [], 0, set(), 0
+    with multiprocessing.Pool() as pool:
+        for name, found in pool.imap_unordered(run_of, files):
+            if isinstance(found, str):
+                wrong.append(f'    run {name}: {found}')
+                continue
+            steps, seen, outside = steps + found[0], seen | found[1], outside + (found[2] is not None)
+    missing = set(whole().system.actions) - seen - UNSEEN
+    print(f'{"FAILED" if wrong else "ok":6} {len(files)} runs of the simulator, {steps} steps, {outside} of them left the '
+          f'assumptions ({time.monotonic() - began:.0f} s)', *wrong, sep='\n')
+    if missing:
+        print(f'       steps that no run has shown: {", ".join(sorted(missing))}')
+    return not wrong
+
+
 def main(words):
     count = lambda part: range(len(made()[part]))
     match words:
@@ -96,6 +134,8 @@ def main(words):
             if unlisted:
                 print(f'FAILED mutants and rules differ: {unlisted}')
             return check('broken rules noticed', noticed, list(MUTANTS), 'sat') and not unlisted
+        case ['traces', folder]:
+            return traces(sorted(pathlib.Path(folder).iterdir()))
         case ['search', *text]:
             with multiprocessing.Pool() as pool:
                 names = [name for name in sorted(model().relation.met) if all(word in name for word in text)]

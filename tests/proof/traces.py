@@ -190,6 +190,10 @@ class Replay:
                 self.step('a release deletes the record', free, x=x, w=store)
             else:
                 self.step('a release is executed', dict(mark=[(store, after['mark'])]), x=x, w=store)
+        elif line['granted'] and kind == 'forget' and not state['absent'][store]:
+            free = dict(mark=[(store, int(state['mark'][store]) + 1)], floor=[(store, 0)],
+                        memory_floor=[(store, line['state']['memory_floor'])])
+            self.step('a vacant record is forgotten', free, w=store)
         elif line['granted'] and kind == 'depose':
             shape = SHAPES[line['x_shape']]
             e = self.sights.get((line['slot'], store, self.generations[store].get(line['x_memory'], -1), shape,

@@ -7,8 +7,8 @@ use std::fmt::Write;
 use std::rc::Rc;
 
 use incumbent::protocol::{
-    Attestation, Candidate, Mark, Memory, MemoryId, Occupancy, Record, Reply, Request, Role, Shape,
-    State,
+    Attestation, Candidate, ClaimKind, Mark, Memory, MemoryId, Occupancy, Order, Record, Reply,
+    Request, Role, Shape, State, Verdict,
 };
 
 use super::Nanos;
@@ -84,7 +84,7 @@ impl Witness<Player> for Recorder {
         reply: &Reply,
         keeping: &Keeping,
     ) {
-        let granted = reply.verdict == incumbent::protocol::Verdict::Granted;
+        let granted = reply.verdict == Verdict::Granted;
         let (clock, memory) = (reply.clock.get(), id(reply.memory.id));
         let rest = format!(
             r#"{},{},"granted":{granted},"clock":{clock},"memory":"{memory}","state":{}"#,
@@ -173,7 +173,11 @@ fn request(asked: &Request) -> String {
         Request::Observe => r#""kind":"observe""#.to_owned(),
         Request::Claim(claim) => format!(
             r#""kind":"{}","who":"{}","term":{},{},{}"#,
-            if claim.join { "join" } else { "claim" },
+            match claim.kind {
+                ClaimKind::Shared => "claim",
+                ClaimKind::Sole => "sole",
+                ClaimKind::Join => "join",
+            },
             claim.holder,
             claim.term,
             mark(&claim.expected),
@@ -191,10 +195,11 @@ fn request(asked: &Request) -> String {
             format!(r#""kind":"release","who":"{holder}","term":{term}"#)
         }
         Request::Order(order) => match order {
-            incumbent::protocol::Order::Depose { expected } => {
-                format!(r#""kind":"depose",{}"#, mark(expected))
+            Order::Depose { expected } => format!(r#""kind":"depose",{}"#, mark(expected)),
+            Order::Forget { .. } => r#""kind":"forget""#.to_owned(),
+            Order::Pause { .. } | Order::Resume | Order::Resign { .. } => {
+                r#""kind":"order""#.to_owned()
             }
-            _ => r#""kind":"order""#.to_owned(),
         },
     }
 }
