@@ -31,7 +31,7 @@ fn main() -> Result<()> {
                 let granted = i64::from(verdict == Verdict::Granted);
                 let all = of(&state)
                     .into_iter()
-                    .chain(numbers)
+                    .chain(numbers.clone())
                     .chain([i64::try_from(clock).expect("small"), granted])
                     .chain(of(&after));
                 let words: Vec<String> = all.map(|number| number.to_string()).collect();

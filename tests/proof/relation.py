@@ -266,13 +266,12 @@ class Relation:
         s, n, w, r, x, e = self.s, self.n, self.w, self.r, self.x, self.e
         act, only_at = self.system.action, self.system.only_at
         same = s.x_generation(r) == s.generation(w)
-        uncounted = Or(s.numbered(r), s.x_taken(r) == s.taken(w))
         absent = And(Or(self.rule('an absent record under any memory', same, True), And(alone, s.numbered(r))),
-                     self.rule('no count of changes of hands', uncounted, True))
+                     self.rule('no count of changes of hands', Or(s.numbered(r), s.x_taken(r) == s.taken(w)), True))
         counter = self.rule('a foreign counter is not compared', Or(s.x_shape(r) != FOREIGN, s.x_counter(r) == s.counter(w)), True)
         record = And(self.rule('a record under any memory', same, True), s.x_mark(r) == s.mark(w), counter)
         alone_there = And(same, s.x_counter(r) == s.counter(w),
-                          self.rule('a foreign counter without a count of changes of hands', uncounted, True))
+                          self.rule('a foreign counter without a count of changes of hands', s.x_taken(r) == s.taken(w), True))
         expected = And(s.x_shape(r) == shape(s, w), If(s.x_shape(r) == ABSENT, absent, If(
             s.x_shape(r) == FOREIGN_ALONE, alone_there, record)))
         self.as_expected = self.rule('any mark', expected, True)
@@ -326,7 +325,7 @@ class Relation:
         act('what stalled is deposed', removed, *rises, takes, Not(s.absent(w)), evidence, same_counter,
             self.rule('deposes what has not stalled', self.stalled, True), s.s_mark(e) == s.mark(w))
         act('a foreign counter without a record is deposed', dict(removed, absent=at(no, w), floor=at(IntVal(0), w)),
-            *rises, takes, s.absent(w), evidence, same_counter)
+            *rises, takes, s.absent(w), evidence, same_counter, s.s_taken(e) == s.taken(w))
 
     # ---- who acts
 

@@ -121,6 +121,16 @@ def traces(files):
     return not wrong
 
 
+def small_cases(file):
+    import cases
+    began = time.monotonic()
+    wrong, seen = cases.judge(whole(), cases.read(file))
+    wrong += [f'    no case of: {step}' for step, count in seen.items() if not count]
+    print(f'{"FAILED" if wrong else "ok":6} {sum(seen.values())} small cases of the record function '
+          f'({time.monotonic() - began:.0f} s)', *wrong, sep='\n')
+    return not wrong
+
+
 def main(words):
     count = lambda part: range(len(made()[part]))
     match words:
@@ -136,6 +146,8 @@ def main(words):
             return check('broken rules noticed', noticed, list(MUTANTS), 'sat') and not unlisted
         case ['traces', folder]:
             return traces(sorted(pathlib.Path(folder).iterdir()))
+        case ['cases', file]:
+            return small_cases(file)
         case ['search', *text]:
             with multiprocessing.Pool() as pool:
                 names = [name for name in sorted(model().relation.met) if all(word in name for word in text)]
