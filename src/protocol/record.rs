@@ -70,10 +70,15 @@ impl Record {
     /// What a claim of the record is compared with, on a store with this memory.
     #[must_use]
     pub fn mark(&self, memory: &Memory) -> Mark {
+        let foreign = matches!(self.occupancy, Occupancy::Foreign { .. });
         Mark {
             memory: memory.id,
             term: self.term,
-            beat: self.beat,
+            // R8: a foreign program may write one counter again and again, and a record may come and go meanwhile.
+            beat: match foreign && self.is_missing() {
+                true => Beat::new(memory.taken.cast_signed()),
+                false => self.beat,
+            },
             shape: match self.occupancy {
                 Occupancy::Absent => Shape::Absent {
                     taken: memory.taken,
@@ -172,7 +177,8 @@ pub struct Mark {
     pub memory: MemoryId,
     /// The term of the last holder.
     pub term: Term,
-    /// The last counter that holder wrote.
+    /// The last counter that holder wrote. Where a foreign program's counter stands without a record, how often held
+    /// records had changed hands on the store.
     pub beat: Beat,
     /// How the record is held.
     pub shape: Shape,

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Beat, Electorate, Event, Input, LossReason, Occupancy, Prospect, Record, Role, StoreIndex,
-    Term, WallMillis,
+    Beat, Electorate, Event, Input, LossReason, Memory, MemoryId, Occupancy, Prospect, Record,
+    Role, StoreIndex, Term, WallMillis,
 };
 
 use crate::kept::Durability;
@@ -185,4 +185,24 @@ fn a_store_that_forgot_a_dead_leader_is_claimed_an_interval_and_a_half_later() {
     let (at, _) = stage.elected(second).expect("no one else is there");
     let took = at.since(wiped);
     assert!(took <= window() + SECOND * 5 / 2 + SECOND, "{took:?}");
+}
+
+/// The clock of the store was read before, perhaps long before it lost what a leader had been granted.
+#[test]
+fn a_release_under_a_memory_that_was_never_seen_is_looked_at_before_it_is_claimed() {
+    let (mut stage, _, second) = led(1_000_000);
+    let unseen = Memory::mature(MemoryId {
+        made: WallMillis::ZERO,
+        nonce: 77,
+    });
+    let mut told = stage.release(vacant(2_000_000, 2, 1 << 60), None);
+    stage.hand_in(second, told.clone());
+    stage.pass(Duration::ZERO);
+    assert_eq!(stage.failed_claims(second), 1, "a memory that it knows");
+    if let Input::Woken { memory, .. } = &mut told {
+        *memory = unseen;
+    }
+    stage.hand_in(second, told);
+    stage.pass(Duration::ZERO);
+    assert_eq!(stage.failed_claims(second), 1);
 }

@@ -440,3 +440,22 @@ fn a_floor_far_ahead_of_the_clock_does_not_reach_the_memory() {
         assert_eq!(memory(&after).floor == floor, kept, "{ahead} ms ahead");
     }
 }
+
+/// A foreign program sets its counter to 1, deletes it, and sets it to 1 again. Between the two the record was held,
+/// taken over and deleted: a claim that saw the first must not take the second for it.
+#[test]
+fn a_foreign_counter_without_a_record_differs_once_hands_have_changed() {
+    let touched = Record {
+        occupancy: Occupancy::Foreign {
+            counter: Some(Beat::new(1)),
+            window: Duration::ZERO,
+        },
+        ..Record::ABSENT
+    };
+    let before = Memory::mature(fresh(1));
+    let after = Memory {
+        taken: before.taken + 1,
+        ..before
+    };
+    assert_ne!(touched.mark(&before), touched.mark(&after));
+}

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use simulator::plan::Plan;
-use simulator::run::run;
+use simulator::run::{recorded, run};
 
 /// What must have happened at least once for the runs to mean anything.
 const SOMETIMES: [&str; 15] = [
@@ -75,6 +75,18 @@ fn no_run_shows_two_leaders_or_a_falling_token_and_each_ends_with_a_leader() {
     for heading in SOMETIMES {
         let shown = total.contains_key(heading);
         assert!(shown || wanted < 10_000, "no run has shown {heading}");
+    }
+}
+
+/// What the proof looks at must be what the other tests look at.
+#[test]
+fn a_run_that_is_recorded_is_the_same_run() {
+    for seed in 1..20 {
+        let plan = Plan::from_seed(seed);
+        let (history, lines) = recorded(&plan, usize::MAX);
+        let alone = run(&plan, false).history;
+        assert!(alone.spans.starts_with(&history.spans), "seed {seed}");
+        assert!(lines.len() > 100, "seed {seed}: {} lines", lines.len());
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::{Candidate, Event, Heard, Hint, Kind, Phase, Step};
 use crate::protocol::{
-    Beat, CandidateId, Claim, ClaimKind, LossReason, Mark, Memory, Occupancy, Record, Request,
-    StoreIndex, Term, Timestamp, WallMillis,
+    Beat, CandidateId, Claim, ClaimKind, Knowledge, LossReason, Mark, Memory, Occupancy, Record,
+    Request, StoreIndex, Term, Timestamp, WallMillis,
 };
 
 impl Candidate {
@@ -77,7 +77,10 @@ impl Candidate {
             heard: now,
         });
         // Without a recent poll there is nothing to number a term by, so it polls first (R2).
-        let known = view.watch.is_fresh(now, &self.timing);
+        let same = view
+            .known
+            .is_some_and(|known| known.memory.id == mark.memory);
+        let known = same && view.watch.is_fresh(now, &self.timing);
         view.due = match look {
             Some(look) => view.due.min(look),
             None if known => view.due,
@@ -98,7 +101,10 @@ impl Candidate {
         });
         let hinted = || {
             let hint = view.hint.as_ref()?;
-            let known = view.watch.is_fresh(now, &self.timing);
+            // A clock that was read under an earlier memory may be behind a term that this one follows (R3).
+            let same = |known: &Knowledge| known.memory.id == hint.mark.memory;
+            let known =
+                view.watch.is_fresh(now, &self.timing) && view.known.as_ref().is_some_and(same);
             let fresh = now.since(hint.heard) <= self.timing.interval();
             let open = known && fresh && !self.is_left_to_another(&hint.record);
             open.then_some(hint.mark)

@@ -87,6 +87,10 @@ impl Player {
             Self::Operator(_) => None,
         }
     }
+
+    pub(crate) fn candidate(&self) -> Option<&Candidate> {
+        Some(&self.contender()?.candidate)
+    }
 }
 
 impl Party for Player {
@@ -291,6 +295,10 @@ impl Keeping {
             keeping.state.memory = Some(Memory::mature(keeping.fresh()));
         }
         keeping
+    }
+
+    pub(crate) const fn state(&self) -> &State {
+        &self.state
     }
 
     fn fresh(&mut self) -> MemoryId {

@@ -23,6 +23,7 @@ pub(crate) mod operator;
 pub(crate) mod party;
 pub(crate) mod plan;
 pub(crate) mod random;
+pub(crate) mod recorder;
 pub(crate) mod run;
 pub(crate) mod ttl;
 pub(crate) mod world;

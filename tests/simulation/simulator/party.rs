@@ -4,6 +4,10 @@ use std::fmt::Debug;
 
 use incumbent::protocol::{Failure, Timestamp};
 
+use super::Nanos;
+use super::clock::LocalClock;
+use super::recorder::Sender;
+
 /// One process that wants to lead.
 pub(crate) trait Party: Sized {
     type Request: Clone + Debug;
@@ -47,6 +51,35 @@ pub(crate) trait Server {
 
     /// Goes back to what it held some writes ago.
     fn roll_back(&mut self, writes: usize);
+}
+
+/// Somebody who looks on, for the proof: the world goes on as it would without.
+pub(crate) trait Witness<P: Party> {
+    fn sent(&mut self, now: Nanos, sender: &Sender, store: usize, request: &P::Request);
+
+    fn executed(
+        &mut self,
+        now: Nanos,
+        asked: (&Sender, usize),
+        request: &P::Request,
+        reply: &P::Reply,
+        server: &P::Server,
+    );
+
+    /// A store has lost something.
+    fn struck(&mut self, now: Nanos, store: usize, wall_ms: u64, server: &P::Server);
+
+    /// A party has taken in what happened to it.
+    fn handled(
+        &mut self,
+        now: Nanos,
+        slot: (usize, &LocalClock),
+        stimulus: &Stimulus<P::Reply>,
+        party: &P,
+    );
+
+    /// The work of a party that crashed is proven dead.
+    fn died(&mut self, at: Nanos, party: &P);
 }
 
 /// What happens to a party.

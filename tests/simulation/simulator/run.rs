@@ -10,6 +10,7 @@ use super::incumbent::{Contender, Keeping, Player, longest_window};
 use super::network::Network;
 use super::operator::Operator;
 use super::plan::{Plan, nanos};
+use super::recorder::Recorder;
 use super::world::{Setting, Spawn, Work, World};
 use super::{MILLI, Nanos};
 
@@ -85,6 +86,19 @@ pub(crate) fn run(plan: &Plan, transcript: bool) -> Outcome {
         tally: world.tally,
         transcript: world.transcript,
     }
+}
+
+/// The beginning of a run, as the proof reads it: at least `lines` lines, unless it ends before.
+pub(crate) fn recorded(plan: &Plan, lines: usize) -> (History, Vec<String>) {
+    let mut world = world_of(plan, false);
+    let recorder = Recorder::new(plan);
+    world.witness = Some(Box::new(recorder.clone()));
+    let mut now = 0;
+    while now < plan.calm && recorder.count() < lines {
+        now += 100 * MILLI;
+        world.run_until(now.min(plan.calm));
+    }
+    (world.history, recorder.lines())
 }
 
 /// The most requests that a candidate may send to each store within an interval, on the average over

@@ -10,8 +10,9 @@ use super::clock::LocalClock;
 use super::fault::{Crash, Fault};
 use super::history::{History, Span};
 use super::network::Network;
-use super::party::{Birth, Lease, Party, Reaction, Server, Stimulus, Turn};
+use super::party::{Birth, Lease, Party, Reaction, Server, Stimulus, Turn, Witness};
 use super::random::Random;
+use super::recorder::Sender;
 use super::{MILLI, Nanos};
 
 /// What a world is made of.
@@ -127,6 +128,16 @@ struct Letter<P: Party> {
     request: P::Request,
 }
 
+impl<P: Party> Letter<P> {
+    const fn sender(&self) -> Sender {
+        Sender {
+            slot: self.slot,
+            incarnation: self.incarnation,
+            id: self.id,
+        }
+    }
+}
+
 impl<P: Party> Clone for Letter<P> {
     fn clone(&self) -> Self {
         Self {
@@ -186,6 +197,8 @@ pub(crate) struct World<P: Party> {
     pub(crate) history: History,
     pub(crate) tally: BTreeMap<&'static str, u64>,
     pub(crate) transcript: Option<Vec<String>>,
+    /// Who looks on, if anybody does.
+    pub(crate) witness: Option<Box<dyn Witness<P>>>,
 }
 
 /// What a store's wall clock shows when the world begins.
@@ -211,6 +224,7 @@ impl<P: Party> World<P> {
             history: History::default(),
             tally: BTreeMap::new(),
             transcript: setting.transcript.then(Vec::new),
+            witness: None,
         };
         let machines = setting.clocks.into_iter().zip(setting.kept);
         for ((clock, kept), interval) in machines.zip(setting.intervals) {
@@ -377,7 +391,13 @@ impl<P: Party> World<P> {
         let Some(party) = self.slots[slot].party.as_mut() else {
             return;
         };
+        let seen = self.witness.as_ref().map(|_| stimulus.clone());
         let reaction = party.handle(now, stimulus);
+        if let (Some(witness), Some(stimulus)) = (&mut self.witness, seen) {
+            let place = &self.slots[slot];
+            let party = place.party.as_ref().expect("it has just handled this");
+            witness.handled(self.now, (slot, &place.clock), &stimulus, party);
+        }
         self.react(slot, reaction);
     }
 
@@ -524,9 +544,6 @@ impl<P: Party> World<P> {
         *self.tally.entry("requests").or_default() += 1;
         self.slots[slot].rate.count(self.now);
         self.note(|| format!("slot {slot} → store {store} #{id}: {request:?}"));
-        if self.now < self.cut_until[slot][store] {
-            return;
-        }
         let letter = Letter {
             slot,
             incarnation: self.slots[slot].incarnation,
@@ -535,6 +552,12 @@ impl<P: Party> World<P> {
             epoch: self.shelves[store].epoch,
             request,
         };
+        if let Some(witness) = &mut self.witness {
+            witness.sent(self.now, &letter.sender(), store, &letter.request);
+        }
+        if self.now < self.cut_until[slot][store] {
+            return;
+        }
         self.carry(&letter);
     }
 
@@ -571,6 +594,10 @@ impl<P: Party> World<P> {
         let shelf = &mut self.shelves[store];
         let wall_ms = EPOCH_MS + self.now / MILLI + shelf.ahead_ms - shelf.back_ms;
         let (reply, push) = shelf.server.execute(wall_ms, &letter.request);
+        if let Some(witness) = &mut self.witness {
+            let asked = (&letter.sender(), store);
+            witness.executed(self.now, asked, &letter.request, &reply, &shelf.server);
+        }
         self.note(|| format!("store {store} ← slot {}: {reply:?}", letter.slot));
         self.answer(letter, Ok(reply.clone()));
         if push {
@@ -678,14 +705,14 @@ impl<P: Party> World<P> {
                 self.schedule(self.now + lasts, Event::Thaws { store });
             }
             Fault::Full { store, lasts } => self.shelves[store].full_until = self.now + lasts,
-            Fault::Wipe { store } => self.shelves[store].server.wipe(),
-            Fault::Evict { store } => self.shelves[store].server.evict(),
+            Fault::Wipe { store } => self.lose(store, P::Server::wipe),
+            Fault::Evict { store } => self.lose(store, P::Server::evict),
             Fault::RollBack { store, writes } => {
                 // Older data come from a restart or a failover, and both end every connection.
                 let shelf = &mut self.shelves[store];
                 shelf.held_back.clear();
                 shelf.epoch += 1;
-                shelf.server.roll_back(writes);
+                self.lose(store, |server| server.roll_back(writes));
             }
             Fault::JumpAhead { store, by_ms } => self.shelves[store].ahead_ms += by_ms,
             Fault::SetBack { store, by_ms } => {
@@ -699,6 +726,20 @@ impl<P: Party> World<P> {
                 self.schedule(self.now + lasts, Event::Clears);
             }
         }
+    }
+
+    fn lose(&mut self, store: usize, loss: impl FnOnce(&mut P::Server)) {
+        let wall_ms = self.wall_ms(store);
+        let server = &mut self.shelves[store].server;
+        loss(server);
+        if let Some(witness) = &mut self.witness {
+            witness.struck(self.now, store, wall_ms, server);
+        }
+    }
+
+    fn wall_ms(&self, store: usize) -> u64 {
+        let shelf = &self.shelves[store];
+        EPOCH_MS + self.now / MILLI + shelf.ahead_ms - shelf.back_ms
     }
 
     fn pause(&mut self, slot: usize, lasts: Nanos) {
@@ -782,6 +823,9 @@ impl<P: Party> World<P> {
                     from,
                     to: dead.min(deadline).max(from),
                 });
+            }
+            if let Some(witness) = &mut self.witness {
+                witness.died(self.now + kill_ms * MILLI, &party);
             }
             for (store, request) in party.last_will() {
                 let letter = Letter {

@@ -30,7 +30,7 @@ if shape ~= ARGV[7] then return refused() end
 if not sole or shape ~= 'absent' then
   if memory[ID] ~= ARGV[11] then return refused() end
   if shape == 'absent' and memory[TAKEN] ~= ARGV[12] then return refused() end
-  if record[TERM] ~= ARGV[8] or record[BEAT] ~= ARGV[9] then return refused() end
+  if record[TERM] ~= ARGV[8] or beat_to_expect() ~= ARGV[9] then return refused() end
   if shape == 'foreign' and (counter or '') ~= ARGV[10] then return refused() end
 end
 if record[PAUSED] and not joins then return refused() end

@@ -56,3 +56,10 @@ local function count_taken()
   memory[TAKEN] = string.format('%.0f', memory[TAKEN] + 1)
   write_memory()
 end
+
+-- The beat that a claim or an order must expect. A foreign program may write one counter again and again, and a record
+-- may come and go meanwhile: without a record, what counts is how often held records have changed hands.
+local function beat_to_expect()
+  if shape == 'foreign' and (record[FLOOR] or '0') == '0' then return memory[TAKEN] end
+  return record[BEAT] or '0'
+end

@@ -20,7 +20,7 @@ local order = ARGV[3]
 
 -- Whether the memory and the record are exactly as the operator saw them.
 local function as_seen()
-  if shape ~= ARGV[4] or (record[TERM] or '0') ~= ARGV[5] or (record[BEAT] or '0') ~= ARGV[6] then return false end
+  if shape ~= ARGV[4] or (record[TERM] or '0') ~= ARGV[5] or beat_to_expect() ~= ARGV[6] then return false end
   if shape == 'foreign' and (counter or '') ~= ARGV[7] then return false end
   return memory[ID] == ARGV[8] and (shape ~= 'absent' or memory[TAKEN] == ARGV[9])
 end

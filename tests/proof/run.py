@@ -1,0 +1,161 @@
+"""The proof, from the command line. `tests/proof/run` does all of it, and what binds it to the code.
+
+    run.py proof            every obligation with z3, and every state that must be possible
+    run.py second           every obligation with cvc5
+    run.py mutants          each mutant, at the obligation that must fail
+    run.py traces FOLDER    each file of the folder, a run of the simulator, as steps of the relation
+    run.py cases FILE       what the shipped function does in small cases, as steps of the relation
+    run.py search [TEXT]    each mutant with TEXT in its name, at every obligation: which of them fail (minutes)
+"""
+import functools
+import multiprocessing
+import pathlib
+import sys
+import time
+
+from clocks import lemmas
+from invariant import model
+from mutants import MUTANTS
+from system import in_invariant, obligations
+from worlds import worlds
+
+PATIENCE = 60_000
+# What the second solver does not decide in this time it leaves to the first.
+SECOND_PATIENCE = 10_000
+
+
+@functools.lru_cache(maxsize=2)
+def made(mutant=None):
+    """The obligations, and what must be possible. Each worker makes its own: terms cannot be sent to a process."""
+    one = model(mutant)
+    steps = {f'the step: {name}': [one.system.step(name)] for name in one.system.actions}
+    states = {name: [formula] for name, formula in worlds(one).items()}
+    must = [in_invariant(one, name, *formulas) for name, formulas in (steps | states).items()]
+    return list(obligations(one)) + lemmas(), must
+
+
+def proved(place):
+    one = made()[0][place]
+    return one.name, one.verdict(PATIENCE)
+
+
+def shown(place):
+    one = made()[1][place]
+    return one.name, one.verdict(PATIENCE)
+
+
+def proved_again(place):
+    import cvc5
+    one = made()[0][place]
+    solver = cvc5.Solver(cvc5.TermManager())
+    solver.setOption('tlimit-per', str(SECOND_PATIENCE))
+    parser = cvc5.InputParser(solver)
+    parser.setStringInput(cvc5.InputLanguage.SMT_LIB_2_6, one.smt2(), one.name)
+    answer = ''
+    while not (command := parser.nextCommand()).isNull():
+        answer += command.invoke(solver, parser.getSymbolManager())
+    return one.name, answer.strip()
+
+
+def noticed(name):
+    """The obligation that the table names must fail for the mutant."""
+    named = MUTANTS[name].fails
+    if named is None:
+        return name, 'sat'
+    found = [one for one in made(name)[0] if one.name == named]
+    return name, found[0].verdict(PATIENCE) if found else f'no obligation is called {named!r}'
+
+
+def all_noticed(name):
+    verdicts = [(one.name, one.verdict(5_000)) for one in made(name)[0]]
+    fails = [one for one, verdict in verdicts if verdict == 'sat']
+    unsure = [one for one, verdict in verdicts if verdict == 'unknown']
+    return f'{name}: {len(fails)} fail, {len(unsure)} unsure: {fails[:4] or unsure[:4]}'
+
+
+def check(title, work, tasks, wanted, tolerated=()):
+    """Runs `work` on all tasks, on every processor, and says what did not come out as wanted."""
+    began, wrong, open_ = time.monotonic(), [], 0
+    with multiprocessing.Pool() as pool:
+        for name, verdict in pool.imap_unordered(work, tasks, chunksize=4):
+            open_ += verdict in tolerated
+            if verdict != wanted and verdict not in tolerated:
+                wrong.append(f'    {verdict}: {name}')
+    left = f', {open_} left open' if open_ else ''
+    print(f'{"FAILED" if wrong else "ok":6} {len(tasks)} {title}{left} ({time.monotonic() - began:.0f} s)', *wrong, sep='\n', flush=True)
+    return not wrong
+
+
+@functools.cache
+def whole():
+    return model()
+
+
+def run_of(file):
+    from concrete import Broken
+    from traces import replayed
+    try:
+        return file.stem, replayed(whole(), file.read_text().splitlines(), file.stem)
+    except Broken as broken:
+        return file.stem, f'{broken}\n    replay: cargo run --example simulate -- --seed {file.stem}'
+
+
+# What runs of the simulator cannot show: it has no foreign programs, and no store that measures time itself.
+UNSEEN = {'a foreign program touches the counter', 'a foreign counter without a record is deposed',
+          'a store that measures time itself counts it', 'another election deletes a record', 'another election changes hands'}
+
+
+def traces(files):
+    began, wrong, steps, seen, outside = time.monotonic(), [], 0, set(), 0
+    with multiprocessing.Pool() as pool:
+        for name, found in pool.imap_unordered(run_of, files):
+            if isinstance(found, str):
+                wrong.append(f'    run {name}: {found}')
+                continue
+            steps, seen, outside = steps + found[0], seen | found[1], outside + (found[2] is not None)
+    missing = set(whole().system.actions) - seen - UNSEEN
+    print(f'{"FAILED" if wrong else "ok":6} {len(files)} runs of the simulator, {steps} steps, {outside} of them left the '
+          f'assumptions ({time.monotonic() - began:.0f} s)', *wrong, sep='\n')
+    if missing:
+        print(f'       steps that no run has shown: {", ".join(sorted(missing))}')
+    return not wrong
+
+
+def small_cases(file):
+    import cases
+    began = time.monotonic()
+    wrong, seen = cases.judge(whole(), cases.read(file))
+    wrong += [f'    no case of: {step}' for step, count in seen.items() if not count]
+    print(f'{"FAILED" if wrong else "ok":6} {sum(seen.values())} small cases of the record function '
+          f'({time.monotonic() - began:.0f} s)', *wrong, sep='\n')
+    return not wrong
+
+
+def main(words):
+    count = lambda part: range(len(made()[part]))
+    match words:
+        case ['proof']:
+            return all([check('obligations proved by z3', proved, count(0), 'unsat'),
+                        check('steps and states shown to be possible', shown, count(1), 'sat')])
+        case ['second']:
+            return check('obligations proved by cvc5', proved_again, count(0), 'unsat', ('unknown',))
+        case ['mutants']:
+            unlisted = sorted(model().relation.met ^ set(MUTANTS))
+            if unlisted:
+                print(f'FAILED mutants and rules differ: {unlisted}')
+            return check('broken rules noticed', noticed, list(MUTANTS), 'sat') and not unlisted
+        case ['traces', folder]:
+            return traces(sorted(pathlib.Path(folder).iterdir()))
+        case ['cases', file]:
+            return small_cases(file)
+        case ['search', *text]:
+            with multiprocessing.Pool() as pool:
+                names = [name for name in sorted(model().relation.met) if all(word in name for word in text)]
+                for line in pool.imap_unordered(all_noticed, names):
+                    print(line, flush=True)
+            return True
+    sys.exit(__doc__)
+
+
+if __name__ == '__main__':
+    sys.exit(0 if main(sys.argv[1:]) else 1)
