@@ -107,6 +107,7 @@ compile_error!(
 
 pub mod election;
 pub mod fence;
+pub mod lock;
 pub mod observe;
 pub mod protocol;
 pub mod store;

@@ -13,6 +13,7 @@ const LIBRARY: Parts = &[
     ("store", &["protocol"]),
     ("observe", &["protocol", "store"]),
     ("election", &["protocol", "store", "observe"]),
+    ("lock", &["protocol", "store", "observe", "election"]),
     ("fence", &["protocol", "store"]),
 ];
 

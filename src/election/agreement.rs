@@ -113,6 +113,16 @@ impl Agreement {
         }
     }
 
+    /// Of a candidate that is elected already: it is compared with the others later, as after any other comparison.
+    pub(super) fn of_elected(shared: &Arc<Shared>, me: &CandidateId, now: Timestamp) -> Self {
+        let new = Self::new(shared, me, now);
+        Self {
+            due: now + new.every,
+            up: vec![true; new.up.len()],
+            ..new
+        }
+    }
+
     /// Whether this candidate may claim.
     pub(super) const fn allows_claims(&self) -> bool {
         self.compared && !self.in_doubt

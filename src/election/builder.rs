@@ -1,5 +1,7 @@
 //! Configuring an election: everything is checked here, once.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -7,9 +9,10 @@ use tokio::sync::{broadcast, watch};
 
 use super::guard::KillHook;
 use super::observer::Observer;
-use super::{ConfigError, Election, Lease, Shared};
+use super::setup::Setup;
+use super::{ConfigError, Election, Lease};
 use crate::observe::Counters;
-use crate::protocol::{CandidateId, ElectionName, Timestamp, Timing, TimingChoices};
+use crate::protocol::{CandidateId, ElectionName, Timing, TimingChoices};
 use crate::store::{self, Password, Store, StoreAddress, StoreOptions};
 
 /// What happens when the work has not ended by its deadline.
@@ -27,10 +30,14 @@ pub enum Overrun {
 }
 
 /// The configuration of an [`Election`].
-#[derive(Clone, Debug)]
+pub type ElectionBuilder = Builder<Election>;
+
+/// The configuration of what is elected on some stores: an [`Election`], or the locks of a
+/// [`Locks`](crate::lock::Locks).
 #[must_use]
-pub struct ElectionBuilder {
+pub struct Builder<Target> {
     name: String,
+    target: PhantomData<fn() -> Target>,
     sources: Vec<Source>,
     options: StoreOptions,
     timing: TimingChoices,
@@ -45,8 +52,8 @@ enum Source {
     Object(Arc<dyn Store>),
 }
 
-impl std::fmt::Debug for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             // An address may hold a password.
             Self::Address(_) => f.write_str("an address"),
@@ -55,10 +62,11 @@ impl std::fmt::Debug for Source {
     }
 }
 
-impl ElectionBuilder {
-    pub(super) fn new(name: String) -> Self {
+impl<Target> Builder<Target> {
+    pub(crate) fn new(name: String) -> Self {
         Self {
             name,
+            target: PhantomData,
             sources: Vec::new(),
             options: StoreOptions::default(),
             timing: TimingChoices::default(),
@@ -164,13 +172,8 @@ impl ElectionBuilder {
         self
     }
 
-    /// Checks the configuration. It does not connect yet.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] names the part that is invalid.
-    pub fn build(self) -> Result<Election, ConfigError> {
-        let name = ElectionName::new(&self.name)?;
+    /// All of it but the name, checked.
+    pub(crate) fn setup(self, is_quiet: bool) -> Result<Setup, ConfigError> {
         let timing = Timing::new(&self.timing.config()?)?;
         let options = self.options.op_timeout(timing.op_timeout());
         let mut stores: Vec<Arc<dyn Store>> = Vec::with_capacity(self.sources.len());
@@ -190,29 +193,61 @@ impl ElectionBuilder {
             Some(label) => checked(label)?,
             None => format!("{host}:{}", std::process::id()),
         };
-        Ok(Election {
-            shared: Arc::new(Shared {
-                name,
-                stores,
-                electorate,
-                timing,
-                label: label.into(),
-                host: host.into(),
-                overrun: self.overrun,
-                before_kill: self.before_kill,
-                openings: Mutex::default(),
-                sits_out_until: Mutex::default(),
-                gap: Mutex::default(),
-                events: broadcast::Sender::new(Election::EVENTS_KEPT),
-                counters,
-                turns: watch::Sender::new(Timestamp::ZERO),
-                lease: Mutex::default(),
-                containment: OnceLock::new(),
-                compared: Mutex::default(),
-                conflict: Mutex::default(),
-                candidacies: watch::Sender::new(0),
-            }),
+        Ok(Setup {
+            stores,
+            electorate,
+            timing,
+            label: label.into(),
+            host: host.into(),
+            overrun: self.overrun,
+            before_kill: self.before_kill,
+            is_quiet,
+            events: broadcast::Sender::new(Election::EVENTS_KEPT),
+            counters,
+            containment: OnceLock::new(),
+            compared: Mutex::default(),
+            conflict: Mutex::default(),
+            candidacies: watch::Sender::new(0),
         })
+    }
+}
+
+impl ElectionBuilder {
+    /// Checks the configuration. It does not connect yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the part that is invalid.
+    pub fn build(self) -> Result<Election, ConfigError> {
+        let name = ElectionName::new(&self.name)?;
+        let setup = Arc::new(self.setup(false)?);
+        Ok(Election::of(name, setup))
+    }
+}
+
+impl<Target> Clone for Builder<Target> {
+    fn clone(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            target: PhantomData,
+            sources: self.sources.clone(),
+            options: self.options.clone(),
+            timing: self.timing.clone(),
+            label: self.label.clone(),
+            overrun: self.overrun,
+            before_kill: self.before_kill.clone(),
+        }
+    }
+}
+
+impl<Target> fmt::Debug for Builder<Target> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("name", &self.name)
+            .field("sources", &self.sources)
+            .field("timing", &self.timing)
+            .field("overrun", &self.overrun)
+            .finish_non_exhaustive()
     }
 }
 

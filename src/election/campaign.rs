@@ -14,7 +14,7 @@ use crate::store::Identity;
 use crate::store::StoreError;
 
 /// How many commands may wait in a candidacy's queue: there are only two to give.
-const COMMANDS: usize = 4;
+pub(super) const COMMANDS: usize = 4;
 
 /// How long a campaign waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,9 +69,18 @@ impl Election {
     /// [`CampaignError::OtherStores`] when another candidate uses other stores, [`CampaignError::TermsUsedUp`] when a
     /// record has the highest term there is.
     pub async fn campaign_timeout(&self, wait: Duration) -> Result<Leadership, CampaignError> {
+        self.campaign_within(wait, wait).await
+    }
+
+    /// Campaigns for what is left of a wait.
+    pub(super) async fn campaign_within(
+        &self,
+        left: Duration,
+        wait: Duration,
+    ) -> Result<Leadership, CampaignError> {
         let mut candidacy = self.enter()?;
         let elected = candidacy.elected(Patience::Endless);
-        match timeout(wait, elected).await {
+        match timeout(left, elected).await {
             Some(outcome) => outcome,
             None => Err(candidacy.timed_out(wait)),
         }
@@ -86,7 +95,7 @@ impl Election {
         started.map_err(|source| self.no_room(source))
     }
 
-    fn no_room(&self, source: io::Error) -> CampaignError {
+    pub(crate) fn no_room(&self, source: io::Error) -> CampaignError {
         CampaignError::System {
             election: self.shared.name.as_str().to_owned(),
             source: Arc::new(source),
@@ -132,30 +141,15 @@ impl Election {
 
     /// The operator of orders given in the name of this process.
     pub(super) fn operator_identity(&self) -> Identity {
-        CandidateId::new(&self.shared.label)
-            .and_then(|id| {
-                let version = env!("CARGO_PKG_VERSION");
-                Identity::new(id, &self.shared.host, std::process::id(), version)
-            })
-            .expect("the label and the host were checked when the election was built")
+        self.shared.operator_identity()
     }
 
     /// An identity that no candidacy had before: the label and 64 random bits.
     fn new_identity(&self) -> Identity {
-        let random = uuid::Uuid::new_v4().simple().to_string();
-        let id = format!("{}:{}", self.shared.label, &random[..16]);
-        CandidateId::new(&id)
-            .and_then(|id| {
-                let version = env!("CARGO_PKG_VERSION");
-                Identity::new(id, &self.shared.host, std::process::id(), version)
-            })
-            .map(|identity| identity.with_timing(self.shared.timing))
-            .map(|identity| identity.with_stores(self.store_list()))
-            .and_then(|identity| match self.shared.containment.get() {
-                Some(containment) => identity.with_containment(containment),
-                None => Ok(identity),
-            })
-            .expect("all of it was checked when it was given")
+        let random = uuid::Uuid::new_v4().as_u64_pair().0;
+        let id = CandidateId::numbered(&self.shared.label, random);
+        let id = id.expect("the label was checked when it was given");
+        self.shared.identity().with_id(id)
     }
 }
 
@@ -205,6 +199,7 @@ impl Candidacy {
                         guard::watch(self.election.name(), lease.clone(), hook)
                     });
                     return Ok(Leadership::new(
+                        self.election.name().clone(),
                         self.identity.clone(),
                         lease,
                         commands,

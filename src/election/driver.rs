@@ -58,11 +58,14 @@ pub(super) struct Driver {
     agreement: Agreement,
 }
 
+/// The queue of a driver: what its owner sends, and the other end for those who keep nothing alive.
+type Commands = (mpsc::WeakSender<Command>, mpsc::Receiver<Command>);
+
 impl Driver {
     pub(super) fn new(
         shared: Arc<Shared>,
         identity: Identity,
-        (owner, commands): (mpsc::WeakSender<Command>, mpsc::Receiver<Command>),
+        commands: Commands,
         standing: watch::Sender<Standing>,
     ) -> Self {
         let agreement = Agreement::new(&shared, identity.id(), clock::now());
@@ -76,11 +79,39 @@ impl Driver {
             openings: shared.openings(),
         });
         candidate.hold_back(!agreement.allows_claims());
+        let identity = Arc::new(identity);
+        Self::with(shared, (identity, candidate), agreement, commands, standing)
+    }
+
+    /// Goes on with a candidate that was elected elsewhere.
+    pub(super) fn of_elected(
+        shared: Arc<Shared>,
+        (identity, candidate): (Arc<Identity>, Candidate),
+        lease: Lease,
+        commands: Commands,
+        standing: watch::Sender<Standing>,
+    ) -> Self {
+        let agreement = Agreement::of_elected(&shared, identity.id(), clock::now());
+        let mut driver = Self::with(shared, (identity, candidate), agreement, commands, standing);
+        driver
+            .shared
+            .keep_lease(lease.clone(), driver.owner.clone());
+        driver.lease = Some(lease);
+        driver
+    }
+
+    fn with(
+        shared: Arc<Shared>,
+        (identity, candidate): (Arc<Identity>, Candidate),
+        agreement: Agreement,
+        (owner, commands): Commands,
+        standing: watch::Sender<Standing>,
+    ) -> Self {
         let stores = shared.stores.len();
         let tracker = Tracker::new(shared.electorate, shared.timing, shared.take_gap());
         Self {
             shared,
-            identity: Arc::new(identity),
+            identity,
             candidate,
             commands,
             owner,
@@ -101,6 +132,11 @@ impl Driver {
     /// Runs the candidacy to its end.
     pub(super) async fn run(mut self, mut timer: Alarm) {
         self.report(EventKind::Campaigning);
+        if let Some(lease) = &self.lease {
+            let term = lease.fencing_token();
+            let leaderless = None;
+            self.report(EventKind::Elected { term, leaderless });
+        }
         let mut input = Input::Tick;
         let mut owner_gone = false;
         loop {
@@ -488,8 +524,8 @@ impl Driver {
             .filter_map(|(store, release)| Some((store, release?)))
             .collect();
         if !releases.is_empty() {
-            let (kept, interval) = (Arc::downgrade(&shared), shared.timing.interval());
-            let late = late::release(kept, Arc::clone(&identity), interval, releases);
+            let (kept, name) = (Arc::downgrade(shared.setup()), shared.name.clone());
+            let late = late::release(kept, name, Arc::clone(&identity), releases);
             runtime::handle().spawn(late);
         }
         let lists_us: Vec<bool> = links.iter().map(|link| link.lists_us).collect();

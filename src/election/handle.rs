@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::stream::Stream;
 use tokio::sync::broadcast;
 
+use super::setup::Setup;
 use super::standing::Command;
 use super::{BlockingElection, ElectionBuilder, Lease, Observer, Operator, Shared, clock};
 use crate::observe::{CandidateView, ElectionEvent, ElectionView, HistoryView, Metrics};
@@ -40,6 +41,12 @@ pub struct Election {
 impl Election {
     /// How many events a slow subscriber may fall behind before it misses some.
     pub const EVENTS_KEPT: usize = 256;
+
+    pub(crate) fn of(name: ElectionName, setup: Arc<Setup>) -> Self {
+        Self {
+            shared: Arc::new(Shared::new(name, setup)),
+        }
+    }
 
     /// Begins the configuration of an election.
     pub fn builder(name: impl Into<String>) -> ElectionBuilder {

@@ -13,47 +13,66 @@ use futures_util::future::join_all;
 
 use super::Shared;
 use super::clock;
-use crate::protocol::{Request, StoreIndex, Verdict};
+use super::setup::Setup;
+use crate::protocol::{ElectionName, Request, StoreIndex, Verdict};
 use crate::store::Identity;
 
 /// How long releases are sent again, once per interval.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
-/// Sends releases again for as long as the process keeps the election.
+/// Sends releases again for as long as the process keeps the stores.
 pub(super) async fn release(
-    shared: Weak<Shared>,
+    setup: Weak<Setup>,
+    election: ElectionName,
     identity: Arc<Identity>,
-    interval: Duration,
     mut releases: Vec<(StoreIndex, Request)>,
 ) {
     let until = clock::now() + PATIENCE;
     while !releases.is_empty() && clock::now() < until {
-        tokio::time::sleep(interval).await;
-        let Some(shared) = shared.upgrade() else {
+        let Some(interval) = setup.upgrade().map(|setup| setup.timing.interval()) else {
             return;
         };
-        let sent = releases.iter().map(async |(store, request)| {
-            let store = &shared.stores[store.get()];
-            let answer = store.execute(&shared.name, &identity, request).await;
-            match answer {
-                Ok(reply) if reply.verdict == Verdict::Granted => {
-                    tracing::info!(
-                        election = shared.name.as_str(),
-                        store = store.label(),
-                        "released late: the store is back"
-                    );
-                    true
-                }
-                Ok(_) => true,
-                Err(error) => {
-                    tracing::debug!(%error, "release postponed: the store did not confirm it");
-                    false
-                }
-            }
-        });
-        let mut settled = join_all(sent).await.into_iter();
-        releases.retain(|_| !settled.next().unwrap_or(true));
+        tokio::time::sleep(interval).await;
+        let Some(setup) = setup.upgrade() else {
+            return;
+        };
+        for store in attempt(&setup, &election, &identity, &mut releases).await {
+            tracing::info!(
+                election = election.as_str(),
+                store = setup.stores[store.get()].label(),
+                "released late: the store is back"
+            );
+        }
     }
+}
+
+/// Sends releases once, keeps those that were not answered, and returns the stores that carried them out.
+pub(super) async fn attempt(
+    setup: &Setup,
+    election: &ElectionName,
+    identity: &Identity,
+    releases: &mut Vec<(StoreIndex, Request)>,
+) -> Vec<StoreIndex> {
+    let sent = releases.iter().map(async |(store, request)| {
+        let answer = setup.stores[store.get()]
+            .execute(election, identity, request)
+            .await;
+        if let Err(error) = &answer {
+            tracing::debug!(%error, "release postponed: the store did not confirm it");
+        }
+        (*store, answer)
+    });
+    let answers = join_all(sent).await;
+    let answered: Vec<_> = answers
+        .into_iter()
+        .filter_map(|(store, answer)| Some((store, answer.ok()?.verdict)))
+        .collect();
+    releases.retain(|(store, _)| answered.iter().all(|(settled, _)| settled != store));
+    let granted = answered.into_iter();
+    granted
+        .filter(|(_, verdict)| *verdict == Verdict::Granted)
+        .map(|(store, _)| store)
+        .collect()
 }
 
 /// How long the end of a candidacy may take for what only people read. A standby that is asked to stop is

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use super::guard::Guarded;
 use super::lease::Lease;
 use super::standing::{Command, Standing};
-use crate::protocol::{CandidateId, LossReason};
+use crate::protocol::{CandidateId, ElectionName, LossReason};
 use crate::store::Identity;
 
 /// A leadership. While it lives, heartbeats on a separate thread keep it.
@@ -18,6 +18,7 @@ use crate::store::Identity;
 #[derive(Debug)]
 #[must_use = "dropping a leadership releases it at once"]
 pub struct Leadership {
+    election: ElectionName,
     identity: Identity,
     lease: Lease,
     commands: mpsc::Sender<Command>,
@@ -29,6 +30,7 @@ pub struct Leadership {
 
 impl Leadership {
     pub(super) const fn new(
+        election: ElectionName,
         identity: Identity,
         lease: Lease,
         commands: mpsc::Sender<Command>,
@@ -36,6 +38,7 @@ impl Leadership {
         guarded: Option<Guarded>,
     ) -> Self {
         Self {
+            election,
             identity,
             lease,
             commands,
@@ -43,6 +46,10 @@ impl Leadership {
             reason: LossReason::Resigned,
             _guarded: guarded,
         }
+    }
+
+    pub(super) const fn election(&self) -> &ElectionName {
+        &self.election
     }
 
     /// The id under which the election was won.

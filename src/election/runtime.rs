@@ -5,7 +5,7 @@ use std::future::Future;
 use std::io;
 use std::sync::mpsc;
 
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::alarm;
 use super::end::end_process;
@@ -75,4 +75,27 @@ where
     receiver
         .recv()
         .expect("the election thread runs as long as the process")
+}
+
+/// Runs a future on this thread, on a runtime of its own, or on the election thread if this one belongs to a runtime
+/// already.
+pub(crate) fn block_on_here<F>(future: F) -> F::Output
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    thread_local! {
+        static HERE: Option<Runtime> = Builder::new_current_thread().enable_all().build().ok();
+    }
+    let mut future = Some(future);
+    let here = match Handle::try_current() {
+        Ok(_) => Ok(None),
+        // A thread that is ending has no runtime any more.
+        Err(_) => HERE.try_with(|here| Some(here.as_ref()?.block_on(future.take()?))),
+    };
+    match (here, future) {
+        (Ok(Some(output)), _) => output,
+        (_, Some(future)) => block_on(future),
+        (_, None) => unreachable!("a future that is run has an output"),
+    }
 }

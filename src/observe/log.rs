@@ -6,6 +6,24 @@ use super::{ElectionEvent, EventKind};
 use crate::protocol::{FencingToken, LossReason};
 use crate::store::millis;
 
+/// Writes the same, but what happens in the normal course of events only at level debug.
+pub(crate) fn log_troubles(event: &ElectionEvent) {
+    let (election, candidate) = (event.election.as_str(), event.candidate.as_str());
+    match &event.kind {
+        EventKind::Campaigning
+        | EventKind::Following { .. }
+        | EventKind::Leaderless { .. }
+        | EventKind::Elected { .. } => debug!(election, candidate, event = ?event.kind),
+        EventKind::Stopping { reason, .. } if reason.is_planned() => {
+            debug!(election, candidate, event = ?event.kind);
+        }
+        EventKind::Released { stores: 1.., .. } => {
+            debug!(election, candidate, event = ?event.kind);
+        }
+        _ => log(event),
+    }
+}
+
 /// Writes one event as one line.
 pub(crate) fn log(event: &ElectionEvent) {
     let election = event.election.as_str();

@@ -25,7 +25,7 @@ pub use calendar::date_and_time;
 pub use event::{ElectionEvent, EventKind};
 pub use history::{Answers, Ending, HistoryView, PastOrder, PastTerm, order_word};
 pub use lists::Difference;
-pub(crate) use log::log;
+pub(crate) use log::{log, log_troubles};
 pub(crate) use metrics::Counters;
 pub use metrics::{HeartbeatResult, Histogram, LOSS_REASONS, Metrics, StoreHealth};
 pub use pause::{pause_in_words, until_in_words};

@@ -25,6 +25,11 @@ impl CandidateId {
         Ok(Self(id.into()))
     }
 
+    /// A label and the random part that keeps candidacies under it apart.
+    pub(crate) fn numbered(label: &str, random: u64) -> Result<Self, InvalidId> {
+        Self::new(&format!("{label}:{random:016x}"))
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -81,6 +81,11 @@ impl Identity {
         }
     }
 
+    /// Another candidate of the same process.
+    pub(crate) fn with_id(self, id: CandidateId) -> Self {
+        Self { id, ..self }
+    }
+
     /// The id of the candidacy.
     #[must_use]
     pub const fn id(&self) -> &CandidateId {

@@ -79,8 +79,8 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 
 /// A server or file that keeps one record per election.
 ///
-/// Every method may be called from any task of the runtime that first used the store. An operation ends
-/// within the store's `op_timeout`, whatever the server does.
+/// Every method may be called from any task of any runtime. An operation ends within the store's `op_timeout`,
+/// whatever the server does.
 pub trait Store: Send + Sync + 'static {
     /// Its address for display, without any secret.
     fn label(&self) -> &str;
@@ -88,6 +88,12 @@ pub trait Store: Send + Sync + 'static {
     /// Whether it is a store of this host: processes on another host have another one at the same address.
     fn is_of_one_host(&self) -> bool {
         false
+    }
+
+    /// The same store over connections that nobody else uses yet, which then belong to the runtime that uses them:
+    /// a request takes no detour over the thread of another one. `None` if that makes no difference.
+    fn apart(&self) -> Option<Arc<dyn Store>> {
+        None
     }
 
     /// Carries out one request on the record of `election`, atomically, on behalf of `who`.

@@ -22,6 +22,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).is_of_one_host()
     }
 
+    fn apart(&self) -> Option<Arc<dyn Store>> {
+        (**self).apart()
+    }
+
     fn execute<'a>(
         &'a self,
         election: &'a ElectionName,

@@ -253,6 +253,18 @@ impl Candidate {
         &self.timing
     }
 
+    /// How many stores it has, and their majority.
+    #[must_use]
+    pub const fn electorate(&self) -> Electorate {
+        self.electorate
+    }
+
+    /// Whether a store may hold something for it.
+    #[must_use]
+    pub fn may_hold(&self) -> bool {
+        self.stores.iter().any(|view| view.claimed)
+    }
+
     /// What it is doing.
     #[must_use]
     pub const fn role(&self) -> Role {

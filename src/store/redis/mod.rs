@@ -259,6 +259,18 @@ impl Store for RedisStore {
         &self.label
     }
 
+    fn apart(&self) -> Option<Arc<dyn Store>> {
+        let label = Arc::clone(&self.label);
+        let shared = Shared::open(label, &self.place, Identification::Required).ok()?;
+        Some(Arc::new(Self {
+            label: Arc::clone(&self.label),
+            prefix: self.prefix.clone(),
+            op_timeout: self.op_timeout,
+            place: self.place.clone(),
+            shared: Arc::new(shared),
+        }))
+    }
+
     fn execute<'a>(
         &'a self,
         election: &'a ElectionName,

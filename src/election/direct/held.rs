@@ -1,0 +1,371 @@
+//! What is held, and how it ends.
+
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+
+use super::Client;
+use super::attempt::Candidacy;
+use super::due::Place;
+use crate::election::campaign::COMMANDS;
+use crate::election::driver::Driver;
+use crate::election::guard::{self, Guarded};
+use crate::election::leadership::unless_panicking;
+use crate::election::lease::Lease;
+use crate::election::standing::Standing;
+use crate::election::{Alarm, Leadership, Overrun, Shared, clock, late, runtime};
+use crate::protocol::{
+    Candidate, ElectionName, Input, LossReason, Request, Role, Step, StoreIndex,
+};
+use crate::store::Identity;
+
+/// An election that is held. Dropping it releases the election in the background.
+pub(crate) struct Held {
+    entry: Option<Arc<Entry>>,
+    lease: Lease,
+    /// Where the election thread looks for it.
+    place: Option<Place>,
+}
+
+/// One election that is held, or was.
+pub(super) struct Entry {
+    client: Arc<Client>,
+    name: ElectionName,
+    identity: Arc<Identity>,
+    state: Mutex<State>,
+}
+
+enum State {
+    /// Nobody drives its candidate until its first heartbeat is due.
+    Direct {
+        candidate: Box<Candidate>,
+        lease: Lease,
+        guarded: Option<Guarded>,
+    },
+    /// The election thread keeps it.
+    Led(Leadership),
+    /// These releases are on their way.
+    Leaving(Vec<(StoreIndex, Request)>),
+    Over,
+}
+
+impl Held {
+    /// Won by the election thread.
+    pub(super) fn led(client: Arc<Client>, leadership: Leadership) -> Self {
+        let lease = leadership.lease().clone();
+        let entry = Entry {
+            name: leadership.election().clone(),
+            identity: Arc::new(leadership.identity().clone()),
+            state: Mutex::new(State::Led(leadership)),
+            client,
+        };
+        Self {
+            entry: Some(Arc::new(entry)),
+            lease,
+            place: None,
+        }
+    }
+
+    /// Won by the caller.
+    pub(super) fn won(candidacy: Candidacy, lease: Lease) -> Self {
+        let Candidacy {
+            client,
+            name,
+            identity,
+            candidate,
+            ..
+        } = candidacy;
+        let setup = &client.setup;
+        let guarded = (setup.overrun == Overrun::Kill)
+            .then(|| guard::watch(&name, lease.clone(), setup.before_kill.clone()));
+        let sent = lease.deadline().before(setup.timing.tenure());
+        let due = sent + setup.timing.interval();
+        let state = State::Direct {
+            candidate,
+            lease: lease.clone(),
+            guarded,
+        };
+        let entry = Arc::new(Entry {
+            client,
+            name,
+            identity,
+            state: Mutex::new(state),
+        });
+        let place = entry.client.due.add(due, Arc::clone(&entry));
+        Self {
+            entry: Some(entry),
+            lease,
+            place: Some(place),
+        }
+    }
+
+    pub(crate) const fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// Whether it was won by the process that this one was forked from.
+    pub(crate) fn is_forked(&self) -> bool {
+        let entry = self.entry.as_ref();
+        entry.is_some_and(|entry| entry.client.is_forked())
+    }
+
+    /// Releases the election, and waits for that, or until it is left to the election thread because a store has not
+    /// confirmed it.
+    pub(crate) async fn release(mut self) {
+        match self.end() {
+            Some(End::Led(leadership)) => leadership.resign().await,
+            Some(End::Direct(departure)) => departure.run().await,
+            None => {}
+        }
+    }
+
+    fn end(&mut self) -> Option<End> {
+        if self.is_forked() {
+            // It is the parent's, whose locks another thread may have held at the fork.
+            mem::forget(self.entry.take());
+            return None;
+        }
+        let reason = unless_panicking(LossReason::Resigned);
+        self.lease.end_work(reason);
+        self.entry.take()?.end(self.place, reason)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        match self.end() {
+            Some(End::Led(leadership)) => drop(leadership),
+            Some(End::Direct(departure)) => departure.run_in_the_background(),
+            None => {}
+        }
+    }
+}
+
+/// How something that was held ends.
+enum End {
+    Led(Leadership),
+    Direct(Departure),
+}
+
+impl Entry {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(self: Arc<Self>, place: Option<Place>, reason: LossReason) -> Option<End> {
+        let mut state = self.lock();
+        match mem::replace(&mut *state, State::Over) {
+            State::Led(leadership) => Some(End::Led(leadership)),
+            State::Direct {
+                mut candidate,
+                guarded,
+                ..
+            } => {
+                let step = candidate.handle(clock::now(), Input::WorkEnded(reason));
+                let releases = releases(&step);
+                *state = State::Leaving(releases.clone());
+                drop(state);
+                drop(guarded);
+                Some(End::Direct(Departure {
+                    candidate: Some(candidate),
+                    step,
+                    releases,
+                    place,
+                    is_counted: false,
+                    entry: self,
+                }))
+            }
+            State::Leaving(_) | State::Over => None,
+        }
+    }
+
+    /// Releases what an attempt may have won.
+    pub(super) fn abandon(candidacy: Candidacy) {
+        let Candidacy {
+            client,
+            name,
+            identity,
+            mut candidate,
+            ..
+        } = candidacy;
+        let now = clock::now();
+        let step = candidate.handle(now, Input::Resign(LossReason::Withdrawn));
+        let releases = releases(&step);
+        let due = now + client.setup.timing.interval();
+        let entry = Arc::new(Self {
+            client,
+            name,
+            identity,
+            state: Mutex::new(State::Leaving(releases.clone())),
+        });
+        let place = entry.client.due.add(due, Arc::clone(&entry));
+        let departure = Departure {
+            entry,
+            candidate: Some(candidate),
+            step,
+            releases,
+            place: Some(place),
+            is_counted: false,
+        };
+        departure.run_in_the_background();
+    }
+
+    /// The election thread takes over: it keeps what is held, and releases what the caller's runtime has not.
+    pub(super) fn fall_due(self: &Arc<Self>) {
+        let mut state = self.lock();
+        *state = match mem::replace(&mut *state, State::Over) {
+            State::Direct {
+                candidate,
+                lease,
+                guarded,
+            } => State::Led(self.adopt(*candidate, lease, guarded)),
+            State::Leaving(releases) => {
+                self.release_from_the_election_thread(releases, false);
+                State::Over
+            }
+            over_or_led => over_or_led,
+        };
+    }
+
+    fn adopt(&self, candidate: Candidate, lease: Lease, guarded: Option<Guarded>) -> Leadership {
+        let setup = &self.client.setup;
+        let shared = Arc::new(Shared::new(self.name.clone(), Arc::clone(setup)));
+        let (commands, received) = mpsc::channel(COMMANDS);
+        let (shown, standing) = watch::channel(Standing::Elected(lease.clone()));
+        setup.candidacies.send_modify(|count| *count += 1);
+        let driver = Driver::of_elected(
+            shared,
+            (Arc::clone(&self.identity), candidate),
+            lease.clone(),
+            (commands.downgrade(), received),
+            shown,
+        );
+        let timer = Alarm::new().expect("the task that calls this has an alarm already");
+        runtime::spawn_vital(driver.run(timer));
+        let identity = Identity::clone(&self.identity);
+        Leadership::new(
+            self.name.clone(),
+            identity,
+            lease,
+            commands,
+            standing,
+            guarded,
+        )
+    }
+
+    fn release_from_the_election_thread(
+        &self,
+        mut releases: Vec<(StoreIndex, Request)>,
+        is_counted: bool,
+    ) {
+        let (setup, name) = (Arc::clone(&self.client.setup), self.name.clone());
+        let identity = Arc::clone(&self.identity);
+        runtime::handle().spawn(async move {
+            late::attempt(&setup, &name, &identity, &mut releases).await;
+            if is_counted {
+                setup.candidacies.send_modify(|count| *count -= 1);
+            }
+            let kept = Arc::downgrade(&setup);
+            drop(setup);
+            late::release(kept, name, identity, releases).await;
+        });
+    }
+}
+
+fn releases(step: &Step) -> Vec<(StoreIndex, Request)> {
+    let sent = step.sends.iter();
+    sent.map(|sent| (sent.store, sent.request.clone()))
+        .collect()
+}
+
+/// A release on its way, over the caller's own connection. What is not confirmed when it is dropped is left to the
+/// election thread.
+struct Departure {
+    entry: Arc<Entry>,
+    candidate: Option<Box<Candidate>>,
+    step: Step,
+    releases: Vec<(StoreIndex, Request)>,
+    place: Option<Place>,
+    /// Whether it counts among the candidacies that have not left the stores yet.
+    is_counted: bool,
+}
+
+impl Departure {
+    async fn run(mut self) {
+        let Some((stores, candidate)) = self.entry.client.stores().zip(self.candidate.take())
+        else {
+            return self.run_elsewhere().await;
+        };
+        let mut candidacy = Candidacy {
+            client: Arc::clone(&self.entry.client),
+            name: self.entry.name.clone(),
+            identity: Arc::clone(&self.entry.identity),
+            stores,
+            candidate,
+        };
+        let mut answers: FuturesUnordered<_> = mem::take(&mut self.step.sends)
+            .into_iter()
+            .map(|sent| candidacy.ask(sent))
+            .collect();
+        while let Some(answer) = answers.next().await {
+            if answer.result.is_ok() {
+                let confirmed = answer.store;
+                self.releases.retain(|(store, _)| *store != confirmed);
+            }
+            // What has failed is sent again by the election thread.
+            drop(candidacy.take_in(answer));
+        }
+        debug_assert!(!self.releases.is_empty() || candidacy.candidate.role() == Role::Done);
+    }
+
+    /// On the election thread: the caller has no runtime.
+    async fn run_elsewhere(&mut self) {
+        let (entry, mut releases) = (Arc::clone(&self.entry), self.releases.clone());
+        let attempt = async move {
+            let Entry {
+                client,
+                name,
+                identity,
+                ..
+            } = &*entry;
+            late::attempt(&client.setup, name, identity, &mut releases).await;
+            releases
+        };
+        if let Ok(left) = runtime::handle().spawn(attempt).await {
+            self.releases = left;
+        }
+    }
+
+    fn run_in_the_background(mut self) {
+        let candidacies = &self.entry.client.setup.candidacies;
+        candidacies.send_modify(|count| *count += 1);
+        self.is_counted = true;
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(self.run());
+        }
+    }
+}
+
+impl Drop for Departure {
+    fn drop(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.entry.client.due.remove(place);
+        }
+        let mut state = self.entry.lock();
+        // Unless the election thread was faster.
+        let open = matches!(mem::replace(&mut *state, State::Over), State::Leaving(_));
+        drop(state);
+        let releases = mem::take(&mut self.releases);
+        if open && !releases.is_empty() {
+            let is_counted = self.is_counted;
+            self.entry
+                .release_from_the_election_thread(releases, is_counted);
+        } else if self.is_counted {
+            let candidacies = &self.entry.client.setup.candidacies;
+            candidacies.send_modify(|count| *count -= 1);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Elections that are won and left where the caller runs: one round trip each, over a connection of the caller's
+//! runtime, without a task and without another thread.
+//!
+//! ```text
+//!   acquire ─▶ Attempt: claim, on the caller's runtime ── elected ──▶ Entry::Direct ─▶ leave: release, there too
+//!                 │ held by another, unknown, not yet proven             │ its first heartbeat is due: Due
+//!                 ▼                                                      ▼
+//!              Election::campaign, on the election thread ──────▶ Entry::Led: a Leadership
+//! ```
+//!
+//! The lease runs from when the claim was sent, and the clock alone ends it. So nothing that the caller's runtime
+//! does or fails to do makes a lease last longer: at worst its heartbeats, which the election thread sends from the
+//! first one on, keep an election that no one uses any more.
+
+mod attempt;
+mod due;
+mod held;
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::{Handle, Id};
+
+use self::attempt::Attempt;
+use self::due::Due;
+pub(crate) use self::held::Held;
+use super::setup::Setup;
+use super::{CampaignError, Election, Overrun, clock, guard, runtime};
+use crate::protocol::{CandidateId, ElectionName, Timing};
+use crate::store::{Identity, Store};
+
+/// How many runtimes keep connections of their own.
+const RUNTIMES: usize = 256;
+
+/// The stores as one runtime uses them.
+type Stores = Arc<[Arc<dyn Store>]>;
+
+/// How long to wait for an election.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wait {
+    Forever,
+    Never,
+    AtMost(Duration),
+}
+
+/// One client of many elections.
+pub(crate) struct Client {
+    setup: Arc<Setup>,
+    /// What the identities of its candidates have in common.
+    identity: Identity,
+    /// The process that it was made in.
+    process: u32,
+    /// The random part of the next id.
+    next_id: AtomicU64,
+    /// The stores of each runtime, in the order of their first use.
+    runtimes: Mutex<Vec<(Id, Stores)>>,
+    due: Due,
+}
+
+impl Client {
+    pub(crate) fn new(setup: Setup) -> Self {
+        let setup = Arc::new(setup);
+        Self {
+            identity: setup.identity(),
+            process: this_process(),
+            next_id: AtomicU64::new(uuid::Uuid::new_v4().as_u64_pair().0),
+            runtimes: Mutex::default(),
+            due: Due::new(),
+            setup,
+        }
+    }
+
+    pub(crate) fn timing(&self) -> &Timing {
+        &self.setup.timing
+    }
+
+    pub(crate) fn election(&self, name: &ElectionName) -> Election {
+        Election::of(name.clone(), Arc::clone(&self.setup))
+    }
+
+    /// Wins the election of this name.
+    pub(crate) async fn acquire(
+        self: &Arc<Self>,
+        name: &ElectionName,
+        wait: Wait,
+    ) -> Result<Held, CampaignError> {
+        let begun = clock::now();
+        if self.is_forked() {
+            return Err(self.election(name).no_room(io::Error::other(
+                "the process was forked after it had made its client of locks, whose threads stayed in the parent: \
+                 make a new one after the fork, or execute another program",
+            )));
+        }
+        if let Some(attempt) = Attempt::prepare(self, name) {
+            let outcome = match wait {
+                Wait::AtMost(wait) if wait < self.setup.timing.op_timeout() => {
+                    tokio::time::timeout(wait, attempt.run()).await.ok()
+                }
+                _ => Some(attempt.run().await),
+            };
+            match (outcome.flatten(), wait) {
+                (Some(Ok(held)), _) => return Ok(held),
+                (Some(Err(leader)), Wait::Never) => {
+                    let election = name.as_str().to_owned();
+                    return Err(CampaignError::Held { election, leader });
+                }
+                _ => {}
+            }
+        }
+        let election = self.election(name);
+        let leadership = match wait {
+            Wait::Forever => election.campaign().await,
+            Wait::Never => election.try_campaign().await,
+            Wait::AtMost(wait) => {
+                let left = wait.saturating_sub(clock::now().since(begun));
+                election.campaign_within(left, wait).await
+            }
+        };
+        Ok(Held::led(Arc::clone(self), leadership?))
+    }
+
+    /// Whether this is not the process in which it was made: no thread of that has come along.
+    pub(crate) fn is_forked(&self) -> bool {
+        this_process() != self.process
+    }
+
+    /// Waits until everything that was given up in the background is over.
+    pub(crate) async fn finished(&self) {
+        let mut candidacies = self.setup.candidacies.subscribe();
+        let none_left = candidacies.wait_for(|count| *count == 0).await;
+        // The sender lives in the setup, so it cannot be gone.
+        debug_assert!(none_left.is_ok());
+    }
+
+    fn new_identity(&self) -> Identity {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let id = CandidateId::numbered(&self.setup.label, id);
+        let id = id.expect("the label was checked when it was given");
+        self.identity.clone().with_id(id)
+    }
+
+    /// The stores for the current runtime; `None` outside one.
+    fn stores(&self) -> Option<Stores> {
+        let runtime = Handle::try_current().ok()?.id();
+        let mut runtimes = self.runtimes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, stores)) = runtimes.iter().find(|(id, _)| *id == runtime) {
+            return Some(Arc::clone(stores));
+        }
+        let apart = |store: &Arc<dyn Store>| store.apart().unwrap_or_else(|| Arc::clone(store));
+        let stores: Stores = self.setup.stores.iter().map(apart).collect();
+        if runtimes.len() == RUNTIMES {
+            runtimes.remove(0);
+        }
+        runtimes.push((runtime, Arc::clone(&stores)));
+        Some(stores)
+    }
+
+    /// Starts what holding an election needs.
+    pub(crate) fn start(&self) -> io::Result<()> {
+        runtime::start()?;
+        if self.setup.overrun == Overrun::Kill {
+            guard::start()?;
+        }
+        self.due.start()
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if !self.is_forked() {
+            self.due.close();
+        }
+    }
+}
+
+#[cfg(not(test))]
+fn this_process() -> u32 {
+    std::process::id()
+}
+
+#[cfg(test)]
+use tests::this_process;
+
+#[cfg(test)]
+mod tests;

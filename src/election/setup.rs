@@ -1,0 +1,81 @@
+//! What all elections of one builder share: one electorate, one configuration, one process.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use tokio::sync::{broadcast, watch};
+
+use super::guard::KillHook;
+use super::{CampaignError, Overrun};
+use crate::observe::{Counters, ElectionEvent};
+use crate::protocol::{CandidateId, Electorate, Timestamp, Timing};
+use crate::store::{Identity, Store, StoreList};
+
+/// What an election needs besides its name.
+pub(crate) struct Setup {
+    pub(super) stores: Vec<Arc<dyn Store>>,
+    pub(super) electorate: Electorate,
+    pub(super) timing: Timing,
+    pub(super) label: Arc<str>,
+    pub(super) host: Arc<str>,
+    pub(super) overrun: Overrun,
+    pub(super) before_kill: KillHook,
+    /// Whether elections begin and end too often to be worth a line of the log each.
+    pub(super) is_quiet: bool,
+    pub(super) events: broadcast::Sender<ElectionEvent>,
+    pub(super) counters: Counters,
+    /// What holds the processes of the supervised program together.
+    pub(super) containment: OnceLock<Arc<str>>,
+    /// When a campaign of this process last compared its stores with those of the others, if without a doubt.
+    pub(super) compared: Mutex<Option<Timestamp>>,
+    /// The candidate with other stores for which a campaign of this process ended last.
+    pub(super) conflict: Mutex<Option<CampaignError>>,
+    /// How many candidacies of this process have not left the stores yet.
+    pub(super) candidacies: watch::Sender<usize>,
+}
+
+impl Setup {
+    /// The list of stores that its candidates publish.
+    pub(super) fn store_list(&self) -> StoreList {
+        StoreList::new(self.stores.iter().map(|store| store.label()))
+    }
+
+    /// The operator of orders given in the name of this process.
+    pub(super) fn operator_identity(&self) -> Identity {
+        CandidateId::new(&self.label)
+            .and_then(|id| {
+                let version = env!("CARGO_PKG_VERSION");
+                Identity::new(id, &self.host, std::process::id(), version)
+            })
+            .expect("the label and the host were checked when the election was built")
+    }
+
+    /// What the identities of all candidacies of this process have in common.
+    pub(super) fn identity(&self) -> Identity {
+        let identity = self.operator_identity();
+        let identity = identity.with_timing(self.timing);
+        let identity = identity.with_stores(self.store_list());
+        match self.containment.get() {
+            Some(containment) => identity
+                .with_containment(containment)
+                .expect("it was checked when it was given"),
+            None => identity,
+        }
+    }
+
+    pub(super) fn compared(&self) -> Option<Timestamp> {
+        *self.compared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn keep_compared(&self, at: Option<Timestamp>) {
+        *self.compared.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
+    pub(super) fn conflict(&self) -> Option<CampaignError> {
+        let conflict = self.conflict.lock();
+        conflict.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn keep_conflict(&self, conflict: CampaignError) {
+        *self.conflict.lock().unwrap_or_else(PoisonError::into_inner) = Some(conflict);
+    }
+}
