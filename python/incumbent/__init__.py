@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ._election import Election, Leadership, lead, run_as_leader
+from ._lock import Lock, RLock, Seat, Semaphore
 from .errors import (
     ConfigError,
     Denied,
@@ -38,8 +39,12 @@ __all__ = [
     "Held",
     "Leadership",
     "LeadershipLost",
+    "Lock",
     "NotElected",
     "Paused",
+    "RLock",
+    "Seat",
+    "Semaphore",
     "TimedOut",
     "Unreachable",
     "lead",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Lost:
     """The event that is set when the work is asked to stop, with the interface of `threading.Event`."""
 
-    def __init__(self, held: _native.Leadership) -> None:
+    def __init__(self, held: _native.Held) -> None:
         self._held = held
 
     def is_set(self) -> bool:
@@ -40,7 +40,7 @@ class Lost:
 
 
 class Leadership:
-    """A leadership, kept by heartbeats on a thread of its own that never waits for the GIL.
+    """A leadership or a lock, kept by heartbeats on a thread of their own that never waits for the GIL.
 
     It is true for as long as the work may act and should go on:
 
@@ -52,7 +52,7 @@ class Leadership:
     False
     """
 
-    def __init__(self, held: _native.Leadership) -> None:
+    def __init__(self, held: _native.Held) -> None:
         self._held = held
         #: Set when the work is asked to stop.
         self.lost = Lost(held)
@@ -69,8 +69,8 @@ class Leadership:
         return self._held.fencing_token
 
     @property
-    def candidate(self) -> str:
-        """The id that won the election."""
+    def candidate(self) -> str | None:
+        """The id that won the election, while it is held. A lock shows none."""
         return self._held.candidate
 
     @property
@@ -137,9 +137,8 @@ class Election:
     """
 
     def __init__(self, name: str, **options: Unpack[Options]) -> None:
-        stores, keywords = arguments(options)
         self.name = name
-        self._native = _native.Election(name, stores, **keywords)
+        self._native = _native.Election(name, *arguments(options))
 
     def __repr__(self) -> str:
         return f"<Election {self.name!r}>"
@@ -171,11 +170,11 @@ class Election:
 
     def status(self) -> dict[str, Any]:
         """The election as its stores show it now: what ``incumbent status NAME -o json`` prints."""
-        return _document(self._native.status())
+        return document(self._native.status())
 
     def history(self, terms: int = 10) -> dict[str, Any]:
         """Its last terms, newest first: what ``incumbent history NAME -o json`` prints."""
-        return _document(self._native.history(terms))
+        return document(self._native.history(terms))
 
     def events(self) -> Iterator[dict[str, Any]]:
         """What happens to the campaigns of this object from now on, one by one; it waits for the next.
@@ -188,7 +187,7 @@ class Election:
         ['campaigning', 'claiming']
         """
         events = self._native.events()
-        return iter(lambda: _document(events.next()), None)
+        return iter(lambda: document(events.next()), None)
 
 
 class lead:
@@ -272,8 +271,9 @@ def run_as_leader(
 
 
 def _elected(campaign: _native.Pending) -> Leadership:
-    return Leadership(cast(_native.Leadership, result(campaign)))
+    return Leadership(cast(_native.Held, result(campaign)))
 
 
-def _document(pending: _native.Pending) -> dict[str, Any]:
+def document(pending: _native.Pending) -> dict[str, Any]:
+    """Waits for a document."""
     return cast("dict[str, Any]", json.loads(cast(str, result(pending))))

@@ -82,7 +82,7 @@ def timeout_of(timeout: Duration | None) -> float | None:
 
 
 def arguments(options: Options) -> tuple[list[str], dict[str, Any]]:
-    """The stores, and the keywords of the native election."""
+    """The stores and the options, as the native half takes them."""
     keywords: dict[str, Any] = dict(options)
     store = keywords.pop("store", None) or os.environ.get("INCUMBENT_STORE", "").split()
     stores = [store] if isinstance(store, str) else list(store)

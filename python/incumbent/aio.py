@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from . import _election, _native
 from ._election import Leadership
+from ._lock import client
 from ._options import timeout_of
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     R = TypeVar("R")
 
-__all__ = ["Election", "lead", "run_as_leader"]
+__all__ = ["Election", "lead", "lock", "run_as_leader"]
 
 
 async def result(pending: _native.Pending) -> object:
@@ -100,7 +101,27 @@ def _uncancel(task: asyncio.Task[Any]) -> int:
     return int(getattr(task, "uncancel", lambda: 0)())
 
 
-class lead:
+class _Held:
+    """An asynchronous context manager for what is won at its start, kept while the block runs, and released."""
+
+    def __init__(self) -> None:
+        self._guards: list[Guard] = []
+
+    def _win(self) -> _native.Pending:
+        raise NotImplementedError
+
+    async def __aenter__(self) -> Leadership:
+        held = _held(await result(self._win()))
+        self._guards.append(Guard(held))
+        return held
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._guards.pop().leave(error)
+
+
+class lead(_Held):
     """As `incumbent.lead`: it waits until elected, and releases at the end of the block.
 
     When the leadership is lost, the block is cancelled, and its end raises `LeadershipLost`.
@@ -114,23 +135,52 @@ class lead:
         blocking: bool = True,
         **options: Unpack[Options],
     ) -> None:
-        if not blocking and timeout is not None:
-            raise ValueError("a call that does not block has no timeout")
-        self._election = Election(name, **options)
-        self._timeout = timeout
+        super().__init__()
+        self._election = _election.Election(name, **options)._native
+        self._timeout = _wait(timeout, blocking)
         self._blocking = blocking
-        self._guards: list[Guard] = []
 
-    async def __aenter__(self) -> Leadership:
-        election = self._election
-        led = await (election.campaign(self._timeout) if self._blocking else election.try_campaign())
-        self._guards.append(Guard(led))
-        return led
+    def _win(self) -> _native.Pending:
+        return self._election.campaign(self._timeout) if self._blocking else self._election.try_campaign()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+
+class lock(_Held):
+    """A lock by its name, held while the block runs.
+
+    >>> import asyncio, incumbent
+    >>> async def main():
+    ...     async with incumbent.aio.lock("order:42", store="memory:aio-lock") as lease:
+    ...         return lease.fencing_token > 0
+    >>> asyncio.run(main())
+    True
+
+    When the lock is lost, the block is cancelled, and its end raises `LeadershipLost`. A wait that is too long raises
+    `TimedOut`; with ``blocking=False``, a lock that another holds raises `Held`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        timeout: Duration | None = None,
+        blocking: bool = True,
+        **options: Unpack[Options],
     ) -> None:
-        await self._guards.pop().leave(error)
+        super().__init__()
+        self.name = name
+        self._client = client(options)
+        self._timeout = _wait(timeout, blocking)
+        self._blocking = blocking
+
+    def _win(self) -> _native.Pending:
+        client, name = self._client, self.name
+        return client.acquire(name, self._timeout) if self._blocking else client.try_acquire(name)
+
+
+def _wait(timeout: Duration | None, blocking: bool) -> float | None:
+    if not blocking and timeout is not None:
+        raise ValueError("a call that does not block has no timeout")
+    return timeout_of(timeout)
 
 
 class Election:
@@ -142,11 +192,11 @@ class Election:
 
     async def campaign(self, timeout: Duration | None = None) -> Leadership:
         """Waits until elected, for at most `timeout` seconds."""
-        return _elected(await result(self._native.campaign(timeout_of(timeout))))
+        return _held(await result(self._native.campaign(timeout_of(timeout))))
 
     async def try_campaign(self) -> Leadership:
         """Leads only if no one does."""
-        return _elected(await result(self._native.try_campaign()))
+        return _held(await result(self._native.try_campaign()))
 
     async def status(self) -> dict[str, Any]:
         """The election as its stores show it now."""
@@ -179,8 +229,8 @@ def run_as_leader(
     return decorate
 
 
-def _elected(held: object) -> Leadership:
-    return Leadership(cast(_native.Leadership, held))
+def _held(held: object) -> Leadership:
+    return Leadership(cast(_native.Held, held))
 
 
 def _document(json_text: object) -> dict[str, Any]:

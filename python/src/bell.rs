@@ -6,9 +6,8 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::task::Wake;
-use std::time::Duration;
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::{Errno, read, write};
 
 /// Rings when a future wants to be polled.
@@ -35,19 +34,6 @@ impl Bell {
         match read(&self.rung, &mut [0; 8]) {
             Ok(_) | Err(Errno::AGAIN | Errno::INTR) => {}
             Err(error) => unreachable!("our own event counter cannot be read: {error}"),
-        }
-    }
-
-    /// Waits until it rings, for at most `wait`. A signal ends the wait early.
-    pub(crate) fn wait(&self, wait: Duration) {
-        let wait = Timespec::try_from(wait).unwrap_or(Timespec {
-            tv_sec: 1,
-            tv_nsec: 0,
-        });
-        let mut watched = [PollFd::new(&self.rung, PollFlags::IN)];
-        match poll(&mut watched, Some(&wait)) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => unreachable!("our own event counter cannot be polled: {error}"),
         }
     }
 }

@@ -1,13 +1,15 @@
 //! An election as Python configures it.
 
 use incumbent::election::Overrun;
+use incumbent::observe::ElectionView;
 use incumbent::observe::document::{Document, History, Status};
 use pyo3::prelude::*;
-use serde::Serialize;
+use pyo3::types::PyDict;
 
 use crate::event::Events;
+use crate::held::Kept;
 use crate::pending::{Answer, Outcome, Pending, duration};
-use crate::{failure, fork, stores};
+use crate::{failure, fork, options};
 
 /// An election, ready to campaign in.
 #[pyclass(frozen, module = "incumbent._native")]
@@ -19,67 +21,14 @@ pub(crate) struct Election {
 #[pymethods]
 impl Election {
     #[new]
-    #[pyo3(signature = (
-        name, stores, *, key_prefix=None, username=None, password=None, failover=None, interval=None,
-        stall_polls=None, stop_grace=None, op_timeout=None, probation=None, label=None, kill=false
-    ))]
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "these are keywords, one for each option"
-    )]
     fn new(
         py: Python<'_>,
         name: &str,
         stores: Vec<String>,
-        key_prefix: Option<String>,
-        username: Option<String>,
-        password: Option<String>,
-        failover: Option<f64>,
-        interval: Option<f64>,
-        stall_polls: Option<u32>,
-        stop_grace: Option<f64>,
-        op_timeout: Option<f64>,
-        probation: Option<f64>,
-        label: Option<String>,
-        kill: bool,
+        options: &Bound<'_, PyDict>,
     ) -> PyResult<Self> {
-        let mut builder = incumbent::Election::builder(name).overrun(match kill {
-            true => Overrun::Kill,
-            false => Overrun::Report,
-        });
-        for store in &stores {
-            builder = stores::add(builder, store);
-        }
-        if let Some(prefix) = key_prefix {
-            builder = builder.key_prefix(prefix);
-        }
-        if let Some(username) = username {
-            builder = builder.username(username);
-        }
-        if let Some(password) = password {
-            builder = builder.password(password);
-        }
-        if let Some(seconds) = failover {
-            builder = builder.failover(duration(seconds)?);
-        }
-        if let Some(seconds) = interval {
-            builder = builder.interval(duration(seconds)?);
-        }
-        if let Some(polls) = stall_polls {
-            builder = builder.stall_polls(polls);
-        }
-        if let Some(seconds) = stop_grace {
-            builder = builder.stop_grace(duration(seconds)?);
-        }
-        if let Some(seconds) = op_timeout {
-            builder = builder.op_timeout(duration(seconds)?);
-        }
-        if let Some(seconds) = probation {
-            builder = builder.probation(duration(seconds)?);
-        }
-        if let Some(label) = label {
-            builder = builder.label(label);
-        }
+        let builder = incumbent::Election::builder(name).overrun(Overrun::Report);
+        let builder = options::apply(builder, stores, options)?;
         match py.detach(|| builder.build()) {
             Ok(inner) => Ok(Self { inner }),
             Err(error) => Err(failure::config(py, &error)),
@@ -96,25 +45,23 @@ impl Election {
                 Some(timeout) => election.campaign_timeout(timeout).await,
                 None => election.campaign().await,
             }
-            .map(Answer::Elected)
+            .map(elected)
         })
     }
 
     /// Campaigns only if no one leads.
     fn try_campaign(&self, py: Python<'_>) -> PyResult<Pending> {
         let election = self.inner.clone();
-        Pending::new(py, async move {
-            election.try_campaign().await.map(Answer::Elected)
-        })
+        Pending::new(
+            py,
+            async move { election.try_campaign().await.map(elected) },
+        )
     }
 
     /// The document `incumbent.status.v1`.
     fn status(&self, py: Python<'_>) -> PyResult<Pending> {
         let election = self.inner.clone();
-        Pending::new(py, async move {
-            let view = election.status().await;
-            document(&Document::<Status>::from(&view))
-        })
+        Pending::new(py, async move { document(&election.status().await) })
     }
 
     /// The document `incumbent.history.v1`.
@@ -122,7 +69,7 @@ impl Election {
         let election = self.inner.clone();
         Pending::new(py, async move {
             let view = election.history(terms).await;
-            document(&Document::<History>::from(&view))
+            Ok(Answer::document(&Document::<History>::from(&view)))
         })
     }
 
@@ -149,7 +96,11 @@ impl Election {
     }
 }
 
-fn document(document: &impl Serialize) -> Outcome {
-    let json = serde_json::to_string(document).expect("a document is text, numbers and lists");
-    Ok(Answer::Document(json))
+fn elected(leadership: incumbent::Leadership) -> Answer {
+    Answer::Held(Kept::Leadership(leadership))
+}
+
+/// The document `incumbent.status.v1`.
+pub(crate) fn document(view: &ElectionView) -> Outcome {
+    Ok(Answer::document(&Document::<Status>::from(view)))
 }

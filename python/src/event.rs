@@ -35,9 +35,9 @@ impl Events {
         Pending::new(py, async move {
             let received = receiver.lock().await.recv().await;
             Ok(match received {
-                Ok(event) => Answer::Document(document(&event).to_string()),
+                Ok(event) => Answer::document(&document(&event)),
                 Err(RecvError::Lagged(count)) => {
-                    Answer::Document(json!({"event": "missed", "count": count}).to_string())
+                    Answer::document(&json!({"event": "missed", "count": count}))
                 }
                 Err(RecvError::Closed) => Answer::Done,
             })

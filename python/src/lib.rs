@@ -4,7 +4,7 @@
 //!   incumbent/*.py     the interface: context managers, locks, asyncio, integrations
 //!        │
 //!        ▼
-//!   Election ──▶ Pending ──▶ Leadership       this crate: one future per wait, polled by whoever waits
+//!   Election, Locks ──▶ Pending ──▶ Held      this crate: one future per wait, polled by whoever waits
 //!        │
 //!        ▼
 //!   incumbent          the library: heartbeats on its own thread, which never takes the GIL
@@ -17,10 +17,11 @@ mod election;
 mod event;
 mod failure;
 mod fork;
+mod held;
 mod interpreter;
-mod leadership;
+mod locks;
+mod options;
 mod pending;
-mod stores;
 
 /// The native half of `incumbent`.
 #[pyo3::pymodule]
@@ -34,7 +35,9 @@ mod _native {
     #[pymodule_export]
     use super::fork::is_forked;
     #[pymodule_export]
-    use super::leadership::Leadership;
+    use super::held::Held;
+    #[pymodule_export]
+    use super::locks::Locks;
     #[pymodule_export]
     use super::pending::Pending;
 

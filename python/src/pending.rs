@@ -1,22 +1,26 @@
 //! One wait: a future that is polled by whoever waits for it, on the thread that waits.
 //!
-//! Blocking code calls `wait`. An event loop watches `fileno` and calls `ready` when it can be read.
+//! Blocking code calls `wait`, which has a small runtime on its thread: a lock that is free is won and released there.
+//! An event loop watches `fileno` and calls `ready` when it can be read.
 
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use incumbent::CampaignError;
 use incumbent::election::clock;
 use incumbent::protocol::LossReason;
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+use serde::Serialize;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::bell::Bell;
-use crate::leadership::Leadership;
+use crate::held::{Held, Kept};
 use crate::{failure, fork};
 
 /// How long a wait may ignore a signal that another thread received.
@@ -24,8 +28,8 @@ const SIGNALS: Duration = Duration::from_millis(50);
 
 /// What a wait ends with.
 pub(crate) enum Answer {
-    /// A campaign was won.
-    Elected(incumbent::Leadership),
+    /// An election or a lock was won.
+    Held(Kept),
     /// The work is asked to stop.
     Lost(LossReason),
     /// A document, as JSON.
@@ -36,17 +40,37 @@ pub(crate) enum Answer {
 
 pub(crate) type Outcome = Result<Answer, CampaignError>;
 
+type Running<'a> = Pin<&'a mut (dyn Future<Output = Outcome> + Send)>;
+
 enum State {
     Running(Pin<Box<dyn Future<Output = Outcome> + Send>>),
     Ready(Outcome),
     Over,
 }
 
+impl State {
+    /// Whether it has ended, after this step.
+    fn advance(&mut self, step: impl FnOnce(Running<'_>) -> Option<Outcome>) -> bool {
+        if let Self::Running(future) = self {
+            match step(future.as_mut()) {
+                Some(outcome) => *self = Self::Ready(outcome),
+                None => return false,
+            }
+        }
+        true
+    }
+}
+
 /// A wait that has begun.
 #[pyclass(frozen, module = "incumbent._native")]
 pub(crate) struct Pending {
     state: Mutex<State>,
-    bell: Arc<Bell>,
+    bell: OnceLock<Arc<Bell>>,
+}
+
+thread_local! {
+    /// On which a thread of Python waits.
+    static HERE: io::Result<Runtime> = Builder::new_current_thread().enable_all().build();
 }
 
 impl Pending {
@@ -55,32 +79,46 @@ impl Pending {
         future: impl Future<Output = Outcome> + Send + 'static,
     ) -> PyResult<Self> {
         fork::enter(py)?;
-        let bell = Bell::new().map_err(|error| {
-            PyOSError::new_err(format!(
-                "this process has no file left to wait with: {error}"
-            ))
-        })?;
         Ok(Self {
             state: Mutex::new(State::Running(Box::pin(future))),
-            bell,
+            bell: OnceLock::new(),
         })
+    }
+
+    fn bell(&self) -> io::Result<&Arc<Bell>> {
+        if self.bell.get().is_none() {
+            let bell = Bell::new()?;
+            self.bell.get_or_init(|| bell);
+        }
+        Ok(self.bell.wait())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn poll(&self) -> bool {
-        self.bell.hush();
+    /// Polls it once. The bell rings when it should be polled again.
+    fn poll(&self) -> io::Result<bool> {
+        let bell = self.bell()?;
+        bell.hush();
+        let waker = Waker::from(Arc::clone(bell));
+        Ok(self.lock().advance(
+            |future| match future.poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(outcome) => Some(outcome),
+                Poll::Pending => None,
+            },
+        ))
+    }
+
+    /// Runs it on this thread, for at most `wait`.
+    fn run(&self, wait: Duration) -> io::Result<bool> {
         let mut state = self.lock();
-        if let State::Running(future) = &mut *state {
-            let waker = Waker::from(Arc::clone(&self.bell));
-            match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-                Poll::Ready(outcome) => *state = State::Ready(outcome),
-                Poll::Pending => return false,
-            }
-        }
-        true
+        HERE.with(|here| match here {
+            Ok(here) => Ok(state.advance(|future| {
+                here.block_on(async { tokio::time::timeout(wait, future).await.ok() })
+            })),
+            Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+        })
     }
 
     /// Ends it. What the future held is given back in the background, except in a forked child, which holds nothing:
@@ -98,14 +136,14 @@ impl Pending {
 #[pymethods]
 impl Pending {
     /// The file descriptor that becomes readable when `ready` should be called.
-    fn fileno(&self) -> i32 {
-        self.bell.fileno()
+    fn fileno(&self) -> PyResult<i32> {
+        Ok(self.bell()?.fileno())
     }
 
     /// Whether it has ended.
     fn ready(&self, py: Python<'_>) -> PyResult<bool> {
         fork::enter(py)?;
-        Ok(py.detach(|| self.poll()))
+        Ok(py.detach(|| self.poll())?)
     }
 
     /// Waits until it has ended, for at most `timeout` seconds, and returns whether it has.
@@ -117,15 +155,14 @@ impl Pending {
             None => None,
         };
         loop {
-            if py.detach(|| self.poll()) {
+            let left = until.map_or(SIGNALS, |until| until.since(clock::now()));
+            if py.detach(|| self.run(left.min(SIGNALS)))? {
                 return Ok(true);
             }
-            let left = until.map_or(SIGNALS, |until| until.since(clock::now()));
+            py.check_signals()?;
             if left.is_zero() {
                 return Ok(false);
             }
-            py.detach(|| self.bell.wait(left.min(SIGNALS)));
-            py.check_signals()?;
         }
     }
 
@@ -160,9 +197,14 @@ impl fmt::Debug for Pending {
 }
 
 impl Answer {
+    pub(crate) fn document(document: &impl Serialize) -> Self {
+        let json = serde_json::to_string(document);
+        Self::Document(json.expect("a document is text, numbers and lists"))
+    }
+
     fn into_python(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match self {
-            Self::Elected(leadership) => Ok(Py::new(py, Leadership::new(leadership))?.into_any()),
+            Self::Held(kept) => Ok(Py::new(py, Held::new(kept))?.into_any()),
             Self::Lost(reason) => Ok(reason.to_string().into_pyobject(py)?.into_any().unbind()),
             Self::Document(json) => Ok(json.into_pyobject(py)?.into_any().unbind()),
             Self::Done => Ok(py.None()),

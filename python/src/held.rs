@@ -1,51 +1,74 @@
-//! A leadership as Python holds it.
+//! A leadership or a lock as Python holds it.
 
-use std::fmt;
 use std::mem;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use incumbent::Lease;
+use incumbent::lock::Guard;
 use incumbent::protocol::LossReason;
 use pyo3::prelude::*;
 
 use crate::pending::{Answer, Pending};
 use crate::{failure, fork};
 
-/// A leadership. When it is dropped it is released, in the background.
-#[pyclass(frozen, module = "incumbent._native")]
-pub(crate) struct Leadership {
-    held: Mutex<Option<incumbent::Leadership>>,
-    lease: Lease,
-    candidate: String,
+/// What keeps a lease.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    Leadership(incumbent::Leadership),
+    Guard(Guard),
 }
 
-impl Leadership {
-    pub(crate) fn new(leadership: incumbent::Leadership) -> Self {
-        Self {
-            lease: leadership.lease().clone(),
-            candidate: leadership.candidate().as_str().to_owned(),
-            held: Mutex::new(Some(leadership)),
+impl Kept {
+    fn lease(&self) -> &Lease {
+        match self {
+            Self::Leadership(leadership) => leadership.lease(),
+            Self::Guard(guard) => guard.lease(),
         }
     }
 
-    fn take(&self) -> Option<incumbent::Leadership> {
-        self.held
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+    async fn end(self, reason: LossReason) {
+        match self {
+            Self::Leadership(leadership) => leadership.conclude(reason).await,
+            Self::Guard(guard) => guard.release().await,
+        }
+    }
+}
+
+/// A leadership or a lock. When it is dropped it is released, in the background.
+#[pyclass(frozen, module = "incumbent._native")]
+#[derive(Debug)]
+pub(crate) struct Held {
+    kept: Mutex<Option<Kept>>,
+    lease: Lease,
+}
+
+impl Held {
+    pub(crate) fn new(kept: Kept) -> Self {
+        Self {
+            lease: kept.lease().clone(),
+            kept: Mutex::new(Some(kept)),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[pymethods]
-impl Leadership {
+impl Held {
     #[getter]
     fn fencing_token(&self) -> u64 {
         self.lease.fencing_token().get()
     }
 
+    /// The id that won an election.
     #[getter]
-    fn candidate(&self) -> &str {
-        &self.candidate
+    fn candidate(&self) -> Option<String> {
+        match &*self.lock() {
+            Some(Kept::Leadership(leadership)) => Some(leadership.candidate().as_str().to_owned()),
+            Some(Kept::Guard(_)) | None => None,
+        }
     }
 
     /// Whether the work may act, and should go on.
@@ -84,10 +107,9 @@ impl Leadership {
         Pending::new(py, async move { Ok(Answer::Lost(lease.lost().await)) })
     }
 
-    /// Asks the work to stop, and keeps the leadership until it has ended.
+    /// Asks the work of a leader to stop, and keeps the leadership until it has ended.
     fn stop(&self) {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(held) = held.as_ref().filter(|_| !fork::is_forked()) {
+        if let Some(Kept::Leadership(held)) = self.lock().as_ref().filter(|_| !fork::is_forked()) {
             held.stop(LossReason::Resigned);
         }
     }
@@ -100,28 +122,23 @@ impl Leadership {
             "failed" => LossReason::Panicked,
             _ => LossReason::Resigned,
         };
-        let held = if fork::is_forked() { None } else { self.take() };
+        fork::enter(py)?;
+        let kept = self.lock().take();
         Pending::new(py, async move {
-            if let Some(held) = held {
-                held.conclude(reason).await;
+            if let Some(kept) = kept {
+                kept.end(reason).await;
             }
             Ok(Answer::Done)
         })
     }
 }
 
-impl Drop for Leadership {
+impl Drop for Held {
     fn drop(&mut self) {
-        let held = self.take();
+        let kept = self.lock().take();
         // A forked child holds nothing: the leadership goes on in its parent.
         if fork::is_forked() {
-            mem::forget(held);
+            mem::forget(kept);
         }
-    }
-}
-
-impl fmt::Debug for Leadership {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Leadership").finish_non_exhaustive()
     }
 }
