@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use incumbent::Election;
 use incumbent::election::clock;
-use incumbent::protocol::{Beat, CandidateId, Claim, LossReason, Request, Verdict};
+use incumbent::protocol::{Beat, CandidateId, Claim, ClaimKind, LossReason, Request, Verdict};
 use incumbent::store::Identity;
 use incumbent::store::{self, Store, StoreOptions};
 
@@ -99,15 +99,17 @@ async fn operations(store: &dyn Store, times: &mut Pair) {
             holder: id.clone(),
             term,
             expected: seen.mark(),
-            join: false,
+            kind: ClaimKind::Shared,
             after: Beat::default(),
             window: Duration::from_secs(5),
             attested: None,
+            ephemeral: false,
         });
         let release = Request::Release {
             holder: id.clone(),
             term,
             reason: LossReason::Resigned,
+            delete: false,
         };
         for (request, times) in [(claim, &mut times.wins), (release, &mut times.ends)] {
             let begin = clock::now();

@@ -41,6 +41,7 @@ pub struct Builder<Target> {
     sources: Vec<Source>,
     options: StoreOptions,
     timing: TimingChoices,
+    ephemeral: bool,
     label: Option<String>,
     overrun: Overrun,
     before_kill: KillHook,
@@ -70,6 +71,7 @@ impl<Target> Builder<Target> {
             sources: Vec::new(),
             options: StoreOptions::default(),
             timing: TimingChoices::default(),
+            ephemeral: false,
             label: None,
             overrun: Overrun::default(),
             before_kill: KillHook::default(),
@@ -152,6 +154,37 @@ impl<Target> Builder<Target> {
         self
     }
 
+    /// Whether the stores keep nothing of the election once it is released: no record and no history. For names that
+    /// are many and short-lived, such as one for each order. Fencing tokens rise all the same. Default: false.
+    ///
+    /// A record stays behind if its leader dies without a release, until someone campaigns for that name and
+    /// releases it, and while an operator's pause stands. All candidates of an election should agree on this; if they
+    /// do not, each of them does what it says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use incumbent::Election;
+    /// use incumbent::store::{MemoryStore, Store};
+    /// use std::sync::Arc;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let store: Arc<dyn Store> = Arc::new(MemoryStore::new("example"));
+    /// let order = Election::builder("order:42")
+    ///     .store_object(store.clone())
+    ///     .ephemeral(true)
+    ///     .build()?;
+    /// order.campaign().await?.resign().await;
+    /// assert!(store.elections().await?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn ephemeral(mut self, ephemeral: bool) -> Self {
+        self.ephemeral = ephemeral;
+        self
+    }
+
     /// The first part of the ids of this program's candidacies. Default: host and process id. A random part
     /// keeps programs with the same label apart.
     pub fn label(mut self, label: impl Into<String>) -> Self {
@@ -197,6 +230,7 @@ impl<Target> Builder<Target> {
             stores,
             electorate,
             timing,
+            ephemeral: self.ephemeral,
             label: label.into(),
             host: host.into(),
             overrun: self.overrun,
@@ -233,6 +267,7 @@ impl<Target> Clone for Builder<Target> {
             sources: self.sources.clone(),
             options: self.options.clone(),
             timing: self.timing.clone(),
+            ephemeral: self.ephemeral,
             label: self.label.clone(),
             overrun: self.overrun,
             before_kill: self.before_kill.clone(),

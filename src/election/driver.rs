@@ -76,6 +76,7 @@ impl Driver {
             timing: shared.timing,
             electorate: shared.electorate,
             seed: fastrand::u64(..),
+            ephemeral: shared.ephemeral,
             openings: shared.openings(),
         });
         candidate.hold_back(!agreement.allows_claims());

@@ -53,20 +53,25 @@ pub(super) async fn attempt(
     identity: &Identity,
     releases: &mut Vec<(StoreIndex, Request)>,
 ) -> Vec<StoreIndex> {
-    let sent = releases.iter().map(async |(store, request)| {
-        let answer = setup.stores[store.get()]
-            .execute(election, identity, request)
-            .await;
-        if let Err(error) = &answer {
-            tracing::debug!(%error, "release postponed: the store did not confirm it");
+    let sent = releases.iter_mut().map(async |(store, request)| {
+        let at = &setup.stores[store.get()];
+        let mut answer = at.execute(election, identity, request).await;
+        // The store had numbered the term of a claim whose outcome was unknown.
+        if let (Request::Release { holder, term, .. }, Ok(reply)) = (&mut *request, &answer)
+            && reply.record.holder() == Some(holder)
+        {
+            *term = reply.record.term;
+            answer = at.execute(election, identity, request).await;
         }
-        (*store, answer)
+        match answer {
+            Ok(reply) => Some((*store, reply.verdict)),
+            Err(error) => {
+                tracing::debug!(%error, "release postponed: the store did not confirm it");
+                None
+            }
+        }
     });
-    let answers = join_all(sent).await;
-    let answered: Vec<_> = answers
-        .into_iter()
-        .filter_map(|(store, answer)| Some((store, answer.ok()?.verdict)))
-        .collect();
+    let answered: Vec<_> = join_all(sent).await.into_iter().flatten().collect();
     releases.retain(|(store, _)| answered.iter().all(|(settled, _)| settled != store));
     let granted = answered.into_iter();
     granted

@@ -15,6 +15,8 @@ pub(crate) struct Setup {
     pub(super) stores: Vec<Arc<dyn Store>>,
     pub(super) electorate: Electorate,
     pub(super) timing: Timing,
+    /// Whether a release deletes the record.
+    pub(super) ephemeral: bool,
     pub(super) label: Arc<str>,
     pub(super) host: Arc<str>,
     pub(super) overrun: Overrun,

@@ -22,8 +22,9 @@ pub struct Locks {
 }
 
 impl Locks {
-    /// Begins the configuration. A lock whose holder outlives its deadline is only reported by default:
-    /// [`Overrun::Report`].
+    /// Begins the configuration. By default, a holder that outlives its deadline is only reported
+    /// ([`Overrun::Report`]), and the stores keep nothing of a lock that was released
+    /// ([`ephemeral`](Builder::ephemeral)).
     ///
     /// # Examples
     ///
@@ -38,7 +39,9 @@ impl Locks {
     /// # Ok::<(), incumbent::ConfigError>(())
     /// ```
     pub fn builder() -> LocksBuilder {
-        LocksBuilder::new(String::new()).overrun(Overrun::Report)
+        LocksBuilder::new(String::new())
+            .overrun(Overrun::Report)
+            .ephemeral(true)
     }
 
     /// The lock of this name. It costs nothing: make one when you need it.

@@ -77,8 +77,12 @@ pub struct Attestation {
     pub age: Duration,
 }
 
-/// How far a term may be ahead of the store's clock to count for the memory, in milliseconds.
-const AHEAD_MS: u64 = 60_000;
+/// Whether a term is too far ahead of the store's clock to count for the memory: a forged one must not use up the
+/// terms of all elections.
+pub(super) const fn is_far_ahead(term: Term, clock: WallMillis) -> bool {
+    const AHEAD_MS: u64 = 60_000;
+    term.get() > clock.get().saturating_add(AHEAD_MS)
+}
 
 /// All that a store keeps that bears on one election.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -116,8 +120,7 @@ impl State {
             (None, _) => (Memory::young(fresh), None),
             (Some(memory), Some(floor)) if self.record.is_missing() => {
                 let again = memory.begun_again(fresh);
-                // A forged one must not use up the terms of all elections.
-                let forged = floor.get() > clock.get().saturating_add(AHEAD_MS);
+                let forged = is_far_ahead(floor, clock);
                 let floor = again.floor.max(if forged { Term::ZERO } else { floor });
                 (Memory { floor, ..again }, None)
             }
@@ -207,12 +210,12 @@ impl Knowledge {
         }
     }
 
-    /// What to attest in a request sent at `now`. That makes a heartbeat a third more expensive, so only what adds
-    /// an eighth to the age is worth it to an acting leader. Of anyone else the attestation has the store look
-    /// whether it may have forgotten something since.
-    pub(super) fn attest(&self, now: Timestamp, acts: bool) -> Option<Attestation> {
+    /// What to attest in a request sent at `now`. That makes the request a third more expensive, so in a claim, and in
+    /// a heartbeat of an acting leader, it has to be `worthwhile`: to add an eighth to the age. In anyone else's
+    /// heartbeat the attestation has the store look whether it may have forgotten something since.
+    pub(super) fn attest(&self, now: Timestamp, worthwhile: bool) -> Option<Attestation> {
         let age = age_at(self.aged, now).min(Memory::MATURE);
-        (!acts || self.memory.age < age - age / 8).then_some(Attestation {
+        (!worthwhile || self.memory.age < age - age / 8).then_some(Attestation {
             memory: self.memory.id,
             age,
         })

@@ -41,7 +41,7 @@ pub use id::{CandidateId, HostName, InvalidId};
 pub use loss_reason::LossReason;
 pub use memory::{Attestation, Knowledge, Memory, MemoryId, State};
 pub use name::{ElectionName, InvalidName};
-pub use operation::{Claim, Reply, Request, Verdict, apply};
+pub use operation::{Claim, ClaimKind, Reply, Request, Verdict, apply};
 pub use order::{Handover, InvalidReason, Order, Orders, Pause, Reason, Successor};
 pub use quorum::{Electorate, InvalidElectorate, StoreIndex};
 pub use record::{Mark, Occupancy, Record, Shape};

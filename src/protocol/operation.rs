@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::memory::is_far_ahead;
 use super::{
     Attestation, Beat, CandidateId, LossReason, Mark, Memory, MemoryId, Occupancy, Order, Orders,
-    Record, State, Term, WallMillis,
+    Record, Shape, State, Term, WallMillis,
 };
 
 /// What a candidate asks of one store.
@@ -32,6 +33,9 @@ pub enum Request {
         term: Term,
         /// Why, for the history: it decides nothing.
         reason: LossReason,
+        /// Whether the record goes with it, so that the store keeps nothing of the election. It stays all the
+        /// same where an order or a term far ahead of the store's clock would be lost.
+        delete: bool,
     },
     /// Carry out an operator's order.
     Order(Order),
@@ -62,8 +66,8 @@ pub struct Claim {
     pub term: Term,
     /// What the record must be at this moment.
     pub expected: Mark,
-    /// Whether an acting leader adds this store to those that hold its term.
-    pub join: bool,
+    /// Who numbers the term, and what else the claim may do.
+    pub kind: ClaimKind,
     /// The highest counter that the claimant may have written here before: a store that forgets never
     /// shows a counter that a standby has already seen.
     pub after: Beat,
@@ -71,14 +75,29 @@ pub struct Claim {
     pub window: Duration,
     /// How old the claimant knows the store's memory to be.
     pub attested: Option<Attestation>,
+    /// Whether the claimant deletes the record when it releases it. Then no history is kept; nothing else depends
+    /// on it.
+    pub ephemeral: bool,
 }
 
 impl Claim {
-    /// The counter that a granted claim writes.
+    /// The lowest counter that a granted claim writes.
     #[must_use]
-    pub fn first_beat(&self) -> Beat {
+    pub fn least_beat(&self) -> Beat {
         Beat::first(self.term, self.expected.last_counter().max(self.after))
     }
+}
+
+/// What a claim is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClaimKind {
+    /// To lead, with the claimant's number: a majority of several stores has to grant the same term.
+    Shared,
+    /// To lead with the only store of the election. It numbers the term itself, at least as high as proposed, so an
+    /// absent record can be claimed without knowing the store: no one else can have had that term.
+    Sole,
+    /// An acting leader adds this store to those that hold its term.
+    Join,
 }
 
 /// Whether a request took effect.
@@ -121,7 +140,8 @@ impl Reply {
 /// ```
 /// use std::time::Duration;
 /// use incumbent::protocol::{
-///     apply, Beat, Claim, Memory, MemoryId, Record, Request, State, Term, Verdict, WallMillis,
+///     apply, Beat, Claim, ClaimKind, Memory, MemoryId, Record, Request, State, Term, Verdict,
+///     WallMillis,
 /// };
 ///
 /// let clock = WallMillis::default();
@@ -130,10 +150,11 @@ impl Reply {
 ///     holder: "a".parse()?,
 ///     term: Term::new(1).unwrap(),
 ///     expected: Record::ABSENT.mark(&Memory::young(fresh)),
-///     join: false,
+///     kind: ClaimKind::Shared,
 ///     after: Beat::default(),
 ///     window: Duration::from_secs(5),
 ///     attested: None,
+///     ephemeral: false,
 /// });
 /// let (held, verdict) = apply(&State::EMPTY, &claim, fresh, clock);
 /// assert_eq!(verdict, Verdict::Granted);
@@ -158,7 +179,7 @@ pub fn apply(
     let record = &before.record;
     let granted = match request {
         Request::Observe => Some(before.clone()),
-        Request::Claim(claim) => claimed(record, &memory, claim).map(|record| State {
+        Request::Claim(claim) => claimed(record, &memory, claim, clock).map(|record| State {
             memory: Some(memory.attested(claim.attested).taken_from(&before.record)),
             listed: Some(record.floor),
             record,
@@ -177,23 +198,25 @@ pub fn apply(
                 ..record.clone()
             },
         }),
-        Request::Release { holder, term, .. } => record.is_held_by(holder, *term).then(|| State {
-            record: Record {
+        Request::Release {
+            holder,
+            term,
+            delete,
+            ..
+        } => record.is_held_by(holder, *term).then(|| {
+            let vacant = Record {
                 occupancy: Occupancy::Vacant,
                 ..record.clone()
-            },
-            ..before
+            };
+            let deleted = memory.without(&vacant, clock).filter(|_| *delete);
+            before.clone().changed(match deleted {
+                Some(memory) => (memory, Record::ABSENT),
+                None => (memory, vacant),
+            })
         }),
         Request::Order(order) => order
             .carried_out(record, &memory, clock)
-            .map(|after| State {
-                memory: Some(match order {
-                    Order::Depose { .. } => memory.taken_from(record),
-                    Order::Pause { .. } | Order::Resume | Order::Resign { .. } => memory,
-                }),
-                record: after,
-                ..before
-            }),
+            .map(|after| before.clone().changed(after)),
     };
     match granted {
         Some(after) => (after, Verdict::Granted),
@@ -201,17 +224,28 @@ pub fn apply(
     }
 }
 
-fn claimed(record: &Record, memory: &Memory, claim: &Claim) -> Option<Record> {
-    // R8: the memory is part of what is expected.
-    let as_expected = record.mark(memory) == claim.expected;
+fn claimed(record: &Record, memory: &Memory, claim: &Claim, clock: WallMillis) -> Option<Record> {
+    let floor = record.floor.max(memory.floor);
+    let mark = record.mark(memory);
+    let absent = |mark: Mark| matches!(mark.shape, Shape::Absent { .. });
+    // R8: the memory is part of what is expected, except where the store numbers the term.
+    let blind = claim.kind == ClaimKind::Sole && absent(mark) && absent(claim.expected);
+    let seen = mark == claim.expected || blind;
     // R3 and R8. A join brings back a term that was granted before.
-    let rises = claim.term > record.floor.max(memory.floor) || claim.join;
+    let joins = claim.kind == ClaimKind::Join;
+    let term = match claim.kind {
+        ClaimKind::Sole => claim.term.max(Term::next(floor, clock)?),
+        ClaimKind::Shared | ClaimKind::Join => claim.term,
+    };
+    let rises = term > floor || joins;
     // The current leader keeps leading: a pause keeps others from starting.
-    let free = record.orders.paused.is_none() || claim.join;
-    (as_expected && rises && free).then(|| Record {
-        floor: record.floor.max(claim.term),
-        term: claim.term,
-        beat: claim.first_beat(),
+    let free = record.orders.paused.is_none() || joins;
+    // R9: what was deleted had no counter above the floor of the memory.
+    let unused = Beat::first(term, Beat::of(memory.floor));
+    (seen && rises && free).then(|| Record {
+        floor: record.floor.max(term),
+        term,
+        beat: claim.least_beat().max(unused),
         occupancy: Occupancy::Held {
             holder: claim.holder.clone(),
             window: claim.window,
@@ -221,6 +255,19 @@ fn claimed(record: &Record, memory: &Memory, claim: &Claim) -> Option<Record> {
             handover: None,
         },
     })
+}
+
+impl State {
+    /// The state after another record and memory have taken the place of these. A record that is gone is not
+    /// listed.
+    fn changed(self, (memory, record): (Memory, Record)) -> Self {
+        Self {
+            memory: Some(memory),
+            listed: self.listed.filter(|_| !record.is_missing()),
+            record,
+            ..self
+        }
+    }
 }
 
 impl Memory {
@@ -234,8 +281,17 @@ impl Memory {
         }
     }
 
+    /// R9: the memory once `record` is deleted, which takes over its floor; `None` for a record that has to stay: an
+    /// order stands in it, or it would use up the terms of all elections.
+    pub(super) fn without(self, record: &Record, clock: WallMillis) -> Option<Self> {
+        let counter = Term::new(u64::try_from(record.beat.get()).ok()?)?;
+        let floor = self.floor.max(record.floor).max(counter);
+        let kept = record.orders == Orders::NONE && !is_far_ahead(floor, clock);
+        kept.then_some(Self { floor, ..self })
+    }
+
     /// Counts that `record` has changed hands, if it was held.
-    fn taken_from(self, record: &Record) -> Self {
+    pub(super) fn taken_from(self, record: &Record) -> Self {
         Self {
             taken: self.taken + u64::from(!record.is_free()),
             ..self

@@ -156,19 +156,29 @@ pub enum Order {
         /// What the record must be at this moment.
         expected: Mark,
     },
+    /// Deletes a record that no one holds, with all that the store keeps of the election. The memory of the store
+    /// takes over its floor, so tokens go on rising. Refused while another order stands, and where the record holds
+    /// a term or a counter more than a minute ahead of the store's clock.
+    Forget {
+        /// What the record must be at this moment.
+        expected: Mark,
+    },
 }
 
 impl Order {
-    /// The record after the order, or `None` when it is refused.
+    /// The memory and the record after the order, or `None` when it is refused.
     pub(super) fn carried_out(
         &self,
         record: &Record,
         memory: &Memory,
         clock: WallMillis,
-    ) -> Option<Record> {
-        let with = |orders: Orders| Record {
-            orders,
-            ..record.clone()
+    ) -> Option<(Memory, Record)> {
+        let with = |orders: Orders| {
+            let record = Record {
+                orders,
+                ..record.clone()
+            };
+            (*memory, record)
         };
         let orders = record.orders.clone();
         match self {
@@ -196,7 +206,15 @@ impl Order {
                     })
                 })
             }
-            Self::Depose { expected } => deposed(record, memory, *expected),
+            Self::Depose { expected } => {
+                let after = deposed(record, memory, *expected)?;
+                Some((memory.taken_from(record), after))
+            }
+            Self::Forget { expected } => {
+                let free = record.is_free() && record.mark(memory) == *expected;
+                let memory = memory.without(record, clock).filter(|_| free)?;
+                Some((memory, Record::ABSENT))
+            }
         }
     }
 }

@@ -172,6 +172,18 @@ pub struct Mark {
 }
 
 impl Mark {
+    /// An absent record of a store of which nothing is known. Only a claim for which the store numbers the term may
+    /// expect it.
+    pub const UNKNOWN: Self = Self {
+        memory: MemoryId {
+            made: WallMillis::ZERO,
+            nonce: 0,
+        },
+        term: Term::ZERO,
+        beat: Beat::new(0),
+        shape: Shape::Absent { taken: 0 },
+    };
+
     /// The highest counter known to have stood on the key.
     #[must_use]
     pub fn last_counter(self) -> Beat {

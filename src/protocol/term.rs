@@ -142,6 +142,11 @@ impl Beat {
         self.0
     }
 
+    /// The counter that equals a term.
+    pub(super) fn of(term: Term) -> Self {
+        Self(i64::try_from(term.0).unwrap_or(i64::MAX))
+    }
+
     /// The counter that a claim of `term` writes over `last`.
     ///
     /// It starts at the term and never goes back, so no value is ever written twice to one key: a
@@ -149,11 +154,11 @@ impl Beat {
     /// restarts at 1 lets two candidates of the bare protocol win a counter that stalled at 1.)
     #[must_use]
     pub fn first(term: Term, last: Self) -> Self {
-        let start = i64::try_from(term.0).unwrap_or(i64::MAX);
+        let start = Self::of(term);
         if last.0 >= LAST_EXACT {
-            Self(start)
+            start
         } else {
-            Self(start.max(last.0.saturating_add(1)))
+            start.max(Self(last.0.saturating_add(1)))
         }
     }
 

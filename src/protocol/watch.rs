@@ -48,7 +48,7 @@ impl Watch {
             seen => {
                 let before = seen.as_ref().filter(|seen| {
                     let absent = matches!(mark.shape, Shape::Absent { .. });
-                    absent && !seen.mark.shape.is_free()
+                    absent && !seen.mark.shape.is_free() && seen.mark.memory != mark.memory
                 });
                 let forgotten = before.map(|seen| seen.since);
                 *seen = Some(Seen {

@@ -2,7 +2,7 @@
 
 use super::{Identity, Note};
 use crate::protocol::{
-    Claim, FencingToken, Mark, Memory, Occupancy, Order, Record, Request, WallMillis,
+    Claim, ClaimKind, FencingToken, Mark, Memory, Occupancy, Order, Record, Request, WallMillis,
 };
 
 /// One election as its store sees it.
@@ -133,7 +133,10 @@ impl Change {
     pub(super) fn made_by(request: &Request, before: &Record) -> Option<Self> {
         Some(match request {
             Request::Observe | Request::Beat { .. } => return None,
-            Request::Claim(Claim { join: true, .. }) => Self::Joined,
+            Request::Claim(Claim {
+                kind: ClaimKind::Join,
+                ..
+            }) => Self::Joined,
             Request::Claim(_) => match before.occupancy {
                 Occupancy::Absent => Self::ClaimedAbsent,
                 Occupancy::Vacant => Self::ClaimedVacant,
@@ -146,7 +149,18 @@ impl Change {
             Request::Order(Order::Resume) => Self::Resumed,
             Request::Order(Order::Resign { .. }) => Self::AskedToResign,
             Request::Order(Order::Depose { .. }) => Self::Deposed,
+            // The history goes with the record.
+            Request::Order(Order::Forget { .. }) => return None,
         })
+    }
+
+    /// Whether a granted request has deleted the record, so that nothing is kept of the election.
+    pub(super) fn deletes(request: &Request, after: &Record) -> bool {
+        let deletes = matches!(
+            request,
+            Request::Release { delete: true, .. } | Request::Order(Order::Forget { .. })
+        );
+        deletes && *after == Record::ABSENT
     }
 
     /// Whether standbys are woken by it, when the record is free to be claimed after it.

@@ -72,6 +72,13 @@ impl Kept {
         let entry = self.elections.entry(election.clone());
         entry.or_insert_with(Entry::new)
     }
+
+    /// Keeps nothing of an election of which nothing is left.
+    fn tidy(&mut self, election: &ElectionName) {
+        if self.elections.get_mut(election).is_some_and(Entry::is_void) {
+            self.elections.remove(election);
+        }
+    }
 }
 
 /// What is wrong with a [`MemoryStore`] while a test says so: [`MemoryStore::set_fault`].
@@ -104,6 +111,12 @@ impl Entry {
     const HISTORY: usize = 1000;
     /// How long a candidate that is not seen any more is listed.
     const REMEMBERED: Duration = Duration::from_secs(60);
+
+    fn is_void(&mut self) -> bool {
+        self.waiting.retain(|waiting| !waiting.is_closed());
+        let empty = self.candidates.is_empty() && self.history.is_empty();
+        self.record == Record::ABSENT && empty && self.waiting.is_empty()
+    }
 
     const fn new() -> Self {
         Self {
@@ -221,6 +234,7 @@ impl MemoryStore {
         }
         let record = entry.record.clone();
         kept.memory = after.memory;
+        kept.tidy(election);
         Reply {
             verdict,
             record,
@@ -263,6 +277,11 @@ impl Entry {
         {
             self.changed = Some(clock);
         }
+        let deleted = Change::deletes(request, &self.record);
+        if deleted {
+            self.history.clear();
+            self.changed = None;
+        }
         let Some(change) = change else {
             return;
         };
@@ -272,7 +291,7 @@ impl Entry {
         {
             let wake_up = WakeUp {
                 record: self.record.clone(),
-                memory: memory.id,
+                memory,
                 called: self.called(before.holder()),
             };
             self.waiting.retain(|waiting| {
@@ -286,6 +305,10 @@ impl Entry {
         let forgotten = millis(Self::REMEMBERED);
         self.candidates
             .retain(|_, seen| seen.get().saturating_add(forgotten) >= clock.get());
+        let ephemeral = matches!(request, Request::Claim(claim) if claim.ephemeral);
+        if deleted || ephemeral {
+            return;
+        }
         self.history.push_front(HistoryEntry {
             at: clock,
             term: self.record.term,
@@ -332,6 +355,7 @@ impl Store for MemoryStore {
         self.ask(move || {
             let mut kept = self.lock();
             kept.entry(election).candidates.retain(|one, _| one != who);
+            kept.tidy(election);
         })
     }
 

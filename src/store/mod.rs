@@ -42,7 +42,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use crate::protocol::{
-    CandidateId, ElectionName, MemoryId, Occupancy, Record, Reply, Request, WallMillis,
+    CandidateId, ElectionName, Memory, MemoryId, Occupancy, Record, Reply, Request, WallMillis,
 };
 
 use self::address::Place;
@@ -205,19 +205,19 @@ impl WakeUps {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WakeUp {
-    /// The vacant record.
+    /// The record: vacant, or absent where it was deleted.
     pub record: Record,
     /// The memory of the store that released it.
-    pub memory: MemoryId,
+    pub memory: Memory,
     /// The standby that is called to claim it: the one seen last, of those that the store lists. `None`
     /// calls everyone.
     pub called: Option<CandidateId>,
 }
 
 impl WakeUp {
-    /// A vacant record, under this memory of its store, that every standby may claim.
+    /// A free record, under this memory of its store, that every standby may claim.
     #[must_use]
-    pub const fn new(record: Record, memory: MemoryId) -> Self {
+    pub const fn new(record: Record, memory: Memory) -> Self {
         Self {
             record,
             memory,
@@ -243,9 +243,15 @@ fn fresh_memory(clock: WallMillis) -> MemoryId {
     }
 }
 
-/// Whether a record may be claimed without waiting: such a record wakes the candidates that hear of it.
+/// Whether a record may be claimed without waiting: the change that made it so wakes the candidates.
 fn is_free(record: &Record) -> bool {
-    record.occupancy == Occupancy::Vacant && record.orders.paused.is_none()
+    record.is_free() && record.orders.paused.is_none()
+}
+
+/// Whether a record has been released and left to be claimed. Of one that is absent that cannot be told from the
+/// record: its leader may still act.
+fn is_left(record: &Record) -> bool {
+    record.occupancy == Occupancy::Vacant && is_free(record)
 }
 
 /// Opens the store at an address. Nothing is connected yet: a server that is down is found out by the

@@ -43,7 +43,9 @@ impl Note {
                 .map(Self::LastBeat)
         };
         match request {
-            Request::Observe | Request::Beat { .. } | Request::Order(Order::Resume) => None,
+            Request::Observe
+            | Request::Beat { .. }
+            | Request::Order(Order::Resume | Order::Forget { .. }) => None,
             Request::Release { reason, .. } => Some(Self::Reason(*reason)),
             Request::Claim(_) | Request::Order(Order::Depose { .. }) => last_beat(),
             Request::Order(Order::Pause { .. }) => after.orders.paused.clone().map(Self::Pause),

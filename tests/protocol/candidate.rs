@@ -38,6 +38,7 @@ impl Stage {
                 timing: Timing::default(),
                 electorate: Electorate::new(stores).expect("1, 3 or 5"),
                 seed: 1,
+                ephemeral: false,
                 openings: Vec::new(),
             }),
             records: vec![Record::ABSENT; stores],
@@ -81,7 +82,7 @@ impl Stage {
         Input::Woken {
             store: StoreIndex(u8::try_from(store).expect("few stores")),
             record: self.records[store].clone(),
-            memory: self.kept[store].id(),
+            memory: self.kept[store].memory(),
             called: called.map(|id| id.parse().expect("a valid id")),
         }
     }
@@ -305,7 +306,11 @@ fn every_heartbeat_of_a_probation_has_the_store_look_at_its_memory() {
         for sent in &stage.sent {
             if let Request::Beat { attested, .. } = &sent.request {
                 let memory = attested.map(|word| word.memory);
-                assert_eq!(memory, Some(stage.kept[sent.store.get()].id()), "{sent:?}");
+                assert_eq!(
+                    memory,
+                    Some(stage.kept[sent.store.get()].memory().id),
+                    "{sent:?}"
+                );
                 heard += 1;
             }
         }

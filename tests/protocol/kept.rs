@@ -43,13 +43,12 @@ impl Kept {
         }
     }
 
-    /// Which memory it has; that of another store when it has none yet.
-    pub(crate) fn id(&self) -> MemoryId {
-        let none = MemoryId {
+    /// The memory that it has; that of another store when it has none yet.
+    pub(crate) fn memory(&self) -> Memory {
+        self.memory.unwrap_or(Memory::young(MemoryId {
             made: WallMillis::MAX,
             nonce: 0,
-        };
-        self.memory.map_or(none, |memory| memory.id)
+        }))
     }
 
     /// It is restarted: whatever it holds may be old.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Attestation, Beat, CandidateId, Claim, LossReason, Mark, Memory, MemoryId, Occupancy, Order,
-    Record, Request, Shape, State, Term, Verdict, WallMillis, apply,
+    Attestation, Beat, CandidateId, Claim, ClaimKind, LossReason, Mark, Memory, MemoryId,
+    Occupancy, Order, Orders, Record, Request, Shape, State, Term, Verdict, WallMillis, apply,
 };
 use proptest::prelude::*;
 
@@ -29,7 +29,7 @@ enum Attempt {
     Claim {
         stale: bool,
         rise: i8,
-        join: bool,
+        kind: ClaimKind,
         vouches: Vouches,
     },
     Beat {
@@ -38,6 +38,7 @@ enum Attempt {
     },
     Release {
         other_term: bool,
+        delete: bool,
     },
     Pause,
     Resume,
@@ -45,6 +46,9 @@ enum Attempt {
         other_term: bool,
     },
     Depose {
+        stale: bool,
+    },
+    Forget {
         stale: bool,
     },
     /// Not a request: the record alone is lost, or the memory alone.
@@ -69,18 +73,25 @@ fn attempts() -> impl Strategy<Value = Vec<(u8, Attempt)>> {
         3 => seconds().prop_map(|seconds| Vouches::This { seconds }),
         1 => seconds().prop_map(|seconds| Vouches::Another { seconds }),
     ];
+    let kind = prop_oneof![
+        1 => Just(ClaimKind::Shared),
+        1 => Just(ClaimKind::Sole),
+        2 => Just(ClaimKind::Join),
+    ];
     let attempt = prop_oneof![
         1 => any::<bool>().prop_map(|record| Attempt::Lose { record }),
         1 => Just(Attempt::Observe),
-        4 => (rare(), -2..5_i8, any::<bool>(), vouches.clone())
-            .prop_map(|(stale, rise, join, vouches)| Attempt::Claim { stale, rise, join, vouches }),
+        4 => (rare(), -2..5_i8, kind, vouches.clone())
+            .prop_map(|(stale, rise, kind, vouches)| Attempt::Claim { stale, rise, kind, vouches }),
         6 => (rare(), vouches)
             .prop_map(|(other_term, vouches)| Attempt::Beat { other_term, vouches }),
-        2 => rare().prop_map(|other_term| Attempt::Release { other_term }),
+        2 => (rare(), any::<bool>())
+            .prop_map(|(other_term, delete)| Attempt::Release { other_term, delete }),
         1 => Just(Attempt::Pause),
         2 => Just(Attempt::Resume),
         1 => rare().prop_map(|other_term| Attempt::Resign { other_term }),
         1 => rare().prop_map(|stale| Attempt::Depose { stale }),
+        1 => rare().prop_map(|stale| Attempt::Forget { stale }),
     ];
     prop::collection::vec((0..3_u8, attempt), 1..60)
 }
@@ -124,7 +135,7 @@ fn request(by: u8, attempt: &Attempt, state: &State) -> Option<Request> {
         Attempt::Claim {
             stale,
             rise,
-            join,
+            kind,
             vouches,
         } => Request::Claim(Claim {
             holder: id(by),
@@ -137,10 +148,11 @@ fn request(by: u8, attempt: &Attempt, state: &State) -> Option<Request> {
                     .max(1),
             ),
             expected: mark(stale),
-            join,
+            kind,
             after: Beat::default(),
             window: WINDOW,
             attested: attested(vouches),
+            ephemeral: false,
         }),
         Attempt::Beat {
             other_term,
@@ -150,10 +162,11 @@ fn request(by: u8, attempt: &Attempt, state: &State) -> Option<Request> {
             term: own(other_term),
             attested: attested(vouches),
         },
-        Attempt::Release { other_term } => Request::Release {
+        Attempt::Release { other_term, delete } => Request::Release {
             holder: id(by),
             term: own(other_term),
             reason: LossReason::Resigned,
+            delete,
         },
         Attempt::Pause => Request::Order(Order::Pause {
             lasts: None,
@@ -166,6 +179,9 @@ fn request(by: u8, attempt: &Attempt, state: &State) -> Option<Request> {
             to: None,
         }),
         Attempt::Depose { stale } => Request::Order(Order::Depose {
+            expected: mark(stale),
+        }),
+        Attempt::Forget { stale } => Request::Order(Order::Forget {
             expected: mark(stale),
         }),
     })
@@ -205,19 +221,23 @@ fn memory(state: &State) -> Memory {
     state.memory.expect("a request makes a memory")
 }
 
-/// S2 and R8 within one store, over losses of the record.
+/// The highest term that a store knows to have been granted.
+fn highest(state: &State) -> Term {
+    let all = state.memory.map(|memory| memory.floor).max(state.listed);
+    state.record.floor.max(all.unwrap_or_default())
+}
+
+/// S2, R8 and R9 within one store, over deletions and losses of the record.
 #[test]
 fn no_term_is_granted_twice_and_a_claim_that_is_no_join_rises_above_every_floor() {
     each_step(
         "no_term_is_granted_twice",
         |before, request, after, verdict| {
             prop_assert!(after.record.term <= after.record.floor);
-            let (floor, after_floor) = (before.record.floor, after.record.floor);
-            prop_assert!(after_floor >= floor, "{floor:?} {after_floor:?}");
-            let all = before.memory.map(|memory| memory.floor).max(before.listed);
-            let is_claim = matches!(request, Request::Claim(Claim { join: false, .. }));
-            if is_claim && verdict == Verdict::Granted {
-                prop_assert!(after.record.term > floor.max(all.unwrap_or_default()));
+            prop_assert!(highest(after) >= highest(before));
+            let leads = matches!(request, Request::Claim(claim) if claim.kind != ClaimKind::Join);
+            if leads && verdict == Verdict::Granted {
+                prop_assert!(after.record.term > highest(before));
             }
             Ok(())
         },
@@ -240,17 +260,30 @@ fn nobody_but_its_holder_beats_or_releases_a_record() {
             }
             Request::Observe => prop_assert_eq!((before, verdict), (after, Verdict::Granted)),
             Request::Claim(claim) => {
-                let rises = claim.join || claim.term > before.floor.max(memory.floor);
-                let free = claim.join || before.orders.paused.is_none();
-                let granted = known && claim.expected == mark && rises && free;
-                prop_assert_eq!(verdict == Verdict::Granted, granted);
-                prop_assert!(!granted || after.is_held_by(&claim.holder, claim.term));
+                let joins = claim.kind == ClaimKind::Join;
+                let sole = claim.kind == ClaimKind::Sole;
+                let absent = |mark: &Mark| matches!(mark.shape, Shape::Absent { .. });
+                let seen = known && claim.expected == mark
+                    || sole && absent(&claim.expected) && absent(&mark);
+                let rises = joins || sole || claim.term > before.floor.max(memory.floor);
+                let free = joins || before.orders.paused.is_none();
+                prop_assert_eq!(verdict == Verdict::Granted, seen && rises && free);
+                if verdict == Verdict::Granted {
+                    prop_assert!(after.is_held_by(&claim.holder, after.term));
+                    prop_assert!(after.term == claim.term || sole && after.term > claim.term);
+                }
             }
             // An order vacates what stands as it was seen, and makes no one a holder.
             Request::Order(Order::Depose { expected }) => {
                 let held = before.holder().is_some() && known && mark == *expected;
                 prop_assert_eq!(verdict == Verdict::Granted, held);
                 prop_assert!(!held || after.occupancy == Occupancy::Vacant);
+            }
+            Request::Order(Order::Forget { expected }) => {
+                let left = before.is_free() && known && mark == *expected;
+                let forgotten = left && before.orders == Orders::NONE;
+                prop_assert_eq!(verdict == Verdict::Granted, forgotten);
+                prop_assert!(!forgotten || *after == Record::ABSENT);
             }
             Request::Order(_) => prop_assert_eq!(before.mark(&memory), after.mark(&memory)),
         }
@@ -359,10 +392,11 @@ fn a_foreign_counter_is_taken_over_by_its_exact_value_and_never_written_again() 
                     holder: id(1),
                     term: term(number),
                     expected,
-                    join: false,
+                    kind: ClaimKind::Shared,
                     after: Beat::default(),
                     window: WINDOW,
                     attested: None,
+                    ephemeral: false,
                 })
             };
             let other = counter.map_or(Beat::new(0), |seen| Beat::new(seen.get().wrapping_add(1)));

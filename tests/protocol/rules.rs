@@ -65,6 +65,7 @@ impl Stage {
             timing: Timing::default(),
             electorate: Electorate::new(1).unwrap(),
             seed: self.players.len() as u64,
+            ephemeral: false,
             openings: Vec::new(),
         });
         self.players.push(Player {
@@ -138,7 +139,7 @@ impl Stage {
         Input::Woken {
             store: Electorate::new(1).unwrap().stores().next().unwrap(),
             record,
-            memory: self.kept.id(),
+            memory: self.kept.memory(),
             called: called.map(|id| id.parse().unwrap()),
         }
     }
@@ -440,6 +441,7 @@ fn a_stranger_neither_beats_nor_releases() {
             holder,
             term,
             reason: LossReason::Resigned,
+            delete: false,
         };
         for request in [beat, release] {
             let before = stage.record.clone();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Beat, Claim, ElectionName, FencingToken, LossReason, Mark, Memory, MemoryId, Record, Reply,
-    Request, Verdict, WallMillis,
+    Beat, Claim, ClaimKind, ElectionName, FencingToken, LossReason, Mark, Memory, MemoryId, Record,
+    Reply, Request, Verdict, WallMillis,
 };
 use incumbent::store::Identity;
 use incumbent::store::{self, Inspection, Store, StoreAddress, StoreError, StoreOptions};
@@ -62,10 +62,11 @@ impl Election {
             holder: self.who.id().clone(),
             term: FencingToken::new(term).unwrap(),
             expected,
-            join: false,
+            kind: ClaimKind::Shared,
             after: Beat::default(),
             window: Duration::from_secs(5),
             attested: None,
+            ephemeral: false,
         })
     }
 
@@ -83,6 +84,7 @@ impl Election {
             holder: self.who.id().clone(),
             term: FencingToken::new(term).unwrap(),
             reason: LossReason::Resigned,
+            delete: false,
         })
         .await
     }

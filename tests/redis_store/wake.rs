@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use incumbent::protocol::{FencingToken, Memory, Occupancy, Order, Request, Successor, Verdict};
+use incumbent::protocol::{FencingToken, Occupancy, Order, Request, Successor, Verdict};
 use incumbent::store::{WakeUp, WakeUps};
 
 use crate::election::Election;
@@ -31,11 +31,11 @@ async fn a_release_wakes_with_all_that_a_claim_needs() {
     a.beat(7).await.unwrap();
     let released = a.release(7).await.unwrap();
     let WakeUp { record, memory, .. } = heard(&mut first).await;
-    assert_eq!((&record, memory), (&released.record, released.memory.id));
+    assert_eq!((&record, memory.id), (&released.record, released.memory.id));
     assert_eq!(record.occupancy, Occupancy::Vacant);
     assert_eq!(heard(&mut second).await.record, released.record);
     // Claimed as it was heard, without another look.
-    let mark = record.mark(&Memory::young(memory));
+    let mark = record.mark(&memory);
     b.claim(9, mark).await.unwrap();
     assert!(b.inspect().await.unwrap().holder.is_some());
 
@@ -207,32 +207,35 @@ async fn a_message_that_is_no_release_wakes_nobody() {
     for message in [
         "",
         "released",
+        "7.7 7 7 7 7",
+        "7.7 7 7 7 7 7",
+        "7.7 7 7 7 7 7 0",
+        "7.7 7 7 7 8 7 -",
+        "7.7 7 7 7 7 -7 -",
+        "7.7 7 7 7 7 07 -",
+        "7.7 7 7 7 7 7 7|anyone",
+        "7.7 7 7 7  7 7 -",
+        "7.7 7 7 7 7 4611686018427387905 -",
+        "7.7 7 7 7 7 7 - ",
+        "7.7 7 7 7 7 7 - a|b",
+        "7.7 7 7 7 7 7 - a b",
+        "7.7 7 7 7 7 7 - \u{7f}",
+        &format!("7.7 7 7 7 7 7 - {}", "a".repeat(201)),
+        &format!("7.7 7 7 {max} 7 7 -"),
+        "7 7 7 7 7 7 -",
+        "7. 7 7 7 7 7 -",
+        "7.07 7 7 7 7 7 -",
+        "7.7.7 7 7 7 7 7 -",
+        "281474976710657.7 7 7 7 7 7 -",
+        "7.18446744073709551616 7 7 7 7 7 -",
         "7.7 7 7",
-        "7.7 7 7 7",
-        "7.7 7 7 7 0",
-        "7.7 7 8 7 -",
-        "7.7 7 7 -7 -",
-        "7.7 7 7 07 -",
-        "7.7 7 7 7 7|anyone",
-        "7.7 7  7 7 -",
-        "7.7 7 7 4611686018427387905 -",
-        "7.7 7 7 7 - ",
-        "7.7 7 7 7 - a|b",
-        "7.7 7 7 7 - a b",
-        "7.7 7 7 7 - \u{7f}",
-        &format!("7.7 7 7 7 - {}", "a".repeat(201)),
-        &format!("7.7 {max} 7 7 -"),
-        "7 7 7 7 -",
-        "7. 7 7 7 -",
-        "7.07 7 7 7 -",
-        "7.7.7 7 7 7 -",
-        "281474976710657.7 7 7 7 -",
-        "7.18446744073709551616 7 7 7 -",
+        "7.7 7 7 7 -",
+        "7.7 07 7 -",
         &"9".repeat(1_000_000),
     ] {
         server.command(&["PUBLISH", "{incumbent:billing}:events", message]);
     }
-    server.command(&["PUBLISH", "{incumbent:billing}:events", "3.4 9 8 7 - a"]);
+    server.command(&["PUBLISH", "{incumbent:billing}:events", "3.4 6 5 9 8 7 - a"]);
     let WakeUp {
         record,
         memory,
@@ -243,7 +246,8 @@ async fn a_message_that_is_no_release_wakes_nobody() {
         (record.floor.get(), record.term.get(), record.beat.get()),
         (9, 8, 7)
     );
-    assert_eq!((memory.made.get(), memory.nonce), (3, 4));
+    assert_eq!((memory.id.made.get(), memory.id.nonce), (3, 4));
+    assert_eq!((memory.floor.get(), memory.taken), (6, 5));
     assert_eq!(called.unwrap().as_str(), "a");
 }
 

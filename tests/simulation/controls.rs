@@ -83,8 +83,9 @@ impl Script {
         })
         .expect("a valid timing");
         let electorate = Electorate::new(1).expect("one store");
-        let spawn: Spawn<Contender> =
-            Box::new(move |birth, _| Contender::new(birth, timing, electorate, None, false));
+        let spawn: Spawn<Contender> = Box::new(move |birth, _| {
+            Contender::new(birth, (timing, false), electorate, None, false)
+        });
         self.play(Keeping::new(Durability::Durable), spawn)
     }
 }

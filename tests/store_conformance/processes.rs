@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use incumbent::protocol::{Mark, Memory, Occupancy, Reply, Request, Term, Verdict};
+use incumbent::protocol::{Mark, Occupancy, Reply, Request, Term, Verdict};
 use incumbent::store::{SqliteStore, Store};
 
 use super::fixtures::OP_TIMEOUT;
@@ -78,10 +78,7 @@ async fn take_turns(store: &SqliteStore, turns: usize) {
             // A wake-up brings the next vacancy; the backstop polls.
             let woken = tokio::time::timeout(Duration::from_millis(200), wake_ups.next()).await;
             (mark, floor) = match woken {
-                Ok(Some(woken)) => {
-                    let memory = Memory::young(woken.memory);
-                    (woken.record.mark(&memory), woken.record.floor)
-                }
+                Ok(Some(woken)) => (woken.record.mark(&woken.memory), woken.record.floor),
                 Ok(None) | Err(_) => look().await,
             };
             continue;

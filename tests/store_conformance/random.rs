@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Attestation, Beat, Claim, HostName, LossReason, Mark, Order, Reason, Request, Shape, Successor,
-    Term,
+    Attestation, Beat, Claim, ClaimKind, HostName, LossReason, Mark, Order, Reason, Request, Shape,
+    Successor, Term,
 };
 use incumbent::store::Identity;
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ enum Happening {
         aim: Aim,
         /// The term above, at or below the floors; `None` is the highest there is.
         rise: Option<i8>,
-        join: bool,
+        kind: ClaimKind,
         after: i64,
         window_ms: u64,
         word: Option<Word>,
@@ -33,6 +33,7 @@ enum Happening {
     },
     Release {
         own_term: bool,
+        delete: bool,
     },
     Pause {
         lasts_ms: Option<u64>,
@@ -44,6 +45,9 @@ enum Happening {
         to: u8,
     },
     Depose {
+        aim: Aim,
+    },
+    ForgetRecord {
         aim: Aim,
     },
     Touch(Touch),
@@ -132,24 +136,21 @@ fn happenings() -> impl Strategy<Value = Vec<(u8, Happening)>> {
         4 => (-2..1_i8).prop_map(Some),
         1 => Just(None),
     ];
-    let claim = (
-        aims(),
-        rise,
-        any::<bool>(),
-        after,
-        1..86_400_000_u64,
-        words(),
-    )
-        .prop_map(
-            |(aim, rise, join, after, window_ms, word)| Happening::Claim {
-                aim,
-                rise,
-                join,
-                after,
-                window_ms,
-                word,
-            },
-        );
+    let kind = prop_oneof![
+        1 => Just(ClaimKind::Shared),
+        1 => Just(ClaimKind::Sole),
+        2 => Just(ClaimKind::Join),
+    ];
+    let claim = (aims(), rise, kind, after, 1..86_400_000_u64, words()).prop_map(
+        |(aim, rise, kind, after, window_ms, word)| Happening::Claim {
+            aim,
+            rise,
+            kind,
+            after,
+            window_ms,
+            word,
+        },
+    );
     let touch = prop_oneof![
         2 => Just(Touch::Delete),
         2 => (-1..3_i8).prop_map(Touch::FromBeat),
@@ -170,12 +171,14 @@ fn happenings() -> impl Strategy<Value = Vec<(u8, Happening)>> {
         12 => claim,
         12 => (own.clone(), words())
             .prop_map(|(own_term, word)| Happening::Beat { own_term, word }),
-        6 => own.clone().prop_map(|own_term| Happening::Release { own_term }),
+        6 => (own.clone(), any::<bool>())
+            .prop_map(|(own_term, delete)| Happening::Release { own_term, delete }),
         2 => (lasts, prop::option::of("[^\\pC]{1,40}"))
             .prop_map(|(lasts_ms, reason)| Happening::Pause { lasts_ms, reason }),
         2 => Just(Happening::Resume),
         4 => (own, 0..3_u8).prop_map(|(own_term, to)| Happening::Resign { own_term, to }),
         2 => aims().prop_map(|aim| Happening::Depose { aim }),
+        2 => aims().prop_map(|aim| Happening::ForgetRecord { aim }),
         4 => touch.prop_map(Happening::Touch),
         2 => Just(Happening::Lose),
         1 => Just(Happening::ChangeRole),
@@ -263,7 +266,7 @@ fn request(
         Happening::Claim {
             aim,
             rise,
-            join,
+            kind,
             after,
             window_ms,
             word,
@@ -275,10 +278,11 @@ fn request(
                 // A candidate claims no term of zero.
                 term: rise.map_or(Term::MAX, rises).max(term(1)),
                 expected: aimed(aim),
-                join: *join,
+                kind: *kind,
                 after: Beat::new(*after),
                 window: Duration::from_millis(*window_ms),
                 attested: said(word),
+                ephemeral: *kind == ClaimKind::Sole,
             })
         }
         Happening::Beat { own_term, word } => Request::Beat {
@@ -286,10 +290,11 @@ fn request(
             term: number(*own_term),
             attested: said(word),
         },
-        Happening::Release { own_term } => Request::Release {
+        Happening::Release { own_term, delete } => Request::Release {
             holder: who.id().clone(),
             term: number(*own_term),
             reason: LossReason::Resigned,
+            delete: *delete,
         },
         Happening::Pause { lasts_ms, reason } => Request::Order(Order::Pause {
             lasts: lasts_ms.map(Duration::from_millis),
@@ -303,6 +308,9 @@ fn request(
             to: successor(*to),
         }),
         Happening::Depose { aim } => Request::Order(Order::Depose {
+            expected: aimed(aim),
+        }),
+        Happening::ForgetRecord { aim } => Request::Order(Order::Forget {
             expected: aimed(aim),
         }),
         Happening::Touch(_) | Happening::Lose | Happening::ChangeRole | Happening::Forget => {

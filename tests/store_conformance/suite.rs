@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Beat, CandidateId, Claim, ElectionName, LossReason, Mark, Occupancy, Order, Record, Reply,
-    Request, Shape, Term, Verdict,
+    Beat, CandidateId, Claim, ClaimKind, ElectionName, LossReason, Mark, Occupancy, Order, Record,
+    Reply, Request, Shape, Term, Verdict,
 };
 use incumbent::store::Identity;
 use incumbent::store::{Change, Note, Store};
@@ -32,17 +32,18 @@ pub(crate) fn claim(who: &Identity, number: u64, expected: Mark) -> Request {
         holder: who.id().clone(),
         term: term(number),
         expected,
-        join: false,
+        kind: ClaimKind::Shared,
         after: Beat::default(),
         window: WINDOW,
         attested: None,
+        ephemeral: false,
     })
 }
 
 pub(crate) fn join(who: &Identity, number: u64, expected: Mark) -> Request {
     match claim(who, number, expected) {
         Request::Claim(claim) => Request::Claim(Claim {
-            join: true,
+            kind: ClaimKind::Join,
             ..claim
         }),
         other => other,
@@ -62,6 +63,17 @@ pub(crate) fn release(who: &Identity, number: u64) -> Request {
         holder: who.id().clone(),
         term: term(number),
         reason: LossReason::Resigned,
+        delete: false,
+    }
+}
+
+/// A release that leaves nothing behind.
+pub(crate) fn delete(who: &Identity, number: u64) -> Request {
+    Request::Release {
+        holder: who.id().clone(),
+        term: term(number),
+        reason: LossReason::Resigned,
+        delete: true,
     }
 }
 
@@ -380,6 +392,7 @@ pub(crate) async fn tells_of_each_release_why_and_of_each_takeover_when_the_hold
             holder: a.id().clone(),
             term: term(number),
             reason,
+            delete: false,
         };
         mark = granted(store, &election, &a, &leave).await.mark();
         expected.extend([None, Some(Note::Reason(reason))]);
@@ -440,7 +453,8 @@ pub(crate) async fn wakes_standbys_on_release(fixture: impl Fixture, _: &str) {
                         Occupancy::Vacant,
                         "only vacant records wake"
                     );
-                    if (woken.record, woken.memory) == (vacant.record.clone(), vacant.memory.id) {
+                    if (woken.record, woken.memory.id) == (vacant.record.clone(), vacant.memory.id)
+                    {
                         break;
                     }
                 }

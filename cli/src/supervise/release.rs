@@ -125,6 +125,7 @@ impl ReleaseContext {
             holder: who.id().clone(),
             term: orphan.term,
             reason,
+            delete: false,
         };
         let (election, term, label) = (&self.election, orphan.term, store.label());
         for attempt in 1..=Self::ATTEMPTS {

@@ -4,9 +4,9 @@ use super::{Mutant, mutants};
 
 pub(super) const MUTANTS: &[Mutant] = mutants! {
     "order: pause", "a claim is granted while the election is paused", "protocol/operation.rs",
-        "record.orders.paused.is_none() || claim.join;" => "record.orders.paused.is_none() || claim.term > Term::ZERO;";
+        "record.orders.paused.is_none() || joins;" => "record.orders.paused.is_none() || term > Term::ZERO;";
     "order: pause", "a leader may not join a store that is paused", "protocol/operation.rs",
-        "record.orders.paused.is_none() || claim.join;" => "record.orders.paused.is_none();";
+        "record.orders.paused.is_none() || joins;" => "record.orders.paused.is_none();";
     "order: pause", "never ends by the clock", "protocol/record.rs",
         "paused.filter(|pause| pause.holds_at(clock)).cloned()" => "paused.filter(|pause| pause.holds_at(clock) || !pause.holds_at(clock)).cloned()";
     "order: pause", "a standby claims all the same, and is refused", "protocol/candidate/orders.rs",

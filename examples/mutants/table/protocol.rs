@@ -24,7 +24,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "R3", "claims twice with one term", "protocol/candidate/claiming.rs",
         "self.last_claimed = self.last_claimed.max(Some(term));" => "self.last_claimed = self.last_claimed.min(Some(term));";
     "hints", "a hint counts as a look", "protocol/candidate/standby.rs",
-        "view.hint = match look {" => "view.watch.observe(record, &Memory::young(memory), now, now);\n        view.hint = match look {";
+        "view.hint = called.then(|| Hint {" => "view.watch.observe(record, memory, now, now);\n        view.hint = called.then(|| Hint {";
     "wiped", "claims what a live leader has just lost", "protocol/candidate/standby.rs",
         "!view.watch.awaits_its_leader(now, &self.timing)" => "view.watch.record().is_some()";
     "R4", "counts grants that arrive late", "protocol/timing.rs",
@@ -64,7 +64,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "R8", "claims under whatever memory", "protocol/record.rs",
         "            memory: memory.id,\n" => "            memory: MemoryId { made: super::WallMillis::ZERO, nonce: memory.taken * 0 },\n";
     "R8", "claims below the floor of the memory", "protocol/operation.rs",
-        "claim.term > record.floor.max(memory.floor) || claim.join" => "claim.term > record.floor || claim.join";
+        "let floor = record.floor.max(memory.floor);" => "let floor = record.floor;";
     "R8", "counts no change of hands", "protocol/operation.rs",
         "taken: self.taken + u64::from(!record.is_free())," => "taken: self.taken + u64::from(!record.is_free()) * 0,";
     "timing", "the lease has no margin", "protocol/timing.rs",
@@ -98,23 +98,23 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "majority", "fewer than a majority elect", "protocol/quorum.rs",
         "self.size() / 2 + 1" => "self.size().div_ceil(3)";
     "claim", "is granted whatever the record has become", "protocol/operation.rs",
-        "let as_expected = record.mark(memory) == claim.expected;" => "let as_expected = record.mark(memory) == claim.expected || record.term > Term::ZERO;";
+        "let seen = mark == claim.expected || blind;" => "let seen = mark == claim.expected || blind || record.term > Term::ZERO;";
     "claim", "is granted though the counter has moved on", "protocol/operation.rs",
-        "let as_expected = record.mark(memory) == claim.expected;"
-        => "let as_expected = record.mark(memory).shape == claim.expected.shape && record.term == claim.expected.term;";
+        "let seen = mark == claim.expected || blind;"
+        => "let seen = mark.shape == claim.expected.shape && record.term == claim.expected.term || blind;";
     "claim", "is granted with a term that does not rise", "protocol/operation.rs",
-        "claim.term > record.floor.max(memory.floor) || claim.join" => "claim.term > Term::ZERO || claim.join";
+        "let rises = term > floor || joins;" => "let rises = term > Term::ZERO || joins;";
     "claim", "lowers the floor", "protocol/operation.rs",
-        "floor: record.floor.max(claim.term)," => "floor: claim.term,";
+        "floor: record.floor.max(term)," => "floor: term,";
     "claim", "begins its counter at one", "protocol/term.rs",
-        "Self(start.max(last.0.saturating_add(1)))" => "Self((start + last.0) * 0 + 1)";
+        "start.max(Self(last.0.saturating_add(1)))" => "Self((start.0 + last.0) * 0 + 1)";
     "claim", "begins its counter anew when it joins again", "protocol/candidate/standby.rs",
         "after: self.stores[store.get()].written," => "after: crate::protocol::Beat::new(0),";
     "S3", "anybody's heartbeat is granted", "protocol/operation.rs",
         "} => record.is_held_by(holder, *term).then(|| State {\n            memory" => "} => (record.is_held_by(holder, *term) || record.holder().is_some()).then(|| State {\n            memory";
     "S3", "anybody's release is granted", "protocol/operation.rs",
-        "Request::Release { holder, term, .. } => record.is_held_by(holder, *term).then(|| State {"
-        => "Request::Release { holder, term, .. } => (record.is_held_by(holder, *term) || record.holder().is_some()).then(|| State {";
+        "} => record.is_held_by(holder, *term).then(|| {\n            let vacant"
+        => "} => (record.is_held_by(holder, *term) || record.holder().is_some()).then(|| {\n            let vacant";
     "S3", "a holder's release of an older term is granted", "protocol/record.rs",
         "self.term == term && self.holder() == Some(candidate)" => "self.term >= term && self.holder() == Some(candidate)";
     "release", "comes before the work has ended", "protocol/candidate/leading.rs",

@@ -4,20 +4,17 @@ use super::{Mutant, mutants};
 
 pub(super) const MUTANTS: &[Mutant] = mutants! {
     "claim.lua", "is granted whatever the record has become", "store/redis/scripts/claim.lua",
-        "if shape ~= ARGV[7] or record[TERM] ~= ARGV[8] or record[BEAT] ~= ARGV[9] then return refused() end" => "";
+        "  if record[TERM] ~= ARGV[8] or record[BEAT] ~= ARGV[9] then return refused() end" => "";
     "claim.lua", "is granted whatever the shape", "store/redis/scripts/claim.lua",
-        "if shape ~= ARGV[7] or record[TERM] ~= ARGV[8] or record[BEAT] ~= ARGV[9] then"
-        => "if record[TERM] ~= ARGV[8] or record[BEAT] ~= ARGV[9] then";
+        "if shape ~= ARGV[7] then return refused() end" => "";
     "claim.lua", "is granted whatever the term", "store/redis/scripts/claim.lua",
-        "if shape ~= ARGV[7] or record[TERM] ~= ARGV[8] or record[BEAT] ~= ARGV[9] then"
-        => "if shape ~= ARGV[7] or record[BEAT] ~= ARGV[9] then";
+        "record[TERM] ~= ARGV[8] or record[BEAT] ~= ARGV[9]" => "record[BEAT] ~= ARGV[9]";
     "claim.lua", "is granted though the counter has moved on", "store/redis/scripts/claim.lua",
-        "if shape ~= ARGV[7] or record[TERM] ~= ARGV[8] or record[BEAT] ~= ARGV[9] then"
-        => "if shape ~= ARGV[7] or record[TERM] ~= ARGV[8] then";
+        "record[TERM] ~= ARGV[8] or record[BEAT] ~= ARGV[9]" => "record[TERM] ~= ARGV[8]";
     "claim.lua", "is granted though a stranger's counter has moved on", "store/redis/scripts/claim.lua",
         "if shape == 'foreign' and (counter or '') ~= ARGV[10] then return refused() end" => "";
     "claim.lua", "is granted with a term that does not rise", "store/redis/scripts/claim.lua",
-        "if not joins and (not rises or at_most(ARGV[3], memory[MEMORY_FLOOR])) then" => "if not joins and at_most(ARGV[3], memory[MEMORY_FLOOR]) then";
+        "if not joins and at_most(term, floor) then" => "if not joins and at_most(term, memory[MEMORY_FLOOR]) then";
     "claim.lua", "is granted while the election is paused", "store/redis/scripts/claim.lua",
         "if record[PAUSED] and not joins then return refused() end" => "";
     "claim.lua", "a leader may not join while the election is paused", "store/redis/scripts/claim.lua",
@@ -27,7 +24,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "claim.lua", "is granted though records have changed hands (R8)", "store/redis/scripts/claim.lua",
         "if shape == 'absent' and memory[TAKEN] ~= ARGV[12] then return refused() end" => "";
     "claim.lua", "is granted below the floor of the memory (R8)", "store/redis/scripts/claim.lua",
-        "if not joins and (not rises or at_most(ARGV[3], memory[MEMORY_FLOOR])) then" => "if not joins and not rises then";
+        "local floor = larger(record[FLOOR], memory[MEMORY_FLOOR])" => "local floor = record[FLOOR]";
     "memory.lua", "does not notice a restart (R7)", "store/redis/scripts/memory.lua",
         "(not server or memory[SERVER] == server)" => "(not server or memory[SERVER] == memory[SERVER])";
     "memory.lua", "misses no record (R7)", "store/redis/scripts/memory.lua",
@@ -41,7 +38,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "memory.lua", "counts no change of hands", "store/redis/scripts/memory.lua",
         "memory[TAKEN] = string.format('%.0f', memory[TAKEN] + 1)" => "";
     "claim.lua", "a join lowers the floor", "store/redis/scripts/claim.lua",
-        "if rises then record[FLOOR] = ARGV[3] end" => "record[FLOOR] = ARGV[3]";
+        "if rises then record[FLOOR] = term end" => "record[FLOOR] = term";
     "claim.lua", "the order to resign outlives the claim", "store/redis/scripts/claim.lua",
         "must('HDEL', KEYS[2], 'handover')" => "";
     "beat.lua", "anybody's is granted", "store/redis/scripts/beat.lua",
@@ -83,7 +80,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "if shape ~= ARGV[4] or (record[TERM] or '0') ~= ARGV[5] or (record[BEAT] or '0') ~= ARGV[6] then"
         => "if shape ~= ARGV[4] or (record[TERM] or '0') ~= ARGV[5] then";
     "order.lua", "depose is granted though a stranger's counter has moved on", "store/redis/scripts/order.lua",
-        "  if shape == 'foreign' and (counter or '') ~= ARGV[7] then return refuse() end\n" => "";
+        "  if shape == 'foreign' and (counter or '') ~= ARGV[7] then return false end\n" => "";
     "order.lua", "depose lets the counter of a stranger come again", "store/redis/scripts/order.lua",
         "  if is_natural(counter, LAST_EXACT) and not at_most(counter, record[BEAT]) then record[BEAT] = counter end\n" => "";
     "record.lua", "a pause never ends by the clock", "store/redis/scripts/record.lua",

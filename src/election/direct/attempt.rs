@@ -92,6 +92,7 @@ impl Attempt {
             timing: setup.timing,
             electorate: setup.electorate,
             seed: fastrand::u64(..),
+            ephemeral: setup.ephemeral,
             openings,
         }));
         let step = candidate.handle(clock::now(), Input::Tick);

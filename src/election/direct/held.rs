@@ -306,17 +306,20 @@ impl Departure {
             stores,
             candidate,
         };
-        let mut answers: FuturesUnordered<_> = mem::take(&mut self.step.sends)
-            .into_iter()
-            .map(|sent| candidacy.ask(sent))
-            .collect();
-        while let Some(answer) = answers.next().await {
-            if answer.result.is_ok() {
-                let confirmed = answer.store;
-                self.releases.retain(|(store, _)| *store != confirmed);
-            }
+        let mut step = mem::take(&mut self.step);
+        let mut answers = FuturesUnordered::new();
+        loop {
+            answers.extend(step.sends.into_iter().map(|sent| candidacy.ask(sent)));
+            let Some(answer) = answers.next().await else {
+                break;
+            };
+            let (answered, store) = (answer.result.is_ok(), answer.store);
             // What has failed is sent again by the election thread.
-            drop(candidacy.take_in(answer));
+            step = candidacy.take_in(answer);
+            if answered {
+                self.releases.retain(|(waiting, _)| *waiting != store);
+                self.releases.extend(releases(&step));
+            }
         }
         debug_assert!(!self.releases.is_empty() || candidacy.candidate.role() == Role::Done);
     }

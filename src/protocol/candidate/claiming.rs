@@ -12,15 +12,23 @@ impl Candidate {
         step: &mut Step,
     ) {
         match heard {
-            Heard::Granted(_) | Heard::Refused(..) | Heard::Unknown(_) => {
+            Heard::Granted(_, granted) => {
+                // R3: the only store of an election numbers the term.
+                let term = if self.is_sole() {
+                    term.max(granted)
+                } else {
+                    term
+                };
+                self.phase = Phase::Claiming { term };
                 self.judge(now, term, step);
             }
+            Heard::Refused(..) | Heard::Unknown(_) => self.judge(now, term, step),
             Heard::Resign(_) => self.give_up(now, Some(term), LossReason::Withdrawn, step),
             Heard::Observed(..)
             | Heard::Woken(..)
             | Heard::Beaten
             | Heard::Parted
-            | Heard::Released(_)
+            | Heard::Released(..)
             | Heard::WorkEnded(_) => {}
         }
     }
@@ -42,12 +50,12 @@ impl Candidate {
             // R6: any refusal during probation starts over, and so does a new memory.
             Heard::Parted => self.fail(now, term, step),
             Heard::Resign(_) => self.give_up(now, Some(term), LossReason::Withdrawn, step),
-            Heard::Granted(_) => unreachable!("nothing is claimed in this phase"),
+            Heard::Granted(..) => unreachable!("nothing is claimed in this phase"),
             Heard::Observed(..)
             | Heard::Woken(..)
             | Heard::Refused(..)
             | Heard::Unknown(_)
-            | Heard::Released(_)
+            | Heard::Released(..)
             | Heard::WorkEnded(_) => {}
         }
     }

@@ -2,7 +2,8 @@
 
 use super::{Candidate, Ending, Event, Heard, Hold, Kind, Phase, Step};
 use crate::protocol::{
-    LossReason, Mark, MemoryId, Occupancy, Record, StoreIndex, Term, Timestamp, Verdict,
+    ClaimKind, LossReason, Mark, MemoryId, Occupancy, Record, Reply, StoreIndex, Term, Timestamp,
+    Verdict,
 };
 
 impl Candidate {
@@ -27,7 +28,7 @@ impl Candidate {
                 }
                 self.check_deposed(now, step);
             }
-            Heard::Granted(store) => {
+            Heard::Granted(store, _) => {
                 step.events.push(Event::Joined { store });
                 self.renew(now);
             }
@@ -46,7 +47,7 @@ impl Candidate {
                 let reason = ending.map_or(reason, |(_, earlier)| earlier);
                 self.give_up(now, Some(term), reason, step);
             }
-            Heard::Woken(..) | Heard::Released(_) => {}
+            Heard::Woken(..) | Heard::Released(..) => {}
         }
     }
 
@@ -59,7 +60,9 @@ impl Candidate {
             let joinable = self.joinable(now, store);
             match (self.stores[store.get()].hold, joinable) {
                 (Some(_), _) => self.beat(now, store, term, step),
-                (None, Some(expected)) => self.claim(now, store, term, expected, true, step),
+                (None, Some(expected)) => {
+                    self.claim(now, store, term, expected, ClaimKind::Join, step)
+                }
                 (None, None) => self.observe(now, store, step),
             }
         }
@@ -265,9 +268,24 @@ impl Candidate {
         }
     }
 
-    pub(super) fn released(&mut self, verdict: Verdict, step: &mut Step) {
-        if let Phase::Releasing { confirmed, .. } = &mut self.phase {
-            *confirmed += usize::from(verdict == Verdict::Granted);
+    pub(super) fn released(
+        &mut self,
+        now: Timestamp,
+        store: StoreIndex,
+        reply: &Reply,
+        step: &mut Step,
+    ) {
+        if let Phase::Releasing {
+            confirmed, term, ..
+        } = &mut self.phase
+        {
+            // The store had numbered the term of a claim whose outcome was unknown.
+            if reply.record.holder() == Some(&self.id) {
+                *term = Some(reply.record.term);
+                let view = &mut self.stores[store.get()];
+                (view.claimed, view.due) = (true, now);
+            }
+            *confirmed += usize::from(reply.verdict == Verdict::Granted);
             if self.stores.iter().all(|view| !view.claimed) {
                 self.finish_release(step);
             }

@@ -26,8 +26,8 @@ use std::time::Duration;
 
 use self::view::{Acknowledged, Hint, Hold, Kind, Pending, StoreView};
 use super::{
-    CandidateId, Electorate, HostName, Knowledge, LossReason, MemoryId, Record, Reply, StoreIndex,
-    Term, Timestamp, Timing, Verdict,
+    CandidateId, Electorate, HostName, Knowledge, LossReason, Memory, Record, Reply, StoreIndex,
+    Term, Timestamp, Timing,
 };
 
 pub use self::step::{
@@ -51,6 +51,7 @@ pub use self::step::{
 ///     timing: Timing::default(),
 ///     electorate: Electorate::new(1)?,
 ///     seed: 1,
+///     ephemeral: false,
 ///     openings: Vec::new(),
 /// });
 /// let clock = WallMillis::default();
@@ -75,6 +76,7 @@ pub struct Candidate {
     host: Option<HostName>,
     timing: Timing,
     electorate: Electorate,
+    ephemeral: bool,
     stores: Vec<StoreView>,
     phase: Phase,
     /// Whether it must not claim.
@@ -149,9 +151,13 @@ enum Heard<'a> {
     /// A store showed its record.
     Observed(StoreIndex, &'a Reply),
     /// A store notified us that its record was released.
-    Woken(StoreIndex, (&'a Record, MemoryId), Option<&'a CandidateId>),
-    /// A claim was granted.
-    Granted(StoreIndex),
+    Woken(
+        StoreIndex,
+        (&'a Record, &'a Memory),
+        Option<&'a CandidateId>,
+    ),
+    /// A claim was granted, of this term.
+    Granted(StoreIndex, Term),
     /// A claim was refused.
     Refused(StoreIndex, &'a Reply),
     /// A claim was not executed, or its outcome is unknown.
@@ -161,7 +167,7 @@ enum Heard<'a> {
     /// A heartbeat was refused.
     Parted,
     /// A store replied to a release.
-    Released(Verdict),
+    Released(StoreIndex, &'a Reply),
     Resign(LossReason),
     WorkEnded(LossReason),
 }
@@ -186,6 +192,7 @@ impl Candidate {
             host: config.host,
             timing: config.timing,
             electorate: config.electorate,
+            ephemeral: config.ephemeral,
             stores,
             phase: Phase::Standby {
                 not_before: config.not_before,
@@ -223,7 +230,7 @@ impl Candidate {
                 called,
             } => self.hear(
                 now,
-                Heard::Woken(store, (&record, memory), called.as_ref()),
+                Heard::Woken(store, (&record, &memory), called.as_ref()),
                 &mut step,
             ),
             Input::Resign(reason) => self.hear(now, Heard::Resign(reason), &mut step),
@@ -395,8 +402,8 @@ impl Candidate {
                 self.heard_leading(now, term, ending, heard, step);
             }
             Phase::Releasing { .. } => {
-                if let Heard::Released(verdict) = heard {
-                    self.released(verdict, step);
+                if let Heard::Released(store, reply) = heard {
+                    self.released(now, store, reply, step);
                 }
             }
             Phase::Done => {}

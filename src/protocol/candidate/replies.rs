@@ -82,7 +82,7 @@ impl Candidate {
             (Kind::Claim, Verdict::Granted) => {
                 view.hold = Some(Hold { memory });
                 view.acknowledged = Some(acknowledged);
-                Heard::Granted(store)
+                Heard::Granted(store, reply.record.term)
             }
             (Kind::Claim, Verdict::Refused) => {
                 view.claimed = false;
@@ -110,7 +110,7 @@ impl Candidate {
             }
             (Kind::Release, _) => {
                 view.claimed = false;
-                Heard::Released(reply.verdict)
+                Heard::Released(store, reply)
             }
         };
         self.hear(now, heard, step);

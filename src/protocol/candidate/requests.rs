@@ -56,8 +56,15 @@ impl Candidate {
             holder: self.id.clone(),
             term,
             reason,
+            delete: self.ephemeral,
         };
+        self.last_claimed = self.last_claimed.max(Some(term));
         self.send(now, store, Kind::Release, request, step);
+    }
+
+    /// Whether the election has one store, which numbers the terms.
+    pub(super) const fn is_sole(&self) -> bool {
+        self.electorate.size() == 1
     }
 
     /// The stores with nothing in flight whose next request is due.

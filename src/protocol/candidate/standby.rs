@@ -2,8 +2,8 @@
 
 use super::{Candidate, Event, Heard, Hint, Kind, Phase, Step};
 use crate::protocol::{
-    CandidateId, Claim, LossReason, Mark, Memory, MemoryId, Occupancy, Record, Request, StoreIndex,
-    Term, Timestamp, WallMillis,
+    Beat, CandidateId, Claim, ClaimKind, LossReason, Mark, Memory, Occupancy, Record, Request,
+    StoreIndex, Term, Timestamp, WallMillis,
 };
 
 impl Candidate {
@@ -19,30 +19,32 @@ impl Candidate {
     pub(super) fn heard_standing_by(&mut self, now: Timestamp, heard: Heard<'_>, step: &mut Step) {
         match heard {
             // A claim of ours whose outcome we never learnt was granted after all: release it.
-            Heard::Observed(store, reply) if reply.record.holder() == Some(&self.id) => {
+            Heard::Observed(store, reply) | Heard::Released(store, reply)
+                if reply.record.holder() == Some(&self.id) =>
+            {
                 self.release(now, store, reply.record.term, LossReason::Withdrawn, step);
             }
             Heard::Woken(store, vacant, called) => self.woken(now, store, vacant, called),
             Heard::Resign(_) => self.give_up(now, None, LossReason::Withdrawn, step),
-            Heard::Granted(_) => unreachable!("nothing is claimed in this phase"),
+            Heard::Granted(..) => unreachable!("nothing is claimed in this phase"),
             Heard::Observed(..)
             | Heard::Refused(..)
             | Heard::Unknown(_)
             | Heard::Beaten
             | Heard::Parted
-            | Heard::Released(_)
+            | Heard::Released(..)
             | Heard::WorkEnded(_) => {}
         }
     }
 
-    /// Takes in a vacant record from a notification. When it calls another standby, this one leaves the
+    /// Takes in a free record from a notification. When it calls another standby, this one leaves the
     /// record to it and polls early, in case the other is gone: if all claimed at once, most of the
     /// store's work would be refusals.
     fn woken(
         &mut self,
         now: Timestamp,
         store: StoreIndex,
-        (record, memory): (&Record, MemoryId),
+        (record, memory): (&Record, &Memory),
         called: Option<&CandidateId>,
     ) {
         let interval = self.timing.interval();
@@ -52,21 +54,28 @@ impl Candidate {
             return;
         };
         // A notification that is overtaken by a newer record on another connection must not undo it.
+        // What was deleted lies at the floor of the memory or below.
+        let absent = record.occupancy == Occupancy::Absent;
+        let last = match absent {
+            true => (memory.floor, Beat::of(memory.floor)),
+            false => (record.floor, record.beat),
+        };
         let newer = view
             .watch
             .record()
-            .is_none_or(|seen| (record.floor, record.beat) >= (seen.floor, seen.beat));
-        if !newer || record.occupancy != Occupancy::Vacant {
+            .is_none_or(|seen| last >= (seen.floor, seen.beat));
+        if !newer || !record.is_free() {
             return;
         }
-        view.hint = match look {
-            Some(_) => None,
-            None => Some(Hint {
-                record: record.clone(),
-                mark: record.mark(&Memory::young(memory)),
-                heard: now,
-            }),
-        };
+        // A record that is absent under another memory was not released but lost.
+        let mark = record.mark(memory);
+        let lost = |seen: Mark| absent && seen.memory != mark.memory;
+        let called = look.is_none() && !view.watch.mark().is_some_and(lost);
+        view.hint = called.then(|| Hint {
+            record: record.clone(),
+            mark,
+            heard: now,
+        });
         // Without a recent poll there is nothing to number a term by, so it polls first (R2).
         let known = view.watch.is_fresh(now, &self.timing);
         view.due = match look {
@@ -87,13 +96,16 @@ impl Candidate {
         let seen = seen.filter(|_| {
             !self.is_barred(view, now) && !view.watch.awaits_its_leader(now, &self.timing)
         });
-        seen.or_else(|| {
+        let hinted = || {
             let hint = view.hint.as_ref()?;
             let known = view.watch.is_fresh(now, &self.timing);
             let fresh = now.since(hint.heard) <= self.timing.interval();
             let open = known && fresh && !self.is_left_to_another(&hint.record);
             open.then_some(hint.mark)
-        })
+        };
+        // Where nothing is left behind, the record is absent as a rule: a refusal tells as much as a poll.
+        let blind = self.ephemeral && self.is_sole() && self.next_request == 0;
+        seen.or_else(hinted).or(blind.then_some(Mark::UNKNOWN))
     }
 
     /// Claims every claimable store when they are a majority.
@@ -119,8 +131,12 @@ impl Candidate {
             stores: claimable.len(),
         });
         self.phase = Phase::Claiming { term };
+        let kind = match self.is_sole() {
+            true => ClaimKind::Sole,
+            false => ClaimKind::Shared,
+        };
         for (store, expected) in claimable {
-            self.claim(now, store, term, expected, false, step);
+            self.claim(now, store, term, expected, kind, step);
         }
         true
     }
@@ -172,17 +188,18 @@ impl Candidate {
         store: StoreIndex,
         term: Term,
         expected: Mark,
-        join: bool,
+        kind: ClaimKind,
         step: &mut Step,
     ) {
         let claim = Claim {
             holder: self.id.clone(),
             term,
             expected,
-            join,
+            kind,
             after: self.stores[store.get()].written,
             window: self.timing.window(),
-            attested: self.stores[store.get()].attest(now, false),
+            attested: self.stores[store.get()].attest(now, true),
+            ephemeral: self.ephemeral,
         };
         let view = &mut self.stores[store.get()];
         view.claimed = true;

@@ -1,7 +1,7 @@
 //! What goes into a candidate, and what comes out.
 
 use crate::protocol::{
-    CandidateId, Electorate, HostName, Knowledge, LossReason, MemoryId, Record, Reply, Request,
+    CandidateId, Electorate, HostName, Knowledge, LossReason, Memory, Record, Reply, Request,
     StoreIndex, Term, Timestamp, Timing,
 };
 
@@ -20,6 +20,8 @@ pub struct CandidateConfig {
     pub electorate: Electorate,
     /// The seed of its jitter.
     pub seed: u64,
+    /// Whether it deletes the record when it releases it, so that the election leaves nothing behind.
+    pub ephemeral: bool,
     /// What the process knows of each store, so that an election that is free can be won in one round trip.
     /// May be empty.
     pub openings: Vec<Option<Opening>>,
@@ -56,16 +58,17 @@ pub enum Input {
         /// Its outcome.
         result: Result<Reply, Failure>,
     },
-    /// A store's notification that its record was released, with the record as it is now. It is a hint
+    /// A store's notification that its record was released, with the record as it is now: vacant, or absent if it
+    /// was deleted. It is a hint
     /// that can be forged: a claim may expect this record, but neither the claim's term nor any later
     /// decision rests on it.
     Woken {
         /// The store that sent it.
         store: StoreIndex,
-        /// The vacant record.
+        /// The free record.
         record: Record,
-        /// The memory of the store that released it.
-        memory: MemoryId,
+        /// The memory of the store that released it. Its age means nothing here.
+        memory: Memory,
         /// The standby that is called to claim it at once, while the others poll a little later to see
         /// whether it did; `None` calls all of them.
         called: Option<CandidateId>,
@@ -123,7 +126,7 @@ pub enum Event {
     },
     /// It claims the election.
     Claimed {
-        /// For this term.
+        /// For this term; the only store of an election may grant a higher one.
         term: Term,
         /// On this many stores.
         stores: usize,

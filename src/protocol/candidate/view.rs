@@ -36,7 +36,7 @@ pub(super) struct StoreView {
     pub(super) written: Beat,
 }
 
-/// A vacant record from a notification, not from a reply.
+/// A free record from a notification, not from a reply.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Hint {
     pub(super) record: Record,
@@ -108,8 +108,8 @@ impl StoreView {
         WallMillis::new(self.clock.get().saturating_add(passed)).unwrap_or(WallMillis::MAX)
     }
 
-    pub(super) fn attest(&self, now: Timestamp, acts: bool) -> Option<Attestation> {
-        self.known?.attest(now, acts)
+    pub(super) fn attest(&self, now: Timestamp, worthwhile: bool) -> Option<Attestation> {
+        self.known?.attest(now, worthwhile)
     }
 
     /// From when on a leader that the store had forgotten before its memory began has stopped. A hold counts

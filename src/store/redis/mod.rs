@@ -64,11 +64,11 @@ use super::address::{InvalidAddress, RedisPlace};
 use super::registry::Registry;
 use super::{
     Examination, HistoryEntry, Inspection, Note, Store, StoreError, StoreFuture, StoreOptions,
-    WakeUp, WakeUps, fresh_memory, is_free,
+    WakeUp, WakeUps, fresh_memory, is_left,
 };
 use crate::protocol::{
-    Attestation, Claim, ElectionName, Handover, Mark, Memory, Order, Pause, Reply, Request, Shape,
-    WallMillis,
+    Attestation, Claim, ClaimKind, ElectionName, Handover, Mark, Memory, Order, Pause, Reply,
+    Request, Shape, WallMillis,
 };
 use crate::store::Identity;
 
@@ -226,9 +226,11 @@ impl RedisStore {
                 holder,
                 term,
                 reason,
+                delete,
             } => {
                 let (term, note) = (term.to_string(), Note::Reason(*reason).to_string());
-                let arguments = [&who, holder.as_str(), &term, &keys.events, &note, &nonce];
+                let (holder, deletes) = (holder.as_str(), flag(*delete));
+                let arguments = [&who, holder, &term, &keys.events, &note, deletes, &nonce];
                 self.call(&script::RELEASE, &with_history, &arguments)
                     .await?
             }
@@ -313,8 +315,8 @@ impl Store for RedisStore {
                 let (store, keys) = (&label, &keys);
                 // The polls find and report what is wrong.
                 let found = Reader { store, keys }.inspection(asked.await.ok()?).ok()?;
-                let memory = found.memory.filter(|_| is_free(&found.record))?;
-                Some(WakeUp::new(found.record, memory.id))
+                let memory = found.memory.filter(|_| is_left(&found.record))?;
+                Some(WakeUp::new(found.record, memory))
             });
             look
         };
@@ -387,20 +389,21 @@ impl Store for RedisStore {
 }
 
 /// The arguments of `claim.lua`, in its order.
-fn claim_arguments(who: String, claim: &Claim, nonce: String) -> [String; 15] {
-    let [shape, term, beat, counter, memory] = mark_arguments(claim.expected);
-    let taken = match claim.expected.shape {
-        Shape::Absent { taken } => taken.to_string(),
-        Shape::Vacant | Shape::Held | Shape::Foreign(_) => String::new(),
-    };
+fn claim_arguments(who: String, claim: &Claim, nonce: String) -> [String; 16] {
+    let [shape, term, beat, counter, memory, taken] = mark_arguments(claim.expected);
     let [vouched, age] = attestation_arguments(claim.attested);
     [
         who,
         claim.holder.to_string(),
         claim.term.to_string(),
-        claim.first_beat().to_string(),
+        claim.least_beat().to_string(),
         claim.window.as_nanos().to_string(),
-        flag(claim.join).to_owned(),
+        match claim.kind {
+            ClaimKind::Shared => "shared",
+            ClaimKind::Sole => "sole",
+            ClaimKind::Join => "join",
+        }
+        .to_owned(),
         shape,
         term,
         beat,
@@ -409,6 +412,7 @@ fn claim_arguments(who: String, claim: &Claim, nonce: String) -> [String; 15] {
         taken,
         vouched,
         age,
+        flag(claim.ephemeral).to_owned(),
         nonce,
     ]
 }
@@ -451,14 +455,16 @@ fn order_arguments(who: String, channel: String, order: &Order) -> Vec<String> {
             ("resign", vec![term.to_string(), handover.to_string()])
         }
         Order::Depose { expected } => ("depose", mark_arguments(*expected).to_vec()),
+        Order::Forget { expected } => ("forget", mark_arguments(*expected).to_vec()),
     };
     let mut arguments = vec![who, channel, word.to_owned()];
     arguments.extend(details);
     arguments
 }
 
-/// The expected record: its shape, term and beat, a foreign counter or nothing, and the memory.
-fn mark_arguments(expected: Mark) -> [String; 5] {
+/// The expected record: its shape, term and beat, a foreign counter or nothing, the memory, and how often records
+/// had changed hands if it is absent.
+fn mark_arguments(expected: Mark) -> [String; 6] {
     let Mark {
         memory,
         term,
@@ -472,12 +478,17 @@ fn mark_arguments(expected: Mark) -> [String; 5] {
         Shape::Foreign(counter) => ("foreign", counter),
     };
     let counter = counter.map(|counter| counter.to_string());
+    let taken = match expected.shape {
+        Shape::Absent { taken } => taken.to_string(),
+        Shape::Vacant | Shape::Held | Shape::Foreign(_) => String::new(),
+    };
     [
         shape.to_owned(),
         term.to_string(),
         beat.to_string(),
         counter.unwrap_or_default(),
         memory.to_string(),
+        taken,
     ]
 }
 

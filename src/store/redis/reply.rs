@@ -328,28 +328,40 @@ pub(super) type Items = std::vec::IntoIter<Value>;
 const MAX_MESSAGE: usize = 512;
 
 /// Any message that `release` reads.
-pub(super) const A_RELEASE: &str = "1.1 1 1 1 -";
+pub(super) const A_RELEASE: &str = "1.1 0 0 -";
 
-/// The message of a release: `memory floor term beat handover`, a handover of `-` for none, and the id
-/// of the standby that is called, if one is. `None` when it is not such a message.
+/// The message of a release: the id, the floor and the `taken` of the memory, the record, and the id of the standby
+/// that is called, if one is. The record is `floor term beat handover`, with a handover of `-` for none, or `-` if it
+/// was deleted. `None` when it is not such a message.
 pub(super) fn release(message: &[u8]) -> Option<WakeUp> {
     let short = Some(message).filter(|message| message.len() <= MAX_MESSAGE)?;
     let mut fields = std::str::from_utf8(short).ok()?.split(' ');
-    let memory = memory_id(fields.next()?)?;
-    let mut next = || canonical(fields.next()?);
-    let (floor, term, beat) = (next()?, next()?, next()?);
-    let record = Record {
+    let id = memory_id(fields.next()?)?;
+    let (floor, taken) = (canonical(fields.next()?)?, canonical(fields.next()?)?);
+    let memory = Memory {
         floor: FencingToken::new(floor)?,
-        term: FencingToken::new(term).filter(|term| term.get() <= floor)?,
-        beat: Beat::new(i64::try_from(beat).ok().filter(|beat| *beat <= MAX_BEAT)?),
-        occupancy: Occupancy::Vacant,
-        orders: Orders {
-            paused: None,
-            handover: match fields.next()? {
-                "-" => None,
-                text => Some(text.parse::<Handover>().ok()?),
-            },
-        },
+        taken,
+        ..Memory::young(id)
+    };
+    let record = match fields.next()? {
+        "-" => Record::ABSENT,
+        floor => {
+            let floor = canonical(floor)?;
+            let (term, beat) = (canonical(fields.next()?)?, canonical(fields.next()?)?);
+            Record {
+                floor: FencingToken::new(floor)?,
+                term: FencingToken::new(term).filter(|term| term.get() <= floor)?,
+                beat: Beat::new(i64::try_from(beat).ok().filter(|beat| *beat <= MAX_BEAT)?),
+                occupancy: Occupancy::Vacant,
+                orders: Orders {
+                    paused: None,
+                    handover: match fields.next()? {
+                        "-" => None,
+                        text => Some(text.parse::<Handover>().ok()?),
+                    },
+                },
+            }
+        }
     };
     let wake_up = WakeUp {
         record,

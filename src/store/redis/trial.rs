@@ -15,7 +15,7 @@ use super::failure::{self, Stage};
 use super::keys::Keys;
 use super::{RedisStore, reply, script};
 use crate::protocol::{
-    Beat, CandidateId, Claim, ElectionName, FencingToken, LossReason, Request, Verdict,
+    Beat, CandidateId, Claim, ClaimKind, ElectionName, FencingToken, LossReason, Request, Verdict,
 };
 use crate::store::Identity;
 use crate::store::{StoreError, WakeUps};
@@ -87,10 +87,11 @@ impl RedisStore {
                 holder: holder.clone(),
                 term,
                 expected,
-                join: false,
+                kind: ClaimKind::Shared,
                 window: Duration::from_secs(1),
                 after: Beat::default(),
                 attested: None,
+                ephemeral: false,
             })
         };
         let beat = |term| Request::Beat {
@@ -102,6 +103,7 @@ impl RedisStore {
             holder: holder.clone(),
             term: second,
             reason: LossReason::Resigned,
+            delete: false,
         };
         let mut mark = seen.mark();
         // A takeover too, because it needs another command than a first claim.

@@ -16,8 +16,7 @@ use super::schema;
 use super::trouble::{Place, Trouble};
 use super::wake::WakeFile;
 use crate::protocol::{
-    self, ElectionName, FencingToken, MemoryId, Record, Reply, Request, State, Verdict, WallMillis,
-    apply,
+    self, ElectionName, FencingToken, Record, Reply, Request, State, Verdict, WallMillis, apply,
 };
 use crate::store::Identity;
 use crate::store::{
@@ -25,7 +24,16 @@ use crate::store::{
 };
 
 /// An election that is free, its record, and the memory of the database.
-pub(super) type Released = (ElectionName, Record, MemoryId);
+pub(super) type Released = (ElectionName, Record, protocol::Memory);
+
+/// The latest change that the database knows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LastChange {
+    /// The latest entry of all histories.
+    history: i64,
+    /// The latest deletion.
+    deleted: i64,
+}
 
 /// A connection to the database, and which files it has open.
 #[derive(Debug)]
@@ -169,18 +177,20 @@ impl Database {
         let mut change = None;
         if verdict == Verdict::Granted {
             let before = &state.record;
-            change = notes::write(
+            change = Change::made_by(request, before);
+            // Before a record is deleted, which the database permits once the memory has its floor.
+            if change.is_some() || found.anew || memory.floor > found.memory.floor {
+                self.memory.stamp(&transaction, found, memory)?;
+            }
+            notes::write(
                 &transaction,
                 election,
                 who,
                 request,
-                before,
+                (before, change),
                 &mut row,
                 clock,
             )?;
-            if change.is_some() || found.anew {
-                self.memory.stamp(&transaction, found, memory)?;
-            }
             if matches!(request, Request::Release { .. }) {
                 self.unnoted.remove(election, who);
             }
@@ -340,33 +350,53 @@ impl Database {
     }
 
     /// The record of an election, and which memory the database has.
-    pub(super) fn record(&self, election: &ElectionName) -> Result<(Record, MemoryId), Trouble> {
+    pub(super) fn record(
+        &self,
+        election: &ElectionName,
+    ) -> Result<(Record, protocol::Memory), Trouble> {
         let row = read(&self.connection, election)?;
         let found = self.memory.look(&self.connection)?;
-        Ok((row.record.seen_at(wall_clock()), found.memory.id))
+        Ok((row.record.seen_at(wall_clock()), found.memory))
     }
 
-    /// The number of the latest entry of all histories.
-    pub(super) fn last_change(&self) -> Result<i64, Trouble> {
+    /// What happened last.
+    pub(super) fn last_change(&self) -> Result<LastChange, Trouble> {
         let last = self
             .connection
-            .prepare_cached("SELECT coalesce(max(id), 0) FROM history")?
-            .query_row([], |row| row.get(0))?;
+            .prepare_cached(
+                "SELECT (SELECT coalesce(max(id), 0) FROM history), (SELECT coalesce(max(id), 0) FROM deleted)",
+            )?
+            .query_row([], |row| {
+                Ok(LastChange {
+                    history: row.get(0)?,
+                    deleted: row.get(1)?,
+                })
+            })?;
         Ok(last)
     }
 
-    /// The elections released after entry `seen` and vacant now, and moves `seen` on.
-    pub(super) fn released_since(&self, seen: &mut i64) -> Result<Vec<Released>, Trouble> {
+    /// The elections released after `seen` and free now, and moves `seen` on.
+    pub(super) fn released_since(&self, seen: &mut LastChange) -> Result<Vec<Released>, Trouble> {
         let last = self.last_change()?;
         let mut select = self.connection.prepare_cached(
-            "SELECT DISTINCT election FROM history WHERE id > ?1 AND id <= ?2 AND change IN (?3, ?4, ?5)",
+            "SELECT election FROM history WHERE id > ?1 AND id <= ?2 AND change IN (?3, ?4, ?5) \
+             UNION SELECT election FROM deleted WHERE id > ?6 AND id <= ?7",
         )?;
         let [released, resumed, deposed] =
             [Change::Released, Change::Resumed, Change::Deposed].map(change_word);
         let names: Vec<String> = select
-            .query_map(params![*seen, last, released, resumed, deposed], |row| {
-                row.get(0)
-            })?
+            .query_map(
+                params![
+                    seen.history,
+                    last.history,
+                    released,
+                    resumed,
+                    deposed,
+                    seen.deleted,
+                    last.deleted
+                ],
+                |row| row.get(0),
+            )?
             .collect::<Result<_, _>>()?;
         *seen = last;
         let mut released = Vec::new();

@@ -164,7 +164,7 @@ impl Store for SqliteStore {
             self.ask(move |database| {
                 let reply = database.execute(&election, &who, &request)?;
                 if releases && reply.verdict == Verdict::Granted {
-                    subscribers.tell(&election, &reply.record, reply.memory.id);
+                    subscribers.tell(&election, &reply.record, reply.memory);
                 }
                 Ok(reply)
             })

@@ -53,20 +53,22 @@ impl Unnoted {
     }
 }
 
-/// Writes a granted request down: the record, who campaigns, and what has changed. Returns the change.
+/// How many deletions are kept, for the processes that wait for one of these elections.
+const DELETIONS: i64 = 100;
+
+/// Writes a granted request down: the record, who campaigns, and what has changed.
 pub(super) fn write(
     connection: &Connection,
     election: &ElectionName,
     who: &Identity,
     request: &Request,
-    before: &Record,
+    (before, change): (&Record, Option<Change>),
     row: &mut ElectionRow,
     clock: WallMillis,
-) -> Result<Option<Change>, Trouble> {
-    let change = Change::made_by(request, before);
+) -> Result<(), Trouble> {
     let note = Note::made_by(request, before, row.changed, &row.record);
     match request {
-        Request::Observe => return Ok(None),
+        Request::Observe => return Ok(()),
         Request::Beat { .. } => {
             if are_due(connection, election, who, clock)? {
                 note_candidate(connection, election, who, clock)?;
@@ -88,7 +90,12 @@ pub(super) fn write(
         row.changed = Some(clock);
     }
     row.write(connection, election)?;
-    if let Some(change) = change {
+    if Change::deletes(request, &row.record) {
+        note_deletion(connection, election)?;
+        return Ok(());
+    }
+    let ephemeral = matches!(request, Request::Claim(claim) if claim.ephemeral);
+    if let Some(change) = change.filter(|_| !ephemeral) {
         let entry = HistoryEntry {
             at: clock,
             term: row.record.term,
@@ -98,7 +105,7 @@ pub(super) fn write(
         };
         note_change(connection, election, &entry)?;
     }
-    Ok(change)
+    Ok(())
 }
 
 /// Whether the note that `who` campaigns is missing or old.
@@ -157,6 +164,22 @@ fn note_candidate(
             remembered,
             CANDIDATES
         ])?;
+    Ok(())
+}
+
+/// Nothing of the election is kept but that it is free now, and that for a while.
+fn note_deletion(connection: &Connection, election: &ElectionName) -> rusqlite::Result<()> {
+    for table in ["history", "candidate"] {
+        connection
+            .prepare_cached(&format!("DELETE FROM {table} WHERE election = ?1"))?
+            .execute([election.as_str()])?;
+    }
+    connection
+        .prepare_cached("INSERT INTO deleted (election) VALUES (?1)")?
+        .execute([election.as_str()])?;
+    connection
+        .prepare_cached("DELETE FROM deleted WHERE id <= ?1")?
+        .execute([connection.last_insert_rowid() - DELETIONS])?;
     Ok(())
 }
 

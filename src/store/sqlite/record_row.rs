@@ -40,6 +40,8 @@ impl ElectionRow {
          ON CONFLICT (name) DO UPDATE SET floor = ?2, term = ?3, beat = ?4, holder = ?5, \
          window_ns = ?6, identity = ?7, since_ms = ?8, changed_ms = ?9, paused = ?10, handover = ?11";
 
+    const VACATE: &str = "UPDATE election SET holder = NULL, window_ns = NULL WHERE name = ?1";
+
     const DELETE: &str = "DELETE FROM election WHERE name = ?1";
 
     pub(super) fn read(row: &Row<'_>, election: &ElectionName) -> Result<Self, Trouble> {
@@ -100,9 +102,12 @@ impl ElectionRow {
             Occupancy::Absent | Occupancy::Vacant | Occupancy::Foreign { .. } => (None, None),
         };
         if self.record == Record::ABSENT {
-            connection
-                .prepare_cached(Self::DELETE)?
-                .execute([election.as_str()])?;
+            // The database does not let anyone delete a record that is held.
+            for statement in [Self::VACATE, Self::DELETE] {
+                connection
+                    .prepare_cached(statement)?
+                    .execute([election.as_str()])?;
+            }
             return Ok(());
         }
         connection.prepare_cached(Self::REPLACE)?.execute(params![

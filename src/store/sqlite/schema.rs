@@ -9,7 +9,7 @@ use super::wake;
 
 /// "incu", in the header of each incumbent database.
 const APPLICATION_ID: i64 = 0x696e_6375;
-const SCHEMA_VERSION: i64 = 6;
+const SCHEMA_VERSION: i64 = 7;
 
 /// Makes the directory and an empty file at `path` if they are missing, so that a failure is reported with
 /// the operating system's error. Returns whether the file was made.

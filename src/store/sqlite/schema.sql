@@ -1,4 +1,4 @@
--- Version 6. Times are milliseconds since the epoch by this host's clock; they decide nothing.
+-- Version 7. Times are milliseconds since the epoch by this host's clock; they decide nothing.
 
 CREATE TABLE election (
     name       TEXT PRIMARY KEY NOT NULL,
@@ -15,7 +15,8 @@ CREATE TABLE election (
 ) STRICT, WITHOUT ROWID;
 
 -- A file that forgets who leads would let the next claim act at once.
-CREATE TRIGGER election_is_remembered BEFORE DELETE ON election WHEN OLD.floor > 0
+CREATE TRIGGER election_is_remembered BEFORE DELETE ON election
+WHEN OLD.holder IS NOT NULL OR max(OLD.floor, OLD.beat) > (SELECT coalesce(max(floor), 0) FROM memory)
 BEGIN
     SELECT RAISE(ABORT, 'an election that was held is not deleted: its leader may still act, and tokens would fall');
 END;
@@ -48,6 +49,12 @@ CREATE TABLE history (
     holder   TEXT NOT NULL,
     change   TEXT NOT NULL,
     note     TEXT -- what else is known of it, or NULL
+) STRICT;
+
+-- The latest elections whose records were deleted, for the processes that wait for one of them.
+CREATE TABLE deleted (
+    id       INTEGER PRIMARY KEY,
+    election TEXT NOT NULL
 ) STRICT;
 
 CREATE INDEX history_of_election ON history (election, id);

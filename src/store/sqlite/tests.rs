@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::*;
-use crate::protocol::{Beat, CandidateId, Claim, FencingToken, Mark, Record, Verdict};
+use crate::protocol::{Beat, CandidateId, Claim, ClaimKind, FencingToken, Mark, Record, Verdict};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const WINDOW: Duration = Duration::from_secs(3);
@@ -27,10 +27,11 @@ fn claim(who: &Identity, expected: Mark, term: u64) -> Request {
         holder: who.id().clone(),
         term: FencingToken::new(term).expect("a valid term"),
         expected,
-        join: false,
+        kind: ClaimKind::Shared,
         after: Beat::default(),
         window: WINDOW,
         attested: None,
+        ephemeral: false,
     })
 }
 
@@ -156,12 +157,12 @@ async fn a_database_of_another_program_or_a_newer_version_is_refused() {
     elect(&SqliteStore::open(path, TIMEOUT)).await;
     let connection = rusqlite::Connection::open(path).expect("it opens");
     connection
-        .pragma_update(None, "user_version", 7)
+        .pragma_update(None, "user_version", 8)
         .expect("a newer version");
     let error = message(observe(&SqliteStore::open(path, TIMEOUT)).await);
     assert_says(
         &error,
-        &["format version 7", "uses version 6", "move the file"],
+        &["format version 8", "uses version 7", "move the file"],
     );
     connection
         .pragma_update(None, "application_id", 5)

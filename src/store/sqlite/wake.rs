@@ -15,7 +15,8 @@ use rustix::fs::{
 use rustix::io::Errno;
 use tokio::sync::mpsc;
 
-use crate::protocol::{ElectionName, MemoryId, Record};
+use super::database::LastChange;
+use crate::protocol::{ElectionName, Memory, Record};
 use crate::store::{WakeUp, WakeUps, beside, is_free};
 
 type Sender = mpsc::Sender<WakeUp>;
@@ -40,7 +41,7 @@ impl Subscribers {
     }
 
     /// Passes a record that is free to claim on to the waiting candidates.
-    pub(super) fn tell(&self, election: &ElectionName, record: &Record, memory: MemoryId) {
+    pub(super) fn tell(&self, election: &ElectionName, record: &Record, memory: Memory) {
         if !is_free(record) {
             return;
         }
@@ -69,17 +70,17 @@ impl Subscribers {
 #[derive(Debug)]
 pub(super) struct WakeFile {
     events: OwnedFd,
-    /// The last entry of the history whose release was passed on.
-    pub(super) seen: i64,
+    /// What was passed on.
+    pub(super) seen: LastChange,
 }
 
 impl WakeFile {
     /// How long a wake-up may take the thread's time.
     pub(super) const PATIENCE: Duration = Duration::from_millis(100);
 
-    /// Begins to watch the file of the database at `path`, making it if it is missing. What is in the
-    /// history up to entry `seen` is known.
-    pub(super) fn watch(path: &Path, seen: i64) -> io::Result<Self> {
+    /// Begins to watch the file of the database at `path`, making it if it is missing. What happened up to `seen`
+    /// is known.
+    pub(super) fn watch(path: &Path, seen: LastChange) -> io::Result<Self> {
         let file = beside(path, "-wake");
         let events = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         make(&file)?;

@@ -12,7 +12,7 @@ use super::queue::{Job, JobQueue, JobReceiver};
 use super::trouble::{Place, Trouble};
 use super::wake::{Subscribers, WakeFile};
 use crate::protocol::ElectionName;
-use crate::store::StoreError;
+use crate::store::{StoreError, is_left};
 
 pub(super) struct Worker {
     place: Arc<Place>,
@@ -101,7 +101,7 @@ impl Worker {
             let Some(database) = &self.database else {
                 return;
             };
-            let seen = database.last_change().unwrap_or(0);
+            let seen = database.last_change().unwrap_or_default();
             match WakeFile::watch(&self.place.path, seen) {
                 Ok(wake) => self.wake = Some(wake),
                 // Polling finds every release anyway.
@@ -118,6 +118,7 @@ impl Worker {
         self.listen();
         if let Some(database) = &self.database
             && let Ok((record, memory)) = database.record(election)
+            && is_left(&record)
         {
             self.subscribers.tell(election, &record, memory);
         }

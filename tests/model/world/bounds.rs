@@ -97,6 +97,8 @@ pub(crate) struct Bounds {
     pub(crate) candidates: u8,
     pub(crate) stores: u8,
     pub(crate) start: Start,
+    /// Whether the candidates delete the record when they release it.
+    pub(crate) ephemeral: bool,
     /// How many intervals it lasts.
     pub(crate) intervals: u8,
     pub(crate) faults: u8,
@@ -112,6 +114,7 @@ const EXPLORATION: Bounds = Bounds {
     candidates: 2,
     stores: 1,
     start: Start::Led,
+    ephemeral: false,
     intervals: 5,
     faults: 1,
     kinds: &ALL,

@@ -1,9 +1,9 @@
 //! What an action does to the world.
 
 use incumbent::protocol::{
-    self, Candidate, CandidateConfig, CandidateId, Claim, Electorate, Event, Input, LossReason,
-    Memory, MemoryId, Occupancy, Outgoing, Record, Reply, Request, Role, Shape, Step, StoreIndex,
-    Term, Timestamp, Verdict, WallMillis, apply,
+    self, Candidate, CandidateConfig, CandidateId, Claim, ClaimKind, Electorate, Event, Input,
+    LossReason, Memory, MemoryId, Occupancy, Outgoing, Record, Reply, Request, Role, Shape, Step,
+    StoreIndex, Term, Timestamp, Verdict, WallMillis, apply,
 };
 
 use super::bounds::Fault;
@@ -53,6 +53,7 @@ impl World {
                 timing: timing(),
                 electorate: Electorate::new(self.bounds.stores.into()).expect("1, 3 or 5"),
                 seed: place as u64,
+                ephemeral: self.bounds.ephemeral,
                 openings: Vec::new(),
             }),
             incarnation,
@@ -230,7 +231,7 @@ impl World {
         let input = match body {
             Body::Push(reply) => Input::Woken {
                 store,
-                memory: reply.memory.id,
+                memory: reply.memory,
                 record: reply.record,
                 // Everyone is called, so that all claim at once.
                 called: None,
@@ -403,7 +404,7 @@ impl World {
         for sent in &step.sends {
             if let Request::Claim(claim) = &sent.request {
                 claims += 1;
-                joins |= claim.join;
+                joins |= claim.kind == ClaimKind::Join;
                 all_founded &= founded(sent.store, claim);
             }
         }

@@ -14,6 +14,8 @@ use super::party::{Birth, Lease, Notice, Party, Reaction, Server, Stimulus, Turn
 pub(crate) struct Contender {
     candidate: Candidate,
     stores: usize,
+    /// Whether it deletes the record when it releases it.
+    ephemeral: bool,
     /// When it last did anything: what it hands on to the next campaign was seen by then.
     last: Timestamp,
     /// Whether an operator asked it to resign: the next one of its slot sits out a window.
@@ -25,7 +27,7 @@ pub(crate) struct Contender {
 impl Contender {
     pub(crate) fn new(
         birth: &Birth,
-        timing: Timing,
+        (timing, ephemeral): (Timing, bool),
         electorate: Electorate,
         predecessor: Option<&Self>,
         verbose: bool,
@@ -43,9 +45,11 @@ impl Contender {
                 timing,
                 electorate,
                 seed: birth.seed,
+                ephemeral,
                 openings,
             }),
             stores: electorate.size(),
+            ephemeral,
             last: Timestamp::ZERO,
             asked: false,
             verbose,
@@ -144,7 +148,7 @@ impl Party for Contender {
             } => Input::Woken {
                 store: index(store),
                 record: reply.record,
-                memory: reply.memory.id,
+                memory: reply.memory,
                 called: called.map(|name| name.parse().expect("a valid id")),
             },
             Stimulus::Resign => Input::Resign(LossReason::Resigned),
@@ -203,6 +207,7 @@ impl Party for Contender {
                     holder,
                     term,
                     reason: LossReason::ElectorDied,
+                    delete: self.ephemeral,
                 },
             )
         };

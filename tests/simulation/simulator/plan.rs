@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) operators: usize,
     pub(crate) clocks: Vec<LocalClock>,
     pub(crate) kept: Vec<bool>,
+    /// Whose releases delete the record.
+    pub(crate) ephemeral: Vec<bool>,
     pub(crate) starts: Vec<Nanos>,
     pub(crate) network: Network,
     pub(crate) work: Work,
@@ -67,6 +69,7 @@ impl Plan {
             durabilities,
             clocks: (0..slots).map(|_| clock(&mut random)).collect(),
             kept: (0..slots).map(|_| random.chance(500)).collect(),
+            ephemeral: vec![false; slots],
             starts: (0..slots).map(|_| random.within(0..3 * interval)).collect(),
             network: weather(&mut random, interval, window),
             work,
@@ -78,6 +81,9 @@ impl Plan {
             timings,
         };
         plan.draw_faults(&mut random, interval, window);
+        // None of them, all, or some.
+        let deletes = *random.pick(&[0, 0, 1000, 1000, 500]);
+        plan.ephemeral.fill_with(|| random.chance(deletes));
         plan
     }
 

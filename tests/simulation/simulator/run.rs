@@ -46,6 +46,7 @@ pub(crate) fn world_of(plan: &Plan, transcript: bool) -> World<Player> {
         transcript,
     };
     let timings: Vec<Timing> = plan.timings.clone();
+    let ephemeral = plan.ephemeral.clone();
     let contenders = timings.len() - plan.operators;
     let ends: Vec<Timestamp> = plan.clocks.iter().map(|clock| clock.at(plan.end)).collect();
     let spawn: Spawn<Player> = Box::new(move |birth, before| {
@@ -55,7 +56,8 @@ pub(crate) fn world_of(plan: &Plan, transcript: bool) -> World<Player> {
             return Player::Operator(Box::new(operator));
         }
         let before = before.and_then(Player::contender);
-        let contender = Contender::new(birth, timing, electorate, before, transcript);
+        let how = (timing, ephemeral[birth.slot]);
+        let contender = Contender::new(birth, how, electorate, before, transcript);
         Player::Contender(Box::new(contender))
     });
     let mut world = World::new(setting, spawn);

@@ -35,13 +35,36 @@ local function called(leaver)
   return nil
 end
 
--- Wakes the standbys when the record is free to be claimed. The message is
--- `memory floor term beat handover`, with a handover of `-` for none, and the id of the called standby if
--- there is one: the whole vacant record, so that it can be claimed without asking first. It is only a hint:
--- without permission to publish, the standbys rely on their polls.
+-- Wakes the standbys when the record is free to be claimed. The message is `memory memory_floor taken`, the record,
+-- and the id of the called standby if there is one. The record is `floor term beat handover`, with a handover of
+-- `-` for none, or `-` if there is none any more: the whole of it, so that it can be claimed without asking first.
+-- It is only a hint: without permission to publish, the standbys rely on their polls.
 local function wake(channel, leaver)
-  if counter or record[HOLDER] ~= '' or record[PAUSED] then return end
+  if counter or record[PAUSED] or (record[HOLDER] or '') ~= '' then return end
   local id = called(leaver)
-  redis.pcall('PUBLISH', channel, memory[ID] .. ' ' .. record[FLOOR] .. ' ' .. record[TERM] .. ' '
-    .. record[BEAT] .. ' ' .. (record[HANDOVER] or '-') .. (id and ' ' .. id or ''))
+  local left = '-'
+  if record[FLOOR] then
+    left = record[FLOOR] .. ' ' .. record[TERM] .. ' ' .. record[BEAT] .. ' ' .. (record[HANDOVER] or '-')
+  end
+  redis.pcall('PUBLISH', channel, memory[ID] .. ' ' .. memory[MEMORY_FLOOR] .. ' ' .. memory[TAKEN] .. ' ' .. left
+    .. (id and ' ' .. id or ''))
+end
+
+-- Deletes the record and its history, and returns whether it did: a record stays while an order stands in it, and
+-- if a term or counter far ahead of the clock would use up the terms of all elections.
+local function forget()
+  local floor = larger(memory[MEMORY_FLOOR], larger(record[FLOOR] or '0', record[BEAT] or '0'))
+  if record[PAUSED] or record[HANDOVER] or not at_most(floor, string.format('%.0f', clock + AHEAD_MS)) then
+    return false
+  end
+  -- A deletion first: a server that is out of memory then lets the script write. A failure after it leaves a
+  -- record that is listed and not there, which begins a new memory.
+  must('DEL', KEYS[1], KEYS[2], KEYS[5])
+  if floor ~= memory[MEMORY_FLOOR] then
+    memory[MEMORY_FLOOR] = floor
+    write_memory()
+  end
+  if listed then must('HDEL', KEYS[4], '@' .. KEYS[1]) end
+  counter, record = false, { false, false, false, false, false, false, false }
+  return true
 end

@@ -3,15 +3,18 @@
 -- KEYS      those of record.lua
 -- KEYS[5]   {K}:history
 -- ARGV[1]   the identity of the claimant    ARGV[2]   its id
--- ARGV[3]   the term it claims              ARGV[4]   the counter it begins with
--- ARGV[5]   its window in nanoseconds       ARGV[6]   1 when an acting leader joins this store
+-- ARGV[3]   the term it claims              ARGV[4]   the lowest counter to begin with
+-- ARGV[5]   its window in nanoseconds
+-- ARGV[6]   `shared`: the term is the claimant's; `sole`: the server numbers it, above that; `join`: an acting
+--           leader joins this store
 -- ARGV[7]   the shape it expects            ARGV[8]   the term it expects
 -- ARGV[9]   the beat it expects             ARGV[10]  the foreign counter it expects, or nothing
 -- ARGV[11]  the memory it expects           ARGV[12]  how often records had changed hands, if it expects none
 -- ARGV[13]  the memory that it vouches for  ARGV[14]  how old that is, in milliseconds
+-- ARGV[15]  1 if no history is kept
 -- reply     that of record.lua
--- guard     the memory and the record are exactly what the claimant expects, and the term rises or joins;
---           while the election is paused, joins only
+-- guard     the memory and the record are exactly what the claimant expects, and the term rises or joins; where the
+--           server numbers it, an absent record is enough; while the election is paused, joins only
 
 check_memory(true)
 
@@ -22,21 +25,33 @@ local function refused()
   record = found
   return refuse()
 end
-if memory[ID] ~= ARGV[11] then return refused() end
-if shape == 'absent' and memory[TAKEN] ~= ARGV[12] then return refused() end
-if shape ~= ARGV[7] or record[TERM] ~= ARGV[8] or record[BEAT] ~= ARGV[9] then return refused() end
-if shape == 'foreign' and (counter or '') ~= ARGV[10] then return refused() end
-local joins = ARGV[6] == '1'
-local rises = not at_most(ARGV[3], record[FLOOR])
-if not joins and (not rises or at_most(ARGV[3], memory[MEMORY_FLOOR])) then return refused() end
+local term, joins, sole = ARGV[3], ARGV[6] == 'join', ARGV[6] == 'sole'
+if shape ~= ARGV[7] then return refused() end
+if not sole or shape ~= 'absent' then
+  if memory[ID] ~= ARGV[11] then return refused() end
+  if shape == 'absent' and memory[TAKEN] ~= ARGV[12] then return refused() end
+  if record[TERM] ~= ARGV[8] or record[BEAT] ~= ARGV[9] then return refused() end
+  if shape == 'foreign' and (counter or '') ~= ARGV[10] then return refused() end
+end
 if record[PAUSED] and not joins then return refused() end
+local floor = larger(record[FLOOR], memory[MEMORY_FLOOR])
+if sole then
+  term = larger(term, clock)
+  if at_most(term, floor) then term = string.format('%.0f', floor + 1) end
+  if not at_most(term, MAX_TERM) then return refused() end
+end
+if not joins and at_most(term, floor) then return refused() end
+local rises = not at_most(term, record[FLOOR])
+-- What was deleted had no counter above the floor of the memory.
+local beat = larger(ARGV[4], term)
+if at_most(beat, memory[MEMORY_FLOOR]) then beat = string.format('%.0f', memory[MEMORY_FLOOR] + 1) end
 
 -- For the history, and only for takeovers: claiming a vacant record makes no call more than it needs.
 local beaten = last_beat()
 
 -- The list comes first: a record that is listed and not there is a loss, and the other way round it would not be
 -- noticed.
-remember(ARGV[13], ARGV[14], rises and ARGV[3] or record[FLOOR])
+remember(ARGV[13], ARGV[14], rises and term or record[FLOOR])
 count_taken()
 -- A server does not undo what a script did before it failed. A record that is listed and was not made would begin a
 -- new memory, for all elections.
@@ -44,14 +59,14 @@ local function unlist()
   if listed then must('HSET', KEYS[4], '@' .. KEYS[1], listed) else must('HDEL', KEYS[4], '@' .. KEYS[1]) end
 end
 local setting = counter and 'GETSET' or 'SETNX'
-local set = redis.pcall(setting, KEYS[1], ARGV[4])
+local set = redis.pcall(setting, KEYS[1], beat)
 if type(set) == 'table' and set.err then
   unlist()
   return failing(set, setting)
 end
 
-if rises then record[FLOOR] = ARGV[3] end
-record[TERM], record[BEAT], record[HOLDER], record[WINDOW] = ARGV[3], ARGV[4], ARGV[2], ARGV[5]
+if rises then record[FLOOR] = term end
+record[TERM], record[BEAT], record[HOLDER], record[WINDOW] = term, beat, ARGV[2], ARGV[5]
 local written = redis.pcall('HSET', KEYS[2], 'floor', record[FLOOR], 'term', record[TERM],
   'beat', record[BEAT], 'holder', record[HOLDER], 'window_ns', record[WINDOW], 'identity', ARGV[1],
   'since', clock, 'changed', clock)
@@ -61,12 +76,14 @@ if type(written) == 'table' then
   unlist()
   return failing(written, 'HSET')
 end
-counter = ARGV[4]
+counter = beat
 if record[HANDOVER] then
   must('HDEL', KEYS[2], 'handover')
   record[HANDOVER] = false
 end
 
-local change = 'claimed-' .. (shape == 'held' and 'stalled' or shape)
-note_change(joins and 'joined' or change, beaten)
+if ARGV[15] ~= '1' then
+  local change = 'claimed-' .. (shape == 'held' and 'stalled' or shape)
+  note_change(joins and 'joined' or change, beaten)
+end
 return reply(GRANTED)

@@ -9,13 +9,21 @@
 --   resign   ARGV[4] the term; ARGV[5] the handover: term|kind|successor
 --   depose   ARGV[4] the shape, ARGV[5] the term, ARGV[6] the beat, ARGV[7] the foreign counter expected,
 --            ARGV[8] the memory expected
+--   forget   as depose; ARGV[9] how often records had changed hands, if it expects none
 -- reply    that of record.lua
 -- guard    pause, resume: none; resign: the record is held under the term; depose: the record is held,
---          and exactly what the operator expects
+--          and exactly what the operator expects; forget: it is free, and exactly that, and no order stands
 
 check_memory(true)
 
 local order = ARGV[3]
+
+-- Whether the memory and the record are exactly as the operator saw them.
+local function as_seen()
+  if shape ~= ARGV[4] or (record[TERM] or '0') ~= ARGV[5] or (record[BEAT] or '0') ~= ARGV[6] then return false end
+  if shape == 'foreign' and (counter or '') ~= ARGV[7] then return false end
+  return memory[ID] == ARGV[8] and (shape ~= 'absent' or memory[TAKEN] == ARGV[9])
+end
 
 if order == 'pause' then
   local until_ms = '-'
@@ -43,11 +51,7 @@ elseif order == 'resign' then
 
 elseif order == 'depose' then
   if shape ~= 'held' and shape ~= 'foreign' then return refuse() end
-  if shape ~= ARGV[4] or (record[TERM] or '0') ~= ARGV[5] or (record[BEAT] or '0') ~= ARGV[6] then
-    return refuse()
-  end
-  if shape == 'foreign' and (counter or '') ~= ARGV[7] then return refuse() end
-  if memory[ID] ~= ARGV[8] then return refuse() end
+  if not as_seen() then return refuse() end
   if absent then
     record = { '0', '0', '0', '', '0', record[PAUSED], record[HANDOVER] }
   end
@@ -63,6 +67,11 @@ elseif order == 'depose' then
   counter, record[HOLDER], record[WINDOW], record[HANDOVER] = false, '', '0', false
   note_change('deposed', beaten)
   wake(ARGV[2], deposed)
+
+elseif order == 'forget' then
+  if shape ~= 'absent' and shape ~= 'vacant' then return refuse() end
+  if not as_seen() or not forget() then return refuse() end
+  redis.pcall('DEL', KEYS[3])
 
 else
   return redis.error_reply('ERR no such order: ' .. order)

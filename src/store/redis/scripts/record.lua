@@ -86,6 +86,9 @@ local function at_most(text, limit)
   return text == limit or #text < #limit or (#text == #limit and text < limit)
 end
 
+-- The larger of two canonical decimals.
+local function larger(one, other) return at_most(one, other) and other or one end
+
 -- Whether the text is a canonical decimal from 0 to limit.
 local function is_natural(text, limit)
   return text and #text <= #limit and (find(text, '^[1-9]%d*$') or text == '0') and at_most(text, limit)
