@@ -6,7 +6,7 @@
 //!
 //! The second to arrive finds it held, and skips it. One so late that the first has finished
 //! finds the slot done: an election decides who may run, and only what is kept with the result can show
-//! that it was run. The store may also stand in `INCUMBENT_STORE`.
+//! that it was run. `Election::run_once` keeps late ones out too, while the clocks and the store can be trusted. The store may also stand in `INCUMBENT_STORE`.
 
 use std::fs;
 use std::time::Duration;

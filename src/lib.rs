@@ -38,6 +38,7 @@
 //! | --- | --- |
 //! | run a service while it leads, until it is shut down | [`Election::run_until`] |
 //! | run one task as the leader | [`Election::run_as_leader`] |
+//! | run a job once that many hosts start at the same time | [`Election::run_once`] |
 //! | hold a lock around a critical section | [`Election::campaign`], [`try_campaign`](Election::try_campaign) or [`campaign_timeout`](Election::campaign_timeout); dropping the [`Leadership`] resigns |
 //! | see who leads, or has led | [`Election::status`], [`history`](Election::history), [`watch`](Election::watch) |
 //! | follow what this process does | [`Election::events`], [`metrics`](Election::metrics) |

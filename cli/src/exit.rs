@@ -152,6 +152,9 @@ pub(crate) fn campaign_failed(error: CampaignError, not_elected: u8) -> Failure 
         | CampaignError::NotYet { .. }
         | CampaignError::Paused { .. } => Exit::NotElected(not_elected),
         CampaignError::Unreachable { .. } | CampaignError::TermsUsedUp { .. } => Exit::Unreachable,
+        CampaignError::Unmarked { source, .. } if source.is_denied() => Exit::Refused,
+        CampaignError::Unmarked { source, .. } if source.is_misconfigured() => Exit::Configuration,
+        CampaignError::Unmarked { .. } => Exit::Unreachable,
         CampaignError::Denied { .. } => Exit::Refused,
         CampaignError::Misconfigured { .. } | CampaignError::OtherStores { .. } => {
             Exit::Configuration

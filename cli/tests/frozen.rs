@@ -14,7 +14,7 @@ use ask::ask;
 use hooked::{Hook, Hooked};
 use incumbent::Election;
 use incumbent::election::Overrun;
-use incumbent::protocol::TimingConfig;
+use incumbent::protocol::{Request, TimingConfig};
 use incumbent::store::{MemoryStore, StoreError};
 use incumbent_cli::http::{Server, ServerOptions};
 
@@ -49,7 +49,7 @@ impl Freezing {
 }
 
 impl Hook for Freezing {
-    fn before(&self, _: &str) -> Result<(), StoreError> {
+    fn before(&self, _: &str, _: &Request) -> Result<(), StoreError> {
         let frozen = self.frozen.lock().unwrap();
         self.stands.store(*frozen, Ordering::Release);
         drop(self.thawed.wait_while(frozen, |frozen| *frozen).unwrap());

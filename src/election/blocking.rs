@@ -85,7 +85,46 @@ impl BlockingElection {
     ///
     /// When `work` does.
     pub fn run_as_leader<T>(&self, work: impl FnOnce(&Lease) -> T) -> Result<T, RunError<T>> {
-        let leadership = self.campaign()?;
+        Self::lead(self.campaign()?, work)
+    }
+
+    /// As [`Election::campaign_once`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Election::campaign_once`].
+    pub fn campaign_once(&self, at_least: Duration) -> Result<BlockingLeadership, CampaignError> {
+        self.election.start()?;
+        let election = self.election.clone();
+        runtime::block_on(async move { election.campaign_once(at_least).await })
+            .map(BlockingLeadership::new)
+    }
+
+    /// As [`Election::run_once`], with work that runs as [`BlockingElection::run_as_leader`] describes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Election::run_once`].
+    ///
+    /// # Panics
+    ///
+    /// When `work` does.
+    pub fn run_once<T>(
+        &self,
+        at_least: Duration,
+        work: impl FnOnce(&Lease) -> T,
+    ) -> Result<Option<T>, RunError<T>> {
+        match self.campaign_once(at_least) {
+            Ok(leadership) => Self::lead(leadership, work).map(Some),
+            Err(error) if error.is_skipped() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn lead<T>(
+        leadership: BlockingLeadership,
+        work: impl FnOnce(&Lease) -> T,
+    ) -> Result<T, RunError<T>> {
         let lease = leadership.lease().clone();
         let outcome = catch_unwind(AssertUnwindSafe(|| work(&lease)));
         let reason = lease.loss();

@@ -23,6 +23,8 @@ enum Patience {
     Endless,
     /// Until it is clear that another candidate leads, or that no one can.
     None,
+    /// Until the election is paused.
+    UnlessPaused,
 }
 
 impl Election {
@@ -84,6 +86,26 @@ impl Election {
             Some(outcome) => outcome,
             None => Err(candidacy.timed_out(wait)),
         }
+    }
+
+    /// Campaigns for at most `wait`, and ends early when the election is paused. The wait is longer while the
+    /// candidate itself holds the election, on probation.
+    pub(super) async fn campaign_unless_paused(
+        &self,
+        wait: Duration,
+    ) -> Result<Leadership, CampaignError> {
+        let mut candidacy = self.enter()?;
+        let longer = self.timing().probation() + self.timing().interval();
+        for wait in [wait, longer] {
+            let elected = candidacy.elected(Patience::UnlessPaused);
+            if let Some(outcome) = timeout(wait, elected).await {
+                return outcome;
+            }
+            if !matches!(*candidacy.standing.borrow(), Standing::Probation) {
+                break;
+            }
+        }
+        Err(candidacy.timed_out(wait))
     }
 
     /// Starts what every election of this process needs.
@@ -208,6 +230,13 @@ impl Candidacy {
                     ));
                 }
                 Standing::Refused(source) => return Err(self.refused(source)),
+                Standing::Campaigning {
+                    paused: Some(pause),
+                    ..
+                } if patience == Patience::UnlessPaused => {
+                    let (election, pause) = (self.name(), Box::new(pause));
+                    return Err(CampaignError::Paused { election, pause });
+                }
                 Standing::Campaigning {
                     prospect: Prospect::Held,
                     leader,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
+use super::OrderError;
 use crate::observe::{Difference, pause_in_words};
 use crate::protocol::{
     CandidateId, FencingToken, InvalidElectorate, InvalidId, InvalidName, InvalidTiming,
@@ -99,6 +100,35 @@ pub enum CampaignError {
         /// Until when, by whose order, and why, as one of the stores shows it.
         pause: Box<Pause>,
     },
+    /// The run of a tick could not be marked as such, so it must not happen: [`Election::campaign_once`]. Whether
+    /// another process can run in this tick is unknown. The leadership was given up.
+    ///
+    /// [`Election::campaign_once`]: super::Election::campaign_once
+    #[error(
+        "won election {election:?}, but it is not certain that others would see it: {source}. Nothing was run, and \
+         perhaps no one can run in this tick"
+    )]
+    Unmarked {
+        /// The election.
+        election: String,
+        /// Why.
+        r#source: Box<OrderError>,
+    },
+    /// A dead holder could not be replaced within a tick: [`Election::campaign_once`].
+    ///
+    /// [`Election::campaign_once`]: super::Election::campaign_once
+    #[error(
+        "{at_least:?} is too short for election {election:?}: it must be longer than a dead leader takes to be \
+         replaced, which is {needed:?} with this timing; set a shorter failover time"
+    )]
+    TooShort {
+        /// The election.
+        election: String,
+        /// The time between two runs that was asked for.
+        at_least: Duration,
+        /// What it must exceed.
+        needed: Duration,
+    },
     /// Too few stores answer for a majority, so no one can be elected.
     #[error("no majority of the stores of election {election:?} can be used: {source}")]
     Unreachable {
@@ -174,6 +204,12 @@ impl CampaignError {
     #[must_use]
     pub const fn is_paused(&self) -> bool {
         matches!(self, Self::Paused { .. })
+    }
+
+    /// Whether another process runs or has run what this one wanted to run once, or an operator has paused it.
+    #[must_use]
+    pub const fn is_skipped(&self) -> bool {
+        self.is_held() || self.is_paused()
     }
 
     /// Whether the stores refuse us, so that retrying without a change of configuration is pointless.

@@ -34,6 +34,7 @@ mod once;
 mod operator;
 mod order_error;
 mod run;
+mod run_once;
 mod runtime;
 mod setup;
 mod shared;

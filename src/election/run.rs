@@ -84,6 +84,19 @@ impl Election {
         F: Future<Output = T>,
     {
         let leadership = self.campaign().await?;
+        self.lead_once(leadership, work).await
+    }
+
+    /// Runs `work` under a leadership, and resigns.
+    pub(super) async fn lead_once<W, F, T>(
+        &self,
+        leadership: Leadership,
+        work: W,
+    ) -> Result<T, RunError<T>>
+    where
+        W: FnOnce(Lease) -> F,
+        F: Future<Output = T>,
+    {
         let lease = leadership.lease().clone();
         // The call of the closure may panic too.
         let working = async { work(lease).await };

@@ -164,6 +164,8 @@ pub struct List {
     pub majority: usize,
     /// The elections, by name.
     pub elections: Vec<Status>,
+    /// How many further elections are left out.
+    pub omitted: usize,
     /// The stores, with the error of each that has one.
     pub stores: Vec<StoreAnswer>,
 }
@@ -207,14 +209,20 @@ impl From<&ElectionView> for Document<Candidates> {
 }
 
 impl Document<List> {
-    /// A list of elections.
+    /// A list of elections, without `omitted` further ones.
     #[must_use]
-    pub fn list(electorate: Electorate, views: &[ElectionView], stores: &Answers<()>) -> Self {
+    pub fn list(
+        electorate: Electorate,
+        views: &[ElectionView],
+        omitted: usize,
+        stores: &Answers<()>,
+    ) -> Self {
         Self {
             schema: "incumbent.list.v1",
             content: List {
                 majority: electorate.majority(),
                 elections: views.iter().map(Status::new).collect(),
+                omitted,
                 stores: store_answers(stores),
             },
         }

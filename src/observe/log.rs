@@ -156,7 +156,7 @@ pub(crate) fn log(event: &ElectionEvent) {
             );
         }
         EventKind::Paused { pause } => {
-            warn!(
+            info!(
                 election,
                 candidate,
                 by = pause.by.as_str(),

@@ -1,6 +1,9 @@
 //! The election as a program uses it, over memory stores.
 
+#[path = "../support/hooked.rs"]
+mod hooked;
 mod lists;
+mod once;
 mod process;
 mod service;
 

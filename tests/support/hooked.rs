@@ -10,7 +10,7 @@ use incumbent::store::{
 
 /// What happens before: it may take its time, and an error is the answer instead.
 pub(crate) trait Hook: Send + Sync + 'static {
-    fn before(&self, label: &str) -> Result<(), StoreError>;
+    fn before(&self, label: &str, request: &Request) -> Result<(), StoreError>;
 }
 
 /// A memory store, and what happens before.
@@ -31,7 +31,7 @@ impl<H: Hook> Store for Hooked<H> {
         request: &'a Request,
     ) -> StoreFuture<'a, Reply> {
         Box::pin(async move {
-            self.hook.before(self.label())?;
+            self.hook.before(self.label(), request)?;
             self.store.execute(election, who, request).await
         })
     }

@@ -158,9 +158,7 @@ fn derived(key: &Key, settings: &Settings) -> Result<(Option<String>, String), F
 fn written(key: &Key, value: Value) -> Option<String> {
     match (key.kind, value.kind) {
         (_, ValueKind::Nil) => None,
-        (Kind::Secret, _) => Some("(hidden)".to_owned()),
-        // It may hold a secret too.
-        _ if key.name == "password_cmd" => Some("(hidden)".to_owned()),
+        _ if key.is_secret() => Some("(hidden)".to_owned()),
         (Kind::Stores, ValueKind::Array(stores)) if stores.is_empty() => None,
         (Kind::Stores, ValueKind::Array(stores)) => {
             // An address shows itself without its password.

@@ -17,7 +17,6 @@ use super::keeping;
 use super::runtime;
 use crate::config::args::{Doctor, Format};
 use crate::config::keys::KEYS;
-use crate::config::layer::Origin;
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Tone, duration, one_line, table};
 use findings::{Evidence, Finding, Keeping, Severity, StoreEvidence};
@@ -57,10 +56,8 @@ pub(crate) fn doctor(arguments: &Doctor) -> Result<Exit, Failure> {
     let settings = super::settings(&arguments.flags.0, name.as_ref())?;
     let timing = settings.timing()?;
     // The candidates' own timing is a better measure than defaults.
-    let is_chosen = KEYS.iter().filter(|key| key.is_timing()).any(|key| {
-        let origin = settings.origin(key.name);
-        origin.is_some_and(|origin| !matches!(origin, Origin::Default))
-    });
+    let mut timings = KEYS.iter().filter(|key| key.is_timing());
+    let is_chosen = timings.any(|key| settings.chosen(key.name).is_some());
     // While this process has one thread, as a keeper is launched by `run`.
     let launched = keeping::launch(&settings);
     let observer = electorate::observe(&settings)?;

@@ -22,11 +22,19 @@ use crate::output::{self, Tone, fitted_table, table};
 pub(crate) fn list(arguments: &List) -> Result<Exit, Failure> {
     let settings = super::settings(&arguments.flags.0, None)?;
     let observer = electorate::observe(&settings)?;
+    let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
     let (listing, views) = runtime()?.block_on(async {
         let listing = observer.elections().await;
-        let views = observer.views(&listing.elections).await;
+        let shown = listing.elections.iter().take(limit).cloned();
+        let views = observer.views(&shown.collect::<Vec<_>>()).await;
         (listing, views)
     });
+    let omitted = listing.elections.len() - views.len();
+    if omitted > 0 {
+        super::warn_of(&format!(
+            "{omitted} more elections are not shown: these are the first {limit} by name (--limit)"
+        ));
+    }
     let exit = report::answered(&observer, &listing.stores);
     for (store, told) in &listing.stores {
         // Where nothing is listed, the error itself is all that is shown.
@@ -36,7 +44,8 @@ pub(crate) fn list(arguments: &List) -> Result<Exit, Failure> {
             ));
         }
     }
-    let document = Document::<Listed>::list(observer.electorate(), &views, &listing.stores);
+    let document =
+        Document::<Listed>::list(observer.electorate(), &views, omitted, &listing.stores);
     match arguments.output.output {
         Format::Json => output::print_json(&document)?,
         Format::Text => output::print(&text(&views, &document.content.stores, exit))?,

@@ -3,7 +3,7 @@
 //! ```text
 //!   config::settings
 //!     ▼
-//!   run, status, list, watch, history, candidates, doctor, explain, configuration, manual
+//!   run (lock, once), status, list, watch, history, candidates, doctor, explain, configuration, manual
 //!   resign, pause, resume, depose ─▶ operator
 //!     │         └──▶ report ─▶ output        data on standard output: text or JSON
 //!     └──▶ keeping                          logs on standard error
@@ -48,6 +48,7 @@ use crate::config::settings::Settings;
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::supervise::{self, Entry};
+use run::Task;
 
 /// The entry point: a keeper if `incumbent` launched it as one, otherwise the command.
 pub fn main() -> ExitCode {
@@ -73,7 +74,9 @@ fn command() -> ExitCode {
         Err(answer) => return answered(&answer).into(),
     };
     let done = match arguments.command {
-        Command::Run(run) => run::run(*run),
+        Command::Run(run) => run::run(*run, Task::Service),
+        Command::Lock(lock) => run::run(*lock, Task::Lock),
+        Command::Once(once) => run::run(*once, Task::Once),
         Command::Status(look) => status::status(&look),
         Command::List(list) => list::list(&list),
         Command::Watch(watch) => watch::watch(&watch),
@@ -108,7 +111,7 @@ fn answered(answer: &clap::Error) -> Exit {
     let printed = answer.print();
     if lacks_dashes(answer) {
         anstream::eprintln!(
-            "the program and its arguments go after --: incumbent run NAME -- PROGRAM…"
+            "the program and its arguments go after --, as in incumbent run NAME -- PROGRAM…"
         );
     }
     match (answer.use_stderr(), printed) {
@@ -124,7 +127,7 @@ fn lacks_dashes(answer: &clap::Error) -> bool {
     answer.kind() == clap::error::ErrorKind::UnknownArgument
         && words
             .get(1)
-            .is_some_and(|word| word == "run" || word == "unit")
+            .is_some_and(|word| ["run", "lock", "once", "unit"].iter().any(|it| word == it))
         && !words.iter().any(|word| word == "--")
 }
 

@@ -1,4 +1,5 @@
-//! `incumbent run NAME -- PROGRAM`: campaigns, and runs the program while elected.
+//! `incumbent run NAME -- PROGRAM`: campaigns, and runs the program while elected. `lock` and `once` do the same
+//! for one run of it.
 
 mod call;
 mod leading;
@@ -7,7 +8,7 @@ mod restarting;
 mod startup_memory;
 mod vitals;
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IsTerminal, stdin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,12 +36,23 @@ use reload::Reload;
 use restarting::Conclusion;
 use vitals::Vitals;
 
+/// What the program is to `incumbent`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// `run`: a service, which leads again when it can.
+    Service,
+    /// `lock`: one run, under a lock.
+    Lock,
+    /// `once`: one run per tick, over all hosts.
+    Once,
+}
+
 /// Campaigns, and runs the program while elected.
 ///
 /// # Errors
 ///
 /// A configuration that cannot be used. What goes wrong later is logged.
-pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
+pub(crate) fn run<const GROUPS: u8>(arguments: Run<GROUPS>, task: Task) -> Result<Exit, Failure> {
     let name =
         ElectionName::new(&arguments.name).map_err(|error| Failure::new(Exit::Usage, error))?;
     let settings = Settings::load(&arguments.flags.0, Some(&name))?;
@@ -54,10 +66,23 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
             "there is no program to run: name one after --, or as `program` in the configuration file",
         )
     })?;
+    // A terminal can be read in the foreground process group only, and the program has another.
+    let piped = task == Task::Lock && !stdin().is_terminal();
     let program = program
-        .stdin(settings.values.stdin)
+        .stdin(settings.values.stdin || piped)
         .stop_signal(settings.stop_signal());
     settings.health()?;
+    let wait = match task {
+        Task::Service | Task::Lock => settings.wait(),
+        Task::Once => Wait::Once(settings.at_least()?),
+    };
+    let found = super::program::found(program.name());
+    if task != Task::Service {
+        // Before it waits for a lock, or uses up a tick.
+        found
+            .as_ref()
+            .map_err(|missing| Failure::new(missing.exit, missing))?;
+    }
     // Launched while this process is small, has one thread, and has no open files.
     let keeper = keeping::launch(&settings)?;
     let context = settings.release_context(&name)?;
@@ -73,7 +98,7 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
         );
     }
     // It may exist by the time we are elected, as on a mount that comes up late.
-    if let Err(missing) = super::program::found(program.name()) {
+    if let Err(missing) = found {
         tracing::error!("the program cannot be started: {missing}");
     }
     if let Some(path) = settings.embedded_store()? {
@@ -97,6 +122,8 @@ pub(crate) fn run(arguments: Run) -> Result<Exit, Failure> {
         let told = manager.accompany(election.clone(), election.events(), activity.subscribe());
         let telling = tokio::spawn(told);
         let mut runner = Runner {
+            task,
+            wait,
             election: &election,
             settings: &settings,
             activity: &activity,
@@ -209,6 +236,9 @@ const FINDING_OUT: Duration = Duration::from_millis(500);
 const AGAIN: Duration = Duration::from_secs(1);
 
 struct Runner<'a> {
+    task: Task,
+    /// How long the first campaign waits.
+    wait: Wait,
     election: &'a Election,
     settings: &'a Settings,
     activity: &'a watch::Sender<Activity>,
@@ -225,8 +255,9 @@ struct Runner<'a> {
 
 impl Runner<'_> {
     async fn run(&mut self, program: Program) -> Result<Exit, Failure> {
-        let mut restarts = self.settings.values.restart.then(Restarts::new);
-        let (mut pause, mut wait) = (Duration::ZERO, self.settings.wait());
+        let restarts = self.task == Task::Service && self.settings.values.restart;
+        let mut restarts = restarts.then(Restarts::new);
+        let (mut pause, mut wait) = (Duration::ZERO, self.wait);
         let mut has_led = false;
         loop {
             let leadership = match self.stand_by(pause, wait, has_led).await? {
@@ -235,6 +266,10 @@ impl Runner<'_> {
                     tracing::info!(signal, "stopped by a signal before being elected");
                     return Ok(Exit::Signaled(signal));
                 }
+                Standby::Skipped(why) => {
+                    tracing::info!("skipped: {why}");
+                    return Ok(Exit::NotElected(self.settings.values.skip_status));
+                }
             };
             let conclusion = self.lead(leadership, &program, restarts.as_mut()).await?;
             (wait, has_led) = (Wait::Endless, true);
@@ -242,6 +277,10 @@ impl Runner<'_> {
             pause = match conclusion {
                 Conclusion::Exited(exit) | Conclusion::Ended(exit) | Conclusion::Asked(exit) => {
                     return Ok(exit);
+                }
+                Conclusion::Resigned if self.task != Task::Service => {
+                    tracing::warn!("resigned on an operator's order, and stopped the program");
+                    return Ok(Exit::Lost);
                 }
                 Conclusion::Resigned => {
                     tracing::info!(
@@ -378,9 +417,11 @@ impl Runner<'_> {
                 },
                 won = &mut campaign => {
                     let not_elected = self.settings.values.conflict_exit_code;
-                    return won
-                        .map(Standby::Elected)
-                        .map_err(|error| campaign_failed(error, not_elected));
+                    return match won {
+                        Ok(leadership) => Ok(Standby::Elected(leadership)),
+                        Err(error) if self.task == Task::Once && error.is_skipped() => Ok(Standby::Skipped(error)),
+                        Err(error) => Err(campaign_failed(error, not_elected)),
+                    };
                 }
             }
         }
@@ -392,6 +433,8 @@ enum Standby {
     Elected(Leadership),
     /// By this signal.
     Ended(i32),
+    /// The program runs or ran elsewhere in this tick.
+    Skipped(CampaignError),
 }
 
 async fn campaign(election: &Election, wait: Wait) -> Result<Leadership, CampaignError> {
@@ -399,6 +442,7 @@ async fn campaign(election: &Election, wait: Wait) -> Result<Leadership, Campaig
         Wait::Endless => election.campaign().await,
         Wait::No => election.try_campaign().await,
         Wait::For(time) => election.campaign_timeout(time).await,
+        Wait::Once(at_least) => election.campaign_once(at_least).await,
     }
 }
 

@@ -21,6 +21,9 @@ const HARDENING: &str = include_str!("hardening.conf");
 /// Where a unit that runs as root keeps the embedded store: in its `StateDirectory=`.
 const EMBEDDED: &str = "sqlite:/var/lib/incumbent/elections.db";
 
+/// The settings that say what the password is.
+const PASSWORDS: [&str; 3] = ["password", "password_file", "password_cmd"];
+
 /// Prints the unit.
 ///
 /// # Errors
@@ -120,11 +123,19 @@ fn stores(settings: &Settings) -> Result<Vec<String>, Failure> {
              give --password-file, or LoadCredential= as in 30-password.conf"
         ))
     };
-    let elsewhere = settings
-        .origin("password_file")
-        .max(settings.origin("password_cmd"));
-    if settings.origin("password") > elsewhere {
-        return Err(secret(from("password")));
+    match source_of_password(settings) {
+        Some("password") => return Err(secret(from("password"))),
+        // A flag is on a command line already, where every user can read it too.
+        Some("password_cmd")
+            if !matches!(settings.origin("password_cmd"), Some(Origin::Flag(_))) =>
+        {
+            return Err(Failure::configuration(format!(
+                "{}: the unit would contain this command, which may hold a secret, and every user can read it: put \
+                 the command in a script, and give --password-cmd with its path",
+                from("password_cmd")
+            )));
+        }
+        Some(_) | None => {}
     }
     if settings.embedded_store()?.is_some() {
         return Ok(vec![EMBEDDED.to_owned()]);
@@ -147,6 +158,14 @@ fn stores(settings: &Settings) -> Result<Vec<String>, Failure> {
     Ok(stores)
 }
 
+/// Which of the settings that say what the password is counts.
+fn source_of_password(settings: &Settings) -> Option<&'static str> {
+    let set = PASSWORDS
+        .into_iter()
+        .filter(|key| settings.origin(key).is_some());
+    set.max_by_key(|key| settings.origin(key))
+}
+
 /// The settings that are not the default, and that `wanted` takes, as flags.
 fn flags(
     settings: &Settings,
@@ -161,10 +180,10 @@ fn flags(
             }
             continue;
         }
-        let set = settings
-            .origin(key.name)
-            .is_some_and(|it| *it != Origin::Default);
-        let Some(value) = settings.value(key.name).filter(|_| set) else {
+        let overridden =
+            PASSWORDS.contains(&key.name) && source_of_password(settings) != Some(key.name);
+        let set = settings.chosen(key.name).filter(|_| !overridden);
+        let Some(value) = set.and_then(|_| settings.value(key.name)) else {
             continue;
         };
         match key.kind {

@@ -10,10 +10,13 @@ use clap::{Args, Parser, Subcommand};
 use after_help::{
     AFTER_HELP, CANDIDATES_AFTER_HELP, COMPLETIONS_AFTER_HELP, CONFIG_AFTER_HELP,
     DEPOSE_AFTER_HELP, DOCTOR_AFTER_HELP, EXPLAIN_AFTER_HELP, HISTORY_AFTER_HELP, LIST_AFTER_HELP,
-    MAN_AFTER_HELP, PAUSE_AFTER_HELP, RELEASE_AFTER_HELP, RESIGN_AFTER_HELP, RESUME_AFTER_HELP,
-    RUN_AFTER_HELP, STATUS_AFTER_HELP, UNIT_AFTER_HELP, WATCH_AFTER_HELP,
+    LOCK_AFTER_HELP, MAN_AFTER_HELP, ONCE_AFTER_HELP, PAUSE_AFTER_HELP, RELEASE_AFTER_HELP,
+    RESIGN_AFTER_HELP, RESUME_AFTER_HELP, RUN_AFTER_HELP, STATUS_AFTER_HELP, UNIT_AFTER_HELP,
+    WATCH_AFTER_HELP,
 };
-pub(crate) use options::{ALL, Flags, Format, ORDER, OutputOptions, READ, TIMING, Typed};
+pub(crate) use options::{
+    ALL, Flags, Format, LOCK, ONCE, ORDER, OutputOptions, READ, RUN, TIMING, Typed,
+};
 
 /// Keeps exactly one instance of a program active over many hosts.
 #[derive(Debug, Parser)]
@@ -35,6 +38,12 @@ pub(crate) enum Command {
     /// Campaign, and run a program while elected
     #[command(after_help = RUN_AFTER_HELP)]
     Run(Box<Run>),
+    /// Wait for a lock, run a program once while holding it, and exit with its status
+    #[command(after_help = LOCK_AFTER_HELP)]
+    Lock(Box<Run<LOCK>>),
+    /// Run a program once, although many hosts start it at the same time
+    #[command(after_help = ONCE_AFTER_HELP)]
+    Once(Box<Run<ONCE>>),
     /// Show who holds an election
     #[command(after_help = STATUS_AFTER_HELP)]
     Status(Look),
@@ -89,7 +98,7 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Run {
+pub(crate) struct Run<const GROUPS: u8 = RUN> {
     /// The election: 1 to 200 bytes, no control characters, no braces
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
@@ -98,7 +107,7 @@ pub(crate) struct Run {
     #[arg(last = true, num_args = 1.., value_name = "PROGRAM")]
     pub(crate) program: Vec<OsString>,
     #[command(flatten)]
-    pub(crate) flags: Flags<ALL>,
+    pub(crate) flags: Flags<GROUPS>,
 }
 
 #[derive(Debug, Args)]
@@ -122,11 +131,15 @@ pub(crate) struct Unit {
     #[arg(last = true, required = true, num_args = 1.., value_name = "PROGRAM")]
     pub(crate) program: Vec<OsString>,
     #[command(flatten)]
-    pub(crate) flags: Flags<ALL>,
+    pub(crate) flags: Flags<RUN>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct List {
+    /// How many elections, by name
+    #[arg(short = 'n', long, value_name = "NUMBER", default_value_t = 1000,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
     #[command(flatten)]
     pub(crate) flags: Flags<READ>,
     #[command(flatten)]

@@ -44,6 +44,12 @@ pub enum Group {
     Running = 4,
     /// What every command has.
     General = 8,
+    /// What happens to a service that ends.
+    Service = 16,
+    /// How long to wait to be elected.
+    Waiting = 32,
+    /// What runs once per tick.
+    Once = 64,
     /// It has no flag.
     Hidden = 0,
 }
@@ -166,11 +172,6 @@ keys! {
         stop_timeout: Time, Kind::Duration, "DURATION" = "30s", "Heartbeats go on meanwhile.";
         /// Pass standard input to the program [default: it reads nothing]
         stdin: bool, Kind::Switch, "" = "false";
-        /// Restart the program when it exits, up to 3 times within 60s; then resign and sit out. Stand by
-        /// again after losing the leadership
-        restart: bool, Kind::Switch, "" = "false";
-        /// How long to sit out after that before campaigning again
-        sit_out: Time, Kind::Duration, "DURATION" = "60s";
         /// Check the health of the program with this command, run by /bin/sh: status 0 is healthy
         health_cmd: Option<String>, Kind::Text, "COMMAND", "Without it: no checks.";
         /// Time from one health check to the next
@@ -187,16 +188,32 @@ keys! {
         watchdog: Option<Time>, Kind::Duration, "DURATION", "Without it: the program gets no socket.";
         /// What this candidate is called in status and logs [default: host and process id]
         id: Option<String>, Kind::Label, "LABEL";
+        /// Serve health, metrics and a page over HTTP: PORT for this host only, or IP:PORT
+        listen: Option<String>, Kind::Listen, "ADDRESS";
+        /// A file with the token for resigning the leader over HTTP
+        control_token_file: Option<PathBuf>, Kind::Path, "FILE", "Without it, nothing can be changed over HTTP.";
+    }
+    Service {
+        /// Restart the program when it exits, up to 3 times within 60s; then resign and sit out. Stand by
+        /// again after losing the leadership
+        restart: bool, Kind::Switch, "" = "false";
+        /// How long to sit out after that before campaigning again
+        sit_out: Time, Kind::Duration, "DURATION" = "60s";
+    }
+    Waiting {
         /// Exit at once if another candidate holds the election
         no_wait: bool, Kind::Switch, "" = "false";
         /// How long to wait to be elected [default: forever]
         wait_timeout: Option<Time>, Kind::Duration, "DURATION";
         /// The exit status when not elected (--no-wait, --wait-timeout)
         conflict_exit_code: u8, Kind::Number(255), "STATUS" = "75";
-        /// Serve health, metrics and a page over HTTP: PORT for this host only, or IP:PORT
-        listen: Option<String>, Kind::Listen, "ADDRESS";
-        /// A file with the token for resigning the leader over HTTP
-        control_token_file: Option<PathBuf>, Kind::Path, "FILE", "Without it, nothing can be changed over HTTP.";
+    }
+    Once {
+        /// How long no host may run it again, counted from the start of a run: less than from one tick to the next,
+        /// more than the clocks of the hosts differ by, and more than a failover takes
+        at_least: Option<Time>, Kind::Duration, "DURATION", "For `incumbent once`.";
+        /// The exit status where it is skipped, because it runs or ran elsewhere
+        skip_status: u8, Kind::Number(255), "STATUS" = "0", "For `incumbent once`.";
     }
     General {
         /// How the log on standard error is written
@@ -231,6 +248,11 @@ impl Key {
     #[must_use]
     pub fn flag(&self) -> String {
         format!("--{}", self.name.replace('_', "-"))
+    }
+
+    /// Whether its value is, or may contain, a secret. A command that prints a password may.
+    pub(crate) fn is_secret(&self) -> bool {
+        self.kind == Kind::Secret || self.name == "password_cmd"
     }
 
     /// Whether it is part of the timing.

@@ -21,7 +21,7 @@ use super::args::Typed;
 use super::environment;
 use super::hint;
 use super::keys::{KEYS, Time, Values};
-use super::layer::{Layer, Origin};
+use super::layer::{BadValue, Layer, Origin};
 use super::places;
 use crate::exit::{Exit, Failure};
 
@@ -61,6 +61,8 @@ pub(crate) enum Wait {
     No,
     /// This long.
     For(Duration),
+    /// Only if no one leads, or has led within this time.
+    Once(Duration),
 }
 
 impl Settings {
@@ -189,7 +191,7 @@ impl Settings {
     pub(crate) fn timing_config(&self) -> Result<TimingConfig, InvalidTiming> {
         let values = &self.values;
         // A value derived from the failover time overrides a default.
-        let chosen = |key: &str| self.origin(key).is_some_and(|it| *it != Origin::Default);
+        let chosen = |key: &str| self.chosen(key).is_some();
         let choices = TimingChoices {
             failover: self.failover(),
             interval: chosen("interval").then_some(*values.interval),
@@ -211,8 +213,7 @@ impl Settings {
         let timing = config.and_then(|config| Timing::new(&config));
         timing.map_err(|error| {
             let set = KEYS.iter().filter(|key| key.is_timing()).filter_map(|key| {
-                let origin = self.origin(key.name);
-                let origin = origin.filter(|it| **it != Origin::Default)?;
+                let origin = self.chosen(key.name)?;
                 let value = self.value(key.name)?.into_string().ok()?;
                 Some(format!("{} = {value} from {origin}", key.name))
             });
@@ -252,6 +253,30 @@ impl Settings {
         }
     }
 
+    /// How long `once` keeps others from running the program.
+    ///
+    /// # Errors
+    ///
+    /// When it is not set, or leaves no time to replace a dead holder.
+    pub(crate) fn at_least(&self) -> Result<Duration, Failure> {
+        let needed = self.timing()?.worst_failover();
+        let given = self.values.at_least.map(Time::into_inner);
+        match (given, self.origin("at_least").cloned()) {
+            (Some(given), Some(origin)) if given <= needed => Err(Failure::from(BadValue {
+                origin,
+                message: format!(
+                    "{given:?} is too short: it must be longer than a failover, {needed:?}; set a shorter --failover"
+                ),
+            })),
+            (Some(given), _) => Ok(given),
+            (None, _) => Err(Failure::new(
+                Exit::Usage,
+                "--at-least is missing: give it a little less than the time from one tick to the next, such as 55s \
+                 for a program that is started every minute",
+            )),
+        }
+    }
+
     /// The options of the HTTP server, if one is configured.
     ///
     /// # Errors
@@ -280,6 +305,11 @@ impl Settings {
     /// Where the value of a setting came from.
     pub(crate) fn origin(&self, key: &str) -> Option<&Origin> {
         self.layers.iter().rev().find_map(|layer| layer.origin(key))
+    }
+
+    /// Where a setting was set, unless it has its default.
+    pub(crate) fn chosen(&self, key: &str) -> Option<&Origin> {
+        self.origin(key).filter(|it| **it != Origin::Default)
     }
 
     fn wait_of_one_mind(&self) -> Result<(), Failure> {

@@ -91,7 +91,7 @@ fn schema(key: &Key) -> Value {
     let unit = "[0-9]+ ?(ns|us|ms|s|sec|m|min|h|hour|hours|d|day|days)";
     match key.kind {
         Kind::Stores => {
-            let schemes = "^(redis|rediss|redis\\+unix|redis\\+sentinel|redis\\+cluster|sqlite):";
+            let schemes = "^((redis|valkey)(s?(\\+sentinel|\\+cluster)?|\\+unix)|sqlite):";
             let store = json!({"type": "string", "pattern": schemes});
             let list = json!({"type": "array", "items": store, "uniqueItems": true, "maxItems": 5});
             json!({"oneOf": [{"type": "string"}, list]})

@@ -2,8 +2,10 @@
 
 use super::home::Home;
 
-const COMMANDS: [&[&str]; 19] = [
+const COMMANDS: [&[&str]; 21] = [
     &["run"],
+    &["lock"],
+    &["once"],
     &["status"],
     &["list"],
     &["watch"],
@@ -153,9 +155,13 @@ fn run_tells_all_its_options_and_so_does_the_documentation() {
             "{option} is not in docs/cli.md"
         );
     }
-    let told = help
-        .lines()
-        .filter_map(|line| line.trim_start().strip_prefix("--"));
+    let told = help.lines().filter_map(|line| {
+        let line = line.trim_start();
+        // Some have a short form, which comes first.
+        let short = ["-n, --", "-w, --", "-E, --"];
+        let long = short.iter().find_map(|short| line.strip_prefix(short));
+        long.or_else(|| line.strip_prefix("--"))
+    });
     for told in told.clone() {
         // `stop-grace <DURATION>`, and behind it perhaps what it means.
         let usage = told.split("  ").next().unwrap();

@@ -193,6 +193,29 @@ fn a_list_of_nothing_says_so() {
 }
 
 #[test]
+fn a_long_list_is_cut_and_says_so() {
+    let home = Home::new();
+    for name in ["b", "c", "a"] {
+        home.run(&["run", name, "--", "true"]).assert(0, "");
+    }
+    let list = home.run(&["list", "-n", "2"]);
+    list.assert(
+        0,
+        "1 more elections are not shown: these are the first 2 by name",
+    );
+    let names = list.stdout.lines().skip(1).map(|line| &line[..1]);
+    assert_eq!(names.collect::<String>(), "ab");
+    let json = home.run(&["list", "--limit", "1", "-o", "json"]).json();
+    assert_eq!(
+        (&json["elections"][0]["election"], &json["omitted"]),
+        (&json!("a"), &json!(2))
+    );
+    let whole = home.run(&["list"]);
+    assert_eq!((whole.stdout.lines().count(), &*whole.stderr), (4, ""));
+    home.run(&["list", "-n", "0"]).assert(64, "0");
+}
+
+#[test]
 fn of_three_stores_one_may_be_down_and_is_named() {
     let home = Home::new();
     let mut servers = [

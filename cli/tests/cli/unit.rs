@@ -67,6 +67,34 @@ fn a_printed_unit_has_the_settings_of_the_environment_and_the_file() {
     assert!(!ended.stdout.contains("hush") && !ended.stdout.contains("this host only"));
 }
 
+/// `run` refuses two of them that are flags, so the unit has only the one that counts.
+#[test]
+fn a_printed_unit_gets_the_password_as_the_strongest_setting_says() {
+    let home = Home::new();
+    home.write("pw", "hush-hush\n");
+    let variables = [
+        ("INCUMBENT_PASSWORD_CMD", "echo hush"),
+        ("INCUMBENT_STORE", STORE),
+    ];
+    let printed = |option: &[&str]| {
+        let ended = home.run_with(
+            &variables,
+            &[&["unit", "job"], option, &["--", "true"]].concat(),
+        );
+        ended.assert(0, "");
+        let run = line(&ended.stdout, "ExecStart=");
+        (
+            run.contains("--password-file"),
+            run.contains("--password-cmd"),
+        )
+    };
+    assert_eq!(printed(&["--password-file", "pw"]), (true, false));
+    assert_eq!(
+        printed(&["--password-cmd", "/usr/bin/token"]),
+        (false, true)
+    );
+}
+
 #[test]
 fn a_printed_unit_that_elects_on_its_host_only_says_so() {
     let home = Home::new();
@@ -129,6 +157,16 @@ fn a_unit_that_would_not_run_is_not_printed() {
             78,
             "environment INCUMBENT_PASSWORD: the unit would contain a password",
         );
+    let variables = [
+        ("INCUMBENT_PASSWORD_CMD", "echo hush-hush"),
+        ("INCUMBENT_STORE", STORE),
+    ];
+    let ended = home.run_with(&variables, &["unit", "job", "--", "true"]);
+    ended.assert(
+        78,
+        "environment INCUMBENT_PASSWORD_CMD: the unit would contain this command",
+    );
+    assert!(!ended.stderr.contains("hush"), "{ended:#?}");
     // A relative path is that of the folder where the unit is printed.
     std::fs::copy("/bin/true", home.path("prog")).unwrap();
     let ended = home.run(&["unit", "job", "--store", STORE, "--", "./prog"]);

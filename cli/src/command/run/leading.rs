@@ -80,17 +80,17 @@ impl Leading<'_, '_> {
                 asked: false,
                 ..
             } => Ok(Conclusion::Unhealthy),
+            // It does not stand by again: it was asked to stop meanwhile, or its keeper is dead and cannot keep
+            // another program.
             ProgramState {
                 unhealthy: true, ..
-            } => Ok(Conclusion::Ended(Exit::Lost)),
-            // A dead keeper cannot keep another program.
-            ProgramState {
+            }
+            | ProgramState {
                 lost: true,
                 unkept: true,
                 ..
-            } => Ok(Conclusion::Ended(Exit::Lost)),
-            // It does not stand by again: it was asked to stop meanwhile.
-            ProgramState {
+            }
+            | ProgramState {
                 lost: true,
                 asked: true,
                 ..

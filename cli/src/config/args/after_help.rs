@@ -48,6 +48,33 @@ executed, 127 the program was not found.
 Every option --some-name is also the environment variable INCUMBENT_SOME_NAME and the key some_name of \
 the configuration file; the first of these that is given counts.";
 
+pub(super) const LOCK_AFTER_HELP: &str = "\
+Examples:
+  # Wait for the lock, as flock(1) does, but over all hosts:
+  incumbent lock deploy --store redis://db.example -- ./deploy
+  # Give up after 10 seconds, or at once with the status of flock(1):
+  incumbent lock deploy -w 10s -- ./deploy
+  incumbent lock deploy -n -E 1 -- ./deploy
+
+The program runs as under `run`, once: it is not restarted, and `lock` exits with its status. It reads standard \
+input, unless that is a terminal.
+
+Exit status: the program's own, or 128 + the signal that killed it; 75 the lock was not got (--no-wait, \
+--wait-timeout), 124 the lock was lost, or the program unhealthy, and the program stopped; otherwise as for `run`.";
+
+pub(super) const ONCE_AFTER_HELP: &str = "\
+Example:
+  # In the crontab of every host, behind * * * * *: it runs on one of them.
+  incumbent once report --at-least 55s --log-level warn -- ./report
+
+The first host to get here pauses the election until 55 s after its start, by the clocks of the stores, and runs the \
+program. The others find the election held or paused, and skip it. A run that fails or crashes counts. A run that \
+takes longer than a tick is not joined by another one.
+
+Exit status: the program's own, or 128 + the signal that killed it; 0 skipped (--skip-status), 69 the stores cannot \
+be reached, or did not confirm the pause, so the program did not run, 124 leadership lost and the program stopped; \
+otherwise as for `run`.";
+
 pub(super) const STATUS_AFTER_HELP: &str = "\
 Examples:
   incumbent status billing --store redis://db.example
@@ -63,6 +90,7 @@ pub(super) const LIST_AFTER_HELP: &str = concat!(
 Examples:
   incumbent list --store redis://db.example
   incumbent list -o json | jq -r '.elections[].election'
+  incumbent list -n 20                        # the first 20 by name
 
 ",
     read_exit!()

@@ -17,8 +17,14 @@ pub(crate) const READ: u8 = Group::Stores as u8 | GENERAL;
 pub(crate) const TIMING: u8 = Group::Timing as u8 | GENERAL;
 /// The groups of a command that gives an order, or judges one.
 pub(crate) const ORDER: u8 = READ | TIMING;
-/// All groups: `run` takes them, and `config` shows the values in effect.
-pub(crate) const ALL: u8 = ORDER | Group::Running as u8;
+/// The groups of `once`.
+pub(crate) const ONCE: u8 = ORDER | Group::Running as u8 | Group::Once as u8;
+/// The groups of `lock`.
+pub(crate) const LOCK: u8 = ORDER | Group::Running as u8 | Group::Waiting as u8;
+/// The groups of `run`.
+pub(crate) const RUN: u8 = LOCK | Group::Service as u8;
+/// All groups: `config` shows the values in effect.
+pub(crate) const ALL: u8 = RUN | ONCE;
 
 /// The flags of some groups of settings, and those of them that were typed.
 #[derive(Debug, Default)]
@@ -51,7 +57,7 @@ impl Typed {
                 let secret =
                     address.filter(|address| key.kind == Kind::Stores && address.has_password());
                 let shown = match key.kind {
-                    _ if key.name == "password_cmd" => "COMMAND".to_owned(),
+                    _ if key.is_secret() => key.value.to_owned(),
                     Kind::Path if !lasts(Path::new(text)) => "FILE".to_owned(),
                     _ => secret.map_or_else(|| text.clone(), |it| it.label().to_owned()),
                 };
@@ -131,6 +137,14 @@ fn argument(key: &Key) -> Arg {
         .long(key.name.replace('_', "-"))
         .help(key.help())
         .help_heading(format!("{:?}", key.group));
+    let short = match key.name {
+        "no_wait" => Some('n'),
+        "wait_timeout" => Some('w'),
+        "conflict_exit_code" => Some('E'),
+        _ => None,
+    };
+    // Those of flock(1).
+    let argument = argument.short(short);
     let argument = match key.kind {
         Kind::Switch => {
             return argument
