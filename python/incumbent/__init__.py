@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ._election import Election, Leadership, lead, run_as_leader
 from ._lock import Lock, RLock, Seat, Semaphore
+from ._once import once
 from .errors import (
     ConfigError,
     Denied,
@@ -48,6 +49,7 @@ __all__ = [
     "TimedOut",
     "Unreachable",
     "lead",
+    "once",
     "run_as_leader",
 ]
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 from . import _native
 from ._election import Leadership, document
 from ._options import arguments, timeout_of
-from ._waiting import result
-from .errors import ConfigError, Held, LeadershipLost, NotElected
+from ._waiting import first, result
+from .errors import ConfigError, Held, LeadershipLost, NotElected, TimedOut
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -221,9 +221,6 @@ class Semaphore:
     Every seat is a lock, ``NAME:0`` and so on. Each thread releases what it acquired last.
     """
 
-    #: For how many seconds a wait asks for one seat before it asks for all of them again.
-    _TURN = 0.25
-
     def __init__(self, name: str, seats: int = 1, **options: Unpack[Options]) -> None:
         self.name = name
         self._client = client(options)
@@ -244,23 +241,25 @@ class Semaphore:
         wait = timeout_of(timeout)
         if not blocking and wait is not None:
             raise ValueError("a call that does not block has no timeout")
-        until = None if wait is None else monotonic() + wait
-        while True:
-            order = random.sample(range(len(self._names)), len(self._names))
-            for seat in order:
-                try:
-                    held = result(self._client.try_acquire(self._names[seat]))
-                except Held:
-                    continue
-                return Seat(cast(_native.Held, held), seat)
-            left = self._TURN if until is None else min(self._TURN, until - monotonic())
-            if not blocking or left <= 0:
-                return None
+        order = random.sample(range(len(self._names)), len(self._names))
+        for seat in order:
             try:
-                held = result(self._client.acquire(self._names[order[0]], left))
-            except NotElected:
+                held = result(self._client.try_acquire(self._names[seat]))
+            except Held:
                 continue
-            return Seat(cast(_native.Held, held), order[0])
+            return Seat(cast(_native.Held, held), seat)
+        if not blocking:
+            return None
+        # All at once: the first to become free is ours, also when its holder has died.
+        waits = [self._client.acquire(name, wait) for name in self._names]
+        try:
+            seat = first(waits)
+            return Seat(cast(_native.Held, waits[seat].result()), seat)
+        except TimedOut:
+            return None
+        finally:
+            for pending in waits:
+                pending.cancel()
 
     def _seats(self) -> list[Seat]:
         seats: list[Seat] = self._mine.__dict__.setdefault("seats", [])

@@ -16,12 +16,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import random
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from . import _election, _native
 from ._election import Leadership
-from ._lock import client
-from ._options import timeout_of
+from ._lock import Seat, Semaphore, client
+from ._options import arguments, seconds, timeout_of
+from .errors import Held, Paused, TimedOut
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     R = TypeVar("R")
 
-__all__ = ["Election", "lead", "lock", "run_as_leader"]
+__all__ = ["Election", "lead", "lock", "once", "run_as_leader", "semaphore"]
 
 
 async def result(pending: _native.Pending) -> object:
@@ -227,6 +229,77 @@ def run_as_leader(
         return run
 
     return decorate
+
+
+def once(
+    name: str, *, at_least: Duration, **options: Unpack[Options]
+) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R | None]]]:
+    """As `incumbent.once`, for a coroutine function: it is cancelled when the leadership is lost."""
+
+    def decorate(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R | None]]:
+        @functools.wraps(function)
+        async def run(*args: P.args, **kwargs: P.kwargs) -> R | None:
+            try:
+                async with _Once(name, seconds(at_least), options):
+                    return await function(*args, **kwargs)
+            except _Skipped:
+                return None
+
+        return run
+
+    return decorate
+
+
+class _Skipped(Exception):
+    """It ran, or runs, elsewhere."""
+
+
+class _Once(_Held):
+    def __init__(self, name: str, at_least: float, options: Options) -> None:
+        super().__init__()
+        self._election = _native.Election(name, *arguments(options))
+        self._at_least = at_least
+
+    def _win(self) -> _native.Pending:
+        return self._election.campaign_once(self._at_least)
+
+    async def __aenter__(self) -> Leadership:
+        try:
+            return await super().__aenter__()
+        except (Paused, TimedOut) as error:
+            raise _Skipped from error
+
+
+class semaphore(_Held):
+    """A seat of a semaphore, held while the block runs: see `incumbent.Semaphore`."""
+
+    def __init__(
+        self, name: str, seats: int = 1, *, timeout: Duration | None = None, **options: Unpack[Options]
+    ) -> None:
+        super().__init__()
+        self._semaphore = Semaphore(name, seats, **options)
+        self._timeout = timeout_of(timeout)
+
+    async def __aenter__(self) -> Seat:
+        names, client = self._semaphore._names, self._semaphore._client
+        for seat in random.sample(range(len(names)), len(names)):
+            try:
+                return self._keep(await result(client.try_acquire(names[seat])), seat)
+            except Held:
+                continue
+        waits = [asyncio.ensure_future(result(client.acquire(name, self._timeout))) for name in names]
+        try:
+            ended, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            won = ended.pop()
+            return self._keep(await won, waits.index(won))
+        finally:
+            for one in waits:
+                one.cancel()
+
+    def _keep(self, held: object, number: int) -> Seat:
+        seat = Seat(cast(_native.Held, held), number)
+        self._guards.append(Guard(seat))
+        return seat
 
 
 def _held(held: object) -> Leadership:

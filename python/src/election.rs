@@ -58,6 +58,15 @@ impl Election {
         )
     }
 
+    /// Wins the election at most once within `at_least` seconds, over all processes that call this.
+    fn campaign_once(&self, py: Python<'_>, at_least: f64) -> PyResult<Pending> {
+        let election = self.inner.clone();
+        let at_least = duration(at_least)?;
+        Pending::new(py, async move {
+            election.campaign_once(at_least).await.map(elected)
+        })
+    }
+
     /// The document `incumbent.status.v1`.
     fn status(&self, py: Python<'_>) -> PyResult<Pending> {
         let election = self.inner.clone();

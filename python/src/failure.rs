@@ -25,9 +25,13 @@ pub(crate) fn campaign(py: Python<'_>, error: &CampaignError) -> PyErr {
         CampaignError::Held { .. } => "Held",
         CampaignError::TimedOut { .. } | CampaignError::NotYet { .. } => "TimedOut",
         CampaignError::Paused { .. } => "Paused",
-        CampaignError::Unreachable { .. } | CampaignError::TermsUsedUp { .. } => "Unreachable",
+        CampaignError::Unreachable { .. }
+        | CampaignError::TermsUsedUp { .. }
+        | CampaignError::Unmarked { .. } => "Unreachable",
         CampaignError::Denied { .. } => "Denied",
-        CampaignError::Misconfigured { .. } | CampaignError::OtherStores { .. } => "ConfigError",
+        CampaignError::Misconfigured { .. }
+        | CampaignError::OtherStores { .. }
+        | CampaignError::TooShort { .. } => "ConfigError",
         _ => "Error",
     };
     raise(py, class, error.to_string())

@@ -12,12 +12,13 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 #: A timing under which failures show soon, also on a busy machine.
-FAST = {"interval": 0.2, "stop_grace": 0.1}
+FAST: Any = {"interval": 0.5, "stop_grace": 0.2}
 
 
 class Server:
@@ -57,6 +58,7 @@ class Child:
     """A process that runs Python, writes lines that a test waits for, and is ended with the test."""
 
     def __init__(self, code: str, *arguments: str, env: dict[str, str] | None = None) -> None:
+        self.seen: list[str] = []
         self.process = subprocess.Popen(
             [sys.executable, "-u", "-c", textwrap.dedent(code), *arguments],
             stdin=subprocess.PIPE,
@@ -67,18 +69,17 @@ class Child:
         )
 
     def line(self) -> str:
-        """Its next line. An empty one means that it has ended."""
+        """Its next line."""
         assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
+        line = self.process.stdout.readline()
+        assert line, f"it ended; it wrote: {self.seen}"
+        self.seen.append(line)
+        return line.strip()
 
     def expect(self, wanted: str) -> None:
         """Reads until a line that contains this."""
-        seen = []
-        while line := self.line():
-            seen.append(line)
-            if wanted in line:
-                return
-        raise AssertionError(f"{wanted!r} did not come; it wrote: {seen}")
+        while wanted not in self.line():
+            pass
 
     def go_on(self) -> None:
         """Gives it a line to read."""

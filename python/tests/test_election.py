@@ -14,7 +14,7 @@ import incumbent
 
 LEAD = """
     import sys, incumbent
-    with incumbent.lead(sys.argv[1], store=sys.argv[2], interval=0.2, stop_grace=0.1) as leadership:
+    with incumbent.lead(sys.argv[1], store=sys.argv[2], interval=0.5, stop_grace=0.2) as leadership:
         print("leads", leadership.fencing_token)
         sys.stdin.readline()
         print("acts" if leadership else "stops")
@@ -104,7 +104,7 @@ def test_overrun_kills_only_if_that_was_asked_for(
 ) -> None:
     code = """
         import sys, time, incumbent
-        with incumbent.lead(sys.argv[1], store=sys.argv[2], interval=0.2, stop_grace=0.1, on_overrun=sys.argv[3]):
+        with incumbent.lead(sys.argv[1], store=sys.argv[2], interval=0.5, stop_grace=0.2, on_overrun=sys.argv[3]):
             print("leads")
             sys.stdin.readline()
     """
@@ -124,7 +124,7 @@ def test_ctrl_c_interrupts_a_wait(name: str, store: str, child: Callable[..., Ch
         code = """
             import sys, incumbent
             print("waits")
-            incumbent.Election(sys.argv[1], store=sys.argv[2], interval=0.2, stop_grace=0.1).campaign()
+            incumbent.Election(sys.argv[1], store=sys.argv[2], interval=0.5, stop_grace=0.2).campaign()
         """
         waiting = child(code, name, store)
         waiting.expect("waits")
@@ -136,8 +136,8 @@ def test_a_thread_that_keeps_the_gil_delays_no_heartbeat(name: str, store: str) 
     import ctypes
 
     with incumbent.lead(name, store=store, **FAST) as leadership:
-        # Three windows long, no other thread of Python runs.
-        ctypes.PyDLL(None).usleep(3_000_000)
+        # More than two windows long, no other thread of Python runs.
+        ctypes.PyDLL(None).usleep(6_000_000)
         leadership.check()
 
 
@@ -146,7 +146,7 @@ def test_a_forked_child_holds_nothing_and_says_so(
 ) -> None:
     code = """
         import os, sys, incumbent
-        options = {"store": sys.argv[2], "interval": 0.2, "stop_grace": 0.1}
+        options = {"store": sys.argv[2], "interval": 0.5, "stop_grace": 0.2}
         with incumbent.lead(sys.argv[1], **options) as leadership:
             pid = os.fork()
             if pid == 0:
@@ -176,7 +176,7 @@ def test_a_child_may_lead_if_its_parent_has_not_begun(
 ) -> None:
     code = """
         import os, sys, incumbent
-        election = incumbent.Election(sys.argv[1], store=sys.argv[2], interval=0.2, stop_grace=0.1)
+        election = incumbent.Election(sys.argv[1], store=sys.argv[2], interval=0.5, stop_grace=0.2)
         pid = os.fork()
         if pid == 0:
             with election.lead() as leadership:
@@ -204,7 +204,7 @@ def test_under_gevent_only_the_greenlet_waits(name: str, store: str, child: Call
     code = """
         from gevent import monkey; monkey.patch_all()
         import gevent, sys, incumbent
-        election = incumbent.Election(sys.argv[1], store=sys.argv[2], interval=0.2, stop_grace=0.1)
+        election = incumbent.Election(sys.argv[1], store=sys.argv[2], interval=0.5, stop_grace=0.2)
         leadership = election.campaign()
         waiting = gevent.spawn(election.campaign)
         for _ in range(10):
@@ -272,8 +272,8 @@ def test_the_wheel_brings_the_command(name: str, store: str, child: Callable[...
     code = """
         import os, sys, sysconfig
         program = os.path.join(sysconfig.get_path("scripts"), "incumbent")
-        os.execv(program, [program, "run", sys.argv[1], "--store", sys.argv[2], "--interval", "200ms",
-                           "--stop-grace", "100ms", "--", "sh", "-c", "echo program runs; sleep 60"])
+        os.execv(program, [program, "run", sys.argv[1], "--store", sys.argv[2], "--interval", "500ms",
+                           "--stop-grace", "200ms", "--", "sh", "-c", "echo program runs; sleep 60"])
     """
     command = child(code, name, store)
     command.expect("program runs")
