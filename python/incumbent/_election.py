@@ -113,7 +113,7 @@ class Leadership:
             raise ended
 
     def _verdict(self) -> LeadershipLost | None:
-        """Why work that has just ended did not end under the leadership, if it did not."""
+        """The loss of the leadership, if it came before the end of the work."""
         try:
             self._held.check()
         except LeadershipLost as lost:

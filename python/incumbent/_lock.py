@@ -83,6 +83,9 @@ class Lock:
         wait = None if timeout == -1 else timeout_of(timeout)
         if not blocking and wait is not None:
             raise ValueError("a call that does not block has no timeout")
+        if _native.is_forked():
+            # The turn is the parent's too: this says so, rather than wait for it.
+            result(self._ask(False, None))
         begun = monotonic()
         if not self._turn.acquire(blocking, -1 if wait is None else wait):
             return False
@@ -104,15 +107,16 @@ class Lock:
 
     def release(self) -> None:
         """Releases the lock. It raises `LeadershipLost` if the lock was lost before."""
-        held = self._take()
-        held._leave(failed=False)
+        self._end(failed=False)
 
-    def _take(self) -> Leadership:
+    def _end(self, failed: bool) -> None:
         held, self._held = self._held, None
         if held is None:
             raise RuntimeError(f"release of the lock {self.name!r}, which this object does not hold")
-        self._turn.release()
-        return held
+        try:
+            held._leave(failed)
+        finally:
+            self._turn.release()
 
     def locked(self) -> bool:
         """Whether this object holds the lock, and may act."""
@@ -136,11 +140,11 @@ class Lock:
 
     @property
     def held(self) -> Leadership | None:
-        """What is held: it tells how long the holder may act, and when the lock is lost."""
+        """What is held: how long the holder may act, and the event that is set when the lock is lost."""
         return self._held
 
     def status(self) -> dict[str, Any]:
-        """Who holds it, as the stores show it now: what ``incumbent status NAME -o json`` prints."""
+        """Its holder, as the stores show it now: what ``incumbent status NAME -o json`` prints."""
         return document(self._client.status(self.name))
 
     def __enter__(self) -> Leadership:
@@ -150,7 +154,7 @@ class Lock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._take()._leave(failed=error is not None)
+        self._end(failed=error is not None)
 
 
 class RLock(Lock):
@@ -250,7 +254,7 @@ class Semaphore:
             return Seat(cast(_native.Held, held), seat)
         if not blocking:
             return None
-        # All at once: the first to become free is ours, also when its holder has died.
+        # All at once: the first to become free is ours, even if its holder has died.
         waits = [self._client.acquire(name, wait) for name in self._names]
         try:
             seat = first(waits)

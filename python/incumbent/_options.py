@@ -72,7 +72,7 @@ def seconds(duration: Duration) -> float:
 
 
 def timeout_of(timeout: Duration | None) -> float | None:
-    """How long to wait, in seconds; `None` is for ever."""
+    """How long to wait, in seconds; `None` is without end."""
     if timeout is None:
         return None
     wait = seconds(timeout)

@@ -21,7 +21,7 @@ class Campaign:
         self._pending: _native.Pending | None = None
 
     def wait(self, timeout: float) -> Leadership | None:
-        """Waits for so many seconds, and returns the leadership once it is won."""
+        """Waits for this many seconds, and returns the leadership once it is won."""
         if self._pending is None:
             self._pending = self._election._native.campaign()
         if not wait(self._pending, timeout):

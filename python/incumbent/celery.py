@@ -43,7 +43,7 @@ _UNMARK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL'
 
 
 class AlreadyQueued(Exception):
-    """The task is queued or running already. `countdown` is for how many seconds at most, as far as is known."""
+    """The task is queued or running already. `countdown` is the known upper limit in seconds."""
 
     def __init__(self, countdown: float) -> None:
         super().__init__(f"queued or running already, for at most {countdown} seconds")
@@ -94,17 +94,18 @@ class Once(celery.Task):  # type: ignore[misc]
             raise
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self.request.called_directly or self.request.is_eager:
+        if self.request.called_directly:
             return super().__call__(*args, **kwargs)
         key, task_id = self.get_key(args, kwargs), self.request.id
         if self.once.get("unlock_before_run"):
             self._unmark(key, task_id)
             return super().__call__(*args, **kwargs)
         lock = Lock(key, **self._options())
-        # Longer than a worker that died keeps it; whoever holds it then is running.
+        # Longer than a worker that died keeps it: a holder that is still there then is running.
         window = Election(key, **self._options()).window
         if not lock.acquire(timeout=2 * window):
             _log.warning("%s is running already: this one is dropped", key)
+            self._unmark(key, task_id)
             raise Reject(f"{key} is running already", requeue=False)
         with _Released(lock):
             self._unmark(key, task_id)

@@ -1,4 +1,4 @@
-//! Errors as the exceptions of `incumbent.errors`, with the words of the library.
+//! Errors as the exceptions of `incumbent.errors`, worded by the library.
 
 use incumbent::{CampaignError, ConfigError, FencingToken};
 use pyo3::prelude::*;
@@ -37,7 +37,7 @@ pub(crate) fn campaign(py: Python<'_>, error: &CampaignError) -> PyErr {
     raise(py, class, error.to_string())
 }
 
-/// `LeadershipLost`, in the words of [`incumbent::Lost`].
+/// `LeadershipLost`, with the message of [`incumbent::Lost`].
 pub(crate) fn lost(py: Python<'_>, term: FencingToken, reason: &str) -> PyErr {
     let message = format!("the leadership of term {term} is over: {reason}");
     instance(py, "LeadershipLost", (message, term.get(), reason)).unwrap_or_else(|error| error)

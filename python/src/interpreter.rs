@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 
-/// The module `sys` of the interpreter that has loaded us: every interpreter has one of its own.
+/// The module `sys` of the interpreter that has loaded us: every interpreter has its own.
 static HOME: AtomicUsize = AtomicUsize::new(0);
 
 /// # Errors

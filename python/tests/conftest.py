@@ -22,7 +22,7 @@ FAST: Any = {"interval": 0.5, "stop_grace": 0.2}
 
 
 class Server:
-    """A Redis on a socket in a folder of its own."""
+    """A Redis on a socket in its own folder."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="incumbent-python-"))
@@ -96,7 +96,7 @@ class Child:
 
 
 def wait_until(condition: Callable[[], object], within: float = 60.0) -> None:
-    """Waits for a condition; the bound only keeps a broken test from waiting for ever."""
+    """Waits for a condition; the bound only ends a broken test."""
     until = time.monotonic() + within
     while not condition():
         assert time.monotonic() < until, "the condition never came true"

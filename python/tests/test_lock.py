@@ -100,6 +100,10 @@ def test_a_forked_child_does_not_release_it(name: str, store: str, child: Callab
         pid = os.fork()
         if pid == 0:
             print("child holds", lock.locked())
+            try:
+                lock.acquire()
+            except incumbent.Forked:
+                print("child is refused")
             sys.exit()
         os.waitpid(pid, 0)
         lock.check()
@@ -108,7 +112,7 @@ def test_a_forked_child_does_not_release_it(name: str, store: str, child: Callab
         print("released")
     """
     forking = child(code, name, store)
-    for line in ("child holds False", "parent holds True", "released"):
+    for line in ("child holds False", "child is refused", "parent holds True", "released"):
         forking.expect(line)
 
 
@@ -165,12 +169,13 @@ def test_a_lost_lock_cancels_the_block(name: str, server: Server) -> None:
         async with aio.lock(name, store=server.url, **FAST):
             server.freeze()
             try:
-                await asyncio.sleep(600)
+                await asyncio.sleep(60)
             finally:
                 server.thaw()
 
-    with pytest.raises(incumbent.LeadershipLost):
+    with pytest.raises(incumbent.LeadershipLost) as lost:
         asyncio.run(main())
+    assert isinstance(lost.value.__cause__, asyncio.CancelledError)
 
 
 ONCE = """

@@ -170,7 +170,7 @@ class Lock:
             if not blocking or (left is not None and left <= 0):
                 _acquire_log.warning("Failed to acquire Lock(%r).", self._name)
                 return False
-            # A holder that died does not signal: its expiry is all that tells of it. To Redis, 0 is for ever.
+            # A holder that died does not signal: only its expiry shows it. To Redis, 0 is no timeout.
             patience = min(filter(None, (left, self._expire)), default=0)
             self._client.blpop(self._signal, max(patience, 0.01) if patience else 0)
         _acquire_log.info("Acquired Lock(%r).", self._name)
@@ -179,7 +179,7 @@ class Lock:
         return True
 
     def extend(self, expire: float | str | None = None) -> None:
-        """Makes the lock expire so many seconds from now; by default as many as when it was made."""
+        """Makes the lock expire this many seconds from now; by default, as many as when it was made."""
         seconds = _whole_seconds(expire) or self._expire
         if seconds is None:
             raise TypeError("give an expire, here or to the lock: there is none to extend it by")
