@@ -107,3 +107,46 @@ fn the_job_of_a_slot_runs_once_however_many_hosts_start_it() {
         assert!(late[0].contains("is done already"), "{late:?}");
     }
 }
+
+#[test]
+fn locks_do_what_those_of_python_redis_lock_do() {
+    let directory = TempDir::new().unwrap();
+    let (status, said) = start(&directory, "locks", &[]).end();
+    assert!(status.success(), "{said:?}");
+    let window = "kept, and free after 5s if this process dies";
+    let expected = [
+        "got the lock",
+        "got the lock, doing some work",
+        window,
+        "done, and still held: true",
+        "timed out: true",
+        "held by this process: true",
+        "computed 1 times",
+    ];
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn no_two_snowflakes_are_alike_even_if_a_worker_dies_and_its_seat_moves() {
+    let directory = TempDir::new().unwrap();
+    let worker = |ids| start(&directory, "snowflake", &[ids]);
+    // Killed while it counts: its seat is free a window later.
+    let mut killed = worker("4000000");
+    let first = killed.hear("");
+    let workers: Vec<Program> = (0..3).map(|_| worker("10000")).collect();
+    killed.signal(Signal::KILL);
+    let (_, mut ids) = killed.end();
+    ids.push(first);
+    // The last line may be cut off.
+    ids.retain(|id| id.len() >= 18);
+    for worker in workers {
+        let (status, said) = worker.end();
+        assert!(status.success(), "{said:?}");
+        assert_eq!(said.len(), 10_000);
+        ids.extend(said);
+    }
+    let made = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), made);
+}

@@ -39,6 +39,12 @@ pub enum ConfigError {
     /// The number of stores.
     #[error(transparent)]
     Electorate(#[from] InvalidElectorate),
+    /// The number of seats.
+    #[error("there cannot be {count} seats: give 1 to {most}", most = super::Seats::MOST)]
+    Seats {
+        /// The number given.
+        count: u16,
+    },
     /// The same store is named twice: a majority of the addresses might not be a majority of the stores.
     #[error("the store {store} is given twice: the stores must be independent")]
     SameStore {

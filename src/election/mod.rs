@@ -36,6 +36,7 @@ mod order_error;
 mod run;
 mod run_once;
 mod runtime;
+mod seats;
 mod setup;
 mod shared;
 mod stall_watch;
@@ -56,6 +57,7 @@ pub use order_error::OrderError;
 pub use run::run_as_leader;
 pub(crate) use runtime::block_on_here;
 pub use runtime::start;
+pub use seats::{Seat, Seats};
 pub use stall_watch::StallWatch;
 
 use shared::Shared;

@@ -36,6 +36,27 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
+    /// The same for elections in which nobody works: whoever leads them waits for something else.
+    pub(super) fn for_waiting(&self) -> Self {
+        Self {
+            stores: self.stores.clone(),
+            electorate: self.electorate,
+            timing: self.timing,
+            ephemeral: true,
+            label: Arc::clone(&self.label),
+            host: Arc::clone(&self.host),
+            overrun: Overrun::Report,
+            before_kill: KillHook::default(),
+            is_quiet: true,
+            events: broadcast::Sender::new(1),
+            counters: Counters::new(self.stores.len()),
+            containment: OnceLock::new(),
+            compared: Mutex::new(self.compared()),
+            conflict: Mutex::default(),
+            candidacies: watch::Sender::new(0),
+        }
+    }
+
     /// The list of stores that its candidates publish.
     pub(super) fn store_list(&self) -> StoreList {
         StoreList::new(self.stores.iter().map(|store| store.label()))

@@ -48,7 +48,7 @@ impl Locks {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Name`] when the name has more than 120 bytes, or a character that a name cannot have.
+    /// [`ConfigError::Name`] when the name has more than 200 bytes, or a character that a name cannot have.
     pub fn lock(&self, name: impl AsRef<str>) -> Result<Lock, ConfigError> {
         Ok(Lock {
             client: Arc::clone(&self.client),
@@ -98,8 +98,8 @@ impl fmt::Debug for Locks {
 /// client, and one that has to be waited for, are acquired on the thread of the elections.
 #[derive(Clone)]
 pub struct Lock {
-    client: Arc<Client>,
-    name: ElectionName,
+    pub(super) client: Arc<Client>,
+    pub(super) name: ElectionName,
 }
 
 impl Lock {

@@ -32,7 +32,10 @@
 mod blocking;
 mod guard;
 mod locks;
+mod seats;
 
+pub use crate::election::Seat;
 pub use blocking::{BlockingGuard, BlockingLock};
 pub use guard::Guard;
 pub use locks::{Lock, Locks, LocksBuilder};
+pub use seats::Seats;

@@ -6,6 +6,7 @@ mod support;
 mod endings;
 mod processes;
 mod qualities;
+mod seats;
 
 use std::sync::Arc;
 use std::time::Duration;

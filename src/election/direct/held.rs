@@ -54,7 +54,7 @@ enum State {
 
 impl Held {
     /// Won by the election thread.
-    pub(super) fn led(client: Arc<Client>, leadership: Leadership) -> Self {
+    pub(crate) fn led(client: Arc<Client>, leadership: Leadership) -> Self {
         let lease = leadership.lease().clone();
         let entry = Entry {
             name: leadership.election().clone(),

@@ -1,0 +1,123 @@
+//! The floors: the same client library, server and scripts, without a lock.
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, Script, Value};
+
+/// The scripts of the store, as it puts them together.
+macro_rules! script {
+    ($file:literal) => {{
+        let text = concat!(
+            include_str!("../../../../src/store/redis/scripts/record.lua"),
+            "\n",
+            include_str!("../../../../src/store/redis/scripts/memory.lua"),
+            "\n",
+            include_str!("../../../../src/store/redis/scripts/changes.lua"),
+            "\n",
+            include_str!(concat!("../../../../src/store/redis/scripts/", $file)),
+        );
+        let lines = text.lines().map(str::trim);
+        let code = lines.filter(|line| !line.is_empty() && !line.starts_with("--"));
+        Script::new(&code.collect::<Vec<_>>().join("\n"))
+    }};
+}
+
+const ID: &str = "host:12345:0123456789abcdef";
+const WHO: &str = "host:12345:0123456789abcdef|host|12345|0.1.0|1000000000/5/1000000000/1000000000/5000000000||12345678";
+
+#[derive(Clone)]
+pub struct Bare {
+    connection: MultiplexedConnection,
+    claim: Script,
+    release: Script,
+    nothing: Script,
+    unset: Script,
+    nonce: u64,
+}
+
+impl Bare {
+    pub async fn connect(url: &str) -> Self {
+        let info = url.into_connection_info().unwrap();
+        let tcp = info.tcp_settings().clone().set_nodelay(true);
+        let client = Client::open(info.set_tcp_settings(tcp)).unwrap();
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None);
+        let connection = client.get_multiplexed_async_connection_with_config(&config).await;
+        let mut bare = Self {
+            connection: connection.unwrap(),
+            claim: script!("claim.lua"),
+            release: script!("release.lua"),
+            nothing: Script::new("return 1"),
+            unset: Script::new(
+                "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) else return 0 end",
+            ),
+            nonce: 0,
+        };
+        // The server learns its scripts.
+        let token = bare.claim("learn").await;
+        bare.release("learn", &token).await;
+        bare.nothing().await;
+        bare.set("learn").await;
+        bare.unset("learn").await;
+        bare
+    }
+
+    fn keys(name: &str) -> [String; 5] {
+        let key = format!("incumbent:{name}");
+        let companion = |what: &str| format!("{{{key}}}:{what}");
+        [
+            key.clone(),
+            companion("record"),
+            companion("candidates"),
+            "{incumbent:}:memory".to_owned(),
+            companion("history"),
+        ]
+    }
+
+    /// The claim of a lock that no one holds. Returns the token.
+    pub async fn claim(&mut self, name: &str) -> String {
+        self.nonce += 1;
+        let nonce = self.nonce.to_string();
+        let mut call = self.claim.prepare_invoke();
+        Self::keys(name).iter().for_each(|key| drop(call.key(key)));
+        let arguments = [
+            WHO, ID, "1", "1", "5000000000", "sole", "absent", "0", "0", "", "0.0", "0", "", "", "1", &nonce,
+        ];
+        arguments.iter().for_each(|argument| drop(call.arg(argument)));
+        let answer = call.invoke_async(&mut self.connection).await.unwrap();
+        let Value::Array(items) = &answer else { panic!("{answer:?}") };
+        assert_eq!(items[0], Value::Int(1), "{answer:?}");
+        let Value::BulkString(term) = &items[4] else { panic!("{answer:?}") };
+        String::from_utf8(term.clone()).unwrap()
+    }
+
+    pub async fn release(&mut self, name: &str, token: &str) {
+        self.nonce += 1;
+        let nonce = self.nonce.to_string();
+        let mut call = self.release.prepare_invoke();
+        let keys = Self::keys(name);
+        keys.iter().for_each(|key| drop(call.key(key)));
+        let events = keys[4].replace(":history", ":events");
+        for argument in [WHO, ID, token, &events, "resigned", "1", &nonce] {
+            call.arg(argument);
+        }
+        let answer = call.invoke_async(&mut self.connection).await.unwrap();
+        let Value::Array(items) = &answer else { panic!("{answer:?}") };
+        assert_eq!(items[0], Value::Int(1), "{answer:?}");
+    }
+
+    pub async fn nothing(&mut self) {
+        let _one: i64 = self.nothing.invoke_async(&mut self.connection).await.unwrap();
+    }
+
+    /// What a lock of rslock asks for.
+    pub async fn set(&mut self, name: &str) {
+        let mut set = redis::cmd("SET");
+        set.arg(name).arg(ID).arg("NX").arg("PX").arg(5000);
+        let _ok: Value = set.query_async(&mut self.connection).await.unwrap();
+    }
+
+    pub async fn unset(&mut self, name: &str) {
+        let _one: i64 = self.unset.key(name).arg(ID).invoke_async(&mut self.connection).await.unwrap();
+    }
+}

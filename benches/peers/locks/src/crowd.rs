@@ -1,0 +1,93 @@
+//! Many processes that want one lock, each for a millisecond of work.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::server::Server;
+
+/// Set in such a process: the kind of its lock, the address of its server, and for how many milliseconds it goes on.
+const MEMBER: &str = "LOCKS_BENCH_MEMBER";
+const MEMBERS: usize = 20;
+const WORK: Duration = Duration::from_millis(1);
+
+pub fn run(time: Duration) {
+    println!("{MEMBERS} processes on one lock, {WORK:?} of work each, for {time:?}");
+    let server = Server::start();
+    crate::runtime().block_on(async { drop(crate::locks(&server.url()).await) });
+    server.grow_old();
+    for kind in ["incumbent", "rslock"] {
+        let members: Vec<Child> = (0..MEMBERS)
+            .map(|_| {
+                Command::new(std::env::current_exe().unwrap())
+                    .env(MEMBER, format!("{kind} {} {}", server.url(), time.as_millis()))
+                    .stdout(Stdio::piped())
+                    .spawn()
+                    .unwrap()
+            })
+            .collect();
+        let mut waits: Vec<f64> = Vec::new();
+        let mut fewest = usize::MAX;
+        for mut member in members {
+            let lines = BufReader::new(member.stdout.take().unwrap()).lines();
+            let before = waits.len();
+            waits.extend(lines.map(|line| line.unwrap().parse::<f64>().unwrap()));
+            fewest = fewest.min(waits.len() - before);
+            assert!(member.wait().unwrap().success());
+        }
+        waits.sort_by(f64::total_cmp);
+        let median = waits[waits.len() / 2];
+        let longest = waits[waits.len() - 1];
+        println!(
+            "{kind:<16} {:>7.0} handovers a second; wait: median {median:.1} ms, longest {longest:.1} ms, {:.1} times \
+             as long; the unluckiest got it {fewest} times of {}",
+            waits.len() as f64 / time.as_secs_f64(),
+            longest / median,
+            waits.len(),
+        );
+    }
+}
+
+/// Takes part, if this process was started for that.
+pub fn is_member() -> bool {
+    let Ok(role) = std::env::var(MEMBER) else {
+        return false;
+    };
+    let words: Vec<&str> = role.split(' ').collect();
+    let (kind, url) = (words[0], words[1]);
+    let time = Duration::from_millis(words[2].parse().unwrap());
+    let mut waits = Vec::new();
+    crate::runtime().block_on(async {
+        match kind {
+            "incumbent" => {
+                let locks = crate::locks(url).await;
+                let lock = locks.lock("crowd").unwrap();
+                let begun = Instant::now();
+                while begun.elapsed() < time {
+                    let asked = Instant::now();
+                    let guard = lock.acquire().await.unwrap();
+                    waits.push(asked.elapsed());
+                    std::thread::sleep(WORK);
+                    guard.release().await;
+                }
+            }
+            _ => {
+                let rslock = rslock::LockManager::new(vec![url]);
+                let begun = Instant::now();
+                while begun.elapsed() < time {
+                    let asked = Instant::now();
+                    let Ok(held) = rslock.lock(b"rslock:crowd", Duration::from_secs(5)).await else {
+                        continue;
+                    };
+                    waits.push(asked.elapsed());
+                    std::thread::sleep(WORK);
+                    rslock.unlock(&held).await;
+                }
+            }
+        }
+    });
+    for wait in waits {
+        println!("{}", wait.as_secs_f64() * 1e3);
+    }
+    true
+}
