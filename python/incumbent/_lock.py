@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from collections import OrderedDict
 from time import monotonic
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 from . import _native
 from ._election import Leadership, document
 from ._options import arguments, timeout_of
-from ._waiting import first, result
-from .errors import ConfigError, Held, LeadershipLost, NotElected, TimedOut
+from ._waiting import result
+from .errors import LeadershipLost, NotElected
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -37,13 +36,6 @@ def client(options: Options) -> _native.Locks:
         while len(_CLIENTS) > _CLIENTS_KEPT:
             _CLIENTS.popitem(last=False)
         return _CLIENTS[key]
-
-
-def seats_of(name: str, seats: int) -> list[str]:
-    """The names of the locks of a semaphore."""
-    if seats < 1:
-        raise ConfigError(f"a semaphore needs a seat, and this one has {seats}")
-    return [f"{name}:{seat}" for seat in range(seats)]
 
 
 class Lock:
@@ -205,12 +197,12 @@ class RLock(Lock):
 
 
 class Seat(Leadership):
-    """A seat of a semaphore: a leadership with a number."""
+    """A seat of a semaphore: a lock with a number."""
 
-    def __init__(self, held: _native.Held, seat: int) -> None:
+    def __init__(self, held: _native.Held) -> None:
         super().__init__(held)
         #: The number of the seat, from 0. No two holders have the same.
-        self.seat = seat
+        self.seat = cast(int, held.seat)
 
 
 class Semaphore:
@@ -222,48 +214,29 @@ class Semaphore:
     ...     sorted([one.seat, other.seat]), workers.acquire(blocking=False)
     ([0, 1], False)
 
-    Every seat is a lock, ``NAME:0`` and so on. Each thread releases what it acquired last.
+    All its users must give the same number of seats. Each thread releases what it acquired last.
     """
 
     def __init__(self, name: str, seats: int = 1, **options: Unpack[Options]) -> None:
         self.name = name
+        self.seats = seats
         self._client = client(options)
-        self._names = seats_of(name, seats)
         self._mine = threading.local()
 
     def __repr__(self) -> str:
-        return f"<Semaphore {self.name!r} seats={len(self._names)}>"
+        return f"<Semaphore {self.name!r} seats={self.seats}>"
 
     def acquire(self, blocking: bool = True, timeout: Duration | None = None) -> bool:
         """Takes a seat, and returns whether it did."""
-        seat = self._take(blocking, timeout)
-        if seat is not None:
-            self._seats().append(seat)
-        return seat is not None
-
-    def _take(self, blocking: bool, timeout: Duration | None) -> Seat | None:
         wait = timeout_of(timeout)
         if not blocking and wait is not None:
             raise ValueError("a call that does not block has no timeout")
-        order = random.sample(range(len(self._names)), len(self._names))
-        for seat in order:
-            try:
-                held = result(self._client.try_acquire(self._names[seat]))
-            except Held:
-                continue
-            return Seat(cast(_native.Held, held), seat)
-        if not blocking:
-            return None
-        # All at once: the first to become free is ours, even if its holder has died.
-        waits = [self._client.acquire(name, wait) for name in self._names]
         try:
-            seat = first(waits)
-            return Seat(cast(_native.Held, waits[seat].result()), seat)
-        except TimedOut:
-            return None
-        finally:
-            for pending in waits:
-                pending.cancel()
+            held = result(self._client.take_seat(self.name, self.seats, blocking, wait))
+        except NotElected:
+            return False
+        self._seats().append(Seat(cast(_native.Held, held)))
+        return True
 
     def _seats(self) -> list[Seat]:
         seats: list[Seat] = self._mine.__dict__.setdefault("seats", [])

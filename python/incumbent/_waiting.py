@@ -29,15 +29,6 @@ def wait(pending: Pending, timeout: float | None = None) -> bool:
     return True
 
 
-def first(waits: list[Pending]) -> int:
-    """Waits for the first of them that ends, and returns which."""
-    while True:
-        for number, pending in enumerate(waits):
-            if pending.ready():
-                return number
-        select.select([pending.fileno() for pending in waits], [], [])
-
-
 def result(pending: Pending) -> object:
     """Waits for its result. What interrupts the wait, such as Ctrl-C, ends what was waited for."""
     try:

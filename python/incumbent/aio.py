@@ -16,14 +16,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
-import random
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from . import _election, _native
 from ._election import Leadership
-from ._lock import Seat, Semaphore, client
+from ._lock import Seat, client
 from ._options import arguments, seconds, timeout_of
-from .errors import Held, Paused, TimedOut
+from .errors import Paused, TimedOut
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
     P = ParamSpec("P")
     R = TypeVar("R")
+    L = TypeVar("L", bound=Leadership)
 
 __all__ = ["Election", "lead", "lock", "once", "run_as_leader", "semaphore"]
 
@@ -112,10 +112,12 @@ class _Held:
     def _win(self) -> _native.Pending:
         raise NotImplementedError
 
-    async def __aenter__(self) -> Leadership:
-        held = _held(await result(self._win()))
+    def _keep(self, held: L) -> L:
         self._guards.append(Guard(held))
         return held
+
+    async def __aenter__(self) -> Leadership:
+        return self._keep(_held(await result(self._win())))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -277,29 +279,15 @@ class semaphore(_Held):
         self, name: str, seats: int = 1, *, timeout: Duration | None = None, **options: Unpack[Options]
     ) -> None:
         super().__init__()
-        self._semaphore = Semaphore(name, seats, **options)
+        self.name, self.seats = name, seats
+        self._client = client(options)
         self._timeout = timeout_of(timeout)
 
-    async def __aenter__(self) -> Seat:
-        names, client = self._semaphore._names, self._semaphore._client
-        for seat in random.sample(range(len(names)), len(names)):
-            try:
-                return self._keep(await result(client.try_acquire(names[seat])), seat)
-            except Held:
-                continue
-        waits = [asyncio.ensure_future(result(client.acquire(name, self._timeout))) for name in names]
-        try:
-            ended, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            won = ended.pop()
-            return self._keep(await won, waits.index(won))
-        finally:
-            for one in waits:
-                one.cancel()
+    def _win(self) -> _native.Pending:
+        return self._client.take_seat(self.name, self.seats, True, self._timeout)
 
-    def _keep(self, held: object, number: int) -> Seat:
-        seat = Seat(cast(_native.Held, held), number)
-        self._guards.append(Guard(seat))
-        return seat
+    async def __aenter__(self) -> Seat:
+        return self._keep(Seat(cast(_native.Held, await result(self._win()))))
 
 
 def _held(held: object) -> Leadership:

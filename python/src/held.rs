@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use incumbent::Lease;
-use incumbent::lock::Guard;
+use incumbent::lock::{Guard, Seat};
 use incumbent::protocol::LossReason;
 use pyo3::prelude::*;
 
@@ -16,6 +16,7 @@ use crate::{failure, fork};
 pub(crate) enum Kept {
     Leadership(incumbent::Leadership),
     Guard(Guard),
+    Seat(Seat<Guard>),
 }
 
 impl Kept {
@@ -23,6 +24,7 @@ impl Kept {
         match self {
             Self::Leadership(leadership) => leadership.lease(),
             Self::Guard(guard) => guard.lease(),
+            Self::Seat(seat) => seat.lease(),
         }
     }
 
@@ -30,6 +32,7 @@ impl Kept {
         match self {
             Self::Leadership(leadership) => leadership.conclude(reason).await,
             Self::Guard(guard) => guard.release().await,
+            Self::Seat(seat) => seat.into_inner().release().await,
         }
     }
 }
@@ -67,7 +70,16 @@ impl Held {
     fn candidate(&self) -> Option<String> {
         match &*self.lock() {
             Some(Kept::Leadership(leadership)) => Some(leadership.candidate().as_str().to_owned()),
-            Some(Kept::Guard(_)) | None => None,
+            Some(Kept::Guard(_) | Kept::Seat(_)) | None => None,
+        }
+    }
+
+    /// The number of the seat that is held.
+    #[getter]
+    fn seat(&self) -> Option<u16> {
+        match &*self.lock() {
+            Some(Kept::Seat(seat)) => Some(seat.number()),
+            Some(Kept::Guard(_) | Kept::Leadership(_)) | None => None,
         }
     }
 

@@ -49,6 +49,29 @@ impl Locks {
         })
     }
 
+    /// Takes one of `count` seats of the lock `name`: if `wait`, for at most `timeout` seconds.
+    #[pyo3(signature = (name, count, wait, timeout=None))]
+    fn take_seat(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        count: u16,
+        wait: bool,
+        timeout: Option<f64>,
+    ) -> PyResult<Pending> {
+        let seats = self.lock(py, name)?.seats(count);
+        let seats = seats.map_err(|error| failure::config(py, &error))?;
+        let timeout = timeout.map(duration).transpose()?;
+        Pending::new(py, async move {
+            let seat = match timeout {
+                _ if !wait => seats.try_acquire().await,
+                Some(timeout) => seats.acquire_timeout(timeout).await,
+                None => seats.acquire().await,
+            };
+            Ok(Answer::Held(Kept::Seat(seat?)))
+        })
+    }
+
     /// The document `incumbent.status.v1` of the lock `name`.
     fn status(&self, py: Python<'_>, name: &str) -> PyResult<Pending> {
         let lock = self.lock(py, name)?;

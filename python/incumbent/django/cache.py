@@ -39,7 +39,7 @@ class RedisCache(_RedisCache):  # type: ignore[misc]
     def lock(self, key: str, version: int | None = None) -> Lock:
         """The lock `key`, over all processes that use this cache."""
         name = self.make_key(key, version)
-        if len(name.encode()) > 120 or not name.isprintable() or set(name) & set("{}"):
+        if len(name.encode()) > 200 or not name.isprintable() or set(name) & set("{}"):
             # A name of a lock has fewer characters to choose from than a key of a cache.
             name = hashlib.sha256(name.encode()).hexdigest()
         return Lock(name, **self._lock_options)
