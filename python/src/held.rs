@@ -121,7 +121,10 @@ impl Held {
 
     /// Asks the work of a leader to stop, and keeps the leadership until it has ended.
     fn stop(&self) {
-        if let Some(Kept::Leadership(held)) = self.lock().as_ref().filter(|_| !fork::is_forked()) {
+        if fork::is_forked() {
+            return;
+        }
+        if let Some(Kept::Leadership(held)) = &*self.lock() {
             held.stop(LossReason::Resigned);
         }
     }
@@ -147,10 +150,10 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let kept = self.lock().take();
         // A forked child holds nothing: the leadership goes on in its parent.
         if fork::is_forked() {
-            mem::forget(kept);
+            let kept = self.kept.get_mut();
+            mem::forget(kept.unwrap_or_else(PoisonError::into_inner).take());
         }
     }
 }

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -68,9 +69,20 @@ pub(crate) struct Pending {
     bell: OnceLock<Arc<Bell>>,
 }
 
+/// What a thread of Python waits on.
+struct Here(Option<Runtime>);
+
 thread_local! {
-    /// On which a thread of Python waits.
-    static HERE: io::Result<Runtime> = Builder::new_current_thread().enable_all().build();
+    static HERE: Here = Here(Builder::new_current_thread().enable_all().build().ok());
+}
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        // A forked child shares it with its parent, whose sockets this would take off the list of what is waited for.
+        if fork::is_forked() {
+            mem::forget(self.0.take());
+        }
+    }
 }
 
 impl Pending {
@@ -113,23 +125,19 @@ impl Pending {
     /// Runs it on this thread, for at most `wait`.
     fn run(&self, wait: Duration) -> io::Result<bool> {
         let mut state = self.lock();
-        HERE.with(|here| match here {
-            Ok(here) => Ok(state.advance(|future| {
+        let ended = HERE.try_with(|here| {
+            let here = here.0.as_ref()?;
+            Some(state.advance(|future| {
                 here.block_on(async { tokio::time::timeout(wait, future).await.ok() })
-            })),
-            Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+            }))
+        });
+        ended.ok().flatten().ok_or_else(|| {
+            io::Error::other("this thread cannot wait: it is ending, or the system has no room for an event loop")
         })
     }
 
-    /// Ends it. What the future held is given back in the background, except in a forked child, which holds nothing:
-    /// there even a drop could wait for a thread that does not exist.
     fn end(&self) -> State {
-        let state = std::mem::replace(&mut *self.lock(), State::Over);
-        if fork::is_forked() {
-            std::mem::forget(state);
-            return State::Over;
-        }
-        state
+        mem::replace(&mut *self.lock(), State::Over)
     }
 }
 
@@ -178,15 +186,21 @@ impl Pending {
         }
     }
 
-    /// Gives up: a campaign leaves its election.
+    /// Ends it: a campaign leaves its election.
     fn cancel(&self, py: Python<'_>) {
-        py.detach(|| drop(self.end()));
+        if !fork::is_forked() {
+            py.detach(|| drop(self.end()));
+        }
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        drop(self.end());
+        // A forked child holds nothing, and even to drop this could wait there for a thread that does not exist.
+        if fork::is_forked() {
+            let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+            mem::forget(mem::replace(state, State::Over));
+        }
     }
 }
 

@@ -209,3 +209,26 @@ def test_one_coroutine_runs_per_tick(name: str, store: str) -> None:
     assert asyncio.run(main()) == ["ran", None]
     with pytest.raises(incumbent.ConfigError, match="takes"):
         incumbent.once(name, at_least="1ms", store=store, **FAST)(print)()
+
+
+def test_a_child_that_ends_takes_no_connection_from_its_parent(
+    name: str, server: Server, child: Callable[..., Child]
+) -> None:
+    code = """
+        import os, sys, incumbent, redis
+        clients = redis.Redis.from_url(sys.argv[3])
+        # A request that gets no answer within two seconds is sent again, over another connection.
+        lock = incumbent.Lock(sys.argv[1], store=sys.argv[2], interval=2, op_timeout=2)
+        for _ in range(2):
+            with lock:
+                pass
+        before = {client["id"] for client in clients.client_list()}
+        pid = os.fork()
+        if pid == 0:
+            sys.exit()
+        os.waitpid(pid, 0)
+        with lock:
+            after = {client["id"] for client in clients.client_list()}
+        print("the same connections", after <= before)
+    """
+    child(code, name, server.url, server.redis_url).expect("the same connections True")
