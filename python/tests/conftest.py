@@ -95,7 +95,7 @@ class Child:
         self.process.communicate()
 
 
-def wait_until(condition: Callable[[], object], within: float = 60.0) -> None:
+def wait_until(condition: Callable[[], object], within: float = 180.0) -> None:
     """Waits for a condition; the bound only ends a broken test."""
     until = time.monotonic() + within
     while not condition():
