@@ -31,13 +31,14 @@ const COMMAND: Parts = &[
 ];
 
 /// Where code is.
-const CODE: [&str; 6] = [
+const CODE: [&str; 7] = [
     "src",
     "cli/src",
     "tests",
     "cli/tests",
     "examples",
     "benches",
+    "python/src",
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -350,7 +350,7 @@ impl Candidacy {
 
 /// `tokio::time::timeout` on the runtime of the elections, so that the caller needs no timer.
 pub(super) async fn timeout<F: Future>(wait: Duration, future: F) -> Option<F::Output> {
-    let mut timer = runtime::handle().spawn(tokio::time::sleep(wait));
+    let mut timer = runtime::handle().spawn(async move { tokio::time::sleep(wait).await });
     tokio::select! {
         biased;
         output = future => {

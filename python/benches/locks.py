@@ -1,0 +1,174 @@
+"""How this package compares with the locks that people use from Python, in one run on one Redis.
+
+    pip install incumbent python-redis-lock pottery portalocker
+    python python/benches/locks.py
+
+Each peer runs in a process of its own. The figures are medians of acquiring and releasing a free lock. Then the holder
+of each lock is frozen right before a write, past its lease, until another holder has written, and resumed. The resource
+refuses a write whose token is lower than one that it has seen, if the lock has tokens.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+ROUNDS = 3000
+PEERS = ("incumbent", "redis-py Lock", "python-redis-lock", "pottery Redlock", "portalocker RedisLock")
+#: For how many seconds a lock is granted, where that can be chosen.
+LEASE = 3
+
+
+# KEYS: the resource. ARGV: the token of the writer, or an empty text where the lock has none.
+WRITE = """
+local token, highest = tonumber(ARGV[1]), tonumber(redis.call('GET', KEYS[1]) or 0)
+if token and token < highest then return 'refused' end
+if token then redis.call('SET', KEYS[1], token) end
+return 'written'
+"""
+
+
+def lock(peer: str, socket: str, name: str) -> AbstractContextManager[Any]:
+    """A lock as its documentation shows it."""
+    import redis
+
+    if peer == "incumbent":
+        import incumbent
+
+        return incumbent.Lock(name, store=f"redis+unix://{socket}", failover=LEASE)
+    client = redis.Redis(unix_socket_path=socket)
+    if peer == "redis-py Lock":
+        return client.lock(name, timeout=LEASE)
+    if peer == "python-redis-lock":
+        import redis_lock
+
+        return redis_lock.Lock(client, name, expire=LEASE, auto_renewal=True)
+    if peer == "pottery Redlock":
+        import pottery
+
+        return pottery.Redlock(key=name, masters={client}, auto_release_time=LEASE)
+    import portalocker
+
+    return portalocker.RedisLock(name, connection=client, timeout=60)
+
+
+def uncontended(peer: str, socket: str) -> None:
+    if peer == "two bare EVALSHA":
+        import redis
+
+        script = redis.Redis(unix_socket_path=socket).register_script("return redis.call('GET', KEYS[1])")
+        script(keys=["bare"])
+
+        def once() -> None:
+            script(keys=["bare"])
+            script(keys=["bare"])
+    else:
+        held = lock(peer, socket, f"free:{peer}")
+
+        def once() -> None:
+            with held:
+                pass
+
+    once()
+    rounds = ROUNDS if peer != "portalocker RedisLock" else 20
+    taken = []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        once()
+        taken.append(time.perf_counter() - begun)
+    print(f"{statistics.median(taken) * 1e6:.0f}")
+
+
+def writes(peer: str, socket: str, name: str, when: str) -> None:
+    import redis
+
+    client = redis.Redis(unix_socket_path=socket)
+    try:
+        with lock(peer, socket, name) as held:
+            print("holds", flush=True)
+            if when == "later":
+                sys.stdin.readline()
+            token = getattr(held, "fencing_token", "")
+            print(client.eval(WRITE, 1, f"resource:{name}", token).decode(), flush=True)
+    except Exception as error:
+        print(type(error).__name__, flush=True)
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, __file__, *arguments]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+
+
+def what_a_frozen_holder_does(peer: str, socket: str) -> str:
+    holder = start("writes", peer, socket, f"frozen:{peer}", "later")
+    assert holder.stdout and holder.stdin
+    holder.stdout.readline()
+    holder.send_signal(signal.SIGSTOP)
+    follower = start("writes", peer, socket, f"frozen:{peer}", "now")
+    try:
+        follower.communicate(timeout=30)
+    except subprocess.TimeoutExpired:
+        return "no one else gets the lock while it is frozen"
+    else:
+        holder.send_signal(signal.SIGCONT)
+        holder.stdin.write("\n")
+        holder.stdin.flush()
+        return holder.stdout.readline().strip()
+    finally:
+        for process in (holder, follower):
+            process.kill()
+            process.wait()
+
+
+def import_time(module: str) -> float:
+    def timed(code: str) -> float:
+        taken = []
+        for _ in range(15):
+            begun = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True)
+            taken.append(time.perf_counter() - begun)
+        return statistics.median(taken)
+
+    return (timed(f"import {module}") - timed("pass")) * 1000
+
+
+def main() -> None:
+    folder = Path(tempfile.mkdtemp())
+    socket = str(folder / "redis.sock")
+    server = subprocess.Popen(
+        ["redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--dir", str(folder)],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        while not Path(socket).exists():
+            time.sleep(0.01)
+        print("| lock | acquire + release, free, µs | the write of its holder, frozen past the lease |")
+        print("| --- | --- | --- |")
+        for peer in ("two bare EVALSHA", *PEERS):
+            measured = start("uncontended", peer, socket)
+            micros = measured.communicate()[0].strip()
+            print(f"| {peer} | {micros} | {'–' if peer not in PEERS else what_a_frozen_holder_does(peer, socket)} |")
+        print("\n| module | import, ms |\n| --- | --- |")
+        for module in ("incumbent", "redis", "redis_lock", "pottery", "portalocker"):
+            print(f"| {module} | {import_time(module):.0f} |")
+    finally:
+        server.kill()
+        server.wait()
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        globals()[sys.argv[1]](*sys.argv[2:])
+    else:
+        main()

@@ -1,0 +1,262 @@
+"""Locks by name: `Lock`, `RLock` and `Semaphore`, with the interfaces of `threading`."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from time import monotonic
+from typing import TYPE_CHECKING, Any, cast
+
+from . import _native
+from ._election import Leadership, document
+from ._options import arguments, timeout_of
+from ._waiting import result
+from .errors import LeadershipLost, NotElected
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self, Unpack
+
+    from ._options import Duration, Options
+
+#: The clients that were last used: all locks of the same stores and options share the connections of one.
+_CLIENTS: OrderedDict[str, _native.Locks] = OrderedDict()
+_CLIENTS_KEPT = 16
+_CLIENTS_LOCK = threading.Lock()
+
+
+def client(options: Options) -> _native.Locks:
+    """The client for these stores and options."""
+    stores, keywords = arguments(options)
+    key = repr((stores, sorted(keywords.items())))
+    with _CLIENTS_LOCK:
+        found = _CLIENTS.pop(key, None)
+        _CLIENTS[key] = found or _native.Locks(stores, keywords)
+        while len(_CLIENTS) > _CLIENTS_KEPT:
+            _CLIENTS.popitem(last=False)
+        return _CLIENTS[key]
+
+
+class Lock:
+    """A lock over all hosts, with the interface of `threading.Lock`.
+
+    >>> import incumbent
+    >>> lock = incumbent.Lock("order:42", store="memory:lock")
+    >>> if lock.acquire(timeout=2):
+    ...     try:
+    ...         lock.check()                # before each side effect
+    ...     finally:
+    ...         lock.release()
+    >>> with lock as held:
+    ...     held.fencing_token > 0, lock.locked()
+    (True, True)
+
+    An object holds it once: any thread may release it, and other threads that share the object wait for each other.
+    In a child that was forked while it was held, `locked` is false and `check` raises: the parent holds it.
+    """
+
+    def __init__(self, name: str, **options: Unpack[Options]) -> None:
+        self.name = name
+        self._client = client(options)
+        # Among the threads of this process, so that only one of them asks the store.
+        self._turn = threading.Lock()
+        self._held: Leadership | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r} {'held' if self._held else 'not held'}>"
+
+    def acquire(self, blocking: bool = True, timeout: Duration | None = None) -> bool:
+        """Acquires the lock, and returns whether it did. Without a timeout it waits for as long as it takes; -1 is no
+        timeout, as in `threading`.
+
+        Raises `Unreachable`, `Denied` or `ConfigError` if no one can acquire it at present.
+        """
+        wait = None if timeout == -1 else timeout_of(timeout)
+        if not blocking and wait is not None:
+            raise ValueError("a call that does not block has no timeout")
+        if _native.is_forked():
+            # The turn is the parent's too: this says so, rather than wait for it.
+            result(self._ask(False, None))
+        begun = monotonic()
+        if not self._turn.acquire(blocking, -1 if wait is None else wait):
+            return False
+        try:
+            left = None if wait is None else max(0.0, wait - (monotonic() - begun))
+            self._held = Leadership(cast(_native.Held, result(self._ask(blocking, left))))
+        except NotElected:
+            self._turn.release()
+            return False
+        except BaseException:
+            self._turn.release()
+            raise
+        return True
+
+    def _ask(self, blocking: bool, timeout: float | None) -> _native.Pending:
+        if blocking:
+            return self._client.acquire(self.name, timeout)
+        return self._client.try_acquire(self.name)
+
+    def release(self) -> None:
+        """Releases the lock. It raises `LeadershipLost` if the lock was lost before."""
+        self._end(failed=False)
+
+    def _end(self, failed: bool) -> None:
+        held, self._held = self._held, None
+        if held is None:
+            raise RuntimeError(f"release of the lock {self.name!r}, which this object does not hold")
+        try:
+            held._leave(failed)
+        finally:
+            self._turn.release()
+
+    def locked(self) -> bool:
+        """Whether this object holds the lock, and may act."""
+        return bool(self._held)
+
+    def check(self) -> None:
+        """Returns if the holder may act at this moment, by the clock. Call it before each side effect.
+
+        Raises `LeadershipLost` if the lock was lost, or is not held.
+        """
+        if self._held is None:
+            raise LeadershipLost(f"the lock {self.name!r} is not held", 0, "not held")
+        self._held.check()
+
+    @property
+    def fencing_token(self) -> int:
+        """A number that is higher than that of every earlier holder. Pass it to the resource with each write."""
+        if self._held is None:
+            raise LeadershipLost(f"the lock {self.name!r} is not held", 0, "not held")
+        return self._held.fencing_token
+
+    @property
+    def held(self) -> Leadership | None:
+        """What is held: how long the holder may act, and the event that is set when the lock is lost."""
+        return self._held
+
+    def status(self) -> dict[str, Any]:
+        """Its holder, as the stores show it now: what ``incumbent status NAME -o json`` prints."""
+        return document(self._client.status(self.name))
+
+    def __enter__(self) -> Leadership:
+        self.acquire()
+        return cast(Leadership, self._held)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end(failed=error is not None)
+
+
+class RLock(Lock):
+    """A lock that the thread that holds it can acquire again, with the interface of `threading.RLock`.
+
+    >>> import incumbent
+    >>> lock = incumbent.RLock("order:42", store="memory:rlock")
+    >>> with lock, lock:
+    ...     lock.locked()
+    True
+    >>> lock.locked()
+    False
+    """
+
+    def __init__(self, name: str, **options: Unpack[Options]) -> None:
+        super().__init__(name, **options)
+        self._owner: int | None = None
+        self._depth = 0
+
+    def acquire(self, blocking: bool = True, timeout: Duration | None = None) -> bool:
+        """Acquires the lock, or acquires it once more."""
+        me = threading.get_ident()
+        if self._owner != me:
+            if not super().acquire(blocking, timeout):
+                return False
+            self._owner = me
+        self._depth += 1
+        return True
+
+    def release(self) -> None:
+        """Releases it as often as it was acquired; the last time, others get it."""
+        if self._leave_one():
+            super().release()
+
+    def _leave_one(self) -> bool:
+        if self._owner != threading.get_ident():
+            raise RuntimeError(f"release of the lock {self.name!r}, which this thread does not hold")
+        self._depth -= 1
+        if self._depth == 0:
+            self._owner = None
+        return self._depth == 0
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._leave_one():
+            super().__exit__(kind, error, trace)
+
+
+class Seat(Leadership):
+    """A seat of a semaphore: a lock with a number."""
+
+    def __init__(self, held: _native.Held) -> None:
+        super().__init__(held)
+        #: The number of the seat, from 0. No two holders have the same.
+        self.seat = cast(int, held.seat)
+
+
+class Semaphore:
+    """At most `seats` holders over all hosts, with the interface of `threading.Semaphore`.
+
+    >>> import incumbent
+    >>> workers = incumbent.Semaphore("workers", 2, store="memory:semaphore")
+    >>> with workers as one, workers as other:
+    ...     sorted([one.seat, other.seat]), workers.acquire(blocking=False)
+    ([0, 1], False)
+
+    All its users must give the same number of seats. Each thread releases what it acquired last.
+    """
+
+    def __init__(self, name: str, seats: int = 1, **options: Unpack[Options]) -> None:
+        self.name = name
+        self.seats = seats
+        self._client = client(options)
+        self._mine = threading.local()
+
+    def __repr__(self) -> str:
+        return f"<Semaphore {self.name!r} seats={self.seats}>"
+
+    def acquire(self, blocking: bool = True, timeout: Duration | None = None) -> bool:
+        """Takes a seat, and returns whether it did."""
+        wait = timeout_of(timeout)
+        if not blocking and wait is not None:
+            raise ValueError("a call that does not block has no timeout")
+        try:
+            held = result(self._client.take_seat(self.name, self.seats, blocking, wait))
+        except NotElected:
+            return False
+        self._seats().append(Seat(cast(_native.Held, held)))
+        return True
+
+    def _seats(self) -> list[Seat]:
+        seats: list[Seat] = self._mine.__dict__.setdefault("seats", [])
+        return seats
+
+    def release(self) -> None:
+        """Gives back the seat that this thread took last."""
+        self._pop()._leave(failed=False)
+
+    def _pop(self) -> Seat:
+        seats = self._seats()
+        if not seats:
+            raise RuntimeError(f"release of the semaphore {self.name!r}, of which this thread holds no seat")
+        return seats.pop()
+
+    def __enter__(self) -> Seat:
+        self.acquire()
+        return self._seats()[-1]
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pop()._leave(failed=error is not None)

@@ -1,0 +1,71 @@
+"""`once`: one run per tick over all hosts."""
+
+from __future__ import annotations
+
+import functools
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from . import _native
+from ._election import Leadership
+from ._options import arguments, seconds
+from ._waiting import result
+from .errors import Paused, TimedOut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typing_extensions import ParamSpec, Unpack
+
+    from ._options import Duration, Options
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+
+
+def once(
+    name: str, *, at_least: Duration, **options: Unpack[Options]
+) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
+    """Makes a function run once per tick, however many hosts call it; where it is skipped, the call returns `None`.
+
+    `at_least` is how long after one call no other may run: less than the time from one tick to the next, and more
+    than the clocks of the hosts differ by, such as ``"55s"`` for a job that every host starts each minute.
+
+    >>> import incumbent
+    >>> @incumbent.once("report", at_least="55s", store="memory:once")
+    ... def report():
+    ...     return "reported"
+    >>> report(), report()
+    ('reported', None)
+
+    A run that takes longer than a tick is not joined by another one. A run that crashed has run. Raises `Unreachable`
+    if it is unknown whether it may run, and `LeadershipLost` if the leadership was lost before the function returned.
+    """
+
+    wait = seconds(at_least)
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R | None]:
+        if iscoroutinefunction(function):
+            from . import aio
+
+            return cast("Callable[P, R | None]", aio.once(name, at_least=wait, **options)(function))
+
+        @functools.wraps(function)
+        def run(*args: P.args, **kwargs: P.kwargs) -> R | None:
+            election = _native.Election(name, *arguments(options))
+            try:
+                held = result(election.campaign_once(wait))
+            except (Paused, TimedOut):
+                return None
+            leadership = Leadership(cast(_native.Held, held))
+            try:
+                value = function(*args, **kwargs)
+            except BaseException:
+                leadership._leave(failed=True)
+                raise
+            leadership._leave(failed=False)
+            return value
+
+        return run
+
+    return decorate

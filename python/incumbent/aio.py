@@ -1,0 +1,298 @@
+"""The same for asyncio: work is cancelled when what it holds is lost, as `asyncio.timeout` cancels it.
+
+>>> import asyncio, incumbent
+>>> async def main():
+...     async with incumbent.aio.lead("billing", store="memory:aio") as leadership:
+...         leadership.check()
+...         return "billed"
+>>> asyncio.run(main())
+'billed'
+
+Nothing here starts a thread or blocks the loop. It runs on any loop that has `add_reader`, uvloop included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from . import _election, _native
+from ._election import Leadership
+from ._lock import Seat, client
+from ._options import arguments, seconds, timeout_of
+from .errors import Paused, TimedOut
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from types import TracebackType
+
+    from typing_extensions import Concatenate, ParamSpec, Unpack
+
+    from ._options import Duration, Options
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+    L = TypeVar("L", bound=Leadership)
+
+__all__ = ["Election", "lead", "lock", "once", "run_as_leader", "semaphore"]
+
+
+async def result(pending: _native.Pending) -> object:
+    """Waits for its result. A cancelled wait ends what was waited for."""
+    loop = asyncio.get_running_loop()
+    if not pending.ready():
+        ended = loop.create_future()
+
+        def look() -> None:
+            if pending.ready() and not ended.done():
+                ended.set_result(None)
+
+        loop.add_reader(pending.fileno(), look)
+        try:
+            await ended
+        except BaseException:
+            pending.cancel()
+            raise
+        finally:
+            loop.remove_reader(pending.fileno())
+    return pending.result()
+
+
+class Guard:
+    """Cancels the current task when something is lost, and turns that into `LeadershipLost` at the end."""
+
+    def __init__(self, held: Leadership) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("this must run in a task")
+        self._task = task
+        self._cancelling = _cancelling(task)
+        self._cancelled = False
+        self._held = held
+        self._lost = held._held.lost()
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._lost.fileno(), self._look)
+        self._look()
+
+    def _look(self) -> None:
+        if self._lost.ready():
+            self._loop.remove_reader(self._lost.fileno())
+            self._cancelled = True
+            self._task.cancel()
+
+    async def leave(self, error: BaseException | None) -> None:
+        """Releases what is held, and raises what the block should end with, if anything else than `error`."""
+        self._loop.remove_reader(self._lost.fileno())
+        self._lost.cancel()
+        verdict = self._held._verdict()
+        ours = self._cancelled and _uncancel(self._task) <= self._cancelling
+        if not _native.is_forked():
+            await result(self._held._held.release("failed" if error else "ended"))
+        if verdict is not None and (error is None or (ours and isinstance(error, asyncio.CancelledError))):
+            raise verdict from error
+
+
+def _cancelling(task: asyncio.Task[Any]) -> int:
+    # Python 3.10 does not count.
+    return int(getattr(task, "cancelling", lambda: 0)())
+
+
+def _uncancel(task: asyncio.Task[Any]) -> int:
+    return int(getattr(task, "uncancel", lambda: 0)())
+
+
+class _Held:
+    """An asynchronous context manager for what is won at its start, kept while the block runs, and released."""
+
+    def __init__(self) -> None:
+        self._guards: list[Guard] = []
+
+    def _win(self) -> _native.Pending:
+        raise NotImplementedError
+
+    def _keep(self, held: L) -> L:
+        self._guards.append(Guard(held))
+        return held
+
+    async def __aenter__(self) -> Leadership:
+        return self._keep(_held(await result(self._win())))
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._guards.pop().leave(error)
+
+
+class lead(_Held):
+    """As `incumbent.lead`: it waits until elected, and releases at the end of the block.
+
+    When the leadership is lost, the block is cancelled, and its end raises `LeadershipLost`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        timeout: Duration | None = None,
+        blocking: bool = True,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__()
+        self._election = _election.Election(name, **options)._native
+        self._timeout = _wait(timeout, blocking)
+        self._blocking = blocking
+
+    def _win(self) -> _native.Pending:
+        return self._election.campaign(self._timeout) if self._blocking else self._election.try_campaign()
+
+
+class lock(_Held):
+    """A lock by its name, held while the block runs.
+
+    >>> import asyncio, incumbent
+    >>> async def main():
+    ...     async with incumbent.aio.lock("order:42", store="memory:aio-lock") as lease:
+    ...         return lease.fencing_token > 0
+    >>> asyncio.run(main())
+    True
+
+    When the lock is lost, the block is cancelled, and its end raises `LeadershipLost`. A wait that is too long raises
+    `TimedOut`; with ``blocking=False``, a lock that another holds raises `Held`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        timeout: Duration | None = None,
+        blocking: bool = True,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self._client = client(options)
+        self._timeout = _wait(timeout, blocking)
+        self._blocking = blocking
+
+    def _win(self) -> _native.Pending:
+        client, name = self._client, self.name
+        return client.acquire(name, self._timeout) if self._blocking else client.try_acquire(name)
+
+
+def _wait(timeout: Duration | None, blocking: bool) -> float | None:
+    if not blocking and timeout is not None:
+        raise ValueError("a call that does not block has no timeout")
+    return timeout_of(timeout)
+
+
+class Election:
+    """As `incumbent.Election`, with coroutines."""
+
+    def __init__(self, name: str, **options: Unpack[Options]) -> None:
+        self._native = _election.Election(name, **options)._native
+        self.name = name
+
+    async def campaign(self, timeout: Duration | None = None) -> Leadership:
+        """Waits until elected, for at most `timeout` seconds."""
+        return _held(await result(self._native.campaign(timeout_of(timeout))))
+
+    async def try_campaign(self) -> Leadership:
+        """Leads only if no one does."""
+        return _held(await result(self._native.try_campaign()))
+
+    async def status(self) -> dict[str, Any]:
+        """The election as its stores show it now."""
+        return _document(await result(self._native.status()))
+
+    async def history(self, terms: int = 10) -> dict[str, Any]:
+        """Its last terms, newest first."""
+        return _document(await result(self._native.history(terms)))
+
+    async def events(self) -> AsyncIterator[dict[str, Any]]:
+        """What happens to the campaigns of this object from now on."""
+        events = self._native.events()
+        while (event := await result(events.next())) is not None:
+            yield _document(event)
+
+
+def run_as_leader(
+    name: str, *, timeout: Duration | None = None, **options: Unpack[Options]
+) -> Callable[[Callable[Concatenate[Leadership, P], Awaitable[R]]], Callable[P, Awaitable[R]]]:
+    """As `incumbent.run_as_leader`, for a coroutine function: it is cancelled when the leadership is lost."""
+
+    def decorate(function: Callable[Concatenate[Leadership, P], Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+        @functools.wraps(function)
+        async def run(*args: P.args, **kwargs: P.kwargs) -> R:
+            async with lead(name, timeout=timeout, **options) as leadership:
+                return await function(leadership, *args, **kwargs)
+
+        return run
+
+    return decorate
+
+
+def once(
+    name: str, *, at_least: Duration, **options: Unpack[Options]
+) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R | None]]]:
+    """As `incumbent.once`, for a coroutine function: it is cancelled when the leadership is lost."""
+
+    def decorate(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R | None]]:
+        @functools.wraps(function)
+        async def run(*args: P.args, **kwargs: P.kwargs) -> R | None:
+            try:
+                async with _Once(name, seconds(at_least), options):
+                    return await function(*args, **kwargs)
+            except _Skipped:
+                return None
+
+        return run
+
+    return decorate
+
+
+class _Skipped(Exception):
+    """It ran, or runs, elsewhere."""
+
+
+class _Once(_Held):
+    def __init__(self, name: str, at_least: float, options: Options) -> None:
+        super().__init__()
+        self._election = _native.Election(name, *arguments(options))
+        self._at_least = at_least
+
+    def _win(self) -> _native.Pending:
+        return self._election.campaign_once(self._at_least)
+
+    async def __aenter__(self) -> Leadership:
+        try:
+            return await super().__aenter__()
+        except (Paused, TimedOut) as error:
+            raise _Skipped from error
+
+
+class semaphore(_Held):
+    """A seat of a semaphore, held while the block runs: see `incumbent.Semaphore`."""
+
+    def __init__(
+        self, name: str, seats: int = 1, *, timeout: Duration | None = None, **options: Unpack[Options]
+    ) -> None:
+        super().__init__()
+        self.name, self.seats = name, seats
+        self._client = client(options)
+        self._timeout = timeout_of(timeout)
+
+    def _win(self) -> _native.Pending:
+        return self._client.take_seat(self.name, self.seats, True, self._timeout)
+
+    async def __aenter__(self) -> Seat:
+        return self._keep(Seat(cast(_native.Held, await result(self._win()))))
+
+
+def _held(held: object) -> Leadership:
+    return Leadership(cast(_native.Held, held))
+
+
+def _document(json_text: object) -> dict[str, Any]:
+    return cast("dict[str, Any]", json.loads(cast(str, json_text)))

@@ -1,0 +1,113 @@
+"""APScheduler: the same jobs in several processes run once.
+
+::
+
+    scheduler = BackgroundScheduler(executors={"default": incumbent.apscheduler.Executor("reports", store="redis://db")})
+
+Every process schedules every job; only the leader runs them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+
+from ._election import Election
+from ._takeover import Campaign, led_until
+from .errors import Error
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._election import Leadership
+    from ._options import Options
+
+__all__ = ["Executor"]
+
+
+class Executor(ThreadPoolExecutor):  # type: ignore[misc]
+    """A thread pool that runs jobs while this process leads the election `name`.
+
+    A new leader runs what came due since the last one led, within the job's ``misfire_grace_time``. After a crash, what
+    the last leader began between its last heartbeat and its death is run twice.
+    """
+
+    #: How many runs a standby remembers, for the case that it takes over.
+    _KEPT = 1000
+    #: For how many seconds it waits before it looks whether it is to end.
+    _TURN = 0.5
+
+    def __init__(self, name: str, max_workers: int = 10, **options: Unpack[Options]) -> None:
+        super().__init__(max_workers)
+        self._election = Election(name, **options)
+        self._state = threading.Lock()
+        self._leadership: Leadership | None = None
+        self._since: datetime | None = None
+        self._skipped: deque[tuple[Any, datetime]] = deque(maxlen=self._KEPT)
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._campaign, name=f"incumbent-{name}", daemon=True)
+
+    @property
+    def leadership(self) -> Leadership | None:
+        """The leadership of this process, while it leads. A job can ask it before each side effect."""
+        return self._leadership
+
+    def start(self, scheduler: Any, alias: str) -> None:
+        """Begins to campaign."""
+        super().start(scheduler, alias)
+        self._thread.start()
+
+    def shutdown(self, wait: bool = True) -> None:
+        """Ends the jobs, then leaves the election."""
+        super().shutdown(wait)
+        self._ending.set()
+        if wait:
+            self._thread.join()
+
+    def _do_submit_job(self, job: Any, run_times: list[datetime]) -> None:
+        with self._state:
+            leads = bool(self._leadership)
+            mine = [at for at in run_times if leads and (self._since is None or at > self._since)]
+            if not leads:
+                self._skipped.extend((job, at) for at in run_times)
+        if mine:
+            super()._do_submit_job(job, mine)
+        else:
+            self._run_job_success(job.id, [])
+
+    def _campaign(self) -> None:
+        campaign = Campaign(self._election)
+        while not self._ending.is_set():
+            try:
+                leadership = campaign.wait(self._TURN)
+            except Error as error:
+                self._logger.error("cannot lead: %s", error)
+                self._ending.wait(self._TURN)
+                continue
+            if leadership is None:
+                continue
+            try:
+                self._lead(leadership)
+            finally:
+                with self._state:
+                    self._leadership = None
+                leadership.release()
+        campaign.leave()
+
+    def _lead(self, leadership: Leadership) -> None:
+        self._logger.info("elected leader, token %s", leadership.fencing_token)
+        since = led_until(self._election)
+        with self._state:
+            self._leadership, self._since = leadership, since
+            missed = [(job, at) for job, at in self._skipped if since is not None and at > since]
+            self._skipped.clear()
+        for job, at in missed:
+            self.submit_job(job, [at])
+        while leadership and not self._ending.is_set():
+            leadership.lost.wait(self._TURN)
+        if not self._ending.is_set():
+            self._logger.warning("lost leadership: %s", leadership.reason)

@@ -1,0 +1,124 @@
+"""asyncio: work is cancelled on loss, and a cancelled wait leaves the election."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from conftest import FAST, Server
+
+import incumbent
+from incumbent import aio
+
+
+def test_it_leads_and_releases(name: str, store: str) -> None:
+    async def main() -> int:
+        async with aio.lead(name, store=store, **FAST) as leadership:
+            leadership.check()
+            with pytest.raises(incumbent.Held):
+                await aio.Election(name, store=store, **FAST).try_campaign()
+        status = await aio.Election(name, store=store, **FAST).status()
+        assert status["state"] != "held"
+        return leadership.fencing_token
+
+    assert asyncio.run(main()) < asyncio.run(main())
+
+
+def test_work_is_cancelled_when_the_leadership_is_lost(name: str, server: Server) -> None:
+    async def main() -> str:
+        try:
+            async with aio.lead(name, store=server.url, **FAST):
+                server.freeze()
+                try:
+                    await asyncio.sleep(60)
+                    return "it was not cancelled"
+                finally:
+                    server.thaw()
+        except incumbent.LeadershipLost as lost:
+            assert isinstance(lost.__cause__, asyncio.CancelledError)
+            # The task itself goes on.
+            await asyncio.sleep(0)
+            return lost.reason
+        return "nothing was lost"
+
+    assert "no majority" in asyncio.run(main())
+
+
+def test_a_cancellation_from_outside_stays_one(name: str, store: str) -> None:
+    async def main() -> None:
+        election = aio.Election(name, store=store, **FAST)
+        task = asyncio.create_task(_hold(name, store))
+        while (await election.status())["state"] != "held":
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (await election.status())["state"] != "held"
+
+    asyncio.run(main())
+
+
+async def _hold(name: str, store: str) -> None:
+    async with aio.lead(name, store=store, **FAST):
+        await asyncio.sleep(600)
+
+
+def test_a_cancelled_wait_leaves_the_election(name: str, store: str) -> None:
+    async def main() -> None:
+        async with aio.lead(name, store=store, **FAST):
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(_hold(name, store), 0.1)
+        async with aio.lead(name, store=store, timeout=60, **FAST) as leadership:
+            leadership.check()
+
+    asyncio.run(main())
+
+
+def test_the_loop_serves_others_while_one_waits(name: str, store: str) -> None:
+    async def main() -> None:
+        held = await aio.Election(name, store=store, **FAST).campaign()
+        waiting = asyncio.create_task(_once(name, store))
+        for _ in range(10):
+            await asyncio.sleep(0.01)
+        assert not waiting.done()
+        held.release()
+        assert await waiting
+
+    asyncio.run(main())
+
+
+async def _once(name: str, store: str) -> bool:
+    async with aio.lead(name, store=store, **FAST) as leadership:
+        return bool(leadership)
+
+
+def test_a_coroutine_function_runs_only_while_leading(name: str, store: str) -> None:
+    @incumbent.run_as_leader(name, store=store, **FAST)
+    async def work(leadership: incumbent.Leadership, what: str) -> str:
+        leadership.check()
+        return what
+
+    async def main() -> str:
+        return await work("done")
+
+    assert asyncio.run(main()) == "done"
+
+
+def test_events_come_one_by_one(name: str) -> None:
+    async def main() -> list[str]:
+        election = aio.Election(name, store=f"memory:{name}")
+        seen: list[str] = []
+
+        async def listen() -> None:
+            async for event in election.events():
+                seen.append(event["event"])
+                if event["event"] == "released":
+                    return
+
+        listening = asyncio.create_task(listen())
+        await asyncio.sleep(0)
+        (await election.campaign()).release()
+        await listening
+        return seen
+
+    assert "elected" in asyncio.run(main())

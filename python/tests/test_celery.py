@@ -1,0 +1,230 @@
+"""Celery, with real workers and beats."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import celery
+import pytest
+from conftest import Child, Server, wait_until
+
+import incumbent
+from incumbent.celery import AlreadyQueued
+
+SHOP = """
+    import os, time, pathlib, celery, incumbent.celery
+    folder = pathlib.Path(os.environ["SHOP_FOLDER"])
+    app = celery.Celery("shop", broker=os.environ["SHOP_BROKER"], backend=os.environ["SHOP_BROKER"])
+    app.conf.incumbent = {"store": os.environ["SHOP_STORE"], "interval": 0.5, "stop_grace": 0.2}
+    # A worker takes one task at a time, so that another one gets what a frozen one cannot do.
+    app.conf.worker_prefetch_multiplier = 1
+    app.conf.task_acks_late = True
+    app.conf.beat_schedule = {"tick": {"task": "shop.tick", "schedule": 1.0}}
+
+    def log(name, line):
+        with open(folder / name, "a") as file:
+            file.write(f"{line}\\n")
+
+    @app.task(name="shop.bill", bind=True, base=incumbent.celery.Once, once={"keys": ["customer"]}, throws=(Exception,))
+    def bill(self, customer, by="nobody"):
+        log("begun", f"{os.getpid()} {self.leadership.fencing_token}")
+        while not (folder / "finish").exists():
+            time.sleep(0.01)
+        self.leadership.check()
+        log("billed", f"{os.getpid()} {self.leadership.fencing_token}")
+
+    @app.task(name="shop.again", bind=True, base=incumbent.celery.Once, max_retries=2)
+    def again(self):
+        log("again", self.request.retries)
+        if self.request.retries < 2:
+            raise self.retry(countdown=0)
+
+    @app.task(name="shop.tick")
+    def tick():
+        log("ticks", "tick")
+"""
+
+
+class Shop:
+    """A project with tasks, whose workers and beats are processes."""
+
+    def __init__(self, folder: Path, server: Server, start: Callable[..., Child]) -> None:
+        self.folder = folder
+        (folder / "shop.py").write_text("\n".join(line[4:] for line in SHOP.splitlines()))
+        self.env = {
+            "SHOP_FOLDER": str(folder),
+            "SHOP_BROKER": f"redis+socket://{server.socket}",
+            "SHOP_STORE": server.url,
+            "PYTHONPATH": str(folder),
+        }
+        self._start = start
+
+    def run(self, *arguments: str) -> Child:
+        code = "import sys; from celery.__main__ import main; sys.argv[0] = 'celery'; main()"
+        return self._start(code, "-A", "shop", *arguments, env=self.env)
+
+    def worker(self, number: int) -> Child:
+        worker = self.run("worker", "-c", "1", "-n", f"worker{number}@test", "--loglevel", "INFO")
+        worker.expect("ready")
+        return worker
+
+    def beat(self, number: int) -> Child:
+        schedule = str(self.folder / f"schedule{number}")
+        return self.run("beat", "-S", "incumbent.celery:Scheduler", "-s", schedule, "--pidfile=", "-l", "INFO")
+
+    def lines(self, name: str) -> list[str]:
+        path = self.folder / name
+        return path.read_text().splitlines() if path.exists() else []
+
+    def finish(self) -> None:
+        (self.folder / "finish").touch()
+
+
+@pytest.fixture
+def shop(
+    tmp_path: Path, server: Server, child: Callable[..., Child], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Shop]:
+    shop = Shop(tmp_path, server, child)
+    for name, value in shop.env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "shop", raising=False)
+    yield shop
+    sys.modules.pop("shop", None)
+
+
+def tasks() -> Any:
+    import shop  # type: ignore[import-not-found]
+
+    return shop
+
+
+def test_a_task_that_is_queued_or_runs_is_not_queued_again(shop: Shop) -> None:
+    bill = tasks().bill
+    queued = bill.delay("ada", by="me")
+    with pytest.raises(AlreadyQueued) as refused:
+        bill.delay("ada", by="you")
+    assert 0 < refused.value.countdown <= 3600
+    assert bill.apply_async(("ada",), once={"graceful": True}).state == "REJECTED"
+    other = bill.delay("bob")
+    shop.worker(1)
+    wait_until(lambda: shop.lines("begun"))
+    with pytest.raises(AlreadyQueued):
+        bill.delay("ada")
+    shop.finish()
+    queued.get(timeout=60)
+    other.get(timeout=60)
+    # A worker says that a task has ended before it has released its lock.
+    wait_until(lambda: _queues(lambda: bill.delay("ada")))
+    wait_until(lambda: len(shop.lines("billed")) == 3)
+
+
+def _queues(call: Callable[[], object]) -> bool:
+    try:
+        call()
+    except AlreadyQueued:
+        return False
+    return True
+
+
+def test_a_retry_keeps_its_place(shop: Shop) -> None:
+    queued = tasks().again.delay()
+    shop.worker(1)
+    queued.get(timeout=60)
+    assert shop.lines("again") == ["0", "1", "2"]
+
+
+def test_a_worker_that_is_killed_unlocks_its_task(shop: Shop) -> None:
+    bill = tasks().bill
+    bill.delay("ada")
+    first = shop.worker(1)
+    wait_until(lambda: shop.lines("begun"))
+    pool_process = int(shop.lines("begun")[0].split()[0])
+    first.signal(signal.SIGKILL)
+    os.kill(pool_process, signal.SIGKILL)
+    wait_until(lambda: _queues(lambda: bill.delay("ada")))
+    shop.worker(2)
+    shop.finish()
+    wait_until(lambda: shop.lines("billed"))
+    assert len(shop.lines("begun")) == 2
+
+
+def test_a_frozen_worker_is_refused_when_it_goes_on(shop: Shop) -> None:
+    bill = tasks().bill
+    frozen = bill.delay("ada")
+    shop.worker(1)
+    wait_until(lambda: shop.lines("begun"))
+    pool_process = int(shop.lines("begun")[0].split()[0])
+    os.kill(pool_process, signal.SIGSTOP)
+    try:
+        wait_until(lambda: _queues(lambda: bill.delay("ada")))
+        shop.worker(2)
+        wait_until(lambda: len(shop.lines("begun")) == 2)
+        shop.finish()
+        wait_until(lambda: shop.lines("billed"))
+    finally:
+        os.kill(pool_process, signal.SIGCONT)
+    with pytest.raises(Exception, match="the leadership of term"):
+        frozen.get(timeout=60)
+    assert len(shop.lines("billed")) == 1
+    tokens = [int(line.split()[1]) for line in shop.lines("begun")]
+    assert shop.lines("billed")[0].endswith(str(tokens[1])) and tokens[1] > tokens[0]
+
+
+def test_one_of_three_beats_sends_and_another_takes_over(shop: Shop, server: Server) -> None:
+    beats = {number: shop.beat(number) for number in range(3)}
+    election = incumbent.Election("celery-beat", store=server.url, interval=0.5, stop_grace=0.2)
+    queue = tasks().app.connection().default_channel.client
+
+    def leader() -> int | None:
+        holder = election.status()["holder"]
+        pids = {beat.process.pid: number for number, beat in beats.items()}
+        return pids.get(holder["pid"]) if holder else None
+
+    for _ in range(2):
+        wait_until(lambda: leader() is not None)
+        number = leader()
+        assert number is not None
+        before = queue.llen("celery")
+        wait_until(lambda before=before: queue.llen("celery") > before)  # type: ignore[misc]
+        beats.pop(number).signal(signal.SIGKILL)
+    wait_until(lambda: leader() is not None)
+    survivor = leader()
+    assert survivor is not None
+    before = queue.llen("celery")
+    wait_until(lambda: queue.llen("celery") > before)
+    beats[survivor].signal(signal.SIGTERM)
+    assert beats[survivor].process.wait(60) == 0
+    assert election.status()["state"] != "held"
+
+
+def test_a_new_beat_sends_what_came_due_since_the_last_one_led(shop: Shop, server: Server) -> None:
+    from datetime import timedelta
+
+    from incumbent.celery import Scheduler
+
+    app: celery.Celery = tasks().app
+    app.conf.beat_schedule = {"daily": {"task": "shop.tick", "schedule": timedelta(days=1)}}
+    queue = app.connection().default_channel.client
+    first = Scheduler(app, schedule_filename=str(shop.folder / "a"))
+    wait_until(lambda: first.tick() == 0 and first._leadership is not None)
+    entry = first.schedule["daily"]
+    second = Scheduler(app, schedule_filename=str(shop.folder / "b"))
+    second.tick()
+    # To the second, whose file is its own, the run is long overdue; the first has led until now.
+    second.schedule["daily"].last_run_at = entry.default_now() - timedelta(days=2)
+    first.close()
+    wait_until(lambda: second.tick() == 0 and second._leadership is not None)
+    second.tick()
+    assert queue.llen("celery") == 0
+    # What came due after that, it sends.
+    second.schedule["daily"].last_run_at = entry.default_now() - timedelta(days=1, seconds=1)
+    second._heap = None
+    second.tick()
+    assert queue.llen("celery") == 1
+    second.close()

@@ -1,0 +1,234 @@
+"""Locks, re-entrant locks and semaphores, with the interfaces of `threading`."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from conftest import FAST, Child, Server, wait_until
+
+import incumbent
+from incumbent import aio
+
+
+def test_it_has_the_interface_of_threading() -> None:
+    for ours, theirs in [
+        (incumbent.Lock, type(threading.Lock())),
+        (incumbent.RLock, threading._RLock),  # type: ignore[attr-defined]
+        (incumbent.Semaphore, threading.Semaphore),
+    ]:
+        for method in ("acquire", "release", "__enter__", "__exit__"):
+            assert hasattr(theirs, method) and hasattr(ours, method)
+    theirs = inspect.signature(threading.Semaphore.acquire).parameters
+    assert list(inspect.signature(incumbent.Lock.acquire).parameters) == list(theirs)
+
+
+def test_only_one_holds_it(name: str, store: str) -> None:
+    lock, other = (incumbent.Lock(name, store=store, **FAST) for _ in range(2))
+    assert lock.acquire() and lock.locked()
+    assert not other.acquire(blocking=False) and not other.locked()
+    assert not other.acquire(timeout=0.05)
+    assert lock.status()["term"] == lock.fencing_token
+    token = lock.fencing_token
+    lock.release()
+    assert other.acquire(timeout=60)
+    assert other.fencing_token > token
+    other.release()
+    with pytest.raises(RuntimeError, match="does not hold"):
+        other.release()
+    with pytest.raises(incumbent.LeadershipLost, match="not held"):
+        other.check()
+
+
+def test_threads_and_objects_exclude_each_other(name: str, store: str) -> None:
+    shared = incumbent.Lock(name, store=store, **FAST)
+    counter = [0]
+
+    def work(number: int) -> None:
+        lock = shared if number % 2 else incumbent.Lock(name, store=store, **FAST)
+        for _ in range(5):
+            with lock as held:
+                held.check()
+                seen = counter[0]
+                threading.Event().wait(0.001)
+                counter[0] = seen + 1
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, range(6)))
+    assert counter == [30]
+
+
+def test_a_process_that_dies_leaves_its_lock(name: str, store: str, child: Callable[..., Child]) -> None:
+    code = """
+        import sys, incumbent
+        incumbent.Lock(sys.argv[1], store=sys.argv[2], interval=0.5, stop_grace=0.2).acquire()
+        print("holds")
+        sys.stdin.readline()
+    """
+    dying = child(code, name, store)
+    dying.expect("holds")
+    dying.signal(signal.SIGKILL)
+    assert incumbent.Lock(name, store=store, **FAST).acquire(timeout=60)
+
+
+def test_a_lost_lock_is_refused(name: str, server: Server) -> None:
+    lock = incumbent.Lock(name, store=server.url, **FAST)
+    lock.acquire()
+    server.freeze()
+    held = lock.held
+    assert held is not None and held.lost.wait(60)
+    wait_until(lambda: held.remaining == 0)
+    server.thaw()
+    with pytest.raises(incumbent.LeadershipLost):
+        lock.check()
+    with pytest.raises(incumbent.LeadershipLost):
+        lock.release()
+    assert not lock.locked()
+
+
+def test_a_forked_child_does_not_release_it(name: str, store: str, child: Callable[..., Child]) -> None:
+    code = """
+        import os, sys, incumbent
+        lock = incumbent.Lock(sys.argv[1], store=sys.argv[2], interval=0.5, stop_grace=0.2)
+        lock.acquire()
+        pid = os.fork()
+        if pid == 0:
+            print("child holds", lock.locked())
+            try:
+                lock.acquire()
+            except incumbent.Forked:
+                print("child is refused")
+            sys.exit()
+        os.waitpid(pid, 0)
+        lock.check()
+        print("parent holds", lock.locked())
+        lock.release()
+        print("released")
+    """
+    forking = child(code, name, store)
+    for line in ("child holds False", "child is refused", "parent holds True", "released"):
+        forking.expect(line)
+
+
+def test_a_reentrant_lock_is_released_the_last_time(name: str, store: str) -> None:
+    lock, other = incumbent.RLock(name, store=store, **FAST), incumbent.Lock(name, store=store, **FAST)
+    with lock:
+        assert lock.acquire()
+        lock.release()
+        assert lock.locked() and not other.acquire(blocking=False)
+        with ThreadPoolExecutor(1) as pool:
+            assert not pool.submit(lock.acquire, blocking=False).result()
+            with pytest.raises(RuntimeError, match="this thread"):
+                pool.submit(lock.release).result()
+    assert other.acquire(timeout=60)
+    other.release()
+
+
+def test_a_semaphore_has_as_many_holders_as_seats(name: str, store: str) -> None:
+    semaphores = [incumbent.Semaphore(name, 2, store=store, **FAST) for _ in range(3)]
+    assert semaphores[0].acquire() and semaphores[1].acquire()
+    assert not semaphores[2].acquire(blocking=False)
+    assert not semaphores[2].acquire(timeout=0.05)
+    semaphores[0].release()
+    with semaphores[2] as seat:
+        assert seat.seat in (0, 1)
+        seat.check()
+    semaphores[1].release()
+    with pytest.raises(RuntimeError, match="holds no seat"):
+        semaphores[1].release()
+
+
+def test_asyncio_has_them_too(name: str, store: str) -> None:
+    async def main() -> None:
+        async with aio.lock(name, store=store, **FAST) as held:
+            held.check()
+            with pytest.raises(incumbent.Held):
+                async with aio.lock(name, blocking=False, store=store, **FAST):
+                    pass
+            with pytest.raises(incumbent.TimedOut):
+                async with aio.lock(name, timeout=0.05, store=store, **FAST):
+                    pass
+        seats = [aio.semaphore(f"{name}-seats", 2, store=store, **FAST) for _ in range(2)]
+        async with seats[0] as one, seats[1] as other:
+            assert {one.seat, other.seat} == {0, 1}
+            with pytest.raises(incumbent.TimedOut):
+                async with aio.semaphore(f"{name}-seats", 2, timeout=0.05, store=store, **FAST):
+                    pass
+
+    asyncio.run(main())
+
+
+def test_a_lost_lock_cancels_the_block(name: str, server: Server) -> None:
+    async def main() -> None:
+        async with aio.lock(name, store=server.url, **FAST):
+            server.freeze()
+            try:
+                await asyncio.sleep(60)
+            finally:
+                server.thaw()
+
+    with pytest.raises(incumbent.LeadershipLost) as lost:
+        asyncio.run(main())
+    assert isinstance(lost.value.__cause__, asyncio.CancelledError)
+
+
+ONCE = """
+    import sys, pathlib, incumbent
+    @incumbent.once(sys.argv[1], at_least="50s", store=sys.argv[2], interval=0.5, stop_grace=0.2)
+    def report():
+        with open(sys.argv[3], "a") as log:
+            log.write("ran\\n")
+        return "ran"
+    print(report() or "skipped")
+"""
+
+
+def test_one_of_many_runs_per_tick(
+    name: str, store: str, tmp_path: Path, child: Callable[..., Child]
+) -> None:
+    log = tmp_path / "log"
+    outcomes = [one.line() for one in [child(ONCE, name, store, str(log)) for _ in range(4)]]
+    assert sorted(outcomes) == ["ran", "skipped", "skipped", "skipped"]
+    assert log.read_text() == "ran\n"
+
+
+def test_one_coroutine_runs_per_tick(name: str, store: str) -> None:
+    @incumbent.once(name, at_least="50s", store=store, **FAST)
+    async def report() -> str:
+        return "ran"
+
+    async def main() -> list[str | None]:
+        return [await report(), await report()]  # type: ignore[list-item]
+
+    assert asyncio.run(main()) == ["ran", None]
+    with pytest.raises(incumbent.ConfigError, match="takes"):
+        incumbent.once(name, at_least="1ms", store=store, **FAST)(print)()
+
+
+def test_a_child_that_ends_takes_no_connection_from_its_parent(
+    name: str, server: Server, child: Callable[..., Child]
+) -> None:
+    code = """
+        import os, sys, incumbent, redis
+        clients = redis.Redis.from_url(sys.argv[3])
+        # A request that gets no answer within two seconds is sent again, over another connection.
+        lock = incumbent.Lock(sys.argv[1], store=sys.argv[2], interval=2, op_timeout=2)
+        for _ in range(2):
+            with lock:
+                pass
+        before = {client["id"] for client in clients.client_list()}
+        pid = os.fork()
+        if pid == 0:
+            sys.exit()
+        os.waitpid(pid, 0)
+        with lock:
+            after = {client["id"] for client in clients.client_list()}
+        print("the same connections", after <= before)
+    """
+    child(code, name, server.url, server.redis_url).expect("the same connections True")
