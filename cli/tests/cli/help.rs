@@ -28,7 +28,7 @@ const COMMANDS: [&[&str]; 22] = [
 ];
 
 /// Every option of `run`.
-const RUN: [&str; 37] = [
+const RUN: [&str; 38] = [
     "--store",
     "--key-prefix",
     "--username",
