@@ -123,7 +123,7 @@ const EXPLORATION: Bounds = Bounds {
 };
 
 /// What is explored with every change.
-pub(crate) const EXPLORATIONS: [Bounds; 16] = [
+pub(crate) const EXPLORATIONS: [Bounds; 15] = [
     Bounds {
         name: "one store",
         faults: 2,
@@ -260,20 +260,6 @@ pub(crate) const EXPLORATIONS: [Bounds; 16] = [
         stores: 3,
         ephemeral: true,
         shows: &[Sight::Takeover, Sight::Join, Sight::Deletion],
-        ..EXPLORATION
-    },
-    Bounds {
-        name: "a slow claim of what is deleted, or lost",
-        ephemeral: true,
-        intervals: 4,
-        faults: 3,
-        kinds: &[
-            (Fault::Delay, 1),
-            (Fault::Resign, 1),
-            (Fault::Evict, 1),
-            (Fault::RollBack, 1),
-        ],
-        shows: &[Sight::FailedClaim, Sight::Deletion],
         ..EXPLORATION
     },
 ];
