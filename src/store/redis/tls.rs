@@ -344,7 +344,7 @@ fn explained(fault: &CertificateError) -> (String, String) {
     (what.to_owned(), advice.to_owned())
 }
 
-/// A fault that is too rare to have words of its own here.
+/// A fault that is too rare to be explained here.
 fn unexplained(fault: &str) -> (String, String) {
     let what = format!("it is not valid ({fault})");
     let advice = "`openssl x509 -noout -text -in FILE` shows what is in it".to_owned();
