@@ -102,7 +102,7 @@ fn without_a_free_seat_it_does_not_wait_unless_it_may() {
     lock(&["-w", "100ms"], "true").assert(75, "is held");
     holders[0].signal(Signal::TERM);
     assert_eq!(holders[0].wait(), 0);
-    let free = seats(&home)[0][..1].parse().unwrap();
+    let free: i32 = seats(&home)[0][..1].parse().unwrap();
     assert_eq!(lock(&["-n"], "exit $INCUMBENT_SEAT").status, free);
     assert_eq!(lock(&["-w", "30s"], "exit $INCUMBENT_SEAT").status, free);
     holders[1].signal(Signal::TERM);
