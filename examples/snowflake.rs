@@ -6,7 +6,7 @@
 //!
 //! An id is 50 bits of a fencing token, 6 bits of the number of a seat, and 7 bits that count. The tokens of one seat
 //! rise from each holder to the next, so no two ids are the same, whatever any clock shows: a worker whose clock goes
-//! back, or that was frozen while its seat went to another, still counts under a token of its own. Tokens follow the
+//! back, or that was frozen while its seat went to another, still counts under its own token. Tokens follow the
 //! clock of the store, so ids are roughly in the order of time. After 128 ids a worker takes a seat anew, which takes
 //! a round trip or two.
 //!

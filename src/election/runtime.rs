@@ -77,7 +77,7 @@ where
         .expect("the election thread runs as long as the process")
 }
 
-/// Runs a future on this thread, on a runtime of its own, or on the election thread if this one belongs to a runtime
+/// Runs a future on this thread, on the thread's own runtime, or on the election thread if this one belongs to a runtime
 /// already.
 pub(crate) fn block_on_here<F>(future: F) -> F::Output
 where

@@ -1,12 +1,12 @@
-//! Seats: an election with room for several leaders, each under a number of its own.
+//! Seats: an election with room for several leaders, each under its own number.
 //!
 //! ```text
 //!   NAME#0, NAME#1, …   one election for each seat
-//!   NAME#               the door: only who leads here stands by at the seats
+//!   NAME#               the door: only its leader stands by at the seats
 //! ```
 //!
 //! So however many wait, one of them polls all seats, once per interval and seat, and a seat that becomes free wakes
-//! that one. Who is next at the door is decided as in any election.
+//! that one. The door is an election like any other.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub struct Seats {
 
 impl Election {
     /// The same election with room for `count` leaders at a time. Each has a number from 0 up to `count`, which
-    /// nobody else has meanwhile, and the tokens of the leaders under one number rise.
+    /// no one else has meanwhile, and the tokens of the leaders under one number rise.
     ///
     /// All candidates must use the same `count`: one that uses a larger one adds seats.
     ///
@@ -201,7 +201,7 @@ impl<T> Seat<T> {
         Self { number, held }
     }
 
-    /// Its number, from 0: nobody else has it for as long as [`Lease::check`](super::Lease::check) succeeds.
+    /// Its number, from 0: no one else has it for as long as [`Lease::check`](super::Lease::check) succeeds.
     #[must_use]
     pub const fn number(&self) -> u16 {
         self.number

@@ -36,7 +36,7 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// The same for elections in which nobody works: whoever leads them waits for something else.
+    /// The same for elections without work: their leader waits for something else.
     pub(super) fn for_waiting(&self) -> Self {
         Self {
             stores: self.stores.clone(),

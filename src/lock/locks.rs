@@ -91,7 +91,7 @@ impl fmt::Debug for Locks {
     }
 }
 
-/// One lock, which nobody need hold.
+/// One lock, held or not.
 ///
 /// Its methods can be called on any executor. On a tokio runtime with its I/O and time drivers enabled, as
 /// `#[tokio::main]` has them, a free lock takes one round trip over a connection of that runtime. The first lock of a
@@ -111,7 +111,7 @@ impl Lock {
 
     /// Waits for the lock, however long that takes, store outages included.
     ///
-    /// Dropping the future gives up the wait, and what may have been acquired at that moment is released.
+    /// Dropping the future ends the wait, and what may have been acquired at that moment is released.
     ///
     /// # Errors
     ///
@@ -167,7 +167,7 @@ impl Lock {
         held.map(Guard::new)
     }
 
-    /// Who holds it and who waits for it, as a majority of the stores shows it now.
+    /// Its holder and its standbys, as a majority of the stores shows it now.
     pub async fn status(&self) -> ElectionView {
         self.client.election(&self.name).status().await
     }

@@ -34,7 +34,7 @@ pub struct Seats {
 }
 
 impl Lock {
-    /// The same lock for `count` holders at a time. Each has a number from 0 up to `count`, which nobody else has
+    /// The same lock for `count` holders at a time. Each has a number from 0 up to `count`, which no one else has
     /// meanwhile. All users must use the same `count`.
     ///
     /// # Errors

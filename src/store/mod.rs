@@ -95,7 +95,7 @@ pub trait Store: Send + Sync + 'static {
         false
     }
 
-    /// The same store over connections that nobody else uses yet, which then belong to the runtime that uses them:
+    /// The same store over connections that no one else uses yet, which then belong to the runtime that uses them:
     /// a request takes no detour over the thread of another one. `None` if that makes no difference.
     fn apart(&self) -> Option<Arc<dyn Store>> {
         None

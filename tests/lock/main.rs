@@ -18,7 +18,7 @@ use incumbent::store::MemoryStore;
 /// What a wait of a test takes at most. It is far more than any of them needs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Whoever dies is replaced within seconds, and whoever lives keeps what it holds on a machine that is busy.
+/// A holder that dies is replaced within seconds, and one that lives keeps what it holds on a busy machine.
 fn steady() -> TimingConfig {
     TimingConfig {
         interval: Duration::from_millis(100),
@@ -28,7 +28,7 @@ fn steady() -> TimingConfig {
     }
 }
 
-/// Whoever dies is replaced within a second.
+/// A holder that dies is replaced within a second.
 fn hasty() -> TimingConfig {
     TimingConfig {
         interval: Duration::from_millis(50),
@@ -38,7 +38,7 @@ fn hasty() -> TimingConfig {
     }
 }
 
-/// Whoever dies is replaced much later than a test waits: what is free before was released.
+/// A holder that dies is replaced much later than a test waits: what is free before was released.
 fn patient() -> TimingConfig {
     TimingConfig {
         interval: Duration::from_millis(500),

@@ -86,7 +86,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then"
         => "if record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then";
     "release.lua", "wakes no standby", "store/redis/scripts/release.lua",
-        "wake(ARGV[4], ARGV[2])" => "";
+        "wake(ARGV[4], ARGV[2], not record[FLOOR] and ARGV[3])" => "";
     "order.lua", "resume lifts nothing", "store/redis/scripts/order.lua",
         "  must('HDEL', KEYS[2], 'paused')" => "";
     "order.lua", "resume wakes no standby", "store/redis/scripts/order.lua",

@@ -160,7 +160,7 @@ fn is_direct(step: &Step) -> bool {
     step.sends.iter().all(direct)
 }
 
-/// Who holds the election, as far as the refusals show it.
+/// The holder of the election that the refusals show.
 fn leader(candidate: &Candidate) -> Leader {
     let mut tracker = Tracker::new(candidate.electorate(), *candidate.timing(), None);
     drop(tracker.saw(clock::now(), candidate));

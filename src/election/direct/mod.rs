@@ -101,8 +101,8 @@ impl Client {
                  make a new one after the fork, or execute another program",
             )));
         }
-        // Whoever has just used what others wait for joins their queue, or it would win again before the one that its
-        // release has called.
+        // A process that has just used what others wait for joins their queue, or it would win again before the
+        // standby that its release has called.
         let mut queues = !matches!(wait, Wait::Never) && self.is_contended(name, begun);
         if !queues && let Some(attempt) = Attempt::prepare(self, name) {
             let outcome = match wait {

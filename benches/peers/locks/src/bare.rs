@@ -42,7 +42,9 @@ impl Bare {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
             .set_response_timeout(None);
-        let connection = client.get_multiplexed_async_connection_with_config(&config).await;
+        let connection = client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await;
         let mut bare = Self {
             connection: connection.unwrap(),
             claim: script!("claim.lua"),
@@ -81,13 +83,34 @@ impl Bare {
         let mut call = self.claim.prepare_invoke();
         Self::keys(name).iter().for_each(|key| drop(call.key(key)));
         let arguments = [
-            WHO, ID, "1", "1", "5000000000", "sole", "absent", "0", "0", "", "0.0", "0", "", "", "1", &nonce,
+            WHO,
+            ID,
+            "1",
+            "1",
+            "5000000000",
+            "sole",
+            "absent",
+            "0",
+            "0",
+            "",
+            "0.0",
+            "0",
+            "",
+            "",
+            "1",
+            &nonce,
         ];
-        arguments.iter().for_each(|argument| drop(call.arg(argument)));
+        arguments
+            .iter()
+            .for_each(|argument| drop(call.arg(argument)));
         let answer = call.invoke_async(&mut self.connection).await.unwrap();
-        let Value::Array(items) = &answer else { panic!("{answer:?}") };
+        let Value::Array(items) = &answer else {
+            panic!("{answer:?}")
+        };
         assert_eq!(items[0], Value::Int(1), "{answer:?}");
-        let Value::BulkString(term) = &items[4] else { panic!("{answer:?}") };
+        let Value::BulkString(term) = &items[4] else {
+            panic!("{answer:?}")
+        };
         String::from_utf8(term.clone()).unwrap()
     }
 
@@ -102,12 +125,18 @@ impl Bare {
             call.arg(argument);
         }
         let answer = call.invoke_async(&mut self.connection).await.unwrap();
-        let Value::Array(items) = &answer else { panic!("{answer:?}") };
+        let Value::Array(items) = &answer else {
+            panic!("{answer:?}")
+        };
         assert_eq!(items[0], Value::Int(1), "{answer:?}");
     }
 
     pub async fn nothing(&mut self) {
-        let _one: i64 = self.nothing.invoke_async(&mut self.connection).await.unwrap();
+        let _one: i64 = self
+            .nothing
+            .invoke_async(&mut self.connection)
+            .await
+            .unwrap();
     }
 
     /// What a lock of rslock asks for.
@@ -118,6 +147,12 @@ impl Bare {
     }
 
     pub async fn unset(&mut self, name: &str) {
-        let _one: i64 = self.unset.key(name).arg(ID).invoke_async(&mut self.connection).await.unwrap();
+        let _one: i64 = self
+            .unset
+            .key(name)
+            .arg(ID)
+            .invoke_async(&mut self.connection)
+            .await
+            .unwrap();
     }
 }

@@ -20,7 +20,10 @@ pub fn run(time: Duration) {
         let members: Vec<Child> = (0..MEMBERS)
             .map(|_| {
                 Command::new(std::env::current_exe().unwrap())
-                    .env(MEMBER, format!("{kind} {} {}", server.url(), time.as_millis()))
+                    .env(
+                        MEMBER,
+                        format!("{kind} {} {}", server.url(), time.as_millis()),
+                    )
                     .stdout(Stdio::piped())
                     .spawn()
                     .unwrap()
@@ -76,7 +79,8 @@ pub fn is_member() -> bool {
                 let begun = Instant::now();
                 while begun.elapsed() < time {
                     let asked = Instant::now();
-                    let Ok(held) = rslock.lock(b"rslock:crowd", Duration::from_secs(5)).await else {
+                    let Ok(held) = rslock.lock(b"rslock:crowd", Duration::from_secs(5)).await
+                    else {
                         continue;
                     };
                     waits.push(asked.elapsed());

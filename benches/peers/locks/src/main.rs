@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Each kind is measured in turn in the same process, on the same server, at its best: a runtime of one thread, one
-//! connection that is open already, and a lock that is free. It starts a redis-server of its own, prints medians and
+//! connection that is open already, and a lock that is free. It starts its own redis-server, prints medians and
 //! asserts nothing.
 
 mod bare;
@@ -60,7 +60,14 @@ pub fn runtime() -> Runtime {
 pub async fn locks(url: &str) -> Locks {
     let locks = Locks::builder().store(url).build().unwrap();
     for name in ["first", "second"] {
-        locks.lock(name).unwrap().acquire().await.unwrap().release().await;
+        locks
+            .lock(name)
+            .unwrap()
+            .acquire()
+            .await
+            .unwrap()
+            .release()
+            .await;
     }
     locks
 }
@@ -77,7 +84,11 @@ fn acquire(setups: usize) {
             .output()
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let mut floor = None;
         for line in text.lines() {
             let mut fields = line.split('\t');
@@ -163,7 +174,10 @@ async fn setup(url: &str) {
         }
         for _ in 0..ROUNDS {
             let begun = Instant::now();
-            let held = rslock.lock(b"rslock", Duration::from_secs(5)).await.unwrap();
+            let held = rslock
+                .lock(b"rslock", Duration::from_secs(5))
+                .await
+                .unwrap();
             let acquired = Instant::now();
             rslock.unlock(&held).await;
             times[3].add(begun, acquired, Instant::now());
@@ -186,12 +200,15 @@ async fn setup(url: &str) {
     });
     times[4] = blocking.join().unwrap();
     let [ours, lock, set, rslock, blocking] = times;
-    ours.print("a bare EVALSHA of our own script");
+    ours.print("a bare EVALSHA of our script");
     lock.print("incumbent");
     blocking.print("incumbent, blocking");
     set.print("a bare SET NX PX, and its EVALSHA");
     rslock.print("rslock");
-    let micros = nothing.iter().map(|time| time.as_secs_f64() * 1e6).collect();
+    let micros = nothing
+        .iter()
+        .map(|time| time.as_secs_f64() * 1e6)
+        .collect();
     println!("a bare EVALSHA that does nothing\t{}", quartiles(micros)[1]);
 }
 
@@ -239,10 +256,13 @@ fn many(count: usize) {
                 .await;
             took[2] += begun.elapsed();
         }
-        let names = ["bare EVALSHAs of our own scripts", "incumbent", "rslock"];
+        let names = ["bare EVALSHAs of our scripts", "incumbent", "rslock"];
         for (name, took) in names.into_iter().zip(took) {
             let rate = count as f64 / took.as_secs_f64();
-            println!("{name:<48} {:>8.2} s {rate:>8.0} a second", took.as_secs_f64());
+            println!(
+                "{name:<48} {:>8.2} s {rate:>8.0} a second",
+                took.as_secs_f64()
+            );
         }
         println!("keys before and after: {before} {}", server.info("db0"));
     });

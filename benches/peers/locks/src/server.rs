@@ -15,9 +15,21 @@ pub struct Server {
 impl Server {
     pub fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let child = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
+            .args([
+                "--port",
+                &port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--dir",
+            ])
             .arg(directory.path())
             .stdout(Stdio::null())
             .spawn()
@@ -27,7 +39,11 @@ impl Server {
             port,
             _directory: directory,
         };
-        while Client::open(server.url()).unwrap().get_connection().is_err() {
+        while Client::open(server.url())
+            .unwrap()
+            .get_connection()
+            .is_err()
+        {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
         server
@@ -52,13 +68,19 @@ impl Server {
         let mut fields: Vec<&str> = memory.split(' ').collect();
         fields[2] = "86400000";
         let mut connection = Client::open(self.url()).unwrap().get_connection().unwrap();
-        let set = redis::cmd("HSET").arg(key).arg("memory").arg(fields.join(" ")).query(&mut connection);
+        let set = redis::cmd("HSET")
+            .arg(key)
+            .arg("memory")
+            .arg(fields.join(" "))
+            .query(&mut connection);
         let _unchanged: i64 = set.unwrap();
     }
 
     pub fn info(&self, name: &str) -> String {
         let info = self.text(redis::cmd("INFO").arg("everything"));
-        let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let line = info
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         line.unwrap_or("").to_owned()
     }
 }
