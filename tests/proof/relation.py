@@ -314,7 +314,7 @@ class Relation:
         raised = larger(s.memory_floor(w), s.floor(w))
         act('a release deletes the record', dict(
             holder=at(none, w), absent=at(yes, w), listed=at(no, w), mark=None, floor=None, memory_floor=None),
-            *rises, only_at('floor', w), only_at('memory_floor', w), self.over, s.has(w),
+            *rises, only_at('floor', w), only_at('memory_floor', w), self.over,
             self.rule('a deletion forgets the floor', n.memory_floor(w) >= raised, n.memory_floor(w) == s.memory_floor(w)))
         act('a vacant record is forgotten', dict(
             absent=at(yes, w), listed=at(no, w), mark=None, floor=None, memory_floor=None),
