@@ -80,8 +80,8 @@ pub struct Attestation {
 /// Whether a term is too far ahead of the store's clock to count for the memory: a forged one must not use up the
 /// terms of all elections.
 pub(super) const fn is_far_ahead(term: Term, clock: WallMillis) -> bool {
-    const AHEAD_MS: u64 = 60_000;
-    term.get() > clock.get().saturating_add(AHEAD_MS)
+    const MINUTE: u64 = 60_000_000;
+    term.get() > Term::at(clock).get().saturating_add(MINUTE)
 }
 
 /// All that a store keeps that bears on one election.

@@ -10,8 +10,8 @@ use super::WallMillis;
 /// The number of one leadership, its term: it strictly rises from each leader to the next (`S2`).
 ///
 /// Send it along with each write, and let the resource refuse a token below the highest it has seen, as
-/// [`fence`](crate::fence) does. It is a hybrid timestamp: at least the store's clock in milliseconds at the
-/// election, so it keeps rising even when every store has lost its data. See Kleppmann, "How to do distributed
+/// [`fence`](crate::fence) does. It is a hybrid timestamp: at least the store's clock at the election, in
+/// microseconds, so it keeps rising even when every store has lost its data. See Kleppmann, "How to do distributed
 /// locking" (2016), for what a resource does with it, and Kulkarni et al., "Logical Physical Clocks" (2014), for
 /// the numbering.
 ///
@@ -21,9 +21,9 @@ use super::WallMillis;
 /// use incumbent::FencingToken;
 ///
 /// // What `incumbent run` passes to its program as INCUMBENT_FENCING_TOKEN.
-/// let token: FencingToken = "1795167000000".parse()?;
+/// let token: FencingToken = "1795167000000000".parse()?;
 /// assert!(token > FencingToken::try_from(7)?);
-/// assert_eq!((u64::from(token), i64::from(token)), (1795167000000, 1795167000000));
+/// assert_eq!((u64::from(token), i64::from(token)), (1795167000000000, 1795167000000000));
 /// # Ok::<(), incumbent::fence::InvalidToken>(())
 /// ```
 #[derive(
@@ -41,6 +41,7 @@ impl FencingToken {
     /// The largest token: 2^53 − 1, exact in every language that reads numbers as doubles, Lua and
     /// JavaScript among them.
     pub const MAX: Self = Self((1 << 53) - 1);
+    const IN_A_MILLISECOND: u64 = 1000;
 
     /// The given number as a token, or `None` above [`FencingToken::MAX`].
     #[must_use]
@@ -64,17 +65,24 @@ impl FencingToken {
     #[must_use]
     pub const fn claimed_at(self) -> Option<WallMillis> {
         const YEAR_2001: u64 = 978_307_200_000;
-        if self.0 >= YEAR_2001 {
-            WallMillis::new(self.0)
+        let clock = self.0 / Self::IN_A_MILLISECOND;
+        if clock >= YEAR_2001 {
+            WallMillis::new(clock)
         } else {
             None
         }
     }
 
+    /// The first term of a moment of a store's clock. There are many in a millisecond: where names are claimed and
+    /// deleted one after the other, each takes one, and they must not run ahead of the clock.
+    pub(super) const fn at(clock: WallMillis) -> Self {
+        Self(clock.get().saturating_mul(Self::IN_A_MILLISECOND))
+    }
+
     /// The term of the next leadership: above the highest one seen, and not behind the clock of any store
     /// (`R3`). `None` when the numbers are used up, which takes a forged record.
     pub(crate) fn next(floor: Self, clock: WallMillis) -> Option<Self> {
-        Self::new(floor.0.checked_add(1)?.max(clock.get()))
+        Self::new(floor.0.checked_add(1)?.max(Self::at(clock).0))
     }
 }
 

@@ -74,10 +74,10 @@ pub struct WallMillis(u64);
 impl WallMillis {
     /// The epoch.
     pub const ZERO: Self = Self(0);
-    /// The largest value accepted from a store: the year 10889, far below the largest [`Term`].
+    /// The largest value accepted from a store: in the year 2109, whose terms are half of the largest [`Term`].
     ///
     /// [`Term`]: super::Term
-    pub const MAX: Self = Self(1 << 48);
+    pub const MAX: Self = Self(1 << 42);
 
     /// These milliseconds since the epoch, or `None` above [`WallMillis::MAX`].
     #[must_use]

@@ -68,7 +68,10 @@ fn forged_releases_neither_number_a_term_nor_keep_anybody_from_leading() {
         let (at, term) = stage.elected(second).expect("no one else is there");
         assert!(at.since(died) <= window() + 2 * SECOND, "{record:?}");
         // The store's clock is stopped here, so terms are numbered by the time that passes.
-        assert!(term.get() < 1_000_000 + 20_000, "{term} after {record:?}");
+        assert!(
+            term.get() < (1_000_000 + 20_000) * 1000,
+            "{term} after {record:?}"
+        );
     }
 }
 
@@ -77,7 +80,7 @@ fn forged_releases_neither_number_a_term_nor_keep_anybody_from_leading() {
 fn a_flood_of_forged_releases_does_not_lift_the_next_term() {
     let (mut stage, first, second) = led(1_000_000);
     for _ in 0..50_000 {
-        let told = stage.release(vacant(2_000_000, 2, 1 << 60), None);
+        let told = stage.release(vacant(2_000_000_000, 2, 1 << 60), None);
         stage.hand_in(second, told);
         stage.pass(Duration::ZERO);
     }
@@ -85,7 +88,7 @@ fn a_flood_of_forged_releases_does_not_lift_the_next_term() {
     stage.hand_in(first, Input::WorkEnded(LossReason::Resigned));
     stage.pass(SECOND * 2);
     let (_, term) = stage.elected(second).expect("the record is vacant");
-    assert!(term.get() < 1_000_000 + 20_000, "{term}");
+    assert!(term.get() < (1_000_000 + 20_000) * 1000, "{term}");
 }
 
 /// A token that was lifted would fall when the store loses its data.
@@ -106,7 +109,7 @@ fn a_release_is_claimed_in_one_round_trip_under_a_term_that_the_replies_number()
     assert_eq!(stage.sent, sent + 1, "it claims without looking first");
     let (at, term) = stage.elected(second).expect("the record is vacant");
     assert_eq!(at, stage.now);
-    assert!(term.get() < 1_000_000 + 20_000, "{term}");
+    assert!(term.get() < (1_000_000 + 20_000) * 1000, "{term}");
 }
 
 /// `R2`: a frozen candidate knows too little to number a term, whatever it hears on waking up.
@@ -125,7 +128,7 @@ fn a_release_that_was_told_over_a_pause_is_looked_at_before_it_is_claimed() {
     stage.hand_in(second, told);
     stage.pass(SECOND / 100);
     let (_, term) = stage.elected(second).expect("the record is vacant");
-    assert!(term.get() >= 1_103_000, "{term}");
+    assert!(term.get() >= 1_103_000_000, "{term}");
 }
 
 /// It happens only through interference, so those concerned learn of it, once.

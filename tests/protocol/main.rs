@@ -7,6 +7,7 @@ mod absent_twice;
 mod candidate;
 mod counters;
 mod depositions;
+mod ephemeral;
 mod failover;
 mod hints;
 mod kept;

@@ -121,8 +121,8 @@ fn an_order_to_resign_is_for_the_holder_of_its_term_and_for_nobody_else() {
     let leader = stage.enter("leader");
     stage.pass(SECOND);
     let held = stage.record.clone();
-    assert_eq!(held.term.get(), 5000);
-    for other in [4999, 5001] {
+    assert_eq!(held.term.get(), 5_000_000);
+    for other in [4_999_999, 5_000_001] {
         let term = Term::new(other).unwrap();
         let verdict = stage.order(Order::Resign { term, to: None });
         assert_eq!((verdict, &stage.record), (Verdict::Refused, &held));

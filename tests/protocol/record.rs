@@ -429,7 +429,7 @@ fn a_foreign_counter_is_taken_over_by_its_exact_value_and_never_written_again() 
 fn a_floor_far_ahead_of_the_clock_does_not_reach_the_memory() {
     for (ahead, kept) in [(59_000, true), (61_000, false)] {
         let clock = WallMillis::new(1_000_000).expect("a clock");
-        let floor = term(1_000_000 + ahead);
+        let floor = term((1_000_000 + ahead) * 1000);
         let state = State {
             memory: Some(Memory::young(fresh(1))),
             listed: Some(floor),

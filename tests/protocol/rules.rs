@@ -21,7 +21,7 @@ pub(crate) struct Stage {
     /// How many requests were sent.
     pub(crate) sent: usize,
     answers: Vec<Answer>,
-    delay: fn(&Request) -> Duration,
+    pub(crate) delay: fn(&Request) -> Duration,
 }
 
 pub(crate) struct Player {
@@ -58,6 +58,15 @@ impl Stage {
 
     /// A candidate that claims nothing before `time` has passed.
     pub(crate) fn enter_after(&mut self, name: &str, time: Duration) -> usize {
+        self.enter_as(name, time, false)
+    }
+
+    /// A candidate whose releases delete the record.
+    pub(crate) fn enter_ephemeral(&mut self, name: &str) -> usize {
+        self.enter_as(name, Duration::ZERO, true)
+    }
+
+    fn enter_as(&mut self, name: &str, time: Duration, ephemeral: bool) -> usize {
         let candidate = Candidate::new(CandidateConfig {
             id: name.parse().unwrap(),
             host: HostName::new(&format!("host-of-{name}")).ok(),
@@ -65,7 +74,7 @@ impl Stage {
             timing: Timing::default(),
             electorate: Electorate::new(1).unwrap(),
             seed: self.players.len() as u64,
-            ephemeral: false,
+            ephemeral,
             openings: Vec::new(),
         });
         self.players.push(Player {
@@ -278,7 +287,13 @@ fn who_stood_still_for_long_numbers_no_term_by_its_own_clock() {
 /// `R3`: the term rises above the floor, and does not fall behind the store's clock.
 #[test]
 fn a_term_is_above_the_floor_and_not_behind_the_clock() {
-    for (floor, clock, expected) in [(0, 0, 1), (41, 0, 42), (41, 42, 42), (41, 7000, 7000)] {
+    for (floor, clock, expected) in [
+        (0, 0, 1),
+        (41, 0, 42),
+        (6_999, 7, 7_000),
+        (7_000, 7, 7_001),
+        (41, 7_000, 7_000_000),
+    ] {
         let mut stage = Stage::new(Durability::Durable);
         let term = Term::new(floor).unwrap();
         if floor > 0 {

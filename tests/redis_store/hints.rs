@@ -18,7 +18,7 @@ const FORGED: [&str; 4] = [
 ];
 
 /// A token that no clock of these years numbers.
-const LIFTED: u64 = 1 << 45;
+const LIFTED: u64 = 1 << 52;
 
 fn election(server: &RedisServer) -> Election {
     let timing = TimingConfig {
@@ -53,7 +53,7 @@ async fn forged_releases_neither_silence_a_standby_nor_lift_its_token() {
     let memory = memory.split(' ').nth(1).unwrap();
     let forge = || {
         for (message, memory) in FORGED.iter().flat_map(|one| [(one, memory), (one, "1.1")]) {
-            let message = format!("{memory} {message}");
+            let message = format!("{memory} 0 0 {message}");
             server.command(&["PUBLISH", "{incumbent:billing}:events", &message]);
         }
     };

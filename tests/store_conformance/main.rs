@@ -8,7 +8,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod deletions;
 mod fixtures;
+mod leftovers;
 mod losses;
 mod model;
 mod orders;
@@ -22,7 +24,7 @@ use fixtures::Fixture;
 macro_rules! conformance {
     ($store:ident, $fixture:expr) => {
         mod $store {
-            use super::{fixtures::*, losses, orders, random, suite};
+            use super::{deletions, fixtures::*, losses, orders, random, suite};
 
             conformance!(@tests random, $store, $fixture,
                 does_what_the_record_function_does_on_random_sequences,
@@ -48,6 +50,12 @@ macro_rules! conformance {
                 an_absence_from_before_a_takeover_is_another_one,
                 terms_of_a_lost_record_are_granted_to_no_one_and_can_be_joined,
                 after_each_loss_the_memory_is_another_one,
+            );
+            conformance!(@tests deletions, $store, $fixture,
+                a_deletion_leaves_nothing_and_wakes_the_standbys,
+                a_record_with_an_order_or_a_term_far_ahead_is_released_and_stays,
+                an_only_store_numbers_rising_terms_for_those_who_know_nothing_of_it,
+                an_operator_forgets_exactly_what_was_seen_and_no_one_holds,
             );
             conformance!(@tests orders, $store, $fixture,
                 a_pause_refuses_claims_but_joins_until_it_is_lifted,

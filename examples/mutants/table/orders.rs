@@ -41,6 +41,10 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "beat: record.beat.continued_from(counter)," => "beat: if counter > record.beat { record.beat } else { counter.max(record.beat) },";
     "order: depose", "rests on one store of many", "election/stall_watch.rs",
         "(abandoned.len() >= self.electorate.majority()).then_some(abandoned)" => "(!abandoned.is_empty()).then_some(abandoned)";
+    "order: forget", "is granted whatever the record has become", "protocol/order.rs",
+        "let free = record.is_free() && record.mark(memory) == *expected;" => "let free = record.is_free() && record.mark(memory).memory == expected.memory;";
+    "order: forget", "is granted of a holder", "protocol/order.rs",
+        "let free = record.is_free() && record.mark(memory) == *expected;" => "let free = record.mark(memory) == *expected;";
     "order: depose", "takes what is vacant for abandoned", "protocol/watch.rs",
         "self.claimable(now, timing).filter(|_| self.is_held())" => "self.claimable(now, timing)";
 };

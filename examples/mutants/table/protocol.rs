@@ -16,7 +16,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "R2", "claims on evidence of any age", "protocol/watch.rs",
         "now.since(seen.until) <= freshness(timing)" => "now >= seen.until && timing.interval() > Duration::ZERO";
     "R3", "numbers terms without the clocks", "protocol/term.rs",
-        "Self::new(floor.0.checked_add(1)?.max(clock.get()))" => "Self::new(floor.0.checked_add(1)? + clock.get() * 0)";
+        "Self::new(floor.0.checked_add(1)?.max(Self::at(clock).0))" => "Self::new(floor.0.checked_add(1)? + clock.get() * 0)";
     "R3", "numbers terms without the floors", "protocol/candidate/standby.rs",
         "let floor = Some(seen(&highest)).max(self.last_claimed)?;" => "let floor = self.last_claimed.unwrap_or(Term::ZERO);";
     "R3", "numbers terms by clocks as they were read", "protocol/candidate/view.rs",
@@ -67,6 +67,38 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "let floor = record.floor.max(memory.floor);" => "let floor = record.floor;";
     "R8", "counts no change of hands", "protocol/operation.rs",
         "taken: self.taken + u64::from(!record.is_free())," => "taken: self.taken + u64::from(!record.is_free()) * 0,";
+    "R3", "an only store grants the term as it is proposed", "protocol/operation.rs",
+        "claim.term.max(Term::next(floor, clock)?)," => "claim.term.min(Term::next(floor, clock)?.max(claim.term)),";
+    "R3", "leads with the term that it proposed to an only store", "protocol/candidate/claiming.rs",
+        "term.max(granted)" => "term.min(granted)";
+    "R3", "gives up a claim of unknown outcome under the term that it proposed alone", "protocol/candidate/standby.rs",
+        "Heard::Observed(store, reply) | Heard::Released(store, reply)\n" => "Heard::Observed(store, reply)\n";
+    "R3", "leaves while an only store may have numbered its claim", "protocol/candidate/leading.rs",
+        "if reply.record.holder() == Some(&self.id) {\n                *term" => "if reply.record.holder() == Some(&self.id) && confirmed == &usize::MAX {\n                *term";
+    "R8", "claims one of several stores unseen, if it is absent", "protocol/operation.rs",
+        "let blind = claim.kind == ClaimKind::Sole &&" => "let blind = claim.kind != ClaimKind::Join &&";
+    "R9", "a deletion leaves no floor to the memory", "protocol/operation.rs",
+        "kept.then_some(Self { floor, ..self })" => "kept.then_some(Self { floor: self.floor.min(floor), ..self })";
+    "R9", "a deletion leaves the floor to the memory, and not the counter", "protocol/operation.rs",
+        "let floor = self.floor.max(record.floor).max(counter);" => "let floor = self.floor.max(record.floor).max(counter.min(record.floor));";
+    "R9", "a deletion takes a pause or a handover with it", "protocol/operation.rs",
+        "let kept = record.orders == Orders::NONE && " => "let kept = ";
+    "R9", "a deletion leaves a term far ahead of the clock to the memory", "protocol/operation.rs",
+        "&& !is_far_ahead(floor, clock);" => "&& (!is_far_ahead(floor, clock) || floor > Term::ZERO);";
+    "R9", "a deleted record stays listed", "protocol/operation.rs",
+        "listed: self.listed.filter(|_| !record.is_missing())," => "listed: self.listed.filter(|_| !record.is_missing() || record.is_missing()),";
+    "R9", "a join begins its counter below that of a deleted record", "protocol/operation.rs",
+        "beat: claim.least_beat().max(unused)," => "beat: claim.least_beat().max(unused.min(claim.least_beat())),";
+    "R9", "a leader joins where its record was deleted", "protocol/candidate/leading.rs",
+        "Occupancy::Absent => !view.has_forgotten_us()," => "Occupancy::Absent => view.has_forgotten_us() && !view.has_forgotten_us(),";
+    "R9", "a leader whose records were deleted is not over", "protocol/candidate/leading.rs",
+        "!record.is_free() || self.was_released(store, term)\n" => "!record.is_free() || (record.occupancy != Occupancy::Absent && self.was_released(store, term))\n";
+    "R9", "a standby waits for the leader whose record was deleted", "protocol/watch.rs",
+        " && seen.mark.memory != mark.memory\n" => "\n";
+    "hints", "a word of a deletion counts under whatever memory", "protocol/candidate/standby.rs",
+        "absent && seen.memory != mark.memory;" => "absent && seen.memory != mark.memory && seen.term > seen.term;";
+    "hints", "a word of a deletion is overheard", "protocol/candidate/standby.rs",
+        "true => (memory.floor, Beat::of(memory.floor))," => "true => (record.floor, record.beat),";
     "timing", "the lease has no margin", "protocol/timing.rs",
         "self.window().saturating_sub(self.margin)" => "self.window()";
     "timing", "the lease outlasts the window", "protocol/timing.rs",

@@ -37,6 +37,30 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "if id == memory[ID] and not at_most(age, memory[AGE]) then" => "if id ~= '' and not at_most(age, memory[AGE]) then";
     "memory.lua", "counts no change of hands", "store/redis/scripts/memory.lua",
         "memory[TAKEN] = string.format('%.0f', memory[TAKEN] + 1)" => "";
+    "claim.lua", "numbers no term by the clock (R3)", "store/redis/scripts/claim.lua",
+        "  term = larger(term, first_term)\n" => "";
+    "claim.lua", "numbers no term above the floors (R3)", "store/redis/scripts/claim.lua",
+        "  if at_most(term, floor) then term = string.format('%.0f', floor + 1) end\n" => "";
+    "claim.lua", "grants a term above the highest (R3)", "store/redis/scripts/claim.lua",
+        "  if not at_most(term, MAX_TERM) then return refused() end\n" => "";
+    "claim.lua", "asks what an only store's claimant has seen (R8)", "store/redis/scripts/claim.lua",
+        "if not sole or shape ~= 'absent' then" => "if true then";
+    "claim.lua", "claims one of several stores unseen, if it is absent (R8)", "store/redis/scripts/claim.lua",
+        "if not sole or shape ~= 'absent' then" => "if shape ~= 'absent' then";
+    "claim.lua", "a join begins its counter below that of a deleted record (R9)", "store/redis/scripts/claim.lua",
+        "if at_most(beat, memory[MEMORY_FLOOR]) then beat = string.format('%.0f', memory[MEMORY_FLOOR] + 1) end" => "";
+    "changes.lua", "a deletion leaves no floor to the memory (R9)", "store/redis/scripts/changes.lua",
+        "    memory[MEMORY_FLOOR] = floor\n" => "";
+    "changes.lua", "a deletion leaves the floor to the memory, and not the counter (R9)", "store/redis/scripts/changes.lua",
+        "larger(record[FLOOR] or '0', record[BEAT] or '0')" => "record[FLOOR] or '0'";
+    "changes.lua", "a deletion takes a pause with it (R9)", "store/redis/scripts/changes.lua",
+        "if record[PAUSED] or record[HANDOVER] or not at_most" => "if record[HANDOVER] or not at_most";
+    "changes.lua", "a deletion takes a handover with it (R9)", "store/redis/scripts/changes.lua",
+        "if record[PAUSED] or record[HANDOVER] or not at_most" => "if record[PAUSED] or not at_most";
+    "changes.lua", "a deletion leaves a term far ahead of the clock to the memory (R9)", "store/redis/scripts/changes.lua",
+        " or not at_most(floor, string.format('%.0f', first_term + AHEAD)) then" => " then";
+    "changes.lua", "a deleted record stays listed (R9)", "store/redis/scripts/changes.lua",
+        "  if listed then must('HDEL', KEYS[4], '@' .. KEYS[1]) end\n" => "";
     "claim.lua", "a join lowers the floor", "store/redis/scripts/claim.lua",
         "if rises then record[FLOOR] = term end" => "record[FLOOR] = term";
     "claim.lua", "the order to resign outlives the claim", "store/redis/scripts/claim.lua",
@@ -83,6 +107,10 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "  if shape == 'foreign' and (counter or '') ~= ARGV[7] then return false end\n" => "";
     "order.lua", "depose lets the counter of a stranger come again", "store/redis/scripts/order.lua",
         "  if is_natural(counter, LAST_EXACT) and not at_most(counter, record[BEAT]) then record[BEAT] = counter end\n" => "";
+    "order.lua", "forget is granted of a holder", "store/redis/scripts/order.lua",
+        "  if shape ~= 'absent' and shape ~= 'vacant' then return refuse() end\n" => "";
+    "order.lua", "forget is granted whatever the record has become", "store/redis/scripts/order.lua",
+        "if not as_seen() or not forget() then" => "if not forget() then";
     "record.lua", "a pause never ends by the clock", "store/redis/scripts/record.lua",
         "if ends ~= '-' and at_most(ends, clock) then record[PAUSED] = false end" => "";
     "record.lua", "a counter that a stranger touched counts as the holder's", "store/redis/scripts/record.lua",

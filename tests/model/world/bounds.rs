@@ -123,7 +123,7 @@ const EXPLORATION: Bounds = Bounds {
 };
 
 /// What is explored with every change.
-pub(crate) const EXPLORATIONS: [Bounds; 13] = [
+pub(crate) const EXPLORATIONS: [Bounds; 16] = [
     Bounds {
         name: "one store",
         faults: 2,
@@ -242,6 +242,38 @@ pub(crate) const EXPLORATIONS: [Bounds; 13] = [
         faults: 2,
         kinds: &[(Fault::Forget, 1), (Fault::Crash, 1)],
         shows: &[Sight::Probation],
+        ..EXPLORATION
+    },
+    Bounds {
+        name: "an election that leaves nothing behind",
+        ephemeral: true,
+        shows: &[
+            Sight::Takeover,
+            Sight::FailedClaim,
+            Sight::Join,
+            Sight::Deletion,
+        ],
+        ..EXPLORATION
+    },
+    Bounds {
+        name: "three stores of which nothing is left behind",
+        stores: 3,
+        ephemeral: true,
+        shows: &[Sight::Takeover, Sight::Join, Sight::Deletion],
+        ..EXPLORATION
+    },
+    Bounds {
+        name: "a slow claim of what is deleted, or lost",
+        ephemeral: true,
+        intervals: 4,
+        faults: 3,
+        kinds: &[
+            (Fault::Delay, 1),
+            (Fault::Resign, 1),
+            (Fault::Evict, 1),
+            (Fault::RollBack, 1),
+        ],
+        shows: &[Sight::FailedClaim, Sight::Deletion],
         ..EXPLORATION
     },
 ];

@@ -23,15 +23,18 @@ pub(crate) enum Sight {
     Join,
     /// A tenure ends without the leader's will.
     Expiry,
+    /// A release deletes the record.
+    Deletion,
 }
 
-pub(crate) const ALL: [Sight; 6] = [
+pub(crate) const ALL: [Sight; 7] = [
     Sight::Takeover,
     Sight::Probation,
     Sight::Deposition,
     Sight::FailedClaim,
     Sight::Join,
     Sight::Expiry,
+    Sight::Deletion,
 ];
 
 impl Sight {
@@ -43,6 +46,7 @@ impl Sight {
             Self::FailedClaim => "a failed claim",
             Self::Join => "a join",
             Self::Expiry => "a tenure that ends",
+            Self::Deletion => "a deletion",
         }
     }
 
@@ -55,6 +59,7 @@ impl Sight {
             Self::FailedClaim => |world, _| world.sights.times(Self::FailedClaim) > 0,
             Self::Join => |world, _| world.sights.times(Self::Join) > 0,
             Self::Expiry => |world, _| world.sights.times(Self::Expiry) > 0,
+            Self::Deletion => |world, _| world.sights.times(Self::Deletion) > 0,
         };
         Property::sometimes(self.name(), condition)
     }

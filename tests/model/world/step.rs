@@ -283,6 +283,9 @@ impl World {
                 Request::Beat { holder, term, .. } => self.owned(state, &before, holder, *term),
                 Request::Release { holder, term, .. } => {
                     self.owned(state, &before, holder, *term);
+                    if reply.record == Record::ABSENT {
+                        self.sights.saw(Sight::Deletion);
+                    }
                     self.push(state, letter, &reply);
                 }
             }
@@ -293,9 +296,11 @@ impl World {
     /// A store loses what it held. It takes it as long as its terms are ahead of its clock, which is a
     /// millisecond for each claim that was made within this one: `S2` rests on that.
     fn lose(&self, state: &mut State, place: usize, left: protocol::State) {
-        let clock = wall(state, place).get();
+        let first_term = wall(state, place).get() * 1000;
         let store = &mut state.stores[place];
-        let ahead = (store.state.record.floor.get() + 1).saturating_sub(clock);
+        let kept = store.state.memory.map(|memory| memory.floor);
+        let floor = store.state.record.floor.max(kept.unwrap_or_default());
+        let ahead = (floor.get() + 1).saturating_sub(first_term).div_ceil(1000);
         store.ahead_ms += u8::try_from(ahead).expect("few claims within an interval");
         store.state = left;
     }

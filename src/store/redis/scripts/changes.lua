@@ -54,7 +54,7 @@ end
 -- if a term or counter far ahead of the clock would use up the terms of all elections.
 local function forget()
   local floor = larger(memory[MEMORY_FLOOR], larger(record[FLOOR] or '0', record[BEAT] or '0'))
-  if record[PAUSED] or record[HANDOVER] or not at_most(floor, string.format('%.0f', clock + AHEAD_MS)) then
+  if record[PAUSED] or record[HANDOVER] or not at_most(floor, string.format('%.0f', first_term + AHEAD)) then
     return false
   end
   -- A deletion first: a server that is out of memory then lets the script write. A failure after it leaves a

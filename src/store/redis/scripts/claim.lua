@@ -36,7 +36,7 @@ end
 if record[PAUSED] and not joins then return refused() end
 local floor = larger(record[FLOOR], memory[MEMORY_FLOOR])
 if sole then
-  term = larger(term, clock)
+  term = larger(term, first_term)
   if at_most(term, floor) then term = string.format('%.0f', floor + 1) end
   if not at_most(term, MAX_TERM) then return refused() end
 end

@@ -30,7 +30,7 @@ local function check_memory(looks)
   if memory and not lost and (not server or memory[SERVER] == server) then return end
   local floor, taken = memory and memory[MEMORY_FLOOR] or '0', memory and memory[TAKEN] or '0'
   -- A forged one, far ahead of the clock, must not use up the terms of all elections.
-  if lost and not at_most(lost, floor) and at_most(lost, string.format('%.0f', clock + AHEAD_MS)) then
+  if lost and not at_most(lost, floor) and at_most(lost, string.format('%.0f', first_term + AHEAD)) then
     floor = lost
   end
   memory = { clock .. '.' .. nonce, '0', floor, taken, server }

@@ -24,9 +24,9 @@
 local GRANTED, REFUSED, UNREADABLE, MISTYPED, OTHER_FORMAT = 1, 0, 2, 3, 4
 local FLOOR, TERM, BEAT, HOLDER, WINDOW, PAUSED, HANDOVER = 1, 2, 3, 4, 5, 6, 7
 local FORMAT, ID, AGE, MEMORY_FLOOR, TAKEN, SERVER = '1', 1, 2, 3, 4, 5
-local MAX_ORDER, MAX_REASON, MAX_CLOCK, LAST_EXACT = 1024, 600, '281474976710656', '1152921504606846975'
+local MAX_ORDER, MAX_REASON, MAX_CLOCK, LAST_EXACT = 1024, 600, '4398046511104', '1152921504606846975'
 local MAX_TEXT, CANDIDATES, REMEMBERED_MS = 256, 1000, 60000
-local MATURE_MS, AHEAD_MS = '86400000', 60000
+local MATURE_MS, AHEAD = '86400000', 60000000
 local MAX_TERM, MAX_BEAT, MAX_WINDOW_NS = '9007199254740991', '4611686018427387904', '86400000000000'
 local MAX_COUNTER, MIN_COUNTER = '9223372036854775807', '9223372036854775808'
 
@@ -66,6 +66,8 @@ local time = must('TIME')
 -- Milliseconds, cut from the texts of the seconds and the microseconds: a script that runs for the first
 -- time in a while spends more on formatting a number than on all of its guard.
 local clock = time[1] .. string.sub('00000' .. time[2], -6, -4)
+-- The first term of this millisecond, which has a thousand of them.
+local first_term = clock .. '000'
 local counter = redis.pcall('GET', KEYS[1])
 local record = redis.pcall('HMGET', KEYS[2], 'floor', 'term', 'beat', 'holder', 'window_ns', 'paused',
   'handover')

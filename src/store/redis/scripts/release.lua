@@ -19,7 +19,7 @@ if ARGV[6] == '1' and forget() then
   -- The standbys stay listed, so that the next release can call one of them.
   if #redis.pcall('ZREVRANGE', KEYS[3], '0', '0') > 0 then
     redis.pcall('ZREM', KEYS[3], ARGV[1])
-    redis.pcall('PEXPIRE', KEYS[3], REMEMBERED_MS)
+    redis.pcall('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('%.0f', clock - REMEMBERED_MS))
   end
 else
   -- A deletion first: a server that is out of memory still lets a holder release.
