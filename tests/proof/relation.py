@@ -18,8 +18,9 @@ from system import System
 BEAT, CLAIM, JOIN = 0, 1, 2
 # How a record is held. A foreign program touched the counter of one that is there, or of one that is not.
 ABSENT, VACANT, HELD, FOREIGN, FOREIGN_ALONE = 0, 1, 2, 3, 4
-# How far a listed floor may be ahead of the store's clock to count when its record is missed, in milliseconds.
-AHEAD = 60000
+# How far a listed floor may be ahead of the store's clock to count when its record is missed. Clocks show what terms are
+# numbered in, microseconds.
+AHEAD = 60_000_000
 
 Candidate, Store, Majority, Request, Sight, Word, Knowledge = [
     z3.DeclareSort(name) for name in ('Candidate', 'Store', 'Majority', 'Request', 'Sight', 'Word', 'Knowledge')]
