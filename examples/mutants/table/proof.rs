@@ -55,6 +55,14 @@ const OBLIGATIONS: &[(&str, &str)] = &[
     ("claims under whatever memory", TAKEN_OVER),
     ("claims below the floor of the memory", RISES),
     ("counts no change of hands", TAKEN_OVER),
+    (
+        "claims one of several stores unseen, if it is absent",
+        TAKEN_OVER,
+    ),
+    (
+        "a deletion leaves no floor to the memory",
+        "a release deletes the record / floors",
+    ),
     ("the lease has no margin", S1),
     ("the lease outlasts the window", S1),
     ("a lease runs from the receipt of a heartbeat's reply", S1),
