@@ -76,7 +76,7 @@ fn program(name: &str) -> String {
 
 #[test]
 fn the_document_states_all_that_is_promised() {
-    let expected = "S1 S2 S3 S4 S5 L1 L2 L3 L4 R1 R2 R3 R4 R5 R6 R7 R8";
+    let expected = "S1 S2 S3 S4 S5 L1 L2 L3 L4 R1 R2 R3 R4 R5 R6 R7 R8 R9";
     assert_eq!(ids().join(" "), expected);
 }
 

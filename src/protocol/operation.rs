@@ -66,7 +66,7 @@ pub struct Claim {
     pub term: Term,
     /// What the record must be at this moment.
     pub expected: Mark,
-    /// Who numbers the term, and what else the claim may do.
+    /// What it is made for: that decides how the term is numbered.
     pub kind: ClaimKind,
     /// The highest counter that the claimant may have written here before: a store that forgets never
     /// shows a counter that a standby has already seen.

@@ -242,8 +242,8 @@ fn is_free(record: &Record) -> bool {
     record.is_free() && record.orders.paused.is_none()
 }
 
-/// Whether a record has been released and left to be claimed. Of one that is absent that cannot be told from the
-/// record: its leader may still act.
+/// Whether a record has been released and left to be claimed. An absent one does not show that: its leader may
+/// still act.
 fn is_left(record: &Record) -> bool {
     record.occupancy == Occupancy::Vacant && is_free(record)
 }

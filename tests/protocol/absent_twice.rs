@@ -242,7 +242,7 @@ fn a_claim_that_saw_a_record_absent_does_not_take_it_when_it_is_absent_again() {
     assert_eq!(stage.records[A], Record::ABSENT, "V has left nothing of a");
 
     stage.pass(2100);
-    // Nothing but the count tells the two absences apart.
+    // The two absences differ in nothing but the count.
     let (when, claim, reply) = stage.claims("N", A)[0];
     assert_eq!((when, reply.verdict), (2060, Verdict::Refused));
     let now = reply.mark();

@@ -259,7 +259,7 @@ fn a_candidate_that_leaves_nothing_behind_leads_after_one_request_and_is_gone_af
     assert!(stage.elected(next).is_some_and(|(_, term)| term > led));
 }
 
-/// A refusal tells as much as a poll: the claim is not sent again for that.
+/// A refusal shows as much as a poll, so the claim is not sent again.
 #[test]
 fn a_candidate_that_claims_a_held_name_unseen_waits_for_it_like_any_other() {
     let mut stage = Stage::new(Durability::Durable);
@@ -305,6 +305,11 @@ fn a_word_of_a_deletion_under_another_memory_is_looked_into_first() {
     let sent = stage.sent;
     stage.record = Record::ABSENT;
     stage.kept.begin_again();
+    // Deletions in other elections have raised it.
+    stage.kept.memory = stage.kept.memory.map(|memory| Memory {
+        floor: term(CLOCK_TERM),
+        ..memory
+    });
     let woken = stage.release(Record::ABSENT, None);
     stage.hand_in(standby, woken);
     stage.pass(Duration::from_millis(1));

@@ -15,7 +15,11 @@ use super::suite::{
 
 /// A claim of an election that has no other store, by one that knows nothing of it.
 fn unseen(who: &Identity) -> Request {
-    match claim(who, 1, Mark::UNKNOWN) {
+    proposing(who, 1)
+}
+
+fn proposing(who: &Identity, number: u64) -> Request {
+    match claim(who, number, Mark::UNKNOWN) {
         Request::Claim(claim) => Request::Claim(Claim {
             kind: ClaimKind::Sole,
             ephemeral: true,
@@ -63,7 +67,7 @@ pub(crate) async fn a_deletion_leaves_nothing_and_wakes_the_standbys(
     let inspected = standby.inspect(&election).await.expect("it reads");
     assert_eq!((inspected.record, inspected.holder), (Record::ABSENT, None));
 
-    // What was told of it is what a claim may expect; tokens rise over what is gone.
+    // A claim may expect what was reported; tokens rise over what is gone.
     let mark = told_of_an_absence(&mut wake_ups).await;
     assert_eq!(mark, gone.mark());
     refused(store, &election, &b, &claim(&b, 8, mark)).await;
@@ -137,6 +141,15 @@ pub(crate) async fn an_only_store_numbers_rising_terms_for_those_who_know_nothin
         granted(store, &election, &a, &delete(&a, given.get())).await;
     }
     assert_eq!(store.elections().await.expect("a list"), []);
+    // One that was above its clock is passed all the same.
+    let election = name("unseen-0");
+    let ahead = terms.last().expect("terms").get() + 30_000_000;
+    let held = granted(store, &election, &a, &proposing(&a, ahead)).await;
+    assert_eq!(held.record.term, term(ahead));
+    granted(store, &election, &a, &delete(&a, ahead)).await;
+    let held = granted(store, &election, &b, &unseen(&b)).await;
+    assert_eq!(held.record.term, term(ahead + 1));
+    granted(store, &election, &b, &delete(&b, ahead + 1)).await;
     // One that is vacant has to be seen.
     let election = name("left");
     let held = granted(store, &election, &a, &unseen(&a)).await;

@@ -21,7 +21,7 @@ fn number() -> u64 {
     })
 }
 
-/// Takes and releases so many elections of the store that `election` names, and returns the highest token.
+/// Takes and releases elections that `election` makes, and returns the highest token.
 async fn take_and_release(number: u64, election: impl Fn(String) -> Election + Sync) -> u64 {
     let election = &election;
     let one_by_one = async |worker: u64| {

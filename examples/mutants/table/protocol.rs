@@ -71,7 +71,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "claim.term.max(Term::next(floor, clock)?)," => "claim.term.min(Term::next(floor, clock)?.max(claim.term)),";
     "R3", "leads with the term that it proposed to an only store", "protocol/candidate/claiming.rs",
         "term.max(granted)" => "term.min(granted)";
-    "R3", "gives up a claim of unknown outcome under the term that it proposed alone", "protocol/candidate/standby.rs",
+    "R3", "releases a claim of unknown outcome under the term that it proposed alone", "protocol/candidate/standby.rs",
         "Heard::Observed(store, reply) | Heard::Released(store, reply)\n" => "Heard::Observed(store, reply)\n";
     "R3", "leaves while an only store may have numbered its claim", "protocol/candidate/leading.rs",
         "if reply.record.holder() == Some(&self.id) {\n                *term" => "if reply.record.holder() == Some(&self.id) && confirmed == &usize::MAX {\n                *term";

@@ -109,7 +109,7 @@ impl Candidate {
             let open = known && fresh && !self.is_left_to_another(&hint.record);
             open.then_some(hint.mark)
         };
-        // Where nothing is left behind, the record is absent as a rule: a refusal tells as much as a poll.
+        // Where nothing is left behind, the record is absent as a rule: a refusal shows as much as a poll.
         let blind = self.ephemeral && self.is_sole() && self.next_request == 0;
         seen.or_else(hinted).or(blind.then_some(Mark::UNKNOWN))
     }
