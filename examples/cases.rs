@@ -25,14 +25,14 @@ fn main() -> Result<()> {
     writeln!(out, "{STATE} {REQUEST} granted {}", after.join(" "))?;
     for state in states() {
         for (request, numbers) in requests(&state) {
-            for clock in [3, 70_000] {
+            for clock in [0, 100] {
                 let wall = WallMillis::new(clock).expect("a small number");
                 let (after, verdict) = apply(&state, &request, id(FRESH), wall);
                 let granted = i64::from(verdict == Verdict::Granted);
                 let all = of(&state)
                     .into_iter()
                     .chain(numbers.clone())
-                    .chain([i64::try_from(clock).expect("small"), granted])
+                    .chain([1000 * i64::try_from(clock).expect("small"), granted])
                     .chain(of(&after));
                 let words: Vec<String> = all.map(|number| number.to_string()).collect();
                 writeln!(out, "{}", words.join(" "))?;
@@ -121,7 +121,7 @@ fn states() -> Vec<State> {
                 for listed in [
                     None,
                     own.or(Some(term(5))),
-                    Some(term(65_000)).filter(|_| own.is_none()),
+                    Some(term(60_050_000)).filter(|_| own.is_none()),
                 ] {
                     states.push(State {
                         memory: *memory,

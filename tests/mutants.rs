@@ -34,3 +34,23 @@ fn the_page_tells_of_every_mutant_and_each_was_noticed() {
     let alive = page.lines().filter(|line| line.contains("**nothing**"));
     assert_eq!(alive.count(), 0, "a mutant lives");
 }
+
+#[test]
+fn the_page_names_the_obligation_that_fails_in_the_proof() {
+    let page = fs::read_to_string(root().join("docs/mutants.md")).unwrap();
+    let proof = fs::read_to_string(root().join("tests/proof/mutants.py")).unwrap();
+    for mutant in table::all() {
+        let obligation = table::proof::obligation(mutant.name);
+        let (start, end) = (
+            format!("| {} | {} | ", mutant.rule, mutant.name),
+            format!(" | {obligation} |"),
+        );
+        let told = |line: &str| line.starts_with(&start) && line.ends_with(&end);
+        assert!(page.lines().any(told), "{start}…{end}");
+    }
+    for (name, obligation) in table::proof::obligations() {
+        let known = table::all().any(|mutant| mutant.name == name);
+        assert!(known, "no mutant is called {name:?}");
+        assert!(proof.contains(obligation), "{name}: {obligation}");
+    }
+}

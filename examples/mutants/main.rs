@@ -70,7 +70,11 @@ fn run(word: Option<&str>, witness: Option<&str>) -> io::Result<bool> {
         let noticed = beds.of(mutant)?.noticed_of(mutant, witness)?;
         alive += usize::from(noticed.is_none());
         let noticed = noticed.unwrap_or_else(|| "**nothing**".into());
-        let row = format!("| {} | {} | {noticed} |", mutant.rule, mutant.name);
+        let fails = table::proof::obligation(mutant.name);
+        let row = format!(
+            "| {} | {} | {noticed} | {fails} |",
+            mutant.rule, mutant.name
+        );
         println!("{row}");
         rows.push(row);
     }
@@ -121,8 +125,9 @@ const HEAD: &str = "\
 
 Each mutant breaks the code on purpose, one rule at a time; the table names the first test that noticed.
 `cargo run --example mutants -- WRITE` tries them all and rewrites this page; without `WRITE`, it compares.
-`tests/mutants.rs` checks that the page lists every mutant and that each was noticed.
+`tests/mutants.rs` checks that the page lists every mutant and that each was noticed. The last column names the
+obligation of [the proof](proof.md) that fails when the same rule is broken there.
 
-| rule | the mutant | noticed by |
-| --- | --- | --- |
+| rule | the mutant | noticed by | fails in the proof |
+| --- | --- | --- | --- |
 ";

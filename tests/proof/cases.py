@@ -14,7 +14,7 @@ STEPS = {1: 'a claim is granted', 2: 'a claim is granted', 3: 'a join is granted
          5: 'a release is executed', 6: 'a release deletes the record', 10: 'what stalled is deposed',
          11: 'a vacant record is forgotten'}
 # A candidate is an id and a term, as one number.
-TERMS = 100_000
+TERMS = 10**9
 
 
 def abstract(case, after=''):
@@ -56,18 +56,20 @@ def judge(model, case):
     attested = granted & np.isin(kind, (1, 2, 3, 4)) & (case['attests'] == start['generation']) & start['has'] & (case['attests'] != 0)
     start['age'] = np.where(attested, np.maximum(start['age'], case['attested']), start['age'])
 
-    term = np.arange(3 * TERMS) % TERMS
     x = np.where(np.isin(kind, (1, 2, 3, 4, 5, 6)), case['who'] * TERMS + np.where((kind == 2) & granted, case['term_after'], case['asked']), 0)
     # What a sole store would number, where it refuses: any term that is high enough.
     enough = np.maximum(np.maximum(start['floor'], start['memory_floor']) + 1, case['clock'])
     x = np.where((kind == 2) & ~granted, case['who'] * TERMS + np.minimum(np.maximum(enough, case['asked']), TERMS - 1), x)
+    everyone = np.unique(np.concatenate([[0], x, start['holder'], after['holder']]))
+    x = np.searchsorted(everyone, x)
+    start['holder'], after['holder'] = [np.searchsorted(everyone, state['holder']) for state in (start, after)]
     x_shape = np.where((case['x_shape'] == 3) & start['absent'], FOREIGN_ALONE, case['x_shape'])
     x_taken = np.where(x_shape == FOREIGN_ALONE, case['x_beat'], case['x_taken'])
     yes, no, zero = np.ones(count, bool), np.zeros(count, bool), np.zeros(count, np.int64)
     values = start | dict(
-        clock=case['clock'], now=np.int64(0), none=0, w=rows, r=rows, e=rows, x=x, term=term, alone=kind == 2,
-        joined=no, claim_from=zero, last_take=zero, grants=zero, elected=np.zeros(3 * TERMS, bool), ended=np.ones(3 * TERMS, bool),
-        window=np.zeros(3 * TERMS, np.int64), issued=yes, done=no, by=x, on=rows, sent=zero, numbered=kind == 2,
+        clock=case['clock'], now=np.int64(0), none=0, w=rows, r=rows, e=rows, x=x, term=everyone % TERMS, alone=kind == 2,
+        joined=no, claim_from=zero, last_take=zero, grants=zero, elected=np.zeros(len(everyone), bool), ended=np.ones(len(everyone), bool),
+        window=np.zeros(len(everyone), np.int64), issued=yes, done=no, by=x, on=rows, sent=zero, numbered=kind == 2,
         kind=np.select([np.isin(kind, (1, 2)), kind == 3], [CLAIM, JOIN], BEAT), looks=(kind != 4) | (case['attests'] != 0),
         x_generation=case['x_memory'], x_shape=x_shape, x_mark=2 * case['x_beat'] + (case['x_shape'] == 1), x_taken=x_taken,
         x_counter=case['x_counter'], received=yes, s_on=rows, s_generation=case['x_memory'], s_shape=x_shape,

@@ -18,8 +18,9 @@ from system import System
 BEAT, CLAIM, JOIN = 0, 1, 2
 # How a record is held. A foreign program touched the counter of one that is there, or of one that is not.
 ABSENT, VACANT, HELD, FOREIGN, FOREIGN_ALONE = 0, 1, 2, 3, 4
-# How far a listed floor may be ahead of the store's clock to count when its record is missed, in milliseconds.
-AHEAD = 60000
+# How far a listed floor may be ahead of the store's clock to count when its record is missed. Clocks show what terms are
+# numbered in, microseconds.
+AHEAD = 60_000_000
 
 Candidate, Store, Majority, Request, Sight, Word, Knowledge = [
     z3.DeclareSort(name) for name in ('Candidate', 'Store', 'Majority', 'Request', 'Sight', 'Word', 'Knowledge')]
@@ -314,7 +315,7 @@ class Relation:
         raised = larger(s.memory_floor(w), s.floor(w))
         act('a release deletes the record', dict(
             holder=at(none, w), absent=at(yes, w), listed=at(no, w), mark=None, floor=None, memory_floor=None),
-            *rises, only_at('floor', w), only_at('memory_floor', w), self.over, s.has(w),
+            *rises, only_at('floor', w), only_at('memory_floor', w), self.over,
             self.rule('a deletion forgets the floor', n.memory_floor(w) >= raised, n.memory_floor(w) == s.memory_floor(w)))
         act('a vacant record is forgotten', dict(
             absent=at(yes, w), listed=at(no, w), mark=None, floor=None, memory_floor=None),

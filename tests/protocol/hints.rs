@@ -195,7 +195,7 @@ fn a_release_under_a_memory_that_was_never_seen_is_looked_at_before_it_is_claime
         made: WallMillis::ZERO,
         nonce: 77,
     });
-    let mut told = stage.release(vacant(2_000_000, 2, 1 << 60), None);
+    let mut told = stage.release(vacant(2_000_000_000, 2, 1 << 60), None);
     stage.hand_in(second, told.clone());
     stage.pass(Duration::ZERO);
     assert_eq!(stage.failed_claims(second), 1, "a memory that it knows");

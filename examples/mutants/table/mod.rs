@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 mod orders;
+pub(crate) mod proof;
 mod protocol;
 mod scripts;
 mod wrapper;

@@ -4,13 +4,13 @@ use super::{Mutant, mutants};
 
 pub(super) const MUTANTS: &[Mutant] = mutants! {
     "claim.lua", "is granted whatever the record has become", "store/redis/scripts/claim.lua",
-        "  if record[TERM] ~= ARGV[8] or record[BEAT] ~= ARGV[9] then return refused() end" => "";
+        "  if record[TERM] ~= ARGV[8] or beat_to_expect() ~= ARGV[9] then return refused() end" => "";
     "claim.lua", "is granted whatever the shape", "store/redis/scripts/claim.lua",
         "if shape ~= ARGV[7] then return refused() end" => "";
     "claim.lua", "is granted whatever the term", "store/redis/scripts/claim.lua",
-        "record[TERM] ~= ARGV[8] or record[BEAT] ~= ARGV[9]" => "record[BEAT] ~= ARGV[9]";
+        "record[TERM] ~= ARGV[8] or beat_to_expect() ~= ARGV[9]" => "record[BEAT] ~= ARGV[9]";
     "claim.lua", "is granted though the counter has moved on", "store/redis/scripts/claim.lua",
-        "record[TERM] ~= ARGV[8] or record[BEAT] ~= ARGV[9]" => "record[TERM] ~= ARGV[8]";
+        "record[TERM] ~= ARGV[8] or beat_to_expect() ~= ARGV[9]" => "record[TERM] ~= ARGV[8]";
     "claim.lua", "is granted though a stranger's counter has moved on", "store/redis/scripts/claim.lua",
         "if shape == 'foreign' and (counter or '') ~= ARGV[10] then return refused() end" => "";
     "claim.lua", "is granted with a term that does not rise", "store/redis/scripts/claim.lua",
@@ -98,10 +98,10 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "order.lua", "depose is granted without a holder", "store/redis/scripts/order.lua",
         "  if shape ~= 'held' and shape ~= 'foreign' then return refuse() end\n" => "";
     "order.lua", "depose is granted of another term", "store/redis/scripts/order.lua",
-        "if shape ~= ARGV[4] or (record[TERM] or '0') ~= ARGV[5] or (record[BEAT] or '0') ~= ARGV[6] then"
-        => "if shape ~= ARGV[4] or (record[BEAT] or '0') ~= ARGV[6] then";
+        "if shape ~= ARGV[4] or (record[TERM] or '0') ~= ARGV[5] or beat_to_expect() ~= ARGV[6] then"
+        => "if shape ~= ARGV[4] or beat_to_expect() ~= ARGV[6] then";
     "order.lua", "depose is granted of a leader that has beaten since", "store/redis/scripts/order.lua",
-        "if shape ~= ARGV[4] or (record[TERM] or '0') ~= ARGV[5] or (record[BEAT] or '0') ~= ARGV[6] then"
+        "if shape ~= ARGV[4] or (record[TERM] or '0') ~= ARGV[5] or beat_to_expect() ~= ARGV[6] then"
         => "if shape ~= ARGV[4] or (record[TERM] or '0') ~= ARGV[5] then";
     "order.lua", "depose is granted though a stranger's counter has moved on", "store/redis/scripts/order.lua",
         "  if shape == 'foreign' and (counter or '') ~= ARGV[7] then return false end\n" => "";

@@ -85,7 +85,7 @@ impl Witness<Player> for Recorder {
         keeping: &Keeping,
     ) {
         let granted = reply.verdict == Verdict::Granted;
-        let (clock, memory) = (reply.clock.get(), id(reply.memory.id));
+        let (clock, memory) = (reply.clock.get() * 1000, id(reply.memory.id));
         let rest = format!(
             r#"{},{},"granted":{granted},"clock":{clock},"memory":"{memory}","state":{}"#,
             from(sender, store),
@@ -100,7 +100,7 @@ impl Witness<Player> for Recorder {
         self.note(
             now,
             "lost",
-            &format!(r#""store":{store},"clock":{wall_ms},"state":{state}"#),
+            &format!(r#""store":{store},"clock":{wall_ms}000,"state":{state}"#),
         );
     }
 
