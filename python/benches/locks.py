@@ -5,7 +5,8 @@
 
 Each peer runs in a process of its own. The figures are medians of acquiring and releasing a free lock. Then the holder
 of each lock is frozen right before a write, past its lease, until another holder has written, and resumed. The resource
-refuses a write whose token is lower than one that it has seen, if the lock has tokens.
+refuses a write whose token is lower than one that it has seen, if the lock has tokens. portalocker's lock is the
+subscription of its holder, which lasts until the connection breaks.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def uncontended(peer: str, socket: str) -> None:
             script(keys=["bare"])
             script(keys=["bare"])
     else:
-        held = lock(peer, socket, f"free:{peer}")
+        held = lock(peer, socket, f"free:{peer.replace(' ', '-')}")
 
         def once() -> None:
             with held:
@@ -98,7 +99,7 @@ def writes(peer: str, socket: str, name: str, when: str) -> None:
                 sys.stdin.readline()
             token = getattr(held, "fencing_token", "")
             print(client.eval(WRITE, 1, f"resource:{name}", token).decode(), flush=True)
-    except Exception as error:
+    except BaseException as error:
         print(type(error).__name__, flush=True)
 
 
@@ -110,11 +111,12 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 
 def what_a_frozen_holder_does(peer: str, socket: str) -> str:
-    holder = start("writes", peer, socket, f"frozen:{peer}", "later")
+    name = f"frozen:{peer.replace(' ', '-')}"
+    holder = start("writes", peer, socket, name, "later")
     assert holder.stdout and holder.stdin
     holder.stdout.readline()
     holder.send_signal(signal.SIGSTOP)
-    follower = start("writes", peer, socket, f"frozen:{peer}", "now")
+    follower = start("writes", peer, socket, name, "now")
     try:
         follower.communicate(timeout=30)
     except subprocess.TimeoutExpired:

@@ -199,7 +199,8 @@ def test_one_of_three_beats_sends_and_another_takes_over(shop: Shop, server: Ser
     before = queue.llen("celery")
     wait_until(lambda: queue.llen("celery") > before)
     beats[survivor].signal(signal.SIGTERM)
-    assert beats[survivor].process.wait(60) == 0
+    output, _ = beats[survivor].process.communicate()
+    assert beats[survivor].process.returncode == 0, output
     assert election.status()["state"] != "held"
 
 

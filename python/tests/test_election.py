@@ -122,7 +122,9 @@ def test_overrun_kills_only_if_that_was_asked_for(
 def test_ctrl_c_interrupts_a_wait(name: str, store: str, child: Callable[..., Child]) -> None:
     with incumbent.lead(name, store=store, **FAST):
         code = """
-            import sys, incumbent
+            import signal, sys, incumbent
+            # A shell makes what it runs in the background ignore it.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             print("waits")
             incumbent.Election(sys.argv[1], store=sys.argv[2], interval=0.5, stop_grace=0.2).campaign()
         """
