@@ -36,7 +36,7 @@ struct Player {
 /// What is to happen at a time: a request is executed, or a result arrives.
 enum Due {
     Execute(Outgoing),
-    Hear(Outgoing, Result<Reply, Failure>),
+    Hear(Outgoing, Box<Result<Reply, Failure>>),
 }
 
 struct Stage {
@@ -56,7 +56,7 @@ fn hears(name: &str, store: usize, now: u64, request: &Request) -> Option<u64> {
         // Its join is slow.
         ("O", A) if claims => return Some(9),
         ("O", A) => (1840..1844).contains(&now),
-        ("O", B) => now < 1790 || now > 2011,
+        ("O", B) => !(1790..=2011).contains(&now),
         // Its claim is slow.
         ("N", A) if claims => return Some(60),
         ("N", A) => now == 1850,
@@ -102,7 +102,7 @@ impl Stage {
             let due = match delay {
                 Some(delay) => (self.now + delay, player, Due::Execute(sent)),
                 None => {
-                    let lost = Due::Hear(sent, Err(Failure::NotExecuted));
+                    let lost = Due::Hear(sent, Box::new(Err(Failure::NotExecuted)));
                     (self.now, player, lost)
                 }
             };
@@ -136,11 +136,11 @@ impl Stage {
                     match due {
                         Due::Execute(sent) => {
                             let reply = self.execute(&sent, self.players[player].name);
-                            let heard = Due::Hear(sent, Ok(reply));
+                            let heard = Due::Hear(sent, Box::new(Ok(reply)));
                             self.due.push((self.now + 1, player, heard));
                         }
                         Due::Hear(sent, result) => {
-                            let (store, id) = (sent.store, sent.id);
+                            let (store, id, result) = (sent.store, sent.id, *result);
                             self.input(player, Input::Replied { store, id, result });
                         }
                     }

@@ -6,7 +6,7 @@ const RISES: &str = "a claim is granted / terms rise in a store";
 const STALLED: &str = "what stalled is deposed / who lost a store is over";
 
 /// The name of a mutant, and the obligation.
-const OBLIGATIONS: &[(&str, &str)] = &[
+pub(crate) const OBLIGATIONS: &[(&str, &str)] = &[
     ("takes over without waiting for the window", STALLED),
     ("waits for its own window only", STALLED),
     (
@@ -98,9 +98,4 @@ const OBLIGATIONS: &[(&str, &str)] = &[
 pub(crate) fn obligation(name: &str) -> &'static str {
     let found = OBLIGATIONS.iter().find(|(mutant, _)| *mutant == name);
     found.map_or("–", |(_, obligation)| obligation)
-}
-
-/// All of them.
-pub(crate) fn obligations() -> impl Iterator<Item = (&'static str, &'static str)> {
-    OBLIGATIONS.iter().copied()
 }
