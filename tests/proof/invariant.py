@@ -173,8 +173,8 @@ def model(mutant=None):
             ('', relation.elect, relation.since),
             (', by the age in the reply of one store', relation.elect_alone, s.executed(relation.reply(meeting)))):
         hypotheses = And(elect, tau == moment, share, other != x)
-        goals[f'S1: nobody else acts when one is elected{title}'] = (hypotheses, Not(acting(s, other)))
-        goals[f'S2: nobody elected before has its term or a higher one{title}'] = (
+        goals[f'S1: no one else acts when one is elected{title}'] = (hypotheses, Not(acting(s, other)))
+        goals[f'S2: no one elected before has its term or a higher one{title}'] = (
             And(hypotheses, s.elected(other)), s.term(other) < s.term(x))
     elections = [name for name in system.actions if name.startswith('is elected')]
     goals['S1 is kept: nothing else makes anybody act'] = (

@@ -7,7 +7,7 @@ from collections import namedtuple
 
 Mutant = namedtuple('Mutant', 'rule what fails')
 
-S1 = 'goal / S1: nobody else acts when one is elected'
+S1 = 'goal / S1: no one else acts when one is elected'
 TAKEN_OVER = 'a claim is granted / who lost a store is over'
 
 MUTANTS = {name: Mutant(rule, what, fails) for rule, name, what, fails in [
@@ -19,7 +19,7 @@ MUTANTS = {name: Mutant(rule, what, fails) for rule, name, what, fails in [
      'a claim is sent on what was seen / expectations'),
     ('R3', 'no clock in the script', 'the only store numbers terms without its clock', 'a claim is granted / terms that count'),
     ('R3', 'a term that does not rise', 'a claim is granted with any term', 'a claim is granted / terms rise in a store'),
-    ('R5', 'no wait', 'nobody waits until a memory is old enough', S1),
+    ('R5', 'no wait', 'no one waits until a memory is old enough', S1),
     ('R5', 'no probation', 'a probation shorter than the window', S1),
     ('R5', 'short probation', 'a probation as long as the own window, with mixed windows', S1),
     ('R5', 'each store old enough at its own send', 'each store for itself: there need be no moment at which all are old enough', S1),

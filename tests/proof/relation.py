@@ -47,7 +47,7 @@ FIELDS = dict(
     holder=(Store, Candidate), absent=(Store, Yes), foreign=(Store, Yes), counter=(Store, Number),
     mark=(Store, Number), floor=(Store, Number), paused=(Store, Yes),
     # Of a store, for the proof alone: when the record was last written, last taken from a holder, and claimed
-    # (from the sending on); whether its hold came of a join; and the number of its next grant.
+    # (when its request was sent); whether its hold came of a join; and the number of its next grant.
     written=(Store, Time), last_take=(Store, Time), claim_from=(Store, Time), joined=(Store, Yes), grants=(Store, Number),
     # A candidate: what it knows of itself, and by what it was elected, and is renewed.
     term=(Candidate, Number), used=(Candidate, Yes), ended=(Candidate, Yes), elected=(Candidate, Yes),
@@ -256,7 +256,7 @@ class Relation:
             'issued', 'on', 'kind', 'sent', 'numbered', 'looks', 'x_generation', 'x_shape', 'x_mark', 'x_taken', 'x_counter')}
         act('a message arrives twice', dict(copy, by=at(s.by(q), r), done=at(no, r)), Not(s.issued(r)), Not(s.done(r)),
             s.issued(q), Not(s.numbered(q)))
-        # A second copy gets a term of its own, under which its candidate never acts.
+        # A second copy gets another term, under which its candidate never acts.
         act('a claim that the store is to number arrives twice', dict(
             copy, by=at(z, r), done=at(no, r), used=at(yes, z), term=None, ended=at(yes, z)), self.system.only_at('term', z),
             Not(s.issued(r)), Not(s.done(r)), s.issued(q), s.numbered(q), Not(s.used(z)), z != none)

@@ -1,8 +1,10 @@
-//! The stores that the settings name, opened.
+//! The stores that the settings name, opened, and the election on them.
 
 use std::sync::Arc;
 
-use incumbent::election::{ConfigError, Observer};
+use incumbent::Election;
+use incumbent::election::{ConfigError, Observer, Overrun};
+use incumbent::protocol::ElectionName;
 use incumbent::store::{self, InvalidAddress, Store};
 
 use super::{limits, warn_of};
@@ -26,6 +28,32 @@ pub(crate) fn open(settings: &Settings) -> Result<Vec<Arc<dyn Store>>, Failure> 
         opened.push(store.map_err(|error| refused(settings, error.into()))?);
     }
     Ok(opened)
+}
+
+/// The election that the settings describe. Nothing is connected yet.
+///
+/// # Errors
+///
+/// An invalid setting, with where it was set.
+pub(crate) fn election(
+    name: &ElectionName,
+    settings: &Settings,
+    ephemeral: bool,
+) -> Result<Election, Failure> {
+    settings.timing()?;
+    let timing = settings.timing_config().map_err(Failure::internal)?;
+    let mut builder = Election::builder(name.as_str())
+        .timing(timing)
+        .ephemeral(ephemeral)
+        // The program is another process, and ends by other means than the end of this one.
+        .overrun(Overrun::Report);
+    if let Some(label) = &settings.values.id {
+        builder = builder.label(label);
+    }
+    for store in open(settings)? {
+        builder = builder.store_object(store);
+    }
+    builder.build().map_err(|error| refused(settings, error))
 }
 
 /// What is wrong with an election, with where it was set: valid addresses may not work together as stores,

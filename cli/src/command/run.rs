@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::http::{Server, ServerOptions};
 use crate::supervise::{Event, Keeper, Program, Quota, ReleaseContext, Restarts};
 use futures_util::StreamExt;
-use incumbent::election::{Overrun, Seats};
+use incumbent::election::Seats;
 use incumbent::observe::ProgramCounters;
 use incumbent::protocol::{ElectionName, LossReason};
 use incumbent::{CampaignError, Election, Leadership};
@@ -89,7 +89,7 @@ pub(crate) fn run<const GROUPS: u8>(arguments: Run<GROUPS>, task: Task) -> Resul
     let keeper = keeping::launch(&settings)?;
     let mut context = settings.release_context(&name)?;
     context.ephemeral = task == Task::Lock;
-    let election = election(&name, &settings, context.ephemeral)?;
+    let election = electorate::election(&name, &settings, context.ephemeral)?;
     let seats = match task {
         Task::Service | Task::Lock => settings.seats(&election)?,
         Task::Once => None,
@@ -221,34 +221,6 @@ fn serve(
     })?;
     tracing::info!("HTTP is served at http://{}/", server.address());
     Ok(Some(server))
-}
-
-/// The election that the settings describe. Nothing is connected yet.
-///
-/// # Errors
-///
-/// An invalid setting, with where it was set.
-pub(super) fn election(
-    name: &ElectionName,
-    settings: &Settings,
-    ephemeral: bool,
-) -> Result<Election, Failure> {
-    settings.timing()?;
-    let timing = settings.timing_config().map_err(Failure::internal)?;
-    let mut builder = Election::builder(name.as_str())
-        .timing(timing)
-        .ephemeral(ephemeral)
-        // The program is another process, and ends by other means than the end of this one.
-        .overrun(Overrun::Report);
-    if let Some(label) = &settings.values.id {
-        builder = builder.label(label);
-    }
-    for store in electorate::open(settings)? {
-        builder = builder.store_object(store);
-    }
-    builder
-        .build()
-        .map_err(|error| electorate::refused(settings, error))
 }
 
 /// How long the exit of the process may wait for the last notification to the service manager.

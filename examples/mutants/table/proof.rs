@@ -1,6 +1,6 @@
 //! Which obligation of the proof (`tests/proof/mutants.py`) fails when the same rule is broken there.
 
-const S1: &str = "goal / S1: nobody else acts when one is elected";
+const S1: &str = "goal / S1: no one else acts when one is elected";
 const TAKEN_OVER: &str = "a claim is granted / who lost a store is over";
 const RISES: &str = "a claim is granted / terms rise in a store";
 const STALLED: &str = "what stalled is deposed / who lost a store is over";

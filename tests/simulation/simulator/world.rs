@@ -197,7 +197,7 @@ pub(crate) struct World<P: Party> {
     pub(crate) history: History,
     pub(crate) tally: BTreeMap<&'static str, u64>,
     pub(crate) transcript: Option<Vec<String>>,
-    /// Who looks on, if anybody does.
+    /// An observer of the run, if there is one.
     pub(crate) witness: Option<Box<dyn Witness<P>>>,
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use incumbent::protocol::ElectionName;
 
+use crate::command::electorate;
 use crate::command::notify::Manager;
 use crate::config::args::Typed;
 use crate::config::settings::Settings;
@@ -61,7 +62,7 @@ impl<'a> Reload<'a> {
     fn load(&self) -> Result<Settings, Failure> {
         let settings = Settings::load(self.typed, Some(self.name))?;
         settings.health()?;
-        super::election(self.name, &settings, false)?;
+        electorate::election(self.name, &settings, false)?;
         Ok(settings)
     }
 }
