@@ -74,7 +74,8 @@ mod tests {
     use crate::protocol::{Memory, MemoryId, Timestamp, WallMillis};
     use crate::store::{self, StoreOptions};
 
-    /// A store at an address where nothing is asked.
+    /// A store at an address where nothing is asked. Tests that count what is open have different addresses, because
+    /// a process opens each once.
     fn open(address: &str) -> Arc<dyn Store> {
         store::open(&address.parse().unwrap(), &StoreOptions::default()).unwrap()
     }
@@ -115,7 +116,7 @@ mod tests {
     #[test]
     fn the_memory_that_was_not_seen_for_the_longest_time_is_forgotten_first() {
         let mut memories = Memories(Vec::new());
-        let store = open("redis+cluster://127.0.0.1:1");
+        let store = open("redis+cluster://127.0.0.1:3");
         let name = |n: u64| -> ElectionName { format!("e{n}").parse().unwrap() };
         let most = Memories::KEPT as u64;
         for n in (0..most).rev() {

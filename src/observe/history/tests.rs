@@ -347,7 +347,7 @@ fn what_is_said_to_people_of_an_end_tells_the_reason_where_it_is_known() {
 fn a_leader_that_joined_its_stores_again_leads_since_it_was_elected() {
     let year = 1_000_000_000;
     let (first, again) = (year + 10, year + 500);
-    let term = first * 1000;
+    let term = first * 1_000_000;
     let wiped = format!("{again} a{term} joined");
     let kept = format!("{first} a{term} absent");
     for stores in [[&wiped, &kept, &wiped], [&wiped, &wiped, &wiped]] {

@@ -266,7 +266,7 @@ fn without_a_leader_too_a_candidate_that_was_not_seen_for_two_of_its_windows_is_
 #[test]
 fn a_leader_that_joined_a_store_again_leads_since_it_was_elected() {
     let elected = 1_000_000_000_000;
-    let mut one = store(0, &format!("a{elected}"));
+    let mut one = store(0, &format!("a{}", elected * 1000));
     let inspection = one.inspection.as_mut().unwrap();
     inspection.since = WallMillis::new(elected + 60_000);
     inspection.clock = WallMillis::new(elected + 90_000).unwrap();
