@@ -313,7 +313,12 @@ fn a_word_of_a_deletion_under_another_memory_is_looked_into_first() {
     let woken = stage.release(Record::ABSENT, None);
     stage.hand_in(standby, woken);
     stage.pass(Duration::from_millis(1));
-    assert_eq!((stage.role(standby), stage.sent), (Role::Standby, sent));
+    let polled = (Role::Standby, sent + 1);
+    assert_eq!(
+        (stage.role(standby), stage.sent),
+        polled,
+        "it claims nothing"
+    );
     stage.pass(Duration::from_secs(2));
     assert_eq!(stage.role(leader), Role::Leading, "it has joined again");
 }
