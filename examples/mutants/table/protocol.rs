@@ -25,6 +25,8 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "self.last_claimed = self.last_claimed.max(Some(term));" => "self.last_claimed = self.last_claimed.min(Some(term));";
     "hints", "a hint counts as a look", "protocol/candidate/standby.rs",
         "view.hint = called.then(|| Hint {" => "view.watch.observe(record, memory, now, now);\n        view.hint = called.then(|| Hint {";
+    "hints", "claims what was released under a memory that it never saw", "protocol/candidate/standby.rs",
+        "known.memory.id == hint.mark.memory;" => "known.memory.id == hint.mark.memory || known.seen == known.seen;";
     "wiped", "claims what a live leader has just lost", "protocol/candidate/standby.rs",
         "!view.watch.awaits_its_leader(now, &self.timing)" => "view.watch.record().is_some()";
     "wiped", "claims at once an older record that shows no leader", "protocol/watch.rs",
@@ -71,6 +73,8 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "let floor = record.floor.max(memory.floor);" => "let floor = record.floor;";
     "R8", "counts no change of hands", "protocol/operation.rs",
         "taken: self.taken + u64::from(!record.is_free())," => "taken: self.taken + u64::from(!record.is_free()) * 0,";
+    "R8", "a foreign counter without a record is the same one whenever it returns", "protocol/record.rs",
+        "match foreign && self.is_missing() {" => "match foreign && self.is_missing() && memory.taken == u64::MAX {";
     "R3", "an only store grants the term as it is proposed", "protocol/operation.rs",
         "claim.term.max(Term::next(floor, clock)?)," => "claim.term.min(Term::next(floor, clock)?.max(claim.term)),";
     "R3", "leads with the term that it proposed to an only store", "protocol/candidate/claiming.rs",
@@ -98,7 +102,8 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "R9", "a leader whose records were deleted is not over", "protocol/candidate/leading.rs",
         "!record.is_free() || self.was_released(store, term)\n" => "!record.is_free() || (record.occupancy != Occupancy::Absent && self.was_released(store, term))\n";
     "R9", "a standby waits for the leader whose record was deleted", "protocol/watch.rs",
-        " && seen.mark.memory != mark.memory\n" => "\n";
+        "mark.shape.is_free() && mark.memory != seen.mark.memory"
+        => "mark.shape.is_free() && (mark.memory != seen.mark.memory || matches!(mark.shape, super::Shape::Absent { .. }))";
     "hints", "a word of a deletion counts under whatever memory", "protocol/candidate/standby.rs",
         "absent && seen.memory != mark.memory;" => "absent && seen.memory != mark.memory && seen.term > seen.term;";
     "hints", "a word of a deletion is overheard", "protocol/candidate/standby.rs",
