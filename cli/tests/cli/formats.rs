@@ -101,7 +101,7 @@ fn candidates_of_another_version_are_named_while_an_upgrade_goes_on() {
     let leads = candidate(&home, &url);
     home.wait_for_lines("led", 1);
     let later = "later|other-host|7|99.0.0";
-    server.command(&["ZADD", "{incumbent:job}:candidates", "9000000000000", later]);
+    server.command(&["ZADD", "{incumbent:job}:candidates", "4000000000000", later]);
     let doctor = home.run(&["doctor", "job", "--store", &url]);
     let ours = env!("CARGO_PKG_VERSION");
     let named = format!("the candidates run different versions: {ours} (");

@@ -149,7 +149,7 @@ fn the_list_is_changed_as_the_runbook_says_although_a_dead_candidate_is_still_li
     let key = "{incumbent:job}:candidates";
     let list = StoreList::new(urls[..3].iter().map(String::as_str));
     let forged = format!("stranger|host|1|0.1.0|||{list}");
-    servers[2].command(&["ZADD", key, "9000000000000", &forged]);
+    servers[2].command(&["ZADD", key, "4000000000000", &forged]);
 
     let new = candidate(&home, "10", &stores(&urls[2..]), "new");
     let tokens = [home.lines("old"), home.wait_for_lines("new", 1)];

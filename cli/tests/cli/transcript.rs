@@ -119,7 +119,7 @@ impl Transcript {
         if heading == "CONTAINED" {
             return "LEVEL".to_owned();
         }
-        if is_number && word.len() == 13 {
+        if is_number && word.len() == 16 {
             let next = self.tokens.len() + 1;
             let known = self.tokens.entry(word.to_owned());
             return known.or_insert_with(|| format!("TOKEN-{next}")).clone();
