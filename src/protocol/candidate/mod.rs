@@ -182,7 +182,7 @@ impl Candidate {
             let Opening { record, knowledge } = opening;
             view.known = Some(knowledge);
             view.read_clock(knowledge.clock, knowledge.seen);
-            if record.is_free() {
+            if record.is_free() && record.orders.paused.is_none() {
                 let seen = knowledge.seen;
                 view.watch.observe(&record, &knowledge.memory, seen, seen);
             }

@@ -34,7 +34,7 @@ pub struct CandidateConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Opening {
     /// The record as it was last seen, perhaps before `knowledge`; [`Record::ABSENT`] for a name that was never
-    /// looked at. One that was held is polled before anything is claimed.
+    /// looked at. One that was held or paused is polled before anything is claimed.
     pub record: Record,
     /// The store's memory.
     pub knowledge: Knowledge,
