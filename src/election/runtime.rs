@@ -85,17 +85,42 @@ where
     F::Output: Send + 'static,
 {
     thread_local! {
-        static HERE: Option<Runtime> = Builder::new_current_thread().enable_all().build().ok();
+        static HERE: Here = Here::new();
     }
     let mut future = Some(future);
     let here = match Handle::try_current() {
         Ok(_) => Ok(None),
         // A thread that is ending has no runtime any more.
-        Err(_) => HERE.try_with(|here| Some(here.as_ref()?.block_on(future.take()?))),
+        Err(_) => HERE.try_with(|here| Some(here.runtime.as_ref()?.block_on(future.take()?))),
     };
     match (here, future) {
         (Ok(Some(output)), _) => output,
         (_, Some(future)) => block_on(future),
         (_, None) => unreachable!("a future that is run has an output"),
+    }
+}
+
+/// The runtime of one thread.
+struct Here {
+    runtime: Option<Runtime>,
+    process: u32,
+}
+
+impl Here {
+    fn new() -> Self {
+        Self {
+            runtime: Builder::new_current_thread().enable_all().build().ok(),
+            process: std::process::id(),
+        }
+    }
+}
+
+impl Drop for Here {
+    /// A child that was forked from the thread shares its epoll: to close a connection in the child would stop the
+    /// parent from hearing of it.
+    fn drop(&mut self) {
+        if self.process != std::process::id() {
+            std::mem::forget(self.runtime.take());
+        }
     }
 }
