@@ -122,9 +122,7 @@ fn an_election_in_use_is_not_forgotten_and_it_is_said_what_to_do() {
 fn a_stalled_election_is_forgotten_once_it_is_deposed() {
     let stores = Stores::new(1);
     let program = leader(&stores.home.path("led"));
-    let run = [
-        "run",
-        "job",
+    let timing = [
         "--interval",
         "200ms",
         "--stall-polls",
@@ -132,22 +130,13 @@ fn a_stalled_election_is_forgotten_once_it_is_deposed() {
         "--stop-grace",
         "200ms",
     ];
+    let run = [&["run", "job"], &timing[..]].concat();
     let host = Host::boot(&stores.home, "web-1", &stores.words(&run, Some(&program)));
     stores.home.wait_for_lines("led", 1);
     host.lose_power();
     wait_until("it stalls", || stores.json("status")["stalled"] == true);
     stores.is_refused_because("depose it if its heartbeat has stalled");
-    let depose = [
-        "depose",
-        "job",
-        "--yes",
-        "--interval",
-        "200ms",
-        "--stall-polls",
-        "15",
-        "--stop-grace",
-        "200ms",
-    ];
+    let depose = [&["depose", "job", "--yes"], &timing[..]].concat();
     stores.run(&depose).assert(0, "");
     stores.run(&["forget", "job", "--yes"]).assert(0, "");
     assert_eq!(stores.json("status")["state"], "absent");

@@ -25,7 +25,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "order: resign", "is obeyed at the word of a single store", "protocol/candidate/orders.rs",
         "if self.stores.iter().filter(asks).count() < self.electorate.majority() {"
         => "if self.stores.iter().filter(asks).count() < 1 {";
-    "order: resign", "who is asked comes again at once", "protocol/candidate/orders.rs",
+    "order: resign", "a leader that is asked to resign comes again at once", "protocol/candidate/orders.rs",
         "not_before: now + self.timing.window()," => "not_before: now,";
     "order: resign", "no standby leaves the record to the named successor", "protocol/candidate/orders.rs",
         "view.paused().is_some() || (another && !view.watch.stands_still(now, &self.timing))"
