@@ -1,5 +1,5 @@
 //! The Debian package of `dist/` on a booted host: installed, upgraded, removed and purged, with a unit that runs from
-//! it. `packaging/test` builds it and runs this; without the package there is nothing to test.
+//! it. `packaging/build` makes it and `packaging/test` runs this; without the package there is nothing to test.
 
 #![allow(
     clippy::disallowed_methods,
