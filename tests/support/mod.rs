@@ -9,6 +9,7 @@
 pub mod environment;
 pub mod faketime;
 pub mod file;
+pub mod gone;
 pub mod marked;
 pub mod program;
 pub mod redis;

@@ -16,6 +16,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::environment;
+use crate::support::gone::wait_until_gone;
 
 /// How long a process may take to obey: far more than it needs on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,6 +24,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A home directory.
 pub(crate) struct Home {
     directory: TempDir,
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        wait_until_gone(self.directory.path());
+    }
 }
 
 impl Home {

@@ -12,10 +12,10 @@ const WINDOW_MS: u64 = 4000;
 
 /// Redises, and candidates of these names, the first of which leads.
 struct Fleet {
-    home: Home,
     stores: Vec<String>,
     running: Vec<Running>,
     servers: Vec<RedisServer>,
+    home: Home,
 }
 
 impl Fleet {

@@ -39,10 +39,10 @@ fn full() -> Log {
 
 /// A leader whose log no one reads, and a standby whose log is read.
 struct Bed {
-    home: Home,
     leader: Running,
     _reader: Option<PipeReader>,
     _standby: Running,
+    home: Home,
 }
 
 impl Bed {

@@ -227,6 +227,8 @@ fn two_mounts_of_a_shared_file_system_are_refused_before_anything_is_written() {
     let shown = String::from_utf8_lossy(&looked.stdout);
     assert!(shown.contains("several hosts can share"), "{shown}");
     assert_eq!(fs::read_dir(&shared).unwrap().count(), 0);
+    // Without its folder a mount ends in every namespace, and the process that serves it too.
+    fs::remove_dir(&mount).unwrap();
 }
 
 /// As the root of a container is one.

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::candidate::{Candidate, Kind, Settings};
 use super::history::Span;
 use super::witness::{Witness, boot_nanos};
+use crate::support::gone::wait_until_gone;
 
 /// How long to wait for what must come: far beyond what it takes on a machine with nothing else to do.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
@@ -33,6 +34,13 @@ pub(crate) struct Fleet {
     settings: Settings,
     started: usize,
     dir: TempDir,
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        self.candidates.clear();
+        wait_until_gone(self.dir.path());
+    }
 }
 
 impl Fleet {

@@ -98,11 +98,13 @@ impl Bench {
         }
     }
 
-    /// All events up to the death of the tree. The pid of the program is replaced by 0, and those left behind are left out.
+    /// All events up to the death of the tree. The pid of the program is replaced by 0, and those left behind are left
+    /// out. So is whom a busy machine has not ended yet: [`Event::Dead`] comes when they are gone too.
     pub(crate) async fn events(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         while events.last() != Some(&Event::Dead) {
             events.push(match self.event().await {
+                Event::Surviving { .. } => continue,
                 Event::Started(_) => Event::Started(0),
                 Event::LeftBehind { .. } => Event::LeftBehind { pids: Vec::new() },
                 event => event,

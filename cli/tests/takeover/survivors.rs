@@ -5,7 +5,7 @@
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use incumbent::election::clock;
@@ -45,12 +45,11 @@ struct Run {
 
 impl Run {
     /// Starts one as this user, or by `words`, and waits until all of its processes are up.
-    fn start(words: &[&str]) -> Self {
+    fn start(words: &[&str], binary: &Path) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let everybody = fs::Permissions::from_mode(0o777);
         fs::set_permissions(directory.path(), everybody).unwrap();
         let mark = format!("mark-{}", fastrand::u64(..));
-        let binary = binary();
         let line = [words, &[binary.to_str().unwrap()]].concat();
         let mut command = Command::new(line[0]);
         environment::clear(&mut command)
@@ -59,7 +58,7 @@ impl Run {
             .arg(format!("sqlite:{}/outer.db", directory.path().display()))
             .args(["--", "sh", "-c", FLEEING])
             .env("SURVIVOR_TEST_MARK", &mark)
-            .env("BINARY", &binary)
+            .env("BINARY", binary)
             .env("DIR", directory.path())
             .stdin(Stdio::null())
             .stderr(fs::File::create(directory.path().join("log")).unwrap());
@@ -125,22 +124,6 @@ impl Drop for Run {
     }
 }
 
-/// The binary where every user may run it.
-fn binary() -> PathBuf {
-    static PLACE: std::sync::OnceLock<tempfile::TempDir> = std::sync::OnceLock::new();
-    let place = PLACE.get_or_init(|| {
-        let place = tempfile::tempdir().unwrap();
-        fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        fs::copy(
-            env!("CARGO_BIN_EXE_incumbent"),
-            place.path().join("incumbent"),
-        )
-        .unwrap();
-        place
-    });
-    place.path().join("incumbent")
-}
-
 /// Lets nothing of a program survive what is done to both halves, as often as `SURVIVOR_ROUNDS` says.
 fn none_survives(what: &str, strike: impl Fn(&Run)) {
     assert!(
@@ -148,9 +131,14 @@ fn none_survives(what: &str, strike: impl Fn(&Run)) {
         "only root may become another user: run this test as root"
     );
     let rounds = std::env::var("SURVIVOR_ROUNDS").map_or(2, |rounds| rounds.parse().unwrap());
+    // Where every user may run it.
+    let place = tempfile::tempdir().unwrap();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let binary = place.path().join("incumbent");
+    fs::copy(env!("CARGO_BIN_EXE_incumbent"), &binary).unwrap();
     for (user, words) in [("root", &[][..]), ("an ordinary user", &ORDINARY)] {
         for _ in 0..rounds {
-            let run = Run::start(words);
+            let run = Run::start(words, &binary);
             assert!(run.alive().len() > 6, "{:?}", run.alive());
             strike(&run);
             run.wait_until("all dead", |run| run.alive().is_empty());
