@@ -437,7 +437,8 @@ impl Driver {
             let store = StoreIndex(u8::try_from(index).unwrap_or(u8::MAX));
             let seen = self.candidate.record(store).is_some();
             if slot.is_none() && seen {
-                *slot = Some(self.shared.stores[index].wake_ups(&self.shared.name));
+                let store = &self.shared.stores[index];
+                *slot = Some(store.wake_ups(&self.shared.name, self.candidate.id()));
             }
         }
     }

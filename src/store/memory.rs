@@ -104,7 +104,7 @@ struct Entry {
     changed: Option<WallMillis>,
     candidates: BTreeMap<Identity, WallMillis>,
     history: VecDeque<HistoryEntry>,
-    waiting: Vec<mpsc::Sender<WakeUp>>,
+    waiting: Vec<(CandidateId, mpsc::Sender<WakeUp>)>,
 }
 
 impl Entry {
@@ -113,7 +113,7 @@ impl Entry {
     const REMEMBERED: Duration = Duration::from_secs(60);
 
     fn is_void(&mut self) -> bool {
-        self.waiting.retain(|waiting| !waiting.is_closed());
+        self.waiting.retain(|(_, waiting)| !waiting.is_closed());
         let empty = self.candidates.is_empty() && self.history.is_empty();
         self.record == Record::ABSENT && empty && self.waiting.is_empty()
     }
@@ -289,12 +289,19 @@ impl Entry {
             && is_free(&self.record)
             && let Some(memory) = memory
         {
+            let standbys = self.standbys(before.holder());
             let wake_up = WakeUp {
                 record: self.record.clone(),
                 memory,
-                called: self.called(before.holder()),
+                called: standbys.first().cloned(),
             };
-            self.waiting.retain(|waiting| {
+            // The second one looks a moment later, should the one that a release calls not claim.
+            let few = matches!(request, Request::Release { .. }) && !standbys.is_empty();
+            let woken = &standbys[..standbys.len().min(2)];
+            self.waiting.retain(|(id, waiting)| {
+                if few && !woken.contains(id) {
+                    return true;
+                }
                 // A full queue holds a release already; a closed one has no one waiting.
                 !matches!(
                     waiting.try_send(wake_up.clone()),
@@ -321,15 +328,25 @@ impl Entry {
 }
 
 impl Entry {
-    /// The standby that a release calls: the one seen last, unless an operator has named a successor.
-    fn called(&self, leaver: Option<&CandidateId>) -> Option<CandidateId> {
+    /// The standbys that listen, the one seen last first: that is the one which is called. None if an operator has
+    /// named a successor.
+    fn standbys(&self, leaver: Option<&CandidateId>) -> Vec<CandidateId> {
         if self.record.preferred().is_some() {
-            return None;
+            return Vec::new();
         }
+        let listens = |id: &CandidateId| {
+            let mut waiting = self.waiting.iter();
+            waiting.any(|(one, sender)| one == id && !sender.is_closed())
+        };
         let listed = self.candidates.iter();
-        let standbys = listed.filter(|(identity, _)| Some(identity.id()) != leaver);
-        let last = standbys.max_by_key(|(_, seen)| **seen);
-        last.map(|(identity, _)| identity.id().clone())
+        let standbys = listed.filter(|(who, _)| Some(who.id()) != leaver && listens(who.id()));
+        let mut standbys: Vec<_> = standbys.map(|(who, seen)| (*seen, who.id())).collect();
+        standbys.sort_by_key(|(seen, _)| *seen);
+        standbys
+            .into_iter()
+            .rev()
+            .map(|(_, id)| id.clone())
+            .collect()
     }
 }
 
@@ -359,9 +376,10 @@ impl Store for MemoryStore {
         })
     }
 
-    fn wake_ups(&self, election: &ElectionName) -> WakeUps {
+    fn wake_ups(&self, election: &ElectionName, who: &CandidateId) -> WakeUps {
         let (sender, receiver) = mpsc::channel(WakeUps::CAPACITY);
-        self.lock().entry(election).waiting.push(sender);
+        let mut kept = self.lock();
+        kept.entry(election).waiting.push((who.clone(), sender));
         WakeUps(receiver)
     }
 

@@ -131,10 +131,10 @@ pub trait Store: Send + Sync + 'static {
         Box::pin(async { Ok(()) })
     }
 
-    /// The releases of `election` from now on, as they become known. They are hints: some may be lost
-    /// or repeated. A record that is already free when listening begins counts as just
-    /// released.
-    fn wake_ups(&self, election: &ElectionName) -> WakeUps;
+    /// The releases of `election` from now on, as they become known to the candidate `who`. They are hints: some may
+    /// be lost or repeated, and a store that calls one standby need not tell the others. A record that is already free
+    /// when listening begins counts as just released.
+    fn wake_ups(&self, election: &ElectionName, who: &CandidateId) -> WakeUps;
 
     /// What people want to know of one election. An election that was never held reads as
     /// [`Record::ABSENT`].

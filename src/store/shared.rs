@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use super::{
     Examination, HistoryEntry, Identity, Inspection, Store, StoreError, StoreFuture, WakeUps,
 };
-use crate::protocol::{ElectionName, Reply, Request};
+use crate::protocol::{CandidateId, ElectionName, Reply, Request};
 
 #[deny(
     clippy::missing_trait_methods,
@@ -47,8 +47,8 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).withdraw(election, who)
     }
 
-    fn wake_ups(&self, election: &ElectionName) -> WakeUps {
-        (**self).wake_ups(election)
+    fn wake_ups(&self, election: &ElectionName, who: &CandidateId) -> WakeUps {
+        (**self).wake_ups(election, who)
     }
 
     fn inspect<'a>(&'a self, election: &'a ElectionName) -> StoreFuture<'a, Inspection> {

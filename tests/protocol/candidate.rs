@@ -455,10 +455,15 @@ fn it_waits_a_moment_for_the_store_that_spares_a_probation_and_no_longer() {
             stage.answer_all(13);
             assert_eq!(stage.candidate.role(), Role::Leading);
         } else {
+            // It looks at all of them meanwhile.
+            let claims = |stage: &Stage| {
+                let claim = |sent: &&Outgoing| matches!(sent.request, Request::Claim(_));
+                stage.sent.iter().filter(claim).count()
+            };
             stage.tick(60);
-            assert!(stage.sent.is_empty(), "{:?}", stage.sent);
+            assert_eq!((stage.sent.len(), claims(&stage)), (3, 0));
             stage.tick(61);
-            assert_eq!(stage.sent.len(), 2);
+            assert_eq!(claims(&stage), 2);
             stage.answer_all(62);
             assert_eq!(stage.candidate.role(), Role::Probation);
         }
@@ -494,6 +499,32 @@ fn it_claims_at_once_what_a_majority_of_the_stores_calls_it_for() {
             stage.answer_all(ms);
         }
         assert!(claimed >= 2, "called by {mine}");
+    }
+}
+
+/// A store tells of its release those that it calls, which may be others at each store.
+#[test]
+fn told_by_one_store_it_looks_at_the_others_a_little_later() {
+    for called in ["me", "another"] {
+        let mut stage = Stage::trusted(3);
+        for store in 0..3 {
+            stage.held_by_another(store);
+        }
+        stage.pass(0, 0);
+        for store in 0..3 {
+            stage.records[store].occupancy = Occupancy::Vacant;
+        }
+        let woken = stage.release(0, Some(called));
+        stage.input(10, woken);
+        let claims = |sent: &Outgoing| matches!(sent.request, Request::Claim(_));
+        let mut claimed = stage.sent.iter().any(claims);
+        assert!(!claimed, "one store is no majority");
+        for ms in 11..=110 {
+            stage.tick(ms);
+            claimed |= stage.sent.iter().any(claims);
+            stage.answer_all(ms);
+        }
+        assert!(claimed, "{called}");
     }
 }
 

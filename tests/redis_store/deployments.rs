@@ -34,10 +34,10 @@ async fn a_master_that_was_replaced_is_left_while_it_still_answers() {
     let (old, new, sentinel) = sentinel().await;
     let address = format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port());
     let a = Election::new(&address.parse().unwrap(), "a");
-    let mut wake_ups = a.store.wake_ups(&a.name);
+    let mut wake_ups = a.store.wake_ups(&a.name, a.who.id());
     a.win(7).await;
     // Beside the sentinel's own.
-    subscribed(&old, 2).await;
+    subscribed(&old, 3).await;
     until("the sentinel is listened to", async || {
         sentinel
             .text(&["CLIENT", "LIST", "TYPE", "pubsub"])
@@ -58,7 +58,7 @@ async fn a_master_that_was_replaced_is_left_while_it_still_answers() {
     })
     .await;
     assert_eq!(old.info("role"), "master", "it was left before it gave up");
-    subscribed(&new, 2).await;
+    subscribed(&new, 3).await;
     a.release(7).await.unwrap();
     assert!(wake_ups.next().await.is_some());
 }
@@ -75,11 +75,11 @@ async fn a_sentinel_deployment_is_followed_to_its_new_master() {
     .parse()
     .unwrap();
     let a = Election::new(&address, "a");
-    let mut wake_ups = a.store.wake_ups(&a.name);
+    let mut wake_ups = a.store.wake_ups(&a.name, a.who.id());
     let held = a.win(7).await;
     assert_eq!(master.text(&["GET", "incumbent:billing"]), "7");
     // Beside the sentinel's own.
-    subscribed(&master, 2).await;
+    subscribed(&master, 3).await;
     until("the replica has it", async || {
         replica.text(&["GET", "incumbent:billing"]) == "7"
     })
@@ -96,7 +96,7 @@ async fn a_sentinel_deployment_is_followed_to_its_new_master() {
     let promoted = a.observe().await.unwrap().memory;
     assert_ne!(promoted.id, held.memory.id);
     assert!(promoted.age.is_zero());
-    subscribed(&replica, 2).await;
+    subscribed(&replica, 3).await;
     a.release(7).await.unwrap();
     assert!(wake_ups.next().await.is_some());
 
@@ -166,7 +166,7 @@ async fn sentinels_with_a_password_of_their_own_are_asked_and_listened_to() {
         let label = format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port());
         assert_eq!(address.to_string(), label);
         let a = Election::new(&address, username.get(..1).unwrap_or("a"));
-        let _wake_ups = a.store.wake_ups(&a.name);
+        let _wake_ups = a.store.wake_ups(&a.name, a.who.id());
         a.observe().await.unwrap();
     }
     until("the sentinel is listened to", async || {
@@ -231,19 +231,23 @@ async fn a_cluster_keeps_each_election_on_one_of_its_nodes() {
     assert_eq!(a.store.elections().await.unwrap(), names);
 
     // A message reaches every node, so one subscription to any of them hears of all.
-    let mut wake_ups: Vec<_> = names.iter().map(|name| a.store.wake_ups(name)).collect();
+    let b = a.rival("b");
+    let listen = |name| b.store.wake_ups(name, b.who.id());
+    let mut wake_ups: Vec<_> = names.iter().map(listen).collect();
     until("all are subscribed", async || {
         let channels = nodes.iter().map(|node| node.info("pubsub_channels"));
         channels
             .map(|count| count.parse::<usize>().unwrap())
             .sum::<usize>()
-            == names.len()
+            == 2 * names.len()
     })
     .await;
     for (name, wake_ups) in names.iter().zip(&mut wake_ups) {
         let a = Election::with(&address, &options(), name.as_str(), "a");
+        a.rival("b").observe().await.unwrap();
         a.release(7).await.unwrap();
-        assert!(wake_ups.next().await.is_some());
+        let called = wake_ups.next().await.unwrap().called;
+        assert_eq!(called.unwrap(), *b.who.id());
     }
     assert_eq!(a.store.history(&a.name, 10).await.unwrap().len(), 2);
 
@@ -354,7 +358,7 @@ async fn any_sentinel_that_answers_is_enough() {
     .parse()
     .unwrap();
     let a = Election::with(&address, &hasty(), "billing", "a");
-    let mut wake_ups = a.store.wake_ups(&a.name);
+    let mut wake_ups = a.store.wake_ups(&a.name, a.who.id());
     a.win(7).await;
     a.release(7).await.unwrap();
     assert!(wake_ups.next().await.is_some());

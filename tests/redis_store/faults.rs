@@ -135,8 +135,8 @@ async fn a_user_without_a_permission_is_denied_and_writes_nothing() {
     server.command(&documented.split(' ').collect::<Vec<_>>());
     let address = format!("redis://elector:pw@{bare}").parse().unwrap();
     let a = Election::new(&address, "a");
-    let mut wake_ups = a.store.wake_ups(&a.name);
-    subscribed(&server, 1).await;
+    let mut wake_ups = a.store.wake_ups(&a.name, a.who.id());
+    subscribed(&server, 2).await;
     a.win(7).await;
     a.beat(7).await.unwrap();
     a.inspect().await.unwrap();
@@ -359,7 +359,7 @@ async fn a_server_that_drops_every_connection_is_asked_with_ever_longer_pauses()
     let port = listener.local_addr().unwrap().port();
     let address = format!("redis://127.0.0.1:{port}").parse().unwrap();
     let a = Election::new(&address, "a");
-    let _wake_ups = a.store.wake_ups(&a.name);
+    let _wake_ups = a.store.wake_ups(&a.name, a.who.id());
     let mut attempts = Vec::new();
     while attempts.len() < 9 {
         let accepted = tokio::time::timeout(PATIENCE, listener.accept()).await;
@@ -405,13 +405,13 @@ async fn a_process_has_one_connection_to_a_server_and_one_for_its_wake_ups() {
     for n in 0..200 {
         let options = if n % 2 == 0 { options() } else { quick.clone() };
         let a = Election::with(&server.address(), &options, &format!("e{n}"), "a");
-        open.push((a.store.wake_ups(&a.name), a));
+        open.push((a.store.wake_ups(&a.name, a.who.id()), a));
     }
     let all = open.iter().map(|(_, a)| a.observe());
     for reply in futures_util::future::join_all(all).await {
         reply.unwrap();
     }
-    subscribed(&server, 200).await;
+    subscribed(&server, 400).await;
     let list = server.text(&["CLIENT", "LIST", "TYPE", "normal"]);
     let normal = list
         .lines()

@@ -48,7 +48,7 @@ async fn forged_releases_neither_silence_a_standby_nor_lift_its_token() {
         events.recv().await.unwrap().kind,
         EventKind::Following { .. }
     ) {}
-    subscribed(&server, 1).await;
+    subscribed(&server, 2).await;
     let memory = server.text(&["HGET", "{incumbent:}:memory", "memory"]);
     let memory = memory.split(' ').nth(1).unwrap();
     let forge = || {

@@ -274,9 +274,9 @@ async fn sentinels_and_clusters_are_spoken_to_over_tls() {
     let a = election(&format!(
         "rediss+sentinel://127.0.0.1:{sentinel_port}/main?ca={ca}"
     ));
-    let mut wake_ups = a.store.wake_ups(&a.name);
+    let mut wake_ups = a.store.wake_ups(&a.name, a.who.id());
     a.win(7).await;
-    subscribed(&master, 2).await;
+    subscribed(&master, 3).await;
     a.release(7).await.unwrap();
     assert!(wake_ups.next().await.is_some());
     let valkey = format!("valkeys+sentinel://127.0.0.1:{sentinel_port}/main?ca={ca}");
@@ -327,8 +327,8 @@ async fn tls_is_spoken_with_a_private_authority_and_a_client_certificate() {
         let election = |url: &str| Election::new(&url.parse().unwrap(), "a");
 
         let a = election(&both);
-        let mut wake_ups = a.store.wake_ups(&a.name);
-        subscribed(&server, 1).await;
+        let mut wake_ups = a.store.wake_ups(&a.name, a.who.id());
+        subscribed(&server, 2).await;
         a.win(7).await;
         a.release(7).await.unwrap();
         assert!(wake_ups.next().await.is_some());

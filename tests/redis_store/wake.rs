@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use incumbent::protocol::{FencingToken, Occupancy, Order, Request, Successor, Verdict};
+use incumbent::EventKind;
+use incumbent::protocol::{
+    Attestation, CandidateId, FencingToken, Occupancy, Order, Request, Successor, TimingConfig,
+    Verdict,
+};
 use incumbent::store::{WakeUp, WakeUps};
 
 use crate::election::Election;
@@ -22,10 +26,10 @@ async fn a_release_wakes_with_all_that_a_claim_needs() {
     let server = RedisServer::start();
     let a = Election::new(&server.address(), "a");
     let b = a.rival("b");
-    let mut first = b.store.wake_ups(&b.name);
-    let mut second = b.store.wake_ups(&b.name);
-    let mut other = b.store.wake_ups(&"other".parse().unwrap());
-    subscribed(&server, 2).await;
+    let mut first = b.store.wake_ups(&b.name, b.who.id());
+    let mut second = b.store.wake_ups(&b.name, b.who.id());
+    let mut other = b.store.wake_ups(&"other".parse().unwrap(), b.who.id());
+    subscribed(&server, 4).await;
 
     a.win(7).await;
     a.beat(7).await.unwrap();
@@ -61,7 +65,7 @@ async fn a_release_just_before_the_subscription_stands_is_not_missed() {
         a.win(term).await;
         b.observe().await.unwrap();
         // It takes some round trips until the server knows who listens.
-        let mut wake_ups = b.store.wake_ups(&b.name);
+        let mut wake_ups = b.store.wake_ups(&b.name, b.who.id());
         a.release(term).await.unwrap();
         heard_of(&mut wake_ups, term).await;
         server.command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
@@ -74,8 +78,8 @@ async fn a_release_calls_the_standby_that_was_seen_last() {
     let server = RedisServer::start();
     let a = Election::new(&server.address(), "a");
     let (b, c) = (a.rival("b"), a.rival("c"));
-    let mut wake_ups = b.store.wake_ups(&b.name);
-    subscribed(&server, 1).await;
+    let mut wake_ups = b.store.wake_ups(&b.name, b.who.id());
+    subscribed(&server, 2).await;
     let mut called = async |term| {
         let called = heard_of(&mut wake_ups, term).await.called;
         called.map(|id| id.as_str().to_owned())
@@ -126,6 +130,72 @@ async fn a_release_calls_the_standby_that_was_seen_last() {
     }
 }
 
+/// One that died is still listed: the next one that listens is called in the same step, and all are woken if none of
+/// those listed does.
+#[tokio::test]
+async fn a_release_passes_over_a_standby_that_does_not_listen() {
+    let server = RedisServer::start();
+    let a = Election::new(&server.address(), "a");
+    let (dead, dying, live) = (a.rival("dead"), a.rival("dying"), a.rival("live"));
+    let mut wake_ups = live.store.wake_ups(&a.name, live.who.id());
+    subscribed(&server, 2).await;
+    for (term, listed, expected) in [
+        (1, vec![&live, &dying, &dead], Some("live")),
+        (2, vec![&dying, &dead], None),
+    ] {
+        server.command(&["DEL", "{incumbent:billing}:candidates"]);
+        a.win(term).await;
+        for standby in listed {
+            later(&server).await;
+            standby.observe().await.unwrap();
+        }
+        a.release(term).await.unwrap();
+        let called = heard_of(&mut wake_ups, term).await.called;
+        assert_eq!(called.as_ref().map(CandidateId::as_str), expected);
+    }
+}
+
+/// A standby that is frozen hears that it is called. Another one looks in its place, long before its next poll.
+#[tokio::test]
+async fn a_release_that_calls_a_frozen_standby_is_claimed_by_another_one() {
+    let server = RedisServer::start();
+    let a = Election::new(&server.address(), "a");
+    let (frozen, hour) = (a.rival("frozen"), Duration::from_secs(3600));
+    let held = a.win(1).await;
+    // The memory is old enough to lead at once.
+    let attested = Request::Beat {
+        holder: a.who.id().clone(),
+        term: FencingToken::new(1).unwrap(),
+        attested: Some(Attestation {
+            memory: held.memory.id,
+            age: Duration::from_secs(86_400),
+        }),
+    };
+    assert_eq!(
+        a.execute(&attested).await.unwrap().verdict,
+        Verdict::Granted
+    );
+    let timing = TimingConfig {
+        interval: hour,
+        ..TimingConfig::default()
+    };
+    let builder = incumbent::Election::builder("billing").store(server.url());
+    let standby = builder.timing(timing).build().unwrap();
+    let mut events = standby.events();
+    let campaign = tokio::spawn(async move { standby.campaign().await.unwrap() });
+    while !matches!(
+        events.recv().await.unwrap().kind,
+        EventKind::Following { .. }
+    ) {}
+    let _unheard = frozen.store.wake_ups(&a.name, frozen.who.id());
+    subscribed(&server, 3).await;
+    later(&server).await;
+    frozen.observe().await.unwrap();
+    a.release(1).await.unwrap();
+    let leadership = tokio::time::timeout(hour / 60, campaign).await;
+    leadership.expect("no one claimed").unwrap().resign().await;
+}
+
 /// Waits until the server's clock shows another millisecond, by which the list of candidates is sorted.
 async fn later(server: &RedisServer) {
     let millis = || server.text(&["EVAL", NOW, "0"]);
@@ -139,8 +209,8 @@ const NOW: &str = "local t = redis.call('TIME') return t[1] .. '.' .. math.floor
 async fn garbage_in_the_list_of_candidates_calls_nobody_and_keeps_nobody_from_being_woken() {
     let server = RedisServer::start();
     let a = Election::new(&server.address(), "a");
-    let mut wake_ups = a.store.wake_ups(&a.name);
-    subscribed(&server, 1).await;
+    let mut wake_ups = a.store.wake_ups(&a.name, a.who.id());
+    subscribed(&server, 2).await;
     let list = "{incumbent:billing}:candidates";
     for (term, garbage) in (1..).zip(["", "|", "a b|host", "a\n1.1 1 1 1 -", &"x".repeat(201)]) {
         a.win(term).await;
@@ -160,18 +230,18 @@ async fn garbage_in_the_list_of_candidates_calls_nobody_and_keeps_nobody_from_be
 async fn a_restart_of_the_server_does_not_end_the_wake_ups() {
     let mut server = RedisServer::start();
     let a = Election::new(&server.address(), "a");
-    let mut wake_ups = a.store.wake_ups(&a.name);
-    subscribed(&server, 1).await;
+    let mut wake_ups = a.store.wake_ups(&a.name, a.who.id());
+    subscribed(&server, 2).await;
     for term in 1..4 {
         server.restart();
-        subscribed(&server, 1).await;
+        subscribed(&server, 2).await;
         until("it is there again", async || a.observe().await.is_ok()).await;
         a.win(term).await;
         a.release(term).await.unwrap();
         heard_of(&mut wake_ups, term).await;
     }
     server.command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
-    subscribed(&server, 1).await;
+    subscribed(&server, 2).await;
     a.win(9).await;
     a.release(9).await.unwrap();
     heard_of(&mut wake_ups, 9).await;
@@ -185,12 +255,12 @@ async fn a_server_that_comes_up_late_is_subscribed_to() {
     let nobody = tokio::net::TcpListener::bind(("127.0.0.1", server.port()));
     let nobody = nobody.await.unwrap();
     let a = Election::new(&server.address(), "a");
-    let mut wake_ups = a.store.wake_ups(&a.name);
+    let mut wake_ups = a.store.wake_ups(&a.name, a.who.id());
     let asked = tokio::time::timeout(Duration::from_secs(20), nobody.accept()).await;
     drop(asked.expect("it is asked for").unwrap());
     drop(nobody);
     server.start_again();
-    subscribed(&server, 1).await;
+    subscribed(&server, 2).await;
     until("it is there", async || a.observe().await.is_ok()).await;
     a.win(1).await;
     a.release(1).await.unwrap();
@@ -201,8 +271,8 @@ async fn a_server_that_comes_up_late_is_subscribed_to() {
 async fn a_message_that_is_no_release_wakes_nobody() {
     let server = RedisServer::start();
     let a = Election::new(&server.address(), "a");
-    let mut wake_ups = a.store.wake_ups(&a.name);
-    subscribed(&server, 1).await;
+    let mut wake_ups = a.store.wake_ups(&a.name, a.who.id());
+    subscribed(&server, 2).await;
     let max = (1_u64 << 53).to_string();
     for message in [
         "",
@@ -255,9 +325,9 @@ async fn a_message_that_is_no_release_wakes_nobody() {
 async fn a_standby_that_does_not_listen_holds_up_nobody_and_memory_is_bounded() {
     let server = RedisServer::start();
     let a = Election::new(&server.address(), "a");
-    let mut deaf = a.store.wake_ups(&a.name);
-    let mut keen = a.store.wake_ups(&a.name);
-    subscribed(&server, 1).await;
+    let mut deaf = a.store.wake_ups(&a.name, a.who.id());
+    let mut keen = a.store.wake_ups(&a.name, a.who.id());
+    subscribed(&server, 2).await;
     let releases = 3 * u64::try_from(WakeUps::CAPACITY).unwrap();
     for term in 1..=releases {
         a.win(term).await;
@@ -277,7 +347,7 @@ fn a_store_goes_on_after_its_runtime_has_ended() {
     let server = RedisServer::start();
     let a = Election::new(&server.address(), "a");
     // Asked for outside of any runtime: the first request starts the subscription.
-    let mut wake_ups = a.store.wake_ups(&a.name);
+    let mut wake_ups = a.store.wake_ups(&a.name, a.who.id());
     for term in 1..4 {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -285,7 +355,7 @@ fn a_store_goes_on_after_its_runtime_has_ended() {
             .unwrap();
         runtime.block_on(async {
             a.win(term).await;
-            subscribed(&server, 1).await;
+            subscribed(&server, 2).await;
             a.release(term).await.unwrap();
             heard_of(&mut wake_ups, term).await;
         });

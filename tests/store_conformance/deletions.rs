@@ -50,7 +50,7 @@ pub(crate) async fn a_deletion_leaves_nothing_and_wakes_the_standbys(
     let (store, standby) = (store.as_ref(), fixture.user());
     let (a, b, election) = (who("a"), who("b"), name("deleted"));
     let absent = seen(store, &election, &a).await;
-    let mut wake_ups = standby.wake_ups(&election);
+    let mut wake_ups = standby.wake_ups(&election, who("b").id());
     granted(standby.as_ref(), &election, &b, &Request::Observe).await;
     granted(store, &election, &a, &claim(&a, 7, absent)).await;
     let held = granted(store, &election, &a, &beat(&a, 7)).await;

@@ -65,6 +65,7 @@ macro_rules! conformance {
                 a_deposition_vacates_exactly_what_was_seen,
                 a_foreign_holder_can_be_deposed,
                 lifting_a_pause_wakes_the_standbys,
+                a_release_wakes_two_standbys_and_an_order_wakes_all,
                 orders_stand_in_the_history_by_whose_they_are,
                 the_history_tells_what_an_order_said,
             );

@@ -149,7 +149,7 @@ pub(crate) async fn an_order_to_resign_names_one_term_and_prefers_its_successor(
     let (a, b, op, election) = (who("a"), who("b"), operator(), name("moved"));
     let absent = seen(store.as_ref(), &election, &a).await;
     let standby = fixture.user();
-    let mut wake_ups = standby.wake_ups(&election);
+    let mut wake_ups = standby.wake_ups(&election, who("b").id());
     for store in [&store, &standby] {
         expect!(Granted, store, &election, &b, Request::Observe);
     }
@@ -178,7 +178,7 @@ pub(crate) async fn a_deposition_vacates_exactly_what_was_seen(fixture: impl Fix
     let (a, b, op, election) = (who("a"), who("b"), operator(), name("deposed"));
     let absent = seen(store.as_ref(), &election, &a).await;
     let standby = fixture.user();
-    let mut wake_ups = standby.wake_ups(&election);
+    let mut wake_ups = standby.wake_ups(&election, who("b").id());
     for store in [&store, &standby] {
         expect!(Granted, store, &election, &b, Request::Observe);
     }
@@ -240,7 +240,7 @@ pub(crate) async fn lifting_a_pause_wakes_the_standbys(fixture: impl Fixture, _:
     let (a, op, election) = (who("a"), operator(), name("resumed"));
     let absent = seen(store.as_ref(), &election, &a).await;
     let standby = fixture.user();
-    let mut wake_ups = standby.wake_ups(&election);
+    let mut wake_ups = standby.wake_ups(&election, who("b").id());
     for store in [&store, &standby] {
         expect!(Granted, store, &election, &who("b"), Request::Observe);
     }
@@ -250,6 +250,48 @@ pub(crate) async fn lifting_a_pause_wakes_the_standbys(fixture: impl Fixture, _:
     let vacant = expect!(Granted, store, &election, &op, RESUME);
     assert_eq!(told(&mut wake_ups).await, vacant.record);
     assert!(vacant.record.orders.paused.is_none());
+}
+
+/// `L1`: a release calls one standby and tells a second one, which looks if the first does not claim; an order is told
+/// to all. An SQLite file cannot wake one process alone.
+pub(crate) async fn a_release_wakes_two_standbys_and_an_order_wakes_all(
+    fixture: impl Fixture,
+    _: &str,
+) {
+    let store = fixture.user();
+    let (a, op, election) = (who("a"), operator(), name("crowd"));
+    let mut mark = seen(store.as_ref(), &election, &a).await;
+    let mut crowd = Vec::new();
+    for id in ["b", "c", "d", "e", "f"] {
+        expect!(Granted, store, &election, &who(id), Request::Observe);
+        crowd.push(store.wake_ups(&election, who(id).id()));
+    }
+    // All listen once they have heard of the first deposition.
+    for deposed in [1, 3, 5] {
+        if deposed > 1 {
+            expect!(Granted, store, &election, &a, claim(&a, deposed - 1, mark));
+            let vacant = expect!(Granted, store, &election, &a, release(&a, deposed - 1));
+            mark = vacant.mark();
+        }
+        let held = expect!(Granted, store, &election, &a, claim(&a, deposed, mark));
+        let vacant = expect!(Granted, store, &election, &op, depose(held.mark()));
+        mark = vacant.mark();
+        let mut woken = 0;
+        for wake_ups in &mut crowd {
+            let mut heard = 0;
+            loop {
+                match told(wake_ups).await.term {
+                    it if it == term(deposed) => break,
+                    it if it == term(deposed - 1) && deposed > 1 => heard = 1,
+                    _ => {}
+                }
+            }
+            woken += heard;
+        }
+        if deposed > 1 && !store.label().starts_with("sqlite:") {
+            assert_eq!(woken, 2, "before {deposed}");
+        }
+    }
 }
 
 pub(crate) async fn orders_stand_in_the_history_by_whose_they_are(fixture: impl Fixture, _: &str) {

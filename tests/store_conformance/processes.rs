@@ -69,7 +69,7 @@ async fn take_turns(store: &SqliteStore, turns: usize) {
         who(&format!("process-{}", std::process::id())),
         name("turns"),
     );
-    let mut wake_ups = store.wake_ups(&election);
+    let mut wake_ups = store.wake_ups(&election, me.id());
     let look = async || found(&ask(store, &election, &me, &Request::Observe).await);
     let (mut mark, mut floor) = look().await;
     let mut taken = 0;
@@ -120,7 +120,7 @@ fn a_release_in_one_process_wakes_another() {
     super::run(async {
         let store = SqliteStore::open(&path, OP_TIMEOUT);
         let election = name("woken");
-        let mut wake_ups = store.wake_ups(&election);
+        let mut wake_ups = store.wake_ups(&election, who("parent").id());
         ask(&store, &election, &who("parent"), &Request::Observe).await;
         let mut child = again("processes::a_release_in_one_process_wakes_another", &path);
         let told = tokio::time::timeout(Duration::from_secs(60), wake_ups.next()).await;

@@ -428,8 +428,11 @@ pub(crate) async fn tells_of_each_release_why_and_of_each_takeover_when_the_hold
 pub(crate) async fn wakes_standbys_on_release(fixture: impl Fixture, _: &str) {
     let (leader, standby) = (fixture.user(), fixture.user());
     let (a, b, c, election) = (who("a"), who("b"), who("c"), name("woken"));
-    let mut elsewhere = standby.wake_ups(&name("another"));
-    let mut wake_ups = [standby.wake_ups(&election), leader.wake_ups(&election)];
+    let mut elsewhere = standby.wake_ups(&name("another"), c.id());
+    let mut wake_ups = [
+        standby.wake_ups(&election, c.id()),
+        leader.wake_ups(&election, b.id()),
+    ];
     let mut mark = seen(leader.as_ref(), &election, &a).await;
     // A subscription may need an operation to take hold, and a moment on a server.
     for (store, who) in [(&leader, &b), (&standby, &c)] {
@@ -476,7 +479,7 @@ pub(crate) async fn wakes_who_has_only_begun_to_listen(fixture: impl Fixture, _:
     for number in 1..4 {
         granted(leader.as_ref(), &election, &a, &claim(&a, number, mark)).await;
         granted(standby.as_ref(), &election, &who("b"), &Request::Observe).await;
-        let mut wake_ups = standby.wake_ups(&election);
+        let mut wake_ups = standby.wake_ups(&election, who("b").id());
         let vacant = granted(leader.as_ref(), &election, &a, &release(&a, number)).await;
         let told = async {
             while wake_ups.next().await.expect("the store is open").record != vacant.record {}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use incumbent::protocol::{ElectionName, Reply, Request};
+use incumbent::protocol::{CandidateId, ElectionName, Reply, Request};
 use incumbent::store::Identity;
 use incumbent::store::{
     HistoryEntry, Inspection, MemoryStore, Store, StoreError, StoreFuture, WakeUps,
@@ -36,8 +36,8 @@ impl<H: Hook> Store for Hooked<H> {
         })
     }
 
-    fn wake_ups(&self, election: &ElectionName) -> WakeUps {
-        self.store.wake_ups(election)
+    fn wake_ups(&self, election: &ElectionName, who: &CandidateId) -> WakeUps {
+        self.store.wake_ups(election, who)
     }
 
     fn inspect<'a>(&'a self, election: &'a ElectionName) -> StoreFuture<'a, Inspection> {

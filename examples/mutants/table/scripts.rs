@@ -86,11 +86,11 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then"
         => "if record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then";
     "release.lua", "wakes no standby", "store/redis/scripts/release.lua",
-        "wake(ARGV[4], ARGV[2], not record[FLOOR] and ARGV[3])" => "";
+        "wake_one(ARGV[4], ARGV[2], not record[FLOOR] and ARGV[3])" => "";
     "order.lua", "resume lifts nothing", "store/redis/scripts/order.lua",
         "  must('HDEL', KEYS[2], 'paused')" => "";
     "order.lua", "resume wakes no standby", "store/redis/scripts/order.lua",
-        "    wake(ARGV[2], '')" => "";
+        "    wake_all(ARGV[2], seen_last('')[1])" => "";
     "order.lua", "resign is asked of another term", "store/redis/scripts/order.lua",
         "if shape ~= 'held' or record[TERM] ~= ARGV[4] then return refuse() end" => "if shape ~= 'held' then return refuse() end";
     "order.lua", "resign is granted without a holder", "store/redis/scripts/order.lua",

@@ -1,10 +1,15 @@
 //! Watching, and deciding when to claim.
 
+use std::time::Duration;
+
 use super::{Candidate, Event, Heard, Hint, Kind, Phase, Step};
 use crate::protocol::{
     Beat, CandidateId, Claim, ClaimKind, Knowledge, LossReason, Mark, Memory, Occupancy, Record,
     Request, StoreIndex, Term, Timestamp, WallMillis,
 };
+
+/// How soon at the latest a standby looks at a record that was left to another one.
+const LOOK: Duration = Duration::from_millis(50);
 
 impl Candidate {
     pub(super) fn stand_by(&mut self, now: Timestamp, not_before: Timestamp, step: &mut Step) {
@@ -39,7 +44,7 @@ impl Candidate {
 
     /// Takes in a free record from a notification. When it calls another standby, this one leaves the
     /// record to it and polls early, in case the other is gone: if all claimed at once, most of the
-    /// store's work would be refusals.
+    /// store's work would be refusals. Other stores may have told other standbys, so it polls those too.
     fn woken(
         &mut self,
         now: Timestamp,
@@ -47,9 +52,9 @@ impl Candidate {
         (record, memory): (&Record, &Memory),
         called: Option<&CandidateId>,
     ) {
-        let interval = self.timing.interval();
         let another = called.is_some_and(|called| *called != self.id);
-        let look = another.then(|| now + self.random(interval / 20, interval / 10));
+        let latest = (self.timing.interval() / 20).min(LOOK);
+        let look = now + self.random(latest / 2, latest);
         let Some(view) = self.stores.get_mut(store.get()) else {
             return;
         };
@@ -70,7 +75,7 @@ impl Candidate {
         // A record that is absent under another memory was not released but lost.
         let mark = record.mark(memory);
         let lost = |seen: Mark| absent && seen.memory != mark.memory;
-        let called = look.is_none() && !view.watch.mark().is_some_and(lost);
+        let called = !another && !view.watch.mark().is_some_and(lost);
         view.hint = called.then(|| Hint {
             record: record.clone(),
             mark,
@@ -81,11 +86,14 @@ impl Candidate {
             .known
             .is_some_and(|known| known.memory.id == mark.memory);
         let known = same && view.watch.is_fresh(now, &self.timing);
-        view.due = match look {
-            Some(look) => view.due.min(look),
-            None if known => view.due,
-            None => now,
-        };
+        if !another && !known {
+            view.due = now;
+        }
+        if another || !self.is_sole() {
+            for view in &mut self.stores {
+                view.due = view.due.min(look);
+            }
+        }
     }
 
     /// What a claim may expect of a store now. A notification is only a hint: it names the record that the

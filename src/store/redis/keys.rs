@@ -1,6 +1,6 @@
 //! The keys of one election. On a cluster all of them hash to one slot: that of `K`.
 
-use crate::protocol::ElectionName;
+use crate::protocol::{CandidateId, ElectionName};
 
 /// `K` and its companions, and the memory of the server.
 #[derive(Clone)]
@@ -15,7 +15,7 @@ pub(super) struct Keys {
     pub(super) memory: String,
     /// `{K}:history`: what happened.
     pub(super) history: String,
-    /// `{K}:events`: the channel of releases.
+    /// `{K}:events`: the channel on which all standbys are woken.
     pub(super) events: String,
 }
 
@@ -39,6 +39,11 @@ impl Keys {
 }
 
 impl Keys {
+    /// `{K}:events:ID`: the channel on which one standby is woken.
+    pub(super) fn events_for(&self, id: &CandidateId) -> String {
+        format!("{}:{id}", self.events)
+    }
+
     /// The same with a memory for this election alone, as on a cluster.
     pub(super) fn with_own_memory(&self) -> Self {
         Self {

@@ -67,8 +67,8 @@ use super::{
     WakeUp, WakeUps, fresh_memory, is_left,
 };
 use crate::protocol::{
-    Attestation, Claim, ClaimKind, ElectionName, Handover, Mark, Memory, Order, Pause, Reply,
-    Request, Shape, WallMillis,
+    Attestation, CandidateId, Claim, ClaimKind, ElectionName, Handover, Mark, Memory, Order, Pause,
+    Reply, Request, Shape, WallMillis,
 };
 use crate::store::Identity;
 
@@ -298,9 +298,9 @@ impl Store for RedisStore {
         })
     }
 
-    fn wake_ups(&self, election: &ElectionName) -> WakeUps {
+    fn wake_ups(&self, election: &ElectionName, who: &CandidateId) -> WakeUps {
         let keys = self.keys(election);
-        let channel = keys.events.clone();
+        let (all, one) = (keys.events.clone(), keys.events_for(who));
         let (label, servers) = (Arc::clone(&self.label), Arc::clone(&self.shared.servers));
         let op_timeout = self.op_timeout;
         let look = move || {
@@ -325,7 +325,7 @@ impl Store for RedisStore {
         };
         self.shared
             .subscription
-            .listen(channel, Some(Arc::new(look)))
+            .listen(all, one, Some(Arc::new(look)))
     }
 
     fn inspect<'a>(&'a self, election: &'a ElectionName) -> StoreFuture<'a, Inspection> {

@@ -1,7 +1,8 @@
-//! The releases of all elections on one server, over a connection of their own.
+//! The releases of all elections on one server, over a connection of their own. A standby listens to two channels: one
+//! of the election, on which all are woken, and one of its own, because a release wakes only the standby that it calls.
 //!
 //! ```text
-//!   RELEASE ──PUBLISH {K}:events──▶ connection ──▶ Listeners ──▶ WakeUps of each standby, bounded
+//!   RELEASE ──PUBLISH {K}:events:ID──▶ connection ──▶ Listeners ──▶ WakeUps of each standby, bounded
 //!                                       │ ended
 //!                                       └──▶ connect again, after a pause that doubles up to a second
 //! ```
@@ -59,10 +60,13 @@ impl Subscription {
         }
     }
 
-    /// The releases announced on `channel` from now on, and what `look` finds once they are heard.
-    pub(super) fn listen(&self, channel: String, look: Option<Look>) -> WakeUps {
+    /// The releases announced from now on to `all` who wait, or to `one` of them, and what `look` finds once they are
+    /// heard.
+    pub(super) fn listen(&self, all: String, one: String, look: Option<Look>) -> WakeUps {
         let (sender, receiver) = mpsc::channel(WakeUps::CAPACITY);
-        self.listeners.add(channel, sender, look);
+        self.listeners.add(one, sender.clone(), None);
+        self.listeners.add(all, sender, look);
+        self.listeners.changed.notify_one();
         self.keep_running();
         WakeUps(receiver)
     }
@@ -149,8 +153,6 @@ impl Listeners {
             }
         }
         table.added.insert(channel);
-        drop(table);
-        self.changed.notify_one();
     }
 
     fn is_empty(&self) -> bool {

@@ -41,12 +41,14 @@ impl RedisStore {
             (Err(error), _) | (_, Err(error)) => return (Err(error), Vec::new()),
         };
         let keys = self.keys(&election);
-        let wake_ups = self.shared.subscription.listen(keys.events.clone(), None);
+        let channels = [keys.events.clone(), keys.events_for(who.id())];
+        let [all, one] = channels.clone();
+        let wake_ups = self.shared.subscription.listen(all, one, None);
         let tried = self.campaign_once(&keys, &who).await;
         let refused = match &tried {
             // A server that is away refuses nothing.
             Err(error) if !error.is_denied() => Vec::new(),
-            Ok(()) | Err(_) => self.try_commands(&keys, wake_ups).await,
+            Ok(()) | Err(_) => self.try_commands(&keys, &channels, wake_ups).await,
         };
         // Its remains are removed, whatever the outcome.
         let election_key = keys.counter.clone();
@@ -137,7 +139,7 @@ impl RedisStore {
         Ok(())
     }
 
-    async fn try_commands(&self, keys: &Keys, wake_ups: WakeUps) -> Refused {
+    async fn try_commands(&self, keys: &Keys, channels: &[String], wake_ups: WakeUps) -> Refused {
         let (candidates, history) = (keys.candidates.as_str(), keys.history.as_str());
         let (counter, record) = (keys.counter.as_str(), keys.record.as_str());
         let no_script = "0".repeat(40);
@@ -180,23 +182,23 @@ impl RedisStore {
         if let Err(error) = self.try_scan().await {
             refused.push(("scan", error));
         }
-        let deaf = self.try_listening(&keys.events).await;
+        let deaf = self.try_listening(channels).await;
         match deaf.is_empty() {
-            true => refused.extend(self.try_waking(keys, wake_ups).await),
+            true => refused.extend(self.try_waking(keys, channels, wake_ups).await),
             false => refused.extend(deaf),
         }
         refused
     }
 
     /// The commands of a connection that listens, on a separate one.
-    async fn try_listening(&self, channel: &str) -> Refused {
+    async fn try_listening(&self, channels: &[String]) -> Refused {
         let servers = &self.shared.servers;
         let listening = async {
             let mut connection = servers.listener().await?;
             let mut refused = Vec::new();
             for name in ["subscribe", "unsubscribe"] {
                 let mut command = redis::cmd(name);
-                command.arg(channel);
+                command.arg(channels);
                 let answer = script::value(connection.req_packed_command(&command).await);
                 if let Err(error) = answer {
                     refused.push((name, failure::store_error(&self.label, error, Stage::Sent)));
@@ -216,22 +218,34 @@ impl RedisStore {
     async fn try_waking(
         &self,
         keys: &Keys,
+        channels: &[String],
         mut wake_ups: WakeUps,
     ) -> Option<(&'static str, StoreError)> {
-        for _ in 0..ANNOUNCEMENTS {
-            let mut publish = redis::cmd("PUBLISH");
-            publish.arg(&keys.events).arg(reply::A_RELEASE);
-            if let Err(error) = self.command(&keys.counter, &publish).await {
-                return Some(("publish", error));
-            }
-            let heard = tokio::time::timeout(HEARD_WITHIN, wake_ups.next()).await;
-            if matches!(heard, Ok(Some(_))) {
-                return None;
+        let mut announced = 0;
+        for channel in channels {
+            loop {
+                let mut publish = redis::cmd("PUBLISH");
+                publish.arg(channel).arg(reply::A_RELEASE);
+                if let Err(error) = self.command(&keys.counter, &publish).await {
+                    return Some(("publish", error));
+                }
+                let heard = tokio::time::timeout(HEARD_WITHIN, wake_ups.next()).await;
+                if matches!(heard, Ok(Some(_))) {
+                    break;
+                }
+                announced += 1;
+                if announced == ANNOUNCEMENTS {
+                    return Some(("subscribe", self.unheard()));
+                }
             }
         }
+        None
+    }
+
+    fn unheard(&self) -> StoreError {
         let waited = HEARD_WITHIN * u32::try_from(ANNOUNCEMENTS).unwrap_or(u32::MAX);
         let silence = format!("a release was announced for {waited:?} and not heard");
-        Some(("subscribe", self.unexpected(silence)))
+        self.unexpected(silence)
     }
 
     fn unexpected(&self, message: String) -> StoreError {

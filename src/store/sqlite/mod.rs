@@ -52,7 +52,7 @@ use super::{
     Examination, HistoryEntry, Identity, Inspection, Store, StoreError, StoreFuture, WakeUps,
     target, wall_clock,
 };
-use crate::protocol::{ElectionName, Record, Reply, Request, Verdict};
+use crate::protocol::{CandidateId, ElectionName, Record, Reply, Request, Verdict};
 
 /// A store in an SQLite file, for electing among the processes of one host.
 ///
@@ -181,7 +181,8 @@ impl Store for SqliteStore {
         Box::pin(self.ask(move |database| database.withdraw(&election, &who)))
     }
 
-    fn wake_ups(&self, election: &ElectionName) -> WakeUps {
+    // Whoever releases cannot wake one process alone: all watch the same file.
+    fn wake_ups(&self, election: &ElectionName, _: &CandidateId) -> WakeUps {
         let wake_ups = self.subscribers.add(election);
         // Before its first operation there is no thread and no file, and no one has seen anything yet.
         if let Some(Ok(queue)) = self.queue.get() {

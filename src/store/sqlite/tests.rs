@@ -100,7 +100,7 @@ fn assert_says(text: &str, parts: &[&str]) {
 async fn opening_touches_nothing_and_the_first_operation_makes_a_private_directory() {
     let Scratch { path, .. } = &scratch();
     let store = SqliteStore::open(path, TIMEOUT);
-    let _waiting = store.wake_ups(&billing());
+    let _waiting = store.wake_ups(&billing(), &"a".parse().unwrap());
     let directory = path.parent().expect("a parent");
     assert!(!directory.exists());
     assert_eq!(

@@ -23,12 +23,12 @@ local function last_beat()
   return is_natural(changed, MAX_CLOCK) and changed
 end
 
--- The id of the standby that is called to claim what was deleted under a term. Locks change hands often, and those
--- that wait for long would starve if always the one seen last were called. The term decides: it is the same at all
--- stores.
-local function called_in_turn(leaver, term)
+-- The ids of the standbys that are called to claim what was deleted under a term, the first one first. Locks change
+-- hands often, and those that wait for long would starve if always the one seen last were called. The term decides:
+-- it is the same at all stores.
+local function in_turn(leaver, term)
   local seen = redis.pcall('ZREVRANGE', KEYS[3], '0', IN_TURN, 'WITHSCORES')
-  local waiting = {}
+  local waiting, turn = {}, {}
   for i = 1, #seen, 2 do
     local id, interval_ns = string.match(seen[i], '^([^|]+)|[^|]*|[^|]*|[^|]*|(%d+)/')
     -- A standby is seen once per interval.
@@ -36,34 +36,61 @@ local function called_in_turn(leaver, term)
     if is_alive and id ~= leaver and is_holder(id) then waiting[#waiting + 1] = id end
   end
   table.sort(waiting)
-  return waiting[tonumber(string.sub(term, -6)) % math.max(#waiting, 1) + 1]
+  for i = 1, #waiting do turn[i] = waiting[(tonumber(string.sub(term, -6)) + i - 1) % #waiting + 1] end
+  return turn
 end
 
--- The id of the standby that is called to claim the record: the one seen last, except the one that leaves,
+-- The ids of the standbys that are called to claim the record: those seen last first, without the one that leaves,
 -- and none if an operator has named a successor.
-local function called(leaver)
-  if record[HANDOVER] and not find(record[HANDOVER], '|anyone|', 1, true) then return nil end
-  local seen = redis.pcall('ZREVRANGE', KEYS[3], '0', '1')
+local function seen_last(leaver)
+  local waiting = {}
+  if record[HANDOVER] and not find(record[HANDOVER], '|anyone|', 1, true) then return waiting end
+  local seen = redis.pcall('ZREVRANGE', KEYS[3], '0', CALLED)
   for i = 1, #seen do
     local id = string.match(seen[i], '^[^|]+')
-    if id and id ~= leaver and is_holder(id) then return id end
+    if id and id ~= leaver and is_holder(id) then waiting[#waiting + 1] = id end
   end
-  return nil
+  return waiting
 end
 
--- Wakes the standbys when the record is free to be claimed: vacant, or `deleted` under that term. The message is
--- `memory memory_floor taken`, the record, and the id of the called standby if there is one. The record is `floor term beat handover`, with a handover of
--- `-` for none, or `-` if there is none any more: the whole of it, so that it can be claimed without asking first.
--- It is only a hint: without permission to publish, the standbys rely on their polls.
-local function wake(channel, leaver, deleted)
-  if counter or record[PAUSED] or (record[HOLDER] or '') ~= '' then return end
-  local id = (deleted and called_in_turn(leaver, deleted)) or called(leaver)
+-- What the standbys are told when the record is free to be claimed: `memory memory_floor taken` and the record, which
+-- is `floor term beat handover`, with a handover of `-` for none, or `-` if there is none any more: the whole of it,
+-- so that it can be claimed without asking first. The id of the called standby follows, if there is one.
+local function vacancy()
+  if counter or record[PAUSED] or (record[HOLDER] or '') ~= '' then return nil end
   local left = '-'
   if record[FLOOR] then
     left = record[FLOOR] .. ' ' .. record[TERM] .. ' ' .. record[BEAT] .. ' ' .. (record[HANDOVER] or '-')
   end
-  redis.pcall('PUBLISH', channel, memory[ID] .. ' ' .. memory[MEMORY_FLOOR] .. ' ' .. memory[TAKEN] .. ' ' .. left
-    .. (id and ' ' .. id or ''))
+  return memory[ID] .. ' ' .. memory[MEMORY_FLOOR] .. ' ' .. memory[TAKEN] .. ' ' .. left
+end
+
+-- Wakes all standbys, and calls one of them. It is only a hint: without permission to publish, they rely on their
+-- polls.
+local function wake_all(channel, called)
+  local told = vacancy()
+  if told then redis.pcall('PUBLISH', channel, told .. (called and ' ' .. called or '')) end
+end
+
+-- Wakes one standby, on a channel of its own, so that a release costs the same however many wait: the first one that
+-- hears. Should it not claim, because it is frozen or cut off, the second one looks a moment later; it is told
+-- first, because a server writes first to whom it has told last. If no one hears, all are woken. Other nodes of a
+-- cluster do not say who hears.
+local function wake_one(channel, leaver, deleted)
+  local told = vacancy()
+  if not told then return end
+  local waiting = deleted and in_turn(leaver, deleted) or {}
+  if not waiting[1] then waiting = seen_last(leaver) end
+  local is_cluster = KEYS[4] == '{' .. KEYS[1] .. '}:memory'
+  local function hears(id, called)
+    local heard = redis.pcall('PUBLISH', channel .. ':' .. id, told .. ' ' .. called)
+    return is_cluster or heard ~= 0
+  end
+  if waiting[2] then hears(waiting[2], waiting[1]) end
+  for i = 1, #waiting do
+    if hears(waiting[i], waiting[i]) then return end
+  end
+  wake_all(channel)
 end
 
 -- Deletes the record and its history, and returns whether it did: a record stays while an order stands in it, and

@@ -40,7 +40,7 @@ elseif order == 'resume' then
   if record[PAUSED] then
     record[PAUSED] = false
     note_change('resumed')
-    wake(ARGV[2], '')
+    wake_all(ARGV[2], seen_last('')[1])
   end
 
 elseif order == 'resign' then
@@ -66,7 +66,7 @@ elseif order == 'depose' then
   local deposed = record[HOLDER]
   counter, record[HOLDER], record[WINDOW], record[HANDOVER] = false, '', '0', false
   note_change('deposed', beaten)
-  wake(ARGV[2], deposed)
+  wake_all(ARGV[2], seen_last(deposed)[1])
 
 elseif order == 'forget' then
   if shape ~= 'absent' and shape ~= 'vacant' then return refuse() end

@@ -1,4 +1,4 @@
--- Release: releases a record that is mine, and wakes the standbys.
+-- Release: releases a record that is mine, and wakes a standby.
 --
 -- KEYS     those of record.lua
 -- KEYS[5]  {K}:history
@@ -33,5 +33,5 @@ else
   -- A candidate that keeps campaigning is noted again by its next observation.
   redis.pcall('ZREM', KEYS[3], ARGV[1])
 end
-wake(ARGV[4], ARGV[2], not record[FLOOR] and ARGV[3])
+wake_one(ARGV[4], ARGV[2], not record[FLOOR] and ARGV[3])
 return reply(GRANTED)
