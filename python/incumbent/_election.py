@@ -220,10 +220,8 @@ class lead:
         return made
 
     def _set(self, election: Election, timeout: Duration | None, blocking: bool) -> None:
-        if not blocking and timeout is not None:
-            raise ValueError("a call that does not block has no timeout")
         self._election = election
-        self._timeout = timeout
+        self._timeout = timeout_of(timeout, blocking)
         self._blocking = blocking
         self._led: list[Leadership] = []
 

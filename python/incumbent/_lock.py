@@ -72,9 +72,7 @@ class Lock:
 
         Raises `Unreachable`, `Denied` or `ConfigError` if no one can acquire it at present.
         """
-        wait = None if timeout == -1 else timeout_of(timeout)
-        if not blocking and wait is not None:
-            raise ValueError("a call that does not block has no timeout")
+        wait = timeout_of(None if timeout == -1 else timeout, blocking)
         if _native.is_forked():
             # The turn is the parent's too: this says so, rather than wait for it.
             result(self._ask(False, None))
@@ -228,9 +226,7 @@ class Semaphore:
 
     def acquire(self, blocking: bool = True, timeout: Duration | None = None) -> bool:
         """Takes a seat, and returns whether it did."""
-        wait = timeout_of(timeout)
-        if not blocking and wait is not None:
-            raise ValueError("a call that does not block has no timeout")
+        wait = timeout_of(timeout, blocking)
         try:
             held = result(self._client.take_seat(self.name, self.seats, blocking, wait))
         except NotElected:

@@ -71,14 +71,18 @@ def seconds(duration: Duration) -> float:
     return total
 
 
-def timeout_of(timeout: Duration | None) -> float | None:
-    """How long to wait, in seconds; `None` is without end."""
+def timeout_of(timeout: Duration | None, blocking: bool = True) -> float | None:
+    """How long to wait, in seconds; `None` is without end. A call that does not block has no timeout."""
     if timeout is None:
         return None
     wait = seconds(timeout)
     if wait != wait or wait < 0:
         raise ValueError(f"a timeout must not be negative, and this one is {timeout!r}")
-    return None if wait == float("inf") else wait
+    if wait == float("inf"):
+        return None
+    if not blocking:
+        raise ValueError("a call that does not block has no timeout")
+    return wait
 
 
 def arguments(options: Options) -> tuple[list[str], dict[str, Any]]:

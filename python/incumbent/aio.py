@@ -125,11 +125,8 @@ class _Held:
         await self._guards.pop().leave(error)
 
 
-class lead(_Held):
-    """As `incumbent.lead`: it waits until elected, and releases at the end of the block.
-
-    When the leadership is lost, the block is cancelled, and its end raises `LeadershipLost`.
-    """
+class _Waits(_Held):
+    """What is waited for until it is won, for at most `timeout`, or not at all."""
 
     def __init__(
         self,
@@ -140,15 +137,29 @@ class lead(_Held):
         **options: Unpack[Options],
     ) -> None:
         super().__init__()
-        self._election = _election.Election(name, **options)._native
-        self._timeout = _wait(timeout, blocking)
+        self.name = name
+        self._timeout = timeout_of(timeout, blocking)
         self._blocking = blocking
+        self._open(options)
+
+    def _open(self, options: Options) -> None:
+        raise NotImplementedError
+
+
+class lead(_Waits):
+    """As `incumbent.lead`: it waits until elected, and releases at the end of the block.
+
+    When the leadership is lost, the block is cancelled, and its end raises `LeadershipLost`.
+    """
+
+    def _open(self, options: Options) -> None:
+        self._election = _election.Election(self.name, **options)._native
 
     def _win(self) -> _native.Pending:
         return self._election.campaign(self._timeout) if self._blocking else self._election.try_campaign()
 
 
-class lock(_Held):
+class lock(_Waits):
     """A lock by its name, held while the block runs.
 
     >>> import asyncio, incumbent
@@ -162,29 +173,12 @@ class lock(_Held):
     `TimedOut`; with ``blocking=False``, a lock that another holds raises `Held`.
     """
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        timeout: Duration | None = None,
-        blocking: bool = True,
-        **options: Unpack[Options],
-    ) -> None:
-        super().__init__()
-        self.name = name
+    def _open(self, options: Options) -> None:
         self._client = client(options)
-        self._timeout = _wait(timeout, blocking)
-        self._blocking = blocking
 
     def _win(self) -> _native.Pending:
         client, name = self._client, self.name
         return client.acquire(name, self._timeout) if self._blocking else client.try_acquire(name)
-
-
-def _wait(timeout: Duration | None, blocking: bool) -> float | None:
-    if not blocking and timeout is not None:
-        raise ValueError("a call that does not block has no timeout")
-    return timeout_of(timeout)
 
 
 class Election:

@@ -9,8 +9,6 @@
 
 use std::sync::Arc;
 
-use futures_util::FutureExt;
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, watch};
 
 use super::Alarm;
@@ -18,43 +16,33 @@ use super::Shared;
 use super::agreement::Agreement;
 use super::clock;
 use super::guard;
-use super::inbox::{Answer, Answering, next_answer, next_release};
-use super::late;
 use super::lease::Lease;
-use super::link::{Link, News};
+use super::link::Link;
+use super::links::{Arrival, Links};
 use super::memories;
-use super::runtime;
 use super::standing::{Command, Standing};
 use super::tracker::{Change, Tracker};
-use crate::observe::{EventKind, HeartbeatResult};
+use crate::observe::EventKind;
 use crate::protocol::{
-    Candidate, CandidateConfig, Event, FencingToken, HostName, Input, LossReason, Outgoing, Pause,
-    Prospect, Request, Role, Step, StoreIndex, Timestamp, Verdict,
+    Candidate, CandidateConfig, Event, FencingToken, HostName, Input, LossReason, Pause, Prospect,
+    Request, Role, Step, StoreIndex, Timestamp,
 };
 use crate::store::Identity;
-use crate::store::{StoreError, WakeUp, WakeUps, let_others_go_first};
 
 pub(super) struct Driver {
     shared: Arc<Shared>,
-    identity: Arc<Identity>,
     candidate: Candidate,
+    links: Links,
     commands: mpsc::Receiver<Command>,
     /// The other end of `commands`, for holders other than the owner: it keeps nothing alive.
     owner: mpsc::WeakSender<Command>,
     standing: watch::Sender<Standing>,
-    answers: FuturesUnordered<Answering>,
-    /// An answer that arrived while its request was being sent.
-    answered: Option<Answer>,
-    wake_ups: Vec<Option<WakeUps>>,
-    links: Vec<Link>,
     lease: Option<Lease>,
     tracker: Tracker,
     /// The term whose work had not ended when its deadline passed, and when to check again.
     overdue: Option<(FencingToken, Timestamp)>,
     /// The pause that was reported last.
     paused: Option<Pause>,
-    /// The release that each store has not confirmed.
-    unconfirmed: Vec<Option<Request>>,
     agreement: Agreement,
 }
 
@@ -108,24 +96,18 @@ impl Driver {
         (owner, commands): Commands,
         standing: watch::Sender<Standing>,
     ) -> Self {
-        let stores = shared.stores.len();
         let tracker = Tracker::new(shared.electorate, shared.timing, shared.take_gap());
         Self {
+            links: Links::new(Arc::clone(&shared), identity),
             shared,
-            identity,
             candidate,
             commands,
             owner,
             standing,
-            answers: FuturesUnordered::new(),
-            answered: None,
-            wake_ups: (0..stores).map(|_| None).collect(),
-            links: vec![Link::default(); stores],
             lease: None,
             tracker,
             overdue: None,
             paused: None,
-            unconfirmed: vec![None; stores],
             agreement,
         }
     }
@@ -158,8 +140,7 @@ impl Driver {
                         Input::WorkEnded(LossReason::Resigned)
                     }
                 },
-                answer = next_answer(&mut self.answered, &mut self.answers) => self.answer(answer),
-                (store, wake_up) = next_release(&mut self.wake_ups) => self.woken(store, wake_up),
+                arrival = self.links.next() => self.arrived(arrival),
                 view = self.agreement.read() => self.agreement.take_in(view, &mut self.candidate),
                 () = timer.ring() => Input::Tick,
             };
@@ -180,12 +161,12 @@ impl Driver {
     async fn carry_out(&mut self, now: Timestamp, step: Step, timer: &mut Alarm) {
         let urgent = is_urgent(&step);
         for outgoing in step.sends {
-            self.ask(outgoing);
+            self.links.ask(outgoing);
         }
         // The right to act first, then the notification: work that hears of the loss finds that it may not act.
         self.renew_lease(now);
         if urgent {
-            self.send_at_once().await;
+            self.links.send_at_once().await;
         }
         for event in step.events {
             self.happened(now, event);
@@ -193,113 +174,35 @@ impl Driver {
         self.tracker.note_sign(&self.candidate);
         self.tell_of_overrun(now);
         self.tell_of_pause();
-        self.listen();
+        self.links.listen(&self.candidate);
         self.show_standing();
         self.agreement
-            .read_when_due(now, self.candidate.role(), &self.links);
+            .read_when_due(now, self.candidate.role(), self.links.known());
         let look_at = self.overdue.map_or(step.wake_at, |(_, look_at)| look_at);
         timer.set(step.wake_at.min(look_at));
     }
 
-    /// Lets the connections write the new requests before anything is reported or any timer set: that can
-    /// be done while the answers are under way.
-    async fn send_at_once(&mut self) {
-        if let Some(Some(answer)) = self.answers.next().now_or_never() {
-            self.answered = Some(answer);
-        }
-        let_others_go_first().await;
-    }
-
-    fn ask(&mut self, outgoing: Outgoing) {
-        let notes_us = matches!(outgoing.request, Request::Observe | Request::Beat { .. });
-        self.links[outgoing.store.get()].lists_us |= notes_us;
-        if matches!(outgoing.request, Request::Release { .. }) {
-            self.unconfirmed[outgoing.store.get()] = Some(outgoing.request.clone());
-        }
-        let shared = Arc::clone(&self.shared);
-        let identity = Arc::clone(&self.identity);
-        self.answers.push(Box::pin(async move {
-            let store = &shared.stores[outgoing.store.get()];
-            let beats = matches!(outgoing.request, Request::Beat { .. });
-            let sent = beats.then(clock::now);
-            let result = store
-                .execute(&shared.name, &identity, &outgoing.request)
-                .await;
-            Answer {
-                store: outgoing.store,
-                id: outgoing.id,
-                changes: !matches!(outgoing.request, Request::Observe),
-                result,
-                beat: sent.map(|sent| clock::now().since(sent)),
-                releases: matches!(outgoing.request, Request::Release { .. }),
+    fn arrived(&mut self, arrival: Arrival) -> Input {
+        match arrival {
+            Arrival::Answer(answer) => {
+                if let Some(news) = self.links.take_in(&answer) {
+                    self.report(news);
+                }
+                Input::Replied {
+                    store: answer.store,
+                    id: answer.id,
+                    result: answer.result.map_err(|error| error.failure()),
+                }
             }
-        }));
-    }
-
-    fn answer(&mut self, answer: Answer) -> Input {
-        self.count(&answer);
-        let Answer {
-            store,
-            id,
-            changes,
-            result,
-            releases,
-            ..
-        } = answer;
-        let now = clock::now();
-        let label: Arc<str> = self.shared.stores[store.get()].label().into();
-        let link = &mut self.links[store.get()];
-        if releases && result.is_ok() {
-            self.unconfirmed[store.get()] = None;
-        }
-        // A release removes us from the list by itself.
-        let released = result
-            .as_ref()
-            .is_ok_and(|reply| reply.verdict == Verdict::Granted);
-        link.lists_us &= !(releases && released);
-        let kind = link.heard(now, changes, &result);
-        let kind = kind.map(|news| match news {
-            News::Down(error) => EventKind::StoreDown {
-                store: label,
-                error,
-            },
-            News::Up(after) => EventKind::StoreUp {
-                store: label,
-                after,
-            },
-        });
-        if let Some(kind) = kind {
-            self.report(kind);
-        }
-        let result = result.map_err(|error| error.failure());
-        Input::Replied { store, id, result }
-    }
-
-    fn woken(&mut self, store: StoreIndex, wake_up: WakeUp) -> Input {
-        let WakeUp {
-            record,
-            memory,
-            called,
-        } = wake_up;
-        self.tracker.woken(clock::now(), &record);
-        Input::Woken {
-            store,
-            record,
-            memory,
-            called,
-        }
-    }
-
-    fn count(&self, answer: &Answer) {
-        let counters = &self.shared.counters;
-        counters.store(answer.store.get(), answer.result.is_ok());
-        if let Some(took) = answer.beat {
-            let result = match &answer.result {
-                Ok(reply) if reply.verdict == Verdict::Granted => HeartbeatResult::Granted,
-                Ok(_) => HeartbeatResult::Refused,
-                Err(_) => HeartbeatResult::Failed,
-            };
-            counters.heartbeat(result, took);
+            Arrival::Release(store, wake_up) => {
+                self.tracker.woken(clock::now(), &wake_up.record);
+                Input::Woken {
+                    store,
+                    record: wake_up.record,
+                    memory: wake_up.memory,
+                    called: wake_up.called,
+                }
+            }
         }
     }
 
@@ -348,7 +251,7 @@ impl Driver {
                 self.tell_changes(leaderless.map(Change::GapOver));
                 // The work starts here; everything else can wait.
                 self.standing.send_replace(Standing::Elected(lease));
-                self.wake_ups.iter_mut().for_each(|slot| *slot = None);
+                self.links.stop_listening();
                 self.report(EventKind::Elected { term, leaderless });
             }
             Event::Joined { store } => self.report(EventKind::StoreJoined {
@@ -428,28 +331,13 @@ impl Driver {
         }
     }
 
-    /// Listens for releases while a campaign is waiting.
-    fn listen(&mut self) {
-        if self.candidate.role() != Role::Standby {
-            return;
-        }
-        for (index, slot) in self.wake_ups.iter_mut().enumerate() {
-            let store = StoreIndex(u8::try_from(index).unwrap_or(u8::MAX));
-            let seen = self.candidate.record(store).is_some();
-            if slot.is_none() && seen {
-                let store = &self.shared.stores[index];
-                *slot = Some(store.wake_ups(&self.shared.name, self.candidate.id()));
-            }
-        }
-    }
-
     fn show_standing(&self) {
-        let standing = match (self.candidate.role(), self.no_majority(Link::refusal)) {
+        let standing = match (self.candidate.role(), self.links.no_majority(Link::refusal)) {
             // A candidate that may not send heartbeats is never elected.
-            (Role::Probation, _) => match self.no_majority(Link::forbidden) {
+            (Role::Probation, _) => match self.links.no_majority(Link::forbidden) {
                 Some(error) => Standing::Refused(error.clone()),
                 None => Standing::Probation {
-                    error: self.links.iter().find_map(Link::error).cloned(),
+                    error: self.links.error().cloned(),
                 },
             },
             (Role::Standby, Some(error)) => Standing::Refused(error.clone()),
@@ -465,20 +353,14 @@ impl Driver {
         });
     }
 
-    /// One of the errors of this kind, if too many stores have one for a majority.
-    fn no_majority(&self, kind: fn(&Link) -> Option<&StoreError>) -> Option<&StoreError> {
-        let spare = self.links.len() - self.shared.electorate.majority();
-        self.links.iter().filter_map(kind).nth(spare)
-    }
-
     fn campaigning(&self) -> Standing {
-        let unwritable = self.no_majority(Link::unwritable);
+        let unwritable = self.links.no_majority(Link::unwritable);
         let prospect = match self.candidate.prospect() {
             // A leader needs only the changes that it was granted.
             Prospect::Open if unwritable.is_some() => Prospect::Unreachable,
             prospect => prospect,
         };
-        let error = unwritable.or_else(|| self.links.iter().find_map(Link::error));
+        let error = unwritable.or_else(|| self.links.error());
         Standing::Campaigning {
             prospect,
             leader: self.tracker.leader(),
@@ -515,25 +397,8 @@ impl Driver {
         self.shared.counters.campaign_over();
         self.standing
             .send_replace(Standing::Over(self.agreement.conflict));
-        let Self {
-            shared,
-            identity,
-            links,
-            unconfirmed,
-            ..
-        } = self;
-        let stores = shared.electorate.stores().zip(unconfirmed);
-        let releases: Vec<_> = stores
-            .filter_map(|(store, release)| Some((store, release?)))
-            .collect();
-        if !releases.is_empty() {
-            let (kept, name) = (Arc::downgrade(shared.setup()), shared.name.clone());
-            let late = late::release(kept, name, Arc::clone(&identity), releases);
-            runtime::handle().spawn(late);
-        }
-        let lists_us: Vec<bool> = links.iter().map(|link| link.lists_us).collect();
-        late::withdraw(&shared, &identity, &lists_us).await;
-        shared.candidacies.send_modify(|count| *count -= 1);
+        self.links.leave().await;
+        self.shared.candidacies.send_modify(|count| *count -= 1);
     }
 }
 

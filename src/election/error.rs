@@ -7,8 +7,7 @@ use std::{fmt, io};
 use super::OrderError;
 use crate::observe::{Difference, pause_in_words};
 use crate::protocol::{
-    CandidateId, FencingToken, InvalidElectorate, InvalidId, InvalidName, InvalidTiming,
-    LossReason, Pause,
+    CandidateId, FencingToken, InvalidElectorate, InvalidText, InvalidTiming, LossReason, Pause,
 };
 use crate::store::{Identity, InvalidAddress, StoreError};
 
@@ -21,14 +20,14 @@ use crate::store::{Identity, InvalidAddress, StoreError};
 pub enum ConfigError {
     /// The name of the election.
     #[error(transparent)]
-    Name(#[from] InvalidName),
+    Name(#[from] InvalidText),
     /// The label of the candidate.
     #[error("the candidate label {label:?} cannot be used: {source}")]
     Label {
         /// The label given.
         label: String,
         /// Which rule it breaks.
-        r#source: InvalidId,
+        r#source: InvalidText,
     },
     /// The address of a store.
     #[error(transparent)]

@@ -10,7 +10,7 @@ use super::setup::Setup;
 use super::standing::Command;
 use super::{BlockingElection, ElectionBuilder, Lease, Observer, Operator, Shared, clock};
 use crate::observe::{CandidateView, ElectionEvent, ElectionView, HistoryView, Metrics};
-use crate::protocol::{ElectionName, InvalidId, LossReason, Timestamp, Timing};
+use crate::protocol::{ElectionName, InvalidText, LossReason, Timestamp, Timing};
 use crate::store::Store;
 
 /// An election, ready to campaign in. Cheap to clone; every campaign is a new candidacy.
@@ -58,8 +58,8 @@ impl Election {
     ///
     /// # Errors
     ///
-    /// [`InvalidId`] when it is not such a word: see [`Identity::with_containment`](crate::store::Identity::with_containment).
-    pub fn tell_containment(&self, containment: &str) -> Result<(), InvalidId> {
+    /// [`InvalidText`] when it is not such a word: see [`Identity::with_containment`](crate::store::Identity::with_containment).
+    pub fn tell_containment(&self, containment: &str) -> Result<(), InvalidText> {
         self.operator_identity().with_containment(containment)?;
         self.shared.containment.get_or_init(|| containment.into());
         Ok(())

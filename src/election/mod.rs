@@ -23,11 +23,12 @@ mod error;
 mod gap;
 mod guard;
 mod handle;
-mod inbox;
+
 mod late;
 mod leadership;
 mod lease;
 mod link;
+mod links;
 mod memories;
 mod observer;
 mod once;

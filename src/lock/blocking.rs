@@ -1,11 +1,10 @@
 //! The same locks for programs without an async runtime.
 
-use std::ops::Deref;
 use std::time::Duration;
 
 use super::{Guard, Lock};
-use crate::election::{CampaignError, Wait, block_on_here};
-use crate::protocol::LossReason;
+use crate::election::{CampaignError, Lease, Lost, Wait, block_on_here};
+use crate::protocol::{FencingToken, LossReason};
 
 /// A lock whose calls block the calling thread, over a connection of that thread.
 ///
@@ -75,7 +74,7 @@ impl BlockingLock {
     }
 }
 
-/// A lock that is released, and confirmed so, when its last clone is dropped. It has all methods of a [`Guard`].
+/// A lock that is released, and confirmed so, when its last clone is dropped.
 #[derive(Clone, Debug)]
 #[must_use = "dropping a guard releases its lock"]
 pub struct BlockingGuard {
@@ -94,12 +93,41 @@ impl BlockingGuard {
         let lease = self.lease().clone();
         block_on_here(async move { lease.lost().await })
     }
-}
 
-impl Deref for BlockingGuard {
-    type Target = Guard;
+    /// As [`Guard::check`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Guard::check`].
+    pub fn check(&self) -> Result<(), Lost> {
+        self.guard().check()
+    }
 
-    fn deref(&self) -> &Guard {
+    /// As [`Guard::fencing_token`].
+    #[must_use]
+    pub fn fencing_token(&self) -> FencingToken {
+        self.guard().fencing_token()
+    }
+
+    /// As [`Guard::remaining`].
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.guard().remaining()
+    }
+
+    /// As [`Guard::loss`].
+    #[must_use]
+    pub fn loss(&self) -> Option<LossReason> {
+        self.guard().loss()
+    }
+
+    /// As [`Guard::lease`].
+    #[must_use]
+    pub fn lease(&self) -> &Lease {
+        self.guard().lease()
+    }
+
+    fn guard(&self) -> &Guard {
         self.guard
             .as_ref()
             .expect("the guard is taken out only by the drop")

@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::text::{InvalidText, check_word};
+
 /// The id of one candidacy: new for every campaign, even of the same process under the same label.
 ///
 /// At most 200 bytes of printable ASCII without `|`, `{`, `}`, `"` and `\`, so that every store can carry
@@ -19,14 +21,14 @@ impl CandidateId {
     ///
     /// # Errors
     ///
-    /// [`InvalidId`] names the rule it breaks.
-    pub fn new(id: &str) -> Result<Self, InvalidId> {
-        check("candidate id", id, Self::MAX_BYTES)?;
+    /// [`InvalidText`] names the rule it breaks.
+    pub fn new(id: &str) -> Result<Self, InvalidText> {
+        check_word("candidate id", id, Self::MAX_BYTES)?;
         Ok(Self(id.into()))
     }
 
     /// A label and the random part that keeps candidacies under it apart.
-    pub(crate) fn numbered(label: &str, random: u64) -> Result<Self, InvalidId> {
+    pub(crate) fn numbered(label: &str, random: u64) -> Result<Self, InvalidText> {
         Self::new(&format!("{label}:{random:016x}"))
     }
 
@@ -51,9 +53,9 @@ impl CandidateId {
 }
 
 impl FromStr for CandidateId {
-    type Err = InvalidId;
+    type Err = InvalidText;
 
-    fn from_str(id: &str) -> Result<Self, InvalidId> {
+    fn from_str(id: &str) -> Result<Self, InvalidText> {
         Self::new(id)
     }
 }
@@ -77,9 +79,9 @@ impl HostName {
     ///
     /// # Errors
     ///
-    /// [`InvalidId`] names the rule it breaks.
-    pub fn new(name: &str) -> Result<Self, InvalidId> {
-        check("host name", name, Self::MAX_BYTES)?;
+    /// [`InvalidText`] names the rule it breaks.
+    pub fn new(name: &str) -> Result<Self, InvalidText> {
+        check_word("host name", name, Self::MAX_BYTES)?;
         Ok(Self(name.into()))
     }
 
@@ -91,9 +93,9 @@ impl HostName {
 }
 
 impl FromStr for HostName {
-    type Err = InvalidId;
+    type Err = InvalidText;
 
-    fn from_str(name: &str) -> Result<Self, InvalidId> {
+    fn from_str(name: &str) -> Result<Self, InvalidText> {
         Self::new(name)
     }
 }
@@ -102,57 +104,4 @@ impl fmt::Display for HostName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
-}
-
-/// Checks a text that every store carries and that is shown anywhere without quoting.
-pub(crate) fn check(what: &'static str, text: &str, max: usize) -> Result<(), InvalidId> {
-    if text.is_empty() {
-        return Err(InvalidId::Empty { what });
-    }
-    if text.len() > max {
-        return Err(InvalidId::TooLong {
-            what,
-            bytes: text.len(),
-            max,
-        });
-    }
-    match text
-        .chars()
-        .find(|c| !c.is_ascii_graphic() || matches!(c, '|' | '{' | '}' | '"' | '\\'))
-    {
-        Some(character) => Err(InvalidId::Character { what, character }),
-        None => Ok(()),
-    }
-}
-
-/// Why a text is not a valid id or host name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidId {
-    /// A part of it is empty.
-    #[error("the {what} is empty")]
-    Empty {
-        /// Which part.
-        what: &'static str,
-    },
-    /// A part of it is too long.
-    #[error("the {what} has {bytes} bytes: at most {max} are allowed")]
-    TooLong {
-        /// Which part.
-        what: &'static str,
-        /// Its length.
-        bytes: usize,
-        /// The most allowed.
-        max: usize,
-    },
-    /// A part of it holds a character that is not allowed.
-    #[error(
-        "the {what} holds {character:?}: only printable ASCII without blanks, |, {{, }}, \" and \\ is allowed"
-    )]
-    Character {
-        /// Which part.
-        what: &'static str,
-        /// The first such character.
-        character: char,
-    },
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::text::{InvalidText, check};
+
 /// The name of an election: 1 to 200 bytes, no control characters, no braces.
 ///
 /// Braces are refused because the companion keys on Redis wrap the key in them, so that all keys of one
@@ -17,7 +19,7 @@ use std::sync::Arc;
 /// let name: ElectionName = "billing".parse()?;
 /// assert_eq!(name.as_str(), "billing");
 /// assert!("{billing}".parse::<ElectionName>().is_err());
-/// # Ok::<(), incumbent::protocol::InvalidName>(())
+/// # Ok::<(), incumbent::protocol::InvalidText>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ElectionName(Arc<str>);
@@ -30,21 +32,12 @@ impl ElectionName {
     ///
     /// # Errors
     ///
-    /// [`InvalidName`] names the rule that the name breaks.
-    pub fn new(name: &str) -> Result<Self, InvalidName> {
-        if name.is_empty() {
-            return Err(InvalidName::Empty);
-        }
-        if name.len() > Self::MAX_BYTES {
-            return Err(InvalidName::TooLong { bytes: name.len() });
-        }
-        match name
-            .char_indices()
-            .find(|(_, c)| c.is_control() || matches!(c, '{' | '}'))
-        {
-            Some((at, character)) => Err(InvalidName::Character { character, at }),
-            None => Ok(Self(name.into())),
-        }
+    /// [`InvalidText`] names the rule that the name breaks.
+    pub fn new(name: &str) -> Result<Self, InvalidText> {
+        let allowed = "control characters and braces are not allowed";
+        let fits = |c: char| !c.is_control() && !matches!(c, '{' | '}');
+        check("election name", name, Self::MAX_BYTES, (fits, allowed))?;
+        Ok(Self(name.into()))
     }
 
     /// The election of one of several seats, numbered from 0: `NAME#SEAT`. At most one leads in each, so at most as
@@ -52,7 +45,7 @@ impl ElectionName {
     ///
     /// # Errors
     ///
-    /// [`InvalidName::TooLong`] when there is no room for the number.
+    /// [`InvalidText::TooLong`] when there is no room for the number.
     ///
     /// # Examples
     ///
@@ -63,9 +56,9 @@ impl ElectionName {
     /// let seat = name.seat(2)?;
     /// assert_eq!(seat.as_str(), "billing#2");
     /// assert_eq!((seat.without_seat(), name.without_seat()), ("billing", "billing"));
-    /// # Ok::<(), incumbent::protocol::InvalidName>(())
+    /// # Ok::<(), incumbent::protocol::InvalidText>(())
     /// ```
-    pub fn seat(&self, seat: u32) -> Result<Self, InvalidName> {
+    pub fn seat(&self, seat: u32) -> Result<Self, InvalidText> {
         Self::new(&format!("{self}#{seat}"))
     }
 
@@ -87,9 +80,9 @@ impl ElectionName {
 }
 
 impl FromStr for ElectionName {
-    type Err = InvalidName;
+    type Err = InvalidText;
 
-    fn from_str(name: &str) -> Result<Self, InvalidName> {
+    fn from_str(name: &str) -> Result<Self, InvalidText> {
         Self::new(name)
     }
 }
@@ -98,29 +91,4 @@ impl fmt::Display for ElectionName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
-}
-
-/// Why a text is not a valid election name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidName {
-    /// There is no text.
-    #[error("the election name is empty: give it 1 to {max} bytes", max = ElectionName::MAX_BYTES)]
-    Empty,
-    /// It is too long.
-    #[error("the election name has {bytes} bytes: at most {max} are allowed", max = ElectionName::MAX_BYTES)]
-    TooLong {
-        /// Its length.
-        bytes: usize,
-    },
-    /// It holds a control character or a brace.
-    #[error(
-        "the election name holds {character:?} at byte {at}: control characters and braces are not allowed"
-    )]
-    Character {
-        /// The first such character.
-        character: char,
-        /// Its position in bytes.
-        at: usize,
-    },
 }

@@ -160,7 +160,7 @@ impl Reply {
 /// assert_eq!(verdict, Verdict::Granted);
 /// let (_, again) = apply(&held, &claim, fresh, clock);
 /// assert_eq!(again, Verdict::Refused);
-/// # Ok::<(), incumbent::protocol::InvalidId>(())
+/// # Ok::<(), incumbent::protocol::InvalidText>(())
 /// ```
 #[must_use]
 pub fn apply(

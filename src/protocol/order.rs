@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::text::{InvalidText, check};
 use super::{CandidateId, HostName, Mark, Memory, Occupancy, Record, Shape, Term, WallMillis};
 
 /// The orders stored with a record.
@@ -96,15 +97,12 @@ impl Reason {
     ///
     /// # Errors
     ///
-    /// [`InvalidReason`] when it is empty, too long, or holds a control character.
-    pub fn new(text: &str) -> Result<Self, InvalidReason> {
-        if text.is_empty() || text.len() > Self::MAX_BYTES {
-            return Err(InvalidReason::Length { bytes: text.len() });
-        }
-        match text.chars().find(|c| c.is_control()) {
-            Some(character) => Err(InvalidReason::Character { character }),
-            None => Ok(Self(text.into())),
-        }
+    /// [`InvalidText`] when it is empty, too long, or holds a control character.
+    pub fn new(text: &str) -> Result<Self, InvalidText> {
+        let allowed = "give one line without control characters";
+        let fits = |c: char| !c.is_control();
+        check("reason", text, Self::MAX_BYTES, (fits, allowed))?;
+        Ok(Self(text.into()))
     }
 
     /// The reason as given.
@@ -121,9 +119,9 @@ impl fmt::Display for Reason {
 }
 
 impl FromStr for Reason {
-    type Err = InvalidReason;
+    type Err = InvalidText;
 
-    fn from_str(text: &str) -> Result<Self, InvalidReason> {
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
         Self::new(text)
     }
 }
@@ -242,22 +240,4 @@ fn deposed(record: &Record, memory: &Memory, expected: Mark) -> Option<Record> {
 fn later(clock: WallMillis, by: Duration) -> WallMillis {
     let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
     WallMillis::new(clock.get().saturating_add(millis)).unwrap_or(WallMillis::MAX)
-}
-
-/// Why a text is not a valid reason.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidReason {
-    /// It is empty or too long.
-    #[error("the reason has {bytes} bytes: give it 1 to {max}", max = Reason::MAX_BYTES)]
-    Length {
-        /// Its length.
-        bytes: usize,
-    },
-    /// It holds a control character.
-    #[error("the reason holds {character:?}: give one line without control characters")]
-    Character {
-        /// The first such character.
-        character: char,
-    },
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::StoreList;
-use crate::protocol::{CandidateId, HostName, InvalidId, Timing, TimingConfig, check};
+use crate::protocol::{CandidateId, HostName, InvalidText, Timing, TimingConfig, check_word};
 
 /// A candidate as people look for it: which process on which host.
 ///
@@ -35,10 +35,10 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// [`InvalidId`] when `host` or `version` breaks the character rule.
-    pub fn new(id: CandidateId, host: &str, pid: u32, version: &str) -> Result<Self, InvalidId> {
-        check("host name", host, HostName::MAX_BYTES)?;
-        check("version", version, Self::MAX_BYTES)?;
+    /// [`InvalidText`] when `host` or `version` breaks the character rule.
+    pub fn new(id: CandidateId, host: &str, pid: u32, version: &str) -> Result<Self, InvalidText> {
+        check_word("host name", host, HostName::MAX_BYTES)?;
+        check_word("version", version, Self::MAX_BYTES)?;
         Ok(Self {
             id,
             host: host.into(),
@@ -63,9 +63,9 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// [`InvalidId`] when `containment` breaks the character rule.
-    pub fn with_containment(self, containment: &str) -> Result<Self, InvalidId> {
-        check("containment", containment, Self::MAX_CONTAINMENT_BYTES)?;
+    /// [`InvalidText`] when `containment` breaks the character rule.
+    pub fn with_containment(self, containment: &str) -> Result<Self, InvalidText> {
+        check_word("containment", containment, Self::MAX_CONTAINMENT_BYTES)?;
         Ok(Self {
             containment: Some(containment.into()),
             ..self
@@ -224,7 +224,7 @@ fn timing_of(text: &str) -> Result<Timing, InvalidIdentity> {
 pub enum InvalidIdentity {
     /// A part of it.
     #[error(transparent)]
-    Part(#[from] InvalidId),
+    Part(#[from] InvalidText),
     /// It has fewer than four parts.
     #[error("a candidate is written id|host|pid|version, and a part is missing")]
     Incomplete,

@@ -7,7 +7,8 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 
 use super::decimal::canonical;
 use crate::protocol::{
-    CandidateId, FencingToken, Handover, HostName, InvalidId, Pause, Reason, Successor, WallMillis,
+    CandidateId, FencingToken, Handover, HostName, InvalidText, Pause, Reason, Successor,
+    WallMillis,
 };
 
 /// What a reason does not contain as it is, apart from all that is not ASCII.
@@ -111,5 +112,5 @@ pub enum InvalidOrder {
     Form,
     /// A candidate or a host in it.
     #[error(transparent)]
-    Id(#[from] InvalidId),
+    Id(#[from] InvalidText),
 }

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use incumbent::protocol::{
-    CandidateId, ElectionName, InvalidId, InvalidName, Timing, TimingConfig,
-};
+use incumbent::protocol::{CandidateId, ElectionName, InvalidText, Timing, TimingConfig};
 use incumbent::store::{Identity, InvalidIdentity, StoreList};
 use proptest::prelude::*;
 
@@ -29,7 +27,15 @@ fn an_election_name_is_refused_with_the_rule_it_breaks() {
     ] {
         let error = ElectionName::new(text).expect_err("a bad name");
         let character = text[at..].chars().next().expect("a character");
-        assert_eq!(error, InvalidName::Character { character, at });
+        let InvalidText::Character {
+            character: found,
+            at: place,
+            ..
+        } = error
+        else {
+            panic!("{error}");
+        };
+        assert_eq!((found, place), (character, at));
     }
     for text in ["a", " ", "a b", "a:b/c*?", "日本", &"x".repeat(200)] {
         assert_eq!(ElectionName::new(text).expect("a good name").as_str(), text);
@@ -45,7 +51,7 @@ fn an_identity_is_refused_with_the_part_that_breaks_a_rule() {
     for text in ["", "a", "a|h", "a|h|1"] {
         assert!(matches!(
             refusal(text).1,
-            InvalidIdentity::Part(InvalidId::Empty { .. }) | InvalidIdentity::Incomplete
+            InvalidIdentity::Part(InvalidText::Empty { .. }) | InvalidIdentity::Incomplete
         ));
     }
     for (text, part) in [

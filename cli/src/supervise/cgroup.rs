@@ -53,7 +53,7 @@ impl Cgroup {
                 path: path.clone(),
                 _lock,
             };
-            cgroup.entrance().map(|_| cgroup)
+            cgroup.procs_file().map(|_| cgroup)
         });
         if locked.is_err() {
             Self::existing(path).remove();
@@ -72,7 +72,7 @@ impl Cgroup {
     }
 
     /// The file through which a process enters: it writes `0` to it.
-    pub(super) fn entrance(&self) -> io::Result<File> {
+    pub(super) fn procs_file(&self) -> io::Result<File> {
         OpenOptions::new()
             .write(true)
             .open(self.path.join("cgroup.procs"))

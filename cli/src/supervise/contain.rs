@@ -17,7 +17,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::wire;
-pub(super) use namespace::{Gate, Namespace, Nest, News, Nursery, Role};
+pub(super) use namespace::{
+    Namespace, NamespaceFactory, PendingNamespace, Role, StartBarrier, Status,
+};
 
 /// What keeps the processes of a program together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -58,12 +60,15 @@ impl Contain {
     }
 
     /// What makes the PID namespace, if one was asked for; or why this host does not allow what was asked for.
-    pub(super) fn find_nest(self, has_cgroup: bool) -> Result<Option<Nest>, String> {
+    pub(super) fn namespace_factory(
+        self,
+        has_cgroup: bool,
+    ) -> Result<Option<NamespaceFactory>, String> {
         match self {
             Self::Cgroup if !has_cgroup => Err("no cgroup can be made here".to_owned()),
-            Self::Pidns => Nest::find()
+            Self::Pidns => NamespaceFactory::find()
                 .map(Some)
-                .map_err(|trouble| format!("no PID namespace: {trouble}")),
+                .map_err(|error| format!("no PID namespace: {error}")),
             Self::Auto | Self::Cgroup | Self::Subreaper => Ok(None),
         }
     }

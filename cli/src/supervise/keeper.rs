@@ -15,7 +15,7 @@ use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper, setsid};
 
 use super::cgroup::Cgroup;
-use super::contain::{Contain, Containment, Namespace, Nest};
+use super::contain::{Contain, Containment, Namespace, NamespaceFactory};
 use super::fence;
 use super::hidepid;
 use super::launch::Entry;
@@ -23,7 +23,7 @@ use super::message::{Event, Order};
 use super::plan::{Action, Input, Plan};
 use super::program::{Program, StartFailure};
 use super::signals;
-use super::spawn::{Progress, Standing, Starting, spawn};
+use super::spawn::{Priority, Progress, Starting, spawn};
 use super::timer::{Timer, patience};
 use super::tree::{self, OrphanKiller};
 use super::wire::{Inbox, Outbox};
@@ -85,14 +85,14 @@ struct KeeperProcess {
     armed: Timestamp,
     /// Readable when a child has ended.
     children: UnixStream,
-    standing: Standing,
+    priority: Priority,
     cgroup: Option<Cgroup>,
     /// Whether this process waits in the program's cgroup. A child begins where its parent is, so the
     /// program need not be moved there, for which the kernel takes longer than for all the rest of its
     /// start. It lasts until the first program runs.
     inside: bool,
     /// What makes PID namespaces, if the program is to have one.
-    nest: Option<Nest>,
+    factory: Option<NamespaceFactory>,
     /// That of the program, until nothing is left in it.
     namespace: Option<Namespace>,
     /// Whether a program cannot be contained as it was asked for, so that none is started.
@@ -122,7 +122,7 @@ impl KeeperProcess {
         signals::ignore_all()?;
         let pipe = entry.pipe;
         pipe.set_nonblocking(true)?;
-        let standing = Standing::raise();
+        let priority = Priority::raise();
         let with_cgroup = entry.contain != Contain::Subreaper;
         let cgroup = with_cgroup.then(Cgroup::create).flatten();
         let unfenced = fence::put_around(cgroup.as_ref(), entry.fence);
@@ -134,10 +134,10 @@ impl KeeperProcess {
             timer: Timer::new()?,
             armed: Timestamp::NEVER,
             children,
-            standing,
+            priority,
             inside: cgroup.as_ref().is_some_and(|cgroup| cgroup.enter().is_ok()),
             cgroup,
-            nest: None,
+            factory: None,
             namespace: None,
             refused: false,
             leader: None,
@@ -151,27 +151,27 @@ impl KeeperProcess {
         let memory_locked =
             mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT)
                 .is_ok();
-        let nest = entry.contain.find_nest(keeper.cgroup.is_some());
-        keeper.refused = nest.is_err();
-        let ready = nest.map(|nest| {
-            keeper.nest = nest;
+        let factory = entry.contain.namespace_factory(keeper.cgroup.is_some());
+        keeper.refused = factory.is_err();
+        let ready = factory.map(|factory| {
+            keeper.factory = factory;
             let cgroup = keeper.cgroup.as_ref();
             let containment = Containment {
                 cgroup: cgroup.map(|cgroup| cgroup.path().to_owned()),
-                pid_namespace: keeper.nest.is_some(),
+                pid_namespace: keeper.factory.is_some(),
                 hidden: hidepid::hides_processes(),
                 unfenced,
             };
             Event::Ready {
                 containment,
                 memory_locked,
-                real_time: keeper.standing.real_time,
+                real_time: keeper.priority.real_time,
             }
         });
         keeper.report(&ready.unwrap_or_else(Event::Uncontained));
-        // Killing is rehearsed before there is anything to kill, so that its code is in memory when it
+        // The code that kills runs once before there is anything to kill, so that it is in memory when it
         // matters: whatever comes there from now on is locked. Meanwhile the elector campaigns.
-        tree::rehearse()?;
+        tree::preload()?;
         Ok(keeper)
     }
 
@@ -269,7 +269,7 @@ impl KeeperProcess {
         let to_enter = self.cgroup.as_ref().filter(|_| !self.inside);
         let started = match self.refused {
             true => Err(StartFailure::from_errno(Errno::PERM)),
-            false => spawn(program, &self.standing, to_enter, self.nest.as_ref()),
+            false => spawn(program, &self.priority, to_enter, self.factory.as_ref()),
         };
         match started {
             Ok(starting) => {
@@ -291,7 +291,7 @@ impl KeeperProcess {
         };
         match starting.progress() {
             Progress::Under => return,
-            Progress::Born(namespace, program) => {
+            Progress::InNamespace(namespace, program) => {
                 (self.namespace, self.leader) = (Some(namespace), Some(program));
                 return self.follow_start();
             }
@@ -339,7 +339,7 @@ impl KeeperProcess {
         // takes some tens of milliseconds.
         if let Some(leader) = self.leader {
             // A process needs a processor to die, and others may want them all.
-            self.standing.lend(leader);
+            self.priority.raise_group(leader);
             tree::kill_group(leader);
         }
         if let Some(cgroup) = &self.cgroup
@@ -348,7 +348,7 @@ impl KeeperProcess {
             tracing::error!(%error, "the cgroup of the program cannot be killed in one stroke");
         }
         if let Some(namespace) = &self.namespace {
-            self.standing.lend_one(namespace.init());
+            self.priority.raise_process(namespace.init());
             // The kernel finds them all.
             return namespace.kill();
         }
@@ -358,7 +358,11 @@ impl KeeperProcess {
     }
 
     fn reap(&mut self) {
-        if self.starting.as_ref().is_some_and(Starting::is_unborn) {
+        if self
+            .starting
+            .as_ref()
+            .is_some_and(Starting::awaits_namespace)
+        {
             // The exit status of the program would be lost.
             return;
         }

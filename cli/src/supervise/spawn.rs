@@ -16,14 +16,14 @@ use rustix::process::{
 };
 
 use super::cgroup::Cgroup;
-use super::contain::{Gate, Namespace, Nest, News, Nursery, Role};
+use super::contain::{Namespace, NamespaceFactory, PendingNamespace, Role, StartBarrier, Status};
 use super::fence;
 use super::program::{Program, StartFailure};
 use super::signals::{Inherited, set_mask};
 
 /// The priority that this process was started with, restored for the program.
 #[derive(Debug)]
-pub(super) struct Standing {
+pub(super) struct Priority {
     /// What `/proc/self/oom_score_adj` held, when it was changed.
     oom_score: Option<String>,
     /// The nice value, when it was changed.
@@ -32,9 +32,9 @@ pub(super) struct Standing {
     pub(super) real_time: bool,
 }
 
-impl Standing {
+impl Priority {
     /// The best nice value.
-    const FOREMOST: i32 = -20;
+    const BEST_NICE: i32 = -20;
 
     /// Raises the priority of this process where permitted: it should be the last to be killed for memory
     /// and the first to run when its timer fires.
@@ -45,27 +45,27 @@ impl Standing {
             .filter(|_| fs::write(OOM_SCORE, "-1000").is_ok());
         let nice = getpriority_process(None)
             .ok()
-            .filter(|_| setpriority_process(None, Self::FOREMOST).is_ok());
+            .filter(|_| setpriority_process(None, Self::BEST_NICE).is_ok());
         Self {
             oom_score,
             nice,
-            real_time: come_first(),
+            real_time: take_real_time_priority(),
         }
     }
 
     /// Raises the priority of a process group, where permitted.
-    pub(super) fn lend(&self, group: Pid) {
+    pub(super) fn raise_group(&self, group: Pid) {
         if self.nice.is_some()
-            && let Err(error) = setpriority_pgrp(Some(group), Self::FOREMOST)
+            && let Err(error) = setpriority_pgrp(Some(group), Self::BEST_NICE)
         {
             tracing::debug!(%group, %error, "the program keeps its priority");
         }
     }
 
     /// The same for one process, of another group.
-    pub(super) fn lend_one(&self, process: Pid) {
+    pub(super) fn raise_process(&self, process: Pid) {
         if self.nice.is_some()
-            && let Err(error) = setpriority_process(Some(process), Self::FOREMOST)
+            && let Err(error) = setpriority_process(Some(process), Self::BEST_NICE)
         {
             tracing::debug!(%process, %error, "the init of the program keeps its priority");
         }
@@ -76,21 +76,21 @@ impl Standing {
 ///
 /// This process uses the hard limit on real-time priority. The soft limit is for the program: it cannot take
 /// more, as under `RestrictRealtime=`, which would restrict this process as well.
-pub(super) fn come_first() -> bool {
+pub(super) fn take_real_time_priority() -> bool {
     let limit = getrlimit(Resource::Rtprio);
     let set = |current, maximum| setrlimit(Resource::Rtprio, Rlimit { current, maximum });
     let raised = set(limit.maximum, limit.maximum);
     let most = libc::c_int::try_from(limit.maximum.unwrap_or(0)).unwrap_or(0);
     // Root has no limit.
-    let came = schedule_first(libc::c_int::MAX) || schedule_first(most);
+    let is_raised = set_real_time(libc::c_int::MAX) || set_real_time(most);
     if let Err(error) = raised.and_then(|()| set(limit.current, limit.current)) {
         tracing::debug!(%error, "the limit on real-time priority is unchanged");
     }
-    came
+    is_raised
 }
 
 #[expect(unsafe_code, reason = "the library wraps no scheduler")]
-fn schedule_first(most: libc::c_int) -> bool {
+fn set_real_time(most: libc::c_int) -> bool {
     let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
     // SAFETY: it takes numbers, and a structure that lives as long as the call.
     unsafe {
@@ -105,7 +105,7 @@ pub(super) struct Starting {
     /// Unknown while its namespace is being made.
     pub(super) pid: Option<Pid>,
     /// Until its namespace is made.
-    nursery: Option<Nursery>,
+    pending: Option<PendingNamespace>,
     /// Closed when the program runs; otherwise holds the error.
     status: OwnedFd,
 }
@@ -114,7 +114,7 @@ pub(super) struct Starting {
 #[derive(Debug)]
 pub(super) enum Progress {
     /// It has a namespace, and this process is to become the program.
-    Born(Namespace, Pid),
+    InNamespace(Namespace, Pid),
     /// `exec` is still under way: a virus scanner, a network or an automounter may delay it.
     Under,
     /// It runs, or was killed on the way.
@@ -124,8 +124,8 @@ pub(super) enum Progress {
 
 impl AsFd for Starting {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.nursery {
-            Some(nursery) => nursery.as_fd(),
+        match &self.pending {
+            Some(pending) => pending.as_fd(),
             None => self.status.as_fd(),
         }
     }
@@ -133,23 +133,23 @@ impl AsFd for Starting {
 
 impl Starting {
     /// Whether it is unknown which process is the program.
-    pub(super) fn is_unborn(&self) -> bool {
-        self.nursery.is_some()
+    pub(super) fn awaits_namespace(&self) -> bool {
+        self.pending.is_some()
     }
 
     /// How far it has got. Does not block.
     pub(super) fn progress(&mut self) -> Progress {
-        if let Some(nursery) = &mut self.nursery {
-            let news = nursery.news();
-            if !matches!(news, News::None) {
-                self.nursery = None;
+        if let Some(pending) = &mut self.pending {
+            let status = pending.status();
+            if !matches!(status, Status::Pending) {
+                self.pending = None;
             }
-            return match news {
-                News::None => Progress::Under,
-                News::Born(namespace, program) => Progress::Born(namespace, program),
-                News::Failed(trouble) => {
-                    tracing::error!("the program gets no PID namespace: {trouble}");
-                    Progress::Failed(StartFailure::from_errno(trouble.errno))
+            return match status {
+                Status::Pending => Progress::Under,
+                Status::Ready(namespace, program) => Progress::InNamespace(namespace, program),
+                Status::Failed(error) => {
+                    tracing::error!("the program gets no PID namespace: {error}");
+                    Progress::Failed(StartFailure::from_errno(error.errno))
                 }
             };
         }
@@ -169,53 +169,55 @@ impl Starting {
 /// dies with the calling thread. Does not wait for `exec`.
 pub(super) fn spawn(
     program: &Program,
-    standing: &Standing,
+    priority: &Priority,
     cgroup: Option<&Cgroup>,
-    nest: Option<&Nest>,
+    factory: Option<&NamespaceFactory>,
 ) -> Result<Starting, StartFailure> {
-    let mut birth = Birth::prepare(program, standing, cgroup).map_err(|error| failure(&error))?;
+    let mut child = Child::prepare(program, priority, cgroup).map_err(|error| failure(&error))?;
     let (status, report) =
         pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(StartFailure::from_errno)?;
     // A signal that comes before the child has restored its dispositions must not meet our handlers, which do
     // nothing: it waits until the child unblocks it.
     set_mask(u64::MAX).map_err(|error| failure(&error))?;
-    let forked = match nest {
-        None => birth.fork(&report).map(|pid| (Some(pid), None)),
-        Some(nest) => {
+    let forked = match factory {
+        None => child.fork(&report).map(|pid| (Some(pid), None)),
+        Some(factory) => {
             // All that is in the namespace is in the cgroup.
-            let entrance = birth.entrance.take();
-            nest.populate(entrance.as_ref()).map(|role| match role {
-                Role::Keeper(nursery) => (None, Some(nursery)),
-                Role::Program(gate) => birth.live(&report, Some(&gate)),
-            })
+            let cgroup_procs = child.cgroup_procs.take();
+            factory
+                .fork_into_new(cgroup_procs.as_ref())
+                .map(|role| match role {
+                    Role::Keeper(pending) => (None, Some(pending)),
+                    Role::Program(barrier) => child.exec(&report, Some(&barrier)),
+                })
         }
     };
     set_mask(0).map_err(|error| failure(&error))?;
-    let (pid, nursery) = forked.map_err(StartFailure::from_errno)?;
+    let (pid, pending) = forked.map_err(StartFailure::from_errno)?;
     Ok(Starting {
         pid,
-        nursery,
+        pending,
         status,
     })
 }
 
 /// Everything a child needs between fork and exec, prepared in advance.
-struct Birth<'a> {
+struct Child<'a> {
     words: Vec<CString>,
     variables: Vec<CString>,
-    standing: &'a Standing,
+    priority: &'a Priority,
     inherited: Inherited,
     stop_signal: Signal,
     keeper: Pid,
     /// What it reads, if not what we read.
     stdin: Option<File>,
-    entrance: Option<File>,
+    cgroup_procs: Option<File>,
 }
 
-impl<'a> Birth<'a> {
+impl<'a> Child<'a> {
     fn prepare(
         program: &Program,
-        standing: &'a Standing,
+        priority: &'a Priority,
         cgroup: Option<&Cgroup>,
     ) -> io::Result<Self> {
         let text = |bytes: Vec<u8>| CString::new(bytes).map_err(io::Error::other);
@@ -227,14 +229,14 @@ impl<'a> Birth<'a> {
         Ok(Self {
             words: words.collect::<io::Result<_>>()?,
             variables: variables.collect::<io::Result<_>>()?,
-            standing,
+            priority,
             inherited: program.inherited,
             stop_signal: program.stop_signal,
             keeper: getpid(),
             stdin: (!program.stdin)
                 .then(|| File::open("/dev/null"))
                 .transpose()?,
-            entrance: cgroup.map(Cgroup::entrance).transpose()?,
+            cgroup_procs: cgroup.map(Cgroup::procs_file).transpose()?,
         })
     }
 
@@ -243,20 +245,20 @@ impl<'a> Birth<'a> {
         // SAFETY: this process has one thread, so its child has a consistent copy of its memory.
         let pid = unsafe { libc::fork() };
         if pid == 0 {
-            self.live(report, None);
+            self.exec(report, None);
         }
         Pid::from_raw(pid.max(0)).ok_or_else(last_error)
     }
 
-    /// Becomes the program, or reports why not and ends. Behind a gate is a namespace.
+    /// Becomes the program, or reports why not and ends. A program in a namespace starts behind a barrier.
     #[expect(unsafe_code, reason = "the library ends no process at once")]
-    fn live(&self, report: &OwnedFd, gate: Option<&Gate>) -> ! {
+    fn exec(&self, report: &OwnedFd, barrier: Option<&StartBarrier>) -> ! {
         let pointers = |texts: &[CString]| -> Vec<*const c_char> {
             let texts = texts.iter().map(|text| text.as_ptr());
             texts.chain([ptr::null()]).collect()
         };
         let (words, variables) = (pointers(&self.words), pointers(&self.variables));
-        let errno = self.become_program(&words, &variables, report, gate);
+        let errno = self.become_program(&words, &variables, report, barrier);
         let reported = write(report, &errno.raw_os_error().to_ne_bytes());
         // SAFETY: it ends the child, without what is registered for the end of its parent.
         unsafe { libc::_exit(127 - i32::from(reported.is_err())) }
@@ -269,9 +271,9 @@ impl<'a> Birth<'a> {
         words: &[*const c_char],
         variables: &[*const c_char],
         report: &OwnedFd,
-        gate: Option<&Gate>,
+        barrier: Option<&StartBarrier>,
     ) -> Errno {
-        if let Err(error) = self.leave_keeper(gate) {
+        if let Err(error) = self.prepare_exec(barrier) {
             return io_error(&error);
         }
         let (report, first_free) = (report.as_raw_fd().unsigned_abs(), 3);
@@ -288,28 +290,28 @@ impl<'a> Birth<'a> {
     }
 
     /// Turns the keeper's child into the program, up to `exec`.
-    fn leave_keeper(&self, gate: Option<&Gate>) -> io::Result<()> {
-        if let Some(gate) = gate {
-            gate.pass()?;
+    fn prepare_exec(&self, barrier: Option<&StartBarrier>) -> io::Result<()> {
+        if let Some(barrier) = barrier {
+            barrier.wait_for_start()?;
         }
-        if let Some(entrance) = &self.entrance {
-            write(entrance, b"0")?;
+        if let Some(cgroup_procs) = &self.cgroup_procs {
+            write(cgroup_procs, b"0")?;
         }
         setpgid(None, None)?;
         set_parent_process_death_signal(Some(Signal::KILL))?;
         // Had the keeper died before that call, the signal would never come.
-        let is_abandoned = match gate {
+        let is_abandoned = match barrier {
             // The keeper has no number there.
-            Some(gate) => gate.is_abandoned(),
+            Some(barrier) => barrier.is_abandoned(),
             None => getppid() != Some(self.keeper),
         };
         if is_abandoned {
             return Err(Errno::CHILD.into());
         }
-        if let Some(nice) = self.standing.nice {
+        if let Some(nice) = self.priority.nice {
             setpriority_process(None, nice)?;
         }
-        if let Some(oom_score) = &self.standing.oom_score {
+        if let Some(oom_score) = &self.priority.oom_score {
             let flags = OFlags::WRONLY | OFlags::CLOEXEC;
             let file = open(c"/proc/self/oom_score_adj", flags, Mode::empty())?;
             write(&file, oom_score.as_bytes())?;

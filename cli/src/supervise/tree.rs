@@ -48,7 +48,7 @@ pub(super) fn kill_descendants(group: Option<Pid>, spare: &[Pid]) -> io::Result<
 /// # Errors
 ///
 /// When the children of this process cannot be listed.
-pub(super) fn rehearse() -> io::Result<()> {
+pub(super) fn preload() -> io::Result<()> {
     let me = getpid();
     let mut sweep = Sweep::new(Signal::KILL, &[])?;
     sweep.run(None)?;

@@ -10,8 +10,8 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "order: pause", "never ends by the clock", "protocol/record.rs",
         "paused.filter(|pause| pause.holds_at(clock)).cloned()" => "paused.filter(|pause| pause.holds_at(clock) || !pause.holds_at(clock)).cloned()";
     "order: pause", "a standby claims all the same, and is refused", "protocol/candidate/orders.rs",
-        "view.paused().is_some() || (another && !view.watch.stands_still(now, &self.timing))"
-        => "another && !view.watch.stands_still(now, &self.timing)";
+        "view.paused().is_some() || (another && !view.watch.stands_still(self.now, &self.timing))"
+        => "another && !view.watch.stands_still(self.now, &self.timing)";
     "order: resume", "lifts nothing", "protocol/order.rs",
         "                paused: None,\n                ..orders\n" => "                ..orders\n";
     "order: resign", "is asked of whoever leads, not of the term that was meant", "protocol/order.rs",
@@ -26,12 +26,12 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "if self.stores.iter().filter(asks).count() < self.electorate.majority() {"
         => "if self.stores.iter().filter(asks).count() < 1 {";
     "order: resign", "a leader that is asked to resign comes again at once", "protocol/candidate/orders.rs",
-        "not_before: now + self.timing.window()," => "not_before: now,";
+        "not_before: self.now + self.timing.window()," => "not_before: self.now,";
     "order: resign", "no standby leaves the record to the named successor", "protocol/candidate/orders.rs",
-        "view.paused().is_some() || (another && !view.watch.stands_still(now, &self.timing))"
-        => "view.paused().is_some() || (another && now < Timestamp::ZERO)";
+        "view.paused().is_some() || (another && !view.watch.stands_still(self.now, &self.timing))"
+        => "view.paused().is_some() || (another && self.now < crate::protocol::Timestamp::ZERO)";
     "order: resign", "a successor that never comes is waited for without end", "protocol/candidate/orders.rs",
-        "view.paused().is_some() || (another && !view.watch.stands_still(now, &self.timing))"
+        "view.paused().is_some() || (another && !view.watch.stands_still(self.now, &self.timing))"
         => "view.paused().is_some() || another";
     "order: depose", "is granted whatever the record has become", "protocol/order.rs",
         "(mark == expected).then(|| Record {" => "(mark == expected || mark.term >= expected.term).then(|| Record {";

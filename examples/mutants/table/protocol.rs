@@ -24,11 +24,11 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "R3", "claims twice with one term", "protocol/candidate/claiming.rs",
         "self.last_claimed = self.last_claimed.max(Some(term));" => "self.last_claimed = self.last_claimed.min(Some(term));";
     "hints", "a hint counts as a look", "protocol/candidate/standby.rs",
-        "view.hint = called.then(|| Hint {" => "view.watch.observe(record, memory, now, now);\n        view.hint = called.then(|| Hint {";
+        "view.hint = called.then(|| Hint {" => "view.watch.observe(record, memory, self.now, self.now);\n        view.hint = called.then(|| Hint {";
     "hints", "claims what was released under a memory that it never saw", "protocol/candidate/standby.rs",
         "known.memory.id == hint.mark.memory;" => "known.memory.id == hint.mark.memory || known.seen == known.seen;";
     "wiped", "claims what a live leader has just lost", "protocol/candidate/standby.rs",
-        "!view.watch.awaits_its_leader(now, &self.timing)" => "view.watch.record().is_some()";
+        "!view.watch.awaits_its_leader(self.now, &self.timing)" => "view.watch.record().is_some()";
     "wiped", "claims at once an older record that shows no leader", "protocol/watch.rs",
         "mark.shape.is_free() && mark.memory != seen.mark.memory" => "matches!(mark.shape, super::Shape::Absent { .. })";
     "wiped", "leaves a record that was released to who released it", "protocol/watch.rs",
@@ -55,7 +55,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "R5", "a memory takes what is said of another", "protocol/operation.rs",
         "word.filter(|word| word.memory == self.id)" => "word.filter(|word| word.memory == self.id || word.memory != self.id)";
     "R6", "goes on with probation after a refusal", "protocol/candidate/claiming.rs",
-        "Heard::Parted => self.fail(now, term, step)," => "Heard::Parted => {}";
+        "Heard::Parted => self.fail(term)," => "Heard::Parted => {}";
     "R6", "goes on with probation under another memory", "protocol/candidate/replies.rs",
         "if !acts && view.hold.is_some_and(|hold| hold.memory != memory) =>" => "if !acts && acts =>";
     "R7", "misses no record", "protocol/memory.rs",
@@ -123,13 +123,13 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "timing", "a request may take longer than an interval", "protocol/timing.rs",
         "if op_timeout > interval {" => "if op_timeout > interval * 1000 {";
     "timing", "the work is asked to stop at its deadline", "protocol/candidate/leading.rs",
-        "if ending.is_none() && now + self.timing.stop_grace() >= deadline {" => "if ending.is_none() && now >= deadline {";
+        "if ending.is_none() && self.now + self.timing.stop_grace() >= deadline {" => "if ending.is_none() && self.now >= deadline {";
     "send", "a lease runs from the receipt of a heartbeat's reply", "protocol/candidate/replies.rs",
         "                if view.hold.is_some() {\n                    view.acknowledged = Some(acknowledged);"
-        => "                if view.hold.is_some() {\n                    view.acknowledged = Some(Acknowledged { sent: now, ..acknowledged });";
+        => "                if view.hold.is_some() {\n                    view.acknowledged = Some(Acknowledged { sent: self.now, ..acknowledged });";
     "send", "a lease runs from the receipt of a grant", "protocol/candidate/replies.rs",
         "view.acknowledged = Some(acknowledged);\n                Heard::Granted"
-        => "view.acknowledged = Some(Acknowledged { sent: now, ..acknowledged });\n                Heard::Granted";
+        => "view.acknowledged = Some(Acknowledged { sent: self.now, ..acknowledged });\n                Heard::Granted";
     "receive", "a stall runs from the sending of a poll", "protocol/watch.rs",
         "since: received," => "since: sent.min(received),";
     "receive", "evidence is as fresh as its receipt", "protocol/watch.rs",
@@ -159,28 +159,28 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "S3", "a holder's release of an older term is granted", "protocol/record.rs",
         "self.term == term && self.holder() == Some(candidate)" => "self.term >= term && self.holder() == Some(candidate)";
     "release", "comes before the work has ended", "protocol/candidate/leading.rs",
-        "Heard::Resign(reason) => self.stop(now, Ending::asked_for(reason), reason, step)," => "Heard::Resign(reason) => { self.stop(now, Ending::asked_for(reason), reason, step); self.give_up(now, Some(term), reason, step) }";
+        "Heard::Resign(reason) => self.stop(Ending::asked_for(reason), reason)," => "Heard::Resign(reason) => { self.stop(Ending::asked_for(reason), reason); self.give_up(Some(term), reason) }";
     "release", "comes when the tenure has ended, not the work", "protocol/candidate/leading.rs",
-        "step.events.push(Event::Expired { term });" => "step.events.push(Event::Expired { term }); self.give_up(now, Some(term), LossReason::TenureEnded, step);";
+        "self.step.events.push(Event::Expired { term });" => "self.step.events.push(Event::Expired { term }); self.give_up(Some(term), LossReason::TenureEnded);";
     "lost is final", "a lease is renewed after its end", "protocol/candidate/leading.rs",
-        "if let Some(sent) = renewed\n            && !*expired\n            && !final_loss\n            && now < *deadline\n        {"
-        => "if let Some(sent) = renewed {\n            let _ = (*expired, final_loss, now);\n";
+        "if let Some(sent) = renewed\n            && !*expired\n            && !final_loss\n            && self.now < *deadline\n        {"
+        => "if let Some(sent) = renewed {\n            let _ = (*expired, final_loss, self.now);\n";
     "lost is final", "a leader goes on after a store forgot it", "protocol/candidate/leading.rs",
         "&& !final_loss" => "&& (!final_loss || final_loss)";
     "R4", "time passes after the input, not before", "protocol/candidate/mod.rs",
-        "        self.pass_time(now, &mut step);\n        match input {" => "        match input {";
+        "        self.pass_time();\n        match input {" => "        match input {";
     "S4", "an outage counts as a poll that found no change", "protocol/candidate/replies.rs",
         "        view.failing = true;\n"
-        => "        view.failing = true;\n        if let (Some(record), Some(known)) = (view.watch.record().cloned(), view.known) {\n            view.watch.observe(&record, &known.memory, pending.sent, now);\n        }\n";
+        => "        view.failing = true;\n        if let (Some(record), Some(known)) = (view.watch.record().cloned(), view.known) {\n            view.watch.observe(&record, &known.memory, pending.sent, self.now);\n        }\n";
     "S4", "a store that does not answer counts as vacant", "protocol/candidate/standby.rs",
-        "let seen = view.watch.claimable(now, &self.timing);"
-        => "let seen = if view.failing { view.watch.mark() } else { view.watch.claimable(now, &self.timing) };";
+        "let seen = view.watch.claimable(self.now, &self.timing);"
+        => "let seen = if view.failing { view.watch.mark() } else { view.watch.claimable(self.now, &self.timing) };";
     "liveness", "a store that is full is claimed without a pause", "protocol/candidate/claiming.rs",
         "let not_before = if claimed.is_empty() && !failing {" => "let not_before = if claimed.is_empty() && (!failing || failing) {";
     "liveness", "a free store is polled without a pause after the tenure", "protocol/candidate/leading.rs",
-        "if self.joinable(now, store).is_some() {" => "if self.joinable(now, store).is_some() || self.stores[store.get()].watch.claimable(now, &self.timing).is_some() {";
+        "if self.joinable(store).is_some() {" => "if self.joinable(store).is_some() || self.stores[store.get()].watch.claimable(self.now, &self.timing).is_some() {";
     "liveness", "a split vote waits no random time", "protocol/candidate/claiming.rs",
         "now + self.random(interval / 16, longest)" => "now + (longest * 0 + interval / 16)";
     "liveness", "a claim of unknown outcome is not given up", "protocol/candidate/standby.rs",
-        "                self.release(now, store, reply.record.term, LossReason::Withdrawn, step);" => "";
+        "                self.release(store, reply.record.term, LossReason::Withdrawn);" => "";
 };

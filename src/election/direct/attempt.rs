@@ -6,8 +6,8 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::held::{Entry, Held};
 use super::{Client, Stores};
-use crate::election::inbox::{Answer, Answering};
 use crate::election::lease::Lease;
+use crate::election::links::{Answer, Answering};
 use crate::election::tracker::Tracker;
 use crate::election::{clock, memories};
 use crate::protocol::{

@@ -1,16 +1,10 @@
 //! From the claims to the election: counting grants, and the probation while the stores' memories are too young.
 
-use super::{Candidate, Event, Heard, Kind, Phase, Step};
+use super::{Candidate, Event, Heard, Kind, Phase};
 use crate::protocol::{LossReason, StoreIndex, Term, Timestamp};
 
 impl Candidate {
-    pub(super) fn heard_claiming(
-        &mut self,
-        now: Timestamp,
-        term: Term,
-        heard: Heard<'_>,
-        step: &mut Step,
-    ) {
+    pub(super) fn heard_claiming(&mut self, term: Term, heard: Heard<'_>) {
         match heard {
             Heard::Granted(_, granted) => {
                 // R3: the only store of an election numbers the term.
@@ -20,10 +14,10 @@ impl Candidate {
                     term
                 };
                 self.phase = Phase::Claiming { term };
-                self.judge(now, term, step);
+                self.judge(term);
             }
-            Heard::Refused(..) | Heard::Unknown(_) => self.judge(now, term, step),
-            Heard::Resign(_) => self.give_up(now, Some(term), LossReason::Withdrawn, step),
+            Heard::Refused(..) | Heard::Unknown(_) => self.judge(term),
+            Heard::Resign(_) => self.give_up(Some(term), LossReason::Withdrawn),
             Heard::Observed(..)
             | Heard::Woken(..)
             | Heard::Beaten
@@ -33,23 +27,17 @@ impl Candidate {
         }
     }
 
-    pub(super) fn heard_in_probation(
-        &mut self,
-        now: Timestamp,
-        term: Term,
-        heard: Heard<'_>,
-        step: &mut Step,
-    ) {
+    pub(super) fn heard_in_probation(&mut self, term: Term, heard: Heard<'_>) {
         match heard {
             Heard::Beaten => {
                 if let Some(sent) = self.elected_by() {
-                    self.elect(now, term, sent, step);
+                    self.elect(term, sent);
                 }
-                self.obey(now, step);
+                self.obey();
             }
             // R6: any refusal during probation starts over, and so does a new memory.
-            Heard::Parted => self.fail(now, term, step),
-            Heard::Resign(_) => self.give_up(now, Some(term), LossReason::Withdrawn, step),
+            Heard::Parted => self.fail(term),
+            Heard::Resign(_) => self.give_up(Some(term), LossReason::Withdrawn),
             Heard::Granted(..) => unreachable!("nothing is claimed in this phase"),
             Heard::Observed(..)
             | Heard::Woken(..)
@@ -61,7 +49,7 @@ impl Candidate {
     }
 
     /// Decides what the replies so far add up to.
-    fn judge(&mut self, now: Timestamp, term: Term, step: &mut Step) {
+    fn judge(&mut self, term: Term) {
         let majority = self.electorate.majority();
         let granted = self.holds();
         let outstanding = self
@@ -70,26 +58,26 @@ impl Candidate {
             .filter(|view| view.awaits(Kind::Claim))
             .count();
         if let Some(sent) = self.elected_by() {
-            self.elect(now, term, sent, step);
+            self.elect(term, sent);
         } else if granted + outstanding < majority {
-            self.fail(now, term, step);
+            self.fail(term);
         } else if outstanding == 0 {
-            let until = self.proven_from().unwrap_or(now).max(now);
+            let until = self.proven_from().unwrap_or(self.now).max(self.now);
             self.phase = Phase::Probation { term };
-            step.events.push(Event::Probation { term, until });
+            self.step.events.push(Event::Probation { term, until });
         }
     }
 
     /// Gives up a probation that no majority has answered for a window: it would hold up those who have one.
-    pub(super) fn check_answers(&mut self, now: Timestamp, term: Term, step: &mut Step) {
+    pub(super) fn check_answers(&mut self, term: Term) {
         let answered = self.majority_acknowledged();
-        if answered.is_none_or(|sent| now.since(sent) > self.timing.window()) {
-            self.fail(now, term, step);
+        if answered.is_none_or(|sent| self.now.since(sent) > self.timing.window()) {
+            self.fail(term);
         }
     }
 
     /// Heartbeats without acting. One to every store at the moment from which a majority is proven elects it.
-    pub(super) fn wait_out(&mut self, now: Timestamp, term: Term, step: &mut Step) {
+    pub(super) fn wait_out(&mut self, term: Term) {
         let proven = self.proven_from().unwrap_or(Timestamp::NEVER);
         for view in &mut self.stores {
             let waits = view.acknowledged.is_some_and(|last| last.sent < proven);
@@ -97,17 +85,17 @@ impl Candidate {
                 view.due = view.due.min(proven);
             }
         }
-        for store in self.due(now) {
+        for store in self.due() {
             if self.stores[store.get()].hold.is_some() {
-                self.beat(now, store, term, step);
+                self.beat(store, term);
             }
         }
     }
 
-    fn elect(&mut self, now: Timestamp, term: Term, sent: Timestamp, step: &mut Step) {
+    fn elect(&mut self, term: Term, sent: Timestamp) {
         let deadline = sent + self.timing.tenure();
-        if now + self.timing.stop_grace() >= deadline {
-            return self.fail(now, term, step);
+        if self.now + self.timing.stop_grace() >= deadline {
+            return self.fail(term);
         }
         self.split_claims = 0;
         self.phase = Phase::Tenure {
@@ -118,17 +106,17 @@ impl Candidate {
         };
         for view in &mut self.stores {
             if view.hold.is_none() {
-                view.due = now;
+                view.due = self.now;
             }
         }
-        step.events.push(Event::Elected { term, deadline });
+        self.step.events.push(Event::Elected { term, deadline });
     }
 
     /// Abandons a claim: releases what was or may have been granted, and watches again.
-    pub(super) fn fail(&mut self, now: Timestamp, term: Term, step: &mut Step) {
+    pub(super) fn fail(&mut self, term: Term) {
         let granted = self.holds();
         let interval = self.timing.interval();
-        step.events.push(Event::ClaimFailed { term, granted });
+        self.step.events.push(Event::ClaimFailed { term, granted });
         let claimed: Vec<StoreIndex> = self
             .electorate
             .stores()
@@ -142,15 +130,15 @@ impl Candidate {
             self.last_claimed = self.last_claimed.max(Some(term));
         }
         let not_before = if claimed.is_empty() && !failing {
-            now
+            self.now
         } else {
             self.split_claims = self.split_claims.saturating_add(1);
             let longest = interval * (1 << self.split_claims.min(3)) / 2;
-            now + self.random(interval / 16, longest)
+            self.now + self.random(interval / 16, longest)
         };
         self.phase = Phase::Standby { not_before };
         for store in claimed {
-            self.release(now, store, term, LossReason::Withdrawn, step);
+            self.release(store, term, LossReason::Withdrawn);
         }
         for view in &mut self.stores {
             view.hold = None;

@@ -1,75 +1,70 @@
 //! Leading, stopping the work, and releasing the records.
 
-use super::{Candidate, Ending, Event, Heard, Hold, Kind, Phase, Step};
+use super::{Candidate, Ending, Event, Heard, Hold, Kind, Phase};
 use crate::protocol::{
-    ClaimKind, LossReason, Mark, MemoryId, Occupancy, Record, Reply, StoreIndex, Term, Timestamp,
-    Verdict,
+    ClaimKind, LossReason, Mark, MemoryId, Occupancy, Record, Reply, StoreIndex, Term, Verdict,
 };
 
 impl Candidate {
     pub(super) fn heard_leading(
         &mut self,
-        now: Timestamp,
         term: Term,
         ending: Option<(Ending, LossReason)>,
         heard: Heard<'_>,
-        step: &mut Step,
     ) {
         match heard {
             // An earlier claim whose outcome we never learnt was granted after all.
             Heard::Observed(store, reply) | Heard::Refused(store, reply)
                 if reply.record.is_held_by(&self.id, term) =>
             {
-                self.adopt(now, store, reply.memory.id, step);
+                self.adopt(store, reply.memory.id);
             }
             Heard::Observed(store, _) => {
-                if self.joinable(now, store).is_some() {
-                    self.stores[store.get()].due = now;
+                if self.joinable(store).is_some() {
+                    self.stores[store.get()].due = self.now;
                 }
-                self.check_deposed(now, step);
+                self.check_deposed();
             }
             Heard::Granted(store, _) => {
-                step.events.push(Event::Joined { store });
-                self.renew(now);
+                self.step.events.push(Event::Joined { store });
+                self.renew();
             }
             Heard::Refused(store, _) | Heard::Unknown(store) => {
-                self.stores[store.get()].due = now + self.timing.interval();
-                self.check_deposed(now, step);
+                self.stores[store.get()].due = self.now + self.timing.interval();
+                self.check_deposed();
             }
             Heard::Beaten => {
-                self.renew(now);
-                self.obey(now, step);
+                self.renew();
+                self.obey();
             }
-            Heard::Parted => self.check_deposed(now, step),
-            Heard::Resign(reason) => self.stop(now, Ending::asked_for(reason), reason, step),
+            Heard::Parted => self.check_deposed(),
+            Heard::Resign(reason) => self.stop(Ending::asked_for(reason), reason),
             Heard::WorkEnded(reason) => {
-                self.stop(now, Ending::Stopped, reason, step);
+                self.stop(Ending::Stopped, reason);
                 let reason = ending.map_or(reason, |(_, earlier)| earlier);
-                self.give_up(now, Some(term), reason, step);
+                self.give_up(Some(term), reason);
             }
             Heard::Woken(..) | Heard::Released(..) => {}
         }
     }
 
     /// Sends what is due: heartbeats to the stores held, polls to the others, claims where it can join.
-    pub(super) fn lead(&mut self, now: Timestamp, step: &mut Step) {
+    pub(super) fn lead(&mut self) {
         let Phase::Tenure { term, .. } = self.phase else {
             return;
         };
-        for store in self.due(now) {
-            let joinable = self.joinable(now, store);
+        for store in self.due() {
+            let joinable = self.joinable(store);
             match (self.stores[store.get()].hold, joinable) {
-                (Some(_), _) => self.beat(now, store, term, step),
-                (None, Some(expected)) => {
-                    self.claim(now, store, term, expected, ClaimKind::Join, step)
-                }
-                (None, None) => self.observe(now, store, step),
+                (Some(_), _) => self.beat(store, term),
+                (None, Some(expected)) => self.claim(store, term, expected, ClaimKind::Join),
+                (None, None) => self.observe(store),
             }
         }
     }
 
     /// What a claim that adds `store` to those that hold our term may expect of it, if it can be added.
-    pub(super) fn joinable(&self, now: Timestamp, store: StoreIndex) -> Option<Mark> {
+    pub(super) fn joinable(&self, store: StoreIndex) -> Option<Mark> {
         let Phase::Tenure {
             term,
             ending,
@@ -82,10 +77,10 @@ impl Candidate {
         let over = expired || matches!(ending, Some((Ending::Deposed, _)));
         let view = &self.stores[store.get()];
         let barred = over || view.hold.is_some() || self.was_released(store, term);
-        (!barred).then(|| view.watch.claimable(now, &self.timing))?
+        (!barred).then(|| view.watch.claimable(self.now, &self.timing))?
     }
 
-    fn renew(&mut self, now: Timestamp) {
+    fn renew(&mut self) {
         let renewed = self.majority_acknowledged();
         let tenure = self.timing.tenure();
         let Phase::Tenure {
@@ -101,14 +96,14 @@ impl Candidate {
         if let Some(sent) = renewed
             && !*expired
             && !final_loss
-            && now < *deadline
+            && self.now < *deadline
         {
             *deadline = (*deadline).max(sent + tenure);
         }
     }
 
     /// Ends the leadership when other candidates hold too many stores for a majority.
-    pub(super) fn check_deposed(&mut self, now: Timestamp, step: &mut Step) {
+    pub(super) fn check_deposed(&mut self) {
         let Phase::Tenure { term, .. } = self.phase else {
             return;
         };
@@ -128,7 +123,7 @@ impl Candidate {
         } else {
             (Ending::Deposed, LossReason::Deposed)
         };
-        self.stop(now, ending, reason, step);
+        self.stop(ending, reason);
     }
 
     /// Whether the last record seen of a store shows that our term there is over.
@@ -164,7 +159,7 @@ impl Candidate {
     }
 
     /// Asks the work to stop before the tenure ends, and reports the end of the tenure.
-    pub(super) fn check_tenure(&mut self, now: Timestamp, step: &mut Step) {
+    pub(super) fn check_tenure(&mut self) {
         let Phase::Tenure {
             term,
             deadline,
@@ -174,26 +169,26 @@ impl Candidate {
         else {
             return;
         };
-        if ending.is_none() && now + self.timing.stop_grace() >= deadline {
-            let overslept = now.since(self.planned) >= self.timing.interval();
+        if ending.is_none() && self.now + self.timing.stop_grace() >= deadline {
+            let overslept = self.now.since(self.planned) >= self.timing.interval();
             let reason = if overslept {
                 LossReason::Suspended
             } else {
                 LossReason::TenureEnded
             };
-            self.stop(now, Ending::Stopped, reason, step);
+            self.stop(Ending::Stopped, reason);
         }
-        if !expired && now >= deadline {
+        if !expired && self.now >= deadline {
             if let Phase::Tenure { expired, .. } = &mut self.phase {
                 *expired = true;
             }
-            step.events.push(Event::Expired { term });
+            self.step.events.push(Event::Expired { term });
         }
     }
 
     /// Asks the work to stop. It asks again only when the deadline moves closer.
-    pub(super) fn stop(&mut self, now: Timestamp, how: Ending, why: LossReason, step: &mut Step) {
-        let hurry = now + self.timing.margin();
+    pub(super) fn stop(&mut self, how: Ending, why: LossReason) {
+        let hurry = self.now + self.timing.margin();
         let Phase::Tenure {
             term,
             deadline,
@@ -213,7 +208,7 @@ impl Candidate {
         if deposed && !*expired {
             *deadline = (*deadline).min(hurry);
         }
-        step.events.push(Event::Stopping {
+        self.step.events.push(Event::Stopping {
             term: *term,
             reason: why,
             deadline: *deadline,
@@ -221,13 +216,7 @@ impl Candidate {
     }
 
     /// Starts to release. Only here, after the work has ended, does a leader release its records.
-    pub(super) fn give_up(
-        &mut self,
-        now: Timestamp,
-        term: Option<Term>,
-        reason: LossReason,
-        step: &mut Step,
-    ) {
+    pub(super) fn give_up(&mut self, term: Option<Term>, reason: LossReason) {
         let timeout = self.timing.op_timeout();
         let releasing_already = matches!(self.phase, Phase::Standby { .. });
         for view in &mut self.stores {
@@ -237,44 +226,32 @@ impl Candidate {
             }
             view.claimed &= !releasing_already || keeps;
             view.hold = None;
-            view.due = now;
+            view.due = self.now;
         }
         self.phase = Phase::Releasing {
             term,
             reason,
-            until: now + timeout + timeout,
+            until: self.now + timeout + timeout,
             confirmed: 0,
         };
         if self.stores.iter().all(|view| !view.claimed) {
-            self.finish_release(step);
+            self.finish_release();
         }
     }
 
-    pub(super) fn release_rest(
-        &mut self,
-        now: Timestamp,
-        term: Option<Term>,
-        reason: LossReason,
-        step: &mut Step,
-    ) {
+    pub(super) fn release_rest(&mut self, term: Option<Term>, reason: LossReason) {
         // A standby that leaves during the release of a failed claim sends that release again.
         let Some(term) = term.or(self.last_claimed) else {
             return;
         };
-        for store in self.due(now) {
+        for store in self.due() {
             if self.stores[store.get()].claimed {
-                self.release(now, store, term, reason, step);
+                self.release(store, term, reason);
             }
         }
     }
 
-    pub(super) fn released(
-        &mut self,
-        now: Timestamp,
-        store: StoreIndex,
-        reply: &Reply,
-        step: &mut Step,
-    ) {
+    pub(super) fn released(&mut self, store: StoreIndex, reply: &Reply) {
         if let Phase::Releasing {
             confirmed, term, ..
         } = &mut self.phase
@@ -283,16 +260,16 @@ impl Candidate {
             if reply.record.holder() == Some(&self.id) {
                 *term = Some(reply.record.term);
                 let view = &mut self.stores[store.get()];
-                (view.claimed, view.due) = (true, now);
+                (view.claimed, view.due) = (true, self.now);
             }
             *confirmed += usize::from(reply.verdict == Verdict::Granted);
             if self.stores.iter().all(|view| !view.claimed) {
-                self.finish_release(step);
+                self.finish_release();
             }
         }
     }
 
-    pub(super) fn finish_release(&mut self, step: &mut Step) {
+    pub(super) fn finish_release(&mut self) {
         if let Phase::Releasing {
             term, confirmed, ..
         } = self.phase
@@ -302,7 +279,7 @@ impl Candidate {
             }
             self.phase = Phase::Done;
             if let Some(term) = term {
-                step.events.push(Event::Released {
+                self.step.events.push(Event::Released {
                     term,
                     stores: confirmed,
                 });
@@ -311,19 +288,13 @@ impl Candidate {
     }
 
     /// A store shows that a claim whose outcome was unknown had been granted: it holds our term.
-    pub(super) fn adopt(
-        &mut self,
-        now: Timestamp,
-        store: StoreIndex,
-        memory: MemoryId,
-        step: &mut Step,
-    ) {
+    pub(super) fn adopt(&mut self, store: StoreIndex, memory: MemoryId) {
         let view = &mut self.stores[store.get()];
         view.claimed = true;
         if view.hold.is_none() {
             view.hold = Some(Hold { memory });
-            view.due = now;
-            step.events.push(Event::Joined { store });
+            view.due = self.now;
+            self.step.events.push(Event::Joined { store });
         }
     }
 }

@@ -92,7 +92,10 @@ pub struct Candidate {
     /// Until when a standby that could claim a majority waits for a further store.
     lingers_until: Option<Timestamp>,
     stale_replies: u64,
+    /// The moment of the input that is being handled.
     now: Timestamp,
+    /// What its step has come to so far. Empty between two inputs.
+    step: Step,
     planned: Timestamp,
 }
 
@@ -206,6 +209,7 @@ impl Candidate {
             lingers_until: None,
             stale_replies: 0,
             now: Timestamp::ZERO,
+            step: Step::default(),
             planned: Timestamp::NEVER,
         }
     }
@@ -215,32 +219,28 @@ impl Candidate {
     /// `now` must be read after the input arrived, and the requests of the step must not be sent before
     /// it was read: that is how leases round down and stalls round up.
     pub fn handle(&mut self, now: Timestamp, input: Input) -> Step {
-        let now = now.max(self.now);
-        let mut step = Step::default();
-        self.now = now;
+        self.now = now.max(self.now);
         // Time passes first, so that a reply that arrives after the end of the tenure changes nothing.
-        self.pass_time(now, &mut step);
+        self.pass_time();
         match input {
             Input::Tick => {}
-            Input::Replied { store, id, result } => self.replied(now, store, id, result, &mut step),
+            Input::Replied { store, id, result } => self.replied(store, id, result),
             Input::Woken {
                 store,
                 record,
                 memory,
                 called,
-            } => self.hear(
-                now,
-                Heard::Woken(store, (&record, &memory), called.as_ref()),
-                &mut step,
-            ),
-            Input::Resign(reason) => self.hear(now, Heard::Resign(reason), &mut step),
-            Input::WorkEnded(reason) => self.hear(now, Heard::WorkEnded(reason), &mut step),
+            } => self.hear(Heard::Woken(store, (&record, &memory), called.as_ref())),
+            Input::Resign(reason) => self.hear(Heard::Resign(reason)),
+            Input::WorkEnded(reason) => self.hear(Heard::WorkEnded(reason)),
         }
-        self.proceed(now, &mut step);
-        step.wake_at = self.wake_at(now);
-        self.planned = step.wake_at;
+        self.proceed();
+        self.planned = self.wake_at();
         self.assert_invariants();
-        step
+        Step {
+            wake_at: self.planned,
+            ..std::mem::take(&mut self.step)
+        }
     }
 
     /// Keeps it from claiming, from the next input on, or lets it claim again.
@@ -366,25 +366,25 @@ impl Candidate {
     }
 
     /// Does everything that is due because time has passed.
-    fn pass_time(&mut self, now: Timestamp, step: &mut Step) {
+    fn pass_time(&mut self) {
         // R4: what takes longer than op_timeout counts as failed, so a late grant elects no one.
         let overdue: Vec<StoreIndex> = self
             .electorate
             .stores()
             .filter(|store| {
                 let pending = self.stores[store.get()].pending.as_ref();
-                pending.is_some_and(|p| now.since(p.sent) > self.timing.op_timeout())
+                pending.is_some_and(|p| self.now.since(p.sent) > self.timing.op_timeout())
             })
             .collect();
         for store in overdue {
             if let Some(pending) = self.stores[store.get()].pending.take() {
-                self.failed(now, store, &pending, Failure::Unknown, step);
+                self.failed(store, &pending, Failure::Unknown);
             }
         }
         match self.phase {
-            Phase::Probation { term } => self.check_answers(now, term, step),
-            Phase::Tenure { .. } => self.check_tenure(now, step),
-            Phase::Releasing { until, .. } if now >= until => self.finish_release(step),
+            Phase::Probation { term } => self.check_answers(term),
+            Phase::Tenure { .. } => self.check_tenure(),
+            Phase::Releasing { until, .. } if self.now >= until => self.finish_release(),
             Phase::Standby { .. }
             | Phase::Claiming { .. }
             | Phase::Releasing { .. }
@@ -393,17 +393,17 @@ impl Candidate {
     }
 
     /// Hands what was heard to the current phase.
-    fn hear(&mut self, now: Timestamp, heard: Heard<'_>, step: &mut Step) {
+    fn hear(&mut self, heard: Heard<'_>) {
         match self.phase {
-            Phase::Standby { .. } => self.heard_standing_by(now, heard, step),
-            Phase::Claiming { term } => self.heard_claiming(now, term, heard, step),
-            Phase::Probation { term } => self.heard_in_probation(now, term, heard, step),
+            Phase::Standby { .. } => self.heard_standing_by(heard),
+            Phase::Claiming { term } => self.heard_claiming(term, heard),
+            Phase::Probation { term } => self.heard_in_probation(term, heard),
             Phase::Tenure { term, ending, .. } => {
-                self.heard_leading(now, term, ending, heard, step);
+                self.heard_leading(term, ending, heard);
             }
             Phase::Releasing { .. } => {
                 if let Heard::Released(store, reply) = heard {
-                    self.released(now, store, reply, step);
+                    self.released(store, reply);
                 }
             }
             Phase::Done => {}
@@ -411,18 +411,18 @@ impl Candidate {
     }
 
     /// Does what the current phase can do now.
-    fn proceed(&mut self, now: Timestamp, step: &mut Step) {
+    fn proceed(&mut self) {
         match self.phase {
-            Phase::Standby { not_before } => self.stand_by(now, not_before, step),
+            Phase::Standby { not_before } => self.stand_by(not_before),
             Phase::Claiming { .. } => {}
-            Phase::Probation { term } => self.wait_out(now, term, step),
-            Phase::Tenure { .. } => self.lead(now, step),
-            Phase::Releasing { term, reason, .. } => self.release_rest(now, term, reason, step),
+            Phase::Probation { term } => self.wait_out(term),
+            Phase::Tenure { .. } => self.lead(),
+            Phase::Releasing { term, reason, .. } => self.release_rest(term, reason),
             Phase::Done => {}
         }
     }
 
-    fn wake_at(&self, now: Timestamp) -> Timestamp {
+    fn wake_at(&self) -> Timestamp {
         let requests = self.stores.iter().map(|view| match &view.pending {
             // One nanosecond later, because a reply still counts at its timeout.
             Some(pending) => pending.sent + self.timing.op_timeout() + Duration::from_nanos(1),
@@ -437,7 +437,7 @@ impl Candidate {
             },
         });
         let own = match self.phase {
-            Phase::Standby { not_before } => self.standby_wake(now, not_before),
+            Phase::Standby { not_before } => self.standby_wake(not_before),
             Phase::Claiming { .. } | Phase::Probation { .. } | Phase::Done => Timestamp::NEVER,
             Phase::Tenure {
                 deadline,

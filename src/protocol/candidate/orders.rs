@@ -1,7 +1,7 @@
 //! What operators have ordered, and what else a standby has to expect.
 
-use super::{Candidate, Ending, Phase, Prospect, Step, StoreView};
-use crate::protocol::{HostName, LossReason, Pause, Record, Timestamp};
+use super::{Candidate, Ending, Phase, Prospect, StoreView};
+use crate::protocol::{HostName, LossReason, Pause, Record};
 
 impl StoreView {
     /// The pause that its record showed last.
@@ -46,10 +46,10 @@ impl Candidate {
 
     /// Whether an order keeps us from claiming what could otherwise be claimed: a pause, until a poll shows
     /// that it is over; a preference for another candidate, until the record has stalled for a window.
-    pub(super) fn is_barred(&self, view: &StoreView, now: Timestamp) -> bool {
+    pub(super) fn is_barred(&self, view: &StoreView) -> bool {
         let record = view.watch.record();
         let another = record.is_some_and(|record| self.is_left_to_another(record));
-        view.paused().is_some() || (another && !view.watch.stands_still(now, &self.timing))
+        view.paused().is_some() || (another && !view.watch.stands_still(self.now, &self.timing))
     }
 
     /// Whether a vacant record names another candidate as the successor.
@@ -61,7 +61,7 @@ impl Candidate {
 
     /// Obeys an operator's order to the holder of this term, once a majority of the stores shows it: an
     /// order that reached fewer was not given.
-    pub(super) fn obey(&mut self, now: Timestamp, step: &mut Step) {
+    pub(super) fn obey(&mut self) {
         let Some(term) = self.term() else {
             return;
         };
@@ -74,13 +74,13 @@ impl Candidate {
             return;
         }
         if let Phase::Probation { .. } = self.phase {
-            self.fail(now, term, step);
+            self.fail(term);
             // After being asked to resign, a candidate sits out a window, so that another comes first.
             self.phase = Phase::Standby {
-                not_before: now + self.timing.window(),
+                not_before: self.now + self.timing.window(),
             };
         } else {
-            self.stop(now, Ending::Stopped, LossReason::Requested, step);
+            self.stop(Ending::Stopped, LossReason::Requested);
         }
     }
 }

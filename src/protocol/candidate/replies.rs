@@ -1,20 +1,18 @@
 //! What the stores reply: recorded here first, whatever it answers, and then handed to the phase.
 
 use super::{
-    Acknowledged, Candidate, Event, Failure, Heard, Hold, Kind, Pending, Phase, RequestId, Step,
+    Acknowledged, Candidate, Event, Failure, Heard, Hold, Kind, Pending, Phase, RequestId,
 };
 use crate::protocol::{
-    CandidateId, Knowledge, Occupancy, Orders, Record, Reply, StoreIndex, Term, Timestamp, Verdict,
+    CandidateId, Knowledge, Occupancy, Orders, Record, Reply, StoreIndex, Term, Verdict,
 };
 
 impl Candidate {
     pub(super) fn replied(
         &mut self,
-        now: Timestamp,
         store: StoreIndex,
         id: RequestId,
         result: Result<Reply, Failure>,
-        step: &mut Step,
     ) {
         let pending = self.stores.get_mut(store.get()).and_then(|view| {
             let matches = view.pending.as_ref().is_some_and(|p| p.id == id);
@@ -26,50 +24,36 @@ impl Candidate {
         };
         match result {
             Ok(reply) => {
-                self.take_in(now, store, &pending, &reply, step);
-                self.answered(now, store, &pending, &reply, step);
+                self.take_in(store, &pending, &reply);
+                self.answered(store, &pending, &reply);
             }
-            Err(failure) => self.failed(now, store, &pending, failure, step),
+            Err(failure) => self.failed(store, &pending, failure),
         }
     }
 
     /// Records what any reply shows, whatever it answers.
-    fn take_in(
-        &mut self,
-        now: Timestamp,
-        store: StoreIndex,
-        pending: &Pending,
-        reply: &Reply,
-        step: &mut Step,
-    ) {
+    fn take_in(&mut self, store: StoreIndex, pending: &Pending, reply: &Reply) {
         let view = &mut self.stores[store.get()];
         view.failing = false;
         view.hint.take_if(|hint| hint.heard <= pending.sent);
-        view.read_clock(reply.clock, now);
+        view.read_clock(reply.clock, self.now);
         let shown = (reply.memory, reply.clock);
-        view.known = Some(Knowledge::learnt(view.known, shown, pending.sent, now));
+        view.known = Some(Knowledge::learnt(view.known, shown, pending.sent, self.now));
         let before = view.watch.record().map(holding);
         view.watch
-            .observe(&reply.record, &reply.memory, pending.sent, now);
+            .observe(&reply.record, &reply.memory, pending.sent, self.now);
         if reply.record.holder() == Some(&self.id) {
             view.written = view.written.max(reply.record.beat);
         }
         if before != Some(holding(&reply.record)) {
-            step.events.push(Event::Saw {
+            self.step.events.push(Event::Saw {
                 store,
                 record: reply.record.clone(),
             });
         }
     }
 
-    fn answered(
-        &mut self,
-        now: Timestamp,
-        store: StoreIndex,
-        pending: &Pending,
-        reply: &Reply,
-        step: &mut Step,
-    ) {
+    fn answered(&mut self, store: StoreIndex, pending: &Pending, reply: &Reply) {
         let acts = matches!(self.phase, Phase::Tenure { .. });
         let view = &mut self.stores[store.get()];
         let memory = reply.memory.id;
@@ -102,9 +86,9 @@ impl Candidate {
             }
             (Kind::Beat, Verdict::Refused) => {
                 view.claimed = false;
-                view.due = now;
+                view.due = self.now;
                 if view.hold.take().is_some() {
-                    step.events.push(Event::Parted { store });
+                    self.step.events.push(Event::Parted { store });
                 }
                 Heard::Parted
             }
@@ -113,28 +97,21 @@ impl Candidate {
                 Heard::Released(store, reply)
             }
         };
-        self.hear(now, heard, step);
+        self.hear(heard);
     }
 
-    pub(super) fn failed(
-        &mut self,
-        now: Timestamp,
-        store: StoreIndex,
-        pending: &Pending,
-        failure: Failure,
-        step: &mut Step,
-    ) {
+    pub(super) fn failed(&mut self, store: StoreIndex, pending: &Pending, failure: Failure) {
         let retry = self.timing.interval() / 8;
         let standby = matches!(self.phase, Phase::Standby { .. });
         let view = &mut self.stores[store.get()];
         view.failing = true;
         // A leader retries quickly, because its tenure is running out; a standby is in no hurry.
         if !standby && pending.kind != Kind::Observe {
-            view.due = now + retry;
+            view.due = self.now + retry;
         }
         if pending.kind == Kind::Claim {
             view.claimed &= failure == Failure::Unknown;
-            self.hear(now, Heard::Unknown(store), step);
+            self.hear(Heard::Unknown(store));
         }
     }
 }

@@ -3,55 +3,41 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use super::{Candidate, Kind, Outgoing, Pending, Phase, RequestId, Step};
+use super::{Candidate, Kind, Outgoing, Pending, Phase, RequestId};
 use crate::protocol::{LossReason, Request, StoreIndex, Term, Timestamp};
 
 impl Candidate {
     /// Sends a request to a store, replacing any in flight there, whose reply becomes stale.
-    pub(super) fn send(
-        &mut self,
-        now: Timestamp,
-        store: StoreIndex,
-        kind: Kind,
-        request: Request,
-        step: &mut Step,
-    ) {
+    pub(super) fn send(&mut self, store: StoreIndex, kind: Kind, request: Request) {
         let id = RequestId(self.next_request);
         self.next_request += 1;
         let view = &mut self.stores[store.get()];
-        view.due = now + self.timing.interval();
+        view.due = self.now + self.timing.interval();
         view.pending = Some(Pending {
             id,
-            sent: now,
+            sent: self.now,
             kind,
         });
-        step.sends.push(Outgoing { store, id, request });
+        self.step.sends.push(Outgoing { store, id, request });
     }
 
-    pub(super) fn observe(&mut self, now: Timestamp, store: StoreIndex, step: &mut Step) {
-        self.send(now, store, Kind::Observe, Request::Observe, step);
+    pub(super) fn observe(&mut self, store: StoreIndex) {
+        self.send(store, Kind::Observe, Request::Observe);
     }
 
-    pub(super) fn beat(&mut self, now: Timestamp, store: StoreIndex, term: Term, step: &mut Step) {
+    pub(super) fn beat(&mut self, store: StoreIndex, term: Term) {
         let acts = matches!(self.phase, Phase::Tenure { .. });
         let view = &mut self.stores[store.get()];
         view.written = view.written.next();
         let request = Request::Beat {
             holder: self.id.clone(),
             term,
-            attested: view.attest(now, acts),
+            attested: view.attest(self.now, acts),
         };
-        self.send(now, store, Kind::Beat, request, step);
+        self.send(store, Kind::Beat, request);
     }
 
-    pub(super) fn release(
-        &mut self,
-        now: Timestamp,
-        store: StoreIndex,
-        term: Term,
-        reason: LossReason,
-        step: &mut Step,
-    ) {
+    pub(super) fn release(&mut self, store: StoreIndex, term: Term, reason: LossReason) {
         let request = Request::Release {
             holder: self.id.clone(),
             term,
@@ -59,7 +45,7 @@ impl Candidate {
             delete: self.ephemeral,
         };
         self.last_claimed = self.last_claimed.max(Some(term));
-        self.send(now, store, Kind::Release, request, step);
+        self.send(store, Kind::Release, request);
     }
 
     /// Whether the election has one store, which numbers the terms.
@@ -68,12 +54,12 @@ impl Candidate {
     }
 
     /// The stores with nothing in flight whose next request is due.
-    pub(super) fn due(&self, now: Timestamp) -> Vec<StoreIndex> {
+    pub(super) fn due(&self) -> Vec<StoreIndex> {
         self.electorate
             .stores()
             .filter(|store| {
                 let view = &self.stores[store.get()];
-                view.pending.is_none() && view.due <= now
+                view.pending.is_none() && view.due <= self.now
             })
             .collect()
     }

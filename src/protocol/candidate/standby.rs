@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Candidate, Event, Heard, Hint, Kind, Phase, Step};
+use super::{Candidate, Event, Heard, Hint, Kind, Phase};
 use crate::protocol::{
     Beat, CandidateId, Claim, ClaimKind, Knowledge, LossReason, Mark, Memory, Occupancy, Record,
     Request, StoreIndex, Term, Timestamp, WallMillis,
@@ -12,25 +12,25 @@ use crate::protocol::{
 const LOOK: Duration = Duration::from_millis(50);
 
 impl Candidate {
-    pub(super) fn stand_by(&mut self, now: Timestamp, not_before: Timestamp, step: &mut Step) {
-        if now >= not_before && !self.held_back && self.try_claim(now, step) {
+    pub(super) fn stand_by(&mut self, not_before: Timestamp) {
+        if self.now >= not_before && !self.held_back && self.try_claim() {
             return;
         }
-        for store in self.due(now) {
-            self.observe(now, store, step);
+        for store in self.due() {
+            self.observe(store);
         }
     }
 
-    pub(super) fn heard_standing_by(&mut self, now: Timestamp, heard: Heard<'_>, step: &mut Step) {
+    pub(super) fn heard_standing_by(&mut self, heard: Heard<'_>) {
         match heard {
             // A claim of ours whose outcome we never learnt was granted after all: release it.
             Heard::Observed(store, reply) | Heard::Released(store, reply)
                 if reply.record.holder() == Some(&self.id) =>
             {
-                self.release(now, store, reply.record.term, LossReason::Withdrawn, step);
+                self.release(store, reply.record.term, LossReason::Withdrawn);
             }
-            Heard::Woken(store, vacant, called) => self.woken(now, store, vacant, called),
-            Heard::Resign(_) => self.give_up(now, None, LossReason::Withdrawn, step),
+            Heard::Woken(store, vacant, called) => self.woken(store, vacant, called),
+            Heard::Resign(_) => self.give_up(None, LossReason::Withdrawn),
             Heard::Granted(..) => unreachable!("nothing is claimed in this phase"),
             Heard::Observed(..)
             | Heard::Refused(..)
@@ -47,14 +47,13 @@ impl Candidate {
     /// store's work would be refusals. Other stores may have told other standbys, so it polls those too.
     fn woken(
         &mut self,
-        now: Timestamp,
         store: StoreIndex,
         (record, memory): (&Record, &Memory),
         called: Option<&CandidateId>,
     ) {
         let another = called.is_some_and(|called| *called != self.id);
         let latest = (self.timing.interval() / 20).min(LOOK);
-        let look = now + self.random(latest / 2, latest);
+        let look = self.now + self.random(latest / 2, latest);
         let Some(view) = self.stores.get_mut(store.get()) else {
             return;
         };
@@ -79,15 +78,15 @@ impl Candidate {
         view.hint = called.then(|| Hint {
             record: record.clone(),
             mark,
-            heard: now,
+            heard: self.now,
         });
         // Without a recent poll there is nothing to number a term by, so it polls first (R2).
         let same = view
             .known
             .is_some_and(|known| known.memory.id == mark.memory);
-        let known = same && view.watch.is_fresh(now, &self.timing);
+        let known = same && view.watch.is_fresh(self.now, &self.timing);
         if !another && !known {
-            view.due = now;
+            view.due = self.now;
         }
         if another || !self.is_sole() {
             for view in &mut self.stores {
@@ -98,22 +97,22 @@ impl Candidate {
 
     /// What a claim may expect of a store now. A notification is only a hint: it names the record that the
     /// claim is compared with, and everything else rests on what the store has replied.
-    fn expects(&self, now: Timestamp, store: StoreIndex) -> Option<Mark> {
+    fn expects(&self, store: StoreIndex) -> Option<Mark> {
         let view = &self.stores[store.get()];
         if view.awaits(Kind::Release) {
             return None;
         }
-        let seen = view.watch.claimable(now, &self.timing);
+        let seen = view.watch.claimable(self.now, &self.timing);
         let seen = seen.filter(|_| {
-            !self.is_barred(view, now) && !view.watch.awaits_its_leader(now, &self.timing)
+            !self.is_barred(view) && !view.watch.awaits_its_leader(self.now, &self.timing)
         });
         let hinted = || {
             let hint = view.hint.as_ref()?;
             // A clock that was read under an earlier memory may be behind a term that this one follows (R3).
             let same = |known: &Knowledge| known.memory.id == hint.mark.memory;
-            let known =
-                view.watch.is_fresh(now, &self.timing) && view.known.as_ref().is_some_and(same);
-            let fresh = now.since(hint.heard) <= self.timing.interval();
+            let known = view.watch.is_fresh(self.now, &self.timing)
+                && view.known.as_ref().is_some_and(same);
+            let fresh = self.now.since(hint.heard) <= self.timing.interval();
             let open = known && fresh && !self.is_left_to_another(&hint.record);
             open.then_some(hint.mark)
         };
@@ -123,24 +122,24 @@ impl Candidate {
     }
 
     /// Claims every claimable store when they are a majority.
-    fn try_claim(&mut self, now: Timestamp, step: &mut Step) -> bool {
+    fn try_claim(&mut self) -> bool {
         let claimable: Vec<(StoreIndex, Mark)> = self
             .electorate
             .stores()
-            .filter_map(|store| Some((store, self.expects(now, store)?)))
+            .filter_map(|store| Some((store, self.expects(store)?)))
             .collect();
         if claimable.len() < self.electorate.majority() {
             self.lingers_until = None;
             return false;
         }
-        if self.lingers(now, &claimable) {
+        if self.lingers(&claimable) {
             return false;
         }
         self.lingers_until = None;
-        let Some(term) = self.next_term(now, step) else {
+        let Some(term) = self.next_term() else {
             return false;
         };
-        step.events.push(Event::Claimed {
+        self.step.events.push(Event::Claimed {
             term,
             stores: claimable.len(),
         });
@@ -150,19 +149,19 @@ impl Candidate {
             false => ClaimKind::Shared,
         };
         for (store, expected) in claimable {
-            self.claim(now, store, term, expected, kind, step);
+            self.claim(store, term, expected, kind);
         }
         true
     }
 
     /// Whether it waits a moment for a further store. A candidate whose majority is not proven waits out a
     /// probation, and what would spare it that may be one message away: three releases do not arrive at once.
-    fn lingers(&mut self, now: Timestamp, claimable: &[(StoreIndex, Mark)]) -> bool {
+    fn lingers(&mut self, claimable: &[(StoreIndex, Mark)]) -> bool {
         let probation = self.timing.probation();
         let is_proven = |(store, expected): &&(StoreIndex, Mark)| {
             let known = self.stores[store.get()].known;
             let known = known.filter(|known| known.memory.id == expected.memory);
-            known.is_some_and(|known| known.as_old_as(probation) <= now)
+            known.is_some_and(|known| known.as_old_as(probation) <= self.now)
         };
         let proven = claimable.iter().filter(is_proven).count();
         let answering = self.stores.iter().filter(|view| !view.failing).count();
@@ -170,14 +169,14 @@ impl Candidate {
             return false;
         }
         let moment = self.timing.interval() / 20;
-        now < *self.lingers_until.get_or_insert(now + moment)
+        self.now < *self.lingers_until.get_or_insert(self.now + moment)
     }
 
     /// R3: above every floor seen, and not behind any clock seen, each advanced by the time since it was
     /// read: a store that reverts to older data may have forgotten a term that was granted after our last
     /// poll. It is also above every term that we may have been granted: our release of it may still be on
     /// its way, and must not meet a later claim.
-    fn next_term(&mut self, now: Timestamp, step: &mut Step) -> Option<Term> {
+    fn next_term(&mut self) -> Option<Term> {
         let seen = |store: &StoreIndex| {
             let record = self.record(*store).map(|record| record.floor);
             let memory = self.stores[store.get()]
@@ -187,24 +186,16 @@ impl Candidate {
         };
         let highest = self.electorate.stores().max_by_key(seen)?;
         let floor = Some(seen(&highest)).max(self.last_claimed)?;
-        let clocks = self.stores.iter().map(|view| view.clock_at(now));
+        let clocks = self.stores.iter().map(|view| view.clock_at(self.now));
         let term = Term::next(floor, clocks.max().unwrap_or(WallMillis::ZERO));
         if term.is_none() && !self.used_up {
-            step.events.push(Event::TermsUsedUp { store: highest });
+            self.step.events.push(Event::TermsUsedUp { store: highest });
         }
         self.used_up = term.is_none();
         term
     }
 
-    pub(super) fn claim(
-        &mut self,
-        now: Timestamp,
-        store: StoreIndex,
-        term: Term,
-        expected: Mark,
-        kind: ClaimKind,
-        step: &mut Step,
-    ) {
+    pub(super) fn claim(&mut self, store: StoreIndex, term: Term, expected: Mark, kind: ClaimKind) {
         let claim = Claim {
             holder: self.id.clone(),
             term,
@@ -212,16 +203,16 @@ impl Candidate {
             kind,
             after: self.stores[store.get()].written,
             window: self.timing.window(),
-            attested: self.stores[store.get()].attest(now, true),
+            attested: self.stores[store.get()].attest(self.now, true),
             ephemeral: self.ephemeral,
         };
         let view = &mut self.stores[store.get()];
         view.claimed = true;
         view.hint = None;
-        self.send(now, store, Kind::Claim, Request::Claim(claim), step);
+        self.send(store, Kind::Claim, Request::Claim(claim));
     }
 
-    pub(super) fn standby_wake(&self, now: Timestamp, not_before: Timestamp) -> Timestamp {
+    pub(super) fn standby_wake(&self, not_before: Timestamp) -> Timestamp {
         let ripe = self
             .stores
             .iter()
@@ -230,7 +221,7 @@ impl Candidate {
         std::iter::once(not_before)
             .chain(self.lingers_until)
             .chain(ripe)
-            .filter(|at| *at > now)
+            .filter(|at| *at > self.now)
             .fold(Timestamp::NEVER, Timestamp::min)
     }
 }

@@ -90,7 +90,7 @@ pub enum Failure {
 }
 
 /// What a candidate wants done after an input.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[must_use]
 pub struct Step {
     /// The requests to send, all of them at once.

@@ -38,6 +38,7 @@ mod scan;
 mod script;
 mod sentinel;
 mod servers;
+mod shared;
 mod stream;
 mod subscription;
 mod task;
@@ -58,10 +59,9 @@ use self::dial::Identification;
 use self::keys::Keys;
 use self::reply::Reader;
 use self::script::Script;
-use self::servers::{Servers, To};
-use self::subscription::Subscription;
+use self::servers::To;
+use self::shared::Shared;
 use super::address::{InvalidAddress, RedisPlace};
-use super::registry::Registry;
 use super::{
     Examination, HistoryEntry, Inspection, Note, Store, StoreError, StoreFuture, StoreOptions,
     WakeUp, WakeUps, fresh_memory, is_left,
@@ -78,8 +78,6 @@ const MAX_PREFIX: usize = 200;
 /// How many entries a history holds, as `scripts/record.lua` caps it.
 const HISTORY: usize = 1000;
 
-static SHARED: Registry<RedisPlace, Shared> = Registry::new();
-
 /// The elections under one prefix on one Redis deployment.
 pub(super) struct RedisStore {
     label: Arc<str>,
@@ -87,37 +85,6 @@ pub(super) struct RedisStore {
     op_timeout: Duration,
     place: RedisPlace,
     shared: Arc<Shared>,
-}
-
-/// What all stores of this process on one deployment share.
-struct Shared {
-    servers: Arc<Servers>,
-    subscription: Arc<Subscription>,
-    sentinels: task::Task,
-}
-
-impl Shared {
-    fn open(
-        label: Arc<str>,
-        place: &RedisPlace,
-        identity: Identification,
-    ) -> Result<Self, InvalidAddress> {
-        let servers = Arc::new(Servers::open(label, place, identity)?);
-        Ok(Self {
-            subscription: Arc::new(Subscription::new(Arc::clone(&servers))),
-            sentinels: task::Task::default(),
-            servers,
-        })
-    }
-
-    /// Starts the tasks that run between requests, if they do not run yet.
-    fn keep_running(&self) {
-        self.subscription.keep_running();
-        self.sentinels.keep_running(|| {
-            let subscription = Arc::clone(&self.subscription);
-            self.servers.watch_sentinels(move || subscription.move_on())
-        });
-    }
 }
 
 impl RedisStore {
@@ -140,17 +107,12 @@ impl RedisStore {
         let credentials = &mut place.credentials;
         credentials.username = credentials.username.take().or(options.username.clone());
         credentials.password = credentials.password.take().or(options.password.clone());
-        let open = |place: &RedisPlace| {
-            let shared = Shared::open(Arc::clone(&label), place, Identification::Required);
-            shared.map(Arc::new)
-        };
-        let shared = SHARED.get_or_open(place.clone(), open)?;
         Ok(Self {
+            shared: Shared::of(&label, &place)?,
             label,
             prefix,
             op_timeout: options.op_timeout,
             place,
-            shared,
         })
     }
 

@@ -8,18 +8,18 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Signal, WaitOptions, set_parent_process_death_signal, wait};
 
-use super::super::spawn::come_first;
+use super::super::spawn::take_real_time_priority;
 
 /// Is the init of this namespace, until the keeper, the elector or the program has ended.
 ///
-/// `over` hangs up when the program has ended, and when the keeper has. What the program left behind may then
+/// `hangup` closes when the program has ended, and when the keeper has. What the program left behind may then
 /// still end by itself. If the elector is dead while its keeper is frozen, only this process can act.
-pub(super) fn reign(over: &OwnedFd, elector: &OwnedFd) -> io::Result<()> {
+pub(super) fn run(hangup: &OwnedFd, elector: &OwnedFd) -> io::Result<()> {
     rustix::thread::set_name(c"reaper")?;
     let children = block_signals()?;
     // Whatever else wants the processors, this process needs one to die on. It is no loss where it may not.
-    come_first();
-    let [children, over, elector] = keep_only([&children, over, elector])?;
+    take_real_time_priority();
+    let [children, hangup, elector] = keep_only([&children, hangup, elector])?;
     let mut is_over = false;
     loop {
         let childless = reap();
@@ -31,7 +31,7 @@ pub(super) fn reign(over: &OwnedFd, elector: &OwnedFd) -> io::Result<()> {
             PollFd::new(&elector, PollFlags::IN),
         ];
         if !is_over {
-            sources.push(PollFd::new(&over, PollFlags::IN));
+            sources.push(PollFd::new(&hangup, PollFlags::IN));
         }
         match poll(&mut sources, None) {
             Ok(_) => {}
@@ -48,19 +48,19 @@ pub(super) fn reign(over: &OwnedFd, elector: &OwnedFd) -> io::Result<()> {
 
 /// Makes the kernel end this process, and so the namespace, with the keeper. To be called before there is anything
 /// else in it.
-pub(super) fn die_with_keeper(over: &OwnedFd) -> Result<(), Errno> {
+pub(super) fn die_with_keeper(hangup: &OwnedFd) -> Result<(), Errno> {
     // SIGKILL comes through: the keeper is outside of the namespace.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     // Had the keeper died before that call, the signal would never come.
-    match is_abandoned(over) {
+    match is_abandoned(hangup) {
         true => Err(Errno::CHILD),
         false => Ok(()),
     }
 }
 
 /// Whether the keeper is gone.
-pub(super) fn is_abandoned(over: &OwnedFd) -> bool {
-    let mut source = [PollFd::new(over, PollFlags::IN)];
+pub(super) fn is_abandoned(hangup: &OwnedFd) -> bool {
+    let mut source = [PollFd::new(hangup, PollFlags::IN)];
     let at_once = rustix::event::Timespec::default();
     !matches!(poll(&mut source, Some(&at_once)), Ok(0))
 }

@@ -1,7 +1,7 @@
 //! A PID namespace for the program, whose init is ours.
 //!
 //! ```text
-//!   keeper ── forks ──▶ midwife: cgroup, unshare                     gone before the program runs
+//!   keeper ── forks ──▶ helper: cgroup, unshare                      gone before the program runs
 //!     │                    │ clones siblings of itself, so that they are the keeper's children
 //!     ├── init             ◀── 1 in the namespace: mounts /proc; dies with the keeper, and all others there with it
 //!     └── PROGRAM          ◀── 2; its exit status is the keeper's to read, as without a namespace
@@ -29,7 +29,7 @@ use crate::supervise::{proc, tree};
 
 /// How this process makes PID namespaces.
 #[derive(Debug)]
-pub(in crate::supervise) struct Nest {
+pub(in crate::supervise) struct NamespaceFactory {
     /// Whether it takes a user namespace around them.
     user: bool,
     /// Readable when the elector has ended.
@@ -39,122 +39,128 @@ pub(in crate::supervise) struct Nest {
 /// Which of the processes a call returns in.
 pub(in crate::supervise) enum Role {
     /// The one that called.
-    Keeper(Nursery),
+    Keeper(PendingNamespace),
     /// The one that is to become the program.
-    Program(Gate),
+    Program(StartBarrier),
 }
 
-impl Nest {
+impl NamespaceFactory {
     /// Makes a namespace to find out whether it can be done here.
-    pub(in crate::supervise) fn find() -> Result<Self, Trouble> {
+    pub(in crate::supervise) fn find() -> Result<Self, NamespaceError> {
         let elector = getppid().ok_or(Errno::SRCH);
         let elector = elector.and_then(|elector| pidfd_open(elector, PidfdFlags::empty()));
-        let mut nest = Self {
+        let mut factory = Self {
             user: false,
-            elector: elector.map_err(Trouble::at(Step::Watch))?,
+            elector: elector.map_err(at(Step::Watch))?,
         };
         // Root needs no user namespace, in which it would be less than root.
-        if nest.rehearse().is_err() {
-            nest.user = true;
-            nest.rehearse()?;
+        if factory.probe().is_err() {
+            factory.user = true;
+            factory.probe()?;
         }
-        Ok(nest)
+        Ok(factory)
     }
 
-    fn rehearse(&self) -> Result<(), Trouble> {
-        let mut nursery = match self.populate(None).map_err(Trouble::at(Step::Fork))? {
-            Role::Keeper(nursery) => nursery,
-            Role::Program(gate) => exit(i32::from(gate.pass().is_err())),
+    fn probe(&self) -> Result<(), NamespaceError> {
+        let mut pending = match self.fork_into_new(None).map_err(at(Step::Fork))? {
+            Role::Keeper(pending) => pending,
+            Role::Program(barrier) => exit(i32::from(barrier.wait_for_start().is_err())),
         };
         let outcome = loop {
-            match nursery.news() {
-                News::None => {
-                    let mut source = [PollFd::new(&nursery, PollFlags::IN)];
+            match pending.status() {
+                Status::Pending => {
+                    let mut source = [PollFd::new(&pending, PollFlags::IN)];
                     // An error comes again at the next reading.
                     let _interrupted = poll(&mut source, None).is_err();
                 }
-                News::Born(..) => break Ok(()),
-                News::Failed(trouble) => break Err(trouble),
+                Status::Ready(..) => break Ok(()),
+                Status::Failed(error) => break Err(error),
             }
         };
-        drop(nursery);
+        drop(pending);
         while !matches!(wait(WaitOptions::empty()), Err(error) if error != Errno::INTR) {}
         outcome
     }
 
-    /// Makes a namespace in `entrance`, a cgroup, with an init and another process, which is where it returns too.
+    /// Makes a namespace, in a cgroup if its `cgroup.procs` is given, with an init and another process, in which this
+    /// returns too.
     /// The calling process must have one thread.
-    pub(in crate::supervise) fn populate(&self, entrance: Option<&File>) -> Result<Role, Errno> {
-        let (news, report) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        let (over, alive) = pipe_with(PipeFlags::CLOEXEC)?;
+    pub(in crate::supervise) fn fork_into_new(
+        &self,
+        cgroup_procs: Option<&File>,
+    ) -> Result<Role, Errno> {
+        let (status, report) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        let (hangup, alive) = pipe_with(PipeFlags::CLOEXEC)?;
         if fork(0)?.is_some() {
-            return Ok(Role::Keeper(Nursery {
-                news,
+            return Ok(Role::Keeper(PendingNamespace {
+                status,
                 alive: Some(alive),
             }));
         }
         // That end is the keeper's alone: its closing shows that the keeper is gone.
-        drop((news, alive));
-        match self.bring_forth(entrance, &report, over) {
-            Ok(Some(gate)) => Ok(Role::Program(gate)),
+        drop((status, alive));
+        match self.make_namespace(cgroup_procs, &report, hangup) {
+            Ok(Some(barrier)) => Ok(Role::Program(barrier)),
             Ok(None) => exit(0),
-            Err(trouble) => {
+            Err(error) => {
                 // If it is not read, the end of the pipe is.
-                let _told = write(&report, &trouble.to_bytes()).is_ok();
+                let _sent = write(&report, &error.to_bytes()).is_ok();
                 exit(1)
             }
         }
     }
 
-    /// What the midwife does. Returns a gate in the process that is to become the program.
-    fn bring_forth(
+    /// What the helper does. Returns a barrier in the process that is to become the program.
+    fn make_namespace(
         &self,
-        entrance: Option<&File>,
+        cgroup_procs: Option<&File>,
         report: &OwnedFd,
-        over: OwnedFd,
-    ) -> Result<Option<Gate>, Trouble> {
-        if let Some(entrance) = entrance {
-            write(entrance, b"0").map_err(Trouble::at(Step::Enter))?;
+        hangup: OwnedFd,
+    ) -> Result<Option<StartBarrier>, NamespaceError> {
+        if let Some(cgroup_procs) = cgroup_procs {
+            write(cgroup_procs, b"0").map_err(at(Step::Enter))?;
         }
         self.unshare()?;
-        let (gate, open) = pipe_with(PipeFlags::CLOEXEC).map_err(Trouble::at(Step::Fork))?;
+        let (opened, open) = pipe_with(PipeFlags::CLOEXEC).map_err(at(Step::Fork))?;
         // A sibling of this process, whose parent is the keeper.
-        let sibling = || fork(libc::CLONE_PARENT).map_err(Trouble::at(Step::Fork));
-        let (ready, enthroned) = pipe_with(PipeFlags::CLOEXEC).map_err(Trouble::at(Step::Fork))?;
+        let sibling = || fork(libc::CLONE_PARENT).map_err(at(Step::Fork));
+        let (init_status, init_report) = pipe_with(PipeFlags::CLOEXEC).map_err(at(Step::Fork))?;
         let Some(init) = sibling()? else {
-            let bound = init::die_with_keeper(&over).map_err(Trouble::at(Step::Fork));
+            let bound = init::die_with_keeper(&hangup).map_err(at(Step::Fork));
             let mounted = bound.and_then(|()| mount_proc());
-            let told = mounted.map_or_else(Trouble::to_bytes, |()| message(0, 0, 0));
-            let ended = match (mounted, write(&enthroned, &told)) {
-                (Ok(()), Ok(_)) => init::reign(&over, &self.elector),
+            let message_bytes =
+                mounted.map_or_else(NamespaceError::to_bytes, |()| message(0, 0, 0));
+            let ended = match (mounted, write(&init_report, &message_bytes)) {
+                (Ok(()), Ok(_)) => init::run(&hangup, &self.elector),
                 _ => Ok(()),
             };
             exit(i32::from(ended.is_err()))
         };
-        drop(enthroned);
-        let mut told = [0; 12];
-        match read(&ready, &mut told).map(|length| (length, numbers(&told))) {
+        drop(init_report);
+        let mut message_bytes = [0; 12];
+        match read(&init_status, &mut message_bytes).map(|length| (length, numbers(&message_bytes)))
+        {
             Ok((12, [0, ..])) => {}
-            Ok((12, [step, errno, _])) => return Err(Trouble::read(step, errno)),
-            Ok(_) => return Err(Trouble::at(Step::Fork)(Errno::CHILD)),
-            Err(errno) => return Err(Trouble::at(Step::Fork)(errno)),
+            Ok((12, [step, errno, _])) => return Err(NamespaceError::read(step, errno)),
+            Ok(_) => return Err(at(Step::Fork)(Errno::CHILD)),
+            Err(errno) => return Err(at(Step::Fork)(errno)),
         }
         let Some(program) = sibling()? else {
-            return Ok(Some(Gate { gate, over }));
+            return Ok(Some(StartBarrier { opened, hangup }));
         };
         let [init, program] = [init, program].map(|pid| pid.as_raw_nonzero().get());
         // The keeper knows them before one of them can end.
-        write(report, &message(0, init, program)).map_err(Trouble::at(Step::Fork))?;
-        write(&open, b"1").map_err(Trouble::at(Step::Fork))?;
+        write(report, &message(0, init, program)).map_err(at(Step::Fork))?;
+        write(&open, b"1").map_err(at(Step::Fork))?;
         Ok(None)
     }
 
     /// Puts what this process starts into a new namespace, with a `/proc` that shows it.
-    fn unshare(&self) -> Result<(), Trouble> {
+    fn unshare(&self) -> Result<(), NamespaceError> {
         let (user, group) = (geteuid().as_raw(), getegid().as_raw());
         let spaces = libc::CLONE_NEWPID | libc::CLONE_NEWNS;
         if self.user {
-            unshare(spaces | libc::CLONE_NEWUSER).map_err(Trouble::at(Step::UserNamespace))?;
+            unshare(spaces | libc::CLONE_NEWUSER).map_err(at(Step::UserNamespace))?;
             // Without that an ordinary user may not map its group.
             let maps = [
                 ("setgroups", "deny".to_owned()),
@@ -164,55 +170,54 @@ impl Nest {
             for (name, map) in maps {
                 proc::write(&format!("self/{name}"), map.as_bytes())
                     .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::INVAL))
-                    .map_err(Trouble::at(Step::Map))?;
+                    .map_err(at(Step::Map))?;
             }
         } else {
-            unshare(spaces).map_err(Trouble::at(Step::Namespace))?;
+            unshare(spaces).map_err(at(Step::Namespace))?;
         }
         // Mounts of the host still arrive; nothing from here gets out.
-        mount(c"none", c"/", c"none", libc::MS_REC | libc::MS_SLAVE)
-            .map_err(Trouble::at(Step::Mounts))
+        mount(c"none", c"/", c"none", libc::MS_REC | libc::MS_SLAVE).map_err(at(Step::Mounts))
     }
 }
 
 /// A namespace that is being made.
 #[derive(Debug)]
-pub(in crate::supervise) struct Nursery {
-    /// Says how it went.
-    news: OwnedFd,
+pub(in crate::supervise) struct PendingNamespace {
+    /// Where the helper reports how it went.
+    status: OwnedFd,
     /// Closed when the namespace is to end.
     alive: Option<OwnedFd>,
 }
 
 /// What is known of it.
-pub(in crate::supervise) enum News {
+pub(in crate::supervise) enum Status {
     /// Nothing yet.
-    None,
+    Pending,
     /// It exists, and this process in it is to become the program.
-    Born(Namespace, Pid),
+    Ready(Namespace, Pid),
     /// It cannot be made. What there may be of it ends by itself.
-    Failed(Trouble),
+    Failed(NamespaceError),
 }
 
-impl AsFd for Nursery {
+impl AsFd for PendingNamespace {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.news.as_fd()
+        self.status.as_fd()
     }
 }
 
-impl Nursery {
+impl PendingNamespace {
     /// How far it has got. Does not block.
-    pub(in crate::supervise) fn news(&mut self) -> News {
+    pub(in crate::supervise) fn status(&mut self) -> Status {
         let mut bytes = [0; 12];
-        match read(&self.news, &mut bytes) {
-            Err(Errno::AGAIN | Errno::INTR) => return News::None,
+        match read(&self.status, &mut bytes) {
+            Err(Errno::AGAIN | Errno::INTR) => return Status::Pending,
             Ok(12) => {}
-            // The midwife was killed.
-            Ok(_) | Err(_) => return News::Failed(Trouble::at(Step::Fork)(Errno::CHILD)),
+            // The helper was killed.
+            Ok(_) | Err(_) => return Status::Failed(at(Step::Fork)(Errno::CHILD)),
         }
         let [step, first, second] = numbers(&bytes);
         if step != 0 {
-            return News::Failed(Trouble::read(step, first));
+            return Status::Failed(NamespaceError::read(step, first));
         }
         let [init, program] = [first, second].map(|pid| Pid::from_raw(pid.max(0)));
         let namespace = init.and_then(|init| {
@@ -224,24 +229,24 @@ impl Nursery {
             })
         });
         match (namespace, program) {
-            (Some(namespace), Some(program)) => News::Born(namespace, program),
-            _ => News::Failed(Trouble::at(Step::Watch)(Errno::CHILD)),
+            (Some(namespace), Some(program)) => Status::Ready(namespace, program),
+            _ => Status::Failed(at(Step::Watch)(Errno::CHILD)),
         }
     }
 }
 
-/// Where the program waits until its keeper can learn of it.
-pub(in crate::supervise) struct Gate {
-    gate: OwnedFd,
-    over: OwnedFd,
+/// Holds back the program until its keeper can learn of it.
+pub(in crate::supervise) struct StartBarrier {
+    opened: OwnedFd,
+    hangup: OwnedFd,
 }
 
-impl Gate {
-    /// Waits for the keeper's knowledge.
-    pub(in crate::supervise) fn pass(&self) -> Result<(), Errno> {
+impl StartBarrier {
+    /// Waits until the keeper can learn of this process.
+    pub(in crate::supervise) fn wait_for_start(&self) -> Result<(), Errno> {
         let mut byte = [0];
         loop {
-            match read(&self.gate, &mut byte) {
+            match read(&self.opened, &mut byte) {
                 Ok(1) => return Ok(()),
                 Err(Errno::INTR) => {}
                 Ok(_) => return Err(Errno::CHILD),
@@ -252,7 +257,7 @@ impl Gate {
 
     /// Whether the keeper is gone.
     pub(in crate::supervise) fn is_abandoned(&self) -> bool {
-        init::is_abandoned(&self.over)
+        init::is_abandoned(&self.hangup)
     }
 }
 
@@ -302,7 +307,7 @@ impl Namespace {
 
 /// Why there is no namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::supervise) struct Trouble {
+pub(in crate::supervise) struct NamespaceError {
     step: Step,
     pub(in crate::supervise) errno: Errno,
 }
@@ -333,14 +338,10 @@ impl Step {
     ];
 }
 
-impl Trouble {
-    const fn at(step: Step) -> impl FnOnce(Errno) -> Self + Copy {
-        move |errno| Self { step, errno }
-    }
-
+impl NamespaceError {
     fn read(step: i32, errno: i32) -> Self {
         let known = Step::ALL.into_iter().find(|known| *known as i32 == step);
-        Self::at(known.unwrap_or(Step::Fork))(Errno::from_raw_os_error(errno))
+        at(known.unwrap_or(Step::Fork))(Errno::from_raw_os_error(errno))
     }
 
     fn to_bytes(self) -> [u8; 12] {
@@ -348,7 +349,12 @@ impl Trouble {
     }
 }
 
-impl fmt::Display for Trouble {
+/// An error of a step.
+const fn at(step: Step) -> impl FnOnce(Errno) -> NamespaceError + Copy {
+    move |errno| NamespaceError { step, errno }
+}
+
+impl fmt::Display for NamespaceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.step {
             Step::Watch => "the elector or an init cannot be watched (pidfd_open)",
@@ -383,9 +389,9 @@ fn numbers(bytes: &[u8; 12]) -> [i32; 3] {
 }
 
 /// Mounts the `/proc` of this process's namespace.
-fn mount_proc() -> Result<(), Trouble> {
+fn mount_proc() -> Result<(), NamespaceError> {
     let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
-    mount(c"proc", c"/proc", c"proc", flags).map_err(Trouble::at(Step::Proc))
+    mount(c"proc", c"/proc", c"proc", flags).map_err(at(Step::Proc))
 }
 
 /// Forks, and returns the child's pid, or `None` in the child.

@@ -1,0 +1,218 @@
+//! The stores of one candidacy: the requests under way, the releases that they publish, and what each has last
+//! answered.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+
+use super::Shared;
+use super::clock;
+use super::late;
+use super::link::{Link, News};
+use super::runtime;
+use crate::observe::{EventKind, HeartbeatResult};
+use crate::protocol::{Candidate, Outgoing, Reply, Request, RequestId, Role, StoreIndex, Verdict};
+use crate::store::{Identity, StoreError, WakeUp, WakeUps, let_others_go_first};
+
+/// The outcome of a request.
+pub(super) struct Answer {
+    pub(super) store: StoreIndex,
+    pub(super) id: RequestId,
+    /// Whether the request was to change the record, and not only to read it.
+    pub(super) changes: bool,
+    pub(super) result: Result<Reply, StoreError>,
+    /// How long it took, of a heartbeat.
+    pub(super) beat: Option<Duration>,
+    /// Whether it was asked to release.
+    pub(super) releases: bool,
+}
+
+pub(super) type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// What arrives from a store.
+pub(super) enum Arrival {
+    Answer(Answer),
+    Release(StoreIndex, WakeUp),
+}
+
+pub(super) struct Links {
+    shared: Arc<Shared>,
+    identity: Arc<Identity>,
+    known: Vec<Link>,
+    answers: FuturesUnordered<Answering>,
+    /// An answer that arrived while its request was being sent.
+    answered: Option<Answer>,
+    wake_ups: Vec<Option<WakeUps>>,
+    /// The release that each store has not confirmed.
+    unconfirmed: Vec<Option<Request>>,
+}
+
+impl Links {
+    pub(super) fn new(shared: Arc<Shared>, identity: Arc<Identity>) -> Self {
+        let stores = shared.stores.len();
+        Self {
+            shared,
+            identity,
+            known: vec![Link::default(); stores],
+            answers: FuturesUnordered::new(),
+            answered: None,
+            wake_ups: (0..stores).map(|_| None).collect(),
+            unconfirmed: vec![None; stores],
+        }
+    }
+
+    /// What is known of each store.
+    pub(super) fn known(&self) -> &[Link] {
+        &self.known
+    }
+
+    /// What one of the stores that cannot be used failed with.
+    pub(super) fn error(&self) -> Option<&StoreError> {
+        self.known.iter().find_map(Link::error)
+    }
+
+    /// One of the errors of this kind, if too many stores have one for a majority.
+    pub(super) fn no_majority(
+        &self,
+        kind: fn(&Link) -> Option<&StoreError>,
+    ) -> Option<&StoreError> {
+        let spare = self.known.len() - self.shared.electorate.majority();
+        self.known.iter().filter_map(kind).nth(spare)
+    }
+
+    /// Sends a request; its answer arrives later.
+    pub(super) fn ask(&mut self, outgoing: Outgoing) {
+        let notes_us = matches!(outgoing.request, Request::Observe | Request::Beat { .. });
+        self.known[outgoing.store.get()].lists_us |= notes_us;
+        if matches!(outgoing.request, Request::Release { .. }) {
+            self.unconfirmed[outgoing.store.get()] = Some(outgoing.request.clone());
+        }
+        let shared = Arc::clone(&self.shared);
+        let identity = Arc::clone(&self.identity);
+        self.answers.push(Box::pin(async move {
+            let store = &shared.stores[outgoing.store.get()];
+            let beats = matches!(outgoing.request, Request::Beat { .. });
+            let sent = beats.then(clock::now);
+            let result = store
+                .execute(&shared.name, &identity, &outgoing.request)
+                .await;
+            Answer {
+                store: outgoing.store,
+                id: outgoing.id,
+                changes: !matches!(outgoing.request, Request::Observe),
+                result,
+                beat: sent.map(|sent| clock::now().since(sent)),
+                releases: matches!(outgoing.request, Request::Release { .. }),
+            }
+        }));
+    }
+
+    /// Lets the connections write the new requests before anything is reported or any timer set: that can
+    /// be done while the answers are under way.
+    pub(super) async fn send_at_once(&mut self) {
+        if let Some(Some(answer)) = self.answers.next().now_or_never() {
+            self.answered = Some(answer);
+        }
+        let_others_go_first().await;
+    }
+
+    /// Listens for releases while a campaign is waiting.
+    pub(super) fn listen(&mut self, candidate: &Candidate) {
+        if candidate.role() != Role::Standby {
+            return;
+        }
+        for (index, slot) in self.wake_ups.iter_mut().enumerate() {
+            let store = StoreIndex(u8::try_from(index).unwrap_or(u8::MAX));
+            let seen = candidate.record(store).is_some();
+            if slot.is_none() && seen {
+                let store = &self.shared.stores[index];
+                *slot = Some(store.wake_ups(&self.shared.name, candidate.id()));
+            }
+        }
+    }
+
+    pub(super) fn stop_listening(&mut self) {
+        self.wake_ups.iter_mut().for_each(|slot| *slot = None);
+    }
+
+    /// What arrives next; pending while nothing will.
+    pub(super) async fn next(&mut self) -> Arrival {
+        if let Some(answer) = self.answered.take() {
+            return Arrival::Answer(answer);
+        }
+        poll_fn(|context| {
+            if let Poll::Ready(Some(answer)) = self.answers.poll_next_unpin(context) {
+                return Poll::Ready(Arrival::Answer(answer));
+            }
+            for (index, slot) in (0..).zip(&mut self.wake_ups) {
+                let Some(waiting) = slot else { continue };
+                match waiting.0.poll_recv(context) {
+                    Poll::Ready(Some(wake_up)) => {
+                        return Poll::Ready(Arrival::Release(StoreIndex(index), wake_up));
+                    }
+                    // The store cannot notify: polling remains.
+                    Poll::Ready(None) => waiting.0.close(),
+                    Poll::Pending => {}
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Notes what an answer shows of its store, and returns what is worth a report.
+    pub(super) fn take_in(&mut self, answer: &Answer) -> Option<EventKind> {
+        self.count(answer);
+        let store = answer.store.get();
+        if answer.releases && answer.result.is_ok() {
+            self.unconfirmed[store] = None;
+        }
+        // A release removes us from the list by itself.
+        let granted = |reply: &Reply| reply.verdict == Verdict::Granted;
+        let released = answer.releases && answer.result.as_ref().is_ok_and(granted);
+        let link = &mut self.known[store];
+        link.lists_us &= !released;
+        let news = link.heard(clock::now(), answer.changes, &answer.result)?;
+        let store = self.shared.stores[store].label().into();
+        Some(match news {
+            News::Down(error) => EventKind::StoreDown { store, error },
+            News::Up(after) => EventKind::StoreUp { store, after },
+        })
+    }
+
+    fn count(&self, answer: &Answer) {
+        let counters = &self.shared.counters;
+        counters.store(answer.store.get(), answer.result.is_ok());
+        if let Some(took) = answer.beat {
+            let result = match &answer.result {
+                Ok(reply) if reply.verdict == Verdict::Granted => HeartbeatResult::Granted,
+                Ok(_) => HeartbeatResult::Refused,
+                Err(_) => HeartbeatResult::Failed,
+            };
+            counters.heartbeat(result, took);
+        }
+    }
+
+    /// Leaves the stores: what they have not confirmed is sent again, and what they list is withdrawn.
+    pub(super) async fn leave(self) {
+        let Self {
+            shared, identity, ..
+        } = self;
+        let stores = shared.electorate.stores().zip(self.unconfirmed);
+        let releases: Vec<_> = stores
+            .filter_map(|(store, release)| Some((store, release?)))
+            .collect();
+        if !releases.is_empty() {
+            let (kept, name) = (Arc::downgrade(shared.setup()), shared.name.clone());
+            let late = late::release(kept, name, Arc::clone(&identity), releases);
+            runtime::handle().spawn(late);
+        }
+        let lists_us: Vec<bool> = self.known.iter().map(|link| link.lists_us).collect();
+        late::withdraw(&shared, &identity, &lists_us).await;
+    }
+}

@@ -1,0 +1,50 @@
+//! What all stores of this process on one deployment share: its connections, and the tasks that run between requests.
+
+use std::sync::Arc;
+
+use super::dial::Identification;
+use super::servers::Servers;
+use super::subscription::Subscription;
+use super::task;
+use crate::store::address::{InvalidAddress, RedisPlace};
+use crate::store::registry::Registry;
+
+static SHARED: Registry<RedisPlace, Shared> = Registry::new();
+
+pub(super) struct Shared {
+    pub(super) servers: Arc<Servers>,
+    pub(super) subscription: Arc<Subscription>,
+    sentinels: task::Task,
+}
+
+impl Shared {
+    /// What the stores at `place` share.
+    pub(super) fn of(label: &Arc<str>, place: &RedisPlace) -> Result<Arc<Self>, InvalidAddress> {
+        SHARED.get_or_open(place.clone(), |place| {
+            Self::open(Arc::clone(label), place, Identification::Required).map(Arc::new)
+        })
+    }
+
+    /// Connections of its own.
+    pub(super) fn open(
+        label: Arc<str>,
+        place: &RedisPlace,
+        identity: Identification,
+    ) -> Result<Self, InvalidAddress> {
+        let servers = Arc::new(Servers::open(label, place, identity)?);
+        Ok(Self {
+            subscription: Arc::new(Subscription::new(Arc::clone(&servers))),
+            sentinels: task::Task::default(),
+            servers,
+        })
+    }
+
+    /// Starts the tasks that run between requests, if they do not run yet.
+    pub(super) fn keep_running(&self) {
+        self.subscription.keep_running();
+        self.sentinels.keep_running(|| {
+            let subscription = Arc::clone(&self.subscription);
+            self.servers.watch_sentinels(move || subscription.move_on())
+        });
+    }
+}
