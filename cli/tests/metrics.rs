@@ -11,9 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use incumbent::Election;
-use incumbent::observe::ProgramCounters;
 use incumbent::store::MemoryStore;
-use incumbent_cli::http::{Server, ServerOptions};
+use incumbent_cli::http::{ProgramCounters, Server, ServerOptions};
 
 fn serve() -> (Election, Server) {
     let election = Election::builder("billing")

@@ -48,7 +48,7 @@ impl Election {
     /// [`LossReason::OtherStores`](crate::protocol::LossReason::OtherStores).
     #[must_use]
     pub fn conflict(&self) -> Option<CampaignError> {
-        self.shared.conflict()
+        self.shared.conflict.get()
     }
 }
 
@@ -94,7 +94,7 @@ struct Suspect {
 impl Agreement {
     pub(super) fn new(shared: &Arc<Shared>, me: &CandidateId, now: Timestamp) -> Self {
         let every = shared.timing.window() * WINDOWS;
-        let before = shared.compared();
+        let before = shared.compared.get();
         Self {
             me: me.clone(),
             ours: shared.store_list(),
@@ -177,7 +177,7 @@ impl Agreement {
             return Input::Tick;
         }
         if let Err(conflict) = self.compare(clock::now(), candidate.role(), view) {
-            self.shared.keep_conflict(conflict.clone());
+            self.shared.conflict.set(Some(conflict.clone()));
             self.conflict = Some(conflict);
             return Input::Resign(LossReason::OtherStores);
         }
@@ -231,7 +231,7 @@ impl Agreement {
             self.due = self.due.min(soon);
         }
         let compared = self.allows_claims().then_some(now);
-        self.shared.keep_compared(compared);
+        self.shared.compared.set(compared);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{broadcast, watch};
@@ -10,6 +10,7 @@ use tokio::sync::{broadcast, watch};
 use super::guard::KillHook;
 use super::observer::Observer;
 use super::setup::Setup;
+use super::slot::Slot;
 use super::{ConfigError, Election, Lease};
 use crate::observe::Counters;
 use crate::protocol::{CandidateId, ElectionName, Timing, TimingChoices};
@@ -239,8 +240,8 @@ impl<Target> Builder<Target> {
             events: broadcast::Sender::new(Election::EVENTS_KEPT),
             counters,
             containment: OnceLock::new(),
-            compared: Mutex::default(),
-            conflict: Mutex::default(),
+            compared: Slot::default(),
+            conflict: Slot::default(),
             candidacies: watch::Sender::new(0),
         })
     }

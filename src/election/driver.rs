@@ -60,7 +60,7 @@ impl Driver {
         let mut candidate = Candidate::new(CandidateConfig {
             id: identity.id().clone(),
             host: HostName::new(identity.host()).ok(),
-            not_before: shared.sits_out_until(),
+            not_before: shared.sits_out_until.get(),
             timing: shared.timing,
             electorate: shared.electorate,
             seed: fastrand::u64(..),
@@ -84,7 +84,8 @@ impl Driver {
         let mut driver = Self::with(shared, (identity, candidate), agreement, commands, standing);
         driver
             .shared
-            .keep_lease(lease.clone(), driver.owner.clone());
+            .leading
+            .set(Some((lease.clone(), driver.owner.clone())));
         driver.lease = Some(lease);
         driver
     }
@@ -96,7 +97,7 @@ impl Driver {
         (owner, commands): Commands,
         standing: watch::Sender<Standing>,
     ) -> Self {
-        let tracker = Tracker::new(shared.electorate, shared.timing, shared.take_gap());
+        let tracker = Tracker::new(shared.electorate, shared.timing, shared.gap.replace(None));
         Self {
             links: Links::new(Arc::clone(&shared), identity),
             shared,
@@ -246,7 +247,8 @@ impl Driver {
             Event::Elected { term, deadline } => {
                 let lease = Lease::new(term, deadline);
                 self.lease = Some(lease.clone());
-                self.shared.keep_lease(lease.clone(), self.owner.clone());
+                let leading = (lease.clone(), self.owner.clone());
+                self.shared.leading.set(Some(leading));
                 let leaderless = self.tracker.elected(now);
                 self.tell_changes(leaderless.map(Change::GapOver));
                 // The work starts here; everything else can wait.
@@ -388,11 +390,11 @@ impl Driver {
         let loss = self.lease.as_ref().and_then(Lease::loss);
         if loss == Some(LossReason::Requested) {
             let window = self.shared.timing.window();
-            self.shared.sit_out_until(now + window);
+            self.shared.sits_out_until.set(now + window);
         }
         let led = self.lease.as_ref().map(Lease::fencing_token);
         if let Some(gap) = self.tracker.left(now, &self.candidate, led) {
-            self.shared.keep_gap(gap);
+            self.shared.gap.set(Some(gap));
         }
         self.shared.counters.campaign_over();
         self.standing

@@ -265,7 +265,7 @@ impl Election {
     pub fn metrics(&self) -> Metrics {
         let labels = self.shared.stores.iter().map(|store| store.label());
         let mut metrics = self.shared.counters.snapshot(clock::now(), labels);
-        if let Some((lease, commands)) = self.shared.leading() {
+        if let Some((lease, commands)) = self.shared.leading.get() {
             let holds = commands.strong_count() > 0 && !lease.has_work_ended();
             metrics.standing_by = metrics.campaigns.saturating_sub(holds.into());
             metrics.tenure_remaining = lease.remaining();
@@ -278,7 +278,7 @@ impl Election {
     /// may still act.
     #[must_use]
     pub fn lease(&self) -> Option<Lease> {
-        let leading = self.shared.leading();
+        let leading = self.shared.leading.get();
         leading.map(|(lease, _)| lease)
     }
 
@@ -308,7 +308,7 @@ impl Election {
     /// Asks the work of the leader in this process to stop, as [`Leadership::stop`](super::Leadership::stop) does, and
     /// returns whether there is one.
     pub fn stop_leading(&self, reason: LossReason) -> bool {
-        let Some((lease, commands)) = self.shared.leading() else {
+        let Some((lease, commands)) = self.shared.leading.get() else {
             return false;
         };
         let sent = commands

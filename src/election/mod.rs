@@ -40,6 +40,7 @@ mod runtime;
 mod seats;
 mod setup;
 mod shared;
+mod slot;
 mod stall_watch;
 mod standing;
 mod tracker;

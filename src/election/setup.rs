@@ -1,10 +1,11 @@
 //! What all elections of one builder share: one electorate, one configuration, one process.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{broadcast, watch};
 
 use super::guard::KillHook;
+use super::slot::Slot;
 use super::{CampaignError, Overrun};
 use crate::observe::{Counters, ElectionEvent};
 use crate::protocol::{CandidateId, Electorate, Timestamp, Timing};
@@ -28,9 +29,9 @@ pub(crate) struct Setup {
     /// What holds the processes of the supervised program together.
     pub(super) containment: OnceLock<Arc<str>>,
     /// When a campaign of this process last compared its stores with those of the others, if without a doubt.
-    pub(super) compared: Mutex<Option<Timestamp>>,
+    pub(super) compared: Slot<Option<Timestamp>>,
     /// The candidate with other stores for which a campaign of this process ended last.
-    pub(super) conflict: Mutex<Option<CampaignError>>,
+    pub(super) conflict: Slot<Option<CampaignError>>,
     /// How many candidacies of this process have not left the stores yet.
     pub(super) candidacies: watch::Sender<usize>,
 }
@@ -51,8 +52,8 @@ impl Setup {
             events: broadcast::Sender::new(1),
             counters: Counters::new(self.stores.len()),
             containment: OnceLock::new(),
-            compared: Mutex::new(self.compared()),
-            conflict: Mutex::default(),
+            compared: Slot::new(self.compared.get()),
+            conflict: Slot::default(),
             candidacies: watch::Sender::new(0),
         }
     }
@@ -83,22 +84,5 @@ impl Setup {
                 .expect("it was checked when it was given"),
             None => identity,
         }
-    }
-
-    pub(super) fn compared(&self) -> Option<Timestamp> {
-        *self.compared.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn keep_compared(&self, at: Option<Timestamp>) {
-        *self.compared.lock().unwrap_or_else(PoisonError::into_inner) = at;
-    }
-
-    pub(super) fn conflict(&self) -> Option<CampaignError> {
-        let conflict = self.conflict.lock();
-        conflict.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn keep_conflict(&self, conflict: CampaignError) {
-        *self.conflict.lock().unwrap_or_else(PoisonError::into_inner) = Some(conflict);
     }
 }

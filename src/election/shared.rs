@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 use super::gap::Gap;
 use super::memories;
 use super::setup::Setup;
+use super::slot::Slot;
 use super::standing::Command;
 use super::{Lease, clock};
 use crate::observe::{self, ElectionEvent, EventKind};
@@ -20,13 +21,13 @@ pub(crate) struct Shared {
     /// The records as the campaigns of this process saw them last, by store.
     openings: Mutex<Vec<Option<Record>>>,
     /// A campaign of this process claims nothing before this, because it was asked to resign.
-    sits_out_until: Mutex<Timestamp>,
+    pub(super) sits_out_until: Slot<Timestamp>,
     /// The time without a leader that continues since the last campaign of this process.
-    gap: Mutex<Option<Gap>>,
+    pub(super) gap: Slot<Option<Gap>>,
     /// When the timer of a campaign of this process last rang.
     pub(super) turns: watch::Sender<Timestamp>,
     /// The last leadership of this process, and the way to its driver.
-    lease: Mutex<Option<(Lease, mpsc::WeakSender<Command>)>>,
+    pub(super) leading: Slot<Option<(Lease, mpsc::WeakSender<Command>)>>,
 }
 
 impl Deref for Shared {
@@ -43,10 +44,10 @@ impl Shared {
             name,
             openings: Mutex::new(vec![None; setup.electorate.size()]),
             setup,
-            sits_out_until: Mutex::default(),
-            gap: Mutex::default(),
+            sits_out_until: Slot::default(),
+            gap: Slot::default(),
             turns: watch::Sender::new(Timestamp::ZERO),
-            lease: Mutex::default(),
+            leading: Slot::default(),
         }
     }
 
@@ -71,36 +72,6 @@ impl Shared {
     pub(super) fn keep_opening(&self, store: StoreIndex, seen: Record) {
         let mut openings = self.openings.lock().unwrap_or_else(PoisonError::into_inner);
         openings[store.get()] = Some(seen);
-    }
-
-    pub(super) fn take_gap(&self) -> Option<Gap> {
-        let mut gap = self.gap.lock().unwrap_or_else(PoisonError::into_inner);
-        gap.take()
-    }
-
-    pub(super) fn keep_gap(&self, open: Gap) {
-        let gap = self.gap.lock();
-        *gap.unwrap_or_else(PoisonError::into_inner) = Some(open);
-    }
-
-    pub(super) fn sits_out_until(&self) -> Timestamp {
-        let until = self.sits_out_until.lock();
-        *until.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn sit_out_until(&self, until: Timestamp) {
-        let sits_out = self.sits_out_until.lock();
-        *sits_out.unwrap_or_else(PoisonError::into_inner) = until;
-    }
-
-    pub(super) fn leading(&self) -> Option<(Lease, mpsc::WeakSender<Command>)> {
-        let lease = self.lease.lock();
-        lease.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn keep_lease(&self, lease: Lease, commands: mpsc::WeakSender<Command>) {
-        let kept = Some((lease, commands));
-        *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = kept;
     }
 
     pub(super) fn report(&self, candidate: &CandidateId, kind: EventKind) {

@@ -1,30 +1,16 @@
 //! Moments of the calendar, in UTC.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use crate::protocol::WallMillis;
 
-/// Date and time of day in UTC. The calendar is Hinnant's `civil_from_days`.
+/// Date and time of day in UTC.
 #[must_use]
 pub fn date_and_time(at: WallMillis) -> (String, String) {
-    let seconds = at.get() / 1000;
-    let (days, of_day) = (seconds / 86_400, seconds % 86_400);
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let of_era = shifted % 146_097;
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    (
-        format!("{year:04}-{month:02}-{day:02}"),
-        format!("{hour:02}:{minute:02}:{second:02}"),
-    )
+    let at = UNIX_EPOCH + Duration::from_millis(at.get());
+    let text = humantime::format_rfc3339_seconds(at).to_string();
+    let (date, time) = text.split_once('T').unwrap_or((&text, ""));
+    (date.to_owned(), time.trim_end_matches('Z').to_owned())
 }
 
 #[cfg(test)]

@@ -18,7 +18,6 @@ mod lists;
 mod log;
 mod metrics;
 mod pause;
-mod program;
 mod view;
 
 pub use calendar::date_and_time;
@@ -29,5 +28,4 @@ pub(crate) use log::{log, log_troubles};
 pub(crate) use metrics::Counters;
 pub use metrics::{HeartbeatResult, Histogram, LOSS_REASONS, Metrics, StoreHealth};
 pub use pause::{pause_in_words, until_in_words};
-pub use program::{KillCause, ProgramCounters, ProgramMetrics};
 pub use view::{CandidateView, ElectionView, Holding, State, StoreView};

@@ -1,6 +1,5 @@
 //! The timing of an election, validated once: a [`Timing`] is the proof.
 
-use std::fmt;
 use std::time::Duration;
 
 /// What a user may choose about the timing. Every field left `None` follows from the others.
@@ -261,15 +260,19 @@ fn enough_polls(interval: Duration, op_timeout: Duration, stop_grace: Duration) 
 }
 
 /// Which inequality of [`TimingConfig`] does not hold, with the numbers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidTiming {
     /// A value that must be positive is zero.
+    #[error("{field} must be greater than 0: remove it for the default")]
     Zero {
         /// Which one.
         field: &'static str,
     },
     /// A request may take longer than an interval.
+    #[error(
+        "op_timeout ≤ interval does not hold: {op_timeout:?} > {interval:?}; set op_timeout = {interval:?}"
+    )]
     OpTimeout {
         /// The timeout given.
         op_timeout: Duration,
@@ -277,6 +280,10 @@ pub enum InvalidTiming {
         interval: Duration,
     },
     /// The window exceeds [`Timing::MAX_WINDOW`], or overflows.
+    #[error(
+        "interval × stall_polls ≤ {max:?} does not hold: {interval:?} × {stall_polls}; {}",
+        shorter(.interval), max = Timing::MAX_WINDOW
+    )]
     WindowTooLong {
         /// The interval given.
         interval: Duration,
@@ -284,6 +291,11 @@ pub enum InvalidTiming {
         stall_polls: u32,
     },
     /// `interval + op_timeout + stop_grace + margin < window` does not hold.
+    #[error(
+        "interval + op_timeout + stop_grace + margin < interval × stall_polls does not hold: {interval:?} + \
+         {op_timeout:?} + {stop_grace:?} + {margin:?} ≥ {window:?}; {}",
+        longer(.stall_polls)
+    )]
     WindowTooShort {
         /// The interval given.
         interval: Duration,
@@ -299,6 +311,9 @@ pub enum InvalidTiming {
         stall_polls: Option<u32>,
     },
     /// No timing with the other choices replaces a dead host that soon.
+    #[error(
+        "failover = {failover:?} is too short; failover = {smallest:?} is the smallest that works"
+    )]
     Failover {
         /// The failover time given.
         failover: Duration,
@@ -306,6 +321,11 @@ pub enum InvalidTiming {
         smallest: Duration,
     },
     /// The probation is shorter than the window, or longer than [`Timing::MAX_WINDOW`].
+    #[error(
+        "window ≤ probation ≤ {max:?} does not hold: the window is {window:?} and the probation {probation:?}; set \
+         probation = {window:?}, or the largest window of all candidates",
+        max = Timing::MAX_WINDOW
+    )]
     Probation {
         /// The probation given.
         probation: Duration,
@@ -314,68 +334,18 @@ pub enum InvalidTiming {
     },
 }
 
-impl std::error::Error for InvalidTiming {}
+/// What would satisfy the limit on the window.
+fn shorter(interval: &Duration) -> String {
+    match u32::try_from(Timing::MAX_WINDOW.as_nanos() / interval.as_nanos()) {
+        Ok(polls) if polls > 0 => format!("stall_polls = {polls} is the most"),
+        Ok(_) | Err(_) => "set a shorter interval".to_owned(),
+    }
+}
 
-impl fmt::Display for InvalidTiming {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Zero { field } => {
-                write!(
-                    f,
-                    "{field} must be greater than 0: remove it for the default"
-                )
-            }
-            Self::OpTimeout {
-                op_timeout,
-                interval,
-            } => write!(
-                f,
-                "op_timeout ≤ interval does not hold: {op_timeout:?} > {interval:?}; \
-                 set op_timeout = {interval:?}"
-            ),
-            Self::WindowTooLong {
-                interval,
-                stall_polls,
-            } => {
-                write!(
-                    f,
-                    "interval × stall_polls ≤ {max:?} does not hold: {interval:?} × {stall_polls}; ",
-                    max = Timing::MAX_WINDOW
-                )?;
-                match u32::try_from(Timing::MAX_WINDOW.as_nanos() / interval.as_nanos()) {
-                    Ok(polls) if polls > 0 => write!(f, "stall_polls = {polls} is the most"),
-                    Ok(_) | Err(_) => write!(f, "set a shorter interval"),
-                }
-            }
-            Self::WindowTooShort {
-                interval,
-                op_timeout,
-                stop_grace,
-                margin,
-                window,
-                stall_polls,
-            } => {
-                write!(
-                    f,
-                    "interval + op_timeout + stop_grace + margin < interval × stall_polls does not \
-                     hold: {interval:?} + {op_timeout:?} + {stop_grace:?} + {margin:?} ≥ {window:?}; "
-                )?;
-                match stall_polls {
-                    Some(polls) => write!(f, "stall_polls = {polls} would work"),
-                    None => write!(f, "set a longer interval or a shorter stop_grace"),
-                }
-            }
-            Self::Failover { failover, smallest } => write!(
-                f,
-                "failover = {failover:?} is too short; failover = {smallest:?} is the smallest that works"
-            ),
-            Self::Probation { probation, window } => write!(
-                f,
-                "window ≤ probation ≤ {max:?} does not hold: the window is {window:?} and the \
-                 probation {probation:?}; set probation = {window:?}, or the largest window of all \
-                 candidates",
-                max = Timing::MAX_WINDOW
-            ),
-        }
+/// What would satisfy the inequality.
+fn longer(stall_polls: &Option<u32>) -> String {
+    match stall_polls {
+        Some(polls) => format!("stall_polls = {polls} would work"),
+        None => "set a longer interval or a shorter stop_grace".to_owned(),
     }
 }

@@ -13,11 +13,11 @@ use std::io::{ErrorKind, IsTerminal, stdin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::http::ProgramCounters;
 use crate::http::{Server, ServerOptions};
 use crate::supervise::{Event, Keeper, Program, Quota, ReleaseContext, Restarts};
 use futures_util::StreamExt;
 use incumbent::election::Seats;
-use incumbent::observe::ProgramCounters;
 use incumbent::protocol::{ElectionName, LossReason};
 use incumbent::{CampaignError, Election, Leadership};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};

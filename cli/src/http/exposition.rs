@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hyper::StatusCode;
@@ -15,16 +17,15 @@ use prometheus_client::registry::Registry;
 
 use super::endings::Endings;
 use super::negotiation::TextFormat;
+use super::program::{KillCause, ProgramCounters};
 use super::response::{self, Answer};
 use incumbent::election::Election;
-use incumbent::observe::{
-    HeartbeatResult, Histogram, KillCause, LOSS_REASONS, Metrics, ProgramCounters, ProgramMetrics,
-};
+use incumbent::observe::{HeartbeatResult, Histogram, LOSS_REASONS, Metrics};
 use incumbent::protocol::WallMillis;
 
 pub(super) fn answer(
     election: &Election,
-    program: Option<&ProgramCounters>,
+    program: Option<Arc<ProgramCounters>>,
     endings: &Endings,
     format: TextFormat,
 ) -> Answer {
@@ -33,7 +34,7 @@ pub(super) fn answer(
         election: election.name().as_str().to_owned(),
         window: election.timing().window().as_secs_f64(),
         metrics: election.metrics(),
-        program: program.map(ProgramCounters::metrics),
+        program,
         ended: endings.latest(),
     }));
     let mut text = String::new();
@@ -48,7 +49,7 @@ struct Exposition {
     election: String,
     window: f64,
     metrics: Metrics,
-    program: Option<ProgramMetrics>,
+    program: Option<Arc<ProgramCounters>>,
     /// When a term last ended, by reason.
     ended: BTreeMap<&'static str, WallMillis>,
 }
@@ -198,23 +199,27 @@ impl Exposition {
         Ok(())
     }
 
-    fn program(&self, program: &ProgramMetrics, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let causes = KillCause::ALL.iter().map(|cause| cause.word());
+    fn program(&self, program: &ProgramCounters, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let stop_time = Duration::from_nanos(get(&program.stop_nanos));
+        let kills = KillCause::WORDS
+            .into_iter()
+            .zip(program.kills.iter().map(get));
         let checks = [
-            ("passed", program.checks_passed),
-            ("failed", program.checks_failed),
+            ("passed", get(&program.checks_passed)),
+            ("failed", get(&program.checks_failed)),
         ];
         metrics! { self, to;
             /// Whether the program runs.
-            gauge "incumbent_program_up" = u8::from(program.up);
+            gauge "incumbent_program_up" = u8::from(program.up.load(Ordering::Relaxed));
             /// How often the program was started.
-            counter "incumbent_program_starts" = program.starts;
+            counter "incumbent_program_starts" = get(&program.starts);
             /// How often the program exited after it was asked to stop.
-            counter "incumbent_program_stops" = program.stops;
+            counter "incumbent_program_stops" = get(&program.stops);
             /// Total time the program took to exit after it was asked to stop.
-            counter "incumbent_program_stop_seconds" = program.stop_time.as_secs_f64();
+            counter "incumbent_program_stop_seconds" = stop_time.as_secs_f64();
             /// How often the program was killed, by cause.
-            counter "incumbent_program_kills" by "cause" = causes.zip(program.kills.iter().copied());
+            counter "incumbent_program_kills" by "cause" = kills;
             /// How often the health of the program was checked, by result.
             counter "incumbent_program_health_checks" by "result" = checks;
         }

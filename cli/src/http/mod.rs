@@ -22,6 +22,7 @@ mod live;
 mod negotiation;
 mod overview;
 mod page;
+mod program;
 mod response;
 mod route;
 
@@ -34,9 +35,10 @@ use secrecy::SecretString;
 use tokio::sync::oneshot;
 
 use incumbent::election::Election;
-use incumbent::observe::ProgramCounters;
 
 pub use address::{InvalidListenAddress, ListenAddress};
+pub(crate) use program::KillCause;
+pub use program::ProgramCounters;
 
 /// The options of a [`Server`].
 #[derive(Clone, Debug)]

@@ -72,7 +72,7 @@ impl Router {
             "/standby" => health::standby(&self.election),
             "/metrics" => {
                 let format = TextFormat::wanted(&request.headers);
-                let program = self.options.program.as_deref();
+                let program = self.options.program.clone();
                 exposition::answer(&self.election, program, &self.endings, format)
             }
             "/status" => {

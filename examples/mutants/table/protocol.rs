@@ -57,7 +57,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "R6", "goes on with probation after a refusal", "protocol/candidate/claiming.rs",
         "Heard::Parted => self.fail(term)," => "Heard::Parted => {}";
     "R6", "goes on with probation under another memory", "protocol/candidate/replies.rs",
-        "if !acts && view.hold.is_some_and(|hold| hold.memory != memory) =>" => "if !acts && acts =>";
+        "if !acts && view.hold.is_some_and(|hold| hold != memory) =>" => "if !acts && acts =>";
     "R7", "misses no record", "protocol/memory.rs",
         "(Some(memory), Some(floor)) if self.record.is_missing() => {" => "(Some(memory), Some(floor)) if self.record.is_missing() && floor == Term::ZERO => {";
     "R7", "forgets the floor of a record that it misses", "protocol/memory.rs",

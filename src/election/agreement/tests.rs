@@ -28,7 +28,7 @@ impl Bed {
         });
         let election = builder.timing(TimingConfig::default()).build().unwrap();
         let now = Timestamp::from_nanos(1);
-        election.shared.keep_compared(compared.then_some(now));
+        election.shared.compared.set(compared.then_some(now));
         let agreement = Agreement::new(&election.shared, &"me".parse().unwrap(), now);
         assert_eq!(agreement.allows_claims(), compared);
         Self {

@@ -76,7 +76,7 @@ impl Attempt {
     /// no runtime of the caller.
     pub(super) fn prepare(client: &Arc<Client>, name: &ElectionName) -> Option<Self> {
         let setup = &client.setup;
-        setup.compared()?;
+        setup.compared.get()?;
         client.start().ok()?;
         let openings = setup.stores.iter().map(|store| {
             let knowledge = memories::of(store, name)?;

@@ -125,7 +125,8 @@ impl Client {
         if queues {
             election
                 .shared
-                .sit_out_until(begun + self.setup.timing.interval() / TURN);
+                .sits_out_until
+                .set(begun + self.setup.timing.interval() / TURN);
         }
         let leadership = match wait {
             Wait::Forever => election.campaign().await,

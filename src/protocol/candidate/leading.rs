@@ -1,6 +1,6 @@
 //! Leading, stopping the work, and releasing the records.
 
-use super::{Candidate, Ending, Event, Heard, Hold, Kind, Phase};
+use super::{Candidate, Ending, Event, Heard, Kind, Phase};
 use crate::protocol::{
     ClaimKind, LossReason, Mark, MemoryId, Occupancy, Record, Reply, StoreIndex, Term, Verdict,
 };
@@ -292,7 +292,7 @@ impl Candidate {
         let view = &mut self.stores[store.get()];
         view.claimed = true;
         if view.hold.is_none() {
-            view.hold = Some(Hold { memory });
+            view.hold = Some(memory);
             view.due = self.now;
             self.step.events.push(Event::Joined { store });
         }

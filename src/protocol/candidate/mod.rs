@@ -24,7 +24,7 @@ mod view;
 
 use std::time::Duration;
 
-use self::view::{Acknowledged, Hint, Hold, Kind, Pending, StoreView};
+use self::view::{Acknowledged, Hint, Kind, Pending, StoreView};
 use super::{
     CandidateId, Electorate, HostName, Knowledge, LossReason, Memory, Record, Reply, StoreIndex,
     Term, Timestamp, Timing,
@@ -179,7 +179,7 @@ impl Candidate {
     /// A new candidate: its first [`Input::Tick`] sends its first requests.
     #[must_use]
     pub fn new(config: CandidateConfig) -> Self {
-        let mut stores = vec![StoreView::new(); config.electorate.size()];
+        let mut stores = vec![StoreView::default(); config.electorate.size()];
         let known = config.openings.into_iter().zip(&mut stores);
         for (opening, view) in known.filter_map(|(opening, view)| Some((opening?, view))) {
             let Opening { record, knowledge } = opening;
@@ -303,30 +303,23 @@ impl Candidate {
     pub const fn deadline(&self) -> Option<Timestamp> {
         match self.phase {
             Phase::Tenure { deadline, .. } => Some(deadline),
-            Phase::Standby { .. }
-            | Phase::Claiming { .. }
-            | Phase::Probation { .. }
-            | Phase::Releasing { .. }
-            | Phase::Done => None,
+            _ => None,
         }
     }
 
     /// Whether its work may act at `now` (`S1`: never two at a time).
     #[must_use]
     pub fn may_act(&self, now: Timestamp) -> bool {
-        match self.phase {
-            Phase::Tenure {
-                deadline,
-                ending,
-                expired,
-                ..
-            } => !expired && !matches!(ending, Some((Ending::Deposed, _))) && now < deadline,
-            Phase::Standby { .. }
-            | Phase::Claiming { .. }
-            | Phase::Probation { .. }
-            | Phase::Releasing { .. }
-            | Phase::Done => false,
-        }
+        let Phase::Tenure {
+            deadline,
+            ending,
+            expired,
+            ..
+        } = self.phase
+        else {
+            return false;
+        };
+        !expired && !matches!(ending, Some((Ending::Deposed, _))) && now < deadline
     }
 
     /// The last record seen of a store.

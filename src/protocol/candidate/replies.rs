@@ -1,11 +1,7 @@
 //! What the stores reply: recorded here first, whatever it answers, and then handed to the phase.
 
-use super::{
-    Acknowledged, Candidate, Event, Failure, Heard, Hold, Kind, Pending, Phase, RequestId,
-};
-use crate::protocol::{
-    CandidateId, Knowledge, Occupancy, Orders, Record, Reply, StoreIndex, Term, Verdict,
-};
+use super::{Acknowledged, Candidate, Event, Failure, Heard, Kind, Pending, Phase, RequestId};
+use crate::protocol::{Knowledge, Record, Reply, StoreIndex, Verdict};
 
 impl Candidate {
     pub(super) fn replied(
@@ -39,13 +35,14 @@ impl Candidate {
         view.read_clock(reply.clock, self.now);
         let shown = (reply.memory, reply.clock);
         view.known = Some(Knowledge::learnt(view.known, shown, pending.sent, self.now));
-        let before = view.watch.record().map(holding);
+        let seen = view.watch.record();
+        let changed = seen.is_none_or(|before| differ(before, &reply.record));
         view.watch
             .observe(&reply.record, &reply.memory, pending.sent, self.now);
         if reply.record.holder() == Some(&self.id) {
             view.written = view.written.max(reply.record.beat);
         }
-        if before != Some(holding(&reply.record)) {
+        if changed {
             self.step.events.push(Event::Saw {
                 store,
                 record: reply.record.clone(),
@@ -64,7 +61,7 @@ impl Candidate {
         let heard = match (pending.kind, reply.verdict) {
             (Kind::Observe, _) => Heard::Observed(store, reply),
             (Kind::Claim, Verdict::Granted) => {
-                view.hold = Some(Hold { memory });
+                view.hold = Some(memory);
                 view.acknowledged = Some(acknowledged);
                 Heard::Granted(store, reply.record.term)
             }
@@ -74,7 +71,7 @@ impl Candidate {
             }
             // R6: the store may have forgotten someone since it granted the claim.
             (Kind::Beat, Verdict::Granted)
-                if !acts && view.hold.is_some_and(|hold| hold.memory != memory) =>
+                if !acts && view.hold.is_some_and(|hold| hold != memory) =>
             {
                 Heard::Parted
             }
@@ -116,19 +113,11 @@ impl Candidate {
     }
 }
 
-/// What makes a record look different to people: everything but the beat.
-fn holding(
-    record: &Record,
-) -> (
-    Term,
-    Option<CandidateId>,
-    std::mem::Discriminant<Occupancy>,
-    Orders,
-) {
-    (
-        record.term,
-        record.holder().cloned(),
-        std::mem::discriminant(&record.occupancy),
-        record.orders.clone(),
-    )
+/// Whether two records look different to people: by anything but the beat.
+fn differ(one: &Record, other: &Record) -> bool {
+    let occupancy = |record: &Record| std::mem::discriminant(&record.occupancy);
+    one.term != other.term
+        || one.holder() != other.holder()
+        || occupancy(one) != occupancy(other)
+        || one.orders != other.orders
 }

@@ -8,7 +8,7 @@ use crate::protocol::{
 };
 
 /// What one store has replied, and the request in flight there.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct StoreView {
     pub(super) watch: Watch,
     /// What is known of its memory.
@@ -27,8 +27,8 @@ pub(super) struct StoreView {
     pub(super) failing: bool,
     /// Whether a claim was sent that was not certainly refused: the record may be ours.
     pub(super) claimed: bool,
-    /// Our hold on its record, while the store confirms it.
-    pub(super) hold: Option<Hold>,
+    /// The memory under which it granted our claim, while it confirms that we hold its record.
+    pub(super) hold: Option<MemoryId>,
     /// The last heartbeat that it acknowledged in this term. It outlives the hold: a candidate that takes the
     /// record over waits a window; one that finds it forgotten, a probation.
     pub(super) acknowledged: Option<Acknowledged>,
@@ -42,12 +42,6 @@ pub(super) struct Hint {
     pub(super) record: Record,
     pub(super) mark: Mark,
     pub(super) heard: Timestamp,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Hold {
-    /// The memory under which the claim was granted.
-    pub(super) memory: MemoryId,
 }
 
 /// A claim or heartbeat that was granted.
@@ -74,23 +68,6 @@ pub(super) enum Kind {
 }
 
 impl StoreView {
-    pub(super) const fn new() -> Self {
-        Self {
-            watch: Watch::NEW,
-            known: None,
-            hint: None,
-            clock: WallMillis::ZERO,
-            clock_read: Timestamp::ZERO,
-            pending: None,
-            due: Timestamp::ZERO,
-            failing: false,
-            claimed: false,
-            hold: None,
-            acknowledged: None,
-            written: Beat::new(0),
-        }
-    }
-
     pub(super) fn read_clock(&mut self, clock: WallMillis, received: Timestamp) {
         if clock >= self.clock {
             self.clock = clock;
@@ -116,7 +93,7 @@ impl StoreView {
     /// only under the memory that granted it.
     pub(super) fn proven_from(&self, probation: Duration) -> Option<Timestamp> {
         let hold = self.hold?;
-        let known = self.known.filter(|known| known.memory.id == hold.memory)?;
+        let known = self.known.filter(|known| known.memory.id == hold)?;
         Some(known.as_old_as(probation))
     }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::http::{KillCause, ProgramCounters};
 use crate::supervise::{Cause, Event, Keeper, Program, ProgramExit, StartFailure};
 use futures_util::StreamExt;
 use incumbent::election::clock;
-use incumbent::observe::{KillCause, ProgramCounters};
 use incumbent::protocol::{LossReason, Timestamp};
 use incumbent::{Election, Leadership};
 use rustix::process::Signal;

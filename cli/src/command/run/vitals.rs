@@ -14,9 +14,9 @@ mod watchdog;
 
 use std::future::pending;
 
+use crate::http::ProgramCounters;
 use crate::supervise::{Condition, Health, Program};
 use incumbent::election::clock;
-use incumbent::observe::ProgramCounters;
 
 use crate::config::settings::{HealthSettings, Settings};
 use crate::exit::Failure;
