@@ -247,7 +247,6 @@ impl Driver {
             ..
         } = answer;
         let now = clock::now();
-        let label: Arc<str> = self.shared.stores[store.get()].label().into();
         let link = &mut self.links[store.get()];
         if releases && result.is_ok() {
             self.unconfirmed[store.get()] = None;
@@ -257,19 +256,13 @@ impl Driver {
             .as_ref()
             .is_ok_and(|reply| reply.verdict == Verdict::Granted);
         link.lists_us &= !(releases && released);
-        let kind = link.heard(now, changes, &result);
-        let kind = kind.map(|news| match news {
-            News::Down(error) => EventKind::StoreDown {
-                store: label,
-                error,
-            },
-            News::Up(after) => EventKind::StoreUp {
-                store: label,
-                after,
-            },
-        });
-        if let Some(kind) = kind {
-            self.report(kind);
+        let news = link.heard(now, changes, &result);
+        if let Some(news) = news {
+            let store = self.label(store);
+            self.report(match news {
+                News::Down(error) => EventKind::StoreDown { store, error },
+                News::Up(after) => EventKind::StoreUp { store, after },
+            });
         }
         let result = result.map_err(|error| error.failure());
         Input::Replied { store, id, result }
