@@ -39,6 +39,8 @@ pub(super) struct Alarm {
     bell: &'static Bell,
     key: u64,
     at: Timestamp,
+    /// Whom the bell wakes at that moment, once it knows.
+    wakes: Option<Waker>,
 }
 
 impl Alarm {
@@ -55,6 +57,7 @@ impl Alarm {
             bell,
             key: table.keys,
             at: Timestamp::NEVER,
+            wakes: None,
         })
     }
 
@@ -63,13 +66,12 @@ impl Alarm {
         if at == self.at {
             return;
         }
-        let mut table = self.bell.lock();
-        table.waiting.remove(&(self.at, self.key));
-        if at != Timestamp::NEVER {
-            table.waiting.insert((at, self.key), None);
+        if self.wakes.take().is_some() {
+            let mut table = self.bell.lock();
+            table.waiting.remove(&(self.at, self.key));
+            self.bell.arm(&mut table);
         }
         self.at = at;
-        self.bell.arm(&mut table);
     }
 
     /// Waits for the moment, after which it is no longer set. It may be dropped and called again.
@@ -82,10 +84,15 @@ impl Alarm {
             return Poll::Pending;
         }
         if clock::now() < self.at {
-            let waker = Some(context.waker().clone());
+            let waker = context.waker();
+            if self.wakes.as_ref().is_some_and(|it| it.will_wake(waker)) {
+                return Poll::Pending;
+            }
             let mut table = self.bell.lock();
-            table.waiting.insert((self.at, self.key), waker);
+            table.waiting.insert((self.at, self.key), waker.clone());
+            self.bell.arm(&mut table);
             drop(table);
+            self.wakes = Some(waker.clone());
             // It may have rung between reading the clock and taking the lock.
             if clock::now() < self.at {
                 return Poll::Pending;
@@ -111,7 +118,7 @@ struct Bell {
 
 #[derive(Debug)]
 struct Table {
-    waiting: BTreeMap<(Timestamp, u64), Option<Waker>>,
+    waiting: BTreeMap<(Timestamp, u64), Waker>,
     armed: Timestamp,
     pace: Pace,
     keys: u64,
@@ -242,7 +249,7 @@ impl Bell {
         table.armed = Timestamp::NEVER;
         self.arm(&mut table);
         drop(table);
-        due.into_values().flatten().for_each(Waker::wake);
+        due.into_values().for_each(Waker::wake);
     }
 }
 

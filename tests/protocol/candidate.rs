@@ -755,6 +755,40 @@ fn a_probation_that_no_majority_answers_is_given_up() {
     assert_eq!(stage.candidate.role(), Role::Leading);
 }
 
+/// The elections of a process share a timer, a write and a read for what is due together, and no heartbeat is late for
+/// that.
+#[test]
+fn heartbeats_are_due_at_one_of_256_moments_of_an_interval_and_never_late() {
+    let (interval, share) = (1_000_000_000, 1_000_000_000 / 256);
+    for won in [0, 1, 3, 500, 777] {
+        let mut stage = Stage::trusted(1);
+        stage.records[0].occupancy = Occupancy::Vacant;
+        stage.tick(won);
+        let sent = stage.sent.pop().expect("a poll");
+        let mut now = at(won);
+        let mut answer = |stage: &mut Stage, now: Timestamp, sent: &Outgoing| {
+            let reply = stage.carry_out(won, sent);
+            let (store, id) = (sent.store, sent.id);
+            let result = Ok(reply);
+            stage
+                .candidate
+                .handle(now, Input::Replied { store, id, result })
+        };
+        let mut step = answer(&mut stage, now, &sent);
+        for beat in 0..6 {
+            let sent = step.sends.pop().expect("a claim or a heartbeat");
+            let due = answer(&mut stage, now, &sent).wake_at;
+            assert!(due <= now + Duration::from_nanos(interval), "late: {beat}");
+            assert!(due + Duration::from_nanos(share) > now + Duration::from_nanos(interval));
+            if beat > 0 {
+                assert_eq!(due.as_nanos() % share, 0, "{beat}");
+            }
+            now = due;
+            step = stage.candidate.handle(now, Input::Tick);
+        }
+    }
+}
+
 #[test]
 fn work_that_overruns_polls_a_free_store_once_an_interval() {
     let mut stage = Stage::leading(1);

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod beats;
 mod certificates;
 mod deployments;
 mod election;

@@ -6,6 +6,10 @@ use std::time::Duration;
 use super::{Candidate, Kind, Outgoing, Pending, Phase, RequestId};
 use crate::protocol::{LossReason, Request, StoreIndex, Term, Timestamp};
 
+/// At how many moments of an interval the heartbeats of all elections of a process are due: those that are due together
+/// share a timer, a write and a read.
+const MOMENTS: u32 = 256;
+
 impl Candidate {
     /// Sends a request to a store, replacing any in flight there, whose reply becomes stale.
     pub(super) fn send(&mut self, store: StoreIndex, kind: Kind, request: Request) {
@@ -35,6 +39,11 @@ impl Candidate {
             attested: view.attest(self.now, acts),
         };
         self.send(store, Kind::Beat, request);
+        // The next one is due a little early, at one of a few moments that all elections share.
+        let share = (self.timing.interval() / MOMENTS).as_nanos().max(1);
+        let due = &mut self.stores[store.get()].due;
+        let over = u128::from(due.as_nanos()) % share;
+        *due = due.before(Duration::from_nanos(u64::try_from(over).unwrap_or(0)));
     }
 
     pub(super) fn release(&mut self, store: StoreIndex, term: Term, reason: LossReason) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use redis::aio::ConnectionLike;
 use redis::{FromRedisValue, Value};
 
+use super::beats::Beats;
 use super::dial::{Identification, NO_RUN_ID, ServerInfo};
 use super::servers::To;
 use super::{RedisStore, Shared, script};
@@ -56,6 +57,7 @@ impl RedisStore {
             op_timeout: self.op_timeout,
             place: self.place.clone(),
             shared: Arc::new(shared.map_err(|error| self.misconfigured(error.to_string()))?),
+            beats: Beats::default(),
         };
         lenient.examination().await
     }

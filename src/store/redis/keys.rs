@@ -23,9 +23,9 @@ const RECORD: &str = ":record";
 
 impl Keys {
     pub(super) fn new(prefix: &str, election: &ElectionName, is_cluster: bool) -> Self {
-        let companion = |what: &str| format!("{{{prefix}{election}}}:{what}");
+        let companion = |what: &str| ["{", prefix, election.as_str(), "}:", what].concat();
         Self {
-            counter: format!("{prefix}{election}"),
+            counter: [prefix, election.as_str()].concat(),
             record: companion("record"),
             candidates: companion("candidates"),
             memory: match is_cluster {

@@ -21,6 +21,7 @@
 //! they call, on the keys `PREFIX*` and `{PREFIX*`, and the channels `{PREFIX*`.
 
 mod awaited;
+mod beats;
 mod cluster;
 mod connection;
 mod dial;
@@ -54,6 +55,7 @@ use futures_util::future::BoxFuture;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, RedisResult, Value};
 
+use self::beats::Beats;
 use self::connection::Connection;
 use self::dial::Identification;
 use self::keys::Keys;
@@ -85,6 +87,7 @@ pub(super) struct RedisStore {
     op_timeout: Duration,
     place: RedisPlace,
     shared: Arc<Shared>,
+    beats: Beats,
 }
 
 impl RedisStore {
@@ -113,6 +116,7 @@ impl RedisStore {
             prefix,
             op_timeout: options.op_timeout,
             place,
+            beats: Beats::default(),
         })
     }
 
@@ -180,8 +184,18 @@ impl RedisStore {
             } => {
                 let [memory, age] = attestation_arguments(*attested);
                 let term = term.to_string();
+                let together = match attested {
+                    Some(_) => None,
+                    None => {
+                        let arguments = [who.as_str(), holder.as_str(), &term];
+                        self.beat_with_others(keys, arguments).await?
+                    }
+                };
                 let arguments = [&who, holder.as_str(), &term, &memory, &age, &nonce];
-                self.call(&script::BEAT, &record, &arguments).await?
+                match together {
+                    Some(reply) => reply,
+                    None => self.call(&script::BEAT, &record, &arguments).await?,
+                }
             }
             Request::Release {
                 holder,
@@ -235,6 +249,7 @@ impl Store for RedisStore {
             op_timeout: self.op_timeout,
             place: self.place.clone(),
             shared: Arc::new(shared),
+            beats: Beats::default(),
         }))
     }
 

@@ -11,29 +11,26 @@ pub(super) struct Script {
     digest: String,
 }
 
+/// A script of one election begins by reading its record.
 macro_rules! script {
     ($($file:literal),+) => {
         LazyLock::new(|| {
-            // Every script begins by reading the record.
-            let text = without_comments(concat!(
-                include_str!("scripts/record.lua"),
-                $("\n", include_str!(concat!("scripts/", $file))),+
-            ));
-            Script {
-                digest: redis::Script::new(&text).get_hash().to_owned(),
-                text,
-            }
+            Script::new(concat!($(include_str!(concat!("scripts/", $file)), "\n"),+))
         })
     };
 }
 
-pub(super) static OBSERVE: LazyLock<Script> = script!("memory.lua", "observe.lua");
-pub(super) static CLAIM: LazyLock<Script> = script!("memory.lua", "changes.lua", "claim.lua");
-pub(super) static BEAT: LazyLock<Script> = script!("memory.lua", "beat.lua");
-pub(super) static RELEASE: LazyLock<Script> = script!("memory.lua", "changes.lua", "release.lua");
+pub(super) static OBSERVE: LazyLock<Script> = script!("record.lua", "memory.lua", "observe.lua");
+pub(super) static CLAIM: LazyLock<Script> =
+    script!("record.lua", "memory.lua", "changes.lua", "claim.lua");
+pub(super) static BEAT: LazyLock<Script> = script!("record.lua", "memory.lua", "beat.lua");
+pub(super) static BEATS: LazyLock<Script> = script!("beats.lua");
+pub(super) static RELEASE: LazyLock<Script> =
+    script!("record.lua", "memory.lua", "changes.lua", "release.lua");
 /// Orders are rare: a server learns this one when it is first called.
-pub(super) static ORDER: LazyLock<Script> = script!("memory.lua", "changes.lua", "order.lua");
-pub(super) static INSPECT: LazyLock<Script> = script!("inspect.lua");
+pub(super) static ORDER: LazyLock<Script> =
+    script!("record.lua", "memory.lua", "changes.lua", "order.lua");
+pub(super) static INSPECT: LazyLock<Script> = script!("record.lua", "inspect.lua");
 
 /// The script as a server gets it. To a client that has not logged in, a server that wants a password answers so
 /// only if no argument is longer than 16 KiB: otherwise it hangs up.
@@ -47,7 +44,7 @@ fn without_comments(text: &str) -> String {
 /// example, gets them when they are called.
 pub(super) async fn load_all(connection: &mut (impl ConnectionLike + Send)) -> RedisResult<()> {
     let mut pipeline = redis::pipe();
-    for script in [&OBSERVE, &CLAIM, &BEAT, &RELEASE, &INSPECT] {
+    for script in [&OBSERVE, &CLAIM, &BEAT, &BEATS, &RELEASE, &INSPECT] {
         pipeline.cmd("SCRIPT").arg("LOAD").arg(&script.text);
     }
     let count = pipeline.len();
@@ -58,6 +55,14 @@ pub(super) async fn load_all(connection: &mut (impl ConnectionLike + Send)) -> R
 }
 
 impl Script {
+    fn new(text: &str) -> Self {
+        let text = without_comments(text);
+        Self {
+            digest: redis::Script::new(&text).get_hash().to_owned(),
+            text,
+        }
+    }
+
     /// Runs the script once: the first call is refused as a whole when the server does not know it.
     pub(super) async fn call(
         &self,

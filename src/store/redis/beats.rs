@@ -1,0 +1,126 @@
+//! Heartbeats of many elections in one call of a script, each with an outcome of its own.
+//!
+//! ```text
+//!   those that are due ──▶ Beats ──one call──▶ beats.lua ──▶ the outcome of each
+//!                            │ the only one        │ more than the usual
+//!                            └────────▶ beat.lua ◀─┘ one call each
+//! ```
+//!
+//! A heartbeat waits for no other one, but for the tasks of its thread that are ready: those of the elections whose
+//! timer has just rung. Its lease counts from before that.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use redis::Value;
+use tokio::sync::oneshot;
+
+use super::failure::{self, Stage};
+use super::keys::Keys;
+use super::servers::To;
+use super::{RedisStore, script};
+use crate::store::{StoreError, let_others_go_first};
+
+/// How many travel in one call at most: a server does nothing else meanwhile.
+const MOST: usize = 64;
+
+/// The heartbeats that are due.
+#[derive(Default)]
+pub(super) struct Beats(Mutex<Vec<Waiting>>);
+
+/// A reply of the server, or nothing for a heartbeat that was left undone and is to be sent by itself.
+type Outcome = Result<Option<Value>, StoreError>;
+
+struct Waiting {
+    keys: Keys,
+    /// Who beats, its id, and its term.
+    arguments: [String; 3],
+    outcome: oneshot::Sender<Outcome>,
+}
+
+impl RedisStore {
+    /// Sends a heartbeat with all others that are due. Nodes of a cluster have too few in common for that.
+    pub(super) async fn beat_with_others(&self, keys: &Keys, arguments: [&str; 3]) -> Outcome {
+        if self.shared.servers.is_cluster() {
+            return Ok(None);
+        }
+        let (sender, outcome) = oneshot::channel();
+        self.beats.lock().push(Waiting {
+            keys: keys.clone(),
+            arguments: arguments.map(str::to_owned),
+            outcome: sender,
+        });
+        let_others_go_first().await;
+        let mut waiting = std::mem::take(&mut *self.beats.lock());
+        // Nothing is sent for who has ended since.
+        waiting.retain(|one| !one.outcome.is_closed());
+        while !waiting.is_empty() {
+            let rest = waiting.split_off(waiting.len().min(MOST));
+            self.send_together(std::mem::replace(&mut waiting, rest));
+        }
+        // If the runtime that has sent it is gone, it is sent again.
+        outcome.await.unwrap_or(Ok(None))
+    }
+
+    /// Sends them in a task, because whoever has begun may end first.
+    fn send_together(&self, batch: Vec<Waiting>) {
+        if batch.len() == 1 {
+            return batch.into_iter().for_each(|one| one.end(Ok(None)));
+        }
+        let (shared, label, op_timeout) = (
+            Arc::clone(&self.shared),
+            Arc::clone(&self.label),
+            self.op_timeout,
+        );
+        tokio::spawn(async move {
+            shared.keep_running();
+            let of_each = |one: &Waiting| {
+                let [counter, record, candidates, _] = one.keys.of_record().map(str::to_owned);
+                [counter, record, candidates]
+            };
+            let mut keys: Vec<String> = batch.iter().flat_map(of_each).collect();
+            keys.push(batch[0].keys.memory.clone());
+            let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+            let arguments = batch.iter().flat_map(|one| &one.arguments);
+            let arguments: Vec<&str> = arguments.map(String::as_str).collect();
+            let (names, words) = (&keys, &arguments);
+            let call = |mut connection| async move {
+                script::BEATS.call(&mut connection, names, words).await
+            };
+            let to = To::Key(keys[0]);
+            let answer = shared.servers.request(&label, op_timeout, to, call).await;
+            let mut answers = match answer {
+                Ok(Value::Array(answers)) => answers.into_iter(),
+                // What may have reached no one, or everyone, did so for all.
+                Err(error @ (StoreError::Unreachable { .. } | StoreError::Unknown { .. })) => {
+                    return batch
+                        .into_iter()
+                        .for_each(|one| one.end(Err(error.clone())));
+                }
+                // A refusal may concern only one of them: each asks by itself.
+                Ok(_) | Err(_) => Vec::new().into_iter(),
+            };
+            for one in batch {
+                one.end(match answers.next() {
+                    None | Some(Value::Int(_)) => Ok(None),
+                    Some(answer) => script::value(Ok(answer))
+                        .map(Some)
+                        .map_err(|error| failure::store_error(&label, error, Stage::Sent)),
+                });
+            }
+        });
+    }
+}
+
+impl Beats {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Waiting>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn end(self, outcome: Outcome) {
+        if self.outcome.send(outcome).is_err() {
+            tracing::trace!("whoever sent this heartbeat has ended");
+        }
+    }
+}
