@@ -14,9 +14,9 @@ pub(super) struct Script {
 macro_rules! script {
     ($($file:literal),+) => {
         LazyLock::new(|| {
-            // Every script begins by reading the record.
+            // Every script begins by reading the memory of the server.
             let text = without_comments(concat!(
-                include_str!("scripts/record.lua"),
+                include_str!("scripts/head.lua"),
                 $("\n", include_str!(concat!("scripts/", $file))),+
             ));
             Script {
@@ -27,13 +27,34 @@ macro_rules! script {
     };
 }
 
-pub(super) static OBSERVE: LazyLock<Script> = script!("memory.lua", "observe.lua");
-pub(super) static CLAIM: LazyLock<Script> = script!("memory.lua", "changes.lua", "claim.lua");
-pub(super) static BEAT: LazyLock<Script> = script!("memory.lua", "beat.lua");
-pub(super) static RELEASE: LazyLock<Script> = script!("memory.lua", "changes.lua", "release.lua");
+pub(super) static OBSERVE: LazyLock<Script> =
+    script!("record.lua", "memory.lua", "candidates.lua", "observe.lua");
+pub(super) static CLAIM: LazyLock<Script> = script!(
+    "claim_free.lua",
+    "record.lua",
+    "memory.lua",
+    "history.lua",
+    "claim.lua"
+);
+pub(super) static BEAT: LazyLock<Script> =
+    script!("record.lua", "memory.lua", "candidates.lua", "beat.lua");
+pub(super) static RELEASE: LazyLock<Script> = script!(
+    "release_brief.lua",
+    "record.lua",
+    "memory.lua",
+    "history.lua",
+    "changes.lua",
+    "release.lua"
+);
 /// Orders are rare: a server learns this one when it is first called.
-pub(super) static ORDER: LazyLock<Script> = script!("memory.lua", "changes.lua", "order.lua");
-pub(super) static INSPECT: LazyLock<Script> = script!("inspect.lua");
+pub(super) static ORDER: LazyLock<Script> = script!(
+    "record.lua",
+    "memory.lua",
+    "history.lua",
+    "changes.lua",
+    "order.lua"
+);
+pub(super) static INSPECT: LazyLock<Script> = script!("record.lua", "inspect.lua");
 
 /// The script as a server gets it. To a client that has not logged in, a server that wants a password answers so
 /// only if no argument is longer than 16 KiB: otherwise it hangs up.
