@@ -67,15 +67,14 @@ pub(crate) fn connect_on_another_thread(server: &RedisServer) -> MultiplexedConn
 
 /// The scripts of the store, as it puts them together.
 macro_rules! script {
-    ($file:literal) => {
-        Script::new(concat!(
-            include_str!("../../src/store/redis/scripts/record.lua"),
-            "\n",
-            include_str!("../../src/store/redis/scripts/changes.lua"),
-            "\n",
-            include_str!(concat!("../../src/store/redis/scripts/", $file)),
-        ))
-    };
+    ($($file:literal),+) => {{
+        let text = concat!(
+            $(include_str!(concat!("../../src/store/redis/scripts/", $file)), "\n"),+
+        );
+        let lines = text.lines().map(str::trim);
+        let code = lines.filter(|line| !line.is_empty() && !line.starts_with("--"));
+        Script::new(&code.collect::<Vec<_>>().join("\n"))
+    }};
 }
 
 /// What bare `EVALSHA`s of the store's own claim and release take, with the arguments of an election that
@@ -85,57 +84,87 @@ pub(crate) async fn claim_and_release(
     rounds: u64,
     times: &mut Pair,
 ) {
-    const KEYS: [&str; 4] = ["raw", "{raw}:record", "{raw}:candidates", "{raw}:history"];
+    const KEYS: [&str; 5] = [
+        "raw",
+        "{raw}:record",
+        "{raw}:candidates",
+        "{raw}:memory",
+        "{raw}:history",
+    ];
     const ID: &str = "host:12345:0123456789abcdef";
     const WHO: &str = "host:12345:0123456789abcdef|host|12345|0.1.0|\
                        1000000000/5/1000000000/1000000000/5000000000";
-    const FIRST: u64 = 1_763_715_600_000;
-    let (claim, release) = (script!("claim.lua"), script!("release.lua"));
+    let claim = script!(
+        "head.lua",
+        "claim_free.lua",
+        "record.lua",
+        "memory.lua",
+        "history.lua",
+        "claim.lua"
+    );
+    let release = script!(
+        "head.lua",
+        "release_brief.lua",
+        "record.lua",
+        "memory.lua",
+        "history.lua",
+        "changes.lua",
+        "release.lua"
+    );
     let _deleted: i64 = redis::cmd("DEL")
         .arg(&KEYS)
         .query_async(&mut connection)
         .await
         .expect("an answer");
-    let mut expected = ["absent".to_owned(), "0".to_owned(), "0".to_owned()];
-    for term in FIRST..=FIRST + rounds {
-        let number = term.to_string();
-        let [shape, before, beat] = &expected;
-        let claimed = [
-            WHO,
-            ID,
-            &number,
-            &number,
-            "5000000000",
-            "0",
-            shape,
-            before,
-            beat,
-            "",
-        ];
-        let released = [WHO, ID, &number, "{raw}:events", "resigned"];
-        let mut took = Vec::new();
-        for (script, arguments) in [(&claim, &claimed[..]), (&release, &released[..])] {
-            let mut call = script.prepare_invoke();
-            KEYS.iter().for_each(|key| {
-                call.key(key);
-            });
-            arguments.iter().for_each(|argument| {
-                call.arg(argument);
-            });
-            let begin = clock::now();
-            let answer: redis::Value = call.invoke_async(&mut connection).await.expect("an answer");
-            took.push(clock::now().since(begin));
-            let granted =
-                matches!(&answer, redis::Value::Array(items) if items[0] == redis::Value::Int(1));
-            assert!(granted, "{answer:?}");
+    // The first claim is of an absent record, and teaches the server its script.
+    let (mut expected, mut memory) = (vec!["absent".to_owned()], String::new());
+    for round in 0..=rounds {
+        let nonce = round.to_string();
+        let mut claimed = vec![WHO, ID, "1", "1", "5000000000", "sole", &memory];
+        claimed.extend(["86400000", "0"]);
+        claimed.extend(expected.iter().map(String::as_str));
+        claimed.push(&nonce);
+        let begin = clock::now();
+        let held = granted(&claim, &KEYS, &claimed, &mut connection).await;
+        let won = clock::now();
+        let term = &held[4];
+        let released = [WHO, ID, term, "{raw}:events", "resigned", "0", &nonce];
+        let begun = clock::now();
+        let left = granted(&release, &KEYS, &released, &mut connection).await;
+        if round > 0 {
+            times.wins.push(won.since(begin));
+            times.ends.push(clock::now().since(begun));
         }
-        // The first claim is of an absent record, and teaches the server its script.
-        if term > FIRST {
-            times.wins.push(took[0]);
-            times.ends.push(took[1]);
-        }
-        expected = ["vacant".to_owned(), number.clone(), number];
+        let id = left[10].split(' ').nth(1).expect("the id of the memory");
+        let mark = ["vacant", &left[4], &left[5], "", id, ""];
+        (expected, memory) = (mark.map(str::to_owned).to_vec(), id.to_owned());
     }
+}
+
+/// The texts of the reply to a script that grants what it is asked for.
+async fn granted(
+    script: &Script,
+    keys: &[&str],
+    arguments: &[&str],
+    connection: &mut MultiplexedConnection,
+) -> Vec<String> {
+    let mut call = script.prepare_invoke();
+    keys.iter().for_each(|key| {
+        call.key(key);
+    });
+    arguments.iter().for_each(|argument| {
+        call.arg(argument);
+    });
+    let answer: redis::Value = call.invoke_async(connection).await.expect("an answer");
+    let redis::Value::Array(items) = &answer else {
+        panic!("{answer:?}")
+    };
+    assert_eq!(items[0], redis::Value::Int(1), "{answer:?}");
+    let text = |item: &redis::Value| match item {
+        redis::Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        _ => String::new(),
+    };
+    items.iter().map(text).collect()
 }
 
 /// How long winning took, and giving up.

@@ -4,15 +4,15 @@ use super::{Mutant, mutants};
 
 pub(super) const MUTANTS: &[Mutant] = mutants! {
     "claim.lua", "is granted whatever the record has become", "store/redis/scripts/claim.lua",
-        "  if record[TERM] ~= ARGV[8] or beat_to_expect() ~= ARGV[9] then return refused() end" => "";
+        "  if record[TERM] ~= ARGV[11] or beat_to_expect() ~= ARGV[12] then return refused() end" => "";
     "claim.lua", "is granted whatever the shape", "store/redis/scripts/claim.lua",
-        "if shape ~= ARGV[7] then return refused() end" => "";
+        "if shape ~= ARGV[10] then return refused() end" => "";
     "claim.lua", "is granted whatever the term", "store/redis/scripts/claim.lua",
-        "record[TERM] ~= ARGV[8] or beat_to_expect() ~= ARGV[9]" => "record[BEAT] ~= ARGV[9]";
+        "record[TERM] ~= ARGV[11] or beat_to_expect() ~= ARGV[12]" => "record[BEAT] ~= ARGV[12]";
     "claim.lua", "is granted though the counter has moved on", "store/redis/scripts/claim.lua",
-        "record[TERM] ~= ARGV[8] or beat_to_expect() ~= ARGV[9]" => "record[TERM] ~= ARGV[8]";
+        "record[TERM] ~= ARGV[11] or beat_to_expect() ~= ARGV[12]" => "record[TERM] ~= ARGV[11]";
     "claim.lua", "is granted though a stranger's counter has moved on", "store/redis/scripts/claim.lua",
-        "if shape == 'foreign' and (counter or '') ~= ARGV[10] then return refused() end" => "";
+        "if shape == 'foreign' and (counter or '') ~= ARGV[13] then return refused() end" => "";
     "claim.lua", "is granted with a term that does not rise", "store/redis/scripts/claim.lua",
         "if not joins and at_most(term, floor) then" => "if not joins and at_most(term, memory[MEMORY_FLOOR]) then";
     "claim.lua", "is granted while the election is paused", "store/redis/scripts/claim.lua",
@@ -20,9 +20,9 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "claim.lua", "a leader may not join while the election is paused", "store/redis/scripts/claim.lua",
         "if record[PAUSED] and not joins then return refused() end" => "if record[PAUSED] then return refused() end";
     "claim.lua", "is granted under whatever memory (R8)", "store/redis/scripts/claim.lua",
-        "if memory[ID] ~= ARGV[11] then return refused() end" => "";
+        "if memory[ID] ~= ARGV[14] then return refused() end" => "";
     "claim.lua", "is granted though records have changed hands (R8)", "store/redis/scripts/claim.lua",
-        "if shape == 'absent' and memory[TAKEN] ~= ARGV[12] then return refused() end" => "";
+        "if shape == 'absent' and memory[TAKEN] ~= ARGV[15] then return refused() end" => "";
     "claim.lua", "is granted below the floor of the memory (R8)", "store/redis/scripts/claim.lua",
         "local floor = larger(record[FLOOR], memory[MEMORY_FLOOR])" => "local floor = record[FLOOR]";
     "memory.lua", "does not notice a restart (R7)", "store/redis/scripts/memory.lua",
@@ -65,6 +65,52 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "if rises then record[FLOOR] = term end" => "record[FLOOR] = term";
     "claim.lua", "the order to resign outlives the claim", "store/redis/scripts/claim.lua",
         "must('HDEL', KEYS[2], 'handover')" => "";
+    "claim_free.lua", "claims one of several stores unseen (R8)", "store/redis/scripts/claim_free.lua",
+        "if ARGV[6] == 'sole' and " => "if ";
+    "claim_free.lua", "claims what is expected to be there", "store/redis/scripts/claim_free.lua",
+        "ARGV[10] == 'absent' and " => "";
+    "claim_free.lua", "does not look for a record", "store/redis/scripts/claim_free.lua",
+        "redis.pcall('EXISTS', KEYS[1], KEYS[2]) == 0" => "redis.pcall('EXISTS', KEYS[1]) == 0";
+    "claim_free.lua", "does not look for a counter", "store/redis/scripts/claim_free.lua",
+        "redis.pcall('EXISTS', KEYS[1], KEYS[2]) == 0" => "redis.pcall('EXISTS', KEYS[2]) == 0";
+    "claim_free.lua", "does not notice a restart (R7)", "store/redis/scripts/claim_free.lua",
+        "    and find(server, 'master_replid:' .. memory[SERVER] .. '\\r', 1, true)\n" => "";
+    "claim_free.lua", "misses no record (R7)", "store/redis/scripts/claim_free.lua",
+        " and memory and not remembered[2]" => " and memory";
+    "claim_free.lua", "numbers no term by the clock (R3)", "store/redis/scripts/claim_free.lua",
+        "larger(ARGV[3], first_term)" => "ARGV[3]";
+    "claim_free.lua", "numbers no term above the floor (R3)", "store/redis/scripts/claim_free.lua",
+        "  if at_most(term, floor) then term = string.format('%.0f', floor + 1) end\n" => "";
+    "claim_free.lua", "grants a term above the highest (R3)", "store/redis/scripts/claim_free.lua",
+        " and at_most(term, MAX_TERM) then" => " then";
+    "claim_free.lua", "begins with a lower counter than it was asked for", "store/redis/scripts/claim_free.lua",
+        "    and at_most(ARGV[4], term) and" => "    and";
+    "claim_free.lua", "takes what is said of another memory (R5)", "store/redis/scripts/claim_free.lua",
+        "ARGV[7] == memory[ID] and" => "ARGV[7] ~= '' and";
+    "claim_free.lua", "believes in a memory older than a day", "store/redis/scripts/claim_free.lua",
+        "      if not at_most(age, MATURE_MS) then age = MATURE_MS end\n" => "";
+    "claim_free.lua", "lists no record (R7)", "store/redis/scripts/claim_free.lua",
+        "      written = redis.pcall('HSET', KEYS[4], entry, term)\n" => "";
+    "claim_free.lua", "leaves a record behind that it could not complete", "store/redis/scripts/claim_free.lua",
+        "    redis.pcall('DEL', KEYS[1], KEYS[2])\n" => "";
+    "release_brief.lua", "deletes what is to be kept", "store/redis/scripts/release_brief.lua",
+        "if ARGV[6] == '1' and " => "if ";
+    "release_brief.lua", "anybody's is granted", "store/redis/scripts/release_brief.lua",
+        " and found[HOLDER] == ARGV[2]\n" => "\n";
+    "release_brief.lua", "takes the counter of a stranger away", "store/redis/scripts/release_brief.lua",
+        "\n  and redis.pcall('GET', KEYS[1]) == ARGV[3] then" => " then";
+    "release_brief.lua", "a pause goes with it (R9)", "store/redis/scripts/release_brief.lua",
+        "not found[PAUSED] and " => "";
+    "release_brief.lua", "a handover goes with it (R9)", "store/redis/scripts/release_brief.lua",
+        " and not found[HANDOVER]" => "";
+    "release_brief.lua", "leaves a term far ahead of the clock to the memory (R9)", "store/redis/scripts/release_brief.lua",
+        "\n    and term - first_term <= AHEAD then" => " then";
+    "release_brief.lua", "leaves no floor to the memory (R9)", "store/redis/scripts/release_brief.lua",
+        "larger(memory[MEMORY_FLOOR], term)" => "memory[MEMORY_FLOOR]";
+    "release_brief.lua", "stays listed (R9)", "store/redis/scripts/release_brief.lua",
+        "    must('HDEL', KEYS[4], '@' .. KEYS[1])\n" => "";
+    "release_brief.lua", "wakes no standby", "store/redis/scripts/release_brief.lua",
+        "    redis.pcall('PUBLISH', ARGV[4], id .. ' ' .. floor .. ' ' .. taken .. ' -')\n" => "";
     "beat.lua", "anybody's is granted", "store/redis/scripts/beat.lua",
         "local mine = shape == 'held' and record[HOLDER] == ARGV[2] and record[TERM] == ARGV[3]"
         => "local mine = shape == 'held' and record[TERM] == ARGV[3]";

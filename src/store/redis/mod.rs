@@ -174,8 +174,13 @@ impl RedisStore {
             }
             Request::Claim(claim) => {
                 let arguments = claim_arguments(who, claim, nonce);
-                let arguments = arguments.each_ref().map(String::as_str);
-                self.call(&script::CLAIM, &with_history, &arguments).await?
+                let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+                // One that keeps no history has no use for its key.
+                let keys = match claim.ephemeral {
+                    true => &record[..],
+                    false => &with_history[..],
+                };
+                self.call(&script::CLAIM, keys, &arguments).await?
             }
             Request::Beat {
                 holder,
@@ -369,10 +374,13 @@ impl Store for RedisStore {
 }
 
 /// The arguments of `claim.lua`, in its order.
-fn claim_arguments(who: String, claim: &Claim, nonce: String) -> [String; 16] {
-    let [shape, term, beat, counter, memory, taken] = mark_arguments(claim.expected);
+fn claim_arguments(who: String, claim: &Claim, nonce: String) -> Vec<String> {
+    let [shape, mark @ ..] = mark_arguments(claim.expected);
     let [vouched, age] = attestation_arguments(claim.attested);
-    [
+    let is_unseen =
+        claim.kind == ClaimKind::Sole && matches!(claim.expected.shape, Shape::Absent { .. });
+    let mut arguments = Vec::with_capacity(16);
+    arguments.extend([
         who,
         claim.holder.to_string(),
         claim.term.to_string(),
@@ -384,17 +392,16 @@ fn claim_arguments(who: String, claim: &Claim, nonce: String) -> [String; 16] {
             ClaimKind::Join => "join",
         }
         .to_owned(),
-        shape,
-        term,
-        beat,
-        counter,
-        memory,
-        taken,
         vouched,
         age,
         flag(claim.ephemeral).to_owned(),
-        nonce,
-    ]
+        shape,
+    ]);
+    if !is_unseen {
+        arguments.extend(mark);
+    }
+    arguments.push(nonce);
+    arguments
 }
 
 /// A memory and its age, or nothing.

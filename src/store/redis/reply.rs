@@ -48,9 +48,13 @@ impl Reader<'_> {
     /// What every reply of a script begins with, and what follows.
     pub(super) fn begin(&self, value: Value) -> Result<(Found, Items), StoreError> {
         let mut items = self.items(value)?;
-        let verdict = self.verdict(&mut items)?;
+        let form = self.form(&mut items)?;
         let clock = self.clock(&mut items)?;
-        let record = self.record(&mut items)?;
+        let (verdict, record) = match form {
+            Form::Whole(verdict) => (verdict, self.record(&mut items)?),
+            Form::New => (Some(Verdict::Granted), self.new_record(&mut items)?),
+            Form::Gone => (Some(Verdict::Granted), Record::ABSENT),
+        };
         // An unreadable record has ended in an error by now: the script and this parser must not differ.
         let verdict = verdict
             .ok_or_else(|| self.unexpected("a script cannot read a record that reads well"))?;
@@ -125,6 +129,22 @@ impl Reader<'_> {
         })
     }
 
+    /// A record that a claim has made of nothing.
+    fn new_record(&self, items: &mut Items) -> Result<Record, StoreError> {
+        let key = &self.keys.record;
+        let term = self.term(key, "term", self.text(items.next())?)?;
+        let holder = self.candidate(self.text(items.next())?)?;
+        let holder = holder.ok_or_else(|| self.unexpected("a script granted a claim to no one"))?;
+        let window = self.window(self.text(items.next())?)?;
+        Ok(Record {
+            floor: term,
+            term,
+            beat: Beat::first(term, Beat::default()),
+            occupancy: Occupancy::Held { holder, window },
+            orders: Orders::NONE,
+        })
+    }
+
     fn orders(&self, items: &mut Items) -> Result<Orders, StoreError> {
         let paused = self.text(items.next())?;
         let handover = self.text(items.next())?;
@@ -147,12 +167,14 @@ impl Reader<'_> {
         .transpose()
     }
 
-    /// The verdict, or `None` when the script could not read the record.
-    fn verdict(&self, items: &mut Items) -> Result<Option<Verdict>, StoreError> {
+    /// How the reply goes on.
+    fn form(&self, items: &mut Items) -> Result<Form, StoreError> {
         match items.next() {
-            Some(Value::Int(0)) => Ok(Some(Verdict::Refused)),
-            Some(Value::Int(1)) => Ok(Some(Verdict::Granted)),
-            Some(Value::Int(2)) => Ok(None),
+            Some(Value::Int(0)) => Ok(Form::Whole(Some(Verdict::Refused))),
+            Some(Value::Int(1)) => Ok(Form::Whole(Some(Verdict::Granted))),
+            Some(Value::Int(2)) => Ok(Form::Whole(None)),
+            Some(Value::Int(5)) => Ok(Form::New),
+            Some(Value::Int(6)) => Ok(Form::Gone),
             Some(Value::Int(3)) => {
                 let _clock = items.next();
                 let key = self.text(items.next())?.unwrap_or_default();
@@ -310,6 +332,16 @@ fn memory(text: &str) -> Option<Memory> {
         floor: FencingToken::new(next()?)?,
         taken: next()?,
     })
+}
+
+/// The forms of a reply, which `scripts/head.lua` describes.
+enum Form {
+    /// The verdict, `None` when the script could not read the record, and the whole record.
+    Whole(Option<Verdict>),
+    /// Granted: a new record, whose counter, floor and beat are its term.
+    New,
+    /// Granted: nothing of the record is left.
+    Gone,
 }
 
 /// What the scripts return about an election.

@@ -11,7 +11,7 @@ pub(super) struct Script {
     digest: String,
 }
 
-/// A script of one election begins by reading its record.
+/// What is of one election begins with `head.lua`, which reads the memory of the server.
 macro_rules! script {
     ($($file:literal),+) => {
         LazyLock::new(|| {
@@ -20,17 +20,48 @@ macro_rules! script {
     };
 }
 
-pub(super) static OBSERVE: LazyLock<Script> = script!("record.lua", "memory.lua", "observe.lua");
-pub(super) static CLAIM: LazyLock<Script> =
-    script!("record.lua", "memory.lua", "changes.lua", "claim.lua");
-pub(super) static BEAT: LazyLock<Script> = script!("record.lua", "memory.lua", "beat.lua");
+pub(super) static OBSERVE: LazyLock<Script> = script!(
+    "head.lua",
+    "record.lua",
+    "memory.lua",
+    "candidates.lua",
+    "observe.lua"
+);
+pub(super) static CLAIM: LazyLock<Script> = script!(
+    "head.lua",
+    "claim_free.lua",
+    "record.lua",
+    "memory.lua",
+    "history.lua",
+    "claim.lua"
+);
+pub(super) static BEAT: LazyLock<Script> = script!(
+    "head.lua",
+    "record.lua",
+    "memory.lua",
+    "candidates.lua",
+    "beat.lua"
+);
 pub(super) static BEATS: LazyLock<Script> = script!("beats.lua");
-pub(super) static RELEASE: LazyLock<Script> =
-    script!("record.lua", "memory.lua", "changes.lua", "release.lua");
+pub(super) static RELEASE: LazyLock<Script> = script!(
+    "head.lua",
+    "release_brief.lua",
+    "record.lua",
+    "memory.lua",
+    "history.lua",
+    "changes.lua",
+    "release.lua"
+);
 /// Orders are rare: a server learns this one when it is first called.
-pub(super) static ORDER: LazyLock<Script> =
-    script!("record.lua", "memory.lua", "changes.lua", "order.lua");
-pub(super) static INSPECT: LazyLock<Script> = script!("record.lua", "inspect.lua");
+pub(super) static ORDER: LazyLock<Script> = script!(
+    "head.lua",
+    "record.lua",
+    "memory.lua",
+    "history.lua",
+    "changes.lua",
+    "order.lua"
+);
+pub(super) static INSPECT: LazyLock<Script> = script!("head.lua", "record.lua", "inspect.lua");
 
 /// The script as a server gets it. To a client that has not logged in, a server that wants a password answers so
 /// only if no argument is longer than 16 KiB: otherwise it hangs up.

@@ -143,11 +143,12 @@ impl RedisStore {
         let (candidates, history) = (keys.candidates.as_str(), keys.history.as_str());
         let (counter, record) = (keys.counter.as_str(), keys.record.as_str());
         let no_script = "0".repeat(40);
-        let commands: [(&'static str, &[&str]); 21] = [
+        let commands: [(&'static str, &[&str]); 22] = [
             ("time", &[]),
             ("info", &["replication"]),
             ("setnx", &[counter, "1"]),
             ("get", &[counter]),
+            ("exists", &[counter]),
             ("getset", &[counter, "1"]),
             ("incr", &[counter]),
             ("del", &[counter]),

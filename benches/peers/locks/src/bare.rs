@@ -5,15 +5,9 @@ use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, Script, Value};
 
 /// The scripts of the store, as it puts them together.
 macro_rules! script {
-    ($file:literal) => {{
+    ($($file:literal),+) => {{
         let text = concat!(
-            include_str!("../../../../src/store/redis/scripts/record.lua"),
-            "\n",
-            include_str!("../../../../src/store/redis/scripts/memory.lua"),
-            "\n",
-            include_str!("../../../../src/store/redis/scripts/changes.lua"),
-            "\n",
-            include_str!(concat!("../../../../src/store/redis/scripts/", $file)),
+            $(include_str!(concat!("../../../../src/store/redis/scripts/", $file)), "\n"),+
         );
         let lines = text.lines().map(str::trim);
         let code = lines.filter(|line| !line.is_empty() && !line.starts_with("--"));
@@ -31,6 +25,8 @@ pub struct Bare {
     release: Script,
     nothing: Script,
     unset: Script,
+    /// The memory that claims vouch for, as a lock does that knows it.
+    memory: String,
     nonce: u64,
 }
 
@@ -47,12 +43,28 @@ impl Bare {
             .await;
         let mut bare = Self {
             connection: connection.unwrap(),
-            claim: script!("claim.lua"),
-            release: script!("release.lua"),
+            claim: script!(
+                "head.lua",
+                "claim_free.lua",
+                "record.lua",
+                "memory.lua",
+                "history.lua",
+                "claim.lua"
+            ),
+            release: script!(
+                "head.lua",
+                "release_brief.lua",
+                "record.lua",
+                "memory.lua",
+                "history.lua",
+                "changes.lua",
+                "release.lua"
+            ),
             nothing: Script::new("return 1"),
             unset: Script::new(
                 "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) else return 0 end",
             ),
+            memory: String::new(),
             nonce: 0,
         };
         // The server learns its scripts.
@@ -81,37 +93,34 @@ impl Bare {
         self.nonce += 1;
         let nonce = self.nonce.to_string();
         let mut call = self.claim.prepare_invoke();
-        Self::keys(name).iter().for_each(|key| drop(call.key(key)));
-        let arguments = [
-            WHO,
-            ID,
-            "1",
-            "1",
-            "5000000000",
-            "sole",
-            "absent",
-            "0",
-            "0",
-            "",
-            "0.0",
-            "0",
-            "",
-            "",
-            "1",
-            &nonce,
-        ];
-        arguments
+        Self::keys(name)[..4]
             .iter()
-            .for_each(|argument| drop(call.arg(argument)));
+            .for_each(|key| drop(call.key(key)));
+        let age = "86400000";
+        for argument in [WHO, ID, "1", "1", "5000000000", "sole"] {
+            call.arg(argument);
+        }
+        for argument in [&self.memory, age, "1", "absent", &nonce] {
+            call.arg(argument);
+        }
         let answer = call.invoke_async(&mut self.connection).await.unwrap();
-        let Value::Array(items) = &answer else {
+        let items = Self::granted(&answer, 5);
+        let memory = items[5].split(' ').nth(1);
+        self.memory = memory.unwrap().to_owned();
+        items[2].clone()
+    }
+
+    /// The texts of a reply of that form.
+    fn granted(answer: &Value, form: i64) -> Vec<String> {
+        let Value::Array(items) = answer else {
             panic!("{answer:?}")
         };
-        assert_eq!(items[0], Value::Int(1), "{answer:?}");
-        let Value::BulkString(term) = &items[4] else {
-            panic!("{answer:?}")
+        assert_eq!(items[0], Value::Int(form), "{answer:?}");
+        let text = |item: &Value| match item {
+            Value::BulkString(bytes) => String::from_utf8(bytes.clone()).unwrap(),
+            _ => String::new(),
         };
-        String::from_utf8(term.clone()).unwrap()
+        items.iter().map(text).collect()
     }
 
     pub async fn release(&mut self, name: &str, token: &str) {
@@ -125,10 +134,7 @@ impl Bare {
             call.arg(argument);
         }
         let answer = call.invoke_async(&mut self.connection).await.unwrap();
-        let Value::Array(items) = &answer else {
-            panic!("{answer:?}")
-        };
-        assert_eq!(items[0], Value::Int(1), "{answer:?}");
+        Self::granted(&answer, 6);
     }
 
     pub async fn nothing(&mut self) {

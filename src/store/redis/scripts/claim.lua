@@ -1,17 +1,18 @@
 -- Claim: takes the record over.
 --
 -- KEYS      those of record.lua
--- KEYS[5]   {K}:history
+-- KEYS[5]   {K}:history, unless none is kept
 -- ARGV[1]   the identity of the claimant    ARGV[2]   its id
 -- ARGV[3]   the term it claims              ARGV[4]   the lowest counter to begin with
 -- ARGV[5]   its window in nanoseconds
 -- ARGV[6]   `shared`: the term is the claimant's; `sole`: the server numbers it, above that; `join`: an acting
 --           leader joins this store
--- ARGV[7]   the shape it expects            ARGV[8]   the term it expects
--- ARGV[9]   the beat it expects             ARGV[10]  the foreign counter it expects, or nothing
--- ARGV[11]  the memory it expects           ARGV[12]  how often records had changed hands, if it expects none
--- ARGV[13]  the memory that it vouches for  ARGV[14]  how old that is, in milliseconds
--- ARGV[15]  1 if no history is kept
+-- ARGV[7]   the memory that it vouches for  ARGV[8]   how old that is, in milliseconds
+-- ARGV[9]   1 if no history is kept         ARGV[10]  the shape it expects
+-- and, unless that is an absent record and the server numbers the term:
+-- ARGV[11]  the term it expects             ARGV[12]  the beat it expects
+-- ARGV[13]  the foreign counter it expects, or nothing
+-- ARGV[14]  the memory it expects           ARGV[15]  how often records had changed hands, if it expects none
 -- reply     that of record.lua
 -- guard     the memory and the record are exactly what the claimant expects, and the term rises or joins; where the
 --           server numbers it, an absent record is enough; while the election is paused, joins only
@@ -26,12 +27,12 @@ local function refused()
   return refuse()
 end
 local term, joins, sole = ARGV[3], ARGV[6] == 'join', ARGV[6] == 'sole'
-if shape ~= ARGV[7] then return refused() end
+if shape ~= ARGV[10] then return refused() end
 if not sole or shape ~= 'absent' then
-  if memory[ID] ~= ARGV[11] then return refused() end
-  if shape == 'absent' and memory[TAKEN] ~= ARGV[12] then return refused() end
-  if record[TERM] ~= ARGV[8] or beat_to_expect() ~= ARGV[9] then return refused() end
-  if shape == 'foreign' and (counter or '') ~= ARGV[10] then return refused() end
+  if memory[ID] ~= ARGV[14] then return refused() end
+  if shape == 'absent' and memory[TAKEN] ~= ARGV[15] then return refused() end
+  if record[TERM] ~= ARGV[11] or beat_to_expect() ~= ARGV[12] then return refused() end
+  if shape == 'foreign' and (counter or '') ~= ARGV[13] then return refused() end
 end
 if record[PAUSED] and not joins then return refused() end
 local floor = larger(record[FLOOR], memory[MEMORY_FLOOR])
@@ -51,7 +52,7 @@ local beaten = last_beat()
 
 -- The list comes first: a record that is listed and not there is a loss, and the other way round it would not be
 -- noticed.
-remember(ARGV[13], ARGV[14], rises and term or record[FLOOR])
+remember(ARGV[7], ARGV[8], rises and term or record[FLOOR])
 count_taken()
 -- A server does not undo what a script did before it failed. A record that is listed and was not made would begin a
 -- new memory, for all elections.
@@ -82,7 +83,7 @@ if record[HANDOVER] then
   record[HANDOVER] = false
 end
 
-if ARGV[15] ~= '1' then
+if ARGV[9] ~= '1' then
   local change = 'claimed-' .. (shape == 'held' and 'stalled' or shape)
   note_change(joins and 'joined' or change, beaten)
 end
