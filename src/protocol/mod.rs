@@ -33,8 +33,11 @@ mod watch;
 
 pub use candidate::{
     Candidate, CandidateConfig, Event, Failure, Input, Opening, Outgoing, Prospect, RequestId,
-    Role, Step,
+    Role, Sightings, Step,
 };
+#[cfg(feature = "_fuzzing")]
+#[doc(hidden)]
+pub use candidate::{Planted, PlantedView};
 pub use failover::TimingChoices;
 pub(crate) use id::check;
 pub use id::{CandidateId, HostName, InvalidId};
