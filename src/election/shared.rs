@@ -12,14 +12,16 @@ use super::slot::Slot;
 use super::standing::Command;
 use super::{Lease, clock};
 use crate::observe::{self, ElectionEvent, EventKind};
-use crate::protocol::{CandidateId, ElectionName, Opening, Record, StoreIndex, Timestamp};
+use crate::protocol::{
+    CandidateId, ElectionName, Opening, Record, Sightings, StoreIndex, Timestamp,
+};
 
 /// What all campaigns of one election in this process share.
 pub(crate) struct Shared {
     pub(super) name: ElectionName,
     setup: Arc<Setup>,
-    /// The records as the campaigns of this process saw them last, by store.
-    openings: Mutex<Vec<Option<Record>>>,
+    /// The records as the campaigns of this process saw them last.
+    sightings: Mutex<Sightings>,
     /// A campaign of this process claims nothing before this, because it was asked to resign.
     pub(super) sits_out_until: Slot<Timestamp>,
     /// The time without a leader that continues since the last campaign of this process.
@@ -42,7 +44,7 @@ impl Shared {
     pub(crate) fn new(name: ElectionName, setup: Arc<Setup>) -> Self {
         Self {
             name,
-            openings: Mutex::new(vec![None; setup.electorate.size()]),
+            sightings: Mutex::new(Sightings::new(setup.electorate)),
             setup,
             sits_out_until: Slot::default(),
             gap: Slot::default(),
@@ -57,21 +59,20 @@ impl Shared {
 
     /// What a new campaign may know of each store: the record as it was seen last, or that of a new name.
     pub(super) fn openings(&self) -> Vec<Option<Opening>> {
-        let openings = self.openings.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = self.stores.iter().zip(&*openings).map(|(store, record)| {
-            let knowledge = memories::of(store, &self.name)?;
-            Some(Opening {
-                record: record.clone().unwrap_or(Record::ABSENT),
-                knowledge,
-            })
-        });
-        known.collect()
+        let sightings = self.sightings.lock();
+        let known = self.stores.iter();
+        let known = known.map(|store| memories::of(store, &self.name));
+        sightings
+            .unwrap_or_else(PoisonError::into_inner)
+            .openings(known)
     }
 
     /// Keeps what a campaign sees at a store.
     pub(super) fn keep_opening(&self, store: StoreIndex, seen: Record) {
-        let mut openings = self.openings.lock().unwrap_or_else(PoisonError::into_inner);
-        openings[store.get()] = Some(seen);
+        let sightings = self.sightings.lock();
+        sightings
+            .unwrap_or_else(PoisonError::into_inner)
+            .keep(store, seen);
     }
 
     pub(super) fn report(&self, candidate: &CandidateId, kind: EventKind) {

@@ -34,8 +34,11 @@ mod watch;
 
 pub use candidate::{
     Candidate, CandidateConfig, Event, Failure, Input, Opening, Outgoing, Prospect, RequestId,
-    Role, Step,
+    Role, Sightings, Step,
 };
+#[cfg(feature = "_fuzzing")]
+#[doc(hidden)]
+pub use candidate::{Planted, PlantedView};
 pub use failover::TimingChoices;
 pub use id::{CandidateId, HostName};
 pub use loss_reason::LossReason;

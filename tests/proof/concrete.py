@@ -20,20 +20,24 @@ def depth(formula):
 
 
 class Compiler:
-    def __init__(self, formula):
-        self.axes, self.names, self.scope = depth(formula), set(), []
+    """`many`: the formula is evaluated on many states at once, which are the first axis of each array."""
+
+    def __init__(self, formula, many=False):
+        self.axes, self.names, self.scope, self.many = depth(formula), set(), [], int(many)
         self.text = self.write(formula)
-        self.code = eval(f'lambda v, size, every, any_: {self.text}', {'np': np, 'every': every, 'some': some, 'axis': axis})
+        self.code = eval(f'lambda v, size, every, any_: {self.text}', {
+            'np': np, 'every': every, 'some': some, 'axis': axis, 'whole': whole})
 
     def write(self, formula):
         if z3.is_quantifier(formula):
             count, outer = formula.num_vars(), list(self.scope)
             first = len(self.scope)
             for i in range(count):
-                self.scope.append(f'axis(size[{str(formula.var_sort(i))!r}], {first + i}, {self.axes})')
+                place, axes = first + i + self.many, self.axes + self.many
+                self.scope.append(f'axis(size[{str(formula.var_sort(i))!r}], {place}, {axes})')
             body = self.write(formula.body())
             self.scope = outer
-            over = tuple(range(first, first + count))
+            over = tuple(range(first + self.many, first + count + self.many))
             return f'{"every" if formula.is_forall() else "some"}({body}, {over})'
         if z3.is_var(formula):
             return self.scope[-1 - z3.get_var_index(formula)]
@@ -57,11 +61,20 @@ class Compiler:
         assert kind == z3.Z3_OP_UNINTERPRETED, formula
         name = formula.decl().name()
         self.names.add(name)
+        if self.many and not parts:
+            return f'whole(v[{name!r}], {self.axes})'
+        if self.many:
+            parts.insert(0, f'whole(v["states"], {self.axes})')
         return f'v[{name!r}][{", ".join(parts)}]' if parts else f'v[{name!r}]'
 
 
 def axis(size, place, axes):
     return np.arange(size).reshape([-1 if i == place else 1 for i in range(axes)])
+
+
+def whole(values, axes):
+    """A value for each of many states."""
+    return np.reshape(values, (-1,) + (1,) * axes)
 
 
 def every(value, axes):
@@ -75,8 +88,8 @@ def some(value, axes):
 
 
 @functools.cache
-def compiled(formula):
-    return Compiler(formula)
+def compiled(formula, many=False):
+    return Compiler(formula, many)
 
 
 class Broken(Exception):

@@ -5,6 +5,7 @@
     run.py mutants          each mutant, at the obligation that must fail
     run.py traces FOLDER    each file of the folder, a run of the simulator, as steps of the relation
     run.py cases FILE       what the shipped function does in small cases, as steps of the relation
+    run.py starts FILE...   what the shipped candidate does in small states, as steps of the relation
     run.py search [TEXT]    each mutant with TEXT in its name, at every obligation: which of them fail (minutes)
 """
 import functools
@@ -131,6 +132,42 @@ def small_cases(file):
     return not wrong
 
 
+# How many of the small states one process looks at together.
+TOGETHER = 20_000
+
+
+@functools.cache
+def started(file):
+    import starts
+    return starts.read(file)
+
+
+def start_of(task):
+    import starts
+    file, place = task
+    names, numbers = started(file)
+    one = starts.Start(whole(), names, numbers[place:place + TOGETHER]).judge()
+    return int(one.inside.sum()), one.seen, one.wrong
+
+
+def small_starts(files):
+    """Each file is of another electorate. What it demands must occur in one of them."""
+    began, wrong, inside, seen = time.monotonic(), [], 0, {}
+    tasks = [(file, place) for file in files for place in range(0, len(started(file)[1]), TOGETHER)]
+    with multiprocessing.Pool() as pool:
+        for held, demanded, broken in pool.imap_unordered(start_of, tasks):
+            inside, wrong = inside + held, wrong + broken
+            for what, count in demanded.items():
+                seen[what] = seen.get(what, 0) + count
+    wrong += [f'    no state in which is to be judged: {what}' for what, count in seen.items() if not count]
+    total = sum(len(started(file)[1]) for file in files)
+    print(f'{"FAILED" if wrong else "ok":6} {inside} small steps of the candidate, of {total}: the others begin outside the '
+          f'invariant ({time.monotonic() - began:.0f} s)', *wrong[:20], sep='\n')
+    for what, count in seen.items():
+        print(f'       {count:8} {what}')
+    return not wrong
+
+
 def main(words):
     count = lambda part: range(len(made()[part]))
     match words:
@@ -148,6 +185,8 @@ def main(words):
             return traces(sorted(pathlib.Path(folder).iterdir()))
         case ['cases', file]:
             return small_cases(file)
+        case ['starts', *files]:
+            return small_starts(files)
         case ['search', *text]:
             with multiprocessing.Pool() as pool:
                 names = [name for name in sorted(model().relation.met) if all(word in name for word in text)]

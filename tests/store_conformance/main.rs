@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cases;
 mod deletions;
 mod fixtures;
 mod leftovers;

@@ -16,8 +16,12 @@
 mod claiming;
 mod leading;
 mod orders;
+#[cfg(feature = "_fuzzing")]
+#[doc(hidden)]
+mod planted;
 mod replies;
 mod requests;
+mod sightings;
 mod standby;
 mod step;
 mod view;
@@ -30,6 +34,10 @@ use super::{
     Term, Timestamp, Timing,
 };
 
+#[cfg(feature = "_fuzzing")]
+#[doc(hidden)]
+pub use self::planted::{Planted, PlantedView};
+pub use self::sightings::Sightings;
 pub use self::step::{
     CandidateConfig, Event, Failure, Input, Opening, Outgoing, Prospect, RequestId, Role, Step,
 };
@@ -338,18 +346,6 @@ impl Candidate {
     #[must_use]
     pub fn knowledge(&self, store: StoreIndex) -> Option<Knowledge> {
         self.stores.get(store.get())?.known
-    }
-
-    /// What the next campaign of this process for the same election may know about a store, if its record was
-    /// free when last seen.
-    #[must_use]
-    pub fn opening(&self, store: StoreIndex) -> Option<Opening> {
-        let knowledge = self.knowledge(store)?;
-        let record = self.record(store).filter(|record| record.is_free())?;
-        Some(Opening {
-            record: record.clone(),
-            knowledge,
-        })
     }
 
     /// How many replies came too late to count.

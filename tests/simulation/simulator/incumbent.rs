@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use incumbent::protocol::{
     Candidate, CandidateConfig, Electorate, Event, HostName, Input, LossReason, Memory, MemoryId,
-    Opening, Order, Record, Reply, Request, RequestId, Role, State, StoreIndex, Timestamp, Timing,
-    WallMillis, apply,
+    Opening, Order, Record, Reply, Request, RequestId, Role, Sightings, State, StoreIndex,
+    Timestamp, Timing, WallMillis, apply,
 };
 
 use super::operator::Operator;
@@ -13,6 +13,8 @@ use super::party::{Birth, Lease, Notice, Party, Reaction, Server, Stimulus, Turn
 
 pub(crate) struct Contender {
     candidate: Candidate,
+    /// What it and the campaigns before it saw.
+    sightings: Sightings,
     stores: usize,
     /// Whether it deletes the record when it releases it.
     ephemeral: bool,
@@ -32,7 +34,7 @@ impl Contender {
         predecessor: Option<&Self>,
         verbose: bool,
     ) -> Self {
-        let openings = predecessor.map_or_else(Vec::new, Self::openings);
+        let sightings = predecessor.map(|before| before.sightings.clone());
         let asked = predecessor.filter(|before| before.asked);
         let not_before = asked.map_or(Timestamp::ZERO, |before| before.last + timing.window());
         Self {
@@ -46,8 +48,9 @@ impl Contender {
                 electorate,
                 seed: birth.seed,
                 ephemeral,
-                openings,
+                openings: predecessor.map_or_else(Vec::new, Self::openings),
             }),
+            sightings: sightings.unwrap_or_else(|| Sightings::new(electorate)),
             stores: electorate.size(),
             ephemeral,
             last: Timestamp::ZERO,
@@ -57,16 +60,8 @@ impl Contender {
     }
 
     fn openings(&self) -> Vec<Option<Opening>> {
-        let known = |store| {
-            let knowledge = self.candidate.knowledge(store)?;
-            // The next campaign of a process claims blindly what it does not know.
-            let unknown = Opening {
-                record: Record::ABSENT,
-                knowledge,
-            };
-            Some(self.candidate.opening(store).unwrap_or(unknown))
-        };
-        (0..self.stores).map(|store| known(index(store))).collect()
+        let known = (0..self.stores).map(|store| self.candidate.knowledge(index(store)));
+        self.sightings.openings(known)
     }
 }
 
@@ -160,7 +155,12 @@ impl Party for Contender {
         };
         self.last = now;
         let step = self.candidate.handle(now, input);
-        self.asked |= step.events.iter().any(is_asked);
+        for event in &step.events {
+            self.asked |= is_asked(event);
+            if let Event::Saw { store, record } = event {
+                self.sightings.keep(*store, record.clone());
+            }
+        }
         assert!(
             step.sends.len() <= 2 * self.stores,
             "{} sends {} requests in one step",

@@ -1,57 +1,26 @@
-//! Prints what the record function does in every case of a small domain, for the proof (`tests/proof/cases.py`): a
-//! line of names, and a line of numbers for each case.
+//! The small domain: states of one store, and requests to it.
 
-use std::io::{BufWriter, Result, Write, stdout};
 use std::time::Duration;
 
 use incumbent::protocol::{
     Attestation, Beat, CandidateId, Claim, ClaimKind, LossReason, Mark, Memory, MemoryId,
-    Occupancy, Order, Record, Request, Shape, State, Term, Verdict, WallMillis, apply,
+    Occupancy, Order, Pause, Record, Request, Shape, State, Term, WallMillis,
 };
 
-const WINDOW: Duration = Duration::from_secs(5);
-const FRESH: u64 = 9;
-const STATE: &str =
-    "memory age memory_floor taken restarted listed floor term beat shape holder counter paused";
-const REQUEST: &str =
-    "kind who asked x_memory x_term x_beat x_shape x_counter x_taken attests attested clock";
+pub(crate) const WINDOW: Duration = Duration::from_secs(5);
+/// The number of a memory that a store begins.
+pub(crate) const FRESH: u64 = 9;
 
-fn main() -> Result<()> {
-    let mut out = BufWriter::new(stdout().lock());
-    let after: Vec<String> = STATE
-        .split(' ')
-        .map(|name| format!("{name}_after"))
-        .collect();
-    writeln!(out, "{STATE} {REQUEST} granted {}", after.join(" "))?;
-    for state in states() {
-        for (request, numbers) in requests(&state) {
-            for clock in [0, 100] {
-                let wall = WallMillis::new(clock).expect("a small number");
-                let (after, verdict) = apply(&state, &request, id(FRESH), wall);
-                let granted = i64::from(verdict == Verdict::Granted);
-                let all = of(&state)
-                    .into_iter()
-                    .chain(numbers.clone())
-                    .chain([1000 * i64::try_from(clock).expect("small"), granted])
-                    .chain(of(&after));
-                let words: Vec<String> = all.map(|number| number.to_string()).collect();
-                writeln!(out, "{}", words.join(" "))?;
-            }
-        }
-    }
-    out.flush()
-}
-
-fn id(nonce: u64) -> MemoryId {
+pub(crate) fn id(nonce: u64) -> MemoryId {
     let made = WallMillis::ZERO;
     MemoryId { made, nonce }
 }
 
-fn term(number: u64) -> Term {
+pub(crate) fn term(number: u64) -> Term {
     Term::new(number).expect("a small number")
 }
 
-fn who(number: i64) -> CandidateId {
+pub(crate) fn who(number: i64) -> CandidateId {
     CandidateId::new(if number == 1 { "a" } else { "b" }).expect("a valid id")
 }
 
@@ -66,7 +35,8 @@ fn foreign(counter: Option<i64>, window: Duration) -> Occupancy {
     Occupancy::Foreign { counter, window }
 }
 
-fn states() -> Vec<State> {
+/// Each state. Ages are multiples of `unit`, and a term is far ahead of the clock from `far` on.
+pub(crate) fn states(unit: Duration, far: Term) -> Vec<State> {
     let mut records = vec![
         Record::ABSENT,
         Record {
@@ -95,7 +65,7 @@ fn states() -> Vec<State> {
         .iter()
         .map(|record| {
             let mut record = record.clone();
-            record.orders.paused = Some(incumbent::protocol::Pause {
+            record.orders.paused = Some(Pause {
                 until: None,
                 by: who(1),
                 reason: None,
@@ -107,7 +77,7 @@ fn states() -> Vec<State> {
     let mut memories = vec![None];
     for (age, floor, taken) in [(0, 0, 0), (5, 3, 1), (7, 4, 0), (0, 4, 1)] {
         memories.push(Some(Memory {
-            age: Duration::from_nanos(age),
+            age: unit * age,
             floor: term(floor),
             taken,
             ..Memory::young(id(1))
@@ -121,7 +91,7 @@ fn states() -> Vec<State> {
                 for listed in [
                     None,
                     own.or(Some(term(5))),
-                    Some(term(60_050_000)).filter(|_| own.is_none()),
+                    Some(far).filter(|_| own.is_none()),
                 ] {
                     states.push(State {
                         memory: *memory,
@@ -137,10 +107,10 @@ fn states() -> Vec<State> {
 }
 
 /// Each request with its numbers: its kind, who sends it, its term, what it expects and what it attests.
-fn requests(state: &State) -> Vec<(Request, Vec<i64>)> {
-    let word = |memory: u64, age: u64| Attestation {
+pub(crate) fn requests(state: &State, unit: Duration) -> Vec<(Request, Vec<i64>)> {
+    let word = |memory: u64, age: u32| Attestation {
         memory: id(memory),
-        age: Duration::from_nanos(age),
+        age: unit * age,
     };
     let mut all = vec![(Request::Observe, vec![0; 11])];
     let mut push = |request: Request,
@@ -319,36 +289,5 @@ fn expected(mark: Mark) -> [i64; 6] {
         shape,
         counter,
         taken.cast_signed(),
-    ]
-}
-
-fn of(state: &State) -> [i64; 13] {
-    let record = &state.record;
-    let holder = match record.holder() {
-        Some(holder) => 1 + i64::from(*holder != who(1)),
-        None => 0,
-    };
-    let (shape, counter) = match &record.occupancy {
-        Occupancy::Absent => (0, 0),
-        Occupancy::Vacant => (1, 0),
-        Occupancy::Held { .. } => (2, 0),
-        Occupancy::Foreign { counter, .. } => (3, counter.map_or(-1, Beat::get)),
-    };
-    let memory = state.memory.unwrap_or(Memory::young(id(0)));
-    let number = |term: Term| term.get().cast_signed();
-    [
-        memory.id.nonce.cast_signed(),
-        i64::try_from(memory.age.as_nanos()).expect("small"),
-        number(memory.floor),
-        memory.taken.cast_signed(),
-        i64::from(state.restarted),
-        state.listed.map_or(-1, number),
-        number(record.floor),
-        number(record.term),
-        record.beat.get(),
-        shape,
-        holder,
-        counter,
-        i64::from(record.orders.paused.is_some()),
     ]
 }

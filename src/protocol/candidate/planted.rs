@@ -1,0 +1,140 @@
+//! A candidate in any state that can be written down, reachable or not: for the proof, and no part of the API.
+
+use super::{Acknowledged, Candidate, CandidateConfig, Ending, Hint, Hold, Kind, Pending, Phase};
+use crate::protocol::{
+    Knowledge, LossReason, Mark, MemoryId, Record, RequestId, Role, Term, Timestamp, Watch,
+};
+
+/// What a candidate is doing, and what it knows.
+#[derive(Clone, Debug)]
+pub struct Planted {
+    pub role: Role,
+    pub term: Option<Term>,
+    pub deadline: Option<Timestamp>,
+    /// Why its work stops, which says how the leadership ends.
+    pub ending: Option<LossReason>,
+    pub expired: bool,
+    pub last_claimed: Option<Term>,
+    pub views: Vec<PlantedView>,
+}
+
+/// What it knows about one store.
+#[derive(Clone, Debug, Default)]
+pub struct PlantedView {
+    pub watch: Watch,
+    pub known: Option<Knowledge>,
+    /// A release, what a claim expects by it, and when it was heard.
+    pub hint: Option<(Record, Mark, Timestamp)>,
+    /// What is in flight, as a place in [`KINDS`], and when it was sent. Its number is that of the store.
+    pub pending: Option<(usize, Timestamp)>,
+    pub claimed: bool,
+    pub hold: Option<MemoryId>,
+    pub acknowledged: Option<(Timestamp, MemoryId)>,
+}
+
+/// Polls, claims, heartbeats and releases.
+const KINDS: [Kind; 4] = [Kind::Observe, Kind::Claim, Kind::Beat, Kind::Release];
+
+impl Planted {
+    /// The candidate that is in this state at `now`.
+    #[must_use]
+    pub fn candidate(&self, config: CandidateConfig, now: Timestamp) -> Candidate {
+        let mut candidate = Candidate::new(config);
+        (candidate.now, candidate.planned) = (now, now);
+        candidate.last_claimed = self.last_claimed;
+        candidate.next_request = 100;
+        candidate.phase = self.phase(now);
+        for ((place, view), planted) in (0..).zip(&mut candidate.stores).zip(&self.views) {
+            view.watch = planted.watch.clone();
+            view.known = planted.known;
+            if let Some(known) = planted.known {
+                view.read_clock(known.clock, known.seen);
+            }
+            view.hint = planted.hint.clone().map(|(record, mark, heard)| Hint {
+                record,
+                mark,
+                heard,
+            });
+            view.pending = planted.pending.map(|(kind, sent)| Pending {
+                id: RequestId(place),
+                sent,
+                kind: KINDS[kind],
+            });
+            view.due = now;
+            view.claimed = planted.claimed;
+            view.hold = planted.hold.map(|memory| Hold { memory });
+            view.acknowledged = planted
+                .acknowledged
+                .map(|(sent, memory)| Acknowledged { sent, memory });
+        }
+        candidate
+    }
+
+    fn phase(&self, now: Timestamp) -> Phase {
+        let term = self.term.unwrap_or_default();
+        match self.role {
+            Role::Standby => Phase::Standby { not_before: now },
+            Role::Claiming => Phase::Claiming { term },
+            Role::Probation => Phase::Probation { term },
+            Role::Leading | Role::Draining => Phase::Tenure {
+                term,
+                deadline: self.deadline.unwrap_or_default(),
+                ending: self.ending.map(|reason| match reason {
+                    LossReason::StoreForgot => (Ending::Forgotten, reason),
+                    LossReason::Deposed => (Ending::Deposed, reason),
+                    _ => (Ending::Stopped, reason),
+                }),
+                expired: self.expired,
+            },
+            Role::Releasing => Phase::Releasing {
+                term: self.term,
+                reason: LossReason::Resigned,
+                until: now + std::time::Duration::from_secs(1),
+                confirmed: 0,
+            },
+            Role::Done => Phase::Done,
+        }
+    }
+}
+
+impl Candidate {
+    /// Its state, as it can be planted again.
+    #[must_use]
+    pub fn planted(&self) -> Planted {
+        let (ending, expired) = match self.phase {
+            Phase::Tenure {
+                ending, expired, ..
+            } => (ending.map(|(_, reason)| reason), expired),
+            _ => (None, false),
+        };
+        let views = self.stores.iter().map(|view| PlantedView {
+            watch: view.watch.clone(),
+            known: view.known,
+            hint: (view.hint.as_ref()).map(|hint| (hint.record.clone(), hint.mark, hint.heard)),
+            pending: view.pending.as_ref().map(|pending| {
+                let place = KINDS.iter().position(|kind| *kind == pending.kind);
+                (place.unwrap_or_default(), pending.sent)
+            }),
+            claimed: view.claimed,
+            hold: view.hold.map(|hold| hold.memory),
+            acknowledged: view.acknowledged.map(|last| (last.sent, last.memory)),
+        });
+        Planted {
+            role: self.role(),
+            term: self.term(),
+            deadline: self.deadline(),
+            ending,
+            expired,
+            last_claimed: self.last_claimed,
+            views: views.collect(),
+        }
+    }
+}
+
+impl Knowledge {
+    /// When the memory was born, at the latest, after `zero`.
+    #[must_use]
+    pub fn born(&self) -> Timestamp {
+        self.as_old_as(std::time::Duration::ZERO)
+    }
+}
