@@ -7,9 +7,11 @@ first and put among the wheel's scripts.
 
 from __future__ import annotations
 
-import os
+import contextlib
+import json
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +20,45 @@ import maturin
 HERE = Path(__file__).parent
 
 
-def build_wheel(directory: str, settings: dict[str, Any] | None = None, metadata: str | None = None) -> str:
-    """Builds the wheel. `pip wheel --config-settings profile=dev` compiles for a test rather than for speed."""
-    profile = (settings or {}).get("profile", "release")
-    target = Path(os.environ.get("CARGO_TARGET_DIR", HERE.parent / "target"))
-    command = ["cargo", "build", "--package", "incumbent-cli", "--bin", "incumbent", "--profile", profile]
-    subprocess.run([*command, "--target-dir", str(target)], cwd=HERE, check=True)
-    scripts = HERE / "incumbent.data" / "scripts"
-    scripts.mkdir(parents=True, exist_ok=True)
-    built = target / ("debug" if profile == "dev" else profile) / "incumbent"
-    subprocess.run(["strip", "-o", str(scripts / "incumbent"), str(built)], check=True)
+@contextlib.contextmanager
+def scripts() -> Iterator[Path]:
+    """The folder for the wheel's scripts, which maturin asks for whatever it builds."""
+    folder = HERE / "incumbent.data" / "scripts"
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        arguments = f"--profile {profile} --target-dir {target}"
-        return str(maturin.build_wheel(directory, {"build-args": arguments}, metadata))
+        yield folder
     finally:
-        shutil.rmtree(scripts.parent)
+        shutil.rmtree(folder.parent)
+
+
+def build_command(profile: str) -> Path:
+    def cargo(*words: str) -> bytes:
+        return subprocess.run(["cargo", *words], cwd=HERE, check=True, stdout=subprocess.PIPE).stdout
+
+    cargo("build", "--locked", "--package", "incumbent-cli", "--bin", "incumbent", "--profile", profile)
+    target = json.loads(cargo("metadata", "--locked", "--no-deps", "--format-version", "1"))["target_directory"]
+    return Path(target, "debug" if profile == "dev" else profile, "incumbent")
+
+
+def build_wheel(directory: str, settings: dict[str, Any] | None = None, metadata: str | None = None) -> str:
+    """Builds the wheel. `pip wheel --config-settings profile=dev` compiles for a test rather than for speed,
+    `program=PATH` names a command that is built already, and `build-args=WORDS` are further ones for maturin.
+    """
+    settings = settings or {}
+    profile = settings.get("profile", "release")
+    with scripts() as folder:
+        if "program" in settings:
+            shutil.copy(settings["program"], folder / "incumbent")
+        else:
+            subprocess.run(["strip", "-o", folder / "incumbent", build_command(profile)], check=True)
+        arguments = f"--locked --profile {profile} {settings.get('build-args', '')}"
+        return str(maturin.build_wheel(directory, {"build-args": arguments}, metadata))
+
+
+def build_sdist(directory: str, settings: dict[str, Any] | None = None) -> str:
+    with scripts():
+        return str(maturin.build_sdist(directory, settings))
 
 
 get_requires_for_build_wheel = maturin.get_requires_for_build_wheel
-build_sdist = maturin.build_sdist
+get_requires_for_build_sdist = maturin.get_requires_for_build_sdist
