@@ -21,14 +21,14 @@ HERE = Path(__file__).parent
 
 
 @contextlib.contextmanager
-def scripts() -> Iterator[Path]:
-    """The folder for the wheel's scripts, which maturin asks for whatever it builds."""
-    folder = HERE / "incumbent.data" / "scripts"
-    folder.mkdir(parents=True, exist_ok=True)
+def data() -> Iterator[Path]:
+    """The folder for what the wheel has beside the package. maturin asks for it whatever it builds."""
+    folder = HERE / "incumbent.data"
+    folder.mkdir(exist_ok=True)
     try:
         yield folder
     finally:
-        shutil.rmtree(folder.parent)
+        shutil.rmtree(folder)
 
 
 def build_command(profile: str) -> Path:
@@ -42,21 +42,29 @@ def build_command(profile: str) -> Path:
 
 def build_wheel(directory: str, settings: dict[str, Any] | None = None, metadata: str | None = None) -> str:
     """Builds the wheel. `pip wheel --config-settings profile=dev` compiles for a test rather than for speed,
-    `program=PATH` names a command that is built already, and `build-args=WORDS` are further ones for maturin.
+    `data=PATH` is a folder that has the command already, as `scripts/incumbent`, and what else the wheel shall have beside
+    the package, and `build-args=WORDS` are further ones for maturin.
     """
     settings = settings or {}
     profile = settings.get("profile", "release")
-    with scripts() as folder:
-        if "program" in settings:
-            shutil.copy(settings["program"], folder / "incumbent")
+    with data() as folder:
+        if "data" in settings:
+            shutil.copytree(settings["data"], folder, dirs_exist_ok=True)
         else:
-            subprocess.run(["strip", "-o", folder / "incumbent", build_command(profile)], check=True)
+            (folder / "scripts").mkdir()
+            subprocess.run(["strip", "-o", folder / "scripts" / "incumbent", build_command(profile)], check=True)
         arguments = f"--locked --profile {profile} {settings.get('build-args', '')}"
         return str(maturin.build_wheel(directory, {"build-args": arguments}, metadata))
 
 
+def prepare_metadata_for_build_wheel(directory: str, settings: dict[str, Any] | None = None) -> str:
+    """Without it, pip would compile to see the metadata."""
+    with data():
+        return str(maturin.prepare_metadata_for_build_wheel(directory))
+
+
 def build_sdist(directory: str, settings: dict[str, Any] | None = None) -> str:
-    with scripts():
+    with data():
         return str(maturin.build_sdist(directory, settings))
 
 
