@@ -1,9 +1,12 @@
-"""Prints the licences of everything that the program contains, each text once, with the crates that it is of."""
+"""Prints the licences of everything that these packages of the project contain, each text once, with the crates that it
+is of: notices.py PACKAGE…
+"""
 
 import collections
 import json
 import pathlib
 import subprocess
+import sys
 
 CARGO = ["--locked", "--format-version", "1", "--filter-platform"]
 NAMES = ("license", "licence", "copying", "notice", "unlicense")
@@ -14,10 +17,10 @@ def output(*words):
 
 
 def linked(metadata):
-    """The ids of the packages that are linked into the command, without itself."""
+    """The ids of the packages that are linked into ours, without ours."""
     nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
     names = {package["id"]: package["name"] for package in metadata["packages"]}
-    todo = [one for one in metadata["workspace_members"] if names[one] == "incumbent-cli"]
+    todo = [one for one in metadata["workspace_members"] if names[one] in sys.argv[1:]]
     found = set()
     while todo:
         for dependency in nodes[todo.pop()]["deps"]:
@@ -47,7 +50,7 @@ for crate in crates:
 print("""
 It also contains the standard library of Rust (MIT OR Apache-2.0) and SQLite, which is in the public domain.
 
-The program of the tarball and of the image also contains the GNU C Library (LGPL-2.1-or-later, as in
+The program of the tarball, of the image and of the wheel also contains the GNU C Library (LGPL-2.1-or-later, as in
 https://www.gnu.org/licenses/old-licenses/lgpl-2.1.txt). To link it to another version of that library, run
 packaging/build in the sources of incumbent.""")
 for text, names in sorted(users.items(), key=lambda one: one[1]):

@@ -25,12 +25,16 @@ const SLACK: Duration = Duration::from_secs(30);
 const UNIT: &str = "incumbent@demo.service";
 const STORE: &str = "sqlite:/var/lib/incumbent/elections.db";
 
+/// The package of this machine's architecture: there may be others.
 fn built() -> PathBuf {
     let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist");
+    let output = Command::new("dpkg").arg("--print-architecture").output();
+    let architecture = String::from_utf8(output.unwrap().stdout).unwrap();
+    let end = format!("_{}.deb", architecture.trim());
     let entries = std::fs::read_dir(&dist).expect("packaging/build has filled dist/");
     let mut paths = entries.map(|entry| entry.unwrap().path());
     paths
-        .find(|path| path.extension().is_some_and(|end| end == "deb"))
+        .find(|path| path.to_str().is_some_and(|path| path.ends_with(&end)))
         .expect("packaging/build has made a package in dist/")
 }
 
