@@ -502,6 +502,26 @@ fn it_claims_at_once_what_a_majority_of_the_stores_calls_it_for() {
     }
 }
 
+/// Stores list those who poll, and can call only those.
+#[test]
+fn a_claimant_that_was_refused_polls_soon_to_be_listed() {
+    let mut stage = Stage::trusted(1);
+    stage.held_by_another(0);
+    stage.pass(0, 0);
+    let (held, mut vacant) = (stage.records[0].clone(), stage.records[0].clone());
+    vacant.occupancy = Occupancy::Vacant;
+    stage.records[0] = vacant;
+    let woken = stage.release(0, Some("me"));
+    stage.records[0] = held;
+    stage.input(10, woken);
+    stage.answer_all(11);
+    assert!(stage.has(|event| matches!(event, Event::ClaimFailed { .. })));
+    assert!(stage.sent.is_empty(), "not at once: it may be about to leave");
+    stage.tick(21);
+    let polls = |sent: &Outgoing| matches!(sent.request, Request::Observe);
+    assert!(stage.sent.iter().all(polls) && stage.sent.len() == 1);
+}
+
 /// A store tells of its release those that it calls, which may be others at each store.
 #[test]
 fn told_by_one_store_it_looks_at_the_others_a_little_later() {
@@ -766,7 +786,7 @@ fn heartbeats_are_due_at_one_of_256_moments_of_an_interval_and_never_late() {
         stage.tick(won);
         let sent = stage.sent.pop().expect("a poll");
         let mut now = at(won);
-        let mut answer = |stage: &mut Stage, now: Timestamp, sent: &Outgoing| {
+        let answer = |stage: &mut Stage, now: Timestamp, sent: &Outgoing| {
             let reply = stage.carry_out(won, sent);
             let (store, id) = (sent.store, sent.id);
             let result = Ok(reply);

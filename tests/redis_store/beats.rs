@@ -12,7 +12,7 @@ use crate::support::redis::RedisServer;
 const USUAL: [&str; 4] = ["usual-1", "usual-2", "usual-3", "usual-4"];
 
 /// What may be unusual about a heartbeat.
-const UNUSUAL: [&str; 12] = [
+const UNUSUAL: [&str; 13] = [
     "a stranger counted",
     "the counter is gone",
     "a rival's",
@@ -23,6 +23,7 @@ const UNUSUAL: [&str; 12] = [
     "of another type",
     "unlisted",
     "above its term",
+    "of the floor, above its term",
     "deleted",
     "vacant",
 ];
@@ -64,6 +65,11 @@ async fn prepare(server: &RedisServer) -> Vec<(Election, u64)> {
                 server.command(&["HDEL", "{incumbent:}:memory", &format!("@{key}")]);
             }
             "above its term" => drop(server.command(&["HSET", &record, "floor", "8"])),
+            "of the floor, above its term" => {
+                server.command(&["HSET", &record, "floor", "8"]);
+                server.command(&["HSET", "{incumbent:}:memory", &format!("@{key}"), "8"]);
+                beat.1 = 8;
+            }
             "deleted" => {
                 server.command(&["HDEL", "{incumbent:}:memory", &format!("@{key}")]);
                 server.command(&["DEL", &key, &record]);

@@ -130,6 +130,10 @@ impl Candidate {
             self.last_claimed = self.last_claimed.max(Some(term));
         }
         let not_before = if claimed.is_empty() && !failing {
+            // It stands by from now on: a store lists it, and can call it, once it has polled there.
+            for view in &mut self.stores {
+                view.due = view.due.min(self.now + interval / 100);
+            }
             self.now
         } else {
             self.split_claims = self.split_claims.saturating_add(1);
