@@ -27,6 +27,8 @@ mod inbox;
 mod late;
 mod leadership;
 mod lease;
+#[cfg(test)]
+mod lease_tests;
 mod link;
 mod memories;
 mod observer;
@@ -41,6 +43,7 @@ mod setup;
 mod shared;
 mod stall_watch;
 mod standing;
+mod sync;
 mod tracker;
 
 use alarm::Alarm;
