@@ -20,7 +20,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use rustix::io::read;
+use rustix::io::{Errno, read};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
@@ -256,6 +256,14 @@ impl Bell {
 /// Makes a timer on the boot-time clock.
 pub(super) fn create(flags: TimerfdFlags) -> rustix::io::Result<OwnedFd> {
     timerfd_create(TimerfdClockId::Boottime, flags)
+}
+
+/// Waits until a timer rings, or something else wakes this thread.
+pub(super) fn wait(timer: &OwnedFd) -> io::Result<()> {
+    match read(timer, &mut [0; 8]) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Sets a timer so that it is not late for a deadline: it fires when seven eighths of the time have passed, and

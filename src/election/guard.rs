@@ -6,9 +6,8 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
-use rustix::io::{Errno, read};
 use rustix::time::TimerfdFlags;
 
 use super::alarm;
@@ -16,6 +15,7 @@ use super::clock;
 use super::end::end_process;
 use super::lease::Lease;
 use super::once::Once;
+use super::sync::{Mutex, MutexGuard, thread};
 use crate::protocol::{ElectionName, Timestamp};
 
 /// What is called right before the process is killed.
@@ -91,7 +91,7 @@ pub(super) fn start() -> io::Result<()> {
 fn started() -> io::Result<&'static Guard> {
     GUARD.get_or_make(|| {
         let timer = alarm::create(TimerfdFlags::CLOEXEC)?;
-        std::thread::Builder::new()
+        thread::Builder::new()
             .name("incumbent-guard".to_owned())
             .spawn(|| GUARD.wait().keep())?;
         Ok(Guard {
@@ -127,11 +127,7 @@ impl Guard {
 
     fn keep(&self) -> ! {
         loop {
-            let mut expirations = [0; 8];
-            match read(&self.timer, &mut expirations) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => panic!("the timer of the deadlines cannot be read: {error}"),
-            }
+            alarm::wait(&self.timer).expect("our timer can be read");
             let now = clock::now();
             let mut state = self.lock();
             let mut next = Timestamp::NEVER;

@@ -27,6 +27,8 @@ mod handle;
 mod late;
 mod leadership;
 mod lease;
+#[cfg(test)]
+mod lease_tests;
 mod link;
 mod links;
 mod memories;
@@ -43,6 +45,7 @@ mod shared;
 mod slot;
 mod stall_watch;
 mod standing;
+mod sync;
 mod tracker;
 
 use alarm::Alarm;

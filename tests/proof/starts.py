@@ -311,8 +311,8 @@ class Start:
         self.ended = ~goes_on | (self['term_after'] != OURS)
         self.demand('a new claim has a new term', again, term > OURS)
         self.demand('one who claims again has given up', again, self.ended)
-        claimed = (self.each('claimed') == 1).any(axis=1) & (self['role'] != RELEASING)
-        self.demand('a term that it gives up is not claimed again', claimed & self.ended, self['last_after'] >= OURS)
+        claimed = (self.each('claimed_after') == 1).any(axis=1) & (self['role_after'] == STANDBY)
+        self.demand('a term that a store may have granted is not claimed again', claimed, self['last_after'] >= OURS)
         for store in stores:
             sent, r = sends[:, store], np.full(self.count, SENT * size + store)
             gives = dict(r=r, w=store)

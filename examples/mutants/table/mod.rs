@@ -31,6 +31,8 @@ impl Mutant {
     pub(crate) fn witnesses(&self) -> &'static [&'static str] {
         if self.file.starts_with("protocol/") || self.file == "election/stall_watch.rs" {
             &[]
+        } else if self.file.starts_with("election/") {
+            &["--package incumbent --test threads"]
         } else if self.file.starts_with("store/") {
             &["--package incumbent --test store_conformance redis::"]
         } else if self.rule == "survivors" {

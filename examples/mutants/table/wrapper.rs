@@ -1,4 +1,5 @@
-//! Breaks of what the keeper of a program does: that nothing is released before it is proven dead.
+//! Breaks of what the keeper of a program does: that nothing is released before it is proven dead. And of what the threads
+//! of a leader share.
 
 use super::{Mutant, mutants};
 
@@ -26,4 +27,10 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "set_parent_process_death_signal(Some(Signal::KILL))?;" => "set_parent_process_death_signal(None)?;";
     "survivors", "the init of a program's namespace outlives its elector", "supervise/contain/init.rs",
         "if !sources[1].revents().is_empty() {" => "if sources[1].revents().contains(PollFlags::NVAL) {";
+    "threads", "a heartbeat gives back what the end of the work took", "election/lease.rs",
+        "(now != Shared::ENDED).then_some(until)" => "(now != until).then_some(until)";
+    "threads", "a deadline is read with the certain moment of another", "election/lease.rs",
+        "        self.shared.surely_until.store(0, Ordering::Release);\n" => "";
+    "threads", "the guard sets its timer after another thread may have set it", "election/guard.rs",
+        "            state.armed = next;\n" => "            state.armed = next;\n            drop(state);\n";
 };

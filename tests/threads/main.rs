@@ -1,0 +1,157 @@
+//! What the threads of a process share, in every order of their steps: the lease, and the guard that ends the process.
+//!
+//! The files of the library are compiled once more here, with the primitives of loom, which runs a test again and again
+//! until no order of loads, stores and locks is left, those among them that only a weaker processor than ours shows.
+
+#[path = "../../src/election/guard.rs"]
+#[allow(dead_code, reason = "the first lease starts the guard")]
+mod guard;
+#[path = "../../src/election/lease.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the work of these tests asks little of its lease"
+)]
+mod lease;
+mod stand_in;
+
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::time::Duration;
+
+use incumbent::protocol::{self, FencingToken, LossReason, Timestamp};
+use loom::sync::Arc;
+use loom::sync::atomic::AtomicBool;
+use loom::thread;
+
+use lease::Lease;
+use stand_in::{alarm, clock, end, error, once, sync};
+
+fn leads_until(deadline: Timestamp) -> Lease {
+    Lease::new(FencingToken::new(1).unwrap(), deadline)
+}
+
+/// As the driver does it.
+fn renew(lease: &Lease, deadline: Timestamp, may_act: bool) {
+    if lease.renew(deadline, may_act) {
+        guard::hasten(deadline);
+    }
+}
+
+fn at(seconds: u64) -> Timestamp {
+    Timestamp::ZERO + Duration::from_secs(seconds)
+}
+
+/// Runs in every order.
+fn in_every_order(test: impl Fn() + Send + Sync + 'static) {
+    let orders = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = std::sync::Arc::clone(&orders);
+    loom::model(move || {
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        stand_in::begin();
+        test();
+    });
+    println!(
+        "{} orders",
+        orders.load(std::sync::atomic::Ordering::Relaxed)
+    );
+    assert!(orders.load(std::sync::atomic::Ordering::Relaxed) > 1);
+}
+
+#[test]
+fn nobody_acts_once_the_work_has_ended_whatever_heartbeats_come_in() {
+    in_every_order(|| {
+        let lease = leads_until(at(100));
+        let driver = {
+            let lease = lease.clone();
+            thread::spawn(move || renew(&lease, at(200), true))
+        };
+        let work = {
+            let lease = lease.clone();
+            thread::spawn(move || {
+                lease.end_work(LossReason::Resigned);
+                // The records are released from here on.
+                assert!(lease.check().is_err(), "acts beside the next leader");
+            })
+        };
+        driver.join().unwrap();
+        work.join().unwrap();
+        assert!(lease.check().is_err(), "acts beside the next leader");
+        assert_eq!(lease.remaining(), Duration::ZERO);
+    });
+}
+
+#[test]
+fn a_reader_never_joins_one_deadline_with_the_certain_moment_of_another() {
+    in_every_order(|| {
+        let lease = leads_until(at(100));
+        clock::set(at(60));
+        let driver = {
+            let lease = lease.clone();
+            // It is deposed: what it has left is over at the moment of the clock.
+            thread::spawn(move || renew(&lease, at(50), true))
+        };
+        let work = {
+            let lease = lease.clone();
+            thread::spawn(move || {
+                if lease.remaining().is_zero() {
+                    assert!(lease.check().is_err(), "acts after it saw that it is over");
+                }
+            })
+        };
+        driver.join().unwrap();
+        work.join().unwrap();
+        assert!(lease.check().is_err(), "acts after its deadline");
+    });
+}
+
+#[test]
+fn who_is_deposed_does_not_act_from_then_on() {
+    in_every_order(|| {
+        let lease = leads_until(at(100));
+        let deposed = Arc::new(AtomicBool::new(false));
+        let driver = {
+            let (lease, deposed) = (lease.clone(), Arc::clone(&deposed));
+            thread::spawn(move || {
+                renew(&lease, at(150), true);
+                renew(&lease, at(50), false);
+                deposed.store(true, Release);
+            })
+        };
+        let work = {
+            let lease = lease.clone();
+            thread::spawn(move || {
+                if deposed.load(Acquire) {
+                    assert!(lease.check().is_err(), "acts, though it was told");
+                }
+            })
+        };
+        driver.join().unwrap();
+        work.join().unwrap();
+        assert!(lease.check().is_err(), "acts, though it was told");
+    });
+}
+
+#[test]
+fn the_guard_wakes_by_the_earliest_deadline_whenever_that_comes_closer() {
+    in_every_order(|| {
+        let lease = leads_until(at(100));
+        let guarded = guard::watch(
+            &"billing".parse().unwrap(),
+            lease.clone(),
+            guard::KillHook::default(),
+        );
+        let driver = {
+            let lease = lease.clone();
+            thread::spawn(move || renew(&lease, at(50), false))
+        };
+        driver.join().unwrap();
+        // It has looked once or not yet, and sleeps on its timer.
+        alarm::let_it_look();
+        assert!(
+            alarm::armed() <= at(50),
+            "sleeps past a deadline: {:?}",
+            alarm::armed()
+        );
+        drop(guarded);
+    });
+}
