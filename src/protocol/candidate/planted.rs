@@ -1,6 +1,6 @@
 //! A candidate in any state that can be written down, reachable or not: for the proof, and no part of the API.
 
-use super::{Acknowledged, Candidate, CandidateConfig, Ending, Hint, Hold, Kind, Pending, Phase};
+use super::{Acknowledged, Candidate, CandidateConfig, Ending, Hint, Kind, Pending, Phase};
 use crate::protocol::{
     Knowledge, LossReason, Mark, MemoryId, Record, RequestId, Role, Term, Timestamp, Watch,
 };
@@ -62,7 +62,7 @@ impl Planted {
             });
             view.due = now;
             view.claimed = planted.claimed;
-            view.hold = planted.hold.map(|memory| Hold { memory });
+            view.hold = planted.hold;
             view.acknowledged = planted
                 .acknowledged
                 .map(|(sent, memory)| Acknowledged { sent, memory });
@@ -116,7 +116,7 @@ impl Candidate {
                 (place.unwrap_or_default(), pending.sent)
             }),
             claimed: view.claimed,
-            hold: view.hold.map(|hold| hold.memory),
+            hold: view.hold,
             acknowledged: view.acknowledged.map(|last| (last.sent, last.memory)),
         });
         Planted {

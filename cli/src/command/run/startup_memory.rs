@@ -126,7 +126,7 @@ mod tests {
             "5000-6000 r-xp 00000000 fe:00 7\n{}",
             mapping("rw-p", 7, 0, 0)
         );
-        assert_eq!(unchanged(&text), vec![]);
+        assert_eq!(unchanged(&text), Vec::<std::ops::Range<usize>>::new());
     }
 
     #[test]
