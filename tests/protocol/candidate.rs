@@ -516,13 +516,16 @@ fn a_claimant_that_was_refused_polls_soon_to_be_listed() {
     stage.input(10, woken);
     stage.answer_all(11);
     assert!(stage.has(|event| matches!(event, Event::ClaimFailed { .. })));
-    assert!(stage.sent.is_empty(), "not at once: it may be about to leave");
+    assert!(
+        stage.sent.is_empty(),
+        "not at once: it may be about to leave"
+    );
     stage.tick(21);
     let polls = |sent: &Outgoing| matches!(sent.request, Request::Observe);
     assert!(stage.sent.iter().all(polls) && stage.sent.len() == 1);
 }
 
-/// A store tells of its release those that it calls, which may be others at each store.
+/// The stores may call different standbys.
 #[test]
 fn told_by_one_store_it_looks_at_the_others_a_little_later() {
     for called in ["me", "another"] {
