@@ -132,7 +132,7 @@ pub trait Store: Send + Sync + 'static {
     }
 
     /// The releases of `election` from now on, as they become known to the candidate `who`. They are hints: some may
-    /// be lost or repeated, and a store that calls one standby need not tell the others. A record that is already free
+    /// be lost or repeated, and a store that calls one standby need not wake the others. A record that is already free
     /// when listening begins counts as just released.
     fn wake_ups(&self, election: &ElectionName, who: &CandidateId) -> WakeUps;
 

@@ -525,7 +525,7 @@ fn a_claimant_that_was_refused_polls_soon_to_be_listed() {
     assert!(stage.sent.iter().all(polls) && stage.sent.len() == 1);
 }
 
-/// A store tells of its release those that it calls, which may be others at each store.
+/// The stores may call different standbys.
 #[test]
 fn told_by_one_store_it_looks_at_the_others_a_little_later() {
     for called in ["me", "another"] {

@@ -82,7 +82,7 @@ async fn prepare(server: &RedisServer) -> Vec<(Election, u64)> {
     beats
 }
 
-/// What a heartbeat has come to, without what differs from server to server.
+/// The outcome of a heartbeat, without what differs between the servers.
 fn told(server: &RedisServer, outcome: Result<incumbent::protocol::Reply, StoreError>) -> String {
     match outcome {
         Ok(reply) => format!("{:?} {:?}", reply.verdict, reply.record),
@@ -151,7 +151,7 @@ async fn each_of_many_heartbeats_is_carried_out_once() {
     assert_eq!(calls(&server) - before, 9, "three calls for each round");
 }
 
-/// Whoever ends while its heartbeat waits sends none; whoever ends later takes nobody's reply away.
+/// A candidate that ends while its heartbeat waits sends none, and one that ends later takes no reply away.
 #[tokio::test]
 async fn a_heartbeat_that_is_given_up_leaves_the_others() {
     let server = RedisServer::start();

@@ -252,8 +252,8 @@ pub(crate) async fn lifting_a_pause_wakes_the_standbys(fixture: impl Fixture, _:
     assert!(vacant.record.orders.paused.is_none());
 }
 
-/// `L1`: a release calls one standby and tells a second one, which looks if the first does not claim; an order is told
-/// to all. An SQLite file cannot wake one process alone.
+/// `L1`: a release calls one standby and wakes a second one, which looks if the first does not claim; an order wakes
+/// all. An SQLite file cannot wake one process alone.
 pub(crate) async fn a_release_wakes_two_standbys_and_an_order_wakes_all(
     fixture: impl Fixture,
     _: &str,

@@ -44,7 +44,7 @@ impl Candidate {
 
     /// Takes in a free record from a notification. When it calls another standby, this one leaves the
     /// record to it and polls early, in case the other is gone: if all claimed at once, most of the
-    /// store's work would be refusals. Other stores may have told other standbys, so it polls those too.
+    /// store's work would be refusals. Other stores may call other standbys, so it polls those too.
     fn woken(
         &mut self,
         store: StoreIndex,

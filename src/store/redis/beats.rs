@@ -1,4 +1,4 @@
-//! Heartbeats of many elections in one call of a script, each with an outcome of its own.
+//! Heartbeats of many elections in one call of a script, each with its own outcome.
 //!
 //! ```text
 //!   those that are due ──▶ Beats ──one call──▶ beats.lua ──▶ the outcome of each
@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A heartbeat waits for no other one, but for the tasks of its thread that are ready: those of the elections whose
-//! timer has just rung. Its lease counts from before that.
+//! timer has just rung. Its lease counts from an earlier moment.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,12 +27,12 @@ const MOST: usize = 64;
 #[derive(Default)]
 pub(super) struct Beats(Mutex<Vec<Waiting>>);
 
-/// A reply of the server, or nothing for a heartbeat that was left undone and is to be sent by itself.
+/// A reply of the server, or nothing for a heartbeat that was left undone and must be sent by itself.
 type Outcome = Result<Option<Value>, StoreError>;
 
 struct Waiting {
     keys: Keys,
-    /// Who beats, its id, and its term.
+    /// The identity of the holder, its id, and its term.
     arguments: [String; 3],
     outcome: oneshot::Sender<Outcome>,
 }
@@ -61,7 +61,7 @@ impl RedisStore {
         outcome.await.unwrap_or(Ok(None))
     }
 
-    /// Sends them in a task, because whoever has begun may end first.
+    /// Sends them in a task, because the candidate that takes them may end first.
     fn send_together(&self, batch: Vec<Waiting>) {
         if batch.len() == 1 {
             return batch.into_iter().for_each(|one| one.end(Ok(None)));

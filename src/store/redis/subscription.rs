@@ -1,5 +1,5 @@
 //! The releases of all elections on one server, over a connection of their own. A standby listens to two channels: one
-//! of the election, on which all are woken, and one of its own, because a release wakes only the standby that it calls.
+//! of the election, on which all are woken, and its own, because a release wakes only the standby that it calls.
 //!
 //! ```text
 //!   RELEASE ──PUBLISH {K}:events:ID──▶ connection ──▶ Listeners ──▶ WakeUps of each standby, bounded

@@ -181,7 +181,7 @@ impl Store for SqliteStore {
         Box::pin(self.ask(move |database| database.withdraw(&election, &who)))
     }
 
-    // Whoever releases cannot wake one process alone: all watch the same file.
+    // A release cannot wake one process alone: all watch the same file.
     fn wake_ups(&self, election: &ElectionName, _: &CandidateId) -> WakeUps {
         let wake_ups = self.subscribers.add(election);
         // Before its first operation there is no thread and no file, and no one has seen anything yet.

@@ -30,7 +30,7 @@ local function seen_last(leaver)
   return waiting
 end
 
--- What the standbys are told when the record is free to be claimed: `memory memory_floor taken` and the record, which
+-- The message to the standbys when the record is free to be claimed: `memory memory_floor taken` and the record, which
 -- is `floor term beat handover`, with a handover of `-` for none, or `-` if there is none any more: the whole of it,
 -- so that it can be claimed without asking first. The id of the called standby follows, if there is one.
 local function vacancy()
@@ -49,10 +49,10 @@ local function wake_all(channel, called)
   if told then redis.pcall('PUBLISH', channel, told .. (called and ' ' .. called or '')) end
 end
 
--- Wakes one standby, on a channel of its own, so that a release costs the same however many wait: the first one that
--- hears. Should it not claim, because it is frozen or cut off, the second one looks a moment later; it is told
--- first, because a server writes first to whom it has told last. If no one hears, all are woken. Other nodes of a
--- cluster do not say who hears.
+-- Wakes one standby, on its own channel, so that a release costs the same however many wait: the first one that
+-- hears. Should it not claim, because it is frozen or cut off, the second one looks a moment later. Its message is
+-- published first, because a server writes the last one first. If no one hears, all are woken. Other nodes of a
+-- cluster do not report who hears.
 local function wake_one(channel, leaver, deleted)
   local told = vacancy()
   if not told then return end
