@@ -1,4 +1,4 @@
-//! Who led when, and why each leadership ended: the histories of the stores, merged into terms.
+//! The terms of an election, merged from the histories of its stores: who led when, and why each leadership ended.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

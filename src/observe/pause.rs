@@ -1,4 +1,4 @@
-//! A pause in words.
+//! A pause as people read it.
 
 use super::date_and_time;
 use crate::protocol::Pause;

@@ -23,7 +23,6 @@ pub(super) enum Order {
     Hold {
         #[serde(with = "wire::identity")]
         who: Identity,
-        #[serde(with = "wire::term")]
         term: FencingToken,
     },
     /// The term is released, or lost: there is nothing to release any more.

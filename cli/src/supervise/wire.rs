@@ -211,7 +211,6 @@ macro_rules! form {
 
 form!(identity: incumbent::store::Identity as String, ToString::to_string, |text| text.parse().ok());
 form!(election: incumbent::protocol::ElectionName as String, ToString::to_string, |text| text.parse().ok());
-form!(term: incumbent::protocol::FencingToken as u64, |term| term.get(), incumbent::protocol::FencingToken::new);
 form!(timestamp: incumbent::protocol::Timestamp as u64, |at| at.as_nanos(),
     |nanos| Some(incumbent::protocol::Timestamp::from_nanos(nanos)));
 form!(signal: rustix::process::Signal as i32, |signal| signal.as_raw(),

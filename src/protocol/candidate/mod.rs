@@ -102,7 +102,7 @@ pub struct Candidate {
     stale_replies: u64,
     /// The moment of the input that is being handled.
     now: Timestamp,
-    /// What its step has come to so far. Empty between two inputs.
+    /// The step for that input so far. Empty between two inputs.
     step: Step,
     planned: Timestamp,
 }

@@ -25,7 +25,7 @@ impl Shared {
         })
     }
 
-    /// Connections of its own.
+    /// Connections that no other store uses.
     pub(super) fn open(
         label: Arc<str>,
         place: &RedisPlace,
