@@ -5,11 +5,12 @@
 use std::io::{BufWriter, Result, Write, stdout};
 use std::time::Duration;
 
+use incumbent::protocol::planted::{Planted, PlantedView};
 use incumbent::protocol::{
     Beat, Candidate, CandidateConfig, CandidateId, ClaimKind, Electorate, Failure, Input,
-    Knowledge, LossReason, Mark, Memory, MemoryId, Occupancy, Outgoing, Planted, PlantedView,
-    Record, Reply, Request, RequestId, Role, Step, StoreIndex, Term, Timestamp, Timing,
-    TimingConfig, Verdict, WallMillis, Watch,
+    Knowledge, LossReason, Mark, Memory, MemoryId, Occupancy, Outgoing, Record, Reply, Request,
+    RequestId, Role, Step, StoreIndex, Term, Timestamp, Timing, TimingConfig, Verdict, WallMillis,
+    Watch,
 };
 
 const NOW: u64 = 100_000;
@@ -31,12 +32,12 @@ const VIEW_AFTER: &str = "w_mem_after w_record_after w_since_after k_mem_after k
 
 /// The records, in the order in which a store shows them under one memory.
 const RECORDS: [Seen; 10] = [
-    Seen::Absent(0),
+    Seen::Absent,
     Seen::Held(2, 2000, 15),
     Seen::Held(1, 3000, 20),
     Seen::Foreign,
     Seen::Vacant(3000, 20),
-    Seen::Absent(1),
+    Seen::Absent,
     Seen::Held(0, OURS, 30),
     Seen::Held(0, OURS, 32),
     Seen::Vacant(OURS, 33),
@@ -45,7 +46,7 @@ const RECORDS: [Seen; 10] = [
 
 #[derive(Clone, Copy)]
 enum Seen {
-    Absent(u64),
+    Absent,
     /// Held by us, by another, or by an earlier claim of ours; under this term, with this counter.
     Held(usize, u64, i64),
     /// By another, whose counter was touched.
@@ -97,7 +98,7 @@ impl<W: Write> Printer<W> {
     fn record(&self, place: usize) -> Record {
         let other_window = Duration::from_millis(self.other_window);
         let (number, counter, occupancy) = match RECORDS[place] {
-            Seen::Absent(_) => return Record::ABSENT,
+            Seen::Absent => return Record::ABSENT,
             Seen::Held(who, number, counter) => {
                 let window = match who {
                     1 => other_window,
@@ -439,7 +440,7 @@ impl<W: Write> Printer<W> {
                 };
                 let recent = NOW - INTERVAL;
                 let ages: &[(u64, u64, u32)] = match RECORDS[*place] {
-                    Seen::Absent(_) | Seen::Vacant(..) => {
+                    Seen::Absent | Seen::Vacant(..) => {
                         &[(recent, recent, 1), (recent - 501, recent - 501, 0)]
                     }
                     _ => &[

@@ -35,9 +35,6 @@ pub use candidate::{
     Candidate, CandidateConfig, Event, Failure, Input, Opening, Outgoing, Prospect, RequestId,
     Role, Sightings, Step,
 };
-#[cfg(feature = "_fuzzing")]
-#[doc(hidden)]
-pub use candidate::{Planted, PlantedView};
 pub use failover::TimingChoices;
 pub(crate) use id::check;
 pub use id::{CandidateId, HostName, InvalidId};
@@ -52,3 +49,9 @@ pub use term::{Beat, FencingToken, InvalidToken, Term};
 pub use time::{Timestamp, WallMillis};
 pub use timing::{InvalidTiming, Timing, TimingConfig};
 pub use watch::Watch;
+
+/// Candidates in any state, for the proof. No part of the API.
+#[cfg(feature = "_fuzzing")]
+pub mod planted {
+    pub use super::candidate::{Planted, PlantedView};
+}
