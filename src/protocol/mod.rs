@@ -36,9 +36,6 @@ pub use candidate::{
     Candidate, CandidateConfig, Event, Failure, Input, Opening, Outgoing, Prospect, RequestId,
     Role, Sightings, Step,
 };
-#[cfg(feature = "_fuzzing")]
-#[doc(hidden)]
-pub use candidate::{Planted, PlantedView};
 pub use failover::TimingChoices;
 pub use id::{CandidateId, HostName};
 pub use loss_reason::LossReason;
@@ -54,3 +51,9 @@ pub(crate) use text::check_word;
 pub use time::{Timestamp, WallMillis};
 pub use timing::{InvalidTiming, Timing, TimingConfig};
 pub use watch::Watch;
+
+/// Candidates in any state, for the proof. No part of the API.
+#[cfg(feature = "_fuzzing")]
+pub mod planted {
+    pub use super::candidate::{Planted, PlantedView};
+}

@@ -1,7 +1,7 @@
 """Every small state of the invariant, reachable or not: what the shipped `Candidate` does in it is a step of the relation,
 and leads to a state of the invariant.
 
-`examples/starts.rs` prints the states of one candidate, the inputs, and what it does. Around each of them this builds
+`examples/starts` prints the states of one candidate, the inputs, and what it does. Around each of them this builds
 the world that leaves it least room: every store shows the newest record that anybody has seen, written as late as those
 who saw it allow, with the youngest memory. What is then outside the invariant is no state that counts. All are judged
 at once: each is a state of its own, along the first axis of every array.
@@ -21,7 +21,7 @@ NOBODY, US, OTHER, BEFORE, NEXT, LATER = range(6)
 STANDBY, CLAIMING, PROVING, LEADING, DRAINING, RELEASING, DONE = range(7)
 TICK, REPLY, WORK_ENDED, WOKEN = 0, 1, 6, 7
 OBSERVES, CLAIMS, BEATS, RELEASES = 1, 2, 3, 4
-# The records of `examples/starts.rs`, as the relation has them, and none. The eighth is ours.
+# The records of `examples/starts`, as the relation has them, and none. The eighth is ours.
 SHAPE = np.array([0, 2, 2, 3, 1, 0, 2, 2, 1, 2, 0])
 MARK = np.array([1, 30, 40, 40, 41, 50, 60, 64, 67, 80, -1])
 TAKEN = np.array([0, 0, 0, 0, 0, 1, 1, 1, 1, 2, -1])

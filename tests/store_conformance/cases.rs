@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use incumbent::protocol::{
@@ -121,10 +121,8 @@ impl Kept {
     }
 }
 
-/// The cases that differ on a server, whose clock no one sets.
-fn cases() -> Vec<(State, Request)> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let now = u64::try_from(now.unwrap().as_micros()).unwrap();
+/// The cases that differ on a server, whose clock shows `now` in microseconds, and no one sets it.
+fn cases(now: u64) -> Vec<(State, Request)> {
     let far = domain::term(now + 3_600_000_000);
     let mut states: Vec<State> = Vec::new();
     let mut known = HashSet::new();
@@ -191,7 +189,9 @@ async fn the_scripts_do_what_the_record_function_does_in_every_small_case() {
     let id = server.info("master_replid");
     let election: ElectionName = "e".parse().unwrap();
     let who = Identity::new("case".parse().unwrap(), "host", 1, "0").unwrap();
-    let cases = cases();
+    let time = redis::cmd("TIME").query(&mut connection);
+    let (seconds, micros): (u64, u64) = time.unwrap();
+    let cases = cases(seconds * 1_000_000 + micros);
     let mut verdicts = HashMap::new();
     for cases in cases.chunks(TOGETHER) {
         let mut pipeline = redis::pipe();

@@ -17,7 +17,6 @@ mod claiming;
 mod leading;
 mod orders;
 #[cfg(feature = "_fuzzing")]
-#[doc(hidden)]
 mod planted;
 mod replies;
 mod requests;
@@ -35,7 +34,6 @@ use super::{
 };
 
 #[cfg(feature = "_fuzzing")]
-#[doc(hidden)]
 pub use self::planted::{Planted, PlantedView};
 pub use self::sightings::Sightings;
 pub use self::step::{

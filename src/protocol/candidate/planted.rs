@@ -8,31 +8,43 @@ use crate::protocol::{
 /// What a candidate is doing, and what it knows.
 #[derive(Clone, Debug)]
 pub struct Planted {
+    /// What it is doing.
     pub role: Role,
+    /// The term that it claims, holds or releases.
     pub term: Option<Term>,
+    /// Until when its work may act.
     pub deadline: Option<Timestamp>,
     /// Why its work stops, which says how the leadership ends.
     pub ending: Option<LossReason>,
+    /// Whether that moment has passed.
     pub expired: bool,
+    /// The last term that a store may have granted it.
     pub last_claimed: Option<Term>,
+    /// By store.
     pub views: Vec<PlantedView>,
 }
 
 /// What it knows about one store.
 #[derive(Clone, Debug, Default)]
 pub struct PlantedView {
+    /// What was seen of the record.
     pub watch: Watch,
+    /// What is known of the memory.
     pub known: Option<Knowledge>,
     /// A release, what a claim expects by it, and when it was heard.
     pub hint: Option<(Record, Mark, Timestamp)>,
-    /// What is in flight, as a place in [`KINDS`], and when it was sent. Its number is that of the store.
+    /// What is in flight: a poll, a claim, a heartbeat or a release, numbered from 0, and when it was sent. The number
+    /// of the request is that of the store.
     pub pending: Option<(usize, Timestamp)>,
+    /// Whether the record may be ours.
     pub claimed: bool,
+    /// Under which memory it is.
     pub hold: Option<MemoryId>,
+    /// When the last heartbeat was sent that the store acknowledged, and under which memory it was.
     pub acknowledged: Option<(Timestamp, MemoryId)>,
 }
 
-/// Polls, claims, heartbeats and releases.
+/// What can be in flight.
 const KINDS: [Kind; 4] = [Kind::Observe, Kind::Claim, Kind::Beat, Kind::Release];
 
 impl Planted {
@@ -132,7 +144,7 @@ impl Candidate {
 }
 
 impl Knowledge {
-    /// When the memory was born, at the latest, after `zero`.
+    /// When the memory was born, at the latest.
     #[must_use]
     pub fn born(&self) -> Timestamp {
         self.as_old_as(std::time::Duration::ZERO)
