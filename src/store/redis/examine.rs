@@ -9,6 +9,7 @@ use redis::{FromRedisValue, Value};
 
 use super::dial::{Identification, NO_RUN_ID, ServerInfo};
 use super::servers::To;
+use super::timers::Timers;
 use super::{RedisStore, Shared, script};
 use crate::store::{Examination, StoreError};
 
@@ -49,6 +50,7 @@ impl RedisStore {
             Arc::clone(&self.label),
             &self.place,
             Identification::Optional,
+            Timers::Fresh,
         );
         let lenient = Self {
             label: Arc::clone(&self.label),

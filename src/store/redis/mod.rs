@@ -42,6 +42,7 @@ mod stream;
 mod subscription;
 mod task;
 mod thread;
+mod timers;
 #[cfg(feature = "tls")]
 mod tls;
 mod trial;
@@ -60,6 +61,7 @@ use self::reply::Reader;
 use self::script::Script;
 use self::servers::{Servers, To};
 use self::subscription::Subscription;
+use self::timers::{Kept, Timers};
 use super::address::{InvalidAddress, RedisPlace};
 use super::registry::Registry;
 use super::{
@@ -94,6 +96,7 @@ struct Shared {
     servers: Arc<Servers>,
     subscription: Arc<Subscription>,
     sentinels: task::Task,
+    timers: Timers,
 }
 
 impl Shared {
@@ -101,12 +104,14 @@ impl Shared {
         label: Arc<str>,
         place: &RedisPlace,
         identity: Identification,
+        timers: Timers,
     ) -> Result<Self, InvalidAddress> {
         let servers = Arc::new(Servers::open(label, place, identity)?);
         Ok(Self {
             subscription: Arc::new(Subscription::new(Arc::clone(&servers))),
             sentinels: task::Task::default(),
             servers,
+            timers,
         })
     }
 
@@ -141,7 +146,8 @@ impl RedisStore {
         credentials.username = credentials.username.take().or(options.username.clone());
         credentials.password = credentials.password.take().or(options.password.clone());
         let open = |place: &RedisPlace| {
-            let shared = Shared::open(Arc::clone(&label), place, Identification::Required);
+            let label = Arc::clone(&label);
+            let shared = Shared::open(label, place, Identification::Required, Timers::Fresh);
             shared.map(Arc::new)
         };
         let shared = SHARED.get_or_open(place.clone(), open)?;
@@ -167,7 +173,12 @@ impl RedisStore {
         self.shared.keep_running();
         let servers = &self.shared.servers;
         servers
-            .request(&self.label, self.op_timeout, to, request)
+            .request(
+                (&self.label, &self.shared.timers),
+                self.op_timeout,
+                to,
+                request,
+            )
             .await
     }
 
@@ -271,7 +282,9 @@ impl Store for RedisStore {
 
     fn apart(&self) -> Option<Arc<dyn Store>> {
         let label = Arc::clone(&self.label);
-        let shared = Shared::open(label, &self.place, Identification::Required).ok()?;
+        let identity = Identification::Required;
+        let shared =
+            Shared::open(label, &self.place, identity, Timers::Kept(Kept::default())).ok()?;
         Some(Arc::new(Self {
             label: Arc::clone(&self.label),
             prefix: self.prefix.clone(),
@@ -313,7 +326,7 @@ impl Store for RedisStore {
             let look: BoxFuture<'static, _> = Box::pin(async move {
                 let names = &keys.of_record();
                 let asked = servers.request(
-                    &label,
+                    (&label, &Timers::Fresh),
                     op_timeout,
                     To::Key(names[0]),
                     |mut connection| async move {
