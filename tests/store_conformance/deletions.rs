@@ -4,37 +4,39 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use incumbent::protocol::{
-    Claim, ClaimKind, Mark, Occupancy, Order, Record, Request, Term, Verdict,
+    Beat, Claim, ClaimKind, Mark, Occupancy, Order, Record, Request, Term, Verdict,
 };
 use incumbent::store::{Identity, Store, WakeUps};
 
 use super::Fixture;
+use super::model::Model;
 use super::suite::{
     ask, beat, claim, delete, granted, join, name, refused, release, seen, term, who,
 };
 
 /// A claim of an election that has no other store, by one that knows nothing of it.
 fn unseen(who: &Identity) -> Request {
-    proposing(who, 1)
+    proposing(who, 1, true)
 }
 
-fn proposing(who: &Identity, number: u64) -> Request {
+fn proposing(who: &Identity, number: u64, ephemeral: bool) -> Request {
     match claim(who, number, Mark::UNKNOWN) {
         Request::Claim(claim) => Request::Claim(Claim {
             kind: ClaimKind::Sole,
-            ephemeral: true,
+            ephemeral,
             ..claim
         }),
         other => other,
     }
 }
 
-async fn told_of_an_absence(wake_ups: &mut WakeUps) -> Mark {
+/// The next absence that is reported, and the floor of the memory then.
+async fn told_of_an_absence(wake_ups: &mut WakeUps) -> (Mark, Term) {
     let told = async {
         loop {
             let woken = wake_ups.next().await.expect("the store is open");
             if woken.record == Record::ABSENT {
-                return woken.record.mark(&woken.memory);
+                return (woken.record.mark(&woken.memory), woken.memory.floor);
             }
         }
     };
@@ -68,7 +70,7 @@ pub(crate) async fn a_deletion_leaves_nothing_and_wakes_the_standbys(
     assert_eq!((inspected.record, inspected.holder), (Record::ABSENT, None));
 
     // A claim may expect what was reported; tokens rise over what is gone.
-    let mark = told_of_an_absence(&mut wake_ups).await;
+    let (mark, _) = told_of_an_absence(&mut wake_ups).await;
     assert_eq!(mark, gone.mark());
     refused(store, &election, &b, &claim(&b, 8, mark)).await;
     let next = granted(store, &election, &b, &claim(&b, 9, mark)).await;
@@ -79,6 +81,15 @@ pub(crate) async fn a_deletion_leaves_nothing_and_wakes_the_standbys(
     let joined = granted(store, &election, &a, &join(&a, 7, gone.mark())).await;
     assert_eq!(joined.record.beat.get(), 10);
     granted(store, &election, &a, &delete(&a, 7)).await;
+
+    // Whoever listens is told, also if the store lists no one who waits.
+    for seen in [&a, &b] {
+        store.withdraw(&election, seen).await.expect("it is gone");
+    }
+    let held = granted(store, &election, &a, &unseen(&a)).await;
+    let number = held.record.term.get();
+    granted(store, &election, &a, &delete(&a, number)).await;
+    while told_of_an_absence(&mut wake_ups).await.1 < held.record.term {}
 }
 
 pub(crate) async fn a_record_with_an_order_or_a_term_far_ahead_is_released_and_stays(
@@ -107,6 +118,18 @@ pub(crate) async fn a_record_with_an_order_or_a_term_far_ahead_is_released_and_s
         assert_eq!(left.record.occupancy, Occupancy::Vacant);
         assert_eq!(left.record.floor, term(3));
     }
+    // One that no candidate has ever looked at.
+    let election = name("ordered-unseen");
+    let held = granted(store, &election, &a, &unseen(&a)).await;
+    let given = held.record.term;
+    let order = Order::Resign {
+        term: given,
+        to: None,
+    };
+    granted(store, &election, &a, &Request::Order(order)).await;
+    let left = granted(store, &election, &a, &delete(&a, given.get())).await;
+    assert_eq!(left.record.occupancy, Occupancy::Vacant);
+
     let election = name("ahead");
     let observed = granted(store, &election, &a, &Request::Observe).await;
     let ahead = (observed.clock.get() + 600_000) * 1000;
@@ -115,7 +138,7 @@ pub(crate) async fn a_record_with_an_order_or_a_term_far_ahead_is_released_and_s
     assert_eq!(left.record.occupancy, Occupancy::Vacant);
     assert_eq!(left.memory.floor, Term::ZERO);
     let listed = store.elections().await.expect("a list");
-    assert_eq!(listed.len(), 3);
+    assert_eq!(listed.len(), 4);
 }
 
 pub(crate) async fn an_only_store_numbers_rising_terms_for_those_who_know_nothing_of_it(
@@ -129,7 +152,8 @@ pub(crate) async fn an_only_store_numbers_rising_terms_for_those_who_know_nothin
     for round in 0..20 {
         // Each name is new, or was deleted.
         let election = name(&format!("unseen-{}", round % 7));
-        let held = granted(store, &election, &a, &unseen(&a)).await;
+        let claim = proposing(&a, 1, round % 2 == 0);
+        let held = granted(store, &election, &a, &claim).await;
         let given = held.record.term;
         assert!(given.get() >= held.clock.get() * 1000);
         assert!(
@@ -144,17 +168,28 @@ pub(crate) async fn an_only_store_numbers_rising_terms_for_those_who_know_nothin
     // One that was above its clock is passed all the same.
     let election = name("unseen-0");
     let ahead = terms.last().expect("terms").get() + 30_000_000;
-    let held = granted(store, &election, &a, &proposing(&a, ahead)).await;
+    let held = granted(store, &election, &a, &proposing(&a, ahead, true)).await;
     assert_eq!(held.record.term, term(ahead));
     granted(store, &election, &a, &delete(&a, ahead)).await;
-    let held = granted(store, &election, &b, &unseen(&b)).await;
-    assert_eq!(held.record.term, term(ahead + 1));
-    granted(store, &election, &b, &delete(&b, ahead + 1)).await;
+    for (next, ephemeral) in [(ahead + 1, true), (ahead + 2, false)] {
+        let held = granted(store, &election, &b, &proposing(&b, 1, ephemeral)).await;
+        assert_eq!(held.record.term, term(next));
+        granted(store, &election, &b, &delete(&b, next)).await;
+    }
     // One that is vacant has to be seen.
     let election = name("left");
     let held = granted(store, &election, &a, &unseen(&a)).await;
     granted(store, &election, &a, &release(&a, held.record.term.get())).await;
     refused(store, &election, &b, &unseen(&b)).await;
+    // So has one that a stranger holds, and it stays the stranger's.
+    let election = name("strange");
+    let mut model = Model::new(held.memory);
+    model.touch(Some(Beat::new(5)));
+    let shown = model.record();
+    if fixture.touch(&election, Some(Beat::new(5)), &shown).await {
+        let foreign = refused(store, &election, &b, &unseen(&b)).await;
+        assert_eq!(foreign.record, shown);
+    }
 }
 
 pub(crate) async fn an_operator_forgets_exactly_what_was_seen_and_no_one_holds(

@@ -26,6 +26,7 @@ enum Happening {
         after: i64,
         window_ms: u64,
         word: Option<Word>,
+        ephemeral: bool,
     },
     Beat {
         own_term: bool,
@@ -141,14 +142,16 @@ fn happenings() -> impl Strategy<Value = Vec<(u8, Happening)>> {
         1 => Just(ClaimKind::Sole),
         2 => Just(ClaimKind::Join),
     ];
-    let claim = (aims(), rise, kind, after, 1..86_400_000_u64, words()).prop_map(
-        |(aim, rise, kind, after, window_ms, word)| Happening::Claim {
+    let window_ms = 1..86_400_000_u64;
+    let claim = (aims(), rise, kind, after, window_ms, words(), any::<bool>()).prop_map(
+        |(aim, rise, kind, after, window_ms, word, ephemeral)| Happening::Claim {
             aim,
             rise,
             kind,
             after,
             window_ms,
             word,
+            ephemeral,
         },
     );
     let touch = prop_oneof![
@@ -270,6 +273,7 @@ fn request(
             after,
             window_ms,
             word,
+            ephemeral,
         } => {
             let floor = model.memory().map_or(Term::ZERO, |memory| memory.floor);
             let rises = |by| shifted(record.floor.max(floor).get(), by);
@@ -282,7 +286,7 @@ fn request(
                 after: Beat::new(*after),
                 window: Duration::from_millis(*window_ms),
                 attested: said(word),
-                ephemeral: *kind == ClaimKind::Sole,
+                ephemeral: *ephemeral,
             })
         }
         Happening::Beat { own_term, word } => Request::Beat {

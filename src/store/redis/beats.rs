@@ -87,7 +87,10 @@ impl RedisStore {
                 script::BEATS.call(&mut connection, names, words).await
             };
             let to = To::Key(keys[0]);
-            let answer = shared.servers.request(&label, op_timeout, to, call).await;
+            let answer = shared
+                .servers
+                .request((&label, &shared.timers), op_timeout, to, call)
+                .await;
             let mut answers = match answer {
                 Ok(Value::Array(answers)) => answers.into_iter(),
                 // What may have reached no one, or everyone, did so for all.

@@ -10,6 +10,7 @@ use redis::{FromRedisValue, Value};
 use super::beats::Beats;
 use super::dial::{Identification, NO_RUN_ID, ServerInfo};
 use super::servers::To;
+use super::timers::Timers;
 use super::{RedisStore, Shared, script};
 use crate::store::{Examination, StoreError};
 
@@ -50,6 +51,7 @@ impl RedisStore {
             Arc::clone(&self.label),
             &self.place,
             Identification::Optional,
+            Timers::Fresh,
         );
         let lenient = Self {
             label: Arc::clone(&self.label),

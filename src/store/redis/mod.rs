@@ -44,6 +44,7 @@ mod stream;
 mod subscription;
 mod task;
 mod thread;
+mod timers;
 #[cfg(feature = "tls")]
 mod tls;
 mod trial;
@@ -63,6 +64,7 @@ use self::reply::Reader;
 use self::script::Script;
 use self::servers::To;
 use self::shared::Shared;
+use self::timers::{Kept, Timers};
 use super::address::{InvalidAddress, RedisPlace};
 use super::{
     Examination, HistoryEntry, Inspection, Note, Store, StoreError, StoreFuture, StoreOptions,
@@ -133,7 +135,12 @@ impl RedisStore {
         self.shared.keep_running();
         let servers = &self.shared.servers;
         servers
-            .request(&self.label, self.op_timeout, to, request)
+            .request(
+                (&self.label, &self.shared.timers),
+                self.op_timeout,
+                to,
+                request,
+            )
             .await
     }
 
@@ -247,7 +254,9 @@ impl Store for RedisStore {
 
     fn apart(&self) -> Option<Arc<dyn Store>> {
         let label = Arc::clone(&self.label);
-        let shared = Shared::open(label, &self.place, Identification::Required).ok()?;
+        let identity = Identification::Required;
+        let shared =
+            Shared::open(label, &self.place, identity, Timers::Kept(Kept::default())).ok()?;
         Some(Arc::new(Self {
             label: Arc::clone(&self.label),
             prefix: self.prefix.clone(),
@@ -290,7 +299,7 @@ impl Store for RedisStore {
             let look: BoxFuture<'static, _> = Box::pin(async move {
                 let names = &keys.of_record();
                 let asked = servers.request(
-                    &label,
+                    (&label, &Timers::Fresh),
                     op_timeout,
                     To::Key(names[0]),
                     |mut connection| async move {

@@ -1,14 +1,11 @@
 //! The server, or servers, of one deployment, and how a request reaches the right one.
 
 use std::path::PathBuf;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use redis::aio::PubSub;
 use redis::{RedisError, RedisResult};
-use tokio::time::Instant;
 use tokio::time::error::Elapsed;
 
 use super::awaited::Awaited;
@@ -19,10 +16,11 @@ use super::failure::{self, Stage};
 use super::link::{Dial, LeadsTo, Link, Looks, is_timeout};
 use super::names;
 use super::sentinel::{self, Sentinels};
+use super::timers::Timers;
+use crate::store::StoreError;
 use crate::store::address::{
     Credentials, Deployment, Endpoint, InvalidAddress, PasswordError, RedisPlace,
 };
-use crate::store::{StoreError, let_others_go_first};
 
 /// How many redirections of a cluster one request follows.
 const REDIRECTIONS: usize = 3;
@@ -194,17 +192,19 @@ impl Servers {
     ) -> Result<Vec<Arc<Link>>, StoreError> {
         match self {
             Self::One { link, .. } => Ok(vec![Arc::clone(link)]),
-            Self::Cluster(cluster) => match in_time(timeout, cluster.masters(timeout)).await {
-                Ok(masters) => masters.map_err(|error| failure::not_connected(store, error)),
-                Err(_elapsed) => Err(failure::timed_out(store, Stage::Connecting)),
-            },
+            Self::Cluster(cluster) => {
+                match tokio::time::timeout(timeout, cluster.masters(timeout)).await {
+                    Ok(masters) => masters.map_err(|error| failure::not_connected(store, error)),
+                    Err(_elapsed) => Err(failure::timed_out(store, Stage::Connecting)),
+                }
+            }
         }
     }
 
     /// Carries out one request within `timeout`, connecting included.
     pub(super) async fn request<T, F>(
         &self,
-        store: &Arc<str>,
+        (store, timers): (&Arc<str>, &Timers),
         timeout: Duration,
         to: To<'_>,
         request: impl Fn(Connection) -> F,
@@ -214,7 +214,7 @@ impl Servers {
     {
         let (mut used, mut asked) = (None, None);
         let attempt = self.attempt(timeout, to, &mut used, &mut asked, request);
-        let outcome = in_time(timeout, attempt).await;
+        let outcome = timers.run(timeout, attempt).await;
         let settled = self.settle(store, timeout, used, outcome);
         let node = asked.and_then(|link| self.cluster()?.node_of(&link));
         settled.map_err(|error| match node {
@@ -359,16 +359,4 @@ impl Route {
         }
         Ok(dialed)
     }
-}
-
-/// The outcome of a request within `timeout`. The connection writes it before a timer is set, which may poll all
-/// others.
-async fn in_time<T>(timeout: Duration, request: impl Future<Output = T>) -> Result<T, Elapsed> {
-    let until = Instant::now() + timeout;
-    let mut request = pin!(request);
-    if let Some(outcome) = request.as_mut().now_or_never() {
-        return Ok(outcome);
-    }
-    let_others_go_first().await;
-    tokio::time::timeout_at(until, request).await
 }

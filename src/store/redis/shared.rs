@@ -6,6 +6,7 @@ use super::dial::Identification;
 use super::servers::Servers;
 use super::subscription::Subscription;
 use super::task;
+use super::timers::Timers;
 use crate::store::address::{InvalidAddress, RedisPlace};
 use crate::store::registry::Registry;
 
@@ -14,6 +15,7 @@ static SHARED: Registry<RedisPlace, Shared> = Registry::new();
 pub(super) struct Shared {
     pub(super) servers: Arc<Servers>,
     pub(super) subscription: Arc<Subscription>,
+    pub(super) timers: Timers,
     sentinels: task::Task,
 }
 
@@ -21,7 +23,8 @@ impl Shared {
     /// What the stores at `place` share.
     pub(super) fn of(label: &Arc<str>, place: &RedisPlace) -> Result<Arc<Self>, InvalidAddress> {
         SHARED.get_or_open(place.clone(), |place| {
-            Self::open(Arc::clone(label), place, Identification::Required).map(Arc::new)
+            let label = Arc::clone(label);
+            Self::open(label, place, Identification::Required, Timers::Fresh).map(Arc::new)
         })
     }
 
@@ -30,10 +33,12 @@ impl Shared {
         label: Arc<str>,
         place: &RedisPlace,
         identity: Identification,
+        timers: Timers,
     ) -> Result<Self, InvalidAddress> {
         let servers = Arc::new(Servers::open(label, place, identity)?);
         Ok(Self {
             subscription: Arc::new(Subscription::new(Arc::clone(&servers))),
+            timers,
             sentinels: task::Task::default(),
             servers,
         })

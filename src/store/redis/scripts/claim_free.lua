@@ -1,10 +1,11 @@
 -- Claims what is free by the shortest way, as most locks are taken: of this server alone, which numbers the term, and
--- without a history. It is taken where neither a counter nor a record is there, an order neither, and the memory is
--- that of this very server, and misses no record of this name. What is granted here, claim.lua would grant, with
--- the same effect. Anything else is left to claim.lua, and so is an error, after what was written is undone.
+-- without a history. It is taken where there is no record, which might also hold an order, and no counter, and where
+-- the memory is that of this very server, and misses no record of this name. What is granted here, claim.lua would
+-- grant, with the same effect. Anything else is left to claim.lua, and so is an error, after what was written is
+-- undone.
 
 if ARGV[6] == 'sole' and ARGV[10] == 'absent' and ARGV[9] == '1' and memory and not remembered[2]
-  and redis.pcall('EXISTS', KEYS[1], KEYS[2]) == 0 then
+  and redis.pcall('EXISTS', KEYS[2]) == 0 then
   local server = redis.pcall('INFO', 'replication')
   local floor, term = memory[MEMORY_FLOOR], larger(ARGV[3], first_term)
   if at_most(term, floor) then term = string.format('%.0f', floor + 1) end
@@ -29,8 +30,8 @@ if ARGV[6] == 'sole' and ARGV[10] == 'absent' and ARGV[9] == '1' and memory and 
       if type(written) ~= 'table' then
         return { GRANTED_NEW, clock, term, ARGV[2], ARGV[5], text }
       end
+      redis.pcall('DEL', KEYS[1])
     end
-    redis.pcall('DEL', KEYS[1], KEYS[2])
     redis.pcall('HDEL', KEYS[4], entry)
   end
 end
