@@ -133,7 +133,7 @@ impl<W: Write> Printer<W> {
         [i32::try_from(mark.memory.nonce).expect("small"), place]
     }
 
-    /// What was seen of a store: a record under a memory, since a moment, last at another, in so many polls more.
+    /// What was seen of a store: a record under a memory, since a moment, last at another, in some polls more.
     pub(crate) fn watch(
         &self,
         place: usize,

@@ -102,11 +102,11 @@ def run_of(file):
 
 
 # What runs of the simulator need not show. It has one election, no foreign programs, no store that measures time itself,
-# and nobody who forgets a record.
+# and no operator that forgets a record.
 UNSEEN = {'a foreign program touches the counter', 'a foreign counter without a record is deposed',
           'a store that measures time itself counts it', 'another election deletes a record', 'another election changes hands',
           'a vacant record is forgotten',
-          # Who claims has seen what it claims, or has been told of it, but for what was deleted twice meanwhile.
+          # A candidate that claims has seen the record, or heard of its release, unless that was deleted twice meanwhile.
           'a claim of an absent record is sent blindly', 'a join of an absent record is sent blindly',
           # It takes a deletion between the two.
           'a claim that the store is to number arrives twice',

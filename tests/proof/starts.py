@@ -139,7 +139,7 @@ class Start:
         v['birth'][:, :, 1], v['birth'][:, :, 2] = births
         birth = np.where(generation == 2, births[1], births[0])
         lost = np.where(generation == 2, birth, LONG_AGO)
-        # Who was granted something that counts has its term below a floor.
+        # A term that was granted and counts is not above the floors.
         counting = np.isin(role, (CLAIMING, PROVING))[:, None] & (each('hold') > 0) | leads[:, None] | (first(self['r_granted']) != 0)
         floor = np.where(counting, OURS, 0)
         absent = SHAPE[truth] == 0
@@ -227,7 +227,7 @@ class Start:
         return inside, broken
 
     def may(self, action, places):
-        """In which states the guards of an action hold, as far as they are about the state before."""
+        """In which states the guards of an action hold, those that read the state before alone."""
         fits = np.ones(self.count, bool)
         for guard in self.model.system.parts[action][1]:
             if not any(name.endswith('_next') for name in compiled(guard, True).names):

@@ -22,7 +22,7 @@ const TOGETHER: usize = 500;
 /// A server counts the age of a memory in milliseconds.
 const UNIT: Duration = Duration::from_millis(1);
 
-/// An election, under a prefix and with a memory of its own.
+/// An election, under a prefix and with its own memory.
 struct Place {
     prefix: String,
     store: Arc<dyn Store>,
@@ -161,7 +161,7 @@ fn judged(
     };
     let (after, verdict) = apply(state, request, fresh, reply.clock);
     let mut expected = Kept::of(&after, place, server);
-    // No state tells whose counter a foreign program touched.
+    // No state shows whose counter a foreign program touched.
     expected.record.remove("holder");
     let holder = left.record.remove("holder");
     // What people read of a record is none of this.

@@ -69,7 +69,7 @@ fn nobody_acts_once_the_work_has_ended_whatever_heartbeats_come_in() {
             let lease = lease.clone();
             thread::spawn(move || {
                 lease.end_work(LossReason::Resigned);
-                // The records are released from here on.
+                // The records are released after this.
                 assert!(lease.check().is_err(), "acts beside the next leader");
             })
         };
@@ -121,13 +121,13 @@ fn who_is_deposed_does_not_act_from_then_on() {
             let lease = lease.clone();
             thread::spawn(move || {
                 if deposed.load(Acquire) {
-                    assert!(lease.check().is_err(), "acts, though it was told");
+                    assert!(lease.check().is_err(), "acts after its deposition");
                 }
             })
         };
         driver.join().unwrap();
         work.join().unwrap();
-        assert!(lease.check().is_err(), "acts, though it was told");
+        assert!(lease.check().is_err(), "acts after its deposition");
     });
 }
 
