@@ -190,6 +190,12 @@ pub(crate) async fn an_only_store_numbers_rising_terms_for_those_who_know_nothin
         let foreign = refused(store, &election, &b, &unseen(&b)).await;
         assert_eq!(foreign.record, shown);
     }
+    // It learns from the claim that the store may have lost something.
+    let before = seen(store, &election, &b).await.memory;
+    if fixture.change_role().await {
+        let held = granted(store, &name("later"), &a, &unseen(&a)).await;
+        assert_ne!(held.memory.id, before);
+    }
 }
 
 pub(crate) async fn an_operator_forgets_exactly_what_was_seen_and_no_one_holds(
