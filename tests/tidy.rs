@@ -49,7 +49,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            // A benchmark that is a package of its own may have been built.
+            // A benchmark with its own package may have been built.
             if !path.ends_with("target") {
                 found.extend(sources(&path));
             }

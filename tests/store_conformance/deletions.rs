@@ -82,7 +82,7 @@ pub(crate) async fn a_deletion_leaves_nothing_and_wakes_the_standbys(
     assert_eq!(joined.record.beat.get(), 10);
     granted(store, &election, &a, &delete(&a, 7)).await;
 
-    // Whoever listens is told, also if the store lists no one who waits.
+    // A standby that only listens is woken, even when the store lists no one who waits.
     for seen in [&a, &b] {
         store.withdraw(&election, seen).await.expect("it is gone");
     }
