@@ -49,7 +49,10 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            found.extend(sources(&path));
+            // A benchmark with its own package may have been built.
+            if !path.ends_with("target") {
+                found.extend(sources(&path));
+            }
         } else if path.extension().is_some_and(|e| e == "rs") {
             found.push(path);
         }

@@ -82,7 +82,7 @@ pub(crate) async fn a_deletion_leaves_nothing_and_wakes_the_standbys(
     assert_eq!(joined.record.beat.get(), 10);
     granted(store, &election, &a, &delete(&a, 7)).await;
 
-    // Whoever listens is told, also if the store lists no one who waits.
+    // A standby that only listens is woken, even when the store lists no one who waits.
     for seen in [&a, &b] {
         store.withdraw(&election, seen).await.expect("it is gone");
     }
@@ -189,6 +189,12 @@ pub(crate) async fn an_only_store_numbers_rising_terms_for_those_who_know_nothin
     if fixture.touch(&election, Some(Beat::new(5)), &shown).await {
         let foreign = refused(store, &election, &b, &unseen(&b)).await;
         assert_eq!(foreign.record, shown);
+    }
+    // It learns from the claim that the store may have lost something.
+    let before = seen(store, &election, &b).await.memory;
+    if fixture.change_role().await {
+        let held = granted(store, &name("later"), &a, &unseen(&a)).await;
+        assert_ne!(held.memory.id, before);
     }
 }
 

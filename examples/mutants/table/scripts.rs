@@ -86,7 +86,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "claim_free.lua", "takes what is said of another memory (R5)", "store/redis/scripts/claim_free.lua",
         "ARGV[7] == memory[ID] and" => "ARGV[7] ~= '' and";
     "claim_free.lua", "lists no record (R7)", "store/redis/scripts/claim_free.lua",
-        "      written = redis.pcall('HSET', KEYS[4], entry, term)\n" => "";
+        "        written = redis.pcall('HSET', KEYS[4], entry, term)\n" => "";
     "release_brief.lua", "deletes what is to be kept", "store/redis/scripts/release_brief.lua",
         "if ARGV[6] == '1' and " => "if ";
     "release_brief.lua", "anybody's is granted", "store/redis/scripts/release_brief.lua",

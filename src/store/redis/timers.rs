@@ -17,7 +17,7 @@ const MOST: usize = 64;
 
 /// What ends a request that takes too long.
 pub(super) enum Timers {
-    /// Each request sets a timer of its own, which is gone with the request.
+    /// Each request sets its own timer, which ends with the request.
     Fresh,
     /// Timers are kept for the next request. To set a timer that is earlier than all others wakes the runtime, which
     /// costs some system calls; to put one off costs nothing. In exchange, one that is kept wakes a task for nothing

@@ -17,21 +17,22 @@ if ARGV[6] == 'sole' and ARGV[10] == 'absent' and ARGV[9] == '1' and memory and 
       if not at_most(age, MATURE_MS) then age = MATURE_MS end
       text = FORMAT .. ' ' .. memory[ID] .. ' ' .. age .. ' ' .. floor .. ' ' .. memory[TAKEN] .. ' ' .. memory[SERVER]
     end
-    -- The list comes first, as in claim.lua.
-    local entry, written = '@' .. KEYS[1], nil
-    if text == memory_text then
-      written = redis.pcall('HSET', KEYS[4], entry, term)
-    else
-      written = redis.pcall('HSET', KEYS[4], entry, term, 'memory', text)
-    end
-    if type(written) ~= 'table' and redis.pcall('SETNX', KEYS[1], term) == 1 then
-      written = redis.pcall('HSET', KEYS[2], 'floor', term, 'term', term, 'beat', term, 'holder', ARGV[2],
-        'window_ns', ARGV[5], 'identity', ARGV[1], 'since', clock, 'changed', clock)
+    -- A refusal would vouch for nothing, so the counter comes first, which a stranger may have. The list comes before
+    -- the record, as in claim.lua.
+    if redis.pcall('SETNX', KEYS[1], term) == 1 then
+      local entry, written = '@' .. KEYS[1], nil
+      if text == memory_text then
+        written = redis.pcall('HSET', KEYS[4], entry, term)
+      else
+        written = redis.pcall('HSET', KEYS[4], entry, term, 'memory', text)
+      end
       if type(written) ~= 'table' then
-        return { GRANTED_NEW, clock, term, ARGV[2], ARGV[5], text }
+        written = redis.pcall('HSET', KEYS[2], 'floor', term, 'term', term, 'beat', term, 'holder', ARGV[2],
+          'window_ns', ARGV[5], 'identity', ARGV[1], 'since', clock, 'changed', clock)
+        if type(written) ~= 'table' then return { GRANTED_NEW, clock, term, ARGV[2], ARGV[5], text } end
+        redis.pcall('HDEL', KEYS[4], entry)
       end
       redis.pcall('DEL', KEYS[1])
     end
-    redis.pcall('HDEL', KEYS[4], entry)
   end
 end
