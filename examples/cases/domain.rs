@@ -183,6 +183,7 @@ pub(crate) fn requests(state: &State, unit: Duration) -> Vec<(Request, Vec<i64>)
         lasts: None,
         by: who(1),
         reason: None,
+        replaces: true,
     };
     push(Request::Order(pause), 7, 1, 0, None, None);
     push(Request::Order(Order::Resume), 8, 1, 0, None, None);

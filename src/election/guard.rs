@@ -37,12 +37,16 @@ impl std::fmt::Debug for KillHook {
 /// Keeps a lease under guard until it is dropped.
 #[derive(Debug)]
 pub(super) struct Guarded {
+    guard: &'static Guard,
     key: u64,
 }
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        guard().lock().leases.remove(&self.key);
+        // In a forked child it is that of the parent, whose lock another thread may have held.
+        if GUARD.get().is_some_and(|own| std::ptr::eq(own, self.guard)) {
+            self.guard.lock().leases.remove(&self.key);
+        }
     }
 }
 
@@ -55,7 +59,7 @@ pub(super) fn watch(election: &ElectionName, lease: Lease, hook: KillHook) -> Gu
     let deadline = lease.deadline();
     state.leases.insert(key, (election.clone(), lease, hook));
     guard.wake_by(&mut state, deadline);
-    Guarded { key }
+    Guarded { guard, key }
 }
 
 /// Makes the guard wake at `deadline`, which has moved closer: a deposed leader gets only a moment.
@@ -66,11 +70,13 @@ pub(super) fn hasten(deadline: Timestamp) {
     }
 }
 
+#[derive(Debug)]
 struct Guard {
     timer: OwnedFd,
     state: Mutex<State>,
 }
 
+#[derive(Debug)]
 struct State {
     leases: BTreeMap<u64, (ElectionName, Lease, KillHook)>,
     next_key: u64,

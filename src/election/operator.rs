@@ -104,8 +104,32 @@ impl Operator {
         lasts: Option<Duration>,
         reason: Option<Reason>,
     ) -> Result<CompletedOrder, OrderError> {
+        self.order_pause(lasts, reason, true).await
+    }
+
+    /// Pauses elections, unless another has paused them: then the stores refuse.
+    pub(super) async fn pause_unpaused(
+        &self,
+        lasts: Duration,
+        reason: Reason,
+    ) -> Result<CompletedOrder, OrderError> {
+        self.order_pause(Some(lasts), Some(reason), false).await
+    }
+
+    async fn order_pause(
+        &self,
+        lasts: Option<Duration>,
+        reason: Option<Reason>,
+        replaces: bool,
+    ) -> Result<CompletedOrder, OrderError> {
         let by = self.who.id().clone();
-        self.order_all(&Order::Pause { lasts, by, reason }).await
+        self.order_all(&Order::Pause {
+            lasts,
+            by,
+            reason,
+            replaces,
+        })
+        .await
     }
 
     /// Lifts a pause: a standby claims a vacant election at once.

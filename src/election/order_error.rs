@@ -94,6 +94,12 @@ impl OrderError {
         self.failed_with(StoreError::is_misconfigured)
     }
 
+    /// Whether a store that answered did not carry it out.
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self, Self::NoMajority { stores, .. }
+            if stores.iter().any(|(_, answer)| matches!(answer, Ok(Verdict::Refused))))
+    }
+
     fn failed_with(&self, is: fn(&StoreError) -> bool) -> bool {
         match self {
             Self::Unread { source, .. } => is(source),

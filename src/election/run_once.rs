@@ -8,9 +8,11 @@
 //!                             │won
 //!                             ▼
 //!                           pause until start + at_least, by the stores' clocks ──▶ work ──▶ release
+//!                             └──refused──▶ an operator has paused it meanwhile: skipped
 //! ```
 //!
-//! The pause outlives the process, so a tick whose run crashed is not run twice.
+//! The pause outlives the process, so a tick whose run crashed is not run twice. It never takes the place of a pause by
+//! an operator.
 
 use std::future::pending;
 use std::time::Duration;
@@ -85,11 +87,20 @@ impl Election {
                     store: None,
                 });
             }
-            let marked = operator.pause(Some(left), Some(reason.clone())).await;
-            let error = match marked {
+            let error = match operator.pause_unpaused(left, reason.clone()).await {
                 Ok(_) => return Ok(leadership),
                 Err(error) => error,
             };
+            // An operator was faster.
+            if error.is_refused()
+                && let Some(pause) = self.status().await.paused
+            {
+                leadership.conclude(LossReason::Withdrawn).await;
+                return Err(CampaignError::Paused {
+                    election: self.name().to_string(),
+                    pause: Box::new(pause),
+                });
+            }
             let hopeless = error.is_denied() || error.is_misconfigured();
             if hopeless || clock::now() >= until || leadership.check().is_err() {
                 leadership.conclude(LossReason::Withdrawn).await;

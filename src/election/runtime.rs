@@ -1,6 +1,7 @@
 //! The one thread of the process on which all elections run, so that user code, blocking or not, cannot
 //! starve a heartbeat.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::sync::mpsc;
@@ -85,13 +86,19 @@ where
     F::Output: Send + 'static,
 {
     thread_local! {
-        static HERE: Here = Here::new();
+        static HERE: RefCell<Here> = RefCell::new(Here::new());
     }
     let mut future = Some(future);
     let here = match Handle::try_current() {
         Ok(_) => Ok(None),
         // A thread that is ending has no runtime any more.
-        Err(_) => HERE.try_with(|here| Some(here.runtime.as_ref()?.block_on(future.take()?))),
+        Err(_) => HERE.try_with(|here| {
+            let mut here = here.borrow_mut();
+            if here.is_forked() {
+                *here = Here::new();
+            }
+            Some(here.runtime.as_ref()?.block_on(future.take()?))
+        }),
     };
     match (here, future) {
         (Ok(Some(output)), _) => output,
@@ -113,13 +120,17 @@ impl Here {
             process: std::process::id(),
         }
     }
+
+    /// Whether the process in which it was made is the parent of this one.
+    fn is_forked(&self) -> bool {
+        self.process != std::process::id()
+    }
 }
 
 impl Drop for Here {
-    /// A child that was forked from the thread shares its epoll: to close a connection in the child would stop the
-    /// parent from hearing of it.
+    /// A child shares the epoll of the parent, which would no longer hear of a connection that the child has closed.
     fn drop(&mut self) {
-        if self.process != std::process::id() {
+        if self.is_forked() {
             std::mem::forget(self.runtime.take());
         }
     }

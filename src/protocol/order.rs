@@ -129,8 +129,7 @@ impl FromStr for Reason {
 /// What an operator asks of one store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
-    /// No one is elected any more, even in an election that was never held. It replaces an earlier
-    /// pause.
+    /// No one is elected any more, even in an election that was never held.
     Pause {
         /// For how long, by the store's clock; `None` until it is lifted.
         lasts: Option<Duration>,
@@ -138,6 +137,8 @@ pub enum Order {
         by: CandidateId,
         /// Why, for people.
         reason: Option<Reason>,
+        /// Whether it replaces a pause that another has ordered; otherwise it is refused while such a pause holds.
+        replaces: bool,
     },
     /// Lifts the pause, and wakes the standbys.
     Resume,
@@ -180,14 +181,20 @@ impl Order {
         };
         let orders = record.orders.clone();
         match self {
-            Self::Pause { lasts, by, reason } => Some(with(Orders {
-                paused: Some(Pause {
+            Self::Pause {
+                lasts,
+                by,
+                reason,
+                replaces,
+            } => {
+                let paused = Some(Pause {
                     until: lasts.map(|lasts| later(clock, lasts)),
                     by: by.clone(),
                     reason: reason.clone(),
-                }),
-                ..orders
-            })),
+                });
+                let by_another = orders.paused.as_ref().is_some_and(|pause| pause.by != *by);
+                (*replaces || !by_another).then(|| with(Orders { paused, ..orders }))
+            }
             Self::Resume => Some(with(Orders {
                 paused: None,
                 ..orders

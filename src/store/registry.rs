@@ -5,9 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 /// The things of one kind that are open, each under what it was opened with.
 ///
 /// It holds no reference itself: a store that is no longer used is closed. A process opens a handful of
-/// stores, so a list does.
+/// stores, so a list does. A forked child shares none with its parent, whose threads serve them.
 pub(super) struct Registry<K, T: ?Sized> {
-    entries: Mutex<Vec<(K, Weak<T>)>>,
+    entries: Mutex<Vec<Entry<K, T>>>,
+}
+
+struct Entry<K, T: ?Sized> {
+    process: u32,
+    key: K,
+    open: Weak<T>,
 }
 
 impl<K: PartialEq, T: ?Sized> Registry<K, T> {
@@ -24,13 +30,19 @@ impl<K: PartialEq, T: ?Sized> Registry<K, T> {
         open: impl FnOnce(&K) -> Result<Arc<T>, E>,
     ) -> Result<Arc<T>, E> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.retain(|(_, entry)| entry.strong_count() > 0);
-        let found = entries.iter().find(|(known, _)| *known == key);
-        if let Some(shared) = found.and_then(|(_, entry)| entry.upgrade()) {
+        entries.retain(|entry| entry.open.strong_count() > 0);
+        let process = std::process::id();
+        let is_it = |entry: &&Entry<K, T>| entry.process == process && entry.key == key;
+        let found = entries.iter().find(is_it);
+        if let Some(shared) = found.and_then(|entry| entry.open.upgrade()) {
             return Ok(shared);
         }
         let opened = open(&key)?;
-        entries.push((key, Arc::downgrade(&opened)));
+        entries.push(Entry {
+            process,
+            key,
+            open: Arc::downgrade(&opened),
+        });
         Ok(opened)
     }
 }

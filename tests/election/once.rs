@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use incumbent::observe::State;
-use incumbent::protocol::Request;
-use incumbent::store::{MemoryStore, StoreError};
+use incumbent::protocol::{Order, Request};
+use incumbent::store::{Identity, MemoryStore, Store, StoreError};
 use incumbent::{CampaignError, Election};
 
 use super::hooked::{Hook, Hooked};
@@ -108,6 +109,63 @@ async fn without_a_confirmed_pause_it_does_not_run_and_gives_the_election_up() {
         );
         let state = election.status().await.state;
         assert!(matches!(state, State::Vacant { .. }), "{state:?}");
+    }
+}
+
+/// An operator who is just faster than the pause of a run.
+struct Overtaken(Arc<MemoryStore>);
+
+impl Hook for Overtaken {
+    fn before(&self, _: &str, request: &Request) -> Result<(), StoreError> {
+        let Request::Order(Order::Pause { by, .. }) = request else {
+            return Ok(());
+        };
+        let op = who("op");
+        if by == op.id() {
+            return Ok(());
+        }
+        let pause = Request::Order(Order::Pause {
+            lasts: None,
+            by: op.id().clone(),
+            reason: None,
+            replaces: true,
+        });
+        let name = "billing".parse().unwrap();
+        let paused = self.0.execute(&name, &op, &pause).now_or_never();
+        paused.expect("a memory store answers at once").map(drop)
+    }
+}
+
+fn who(id: &str) -> Identity {
+    Identity::new(id.parse().unwrap(), "host", 1, "0").unwrap()
+}
+
+#[tokio::test]
+async fn a_pause_by_an_operator_who_is_just_faster_stays_and_is_respected() {
+    for paused in [1, 2] {
+        let all = stores(3);
+        let mut builder = Election::builder("billing").timing(fast());
+        for (at, store) in all.iter().enumerate() {
+            builder = match at < paused {
+                true => builder.store_object(Hooked {
+                    store: Arc::clone(store),
+                    hook: Overtaken(Arc::clone(store)),
+                }),
+                false => builder.store_object(Arc::clone(store)),
+            };
+        }
+        let election = builder.build().unwrap();
+        let ran = election.run_once(TICK, async |_| 7).await.unwrap();
+        // An operator that a majority obeys has paused it.
+        assert_eq!(ran, (paused == 1).then_some(7));
+        for store in &all[..paused] {
+            let name = "billing".parse().unwrap();
+            let record = store.inspect(&name).await.unwrap().record;
+            let pause = record.orders.paused.as_ref().unwrap();
+            assert_eq!((pause.by.as_str(), pause.until), ("op", None));
+        }
+        let state = election.status().await.state;
+        assert!(!matches!(state, State::Held(_)), "{state:?}");
     }
 }
 

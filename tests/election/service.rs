@@ -1,6 +1,7 @@
 //! A service of the library: `run_until`, what asks whether it leads, and a store that a test breaks.
 
 use std::cell::{Cell, RefCell};
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use incumbent::store::{Fault, MemoryStore, Store, StoreError};
 use incumbent::{Election, Lease};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{builder, election, stores, taken_by_a_stranger};
+use super::{builder, election, fast, stores, taken_by_a_stranger};
 
 async fn is_vacant(election: &Election) -> bool {
     matches!(election.status().await.state, State::Vacant { .. })
@@ -152,4 +153,33 @@ async fn a_memory_store_fails_as_a_test_wants_it_to() {
     assert!(incumbent::election::clock::now().since(asked) >= delay);
     store.set_fault(None);
     service.campaign().await.unwrap().resign().await;
+}
+
+/// What a program would write first, and must compile.
+#[tokio::test]
+async fn a_name_is_any_text_and_work_may_return_its_errors() {
+    let number = 7;
+    let names = [
+        Election::builder("job-7"),
+        Election::builder(format!("job-{number}")),
+        Election::builder(&format!("job-{number}")),
+        Election::builder(&*format!("job-{number}")),
+    ];
+    for builder in names {
+        let store = MemoryStore::new("example");
+        let election = builder.store_object(store).timing(fast()).build().unwrap();
+        let parsed = election.run_as_leader(async |lease| -> Result<u64, Box<dyn Error>> {
+            lease.check()?;
+            Ok("7".parse::<u64>()?)
+        });
+        assert_eq!(parsed.await.unwrap().unwrap(), number);
+        let failed = election.blocking();
+        let failed = tokio::task::spawn_blocking(move || {
+            failed.run_as_leader(|lease| -> Result<u64, Box<dyn Error + Send + Sync>> {
+                lease.check()?;
+                Ok("seven".parse::<u64>()?)
+            })
+        });
+        assert!(failed.await.unwrap().unwrap().is_err());
+    }
 }

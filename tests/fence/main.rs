@@ -20,6 +20,7 @@ mod ledger;
 mod support;
 
 mod files;
+mod postgres;
 mod redis;
 mod sql;
 

@@ -4,6 +4,7 @@
 mod support;
 
 mod endings;
+mod forks;
 mod processes;
 mod qualities;
 mod seats;

@@ -19,7 +19,7 @@ use crate::support::redis::RedisServer;
 const ROLE: &str = "INCUMBENT_TEST_LOCK_ROLE";
 
 /// Runs `test` of this program in another process, in a role.
-fn start(test: &str, server: &RedisServer, role: &str) -> Child {
+pub(crate) fn start(test: &str, server: &RedisServer, role: &str) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env(ROLE, format!("{} {role}", server.url()))
@@ -28,7 +28,7 @@ fn start(test: &str, server: &RedisServer, role: &str) -> Child {
         .unwrap()
 }
 
-fn role() -> Option<(String, String)> {
+pub(crate) fn role() -> Option<(String, String)> {
     let role = std::env::var(ROLE).ok()?;
     let (url, role) = role.split_once(' ').unwrap();
     Some((url.to_owned(), role.to_owned()))

@@ -23,6 +23,7 @@ impl Stage {
             lasts: None,
             by: "op".parse().unwrap(),
             reason: None,
+            replaces: true,
         });
         assert_eq!(verdict, Verdict::Granted);
     }
@@ -224,6 +225,7 @@ fn a_pause_for_a_time_is_over_by_the_clock_of_the_store() {
         lasts: Some(SECOND * 60),
         by: "op".parse().unwrap(),
         reason: None,
+        replaces: true,
     });
     assert_eq!(verdict, Verdict::Granted);
     let candidate = stage.enter("candidate");

@@ -172,6 +172,7 @@ fn request(by: u8, attempt: &Attempt, state: &State) -> Option<Request> {
             lasts: None,
             by: id(by),
             reason: None,
+            replaces: true,
         }),
         Attempt::Resume => Request::Order(Order::Resume),
         Attempt::Resign { other_term } => Request::Order(Order::Resign {

@@ -104,6 +104,7 @@ pub(crate) async fn a_record_with_an_order_or_a_term_far_ahead_is_released_and_s
             lasts: None,
             by: a.id().clone(),
             reason: None,
+            replaces: true,
         },
         Order::Resign {
             term: term(3),

@@ -60,6 +60,7 @@ macro_rules! conformance {
             );
             conformance!(@tests orders, $store, $fixture,
                 a_pause_refuses_claims_but_joins_until_it_is_lifted,
+                a_pause_that_replaces_none_is_refused_while_that_of_another_holds,
                 a_pause_is_over_by_the_clock_of_the_store,
                 a_pause_of_what_was_never_held_leaves_it_absent,
                 an_order_to_resign_names_one_term_and_prefers_its_successor,

@@ -20,6 +20,7 @@ fn pause(lasts: Option<Duration>) -> Request {
         lasts,
         by: operator().id().clone(),
         reason: Some(Reason::new("50 % of the disks, naïvely: a|b").expect("a reason")),
+        replaces: true,
     })
 }
 
@@ -51,6 +52,42 @@ async fn told(wake_ups: &mut WakeUps) -> Record {
     told.expect("it is reported")
         .expect("the store is open")
         .record
+}
+
+/// As a run of `once` pauses it.
+pub(crate) async fn a_pause_that_replaces_none_is_refused_while_that_of_another_holds(
+    fixture: impl Fixture,
+    _: &str,
+) {
+    let store = fixture.user();
+    let (a, op, election) = (who("a"), operator(), name("once"));
+    let by = |who: &Identity, lasts, replaces| {
+        Request::Order(Order::Pause {
+            lasts,
+            by: who.id().clone(),
+            reason: Reason::new(&format!("of {who}")).ok(),
+            replaces,
+        })
+    };
+    let hour = Some(Duration::from_secs(3600));
+    expect!(Granted, store, &election, &a, by(&a, hour, false));
+    let own = expect!(Granted, store, &election, &a, by(&a, hour, false));
+    assert_eq!(own.record.orders.paused.unwrap().by, *a.id());
+    expect!(Granted, store, &election, &op, by(&op, None, true));
+    let refused = expect!(Refused, store, &election, &a, by(&a, hour, false));
+    let kept = refused.record.orders.paused.unwrap();
+    assert_eq!((&kept.by, kept.until), (op.id(), None));
+    expect!(Granted, store, &election, &op, RESUME);
+    expect!(Granted, store, &election, &a, by(&a, hour, false));
+    // One that is over holds nobody back.
+    expect!(
+        Granted,
+        store,
+        &election,
+        &op,
+        by(&op, Some(Duration::ZERO), true)
+    );
+    expect!(Granted, store, &election, &a, by(&a, hour, false));
 }
 
 pub(crate) async fn a_pause_refuses_claims_but_joins_until_it_is_lifted(

@@ -39,6 +39,7 @@ enum Happening {
     Pause {
         lasts_ms: Option<u64>,
         reason: Option<String>,
+        replaces: bool,
     },
     Resume,
     Resign {
@@ -176,8 +177,8 @@ fn happenings() -> impl Strategy<Value = Vec<(u8, Happening)>> {
             .prop_map(|(own_term, word)| Happening::Beat { own_term, word }),
         6 => (own.clone(), any::<bool>())
             .prop_map(|(own_term, delete)| Happening::Release { own_term, delete }),
-        2 => (lasts, prop::option::of("[^\\pC]{1,40}"))
-            .prop_map(|(lasts_ms, reason)| Happening::Pause { lasts_ms, reason }),
+        2 => (lasts, prop::option::of("[^\\pC]{1,40}"), any::<bool>())
+            .prop_map(|(lasts_ms, reason, replaces)| Happening::Pause { lasts_ms, reason, replaces }),
         2 => Just(Happening::Resume),
         4 => (own, 0..3_u8).prop_map(|(own_term, to)| Happening::Resign { own_term, to }),
         2 => aims().prop_map(|aim| Happening::Depose { aim }),
@@ -300,10 +301,15 @@ fn request(
             reason: LossReason::Resigned,
             delete: *delete,
         },
-        Happening::Pause { lasts_ms, reason } => Request::Order(Order::Pause {
+        Happening::Pause {
+            lasts_ms,
+            reason,
+            replaces,
+        } => Request::Order(Order::Pause {
             lasts: lasts_ms.map(Duration::from_millis),
             by: who.id().clone(),
             reason: reason.as_ref().and_then(|text| Reason::new(text).ok()),
+            replaces: *replaces,
         }),
         Happening::Resume => Request::Order(Order::Resume),
         Happening::Resign { own_term, to } => Request::Order(Order::Resign {

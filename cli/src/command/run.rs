@@ -110,7 +110,7 @@ pub(crate) fn run<const GROUPS: u8>(arguments: Run<GROUPS>, task: Task) -> Resul
     }
     if let Some(path) = settings.embedded_store()? {
         tracing::info!(
-            "no store is given: electing among the processes of this host only, in {}",
+            "no store is given: electing among the processes of this user on this host only, in {}",
             path.display()
         );
     }

@@ -197,6 +197,13 @@ impl Running {
         assert!(log.contains(fragment), "no {fragment:?} in\n{log}");
     }
 
+    /// Ends the test if it has said `fragment` on standard error.
+    #[track_caller]
+    pub(crate) fn assert_not_said(&self, fragment: &str) {
+        let log = fs::read_to_string(&self.log).unwrap();
+        assert!(!log.contains(fragment), "{fragment:?} in\n{log}");
+    }
+
     /// Waits until it has said `fragment` on standard error.
     #[track_caller]
     pub(crate) fn wait_said(&self, fragment: &str) {

@@ -29,7 +29,11 @@ const FLAGS: [(&[&str], i32, &str); 22] = [
         64,
         "there is no program to run: name one after --",
     ),
-    (&["job", "true"], 64, "unexpected argument 'true'"),
+    (
+        &["job", "sleep", "5"],
+        64,
+        "the program and its arguments go after --, as in incumbent run NAME -- PROGRAM",
+    ),
     (
         &["job", "--intervall", "1s", "--", "true"],
         64,

@@ -25,6 +25,7 @@ mod measures;
 mod night;
 mod operate;
 mod orders;
+mod places;
 mod program;
 mod reaching;
 mod readings;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::home::{Home, Running, leader, wait_until};
+use super::hosts::children_of;
 use crate::support::environment;
 use crate::support::redis::RedisServer;
 
@@ -468,4 +469,39 @@ fn a_stop_that_is_asked_for_while_a_leadership_is_lost_is_not_forgotten() {
     run.wait_said("asked to stop: ");
     std::fs::write(&go, "").unwrap();
     assert_eq!(run.wait(), 124);
+}
+
+/// Its keeper is frozen meanwhile, as on a machine that has too much to do.
+#[test]
+fn a_leadership_that_has_no_time_left_for_a_program_is_lost_and_with_restart_it_stands_by_again() {
+    // Six seconds, of which all but five have passed after a few heartbeats.
+    let timing = "--interval 200ms --stall-polls 30 --stop-grace 5s --restart";
+    let timing: Vec<&str> = timing.split(' ').collect();
+    let (home, server) = (Home::new(), RedisServer::start());
+    let url = server.url();
+    let run = |log: &str| {
+        let program = leader(&home.path(log));
+        let words = [&["run", "job", "--store", &url], &timing[..]].concat();
+        home.start(&[&words[..], &["--", "sh", "-c", &program]].concat())
+    };
+    let mut first = run("first");
+    home.wait_for_lines("first", 1);
+    let second = run("second");
+    second.wait_said("standing by");
+    let keeper = Pid::from_raw(children_of(second.pid())[0]).unwrap();
+    kill_process(keeper, Signal::STOP).unwrap();
+    first.signal(Signal::TERM);
+    first.wait();
+    second.wait_said("elected leader");
+    let beats = || {
+        server
+            .text(&["GET", "incumbent:job"])
+            .parse::<u64>()
+            .unwrap_or(0)
+    };
+    let begun = beats();
+    wait_until("it has sent seven heartbeats", || beats() >= begun + 7);
+    kill_process(keeper, Signal::CONT).unwrap();
+    second.wait_said("lost leadership: standing by again");
+    home.wait_for_lines("second", 1);
 }

@@ -1,8 +1,10 @@
 //! What the command says and does when a store cannot be reached as it should be.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -234,6 +236,39 @@ fn a_password_is_taken_from_a_command() {
         "true",
     ]);
     assert_eq!(leader.wait(), 0);
+}
+
+/// As when the size of a terminal changes while a token is fetched.
+#[test]
+fn a_password_command_goes_on_when_signals_interrupt_those_who_wait_for_it() {
+    let home = Home::new();
+    let server = RedisServer::settings().password("token-1").start();
+    let store = server.url().replace(":token-1@", "");
+    let command = "echo >> waits; until [ -e go ]; do sleep 0.01; done; echo token-1";
+    let timing = ["--interval", "5s", "--stall-polls", "6"];
+    let run = ["run", "job", "--store", &store, "--password-cmd", command];
+    let candidate = home.start(&[&run[..], &timing, &["--", "true"]].concat());
+    home.wait_for_lines("waits", 1);
+    // Each of its threads, for a signal to the process is taken by one of them.
+    for _ in 0..20 {
+        for thread in fs::read_dir(format!("/proc/{}/task", candidate.pid())).unwrap() {
+            let thread = thread.unwrap().file_name();
+            interrupt(candidate.pid(), thread.to_str().unwrap().parse().unwrap());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    home.write("go", "");
+    wait_until("it has written to the store", || {
+        server.command(&["EXISTS", "incumbent:job"]) == redis::Value::Int(1)
+    });
+    candidate.assert_not_said("password command failed");
+}
+
+/// Sends a signal that is caught to one thread.
+#[expect(unsafe_code, reason = "the library sends no signal to a thread")]
+fn interrupt(process: u32, thread: i32) {
+    // SAFETY: it takes numbers.
+    unsafe { libc::syscall(libc::SYS_tgkill, process, thread, libc::SIGWINCH) };
 }
 
 /// Neither when a connection is given up, nor when incumbent exits, does any process of a password command remain.

@@ -459,3 +459,38 @@ fn explain_gives_the_figures_of_the_timing() {
     home.run(&["explain", "--stall-polls", "3"])
         .assert(78, "stall_polls = 4 would work");
 }
+
+/// Others write to the stores: what turns the order of characters around, or has no width, must not mislead who reads.
+#[test]
+fn characters_that_mislead_a_reader_are_shown_by_their_numbers_by_every_command() {
+    let home = Home::new();
+    let election = "job\u{202e}gol\u{200b}";
+    home.run(&["run", election, "--", "true"]);
+    let paused = home.run(&["pause", election, "--reason", "to\u{202d}day"]);
+    paused.assert(0, "");
+    for command in [
+        &["status", election][..],
+        &["list"],
+        &["history", election],
+        &["run", election, "--no-wait", "--", "true"],
+        &[
+            "run",
+            election,
+            "--no-wait",
+            "--log-format",
+            "json",
+            "--",
+            "true",
+        ],
+        &["status", election, "-o", "json"],
+        &["doctor", election],
+    ] {
+        let ended = home.run(command);
+        let shown = format!("{}{}", ended.stdout, ended.stderr);
+        // The reason, where the name is not repeated.
+        let escaped = ["202e", "202d"].iter().any(|number| shown.contains(number));
+        assert!(escaped, "{command:?}: {shown}");
+        let misleading = ['\u{202e}', '\u{202d}', '\u{200b}'];
+        assert!(!shown.contains(misleading), "{command:?}: {shown:?}");
+    }
+}

@@ -12,6 +12,7 @@ use rustix::process::Signal;
 use crate::field::Fleet;
 use crate::field::candidate::Kind::Wrapper;
 use crate::field::candidate::Settings;
+use crate::field::fleet::wait_until;
 use crate::field::history::Span;
 use crate::support::file::long_in_use;
 
@@ -128,6 +129,47 @@ fn replaced_under_a_leader(namespaces: &[&str], done: &str, second: &str) {
 #[test]
 fn a_file_deleted_under_its_leader_does_not_make_two() {
     replaced_under_a_leader(&["--mount"], "rm state/e.db*", "state/e.db");
+}
+
+/// The leader goes on in the new file, or ends before another acts in it.
+#[test]
+fn a_file_deleted_or_moved_under_a_live_leader_does_not_make_two() {
+    for done in [
+        "rm state/e.db*",
+        "mv state/e.db state/old.db",
+        "mv state old",
+    ] {
+        let mut bed = Bed::new();
+        let (leader, before) = bed.led();
+        let second = bed.file.clone();
+        let done = format!("cd {} && {done}", bed.fleet.dir().display());
+        bed.start(&second, &shell(&["--mount"], &done));
+        let window = bed.fleet.settings().window();
+        std::thread::sleep(window * 3);
+        bed.fleet.leader();
+        // One that has found out leads in the new file, which shows it, or has ended.
+        bed.fleet.signal(&leader, Signal::KILL);
+        assert!(bed.fleet.next_leader(&before).token > before.token);
+        bed.fleet.verdict();
+    }
+}
+
+/// Another name, and so another log, of the inode in which a leader leads.
+#[test]
+fn a_file_used_under_its_new_name_beside_its_old_log_is_refused() {
+    let mut bed = Bed::new();
+    let (leader, before) = bed.led();
+    bed.fleet.signal(&leader, Signal::STOP);
+    let second = bed.folder.join("old.db");
+    let done = format!("cd {} && mv e.db old.db", bed.folder.display());
+    let other = bed.start(&second, &shell(&["--mount"], &done));
+    let said = "another process uses";
+    wait_until("it is refused", || {
+        bed.fleet.candidate(&other).said().contains(said)
+    });
+    bed.fleet.signal(&leader, Signal::KILL);
+    bed.fleet.next_leader(&before);
+    bed.fleet.verdict();
 }
 
 #[test]

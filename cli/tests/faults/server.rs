@@ -1,8 +1,6 @@
 //! Faults of the only server: what ends within the tenure costs nothing, what lasts longer costs the
 //! leadership, and afterwards there is a leader again without a restart of any candidate.
 
-use std::time::Duration;
-
 use rustix::process::Signal;
 
 use crate::field::bed::{Bed, ONE_REDIS, ONE_SAVED_REDIS};
@@ -10,13 +8,22 @@ use crate::field::candidate::Kind::{Library, Wrapper};
 use crate::field::fleet::wait_until;
 use crate::support::redis::RedisServer;
 
-/// Both orders side by side, so that each kind leads once.
-fn led_by_each(story: impl Fn(&mut Bed) + Sync) {
+/// A window of 1.2 s.
+const SHORT: u32 = 8;
+/// One of six seconds: the machine may stand still for longer than the harm lasts.
+const LONG: u32 = 40;
+
+/// Both orders side by side, so that each kind leads once. A machine may be so slow that a leadership ends before its
+/// program acts: then there is another.
+fn led_by_each(stall_polls: u32, story: impl Fn(&mut Bed) + Sync) {
     std::thread::scope(|scope| {
         for kinds in [[Library, Wrapper], [Wrapper, Library]] {
             let story = &story;
             scope.spawn(move || {
-                let mut bed = Bed::new(ONE_REDIS, &kinds[..1]);
+                let mut bed = Bed::new(ONE_REDIS, &[]);
+                bed.fleet.settings().restart = true;
+                bed.fleet.settings().stall_polls = stall_polls;
+                bed.fleet.start(kinds[0]);
                 bed.fleet.leader();
                 bed.fleet.start(kinds[1]);
                 bed.fleet.campaigning();
@@ -36,7 +43,7 @@ fn wait_for_a_heartbeat(server: &RedisServer) {
 
 /// Does something to the server that must not cost the leadership.
 fn survives(harm: impl Fn(&mut Bed) + Sync) {
-    led_by_each(|bed| {
+    led_by_each(LONG, |bed| {
         let leader = bed.fleet.leader();
         harm(bed);
         let window = bed.window();
@@ -46,7 +53,7 @@ fn survives(harm: impl Fn(&mut Bed) + Sync) {
 
 /// Does something to the server, for longer than any tenure: no one acts until it is undone.
 fn recovers(harm: impl Fn(&mut Bed) + Sync, undo: impl Fn(&mut Bed) + Sync) {
-    led_by_each(|bed| {
+    led_by_each(SHORT, |bed| {
         let before = bed.fleet.leader();
         harm(bed);
         let window = bed.window();
@@ -74,7 +81,7 @@ fn a_server_that_stays_away_costs_the_leadership_and_nobody_acts_until_it_is_bac
 fn a_server_that_hangs_for_less_than_the_tenure_does_not_cost_the_leadership() {
     survives(|bed| {
         bed.servers[0].freeze();
-        std::thread::sleep(Duration::from_millis(300));
+        std::thread::sleep(bed.window() / 4);
         bed.servers[0].thaw();
     });
 }
@@ -108,7 +115,8 @@ fn scripts_that_are_flushed_do_not_cost_the_leadership() {
 #[test]
 fn writes_that_pause_for_less_than_the_tenure_do_not_cost_the_leadership() {
     survives(|bed| {
-        bed.servers[0].command(&["CLIENT", "PAUSE", "300", "ALL"]);
+        let millis = (bed.window() / 4).as_millis().to_string();
+        bed.servers[0].command(&["CLIENT", "PAUSE", &millis, "ALL"]);
     });
 }
 
@@ -160,7 +168,7 @@ fn a_record_that_somebody_wrote_garbage_into_makes_nobody_a_leader_and_says_wher
 
 /// Whether the leader is first to the wiped server or a standby is, no two act, and someone leads.
 fn forgets(harm: impl Fn(&mut Bed) + Sync) {
-    led_by_each(|bed| {
+    led_by_each(SHORT, |bed| {
         for _ in 0..3 {
             bed.fleet.leader();
             harm(bed);
@@ -187,7 +195,7 @@ fn a_server_that_is_wiped_never_lets_two_act() {
 /// just seen.
 #[test]
 fn a_server_that_is_wiped_does_not_cost_the_leadership_of_a_live_leader() {
-    led_by_each(|bed| {
+    led_by_each(SHORT, |bed| {
         let leader = bed.fleet.leader();
         let window = bed.window();
         for round in 0..8 {

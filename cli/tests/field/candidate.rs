@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) stop_grace: Duration,
     /// Time between two lines of an elected program.
     pub(crate) period: Duration,
+    /// Whether a wrapper that has lost its leadership stands by again, as what uses the library does.
+    pub(crate) restart: bool,
     /// What a wrapper is started by: a command that becomes the one behind it.
     pub(crate) by: Vec<String>,
     /// The same for the program of a wrapper.
@@ -41,6 +43,7 @@ impl Settings {
             stall_polls: 8,
             stop_grace: Duration::from_millis(200),
             period: Duration::from_millis(5),
+            restart: false,
             by: Vec::new(),
             program_by: Vec::new(),
             variables: Vec::new(),
@@ -219,6 +222,9 @@ fn wrapper(label: &str, settings: &Settings) -> Command {
         .args(["--stall-polls", &settings.stall_polls.to_string()])
         .args(["--stop-grace", &millis(settings.stop_grace)])
         .args(["--id", label]);
+    if settings.restart {
+        command.arg("--restart");
+    }
     for store in &settings.stores {
         command.args(["--store", store]);
     }

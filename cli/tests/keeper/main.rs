@@ -479,6 +479,17 @@ async fn what_escapes_through_a_pid_namespace_is_killed_with_its_cgroup_and_not_
         assert_eq!(bench.events().await.last(), Some(&Event::Dead));
         assert_eq!(bench.alive().len(), left);
     }
+    // It counts as what the program leaves behind when it ends by itself.
+    let mut bench = Bench::contained(Contain::Auto);
+    let worker = "setsid sh -c \"trap '' TERM; echo up >> $DIR/up; while :; do sleep 1; done\" &";
+    let escape = format!("nsenter --target {init} --pid sh -c '{worker}'");
+    let wait = "until [ -e $DIR/end ]; do sleep 0.01; done";
+    let program = bench.shell(&format!("{escape}; echo up >> $DIR/up; {wait}"));
+    bench.start_and_wait(program).await;
+    bench.wait_for_lines("up", 2).await;
+    fs::write(bench.file("end"), "").unwrap();
+    assert_eq!(bench.events().await.last(), Some(&Event::Dead));
+    assert_eq!(bench.alive().len(), 0);
     // Its end is that of all processes in its namespace.
     drop(outside.stdin.take());
     outside.wait().unwrap();

@@ -424,7 +424,12 @@ fn attestation_arguments(attested: Option<Attestation>) -> [String; 2] {
 /// The arguments of `order.lua`, in its order.
 fn order_arguments(who: String, channel: String, order: &Order) -> Vec<String> {
     let (word, details) = match order {
-        Order::Pause { lasts, by, reason } => {
+        Order::Pause {
+            lasts,
+            by,
+            reason,
+            replaces,
+        } => {
             let lasts = match lasts {
                 // No clock reads more milliseconds than that.
                 Some(lasts) => lasts
@@ -440,7 +445,8 @@ fn order_arguments(who: String, channel: String, order: &Order) -> Vec<String> {
             };
             let text = pause.to_string();
             let by_and_reason = text.strip_prefix("-|").unwrap_or(&text);
-            ("pause", vec![lasts, by_and_reason.to_owned()])
+            let replaces = flag(*replaces).to_owned();
+            ("pause", vec![lasts, by_and_reason.to_owned(), replaces])
         }
         Order::Resume => ("resume", Vec::new()),
         Order::Resign { term, to } => {

@@ -11,10 +11,10 @@ use rustix::fs::{AtFlags, CWD, StatxFlags, statfs, statx};
 
 use super::trouble::Trouble;
 
-/// The file systems that only one host has mounted, by the number that `statfs(2)` gives, and some that take no
-/// database, of which SQLite says why. The numbers are those of `linux/magic.h`, of `statfs(2)` and of the file
-/// systems' own headers.
-const LOCAL: [(u32, &str); 48] = [
+/// The file systems that only one host has mounted, by the number that `statfs(2)` gives. Some can be read only, but
+/// another may be mounted there later. The numbers are those of `linux/magic.h`, of `statfs(2)` and of the file systems'
+/// own headers.
+const LOCAL: [(u32, &str); 44] = [
     (0xef53, "ext2, ext3, ext4"),
     (0xef51, "old ext2"),
     (0x5846_5342, "XFS"),
@@ -60,6 +60,10 @@ const LOCAL: [(u32, &str); 48] = [
     (0x28cd_3d45, "cramfs"),
     (0x9660, "ISO 9660"),
     (0x7275, "romfs"),
+];
+
+/// File systems in which only the kernel makes files.
+const KERNELS: [(u32, &str); 4] = [
     (0x9fa0, "/proc"),
     (0x6265_6572, "/sys"),
     (0x1cd1, "/dev/pts"),
@@ -131,6 +135,12 @@ pub(super) fn check(path: &Path) -> Result<(), Trouble> {
 fn judge(path: &Path, number: u32) -> Result<(), Trouble> {
     if LOCAL.iter().any(|(local, _)| *local == number) {
         return Ok(());
+    }
+    if let Some((_, kind)) = KERNELS.iter().find(|(kernels, _)| *kernels == number) {
+        return Err(Trouble::Unsuitable(format!(
+            "{} is on a file system of the kernel ({kind}), where no file can be made; choose a path on a local disk",
+            path.display()
+        )));
     }
     let known = SHARED.iter().find(|(shared, _)| *shared == number);
     let kind = match known {
@@ -222,7 +232,11 @@ mod tests {
             0x7366_746e,
         ];
         assert!(!local.into_iter().any(refused));
-        let all = LOCAL.iter().chain(&SHARED).map(|(number, _)| number);
+        let all = LOCAL
+            .iter()
+            .chain(&SHARED)
+            .chain(&KERNELS)
+            .map(|(number, _)| number);
         let distinct: std::collections::BTreeSet<_> = all.clone().collect();
         assert_eq!(distinct.len(), all.count(), "a number is listed twice");
         let Err(Trouble::Unsuitable(error)) = judge(path, 0x1234_5678) else {
@@ -254,7 +268,9 @@ mod tests {
     fn a_path_that_does_not_exist_is_judged_by_the_folder_it_would_be_in() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         check(&directory.path().join("not/yet/there.db")).expect("it is local");
-        let nowhere = Path::new("/proc/self/not/there.db");
-        check(nowhere).expect("it is not shared, whatever else it is");
+        let Err(Trouble::Unsuitable(error)) = check(Path::new("/proc/self/not/there.db")) else {
+            panic!("it is unsuitable");
+        };
+        assert!(error.contains("of the kernel (/proc)"), "{error}");
     }
 }

@@ -1,5 +1,6 @@
 //! The file and its tables: made when missing, and checked to be ours.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -17,18 +18,21 @@ pub(super) fn prepare_file(place: &Place, path: &Path) -> Result<bool, Trouble> 
     use std::os::unix::fs::DirBuilderExt;
 
     // Whatever else stands there will not become a file by waiting.
-    let stands = std::fs::metadata(path)
-        .ok()
-        .filter(|found| !found.is_file());
-    if let Some(found) = stands {
-        let what = match found.is_dir() {
-            true => "a folder",
-            false => "no regular file",
-        };
-        return Err(Trouble::Unsuitable(format!(
-            "{} is {what}; choose the path of a file, such as elections.db in a folder",
-            path.display()
-        )));
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() => {
+            let what = match found.is_dir() {
+                true => "a folder",
+                false => "no regular file",
+            };
+            return Err(Trouble::Unsuitable(format!(
+                "{} is {what}; choose the path of a file, such as elections.db in a folder",
+                path.display()
+            )));
+        }
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(Trouble::about(path, &error));
+        }
+        Ok(_) | Err(_) => {}
     }
     let directory = path.parent().unwrap_or(Path::new("/"));
     std::fs::DirBuilder::new()

@@ -178,8 +178,10 @@ async fn a_directory_in_place_of_the_file_and_a_file_in_place_of_the_directory_a
     assert_says(&error, &["is a folder"]);
     let file = directory.path().join("file");
     std::fs::write(&file, "").expect("a file");
-    let error = message(observe(&SqliteStore::open(&file.join("db"), TIMEOUT)).await);
-    assert_says(&error, &["file", "choose a path that can be written"]);
+    let error = observe(&SqliteStore::open(&file.join("db"), TIMEOUT)).await;
+    let error = error.expect_err("it is refused");
+    assert!(error.is_misconfigured(), "{error}");
+    assert_says(&error.to_string(), &["file", "choose another path"]);
 }
 
 #[tokio::test]

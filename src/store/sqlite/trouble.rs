@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rusqlite::ErrorCode;
 use rustix::fs::{Access, access};
+use rustix::io::Errno;
 
 use crate::store::{StoreError, target};
 
@@ -55,10 +56,14 @@ impl Trouble {
 
     pub(super) fn about(path: &Path, error: &io::Error) -> Self {
         let message = format!("{}: {error}", path.display());
-        match error.kind() {
-            io::ErrorKind::PermissionDenied => Self::Denied(format!(
+        match error.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::ACCESS | Errno::PERM) => Self::Denied(format!(
                 "{message}; grant access to it, or choose another path"
             )),
+            // The path itself is wrong. Where a folder is missing or read-only, another may be mounted later.
+            Some(Errno::NOTDIR | Errno::NAMETOOLONG | Errno::LOOP) => {
+                Self::Unsuitable(format!("{message}; choose another path"))
+            }
             _ => Self::Unusable(format!("{message}; choose a path that can be written")),
         }
     }

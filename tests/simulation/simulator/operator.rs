@@ -158,6 +158,7 @@ impl Operator {
                     .filter(|_| self.random.chance(900)),
                 by: "operator".parse().expect("a valid id"),
                 reason: None,
+                replaces: true,
             },
             Errand::Resume => Order::Resume,
             Errand::Resign => Order::Resign {

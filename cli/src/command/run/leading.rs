@@ -72,6 +72,14 @@ impl Leading<'_, '_> {
         self.vitals.end();
         match state {
             ProgramState {
+                failure: Some(StartFailure::TooLate),
+                asked: false,
+                ..
+            } => {
+                tracing::warn!("{name:?} {}", StartFailure::TooLate);
+                Ok(Conclusion::Lost)
+            }
+            ProgramState {
                 failure: Some(failure),
                 ..
             } => Err(not_started(&name, failure)),

@@ -31,7 +31,7 @@ the configuration file; the first of these that is given counts. The password of
 
 pub(super) const RUN_AFTER_HELP: &str = "\
 Examples:
-  # Run a program on one of the processes of this host:
+  # Run a program once, among the processes of this user on this host:
   incumbent run billing -- /usr/bin/billing-worker --verbose
   # On one of many hosts that share a Redis; campaign again after a loss:
   incumbent run billing --store redis://db.example --restart -- ./worker

@@ -4,14 +4,15 @@
 -- KEYS[5]  {K}:history
 -- ARGV[1]  the identity of the operator   ARGV[2]  the channel {K}:events
 -- ARGV[3]  which order, and after it
---   pause    ARGV[4] for how many ms, or - until it is lifted; ARGV[5] by|reason
+--   pause    ARGV[4] for how many ms, or - until it is lifted; ARGV[5] by|reason; ARGV[6] 1 to replace the pause of
+--            another
 --   resume
 --   resign   ARGV[4] the term; ARGV[5] the handover: term|kind|successor
 --   depose   ARGV[4] the shape, ARGV[5] the term, ARGV[6] the beat, ARGV[7] the foreign counter expected,
 --            ARGV[8] the memory expected
 --   forget   as depose; ARGV[9] how often records had changed hands, if it expects none
 -- reply    that of record.lua
--- guard    pause, resume: none; resign: the record is held under the term; depose: the record is held,
+-- guard    pause: that it replaces, or no other pauses it; resume: none; resign: the record is held under the term; depose: the record is held,
 --          and exactly what the operator expects; forget: it is free, and exactly that, and no order stands
 
 check_memory(true)
@@ -26,6 +27,8 @@ local function as_seen()
 end
 
 if order == 'pause' then
+  local by = record[PAUSED] and string.match(record[PAUSED], '|([^|]*)|')
+  if by and by ~= string.match(ARGV[5], '^[^|]*') and ARGV[6] ~= '1' then return refuse() end
   local until_ms = '-'
   if ARGV[4] ~= '-' then
     until_ms = string.format('%.0f', clock + ARGV[4])
