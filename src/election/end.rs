@@ -1,10 +1,11 @@
 //! Kills the process when nothing else keeps two candidates from acting.
 
-use std::io::stderr;
+use std::io::{IoSlice, stderr};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{ReadWriteFlags, pwritev2};
 use rustix::process::{Signal, getpid, kill_process};
 
 use super::clock;
@@ -16,10 +17,14 @@ const LAST_WORDS: Duration = Duration::from_millis(5);
 /// writes the reason to stderr and to the log, and calls `hook`, but does not wait for them: blocked work may hold
 /// a lock that either needs.
 pub(super) fn end_process(why: String, hook: impl FnOnce() + Send + 'static) -> ! {
+    let line = format!("incumbent: {why}\n");
+    let printed = print_at_once(&line);
     let (done, finished) = mpsc::sync_channel::<()>(2);
     let hooked = done.clone();
     let words = std::thread::Builder::new().spawn(move || {
-        print(&format!("incumbent: {why}\n"));
+        if !printed {
+            print(&line);
+        }
         tracing::error!("{why}");
         // After the timeout below, no one receives it.
         done.send(()).unwrap_or_default();
@@ -37,6 +42,15 @@ pub(super) fn end_process(why: String, hook: impl FnOnce() + Send + 'static) -> 
     // It fails only for PID 1 of a container, which the kernel protects from its own signals.
     kill_process(getpid(), Signal::KILL).unwrap_or_default();
     std::process::abort();
+}
+
+/// Writes to stderr where that cannot block, and returns whether it did: on a busy machine the time for the last words
+/// can be over before a thread begins. Kernels know that of pipes and sockets, but not of terminals.
+fn print_at_once(line: &str) -> bool {
+    // As for writev(2), the place is where the file is.
+    let place = u64::MAX;
+    let words = [IoSlice::new(line.as_bytes())];
+    pwritev2(stderr(), &words, place, ReadWriteFlags::NOWAIT).is_ok()
 }
 
 /// Writes to stderr without the standard library's lock, which blocked work may hold, and only if the write does
