@@ -15,8 +15,8 @@ use crate::support::redis::RedisServer;
 /// Whoever has to wait for a timeout waits for longer than the test.
 fn calm() -> TimingConfig {
     TimingConfig {
-        interval: PATIENCE * 10,
-        op_timeout: Some(PATIENCE * 10),
+        interval: PATIENCE * 2,
+        op_timeout: Some(PATIENCE * 2),
         stall_polls: 100,
         ..TimingConfig::default()
     }
