@@ -12,7 +12,7 @@ use super::processes::{role, start};
 use super::{PATIENCE, hasty};
 use crate::support::redis::RedisServer;
 
-/// Whoever has to wait for a timeout waits for longer than the test.
+/// A request that gets no answer waits for longer than the test.
 fn calm() -> TimingConfig {
     TimingConfig {
         interval: PATIENCE * 2,
