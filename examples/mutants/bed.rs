@@ -51,6 +51,7 @@ impl Bed {
             "cli",
             "config",
             "examples",
+            "python",
             "src",
             "tests",
         ] {
@@ -61,7 +62,9 @@ impl Bed {
 
     /// What was built before is kept, for it saves most of the time.
     fn empty(here: PathBuf) -> io::Result<Self> {
-        for part in ["benches", "cli", "config", "examples", "src", "tests"] {
+        for part in [
+            "benches", "cli", "config", "examples", "python", "src", "tests",
+        ] {
             match fs::remove_dir_all(here.join(part)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 Ok(()) | Err(_) => {}

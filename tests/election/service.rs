@@ -163,11 +163,12 @@ async fn a_memory_store_fails_as_a_test_wants_it_to() {
 #[tokio::test]
 async fn a_name_is_any_text_and_work_may_return_its_errors() {
     let number = 7;
+    let made = format!("job-{number}");
     let names = [
         Election::builder("job-7"),
         Election::builder(format!("job-{number}")),
-        Election::builder(&format!("job-{number}")),
-        Election::builder(&*format!("job-{number}")),
+        Election::builder(&made),
+        Election::builder(&*made),
     ];
     for builder in names {
         let store = MemoryStore::new("example");

@@ -101,7 +101,7 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // SIGQUIT has it end at once, with its children.
+        // At SIGQUIT it ends at once, with its children.
         let pid = rustix::process::Pid::from_child(&self.server);
         rustix::process::kill_process(pid, rustix::process::Signal::QUIT).unwrap();
         self.server.wait().unwrap();

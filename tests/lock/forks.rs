@@ -12,11 +12,11 @@ use super::processes::{role, start};
 use super::{PATIENCE, hasty};
 use crate::support::redis::RedisServer;
 
-/// Whoever has to wait for a timeout waits for longer than the test.
+/// A request that gets no answer waits for longer than the test.
 fn calm() -> TimingConfig {
     TimingConfig {
-        interval: PATIENCE,
-        op_timeout: Some(PATIENCE),
+        interval: PATIENCE * 2,
+        op_timeout: Some(PATIENCE * 2),
         stall_polls: 100,
         ..TimingConfig::default()
     }
@@ -60,6 +60,8 @@ fn a_forked_child_holds_nothing_locks_anew_and_leaves_its_parent_alone() {
 #[expect(unsafe_code, reason = "the library wraps no fork")]
 fn fork_with_a_lock(url: &str) {
     let parents = locks(url, calm());
+    // Once it has acquired one, it acquires the next over a connection of this thread.
+    acquire(&parents, "first").release();
     let held = acquire(&parents, "order:42");
     let (mut told, mut tell) = pipe().unwrap();
     // SAFETY: the child uses only what is its own, and ends with this thread.

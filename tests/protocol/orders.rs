@@ -219,6 +219,25 @@ fn while_paused_nobody_is_elected_and_a_leader_goes_on() {
 }
 
 #[test]
+fn a_pause_that_replaces_none_is_refused_while_that_of_another_holds() {
+    let mut stage = Stage::new(Durability::Durable);
+    stage.pause();
+    let mut order = |by: &str, replaces| {
+        stage.order(Order::Pause {
+            lasts: None,
+            by: by.parse().unwrap(),
+            reason: None,
+            replaces,
+        })
+    };
+    assert_eq!(order("run", false), Verdict::Refused);
+    assert_eq!(order("op", false), Verdict::Granted);
+    assert_eq!(order("run", true), Verdict::Granted);
+    assert_eq!(order("run", false), Verdict::Granted);
+    assert_eq!(order("op", false), Verdict::Refused);
+}
+
+#[test]
 fn a_pause_for_a_time_is_over_by_the_clock_of_the_store() {
     let mut stage = Stage::new(Durability::Durable);
     let verdict = stage.order(Order::Pause {

@@ -79,7 +79,7 @@ pub(crate) async fn a_pause_that_replaces_none_is_refused_while_that_of_another_
     assert_eq!((&kept.by, kept.until), (op.id(), None));
     expect!(Granted, store, &election, &op, RESUME);
     expect!(Granted, store, &election, &a, by(&a, hour, false));
-    // One that is over holds nobody back.
+    // One that is over does not count.
     expect!(
         Granted,
         store,

@@ -10,7 +10,7 @@ use crate::support::redis::RedisServer;
 
 /// A window of 1.2 s.
 const SHORT: u32 = 8;
-/// One of six seconds: the machine may stand still for longer than the harm lasts.
+/// One of six seconds: the machine may stall for longer than the harm lasts.
 const LONG: u32 = 40;
 
 /// Both orders side by side, so that each kind leads once. A machine may be so slow that a leadership ends before its

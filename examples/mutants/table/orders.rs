@@ -12,6 +12,8 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "order: pause", "a standby claims all the same, and is refused", "protocol/candidate/orders.rs",
         "view.paused().is_some() || (another && !view.watch.stands_still(self.now, &self.timing))"
         => "another && !view.watch.stands_still(self.now, &self.timing)";
+    "order: pause", "the pause of a run takes the place of an operator's", "protocol/order.rs",
+        "(*replaces || !by_another).then(" => "(*replaces || !by_another || by_another).then(";
     "order: resume", "lifts nothing", "protocol/order.rs",
         "                paused: None,\n                ..orders\n" => "                ..orders\n";
     "order: resign", "is asked of whoever leads, not of the term that was meant", "protocol/order.rs",

@@ -127,6 +127,8 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         => "if record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then";
     "release.lua", "wakes no standby", "store/redis/scripts/release.lua",
         "wake_one(ARGV[4], ARGV[2], not record[FLOOR] and ARGV[3])" => "";
+    "order.lua", "the pause of a run takes the place of an operator's", "store/redis/scripts/order.lua",
+        " and ARGV[6] ~= '1' then return refuse() end" => " and ARGV[6] == '-' then return refuse() end";
     "order.lua", "resume lifts nothing", "store/redis/scripts/order.lua",
         "  must('HDEL', KEYS[2], 'paused')" => "";
     "order.lua", "resume wakes no standby", "store/redis/scripts/order.lua",
