@@ -156,10 +156,6 @@ async fn a_memory_store_fails_as_a_test_wants_it_to() {
 }
 
 /// What a program would write first, and must compile.
-#[expect(
-    clippy::needless_borrows_for_generic_args,
-    reason = "a builder that took no such reference would refuse what many write"
-)]
 #[tokio::test]
 async fn a_name_is_any_text_and_work_may_return_its_errors() {
     let number = 7;
