@@ -8,6 +8,7 @@ first and put among the wheel's scripts.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import shutil
 import subprocess
@@ -22,13 +23,19 @@ HERE = Path(__file__).parent
 
 @contextlib.contextmanager
 def data() -> Iterator[Path]:
-    """The folder for what the wheel has beside the package. maturin asks for it whatever it builds."""
+    """The folder for what the wheel has beside the package. maturin asks for it whatever it builds. It is among the
+    sources, so one build at a time has it.
+    """
     folder = HERE / "incumbent.data"
-    folder.mkdir(exist_ok=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
+    with (HERE / "pyproject.toml").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        # One that was killed has left it.
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)
 
 
 def build_command(profile: str) -> Path:
