@@ -50,7 +50,13 @@ async fn prepare(server: &RedisServer) -> Vec<(Election, u64)> {
             "paused" => {
                 let by = operator.who.id().clone();
                 let (lasts, reason) = (None, None);
-                order(Order::Pause { lasts, by, reason, replaces: true }).await;
+                order(Order::Pause {
+                    lasts,
+                    by,
+                    reason,
+                    replaces: true,
+                })
+                .await;
             }
             "asked to resign" => {
                 let (term, to) = (FencingToken::new(7).unwrap(), None);

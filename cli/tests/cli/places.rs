@@ -66,6 +66,8 @@ fn a_file_that_hosts_can_share_is_refused_by_the_check_of_the_configuration() {
     let ended = Ended::from(command.output().unwrap());
     ended.assert(78, "several hosts can share (FUSE or virtiofs)");
     assert_eq!(fs::read_dir(&shared).unwrap().count(), 0);
+    // Without its folder a mount ends in every namespace, and the process that serves it too.
+    fs::remove_dir(&mount).unwrap();
 }
 
 #[test]

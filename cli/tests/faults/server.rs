@@ -60,7 +60,8 @@ fn recovers(harm: impl Fn(&mut Bed) + Sync, undo: impl Fn(&mut Bed) + Sync) {
         bed.fleet.idle(window * 2);
         undo(bed);
         let after = bed.fleet.leader();
-        assert!(after.token > before.token);
+        let story = bed.fleet.story();
+        assert!(after.token > before.token, "{before}, {after}: {story}");
     });
 }
 
