@@ -267,6 +267,13 @@ impl RedisServer {
     /// Starts it again on the same port and socket, with what its directory holds.
     pub fn start_again(&mut self) {
         assert!(self.child.try_wait().unwrap().is_some(), "it still runs");
+        // While it was down, a server of another test may have taken its port.
+        for _ in 0..3_000 {
+            if TcpListener::bind(("127.0.0.1", self.port)).is_ok() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
         self.child = spawn(self.directory.path(), &self.settings);
         assert!(self.is_ready(), "it did not come back: {}", self.log());
     }
