@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use incumbent::election::clock;
+use incumbent::store::fuzzing;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, PushInfo, Script};
 use tokio::sync::mpsc;
@@ -65,18 +66,6 @@ pub(crate) fn connect_on_another_thread(server: &RedisServer) -> MultiplexedConn
     connection.recv().expect("a connection")
 }
 
-/// The scripts of the store, as it puts them together.
-macro_rules! script {
-    ($($file:literal),+) => {{
-        let text = concat!(
-            $(include_str!(concat!("../../src/store/redis/scripts/", $file)), "\n"),+
-        );
-        let lines = text.lines().map(str::trim);
-        let code = lines.filter(|line| !line.is_empty() && !line.starts_with("--"));
-        Script::new(&code.collect::<Vec<_>>().join("\n"))
-    }};
-}
-
 /// What bare `EVALSHA`s of the store's own claim and release take, with the arguments of an election that
 /// is won and given up again and again: what the server needs for each, and a round trip.
 pub(crate) async fn claim_and_release(
@@ -94,23 +83,7 @@ pub(crate) async fn claim_and_release(
     const ID: &str = "host:12345:0123456789abcdef";
     const WHO: &str = "host:12345:0123456789abcdef|host|12345|0.1.0|\
                        1000000000/5/1000000000/1000000000/5000000000";
-    let claim = script!(
-        "head.lua",
-        "claim_free.lua",
-        "record.lua",
-        "memory.lua",
-        "history.lua",
-        "claim.lua"
-    );
-    let release = script!(
-        "head.lua",
-        "release_brief.lua",
-        "record.lua",
-        "memory.lua",
-        "history.lua",
-        "changes.lua",
-        "release.lua"
-    );
+    let [claim, release] = fuzzing::redis::claim_and_release().map(Script::new);
     let _deleted: i64 = redis::cmd("DEL")
         .arg(&KEYS)
         .query_async(&mut connection)

@@ -23,7 +23,6 @@ mod error;
 mod gap;
 mod guard;
 mod handle;
-
 mod late;
 mod leadership;
 mod lease;

@@ -1,4 +1,4 @@
-//! The terms of an election, merged from the histories of its stores: who led when, and why each leadership ended.
+//! The terms of an election, merged from the histories of its stores: when each began, its leader, and why it ended.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

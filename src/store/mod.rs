@@ -66,7 +66,8 @@ pub(crate) use target::{beside, target};
 pub(crate) use turn::let_others_go_first;
 pub(crate) use wall::{millis, wall_clock};
 
-/// The decoders of what the stores send, for fuzz targets and property tests. No part of the API.
+/// The decoders of what the stores send, for fuzz targets and property tests, and what the benchmarks compare with. No
+/// part of the API.
 #[cfg(feature = "_fuzzing")]
 pub mod fuzzing {
     pub use super::redis::fuzzing as redis;

@@ -87,7 +87,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "ARGV[7] == memory[ID] and" => "ARGV[7] ~= '' and";
     "claim_free.lua", "lists no record (R7)", "store/redis/scripts/claim_free.lua",
         "        written = redis.pcall('HSET', KEYS[4], entry, term)\n" => "";
-    "release_brief.lua", "deletes what is to be kept", "store/redis/scripts/release_brief.lua",
+    "release_brief.lua", "deletes a record that must stay", "store/redis/scripts/release_brief.lua",
         "if ARGV[6] == '1' and " => "if ";
     "release_brief.lua", "anybody's is granted", "store/redis/scripts/release_brief.lua",
         " and found[HOLDER] == ARGV[2]\n" => "\n";

@@ -1,10 +1,11 @@
-//! The decoders of this store, for arbitrary bytes. Fuzz targets and property tests call them; they are not
-//! part of the API.
+//! The decoders of this store, for arbitrary bytes. Fuzz targets, property tests and benchmarks call what is here; it is
+//! no part of the API.
 
 use std::sync::Arc;
 
 use super::keys::{Found, Keys};
 use super::reply::{self, Reader};
+use super::script;
 use crate::protocol::ElectionName;
 use crate::store::{Inspection, StoreError};
 
@@ -35,6 +36,12 @@ pub fn answer(wire: &[u8]) -> Option<Answer> {
         inspection: reader.inspection(value.clone()),
         history: reader.history(Some(value)).map(|entries| entries.len()),
     })
+}
+
+/// The scripts of a claim and of a release, as a server gets them: the floor of the benchmarks.
+#[must_use]
+pub fn claim_and_release() -> [&'static str; 2] {
+    [script::CLAIM.text(), script::RELEASE.text()]
 }
 
 /// Whether a message on the channel of an election decodes as a release.

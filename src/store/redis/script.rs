@@ -11,7 +11,8 @@ pub(super) struct Script {
     digest: String,
 }
 
-/// What is of one election begins with `head.lua`, which reads the memory of the server.
+/// Every script begins with `base.lua`, and those of one election go on with `head.lua`, which reads the memory of the
+/// server.
 macro_rules! script {
     ($($file:literal),+) => {
         LazyLock::new(|| {
@@ -21,6 +22,7 @@ macro_rules! script {
 }
 
 pub(super) static OBSERVE: LazyLock<Script> = script!(
+    "base.lua",
     "head.lua",
     "record.lua",
     "memory.lua",
@@ -28,6 +30,7 @@ pub(super) static OBSERVE: LazyLock<Script> = script!(
     "observe.lua"
 );
 pub(super) static CLAIM: LazyLock<Script> = script!(
+    "base.lua",
     "head.lua",
     "claim_free.lua",
     "record.lua",
@@ -36,14 +39,16 @@ pub(super) static CLAIM: LazyLock<Script> = script!(
     "claim.lua"
 );
 pub(super) static BEAT: LazyLock<Script> = script!(
+    "base.lua",
     "head.lua",
     "record.lua",
     "memory.lua",
     "candidates.lua",
     "beat.lua"
 );
-pub(super) static BEATS: LazyLock<Script> = script!("beats.lua");
+pub(super) static BEATS: LazyLock<Script> = script!("base.lua", "candidates.lua", "beats.lua");
 pub(super) static RELEASE: LazyLock<Script> = script!(
+    "base.lua",
     "head.lua",
     "release_brief.lua",
     "record.lua",
@@ -54,6 +59,7 @@ pub(super) static RELEASE: LazyLock<Script> = script!(
 );
 /// Orders are rare: a server learns this one when it is first called.
 pub(super) static ORDER: LazyLock<Script> = script!(
+    "base.lua",
     "head.lua",
     "record.lua",
     "memory.lua",
@@ -61,7 +67,8 @@ pub(super) static ORDER: LazyLock<Script> = script!(
     "changes.lua",
     "order.lua"
 );
-pub(super) static INSPECT: LazyLock<Script> = script!("head.lua", "record.lua", "inspect.lua");
+pub(super) static INSPECT: LazyLock<Script> =
+    script!("base.lua", "head.lua", "record.lua", "inspect.lua");
 
 /// The script as a server gets it. To a client that has not logged in, a server that wants a password answers so
 /// only if no argument is longer than 16 KiB: otherwise it hangs up.
@@ -92,6 +99,11 @@ impl Script {
             digest: redis::Script::new(&text).get_hash().to_owned(),
             text,
         }
+    }
+
+    #[cfg(feature = "_fuzzing")]
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     /// Runs the script once: the first call is refused as a whole when the server does not know it.

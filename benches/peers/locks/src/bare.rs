@@ -1,19 +1,8 @@
 //! The floors: the same client library, server and scripts, without a lock.
 
+use incumbent::store::fuzzing;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, Script, Value};
-
-/// The scripts of the store, as it puts them together.
-macro_rules! script {
-    ($($file:literal),+) => {{
-        let text = concat!(
-            $(include_str!(concat!("../../../../src/store/redis/scripts/", $file)), "\n"),+
-        );
-        let lines = text.lines().map(str::trim);
-        let code = lines.filter(|line| !line.is_empty() && !line.starts_with("--"));
-        Script::new(&code.collect::<Vec<_>>().join("\n"))
-    }};
-}
 
 const ID: &str = "host:12345:0123456789abcdef";
 const WHO: &str = "host:12345:0123456789abcdef|host|12345|0.1.0|1000000000/5/1000000000/1000000000/5000000000||12345678";
@@ -41,25 +30,11 @@ impl Bare {
         let connection = client
             .get_multiplexed_async_connection_with_config(&config)
             .await;
+        let [claim, release] = fuzzing::redis::claim_and_release().map(Script::new);
         let mut bare = Self {
             connection: connection.unwrap(),
-            claim: script!(
-                "head.lua",
-                "claim_free.lua",
-                "record.lua",
-                "memory.lua",
-                "history.lua",
-                "claim.lua"
-            ),
-            release: script!(
-                "head.lua",
-                "release_brief.lua",
-                "record.lua",
-                "memory.lua",
-                "history.lua",
-                "changes.lua",
-                "release.lua"
-            ),
+            claim,
+            release,
             nothing: Script::new("return 1"),
             unset: Script::new(
                 "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) else return 0 end",

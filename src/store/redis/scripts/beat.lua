@@ -19,5 +19,5 @@ record[BEAT] = counter
 must('HSET', KEYS[2], 'beat', counter, 'changed', clock)
 remember(ARGV[4], ARGV[5], record[FLOOR])
 -- Every tenth heartbeat removes candidates that are no longer seen.
-note_candidate(ARGV[1], string.sub(counter, -1) == '0')
+note_candidate(KEYS[3], ARGV[1], string.sub(counter, -1) == '0')
 return reply(GRANTED)

@@ -8,19 +8,16 @@
 -- guard     each record is held, by this id, under this term; it reads well, has the floor of its term, is listed with
 --           that, and no order stands in it
 
-local find = string.find
-local time = redis.call('TIME')
-local clock = time[1] .. string.sub('00000' .. time[2], -6, -4)
 local count = (#KEYS - 1) / 3
 local fields = { 'memory' }
 for i = 1, count do fields[i + 1] = '@' .. KEYS[3 * i - 2] end
 local remembered = redis.call('HMGET', KEYS[#KEYS], unpack(fields))
 local memory = remembered[1] or ''
-local has_memory = #memory < 256 and find(memory, '^1 %d+%.%d+ %d+ %d+ %d+ %x*$')
+local has_memory = #memory < MAX_TEXT and string.match(memory, MEMORY) == FORMAT
 
 -- Whether a counter reads well, and the next one is exact as a number.
 local function is_exact(text)
-  return text and find(text, '^[1-9]%d*$') and (#text < 16 or (#text == 16 and text < '9007199254740991'))
+  return text and find(text, '^[1-9]%d*$') and at_most(text, MAX_TERM) and text ~= MAX_TERM
 end
 
 local function beaten(i)
@@ -37,12 +34,8 @@ local function beaten(i)
   if type(redis.pcall('INCR', key)) == 'table' then return 0 end
   local answer = redis.pcall('HSET', record_key, 'beat', beat, 'changed', clock)
   if type(answer) == 'table' then return answer end
-  local noted = redis.pcall('ZADD', candidates, clock, who)
-  if noted == 1 or string.sub(beat, -1) == '0' then
-    redis.pcall('ZREMRANGEBYSCORE', candidates, '-inf', string.format('%.0f', clock - 60000))
-    redis.pcall('ZREMRANGEBYRANK', candidates, 0, -1001)
-  end
-  return { 1, clock, beat, floor, term, beat, holder, window, false, false, memory }
+  note_candidate(candidates, who, string.sub(beat, -1) == '0')
+  return { GRANTED, clock, beat, floor, term, beat, holder, window, false, false, memory }
 end
 
 local answers = {}

@@ -7,7 +7,7 @@
 
 check_memory(true)
 
-local trouble = note_candidate(ARGV[1], false)
+local trouble = note_candidate(KEYS[3], ARGV[1], false)
 -- A server that is full, or whose candidates key was replaced, can still be read. A replica must not be:
 -- its data may be old, and nothing can be claimed there.
 if trouble then
