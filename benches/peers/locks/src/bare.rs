@@ -68,9 +68,9 @@ impl Bare {
         self.nonce += 1;
         let nonce = self.nonce.to_string();
         let mut call = self.claim.prepare_invoke();
-        Self::keys(name)[..4]
-            .iter()
-            .for_each(|key| drop(call.key(key)));
+        for key in &Self::keys(name)[..4] {
+            call.key(key);
+        }
         let age = "86400000";
         for argument in [WHO, ID, "1", "1", "5000000000", "sole"] {
             call.arg(argument);
@@ -103,7 +103,9 @@ impl Bare {
         let nonce = self.nonce.to_string();
         let mut call = self.release.prepare_invoke();
         let keys = Self::keys(name);
-        keys.iter().for_each(|key| drop(call.key(key)));
+        for key in &keys {
+            call.key(key);
+        }
         let events = keys[4].replace(":history", ":events");
         for argument in [WHO, ID, token, &events, "resigned", "1", &nonce] {
             call.arg(argument);
