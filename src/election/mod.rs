@@ -16,6 +16,7 @@ mod blocking;
 mod builder;
 mod campaign;
 pub mod clock;
+mod custody;
 mod direct;
 mod driver;
 mod end;

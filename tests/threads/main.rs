@@ -1,8 +1,11 @@
-//! What the threads of a process share, in every order of their steps: the lease, and the guard that ends the process.
+//! What the threads of a process share, in every order of their steps: the lease, the guard that ends the process, and
+//! who looks after a lock.
 //!
 //! The files of the library are compiled once more here, with the primitives of loom, which runs a test again and again
 //! until no order of loads, stores and locks is left, those among them that only a weaker processor than ours shows.
 
+#[path = "../../src/election/custody.rs"]
+mod custody;
 #[path = "../../src/election/guard.rs"]
 #[allow(dead_code, reason = "the first lease starts the guard")]
 mod guard;
@@ -23,6 +26,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::AtomicBool;
 use loom::thread;
 
+use custody::{Custody, End};
 use lease::Lease;
 use stand_in::{alarm, clock, end, error, once, sync};
 
@@ -153,5 +157,68 @@ fn the_guard_wakes_by_the_earliest_deadline_whenever_that_comes_closer() {
             alarm::armed()
         );
         drop(guarded);
+    });
+}
+
+/// A lock: who looks after it keeps nothing but its lease, and releases a number.
+type Lock = Custody<Lease, Lease, u32>;
+
+/// Runs the caller's part beside the moment at which the first heartbeat is due. Returns how many releases were sent or
+/// handed on.
+fn beside_the_due_moment(
+    lock: Lock,
+    caller: impl FnOnce(&Lock) -> usize + Send + 'static,
+) -> usize {
+    let lock = Arc::new(lock);
+    let election_thread = {
+        let lock = Arc::clone(&lock);
+        thread::spawn(move || {
+            let left = lock.fall_due(|lease| {
+                renew(&lease, at(200), true);
+                lease
+            });
+            left.iter().count()
+        })
+    };
+    caller(&lock) + election_thread.join().unwrap()
+}
+
+#[test]
+fn a_lock_that_is_given_up_while_it_falls_due_is_released_once() {
+    in_every_order(|| {
+        let lease = leads_until(at(100));
+        let work = lease.clone();
+        let released = beside_the_due_moment(Custody::with_caller(lease), move |lock| {
+            work.end_work(LossReason::Resigned);
+            let end = lock.end(|_| (1, ())).expect("it is given up once");
+            assert!(work.check().is_err(), "acts beside the next holder");
+            match end {
+                End::Resign(_) => 1,
+                // It is sent, and if it is not confirmed, handed on.
+                End::Release(()) => usize::from(lock.depart()),
+            }
+        });
+        assert_eq!(released, 1);
+    });
+}
+
+#[test]
+fn a_release_that_falls_due_on_its_way_is_handed_on_once() {
+    in_every_order(|| {
+        let lock = Custody::leaving(1);
+        let released = beside_the_due_moment(lock, |lock| usize::from(lock.depart()));
+        assert_eq!(released, 1);
+    });
+}
+
+#[test]
+fn a_lock_that_the_election_thread_won_is_resigned_whenever_it_falls_due() {
+    in_every_order(|| {
+        let lock = Custody::with_election_thread(leads_until(at(100)));
+        let released = beside_the_due_moment(lock, |lock| {
+            let end = lock.end(|_| -> (u32, ()) { unreachable!("its caller never kept it") });
+            usize::from(matches!(end, Some(End::Resign(_))))
+        });
+        assert_eq!(released, 1);
     });
 }

@@ -1,7 +1,7 @@
 //! What is held, and how it ends.
 
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::runtime::Handle;
@@ -11,6 +11,7 @@ use super::Client;
 use super::attempt::Candidacy;
 use super::due::Place;
 use crate::election::campaign::COMMANDS;
+use crate::election::custody::{Custody, End};
 use crate::election::driver::Driver;
 use crate::election::guard::{self, Guarded};
 use crate::election::leadership::unless_panicking;
@@ -33,22 +34,17 @@ pub(super) struct Entry {
     client: Arc<Client>,
     name: ElectionName,
     identity: Arc<Identity>,
-    state: Mutex<State>,
+    custody: Custody<Direct, Leadership, Releases>,
 }
 
-enum State {
-    /// Nobody drives its candidate until its first heartbeat is due.
-    Direct {
-        candidate: Box<Candidate>,
-        lease: Lease,
-        guarded: Option<Guarded>,
-    },
-    /// The election thread keeps it.
-    Led(Leadership),
-    /// These releases are on their way.
-    Leaving(Vec<(StoreIndex, Request)>),
-    Over,
+/// What the caller keeps of it: nobody drives its candidate until its first heartbeat is due.
+struct Direct {
+    candidate: Box<Candidate>,
+    lease: Lease,
+    guarded: Option<Guarded>,
 }
+
+type Releases = Vec<(StoreIndex, Request)>;
 
 impl Held {
     /// Won by the election thread.
@@ -57,7 +53,7 @@ impl Held {
         let entry = Entry {
             name: leadership.election().clone(),
             identity: Arc::new(leadership.identity().clone()),
-            state: Mutex::new(State::Led(leadership)),
+            custody: Custody::with_election_thread(leadership),
             client,
         };
         Self {
@@ -81,7 +77,7 @@ impl Held {
             .then(|| guard::watch(&name, lease.clone(), setup.before_kill.clone()));
         let sent = lease.deadline().before(setup.timing.tenure());
         let due = sent + setup.timing.interval();
-        let state = State::Direct {
+        let direct = Direct {
             candidate,
             lease: lease.clone(),
             guarded,
@@ -90,7 +86,7 @@ impl Held {
             client,
             name,
             identity,
-            state: Mutex::new(state),
+            custody: Custody::with_caller(direct),
         });
         let place = entry.client.due.add(due, Arc::clone(&entry));
         Self {
@@ -114,13 +110,13 @@ impl Held {
     /// confirmed it.
     pub(crate) async fn release(mut self) {
         match self.end() {
-            Some(End::Led(leadership)) => leadership.resign().await,
-            Some(End::Direct(departure)) => departure.run().await,
+            Some(End::Resign(leadership)) => leadership.resign().await,
+            Some(End::Release(departure)) => departure.run().await,
             None => {}
         }
     }
 
-    fn end(&mut self) -> Option<End> {
+    fn end(&mut self) -> Option<End<Leadership, Departure>> {
         if self.is_forked() {
             // It is the parent's, whose locks another thread may have held at the fork.
             mem::forget(self.entry.take());
@@ -135,49 +131,43 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         match self.end() {
-            Some(End::Led(leadership)) => drop(leadership),
-            Some(End::Direct(departure)) => departure.run_in_the_background(),
+            Some(End::Resign(leadership)) => drop(leadership),
+            Some(End::Release(departure)) => departure.run_in_the_background(),
             None => {}
         }
     }
 }
 
-/// How something that was held ends.
-enum End {
-    Led(Leadership),
-    Direct(Departure),
-}
-
 impl Entry {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn end(self: Arc<Self>, place: Option<Place>, reason: LossReason) -> Option<End> {
-        let mut state = self.lock();
-        match mem::replace(&mut *state, State::Over) {
-            State::Led(leadership) => Some(End::Led(leadership)),
-            State::Direct {
+    fn end(
+        self: Arc<Self>,
+        place: Option<Place>,
+        reason: LossReason,
+    ) -> Option<End<Leadership, Departure>> {
+        let end = self.custody.end(|direct| {
+            let Direct {
                 mut candidate,
                 guarded,
                 ..
-            } => {
-                let step = candidate.handle(clock::now(), Input::WorkEnded(reason));
-                let releases = releases(&step);
-                *state = State::Leaving(releases.clone());
-                drop(state);
+            } = direct;
+            let step = candidate.handle(clock::now(), Input::WorkEnded(reason));
+            let releases = releases(&step);
+            (releases.clone(), (candidate, step, releases, guarded))
+        });
+        Some(match end? {
+            End::Resign(leadership) => End::Resign(leadership),
+            End::Release((candidate, step, releases, guarded)) => {
                 drop(guarded);
-                Some(End::Direct(Departure {
+                End::Release(Departure {
                     candidate: Some(candidate),
                     step,
                     releases,
                     place,
                     is_counted: false,
                     entry: self,
-                }))
+                })
             }
-            State::Leaving(_) | State::Over => None,
-        }
+        })
     }
 
     /// Releases what an attempt may have won.
@@ -197,7 +187,7 @@ impl Entry {
             client,
             name,
             identity,
-            state: Mutex::new(State::Leaving(releases.clone())),
+            custody: Custody::leaving(releases.clone()),
         });
         let place = entry.client.due.add(due, Arc::clone(&entry));
         let departure = Departure {
@@ -213,22 +203,17 @@ impl Entry {
 
     /// The election thread takes over: it keeps what is held, and releases what the caller's runtime has not.
     pub(super) fn fall_due(self: &Arc<Self>) {
-        let mut state = self.lock();
-        *state = match mem::replace(&mut *state, State::Over) {
-            State::Direct {
-                candidate,
-                lease,
-                guarded,
-            } => State::Led(self.adopt(*candidate, lease, guarded)),
-            State::Leaving(releases) => {
-                self.release_from_the_election_thread(releases, false);
-                State::Over
-            }
-            over_or_led => over_or_led,
-        };
+        if let Some(releases) = self.custody.fall_due(|direct| self.adopt(direct)) {
+            self.release_from_the_election_thread(releases, false);
+        }
     }
 
-    fn adopt(&self, candidate: Candidate, lease: Lease, guarded: Option<Guarded>) -> Leadership {
+    fn adopt(&self, direct: Direct) -> Leadership {
+        let Direct {
+            candidate,
+            lease,
+            guarded,
+        } = direct;
         let setup = &self.client.setup;
         let shared = Arc::new(Shared::new(self.name.clone(), Arc::clone(setup)));
         let (commands, received) = mpsc::channel(COMMANDS);
@@ -236,7 +221,7 @@ impl Entry {
         setup.candidacies.send_modify(|count| *count += 1);
         let driver = Driver::of_elected(
             shared,
-            (Arc::clone(&self.identity), candidate),
+            (Arc::clone(&self.identity), *candidate),
             lease.clone(),
             (commands.downgrade(), received),
             shown,
@@ -254,11 +239,7 @@ impl Entry {
         )
     }
 
-    fn release_from_the_election_thread(
-        &self,
-        mut releases: Vec<(StoreIndex, Request)>,
-        is_counted: bool,
-    ) {
+    fn release_from_the_election_thread(&self, mut releases: Releases, is_counted: bool) {
         let (setup, name) = (Arc::clone(&self.client.setup), self.name.clone());
         let identity = Arc::clone(&self.identity);
         runtime::handle().spawn(async move {
@@ -273,7 +254,7 @@ impl Entry {
     }
 }
 
-fn releases(step: &Step) -> Vec<(StoreIndex, Request)> {
+fn releases(step: &Step) -> Releases {
     let sent = step.sends.iter();
     sent.map(|sent| (sent.store, sent.request.clone()))
         .collect()
@@ -285,7 +266,7 @@ struct Departure {
     entry: Arc<Entry>,
     candidate: Option<Box<Candidate>>,
     step: Step,
-    releases: Vec<(StoreIndex, Request)>,
+    releases: Releases,
     place: Option<Place>,
     /// Whether it counts among the candidacies that have not left the stores yet.
     is_counted: bool,
@@ -359,12 +340,9 @@ impl Drop for Departure {
         if let Some(place) = self.place.take() {
             self.entry.client.due.remove(place);
         }
-        let mut state = self.entry.lock();
-        // Unless the election thread was faster.
-        let open = matches!(mem::replace(&mut *state, State::Over), State::Leaving(_));
-        drop(state);
+        let is_ours = self.entry.custody.depart();
         let releases = mem::take(&mut self.releases);
-        if open && !releases.is_empty() {
+        if is_ours && !releases.is_empty() {
             let is_counted = self.is_counted;
             self.entry
                 .release_from_the_election_thread(releases, is_counted);

@@ -2,10 +2,10 @@
 //! runtime, without a task and without another thread.
 //!
 //! ```text
-//!   acquire ─▶ Attempt: claim, on the caller's runtime ── elected ──▶ Entry::Direct ─▶ leave: release, there too
-//!                 │ held by another, unknown, not yet proven             │ its first heartbeat is due: Due
-//!                 ▼                                                      ▼
-//!              Election::campaign, on the election thread ──────▶ Entry::Led: a Leadership
+//!   acquire ─▶ Attempt: claim, on the caller's runtime ── elected ──▶ the caller keeps it ─▶ release, there too
+//!                 │ held by another, unknown, not yet proven          │ its first heartbeat is due: Due
+//!                 ▼                                                   ▼
+//!              Election::campaign ──────▶ the election thread keeps it: a Leadership
 //! ```
 //!
 //! The lease runs from when the claim was sent, and the clock alone ends it. So nothing that the caller's runtime
