@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -15,8 +15,8 @@ use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 #[derive(Debug)]
 pub(super) struct Cgroup {
     path: PathBuf,
-    /// The keeper's lock. One that is not locked has lost its keeper.
-    _lock: Option<OwnedFd>,
+    /// Its folder, locked by the keeper. One that is not locked has lost its keeper.
+    lock: Option<OwnedFd>,
 }
 
 impl Cgroup {
@@ -48,10 +48,9 @@ impl Cgroup {
         fs::create_dir(&path)?;
         let locked = lock(&path).and_then(|lock| {
             fs::metadata(path.join("cgroup.kill"))?;
-            let _lock = Some(lock);
             let cgroup = Self {
                 path: path.clone(),
-                _lock,
+                lock: Some(lock),
             };
             cgroup.procs_file().map(|_| cgroup)
         });
@@ -63,7 +62,7 @@ impl Cgroup {
 
     /// The cgroup that a keeper has made.
     pub(super) const fn existing(path: PathBuf) -> Self {
-        Self { path, _lock: None }
+        Self { path, lock: None }
     }
 
     /// Where it is.
@@ -71,21 +70,22 @@ impl Cgroup {
         &self.path
     }
 
+    /// Its open folder, if it was made by this process.
+    pub(super) const fn folder(&self) -> Option<&OwnedFd> {
+        self.lock.as_ref()
+    }
+
     /// The file through which a process enters: it writes `0` to it.
-    pub(super) fn procs_file(&self) -> io::Result<File> {
+    fn procs_file(&self) -> io::Result<File> {
         OpenOptions::new()
             .write(true)
             .open(self.path.join("cgroup.procs"))
     }
 
-    /// Moves this process into it. It takes the kernel up to some tens of milliseconds.
+    /// Moves this process into it. It takes the kernel up to some tens of milliseconds, so a child that begins in it is
+    /// better off.
     pub(super) fn enter(&self) -> io::Result<()> {
-        fs::write(self.path.join("cgroup.procs"), "0")
-    }
-
-    /// Moves this process out of it, back to where it was made.
-    pub(super) fn leave(&self) -> io::Result<()> {
-        fs::write(self.path.with_file_name("cgroup.procs"), "0")
+        self.procs_file()?.write_all(b"0")
     }
 
     /// Kills every process in it.

@@ -61,8 +61,6 @@ pub fn keep(entry: Entry, release: impl FnOnce(Orphan)) -> ExitCode {
     while !keeper.over {
         keeper.turn();
     }
-    // The fence is closed around those inside, and the release takes the network.
-    keeper.leave_cgroup();
     if let Some((who, term)) = keeper.held.take() {
         release(Orphan {
             context: std::mem::take(&mut keeper.context),
@@ -87,10 +85,6 @@ struct KeeperProcess {
     children: UnixStream,
     priority: Priority,
     cgroup: Option<Cgroup>,
-    /// Whether this process waits in the program's cgroup. A child begins where its parent is, so the
-    /// program need not be moved there, for which the kernel takes longer than for all the rest of its
-    /// start. It lasts until the first program runs.
-    inside: bool,
     /// What makes PID namespaces, if the program is to have one.
     factory: Option<NamespaceFactory>,
     /// That of the program, until nothing is left in it.
@@ -135,7 +129,6 @@ impl KeeperProcess {
             armed: Timestamp::NEVER,
             children,
             priority,
-            inside: cgroup.as_ref().is_some_and(|cgroup| cgroup.enter().is_ok()),
             cgroup,
             factory: None,
             namespace: None,
@@ -266,16 +259,15 @@ impl KeeperProcess {
     }
 
     fn start(&mut self, program: &Program) {
-        let to_enter = self.cgroup.as_ref().filter(|_| !self.inside);
+        let (cgroup, factory) = (self.cgroup.as_ref(), self.factory.as_ref());
         let started = match self.refused {
             true => Err(StartFailure::from_errno(Errno::PERM)),
-            false => spawn(program, &self.priority, to_enter, self.factory.as_ref()),
+            false => spawn(program, &self.priority, cgroup, factory),
         };
         match started {
             Ok(starting) => {
                 self.leader = starting.pid;
                 self.starting = Some(starting);
-                self.leave_cgroup();
             }
             Err(failure) => {
                 self.report(&Event::NotStarted(failure));
@@ -310,18 +302,6 @@ impl KeeperProcess {
             }
         }
         self.starting = None;
-    }
-
-    /// Leaves the cgroup to the program: the process that kills it must not be in it.
-    fn leave_cgroup(&mut self) {
-        if std::mem::take(&mut self.inside)
-            && let Some(cgroup) = &self.cgroup
-            && let Err(error) = cgroup.leave()
-        {
-            tracing::error!(%error, "the cgroup of the program cannot be left, and is not used");
-            // Its lock stays: other keepers kill what is in a group without a lock.
-            std::mem::forget(self.cgroup.take());
-        }
     }
 
     fn signal_leader(&self, signal: Signal) {
@@ -399,8 +379,7 @@ impl KeeperProcess {
     }
 
     fn has_strays(&self) -> bool {
-        let cgroup = self.cgroup.as_ref().filter(|_| !self.inside);
-        cgroup.is_some_and(Cgroup::is_populated)
+        self.cgroup.as_ref().is_some_and(Cgroup::is_populated)
     }
 
     fn listen(&mut self) {

@@ -33,6 +33,7 @@ mod child_lists;
 mod children;
 mod contain;
 mod fence;
+mod fork;
 pub mod fuzzing;
 mod handle;
 mod health;

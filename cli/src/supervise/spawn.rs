@@ -18,6 +18,7 @@ use rustix::process::{
 use super::cgroup::Cgroup;
 use super::contain::{Namespace, NamespaceFactory, PendingNamespace, Role, StartBarrier, Status};
 use super::fence;
+use super::fork::{Forked, errno, fork, last_error};
 use super::program::{Program, StartFailure};
 use super::signals::{Inherited, set_mask};
 
@@ -173,24 +174,21 @@ pub(super) fn spawn(
     cgroup: Option<&Cgroup>,
     factory: Option<&NamespaceFactory>,
 ) -> Result<Starting, StartFailure> {
-    let mut child = Child::prepare(program, priority, cgroup).map_err(|error| failure(&error))?;
+    let child = Child::prepare(program, priority).map_err(|error| failure(&error))?;
     let (status, report) =
         pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(StartFailure::from_errno)?;
     // A signal that comes before the child has restored its dispositions must not meet our handlers, which do
     // nothing: it waits until the child unblocks it.
     set_mask(u64::MAX).map_err(|error| failure(&error))?;
     let forked = match factory {
-        None => child.fork(&report).map(|pid| (Some(pid), None)),
-        Some(factory) => {
-            // All that is in the namespace is in the cgroup.
-            let cgroup_procs = child.cgroup_procs.take();
-            factory
-                .fork_into_new(cgroup_procs.as_ref())
-                .map(|role| match role {
-                    Role::Keeper(pending) => (None, Some(pending)),
-                    Role::Program(barrier) => child.exec(&report, Some(&barrier)),
-                })
-        }
+        None => fork(0, cgroup).map(|forked| match forked {
+            Forked::Parent(pid) => (Some(pid), None),
+            Forked::Child(to_enter) => child.exec(&report, to_enter, None),
+        }),
+        Some(factory) => factory.fork_into_new(cgroup).map(|role| match role {
+            Role::Keeper(pending) => (None, Some(pending)),
+            Role::Program(barrier) => child.exec(&report, None, Some(&barrier)),
+        }),
     };
     set_mask(0).map_err(|error| failure(&error))?;
     let (pid, pending) = forked.map_err(StartFailure::from_errno)?;
@@ -211,15 +209,10 @@ struct Child<'a> {
     keeper: Pid,
     /// What it reads, if not what we read.
     stdin: Option<File>,
-    cgroup_procs: Option<File>,
 }
 
 impl<'a> Child<'a> {
-    fn prepare(
-        program: &Program,
-        priority: &'a Priority,
-        cgroup: Option<&Cgroup>,
-    ) -> io::Result<Self> {
+    fn prepare(program: &Program, priority: &'a Priority) -> io::Result<Self> {
         let text = |bytes: Vec<u8>| CString::new(bytes).map_err(io::Error::other);
         let words = program.command.iter();
         let words = words.map(|word| text(word.as_bytes().to_vec()));
@@ -236,66 +229,42 @@ impl<'a> Child<'a> {
             stdin: (!program.stdin)
                 .then(|| File::open("/dev/null"))
                 .transpose()?,
-            cgroup_procs: cgroup.map(Cgroup::procs_file).transpose()?,
         })
-    }
-
-    #[expect(unsafe_code, reason = "the library wraps no fork")]
-    fn fork(&self, report: &OwnedFd) -> Result<Pid, Errno> {
-        // SAFETY: this process has one thread, so its child has a consistent copy of its memory.
-        let pid = unsafe { libc::fork() };
-        if pid == 0 {
-            self.exec(report, None);
-        }
-        Pid::from_raw(pid.max(0)).ok_or_else(last_error)
     }
 
     /// Becomes the program, or reports why not and ends. A program in a namespace starts behind a barrier.
     #[expect(unsafe_code, reason = "the library ends no process at once")]
-    fn exec(&self, report: &OwnedFd, barrier: Option<&StartBarrier>) -> ! {
+    fn exec(
+        &self,
+        report: &OwnedFd,
+        to_enter: Option<&Cgroup>,
+        barrier: Option<&StartBarrier>,
+    ) -> ! {
         let pointers = |texts: &[CString]| -> Vec<*const c_char> {
             let texts = texts.iter().map(|text| text.as_ptr());
             texts.chain([ptr::null()]).collect()
         };
         let (words, variables) = (pointers(&self.words), pointers(&self.variables));
-        let errno = self.become_program(&words, &variables, report, barrier);
+        let errno = match self.prepare_exec(to_enter, barrier) {
+            Ok(()) => become_program(&words, &variables, report),
+            Err(error) => errno(&error),
+        };
         let reported = write(report, &errno.raw_os_error().to_ne_bytes());
         // SAFETY: it ends the child, without what is registered for the end of its parent.
         unsafe { libc::_exit(127 - i32::from(reported.is_err())) }
     }
 
-    /// Becomes the program, or returns why not.
-    #[expect(unsafe_code, reason = "the library wraps no exec")]
-    fn become_program(
-        &self,
-        words: &[*const c_char],
-        variables: &[*const c_char],
-        report: &OwnedFd,
-        barrier: Option<&StartBarrier>,
-    ) -> Errno {
-        if let Err(error) = self.prepare_exec(barrier) {
-            return io_error(&error);
-        }
-        let (report, first_free) = (report.as_raw_fd().unsigned_abs(), 3);
-        // SAFETY: all of these take numbers, or pointers to what lives in the caller; `words` and `variables`
-        // end with a null pointer. What is closed is not used any more: this is no longer the keeper, whose end
-        // of the pipe to its elector must not outlive it here.
-        unsafe {
-            libc::syscall(libc::SYS_close_range, first_free, report - 1, 0);
-            libc::syscall(libc::SYS_close_range, report + 1, libc::c_uint::MAX, 0);
-            libc::environ = variables.as_ptr().cast_mut().cast();
-            libc::execvp(words[0], words.as_ptr());
-        }
-        last_error()
-    }
-
     /// Turns the keeper's child into the program, up to `exec`.
-    fn prepare_exec(&self, barrier: Option<&StartBarrier>) -> io::Result<()> {
+    fn prepare_exec(
+        &self,
+        to_enter: Option<&Cgroup>,
+        barrier: Option<&StartBarrier>,
+    ) -> io::Result<()> {
         if let Some(barrier) = barrier {
             barrier.wait_for_start()?;
         }
-        if let Some(cgroup_procs) = &self.cgroup_procs {
-            write(cgroup_procs, b"0")?;
+        if let Some(cgroup) = to_enter {
+            cgroup.enter()?;
         }
         setpgid(None, None)?;
         set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -324,12 +293,20 @@ impl<'a> Child<'a> {
     }
 }
 
-fn io_error(error: &io::Error) -> Errno {
-    Errno::from_io_error(error).unwrap_or(Errno::INVAL)
-}
-
-fn last_error() -> Errno {
-    io_error(&io::Error::last_os_error())
+/// Becomes the program, with nothing of the keeper open but `report`, or returns why not.
+#[expect(unsafe_code, reason = "the library wraps no exec")]
+fn become_program(words: &[*const c_char], variables: &[*const c_char], report: &OwnedFd) -> Errno {
+    let (report, first_free) = (report.as_raw_fd().unsigned_abs(), 3);
+    // SAFETY: all of these take numbers, or pointers to what lives in the caller; `words` and `variables`
+    // end with a null pointer. What is closed is not used any more: this is no longer the keeper, whose end
+    // of the pipe to its elector must not outlive it here.
+    unsafe {
+        libc::syscall(libc::SYS_close_range, first_free, report - 1, 0);
+        libc::syscall(libc::SYS_close_range, report + 1, libc::c_uint::MAX, 0);
+        libc::environ = variables.as_ptr().cast_mut().cast();
+        libc::execvp(words[0], words.as_ptr());
+    }
+    last_error()
 }
 
 fn failure(error: &io::Error) -> StartFailure {

@@ -1,7 +1,7 @@
 //! A PID namespace for the program, whose init is ours.
 //!
 //! ```text
-//!   keeper ── forks ──▶ helper: cgroup, unshare                      gone before the program runs
+//!   keeper ── forks ──▶ helper, in the cgroup: unshare               gone before the program runs
 //!     │                    │ clones siblings of itself, so that they are the keeper's children
 //!     ├── init             ◀── 1 in the namespace: mounts /proc; dies with the keeper, and all others there with it
 //!     └── PROGRAM          ◀── 2; its exit status is the keeper's to read, as without a namespace
@@ -11,8 +11,6 @@
 //! The keeper waits for none of this: it may have to kill all of it at a deadline.
 
 use std::fmt;
-use std::fs::File;
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr;
 
@@ -25,6 +23,8 @@ use rustix::process::{
 };
 
 use super::init;
+use crate::supervise::cgroup::Cgroup;
+use crate::supervise::fork::{Forked, errno, fork, last_error};
 use crate::supervise::{proc, tree};
 
 /// How this process makes PID namespaces.
@@ -82,24 +82,24 @@ impl NamespaceFactory {
         outcome
     }
 
-    /// Makes a namespace, in a cgroup if its `cgroup.procs` is given, with an init and another process, in which this
+    /// Makes a namespace, all of it in the cgroup if one is given, with an init and another process, in which this
     /// returns too.
     /// The calling process must have one thread.
     pub(in crate::supervise) fn fork_into_new(
         &self,
-        cgroup_procs: Option<&File>,
+        cgroup: Option<&Cgroup>,
     ) -> Result<Role, Errno> {
         let (status, report) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         let (hangup, alive) = pipe_with(PipeFlags::CLOEXEC)?;
-        if fork(0)?.is_some() {
+        let Forked::Child(to_enter) = fork(0, cgroup)? else {
             return Ok(Role::Keeper(PendingNamespace {
                 status,
                 alive: Some(alive),
             }));
-        }
+        };
         // That end is the keeper's alone: its closing shows that the keeper is gone.
         drop((status, alive));
-        match self.make_namespace(cgroup_procs, &report, hangup) {
+        match self.make_namespace(to_enter, &report, hangup) {
             Ok(Some(barrier)) => Ok(Role::Program(barrier)),
             Ok(None) => exit(0),
             Err(error) => {
@@ -113,17 +113,23 @@ impl NamespaceFactory {
     /// What the helper does. Returns a barrier in the process that is to become the program.
     fn make_namespace(
         &self,
-        cgroup_procs: Option<&File>,
+        to_enter: Option<&Cgroup>,
         report: &OwnedFd,
         hangup: OwnedFd,
     ) -> Result<Option<StartBarrier>, NamespaceError> {
-        if let Some(cgroup_procs) = cgroup_procs {
-            write(cgroup_procs, b"0").map_err(at(Step::Enter))?;
+        if let Some(cgroup) = to_enter {
+            cgroup
+                .enter()
+                .map_err(|error| at(Step::Enter)(errno(&error)))?;
         }
         self.unshare()?;
         let (opened, open) = pipe_with(PipeFlags::CLOEXEC).map_err(at(Step::Fork))?;
         // A sibling of this process, whose parent is the keeper.
-        let sibling = || fork(libc::CLONE_PARENT).map_err(at(Step::Fork));
+        let sibling = || match fork(libc::CLONE_PARENT, None) {
+            Ok(Forked::Parent(pid)) => Ok(Some(pid)),
+            Ok(Forked::Child(_)) => Ok(None),
+            Err(errno) => Err(at(Step::Fork)(errno)),
+        };
         let (init_status, init_report) = pipe_with(PipeFlags::CLOEXEC).map_err(at(Step::Fork))?;
         let Some(init) = sibling()? else {
             let bound = init::die_with_keeper(&hangup).map_err(at(Step::Fork));
@@ -169,8 +175,7 @@ impl NamespaceFactory {
             ];
             for (name, map) in maps {
                 proc::write(&format!("self/{name}"), map.as_bytes())
-                    .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::INVAL))
-                    .map_err(at(Step::Map))?;
+                    .map_err(|error| at(Step::Map)(errno(&error)))?;
             }
         } else {
             unshare(spaces).map_err(at(Step::Namespace))?;
@@ -394,20 +399,6 @@ fn mount_proc() -> Result<(), NamespaceError> {
     mount(c"proc", c"/proc", c"proc", flags).map_err(at(Step::Proc))
 }
 
-/// Forks, and returns the child's pid, or `None` in the child.
-#[expect(unsafe_code, reason = "the library wraps no clone")]
-fn fork(flags: libc::c_int) -> Result<Option<Pid>, Errno> {
-    let flags = libc::c_long::from(flags | libc::SIGCHLD);
-    let nothing = ptr::null::<libc::c_void>();
-    // SAFETY: this process has one thread, so its child has a consistent copy of its memory, and of its stack.
-    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, nothing, nothing, nothing, nothing) };
-    match i32::try_from(pid) {
-        Ok(0) => Ok(None),
-        Ok(pid) if pid > 0 => Ok(Pid::from_raw(pid)),
-        Ok(_) | Err(_) => Err(last_error()),
-    }
-}
-
 #[expect(
     unsafe_code,
     reason = "the library's unshare takes no threads into account either"
@@ -442,8 +433,4 @@ fn mount(
 fn exit(status: i32) -> ! {
     // SAFETY: it ends this process.
     unsafe { libc::_exit(status) }
-}
-
-fn last_error() -> Errno {
-    Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::INVAL)
 }
