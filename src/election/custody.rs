@@ -1,4 +1,4 @@
-//! Who looks after something that is held: its caller, or the election thread once its first heartbeat is due.
+//! Which thread keeps something that is held: its caller's, or the election thread once its first heartbeat is due.
 //!
 //! ```text
 //!   Caller ──── due ────▶ ElectionThread ──── end ────▶ Over      the election thread resigns
@@ -12,8 +12,8 @@ use std::sync::PoisonError;
 
 use super::sync::{Mutex, MutexGuard};
 
-/// Something that is held, and who looks after it: as `C` the caller, as `E` the election thread. `R` is what is to be
-/// released.
+/// Something that is held, and which thread keeps it: the caller's as `C`, the election thread as `E`. `R` are its
+/// releases.
 pub(super) struct Custody<C, E, R>(Mutex<State<C, E, R>>);
 
 enum State<C, E, R> {
@@ -43,12 +43,12 @@ impl<C, E, R> Custody<C, E, R> {
         Self(Mutex::new(State::ElectionThread(kept)))
     }
 
-    /// Given up by the caller already.
+    /// The caller releases it already.
     pub(super) fn leaving(releases: R) -> Self {
         Self(Mutex::new(State::Leaving(releases)))
     }
 
-    /// The caller gives it up, which it does once. `leave` says what is to be released.
+    /// The caller releases it, which it does once. `leave` returns the releases.
     pub(super) fn end<T>(&self, leave: impl FnOnce(C) -> (R, T)) -> Option<End<E, T>> {
         let mut state = self.lock();
         match mem::replace(&mut *state, State::Over) {

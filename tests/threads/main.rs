@@ -1,5 +1,5 @@
 //! What the threads of a process share, in every order of their steps: the lease, the guard that ends the process, and
-//! who looks after a lock.
+//! which thread keeps a lock.
 //!
 //! The files of the library are compiled once more here, with the primitives of loom, which runs a test again and again
 //! until no order of loads, stores and locks is left, those among them that only a weaker processor than ours shows.
@@ -160,7 +160,7 @@ fn the_guard_wakes_by_the_earliest_deadline_whenever_that_comes_closer() {
     });
 }
 
-/// A lock: who looks after it keeps nothing but its lease, and releases a number.
+/// A lock: the thread that keeps it has its lease, and releases a number.
 type Lock = Custody<Lease, Lease, u32>;
 
 /// Runs the caller's part beside the moment at which the first heartbeat is due. Returns how many releases were sent or
@@ -184,13 +184,13 @@ fn beside_the_due_moment(
 }
 
 #[test]
-fn a_lock_that_is_given_up_while_it_falls_due_is_released_once() {
+fn a_lock_that_is_let_go_while_it_falls_due_is_released_once() {
     in_every_order(|| {
         let lease = leads_until(at(100));
         let work = lease.clone();
         let released = beside_the_due_moment(Custody::with_caller(lease), move |lock| {
             work.end_work(LossReason::Resigned);
-            let end = lock.end(|_| (1, ())).expect("it is given up once");
+            let end = lock.end(|_| (1, ())).expect("it is released once");
             assert!(work.check().is_err(), "acts beside the next holder");
             match end {
                 End::Resign(_) => 1,

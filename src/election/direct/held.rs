@@ -37,7 +37,7 @@ pub(super) struct Entry {
     custody: Custody<Direct, Leadership, Releases>,
 }
 
-/// What the caller keeps of it: nobody drives its candidate until its first heartbeat is due.
+/// What the caller keeps of it: nothing drives its candidate until its first heartbeat is due.
 struct Direct {
     candidate: Box<Candidate>,
     lease: Lease,
