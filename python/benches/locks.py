@@ -7,6 +7,11 @@ The peers take turns, each time in a new process. A figure is the median over al
 release a free lock. Then the holder of each lock is frozen right before a write, past its lease, until another holder
 has written, and resumed. The resource refuses a write whose token is lower than one that it has seen, if the lock has
 tokens. portalocker's lock is the subscription of its holder, which lasts until the connection breaks.
+
+    python python/benches/locks.py crowd
+
+has twenty processes take turns on one lock, each for a millisecond. A lock that its last holder takes again at once
+has many turns, but the others wait for long: a handover is a turn after one of another process.
 """
 
 from __future__ import annotations
@@ -18,7 +23,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +96,33 @@ def uncontended(peer: str, socket: str) -> None:
     print(f"{statistics.median(taken) * 1e6:.0f}")
 
 
+def crowd() -> None:
+    members, seconds = 20, 8
+    with server() as socket:
+        print("| lock | turns a second | handovers a second | median wait, ms | longest wait, ms |")
+        print("| --- | --- | --- | --- | --- |")
+        for peer in PEERS[:4]:
+            # A server that no one has used yet makes its first holder wait.
+            start("uncontended", peer, socket).communicate()
+            processes = [start("member", peer, socket, str(seconds)) for _ in range(members)]
+            lines = [(line, number) for number, one in enumerate(processes) for line in one.communicate()[0].splitlines()]
+            turns = sorted((int(line.split()[0]), number) for line, number in lines)
+            waits = sorted(float(line.split()[1]) for line, _ in lines)
+            handovers = sum(one[1] != next[1] for one, next in zip(turns, turns[1:]))
+            rates = f"{len(turns) / seconds:.0f} | {handovers / seconds:.0f}"
+            print(f"| {peer} | {rates} | {statistics.median(waits):.1f} | {waits[-1]:.0f} |")
+
+
+def member(peer: str, socket: str, seconds: str) -> None:
+    held, turns = lock(peer, socket, "crowd"), []
+    end = time.monotonic() + float(seconds)
+    while (asked := time.monotonic()) < end:
+        with held:
+            turns.append(f"{time.monotonic_ns()} {(time.monotonic() - asked) * 1000}")
+            time.sleep(0.001)
+    print("\n".join(turns))
+
+
 def writes(peer: str, socket: str, name: str, when: str) -> None:
     import redis
 
@@ -146,16 +179,26 @@ def import_time(module: str) -> float:
     return (timed(f"import {module}") - timed("pass")) * 1000
 
 
-def main() -> None:
+@contextmanager
+def server() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp())
     socket = str(folder / "redis.sock")
-    server = subprocess.Popen(
+    process = subprocess.Popen(
         ["redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--dir", str(folder)],
         stdout=subprocess.DEVNULL,
     )
     try:
         while not Path(socket).exists():
             time.sleep(0.01)
+        yield socket
+    finally:
+        process.kill()
+        process.wait()
+        shutil.rmtree(folder)
+
+
+def main() -> None:
+    with server() as socket:
         print("| lock | acquire + release, free, µs | the write of its holder, frozen past the lease |")
         print("| --- | --- | --- |")
         peers = ("two bare EVALSHA", *PEERS)
@@ -166,10 +209,6 @@ def main() -> None:
         print("\n| module | import, ms |\n| --- | --- |")
         for module in ("incumbent", "redis", "redis_lock", "pottery", "portalocker"):
             print(f"| {module} | {import_time(module):.0f} |")
-    finally:
-        server.kill()
-        server.wait()
-        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

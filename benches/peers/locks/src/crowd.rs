@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use incumbent::election::clock;
+
 use crate::server::Server;
 
 /// Set in such a process: the kind of its lock, the address of its server, and for how many milliseconds it goes on.
@@ -29,22 +31,32 @@ pub fn run(time: Duration) {
                     .unwrap()
             })
             .collect();
-        let mut waits: Vec<f64> = Vec::new();
+        // When a turn began, whose it was, and how long that member had waited.
+        let mut turns: Vec<(u64, usize, f64)> = Vec::new();
         let mut fewest = usize::MAX;
-        for mut member in members {
+        for (number, mut member) in members.into_iter().enumerate() {
             let lines = BufReader::new(member.stdout.take().unwrap()).lines();
-            let before = waits.len();
-            waits.extend(lines.map(|line| line.unwrap().parse::<f64>().unwrap()));
-            fewest = fewest.min(waits.len() - before);
+            let before = turns.len();
+            turns.extend(lines.map(|line| {
+                let line = line.unwrap();
+                let (at, wait) = line.split_once(' ').unwrap();
+                (at.parse().unwrap(), number, wait.parse().unwrap())
+            }));
+            fewest = fewest.min(turns.len() - before);
             assert!(member.wait().unwrap().success());
         }
+        turns.sort_by_key(|(at, ..)| *at);
+        let handovers = turns.windows(2).filter(|pair| pair[0].1 != pair[1].1);
+        let handovers = handovers.count();
+        let mut waits: Vec<f64> = turns.iter().map(|(.., wait)| *wait).collect();
         waits.sort_by(f64::total_cmp);
         let median = waits[waits.len() / 2];
         let longest = waits[waits.len() - 1];
         println!(
-            "{kind:<16} {:>7.0} handovers a second; wait: median {median:.1} ms, longest {longest:.1} ms, {:.1} times \
-             as long; the unluckiest got it {fewest} times of {}",
+            "{kind:<16} {:>7.0} turns a second, {:.0} of them after another process; wait: median {median:.1} ms, \
+             longest {longest:.1} ms, {:.1} times as long; the unluckiest got {fewest} turns of {}",
             waits.len() as f64 / time.as_secs_f64(),
+            handovers as f64 / time.as_secs_f64(),
             longest / median,
             waits.len(),
         );
@@ -69,7 +81,7 @@ pub fn is_member() -> bool {
                 while begun.elapsed() < time {
                     let asked = Instant::now();
                     let guard = lock.acquire().await.unwrap();
-                    waits.push(asked.elapsed());
+                    waits.push((clock::now(), asked.elapsed()));
                     std::thread::sleep(WORK);
                     guard.release().await;
                 }
@@ -83,15 +95,15 @@ pub fn is_member() -> bool {
                     else {
                         continue;
                     };
-                    waits.push(asked.elapsed());
+                    waits.push((clock::now(), asked.elapsed()));
                     std::thread::sleep(WORK);
                     rslock.unlock(&held).await;
                 }
             }
         }
     });
-    for wait in waits {
-        println!("{}", wait.as_secs_f64() * 1e3);
+    for (at, wait) in waits {
+        println!("{} {}", at.as_nanos(), wait.as_secs_f64() * 1e3);
     }
     true
 }
