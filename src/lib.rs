@@ -111,6 +111,7 @@ compile_error!(
 pub mod election;
 pub mod fence;
 pub mod lock;
+mod names;
 pub mod observe;
 pub mod protocol;
 pub mod store;

@@ -81,7 +81,7 @@ pub struct Attestation {
 /// terms of all elections.
 pub(super) const fn is_far_ahead(term: Term, clock: WallMillis) -> bool {
     const MINUTE: u64 = 60_000_000;
-    term.get() > Term::at(clock).get().saturating_add(MINUTE)
+    term.get() > Term::at(clock).saturating_add(MINUTE)
 }
 
 /// All that a store keeps that bears on one election.

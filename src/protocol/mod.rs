@@ -17,37 +17,30 @@
 //! `ARCHITECTURE.md`.
 
 mod candidate;
-mod failover;
-mod id;
-mod loss_reason;
 mod memory;
-mod name;
 mod operation;
 mod order;
 mod quorum;
 mod record;
 mod term;
-mod text;
 mod time;
 mod timing;
 mod watch;
 
+pub use crate::names::{
+    CandidateId, ElectionName, FencingToken, HostName, InvalidText, InvalidToken, LossReason,
+    Reason,
+};
 pub use candidate::{
     Candidate, CandidateConfig, Event, Failure, Input, Opening, Outgoing, Prospect, RequestId,
     Role, Sightings, Step,
 };
-pub use failover::TimingChoices;
-pub use id::{CandidateId, HostName};
-pub use loss_reason::LossReason;
 pub use memory::{Attestation, Knowledge, Memory, MemoryId, State};
-pub use name::ElectionName;
 pub use operation::{Claim, ClaimKind, Reply, Request, Verdict, apply};
-pub use order::{Handover, Order, Orders, Pause, Reason, Successor};
+pub use order::{Handover, Order, Orders, Pause, Successor};
 pub use quorum::{Electorate, InvalidElectorate, StoreIndex};
 pub use record::{Mark, Occupancy, Record, Shape};
-pub use term::{Beat, FencingToken, InvalidToken, Term};
-pub use text::InvalidText;
-pub(crate) use text::check_word;
+pub use term::{Beat, Term};
 pub use time::{Timestamp, WallMillis};
 pub use timing::{InvalidTiming, Timing, TimingConfig};
 pub use watch::Watch;

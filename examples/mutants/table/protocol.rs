@@ -16,7 +16,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "R2", "claims on evidence of any age", "protocol/watch.rs",
         "now.since(seen.until) <= freshness(timing)" => "now >= seen.until && timing.interval() > Duration::ZERO";
     "R3", "numbers terms without the clocks", "protocol/term.rs",
-        "Self::new(floor.0.checked_add(1)?.max(Self::at(clock).0))" => "Self::new(floor.0.checked_add(1)? + clock.get() * 0)";
+        "Self::new(floor.get().checked_add(1)?.max(Self::at(clock)))" => "Self::new(floor.get().checked_add(1)? + clock.get() * 0)";
     "R3", "numbers terms without the floors", "protocol/candidate/standby.rs",
         "let floor = Some(seen(&highest)).max(self.last_claimed)?;" => "let floor = self.last_claimed.unwrap_or(Term::ZERO);";
     "R3", "numbers terms by clocks as they were read", "protocol/candidate/view.rs",
