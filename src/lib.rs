@@ -111,10 +111,10 @@ compile_error!(
 pub mod election;
 pub mod fence;
 pub mod lock;
-mod names;
 pub mod observe;
 pub mod protocol;
 pub mod store;
+mod values;
 
 pub use election::{
     BlockingElection, BlockingLeadership, CampaignError, ConfigError, Election, ElectionBuilder,

@@ -9,9 +9,9 @@ type Parts = &'static [(&'static str, &'static [&'static str])];
 
 /// The layers of the library from the bottom up, and `fence`, which stands apart. `lib` only names what it exports.
 const LIBRARY: Parts = &[
-    ("names", &[]),
-    ("protocol", &["names"]),
-    ("store", &["names", "protocol"]),
+    ("values", &[]),
+    ("protocol", &["values"]),
+    ("store", &["values", "protocol"]),
     ("observe", &["protocol", "store"]),
     ("election", &["protocol", "store", "observe"]),
     ("lock", &["protocol", "store", "observe", "election"]),

@@ -27,9 +27,9 @@ mod time;
 mod timing;
 mod watch;
 
-pub use crate::names::{
-    CandidateId, ElectionName, FencingToken, HostName, InvalidText, InvalidToken, LossReason,
-    Reason,
+pub use crate::values::{
+    CandidateId, ElectionName, FencingToken, HostName, InvalidText, InvalidTiming, InvalidToken,
+    LossReason, Reason, TimingConfig,
 };
 pub use candidate::{
     Candidate, CandidateConfig, Event, Failure, Input, Opening, Outgoing, Prospect, RequestId,
@@ -42,11 +42,11 @@ pub use quorum::{Electorate, InvalidElectorate, StoreIndex};
 pub use record::{Mark, Occupancy, Record, Shape};
 pub use term::{Beat, Term};
 pub use time::{Timestamp, WallMillis};
-pub use timing::{InvalidTiming, Timing, TimingConfig};
+pub use timing::Timing;
 pub use watch::Watch;
 
 /// Candidates in any state, for the proof. No part of the API.
 #[cfg(feature = "_fuzzing")]
 pub mod planted {
-    pub use super::candidate::{Planted, PlantedView};
+    pub use super::candidate::planted::*;
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::WallMillis;
-use crate::names::FencingToken;
+use crate::values::FencingToken;
 
 /// What the protocol calls a [`FencingToken`].
 pub type Term = FencingToken;
