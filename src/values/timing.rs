@@ -1,8 +1,8 @@
-//! The timing that people choose, and what they are told when it cannot hold.
+//! The timing that people choose, and why one is refused.
 
 use std::time::Duration;
 
-/// The longest window.
+/// The longest window: a day.
 pub(crate) const MAX_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a user may choose about the timing. Every field left `None` follows from the others.

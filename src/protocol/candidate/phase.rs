@@ -49,7 +49,7 @@ pub struct Tenure {
 }
 
 impl Tenure {
-    /// Whether it is over before its deadline, or past it.
+    /// Whether no work may act under it any more, whatever its deadline.
     pub(super) const fn is_over(&self) -> bool {
         self.expired || matches!(self.ending, Some((Ending::Deposed, _)))
     }
@@ -62,7 +62,7 @@ pub struct Release {
     pub term: Option<Term>,
     /// Why, for people.
     pub reason: LossReason,
-    /// When it gives up.
+    /// When it ends at the latest.
     pub until: Timestamp,
     /// How many stores have confirmed it.
     pub confirmed: usize,
