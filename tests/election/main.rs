@@ -1,12 +1,15 @@
 //! The election as a program uses it, over memory stores.
 
 mod again;
+mod failover;
 #[path = "../support/hooked.rs"]
 mod hooked;
 mod lists;
 mod once;
 mod process;
 mod service;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
