@@ -13,7 +13,7 @@
 //!                        apply(State, Request) -> (State, Reply)       what every store does
 //! ```
 //!
-//! The safety rules are marked `R1` to `R8` where the code keeps them, and explained in
+//! The safety rules are marked `R1` to `R9` where the code keeps them, and explained in
 //! `ARCHITECTURE.md`.
 
 mod candidate;
