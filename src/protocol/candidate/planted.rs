@@ -20,6 +20,8 @@ pub struct Planted {
     pub expired: bool,
     /// The last term that a store may have granted it.
     pub last_claimed: Option<Term>,
+    /// Whether it believes that it has sent nothing yet: then it may claim the only store unseen.
+    pub fresh: bool,
     /// By store.
     pub views: Vec<PlantedView>,
 }
@@ -54,7 +56,7 @@ impl Planted {
         let mut candidate = Candidate::new(config);
         (candidate.now, candidate.planned) = (now, now);
         candidate.last_claimed = self.last_claimed;
-        candidate.next_request = 100;
+        candidate.next_request = if self.fresh { 0 } else { 100 };
         candidate.phase = self.phase(now);
         for ((place, view), planted) in (0..).zip(&mut candidate.stores).zip(&self.views) {
             view.watch = planted.watch.clone();
@@ -138,6 +140,7 @@ impl Candidate {
             ending,
             expired,
             last_claimed: self.last_claimed,
+            fresh: self.next_request == 0,
             views: views.collect(),
         }
     }
