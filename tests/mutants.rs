@@ -38,19 +38,26 @@ fn the_page_tells_of_every_mutant_and_each_was_noticed() {
 #[test]
 fn the_page_names_the_obligation_that_fails_in_the_proof() {
     let page = fs::read_to_string(root().join("docs/mutants.md")).unwrap();
-    let proof = fs::read_to_string(root().join("tests/proof/mutants.py")).unwrap();
     for mutant in table::all() {
-        let obligation = table::proof::obligation(mutant.name);
+        let (rule, name) = (mutant.rule, mutant.name);
+        let obligation = table::proof::obligation(rule, name);
         let (start, end) = (
-            format!("| {} | {} | ", mutant.rule, mutant.name),
+            format!("| {rule} | {name} | "),
             format!(" | {obligation} |"),
         );
-        let told = |line: &str| line.starts_with(&start) && line.ends_with(&end);
-        assert!(page.lines().any(told), "{start}…{end}");
+        let told = |line: &&str| line.starts_with(&start) && line.ends_with(&end);
+        assert_eq!(page.lines().filter(told).count(), 1, "{start}…{end}");
     }
-    for (name, obligation) in table::proof::OBLIGATIONS {
-        let known = table::all().any(|mutant| mutant.name == *name);
-        assert!(known, "no mutant is called {name:?}");
-        assert!(proof.contains(obligation), "{name}: {obligation}");
+    for (place, (rule, name, broken)) in table::proof::BREAKS.iter().enumerate() {
+        let is = |mutant: &&table::Mutant| (mutant.rule, mutant.name) == (*rule, *name);
+        assert_eq!(table::all().filter(is).count(), 1, "{rule}, {name}");
+        let again = |one: &&(&str, &str, &str)| (one.0, one.1) == (*rule, *name);
+        let before = &table::proof::BREAKS[..place];
+        assert!(
+            !before.iter().any(|one| again(&one)),
+            "{rule}, {name}: twice"
+        );
+        let fails = table::proof::fails(broken);
+        assert!(fails.is_some(), "the proof has no break {broken:?}");
     }
 }

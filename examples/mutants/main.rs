@@ -70,7 +70,7 @@ fn run(word: Option<&str>, witness: Option<&str>) -> io::Result<bool> {
         let noticed = beds.of(mutant)?.noticed_of(mutant, witness)?;
         alive += usize::from(noticed.is_none());
         let noticed = noticed.unwrap_or_else(|| "**nothing**".into());
-        let fails = table::proof::obligation(mutant.name);
+        let fails = table::proof::obligation(mutant.rule, mutant.name);
         let row = format!(
             "| {} | {} | {noticed} | {fails} |",
             mutant.rule, mutant.name
@@ -125,8 +125,10 @@ const HEAD: &str = "\
 
 Each mutant breaks the code on purpose, one rule at a time; the table names the first test that noticed.
 `cargo run --example mutants -- WRITE` tries them all and rewrites this page; without `WRITE`, it compares.
-`tests/mutants.rs` checks that the page lists every mutant and that each was noticed. The last column names the
-obligation of [the proof](proof.md) that fails when the same rule is broken there.
+`tests/mutants.rs` checks that the page lists every mutant and that each was noticed. The last column names an
+obligation of [the proof](proof.md) that fails when the same rule is broken there (`tests/proof/mutants.txt`). `nothing`:
+the proof stands without the rule, [which stays for another reason](proof.md#rules-that-s1-and-s2-do-not-need). A dash:
+what the mutant does the proof allows as it is, or it speaks of nothing of the kind.
 
 | rule | the mutant | noticed by | fails in the proof |
 | --- | --- | --- | --- |

@@ -306,6 +306,7 @@ impl<W: Write> Printer<W> {
             ending: None,
             expired: false,
             last_claimed: (role == Role::Standby).then(|| term(OURS)),
+            fresh: self.ephemeral && role == Role::Standby,
             views,
         };
         match role {

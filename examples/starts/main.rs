@@ -30,7 +30,12 @@ fn main() -> Result<()> {
     }
     let names: Vec<&str> = names.split_whitespace().collect();
     writeln!(out, "{}", names.join(" "))?;
-    for other_window in [WINDOW, PROBATION] {
+    for (other_window, ephemeral) in [
+        (WINDOW, false),
+        (PROBATION, false),
+        (WINDOW, true),
+        (PROBATION, true),
+    ] {
         let timing = TimingConfig {
             interval: Duration::from_millis(INTERVAL),
             stall_polls: 5,
@@ -41,6 +46,7 @@ fn main() -> Result<()> {
         let mut printer = Printer {
             out: &mut out,
             other_window,
+            ephemeral,
             electorate: Electorate::new(size).expect("one, three or five stores"),
             timing: Timing::new(&timing).expect("a valid timing"),
             count: 0,

@@ -24,6 +24,8 @@ pub(crate) struct Planted {
     pub(crate) expired: bool,
     /// The last term that a store may have granted it.
     pub(crate) last_claimed: Option<Term>,
+    /// Whether it has sent nothing yet: then it may claim the only store unseen.
+    pub(crate) fresh: bool,
     /// By store.
     pub(crate) views: Vec<PlantedView>,
 }
@@ -57,7 +59,8 @@ impl Planted {
         let views = (0..).zip(&self.views);
         let stores = views.map(|(place, view)| view.inside(RequestId(place), now));
         let (phase, stores) = (self.phase(now), stores.collect());
-        Candidate::planted(config, now, phase, stores, self.last_claimed)
+        let requests = if self.fresh { 0 } else { 100 };
+        Candidate::planted(config, now, phase, stores, self.last_claimed, requests)
     }
 
     fn phase(&self, now: Timestamp) -> Phase {
@@ -88,7 +91,7 @@ impl Planted {
 
     /// The state of a candidate.
     pub(crate) fn of(candidate: &Candidate) -> Self {
-        let (phase, stores, last_claimed) = candidate.inside();
+        let (phase, stores, last_claimed, requests) = candidate.inside();
         let (ending, expired) = match phase {
             Phase::Tenure(tenure) => (tenure.ending.map(|(_, reason)| reason), tenure.expired),
             _ => (None, false),
@@ -100,6 +103,7 @@ impl Planted {
             ending,
             expired,
             last_claimed,
+            fresh: requests == 0,
             views: stores.iter().map(PlantedView::of).collect(),
         }
     }

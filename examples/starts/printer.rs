@@ -21,7 +21,8 @@ pub(crate) const OURS: u64 = 4000;
 /// What the clock of a store shows: a claim has at least this term, in microseconds.
 pub(crate) const CLOCK: u64 = 5;
 
-pub(crate) const WHOLE: &str = "stores other_window role term deadline ending expired input";
+pub(crate) const WHOLE: &str =
+    "stores other_window ephemeral role term deadline ending expired input";
 pub(crate) const VIEW: &str =
     "w_mem w_record w_since k_mem k_born h_mem h_record p_kind p_sent claimed hold a_sent a_mem";
 pub(crate) const REPLY: &str = "r_granted r_mem r_record r_age";
@@ -88,6 +89,8 @@ pub(crate) fn memory(number: u64, age: u64, record: usize) -> Memory {
 pub(crate) struct Printer<W> {
     pub(crate) out: W,
     pub(crate) other_window: u64,
+    /// Whether the candidate deletes its record, and has sent nothing yet where it stands by.
+    pub(crate) ephemeral: bool,
     pub(crate) electorate: Electorate,
     pub(crate) timing: Timing,
     pub(crate) count: u64,
@@ -158,7 +161,7 @@ impl<W: Write> Printer<W> {
             timing: self.timing,
             electorate: self.electorate,
             seed: 1,
-            ephemeral: false,
+            ephemeral: self.ephemeral,
             openings: Vec::new(),
         }
     }
@@ -260,6 +263,7 @@ impl<W: Write> Printer<W> {
         let mut numbers = vec![
             i32::try_from(size).expect("few"),
             i32::try_from(self.other_window).expect("small"),
+            i32::from(self.ephemeral),
         ];
         numbers.extend(self.whole(state));
         numbers.push(input);

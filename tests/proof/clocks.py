@@ -11,11 +11,12 @@ from system import Obligation
 
 fast, slow = Reals('fast slow')
 t, t2, measured, measured2, age = Reals('t t2 measured measured2 age')
-local_tenure, local_window, local_probation = Reals('local_tenure local_window local_probation')
+local_tenure, local_window, local_probation, other_window = Reals('local_tenure local_window local_probation other_window')
+window, probation = Reals('window probation')
 
 RATES = And(slow > 0, slow <= fast, slow * 100 >= fast * 98)
 # `Timing` keeps the margin: two hundredths of the window, or 50 ms if that is more.
-TIMING = And(0 < local_tenure, local_tenure * 100 <= local_window * 98, local_window <= local_probation)
+TIMING = And(0 < local_tenure, local_tenure * 100 <= local_window * 98)
 
 
 def shows(clock, length):
@@ -33,8 +34,9 @@ LEMMAS = {
         And(RATES, t >= 0, age <= fast * t, shows(measured2, t2)), age + measured2 <= fast * (t + t2)),
     'a memory that is said to be as old as a probation is': Implies(
         And(RATES, t >= 0, age <= fast * t, age >= local_probation), t * fast >= local_probation),
-    'a probation is no shorter than a window that is no longer': Implies(
-        And(RATES, TIMING), local_window <= local_probation),
+    'a probation is no shorter than the window of anybody, if it is set so': Implies(
+        And(RATES, other_window <= local_probation, window * fast == other_window, probation * fast == local_probation),
+        window <= probation),
 }
 
 

@@ -241,12 +241,13 @@ class Relation:
         read = And(s.shown(e2), s.s_on(e2) == s.s_on(e), s.s_generation(e2) == s.s_generation(e), s.s_clock(e2) <= s.term(x))
         claims = And(s.used(x), Not(s.elected(x)), self.rule('a term behind the clock', read, True))
         joins = self.rule('a join after the end', acting(s, x), s.elected(x))
+        free_or_stalled = self.rule('a store that does not answer is vacant', self.stalled, True)
         for kind, name, may in ((CLAIM, 'claim', claims), (JOIN, 'join', joins)):
-            act(f'a {name} is sent on what was seen', send(kind, s.s_on(e), **expects), fresh, may, s.received(e), self.stalled)
+            act(f'a {name} is sent on what was seen', send(kind, s.s_on(e), **expects), fresh, may, s.received(e), free_or_stalled)
             act(f'a {name} of an absent record is sent blindly', send(kind, s.s_on(e), **blindly), fresh, may, s.received(e))
         numbers = And(alone, s.used(x), Not(s.elected(x)))
         act('a claim is sent that the store is to number', send(CLAIM, s.s_on(e), numbered=yes, **expects), fresh, numbers,
-            s.received(e), self.stalled)
+            s.received(e), free_or_stalled)
         act('a claim of an absent record under any memory is sent for the store to number',
             dict(send(CLAIM, w, numbered=yes, shape=IntVal(ABSENT)), x_generation=None, x_taken=None),
             self.system.only_at('x_generation', r), self.system.only_at('x_taken', r), fresh, numbers)
@@ -270,19 +271,23 @@ class Relation:
         absent = And(Or(self.rule('an absent record under any memory', same, True), And(alone, s.numbered(r))),
                      self.rule('no count of changes of hands', Or(s.numbered(r), s.x_taken(r) == s.taken(w)), True))
         counter = self.rule('a foreign counter is not compared', Or(s.x_shape(r) != FOREIGN, s.x_counter(r) == s.counter(w)), True)
-        record = And(self.rule('a record under any memory', same, True), s.x_mark(r) == s.mark(w), counter)
+        moved = self.rule('a counter that has moved on', s.x_mark(r) == s.mark(w), True)
+        record = And(self.rule('a record under any memory', same, True), moved, counter)
         alone_there = And(same, s.x_counter(r) == s.counter(w),
                           self.rule('a foreign counter without a count of changes of hands', s.x_taken(r) == s.taken(w), True))
-        expected = And(s.x_shape(r) == shape(s, w), If(s.x_shape(r) == ABSENT, absent, If(
+        expected = And(self.rule('any shape', s.x_shape(r) == shape(s, w), True), If(s.x_shape(r) == ABSENT, absent, If(
             s.x_shape(r) == FOREIGN_ALONE, alone_there, record)))
         self.as_expected = self.rule('any mark', expected, True)
         arrives = And(s.issued(r), s.on(r) == w, s.by(r) == x, Not(s.done(r)))
         rises = [only_at('mark', w), n.mark(w) > s.mark(w)]
+        claimed = [rises[0], self.rule('a claim begins its counter anew', rises[1], n.mark(w) != s.mark(w))]
         takes = Not(is_free(shape(s, w)))
         # From when on a claim counts: a store that numbers it may compare it with nothing that was seen.
         began = If(s.numbered(r), s.now, s.sent(r))
+        lists = self.rule('a claim lists nothing', yes, s.listed(w))
+        listed = lambda floor: self.rule('a claim lists nothing', floor, s.listed_floor(w))
         took = dict(
-            holder=at(x, w), absent=at(no, w), foreign=at(no, w), mark=None, listed=at(yes, w), written=at(s.now, w),
+            holder=at(x, w), absent=at(no, w), foreign=at(no, w), mark=None, listed=at(lists, w), written=at(s.now, w),
             claim_from=at(began, w), taken=at(s.taken(w) + If(takes, 1, 0), w),
             last_take=at(If(takes, s.now, s.last_take(w)), w), grants=at(s.grants(w) + 1, w))
         self.granted = lambda claim_from, counts: dict(
@@ -293,14 +298,16 @@ class Relation:
         numbered = self.rule('no clock in the script', Implies(s.numbered(r), s.term(x) >= s.clock(w)), True)
         claimed_floor = larger(above, s.term(x))
         act('a claim is granted', dict(took, **self.granted(began, yes), joined=at(no, w), floor=at(claimed_floor, w),
-                                       listed_floor=at(claimed_floor, w)),
-            *rises, arrives, s.kind(r) == CLAIM, s.has(w), self.as_expected, self.rule('a term that does not rise', s.term(x) > above, True), numbered,
-            Not(s.paused(w)))
-        joined_floor = If(s.absent(w), s.term(x), larger(s.floor(w), s.term(x)))
+                                       listed_floor=at(listed(claimed_floor), w)),
+            *claimed, arrives, s.kind(r) == CLAIM, s.has(w), self.as_expected, self.rule('a term that does not rise', s.term(x) > above, True), numbered,
+            self.rule('a claim in a pause', Not(s.paused(w)), True))
+        joined_floor = self.rule('a join lowers the floor', If(s.absent(w), s.term(x), larger(s.floor(w), s.term(x))), s.term(x))
         act('a join is granted', dict(took, **self.granted(began, self.rule('a join elects', no, yes)), joined=at(yes, w), floor=at(joined_floor, w),
-                                      listed_floor=at(joined_floor, w)),
-            *rises, arrives, s.kind(r) == JOIN, s.has(w), self.as_expected)
-        mine = And(Not(s.foreign(w)), s.holder(w) == x, x != none)
+                                      listed_floor=at(listed(joined_floor), w)),
+            *claimed, arrives, s.kind(r) == JOIN, s.has(w), self.as_expected)
+        untouched = Not(s.foreign(w))
+        mine = And(s.holder(w) == x, x != none)
+        beats = And(self.rule('a heartbeat on the counter of a stranger', untouched, True), self.rule('a heartbeat of anybody', mine, s.holder(w) != none))
         lists = self.rule('a heartbeat lists nothing', True, s.listed(w))
         lists_floor = self.rule('a heartbeat lists nothing', s.floor(w), s.listed_floor(w))
         counts = self.rule('a hold over two memories', Not(s.joined(w)), Or(Not(s.joined(w)), Not(s.elected(x))))
@@ -308,9 +315,12 @@ class Relation:
             self.granted(s.claim_from(w), self.rule('what was not looked at counts', And(s.looks(r), counts), Or(Not(s.looks(r)), counts))), mark=None, listed=at(lists, w),
             listed_floor=at(lists_floor, w), written=at(s.now, w), grants=at(s.grants(w) + 1, w)),
             rises[0], self.rule('a counter that stands still', rises[1], n.mark(w) == s.mark(w)), arrives,
-            s.kind(r) == BEAT, self.rule('a heartbeat of anybody', mine, s.holder(w) != none),
+            s.kind(r) == BEAT, beats,
             Or(s.has(w), Not(s.looks(r))))
-        self.over = And(mine, self.rule('a release before the end', s.ended(x), True))
+        mine = self.rule('a release of anybody', mine, s.holder(w) != none)
+        mine = self.rule('a release of an older term', mine, And(s.holder(w) != none, x != none, s.term(x) <= s.term(s.holder(w))))
+        self.over = And(self.rule('a release takes the counter of a stranger', untouched, True), mine,
+                        self.rule('a release before the end', s.ended(x), True))
         act('a release is executed', dict(holder=at(none, w), mark=None), *rises, self.over)
         raised = larger(s.memory_floor(w), s.floor(w))
         act('a release deletes the record', dict(
@@ -319,12 +329,16 @@ class Relation:
             self.rule('a deletion forgets the floor', n.memory_floor(w) >= raised, n.memory_floor(w) == s.memory_floor(w)))
         act('a vacant record is forgotten', dict(
             absent=at(yes, w), listed=at(no, w), mark=None, floor=None, memory_floor=None),
-            *rises, only_at('floor', w), only_at('memory_floor', w), s.has(w), shape(s, w) == VACANT, n.memory_floor(w) >= raised)
+            *rises, only_at('floor', w), only_at('memory_floor', w), s.has(w),
+            self.rule('a holder is forgotten', shape(s, w) == VACANT, Or(shape(s, w) == VACANT, shape(s, w) == HELD)), n.memory_floor(w) >= raised)
         evidence = And(s.received(e), s.s_on(e) == w, s.has(w), s.s_generation(e) == s.generation(w), s.s_shape(e) == shape(s, w))
-        same_counter = Or(Not(s.foreign(w)), s.s_counter(e) == s.counter(w))
+        same_counter = self.rule('deposes whatever the counter of a stranger is', Or(Not(s.foreign(w)), s.s_counter(e) == s.counter(w)), True)
+        unchanged = self.rule('deposes what has changed', s.s_mark(e) == s.mark(w), True)
+        held = self.rule('deposes nobody', takes, True)
+        deposed = [rises[0], self.rule('a deposition lets a counter come again', rises[1], n.mark(w) != s.mark(w))]
         removed = dict(holder=at(none, w), foreign=at(no, w), mark=None, taken=at(s.taken(w) + 1, w), last_take=at(s.now, w))
-        act('what stalled is deposed', removed, *rises, takes, Not(s.absent(w)), evidence, same_counter,
-            self.rule('deposes what has not stalled', self.stalled, True), s.s_mark(e) == s.mark(w))
+        act('what stalled is deposed', removed, *deposed, held, Not(s.absent(w)), evidence, same_counter,
+            self.rule('deposes what has not stalled', self.stalled, True), unchanged)
         act('a foreign counter without a record is deposed', dict(removed, absent=at(no, w), floor=at(IntVal(0), w)),
             *rises, takes, s.absent(w), evidence, same_counter, s.s_taken(e) == s.taken(w))
 
@@ -372,8 +386,10 @@ class Relation:
             s.birth(u, s.r_generation(reply(u))) + probation(x) <= s.executed(reply(u)))))
         self.elect_alone = And(may, alone, shown_age)
         act('is elected by the age in the reply of the only store', starts, self.elect_alone, *rest)
+        acknowledged = lambda u: self.rule('a lease of one store', answered(u, self.from_), Implies(
+            u == shared(majority, majority), answered(u, self.from_)))
         act('renews', dict(base=at(self.from_, x), lease_of=at(majority, x), lease_by=None),
             self.rule('renews after the end', acting(s, x), s.leads(x)), self.from_ > s.base(x),
-            z3.ForAll([u], Implies(of(majority, u), answered(u, self.from_))),
+            z3.ForAll([u], Implies(of(majority, u), acknowledged(u))),
             z3.ForAll([c, u], n.lease_by(c, u) == If(c == x, reply(u), s.lease_by(c, u))))
         act('its work has ended, or its claim is given up', dict(ended=at(yes, x), leads=at(no, x)), s.used(x))

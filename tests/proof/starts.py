@@ -40,8 +40,9 @@ SEEN, SHOWN, HEARD, TIMED = range(4)
 def read(path):
     with open(path, 'rb') as file:
         names = file.readline().decode().split()
-        numbers = np.fromfile(file, np.int32).reshape(-1, len(names))
-    return names, numbers
+        start = file.tell()
+    # The file is large, and each process looks at parts of it.
+    return names, np.memmap(path, np.int32, 'r', start).reshape(-1, len(names))
 
 
 class Start:
@@ -336,6 +337,7 @@ class Start:
                 'a claim of an absent record under any memory is sent for the store to number', gives | dict(x=x))
             self.demand('a claim rests on what was seen', sent == SHARED, fits[SHARED])
             self.demand('a claim that the store numbers rests on what was seen', sent == SOLE, fits[SOLE] | blind)
+            self.demand('only an only store is claimed unseen', np.isin(sent, (SHARED, SOLE, JOINS)) & (generation == 0), (sent == SOLE) & blind)
             self.demand('a join rests on what was seen', sent == JOINS, fits[JOINS] & (terms[:, store] == OURS))
             beats = self.may('a heartbeat is sent', gives | dict(x=US)) & ~self.ended & (terms[:, store] == OURS)
             self.demand('a heartbeat is of one who goes on', sent == HEARTBEAT, beats)

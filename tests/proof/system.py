@@ -84,6 +84,9 @@ class Obligation:
         """'unsat' is what we want: no state is a counterexample. 'sat', or 'unknown' after so long."""
         return str(self.solver(milliseconds).check())
 
+    def equals(self, other):
+        return len(self.formulas) == len(other.formulas) and all(a.eq(b) for a, b in zip(self.formulas, other.formulas))
+
     def smt2(self):
         """The obligation in the solvers' common language. The logic is named: others than z3 want to know it."""
         return '(set-logic ALL)\n' + self.solver(0).to_smt2()

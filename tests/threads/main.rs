@@ -1,8 +1,9 @@
-//! What the threads of a process share, in every order of their steps: the lease, the guard that ends the process, and
-//! which thread keeps a lock.
+//! What the threads of a process share, in every order of their steps that loom explores: the lease, the guard that ends
+//! the process, and which thread keeps a lock.
 //!
-//! The files of the library are compiled once more here, with the primitives of loom, which runs a test again and again
-//! until no order of loads, stores and locks is left, those among them that only a weaker processor than ours shows.
+//! The files of the library are compiled once more here, with the primitives of loom, which runs a test again and again,
+//! in other orders of loads, stores and locks. Some of these only a weaker processor than ours shows. Loom leaves out
+//! those in which two threads load first what the other stores after its own load (load buffering).
 
 #[path = "../../src/election/custody.rs"]
 mod custody;
@@ -45,7 +46,7 @@ fn at(seconds: u64) -> Timestamp {
     Timestamp::ZERO + Duration::from_secs(seconds)
 }
 
-/// Runs in every order.
+/// Runs in every order that loom explores.
 fn in_every_order(test: impl Fn() + Send + Sync + 'static) {
     let orders = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let counted = std::sync::Arc::clone(&orders);

@@ -153,6 +153,8 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "after: view.written," => "after: crate::protocol::Beat::new(0),";
     "S3", "anybody's heartbeat is granted", "protocol/operation.rs",
         "} => record.is_held_by(holder, *term).then(|| State {\n            memory" => "} => (record.is_held_by(holder, *term) || record.holder().is_some()).then(|| State {\n            memory";
+    "S3", "a heartbeat leaves the counter as it is", "protocol/operation.rs",
+        "beat: record.beat.next()," => "beat: record.beat,";
     "S3", "anybody's release is granted", "protocol/operation.rs",
         "} => record.is_held_by(holder, *term).then(|| {\n            let vacant"
         => "} => (record.is_held_by(holder, *term) || record.holder().is_some()).then(|| {\n            let vacant";
@@ -167,6 +169,8 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         => "if let Some(sent) = renewed {\n            let _ = (final_loss, self.now);\n";
     "lost is final", "a leader goes on after a store forgot it", "protocol/candidate/leading.rs",
         "&& !final_loss" => "&& (!final_loss || final_loss)";
+    "lost is final", "a leader joins a store after its tenure has ended", "protocol/candidate/leading.rs",
+        "let barred = tenure.is_over() || view" => "let barred = (tenure.is_over() && !tenure.expired) || view";
     "R4", "time passes after the input, not before", "protocol/candidate/mod.rs",
         "        self.pass_time();\n        match input {" => "        match input {";
     "S4", "an outage counts as a poll that found no change", "protocol/candidate/replies.rs",

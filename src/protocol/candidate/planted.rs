@@ -7,7 +7,7 @@ pub use super::phase::{Ending, Phase, Release, Tenure};
 pub use super::view::{Acknowledged, Hint, Kind, Pending, StoreView};
 
 impl Candidate {
-    /// The candidate that does and knows this at `now`, and may have been granted `last_claimed`.
+    /// The candidate that does and knows this at `now`, may have been granted `last_claimed`, and has sent `requests`.
     #[must_use]
     pub fn planted(
         config: CandidateConfig,
@@ -15,22 +15,28 @@ impl Candidate {
         phase: Phase,
         stores: Vec<StoreView>,
         last_claimed: Option<Term>,
+        requests: u64,
     ) -> Self {
         Self {
             phase,
             stores,
             last_claimed,
-            next_request: 100,
+            next_request: requests,
             now,
             planned: now,
             ..Self::new(config)
         }
     }
 
-    /// What it does, what it knows, and the last term that a store may have granted it.
+    /// What it does, what it knows, the last term that a store may have granted it, and how many requests it has sent.
     #[must_use]
-    pub fn inside(&self) -> (Phase, &[StoreView], Option<Term>) {
-        (self.phase, &self.stores, self.last_claimed)
+    pub fn inside(&self) -> (Phase, &[StoreView], Option<Term>, u64) {
+        (
+            self.phase,
+            &self.stores,
+            self.last_claimed,
+            self.next_request,
+        )
     }
 }
 
