@@ -4,7 +4,7 @@ mod findings;
 
 use std::time::Duration;
 
-use crate::supervise::{Event, Keeper, Launched, Quota};
+use crate::supervise::{self, Contain, Event, Keeper, Launched, Quota};
 use incumbent::election::{Observer, clock};
 use incumbent::observe::ElectionView;
 use incumbent::protocol::{ElectionName, Timing};
@@ -60,10 +60,10 @@ pub(crate) fn doctor(arguments: &Doctor) -> Result<Exit, Failure> {
     let mut timings = KEYS.iter().filter(|key| key.is_timing());
     let is_chosen = timings.any(|key| settings.chosen(key.name).is_some());
     // While this process has one thread, as a keeper is launched by `run`.
-    let launched = keeping::launch(&settings);
+    let (launched, asked) = (keeping::launch(&settings), settings.values.contain);
     let observer = electorate::observe(&settings)?;
     let evidence = runtime()?.block_on(async {
-        let keeping = keep_nothing(launched).await;
+        let keeping = keep_nothing(launched, asked).await;
         let chosen = is_chosen.then_some(timing);
         gather(&observer, name.as_ref(), chosen, keeping).await
     });
@@ -81,7 +81,10 @@ pub(crate) fn doctor(arguments: &Doctor) -> Result<Exit, Failure> {
 }
 
 /// Starts a keeper as `run` does, without a program, and returns how it would keep one.
-async fn keep_nothing(launched: Result<Launched, Failure>) -> Result<Keeping, String> {
+async fn keep_nothing(
+    launched: Result<Launched, Failure>,
+    asked: Contain,
+) -> Result<Keeping, String> {
     let launched = launched.map_err(|failure| failure.to_string())?;
     let keeper = Keeper::attach(launched);
     let mut keeper = keeper.map_err(|error| format!("the keeper cannot be reached: {error}"))?;
@@ -93,6 +96,7 @@ async fn keep_nothing(launched: Result<Launched, Failure>) -> Result<Keeping, St
             memory_locked,
             real_time,
         }) => Ok(Keeping {
+            asked,
             containment,
             memory_locked,
             real_time,
@@ -227,9 +231,9 @@ fn text(evidence: &Evidence, findings: &[Finding]) -> String {
     let mut text = table(HEADER, rows.collect());
     text.push('\n');
     if let Ok(kept) = &evidence.keeping {
-        let by = &kept.containment;
-        let here = format!("{}: a program started here {}\n", by.level(), by.covers());
-        text.push_str(&here);
+        let level = kept.containment.level();
+        let covers = supervise::covers(level).unwrap_or_default();
+        text.push_str(&format!("{level} is in force here: {covers}\n"));
     }
     for finding in findings {
         let (tone, mark) = (finding.severity.tone(), finding.severity.word());

@@ -103,8 +103,8 @@ pub(crate) fn log_ready(keeper: &Keeper, by: &Containment, memory_locked: bool, 
         unfenced = by.unfenced.as_deref(),
         memory_locked,
         real_time,
-        "the keeper is ready: the program {}",
-        by.covers()
+        "the keeper is ready: {}",
+        supervise::covers(by.level()).unwrap_or_default()
     );
 }
 
@@ -112,7 +112,7 @@ pub(crate) fn log_ready(keeper: &Keeper, by: &Containment, memory_locked: bool, 
 pub(crate) fn uncontained(settings: &Settings, why: &str) -> Failure {
     let origin = settings.origin("contain").map(ToString::to_string);
     Failure::configuration(format_args!(
-        "contain = {} ({}) is not possible here: {why}; allow it, or use --contain auto",
+        "contain = {} ({}) is not possible here: {why}; use --contain auto",
         settings.values.contain.word(),
         origin.unwrap_or_default(),
     ))

@@ -48,8 +48,9 @@ pub(crate) struct Manager {
 }
 
 impl Manager {
-    /// How late the manager's timers may fire: the default accuracy of `sd_event_add_time(3)`.
-    const LATEST: Duration = Duration::from_millis(250);
+    /// How late the watchdog may end a unit: the timers of the watchdog and of `TimeoutAbortSec=`, 100 ms in our units,
+    /// each have the default accuracy of `sd_event_add_time(3)`, a quarter of a second.
+    const LATEST: Duration = Duration::from_millis(600);
 
     /// The manager that this process was started by.
     pub(crate) fn detect() -> Self {
@@ -204,7 +205,7 @@ impl Companion {
         self.manager.tell(&[within, NotifyState::Watchdog]);
     }
 
-    /// The watchdog of a leader fires before its tenure ends, however late the manager's timers are; but
+    /// The watchdog of a leader has ended its unit before its tenure ends, however late the manager's timers are; but
     /// not before its program was asked to stop, nor between two heartbeats.
     fn by_tenure(&self, lease: &Lease) -> Duration {
         let timing = self.election.timing();

@@ -16,6 +16,7 @@ use crate::config::args::{Format, Look};
 use crate::config::keys::MOST_SEATS;
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Tone, duration, moment, one_line, table};
+use crate::supervise;
 
 /// Shows one election.
 ///
@@ -83,6 +84,8 @@ fn text(view: &ElectionView, election: &document::Status) -> String {
     };
     line(term, election.term.map(|term| term.to_string()));
     line("beat", election.beat.map(|beat| beat.to_string()));
+    let leader = election.candidates.iter().find(|one| one.leads);
+    line("contained", leader.and_then(contained));
     line("window", election.window_ms.map(ms));
     line("tenure", view.leader().and_then(tenure));
     line("since", since(election.since_ms, election.held_for_ms));
@@ -139,6 +142,15 @@ fn sentence(view: &ElectionView) -> String {
         other => other.word(),
     };
     text.to_owned()
+}
+
+/// How its program is kept together, and what that covers.
+fn contained(candidate: &document::Candidate) -> Option<String> {
+    let level = candidate.containment.as_deref()?;
+    Some(match supervise::covers(level) {
+        Some(covers) => format!("{level}: {covers}"),
+        None => level.to_owned(),
+    })
 }
 
 /// What is left of a tenure, estimated from outside: the leader counts from when it sent its last heartbeat,

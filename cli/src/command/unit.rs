@@ -14,6 +14,7 @@ use crate::config::keys::{Group, KEYS, Key, Kind};
 use crate::config::layer::Origin;
 use crate::config::settings::Settings;
 use crate::exit::{Exit, Failure};
+use crate::supervise::Contain;
 
 const TEMPLATE: &str = include_str!("unit.service.in");
 /// The drop-in that the shipped unit is installed with.
@@ -40,6 +41,7 @@ pub(crate) fn unit(arguments: &Unit) -> Result<Exit, Failure> {
     settings.health()?;
     settings.http()?;
     electorate::check(&settings)?;
+    contained(&settings)?;
     let stores = stores(&settings)?;
     let me = std::env::current_exe().map_err(|error| {
         Failure::new(
@@ -84,6 +86,19 @@ pub(crate) fn unit(arguments: &Unit) -> Result<Exit, Failure> {
         .replace("@RELEASE@", &release);
     crate::output::print(&text)?;
     Ok(Exit::Success)
+}
+
+/// The unit's hardening permits no PID namespace, so `run` would refuse it.
+fn contained(settings: &Settings) -> Result<(), Failure> {
+    if settings.values.contain != Contain::Pidns {
+        return Ok(());
+    }
+    let origin = settings.origin("contain").map(ToString::to_string);
+    Err(Failure::configuration(format_args!(
+        "contain = pidns ({}) is not possible in this unit, whose RestrictNamespaces=, ProtectKernelTunables= and \
+         ProtectHostname= permit no PID namespace: leave it out, since systemd ends what is left of the unit",
+        origin.unwrap_or_default(),
+    )))
 }
 
 /// Warns in the unit, and on standard error, if each host would elect its own leader.

@@ -65,7 +65,10 @@ impl Contain {
         has_cgroup: bool,
     ) -> Result<Option<NamespaceFactory>, String> {
         match self {
-            Self::Cgroup if !has_cgroup => Err("no cgroup can be made here".to_owned()),
+            Self::Cgroup if !has_cgroup => Err(
+                "no cgroup can be made here, which takes root or a delegated cgroup v2 (Delegate=yes)"
+                    .to_owned(),
+            ),
             Self::Pidns => NamespaceFactory::find()
                 .map(Some)
                 .map_err(|error| format!("no PID namespace: {error}")),
@@ -108,23 +111,28 @@ impl Containment {
             (false, None, false, _) => "subreaper",
         }
     }
+}
 
-    /// What that does to the program.
-    #[must_use]
-    pub fn covers(&self) -> String {
-        let killed = match (self.pid_namespace, &self.cgroup) {
-            (true, _) => "ends with either half of incumbent, and all that it started",
-            (false, Some(_)) => {
-                "is killed with all that it started, by whichever half of incumbent is left"
-            }
-            (false, None) => "is killed process by process, by whichever half of incumbent is left",
-        };
-        let sends = match self.unfenced {
-            None => ", and sends nothing after its deadline",
-            Some(_) => "",
-        };
-        format!("{killed}{sends}")
-    }
+/// What a level does to the program; `None` if it is none that this version knows.
+#[must_use]
+pub fn covers(level: &str) -> Option<String> {
+    let killed = match level.split('+').next()? {
+        "pidns" => {
+            "the program and all that it started end when either half of incumbent is killed"
+        }
+        "cgroup" => {
+            "the program is killed with all that it started, by whichever half of incumbent is left"
+        }
+        "subreaper" | "subreaper-hidepid" => {
+            "the program is killed process by process, by whichever half of incumbent is left"
+        }
+        _ => return None,
+    };
+    let sends = match level.ends_with("+fence") {
+        true => ", and sends nothing after its deadline",
+        false => "",
+    };
+    Some(format!("{killed}{sends}"))
 }
 
 impl fmt::Display for Containment {

@@ -58,7 +58,7 @@ mod unit;
 mod wire;
 
 pub use children::reap_orphans;
-pub use contain::{Contain, Containment};
+pub use contain::{Contain, Containment, covers};
 pub use handle::{Keeper, KeeperLost};
 pub use health::{Condition, Health};
 pub use keeper::{Orphan, keep};

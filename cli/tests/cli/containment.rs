@@ -114,6 +114,8 @@ fn the_level_in_force_is_logged_published_and_examined() {
         let logged = format!("containment={published} ");
         assert!(ended.stderr.contains(&logged), "{ended:#?}");
         let examined = home.run_with(&variable, &["doctor"]);
+        let in_force = format!("{published} is in force here: the program ");
+        assert!(examined.stdout.contains(&in_force), "{examined:#?}");
         let outlives = examined.stdout.contains("outlives both halves");
         assert_eq!(outlives, level != "pidns", "{examined:#?}");
     }
@@ -122,6 +124,26 @@ fn the_level_in_force_is_logged_published_and_examined() {
     assert_eq!(examined.status, 2, "{examined:#?}");
     let refused = "no program can be kept here: no cgroup can be made here";
     assert!(examined.stdout.contains(refused), "{examined:#?}");
+}
+
+#[test]
+fn a_status_says_what_the_containment_of_the_leader_covers() {
+    let home = Home::new();
+    let me = env!("CARGO_BIN_EXE_incumbent");
+    let run = [
+        "run",
+        "job",
+        "--contain",
+        "subreaper",
+        "--",
+        me,
+        "status",
+        "job",
+    ];
+    let ended = home.run(&run);
+    assert_eq!(ended.status, 0, "{ended:#?}");
+    let covers = "contained  subreaper: the program is killed process by process";
+    assert!(ended.stdout.contains(covers), "{ended:#?}");
 }
 
 /// Notes its cgroup, and has its first leadership resigned.

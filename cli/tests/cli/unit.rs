@@ -131,6 +131,12 @@ fn a_unit_that_would_not_run_is_not_printed() {
     let two = ["--store", STORE, "--store", "redis://10.0.0.6/"];
     refused(&two, "true", 78, "2 stores");
     refused(
+        &["--contain", "pidns"],
+        "true",
+        78,
+        "contain = pidns (--contain)",
+    );
+    refused(
         &["--store", STORE],
         "no-such-program",
         127,

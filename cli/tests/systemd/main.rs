@@ -66,11 +66,16 @@ fn configuration(stores: &[String]) -> String {
 
 /// Three hosts, up, with the units installed and enabled, and a Redis on the hub.
 fn three_hosts() -> (Bed, Witness) {
+    three_hosts_with(|_| {})
+}
+
+fn three_hosts_with(adapt: impl Fn(&Host)) -> (Bed, Witness) {
     let mut bed = Bed::new(3);
     bed.start_redis();
     let witness = Witness::new(&bed.hub());
     for host in &bed.hosts {
         install(host, &[format!("redis://{REDIS}:6379/")]);
+        adapt(host);
     }
     bed.boot();
     for host in &bed.hosts {
@@ -332,6 +337,28 @@ fn the_watchdog_ends_an_elector_that_stands_still() {
     );
     settle(&bed);
     witness.assert_no_overlap();
+}
+
+/// What a program starts and does not wait for survives it. systemd then ends it before anyone else acts.
+#[test]
+fn a_worker_is_ended_in_time_whichever_half_is_killed_and_whichever_is_frozen() {
+    const WORKER: &str = "#!/bin/sh\nexec setsid --wait /usr/bin/worker\n";
+    let (bed, witness) = three_hosts_with(|host| {
+        host.write("/usr/bin/worker", witness::PROGRAM, 0o755);
+        host.write("/usr/bin/report", WORKER, 0o755);
+    });
+    let strikes = [
+        "kill -STOP $main; kill -9 $keeper",
+        "kill -STOP $keeper; kill -9 $main",
+        "kill -STOP $main $keeper",
+        "kill -9 $main $keeper",
+    ];
+    for strike in strikes {
+        let (new, gap) = provoke(&bed, &witness, &format!("{KEEPER}; {NOW}; {strike}"));
+        println!("{strike}: {gap:?} to term {}", new.token);
+        settle(&bed);
+        witness.assert_no_overlap();
+    }
 }
 
 #[test]

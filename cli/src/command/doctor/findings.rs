@@ -11,7 +11,7 @@ mod server;
 
 use std::time::Duration;
 
-use crate::supervise::{Containment, Quota};
+use crate::supervise::{Contain, Containment, Quota};
 use incumbent::observe::ElectionView;
 use incumbent::protocol::{Electorate, Timing};
 use incumbent::store::{Examination, StoreError};
@@ -43,6 +43,8 @@ impl Evidence {
 
 /// How the program of an election is kept together with its deadline.
 pub(super) struct Keeping {
+    /// What was asked for.
+    pub(super) asked: Contain,
     pub(super) containment: Containment,
     /// Whether the memory of the keeper cannot be swapped out.
     pub(super) memory_locked: bool,
@@ -210,7 +212,8 @@ fn keeping(evidence: &Evidence, timing: &Timing, about: &mut About<'_>) {
                 Severity::Danger,
                 format!("no program can be kept here: {why}"),
                 "incumbent run cannot start its program on this host",
-                "look at --contain, and at the limits on processes and open files of this user",
+                "look at the setting contain (INCUMBENT_CONTAIN), and at the limits on processes and open files of \
+                 this user",
             );
         }
     };
@@ -221,6 +224,10 @@ fn keeping(evidence: &Evidence, timing: &Timing, about: &mut About<'_>) {
         unfenced,
     } = &kept.containment;
     let is_below_keeper = cgroup.is_none() && !pid_namespace;
+    let remedy = |remedy| match kept.asked {
+        Contain::Subreaper => "leave out contain = subreaper, with which no cgroup is tried",
+        Contain::Auto | Contain::Cgroup | Contain::Pidns => remedy,
+    };
     if is_below_keeper && !hidden {
         about.say(
             Severity::Note,
@@ -228,7 +235,7 @@ fn keeping(evidence: &Evidence, timing: &Timing, about: &mut About<'_>) {
             "its processes are killed one at a time, starting at the deadline: with thousands \
              of them the last may act beyond it, and one that forks all the time keeps the election held \
              until the last is dead",
-            "run it as a systemd unit with Delegate=yes (incumbent unit prints one), or as root",
+            remedy("run it as a systemd unit with Delegate=yes (incumbent unit prints one), or as root"),
         );
     }
     if is_below_keeper && *hidden {
@@ -237,8 +244,10 @@ fn keeping(evidence: &Evidence, timing: &Timing, about: &mut About<'_>) {
             "a program started from here gets no cgroup, and /proc hides processes (hidepid)",
             "a hidden process is killed only once its parent is dead: deeply nested processes, or ones that die \
              slowly, may act for a moment past the deadline",
-            "run it as a systemd unit with Delegate=yes (incumbent unit prints one), or mount /proc with \
-             hidepid=0 for it, or with gid= and a group of its user",
+            remedy(
+                "run it as a systemd unit with Delegate=yes (incumbent unit prints one), or mount /proc with \
+                 hidepid=0 for it, or with gid= and a group of its user",
+            ),
         );
     }
     if !is_below_keeper {
@@ -276,8 +285,10 @@ fn keeping(evidence: &Evidence, timing: &Timing, about: &mut About<'_>) {
             format!("no fence keeps packets of a program in after its deadline: {why}"),
             "a program that is killed late, because incumbent was frozen or starved, may still send to others beside \
              the next leader",
-            "run it as root, or give the unit what 40-fence.conf gives (CAP_BPF and CAP_NET_ADMIN); it takes a \
-             cgroup of its own",
+            remedy(
+                "run it as root, or give the unit what 40-fence.conf gives (CAP_BPF and CAP_NET_ADMIN); it takes a \
+                 cgroup of its own",
+            ),
         );
     }
     if !kept.real_time {

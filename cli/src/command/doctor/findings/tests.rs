@@ -33,6 +33,7 @@ fn evidence(stores: Vec<StoreEvidence>) -> Evidence {
     Evidence {
         chosen: None,
         keeping: Ok(Keeping {
+            asked: Contain::Auto,
             containment: Containment {
                 pid_namespace: true,
                 unfenced: None,
@@ -398,6 +399,7 @@ fn a_pause_is_told_with_what_it_puts_at_risk() {
 fn how_a_program_would_be_kept_here_is_told() {
     let mut evidence = evidence(vec![store(&[])]);
     evidence.keeping = Ok(Keeping {
+        asked: Contain::Auto,
         containment: nothing(),
         memory_locked: false,
         real_time: false,
@@ -414,6 +416,7 @@ fn how_a_program_would_be_kept_here_is_told() {
             .any(|one| one.contains("cannot lock its memory"))
     );
     evidence.keeping = Ok(Keeping {
+        asked: Contain::Auto,
         containment: hidden(),
         memory_locked: true,
         real_time: true,
@@ -424,6 +427,7 @@ fn how_a_program_would_be_kept_here_is_told() {
     assert!(found.iter().any(|one| one.found.contains("hidepid")));
     for (real_time, severity) in [(false, Severity::Danger), (true, Severity::Note)] {
         evidence.keeping = Ok(Keeping {
+            asked: Contain::Auto,
             containment: hidden(),
             memory_locked: true,
             real_time,
@@ -463,6 +467,14 @@ fn how_a_program_would_be_kept_here_is_told() {
         kept.containment.pid_namespace = true;
     }
     assert!(!outlives(&judge(&evidence)));
+    if let Ok(kept) = &mut evidence.keeping {
+        (kept.asked, kept.containment) = (Contain::Subreaper, nothing());
+    }
+    let found = judge(&evidence);
+    let advised = found
+        .iter()
+        .filter(|one| one.fix.starts_with("leave out contain = subreaper"));
+    assert_eq!(advised.count(), 2, "{found:?}");
     evidence.keeping = Err("EAGAIN".to_owned());
     assert_eq!(judge(&evidence)[0].severity, Severity::Danger);
 }
