@@ -72,7 +72,7 @@ fn a_redis_of_the_next_format_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn a_file_of_the_next_format_is_refused_and_left_as_it_is() {
+fn a_file_of_the_next_or_the_last_format_is_refused_and_left_as_it_is() {
     let home = Home::new();
     let path = home.text_path("elections.db");
     let store = format!("sqlite:{path}");
@@ -85,11 +85,12 @@ fn a_file_of_the_next_format_is_refused_and_left_as_it_is() {
         &format!("| SQLite | {ours}, its `user_version` |"),
         &format!("and {ours} in an SQLite file"),
     );
-    let next = ours + 1;
-    file.pragma_update(None, "user_version", next).unwrap();
-    home.run(&run)
-        .assert(78, &format!("the database has format version {next}"));
-    assert_eq!(version().unwrap(), next);
+    for other in [ours + 1, ours - 1] {
+        file.pragma_update(None, "user_version", other).unwrap();
+        home.run(&run)
+            .assert(78, &format!("the database has format version {other}"));
+        assert_eq!(version().unwrap(), other);
+    }
 }
 
 #[test]
