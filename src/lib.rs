@@ -114,6 +114,7 @@ pub mod lock;
 pub mod observe;
 pub mod protocol;
 pub mod store;
+mod values;
 
 pub use election::{
     BlockingElection, BlockingLeadership, CampaignError, ConfigError, Election, ElectionBuilder,

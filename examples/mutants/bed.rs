@@ -26,6 +26,7 @@ impl Bed {
         for part in [
             "Cargo.lock",
             "src/protocol",
+            "src/values",
             "src/election/stall_watch.rs",
             "tests/protocol",
             "tests/simulation",
@@ -199,6 +200,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 
 const LIBRARY: &str = r"
 pub mod protocol;
+mod values;
 
 pub mod election {
     mod stall_watch;

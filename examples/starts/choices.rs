@@ -3,11 +3,11 @@
 use std::io::{Result, Write};
 use std::time::Duration;
 
-use incumbent::protocol::planted::{Planted, PlantedView};
 use incumbent::protocol::{
     Knowledge, LossReason, Mark, Record, Role, Timestamp, WallMillis, Watch,
 };
 
+use crate::planted::{Planted, PlantedView};
 use crate::printer::*;
 
 /// Whether something is claimed there, under which memory it is held, and when what was acknowledged, and under which.

@@ -3,6 +3,7 @@
 //! A moment is in milliseconds, and a memory is the number of its loss.
 
 mod choices;
+mod planted;
 mod printer;
 
 use std::io::{BufWriter, Result, Write, stdout};

@@ -3,12 +3,13 @@
 use std::io::{Result, Write};
 use std::time::Duration;
 
-use incumbent::protocol::planted::{Planted, PlantedView};
 use incumbent::protocol::{
     Beat, Candidate, CandidateConfig, CandidateId, ClaimKind, Electorate, Failure, Input,
     LossReason, Mark, Memory, MemoryId, Occupancy, Outgoing, Record, Reply, Request, RequestId,
     Role, Step, StoreIndex, Term, Timestamp, Timing, Verdict, WallMillis, Watch,
 };
+
+use crate::planted::{Planted, PlantedView};
 
 pub(crate) const NOW: u64 = 100_000;
 pub(crate) const INTERVAL: u64 = 1000;
@@ -254,7 +255,7 @@ impl<W: Write> Printer<W> {
         candidate: &Candidate,
         step: &Step,
     ) -> Result<()> {
-        let after = candidate.planted();
+        let after = Planted::of(candidate);
         let size = self.electorate.size();
         let mut numbers = vec![
             i32::try_from(size).expect("few"),

@@ -11,9 +11,9 @@ use super::guard::KillHook;
 use super::observer::Observer;
 use super::setup::Setup;
 use super::slot::Slot;
-use super::{ConfigError, Election, Lease};
+use super::{ConfigError, Election, Lease, TimingChoices};
 use crate::observe::Counters;
-use crate::protocol::{CandidateId, ElectionName, Timing, TimingChoices};
+use crate::protocol::{CandidateId, ElectionName, Timing};
 use crate::store::{self, Password, Store, StoreAddress, StoreOptions};
 
 /// What happens when the work has not ended by its deadline.

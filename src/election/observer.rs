@@ -21,13 +21,12 @@ use crate::store::{Examination, Store, StoreError};
 /// # Examples
 ///
 /// ```
-/// use std::sync::Arc;
 /// use incumbent::election::Observer;
 /// use incumbent::observe::State;
 /// use incumbent::store::MemoryStore;
 ///
 /// # tokio::runtime::Runtime::new()?.block_on(async {
-/// let observer = Observer::new(vec![Arc::new(MemoryStore::new("example"))])?;
+/// let observer = Observer::new([MemoryStore::new("example")])?;
 /// assert_eq!(observer.view(&"billing".parse()?).await.state, State::Absent);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
@@ -53,12 +52,14 @@ impl Observer {
     /// How many elections [`Observer::views`] asks for at a time.
     const AT_ONCE: usize = 32;
 
-    /// An observer of 1, 3 or 5 stores.
+    /// An observer of 1, 3 or 5 stores, each by itself or as an `Arc` of a store that others use too.
     ///
     /// # Errors
     ///
     /// [`ConfigError`] for any other number of stores, for one that is given twice, and for files beside servers.
-    pub fn new(stores: Vec<Arc<dyn Store>>) -> Result<Self, ConfigError> {
+    pub fn new(stores: impl IntoIterator<Item = impl Store>) -> Result<Self, ConfigError> {
+        let shared = |store| Arc::new(store) as Arc<dyn Store>;
+        let stores: Vec<_> = stores.into_iter().map(shared).collect();
         let electorate = Self::check(&stores)?;
         Ok(Self::of(&stores, electorate))
     }

@@ -16,6 +16,7 @@ mod event;
 mod history;
 mod lists;
 mod log;
+mod majority;
 mod metrics;
 mod pause;
 mod view;

@@ -81,7 +81,7 @@ pub struct Attestation {
 /// terms of all elections.
 pub(super) const fn is_far_ahead(term: Term, clock: WallMillis) -> bool {
     const MINUTE: u64 = 60_000_000;
-    term.get() > Term::at(clock).get().saturating_add(MINUTE)
+    term.get() > Term::at(clock).saturating_add(MINUTE)
 }
 
 /// All that a store keeps that bears on one election.
@@ -177,27 +177,20 @@ impl Knowledge {
             true => (self, other),
             false => (other, self),
         };
-        if earlier.memory.id == later.memory.id {
-            let other_until = earlier.other_until.max(later.other_until);
-            let (moment, age) = older(earlier.aged, later.aged);
-            let longest = other_until.map_or(Memory::MATURE, |other| moment.since(other));
-            let aged = (moment, age.min(longest));
-            return Self {
-                aged,
-                other_until,
-                ..later
-            };
-        }
-        let learnt = Self::learnt(
-            Some(earlier),
-            (later.memory, later.clock),
-            later.seen,
-            later.aged.0,
-        );
-        let (moment, age) = later.aged;
+        let same = earlier.memory.id == later.memory.id;
+        let (moment, age) = match same {
+            true => older(earlier.aged, later.aged),
+            false => (later.aged.0, later.aged.1.min(later.memory.age)),
+        };
+        let other_until = match same {
+            true => earlier.other_until.max(later.other_until),
+            false => Some(earlier.seen),
+        };
+        let longest = other_until.map_or(Memory::MATURE, |other| moment.since(other));
         Self {
-            aged: (moment, age.min(learnt.aged.1)),
-            ..learnt
+            aged: (moment, age.min(longest)),
+            other_until,
+            ..later
         }
     }
 

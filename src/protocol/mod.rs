@@ -17,43 +17,36 @@
 //! `ARCHITECTURE.md`.
 
 mod candidate;
-mod failover;
-mod id;
-mod loss_reason;
 mod memory;
-mod name;
 mod operation;
 mod order;
 mod quorum;
 mod record;
 mod term;
-mod text;
 mod time;
 mod timing;
 mod watch;
 
+pub use crate::values::{
+    CandidateId, ElectionName, FencingToken, HostName, InvalidText, InvalidTiming, InvalidToken,
+    LossReason, Reason, TimingConfig,
+};
 pub use candidate::{
     Candidate, CandidateConfig, Event, Failure, Input, Opening, Outgoing, Prospect, RequestId,
     Role, Sightings, Step,
 };
-pub use failover::TimingChoices;
-pub use id::{CandidateId, HostName};
-pub use loss_reason::LossReason;
 pub use memory::{Attestation, Knowledge, Memory, MemoryId, State};
-pub use name::ElectionName;
 pub use operation::{Claim, ClaimKind, Reply, Request, Verdict, apply};
-pub use order::{Handover, Order, Orders, Pause, Reason, Successor};
+pub use order::{Handover, Order, Orders, Pause, Successor};
 pub use quorum::{Electorate, InvalidElectorate, StoreIndex};
 pub use record::{Mark, Occupancy, Record, Shape};
-pub use term::{Beat, FencingToken, InvalidToken, Term};
-pub use text::InvalidText;
-pub(crate) use text::check_word;
+pub use term::{Beat, Term};
 pub use time::{Timestamp, WallMillis};
-pub use timing::{InvalidTiming, Timing, TimingConfig};
+pub use timing::Timing;
 pub use watch::Watch;
 
 /// Candidates in any state, for the proof. No part of the API.
 #[cfg(feature = "_fuzzing")]
 pub mod planted {
-    pub use super::candidate::{Planted, PlantedView};
+    pub use super::candidate::planted::*;
 }

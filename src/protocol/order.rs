@@ -1,12 +1,11 @@
 //! Operator orders. They can delay or end a leadership; none of them can create one.
 
 use std::fmt;
-use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::text::{InvalidText, check};
-use super::{CandidateId, HostName, Mark, Memory, Occupancy, Record, Shape, Term, WallMillis};
+use super::{
+    CandidateId, HostName, Mark, Memory, Occupancy, Reason, Record, Shape, Term, WallMillis,
+};
 
 /// The orders stored with a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -85,47 +84,6 @@ impl fmt::Display for Successor {
     }
 }
 
-/// Why an operator gave an order: one line for people, at most 200 bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Reason(Arc<str>);
-
-impl Reason {
-    /// The longest reason, in bytes.
-    pub const MAX_BYTES: usize = 200;
-
-    /// Checks and wraps a reason.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidText`] when it is empty, too long, or holds a control character.
-    pub fn new(text: &str) -> Result<Self, InvalidText> {
-        let allowed = "give one line without control characters";
-        let fits = |c: char| !c.is_control();
-        check("reason", text, Self::MAX_BYTES, (fits, allowed))?;
-        Ok(Self(text.into()))
-    }
-
-    /// The reason as given.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for Reason {
-    type Err = InvalidText;
-
-    fn from_str(text: &str) -> Result<Self, InvalidText> {
-        Self::new(text)
-    }
-}
-
 /// What an operator asks of one store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
@@ -172,14 +130,8 @@ impl Order {
         memory: &Memory,
         clock: WallMillis,
     ) -> Option<(Memory, Record)> {
-        let with = |orders: Orders| {
-            let record = Record {
-                orders,
-                ..record.clone()
-            };
-            (*memory, record)
-        };
-        let orders = record.orders.clone();
+        let mut after = record.clone();
+        let orders = &mut after.orders;
         match self {
             Self::Pause {
                 lasts,
@@ -187,40 +139,36 @@ impl Order {
                 reason,
                 replaces,
             } => {
-                let paused = Some(Pause {
-                    until: lasts.map(|lasts| later(clock, lasts)),
+                let by_another = orders.paused.as_ref().is_some_and(|pause| pause.by != *by);
+                if by_another && !replaces {
+                    return None;
+                }
+                orders.paused = Some(Pause {
+                    until: lasts.map(|lasts| clock.after(lasts)),
                     by: by.clone(),
                     reason: reason.clone(),
                 });
-                let by_another = orders.paused.as_ref().is_some_and(|pause| pause.by != *by);
-                (*replaces || !by_another).then(|| with(Orders { paused, ..orders }))
             }
-            Self::Resume => Some(with(Orders {
-                paused: None,
-                ..orders
-            })),
+            Self::Resume => orders.paused = None,
             Self::Resign { term, to } => {
                 let leads = record.holder().is_some() && record.term == *term;
-                leads.then(|| {
-                    with(Orders {
-                        handover: Some(Handover {
-                            term: *term,
-                            to: to.clone(),
-                        }),
-                        ..orders
-                    })
-                })
+                if !leads {
+                    return None;
+                }
+                let (term, to) = (*term, to.clone());
+                orders.handover = Some(Handover { term, to });
             }
             Self::Depose { expected } => {
                 let after = deposed(record, memory, *expected)?;
-                Some((memory.taken_from(record), after))
+                return Some((memory.taken_from(record), after));
             }
             Self::Forget { expected } => {
                 let free = record.is_free() && record.mark(memory) == *expected;
                 let memory = memory.without(record, clock).filter(|_| free)?;
-                Some((memory, Record::ABSENT))
+                return Some((memory, Record::ABSENT));
             }
         }
+        Some((*memory, after))
     }
 }
 
@@ -242,9 +190,4 @@ fn deposed(record: &Record, memory: &Memory, expected: Mark) -> Option<Record> {
         },
         ..record.clone()
     })
-}
-
-fn later(clock: WallMillis, by: Duration) -> WallMillis {
-    let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
-    WallMillis::new(clock.get().saturating_add(millis)).unwrap_or(WallMillis::MAX)
 }

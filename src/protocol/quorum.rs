@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::{CandidateId, Occupancy, Record, Term};
-
 /// The position of a store in its electorate, counted from zero in configuration order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StoreIndex(pub u8);
@@ -64,33 +62,6 @@ impl Electorate {
     #[must_use]
     pub const fn majority(self) -> usize {
         self.size() / 2 + 1
-    }
-
-    /// The holder of a majority of these records, and its term: one candidate, or `None` for programs that
-    /// speak only the bare protocol.
-    #[must_use]
-    pub fn holder<'a>(self, records: &[&'a Record]) -> Option<(Option<&'a CandidateId>, Term)> {
-        let held_alike = |one: &&&Record| {
-            let alike = |other: &&&Record| other.holder() == one.holder() && other.term == one.term;
-            one.holder().is_some() && records.iter().filter(alike).count() >= self.majority()
-        };
-        let held = records.iter().find(held_alike);
-        let foreign = |one: &&&Record| matches!(one.occupancy, Occupancy::Foreign { .. });
-        let foreign = records.iter().filter(foreign);
-        let newest = foreign.clone().map(|one| one.term).max();
-        held.map(|one| (one.holder(), one.term))
-            .or_else(|| Some((None, newest?)).filter(|_| foreign.count() >= self.majority()))
-    }
-
-    /// Whether a majority of these records is free, or held by `us`.
-    #[must_use]
-    pub fn is_free(self, records: &[&Record], us: Option<&CandidateId>) -> bool {
-        let free = |one: &&&Record| match &one.occupancy {
-            Occupancy::Absent | Occupancy::Vacant => true,
-            Occupancy::Held { holder, .. } => us == Some(holder),
-            Occupancy::Foreign { .. } => false,
-        };
-        records.iter().filter(free).count() >= self.majority()
     }
 
     /// Every store, in order.

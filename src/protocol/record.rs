@@ -57,14 +57,10 @@ impl Record {
     /// The record as a store shows it when its clock reads `clock`: without an expired pause.
     #[must_use]
     pub fn seen_at(&self, clock: WallMillis) -> Self {
-        let paused = self.orders.paused.as_ref();
-        Self {
-            orders: Orders {
-                paused: paused.filter(|pause| pause.holds_at(clock)).cloned(),
-                handover: self.orders.handover.clone(),
-            },
-            ..self.clone()
-        }
+        let mut seen = self.clone();
+        let paused = &mut seen.orders.paused;
+        paused.take_if(|pause| !pause.holds_at(clock));
+        seen
     }
 
     /// What a claim of the record is compared with, on a store with this memory.

@@ -1,63 +1,15 @@
 //! The two counters of an election: the term, which only rises, and the heartbeat counter.
 
 use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
 
 use super::WallMillis;
-
-/// The number of one leadership, its term: it strictly rises from each leader to the next (`S2`).
-///
-/// Send it along with each write, and let the resource refuse a token below the highest it has seen, as
-/// [`fence`](crate::fence) does. It is a hybrid timestamp: at least the store's clock at the election, in
-/// microseconds, so it keeps rising even when every store has lost its data. See Kleppmann, "How to do distributed
-/// locking" (2016), for what a resource does with it, and Kulkarni et al., "Logical Physical Clocks" (2014), for
-/// the numbering.
-///
-/// # Examples
-///
-/// ```
-/// use incumbent::FencingToken;
-///
-/// // What `incumbent run` passes to its program as INCUMBENT_FENCING_TOKEN.
-/// let token: FencingToken = "1795167000000000".parse()?;
-/// assert!(token > FencingToken::try_from(7)?);
-/// assert_eq!((u64::from(token), i64::from(token)), (1795167000000000, 1795167000000000));
-/// # Ok::<(), incumbent::fence::InvalidToken>(())
-/// ```
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(into = "u64", try_from = "u64")]
-pub struct FencingToken(u64);
+use crate::values::FencingToken;
 
 /// What the protocol calls a [`FencingToken`].
 pub type Term = FencingToken;
 
 impl FencingToken {
-    /// Before any leadership.
-    pub const ZERO: Self = Self(0);
-    /// The largest token: 2^53 − 1, exact in every language that reads numbers as doubles, Lua and
-    /// JavaScript among them.
-    pub const MAX: Self = Self((1 << 53) - 1);
     const IN_A_MILLISECOND: u64 = 1000;
-
-    /// The given number as a token, or `None` above [`FencingToken::MAX`].
-    #[must_use]
-    pub const fn new(number: u64) -> Option<Self> {
-        if number <= Self::MAX.0 {
-            Some(Self(number))
-        } else {
-            None
-        }
-    }
-
-    /// The number itself.
-    #[must_use]
-    pub const fn get(self) -> u64 {
-        self.0
-    }
 
     /// When it was claimed, if the term shows it: it is numbered by the highest clock of the stores (`R3`),
     /// and lies ahead of it where that clock was set back. `None` for a number that no clock of this century
@@ -65,7 +17,7 @@ impl FencingToken {
     #[must_use]
     pub const fn claimed_at(self) -> Option<WallMillis> {
         const YEAR_2001: u64 = 978_307_200_000;
-        let clock = self.0 / Self::IN_A_MILLISECOND;
+        let clock = self.get() / Self::IN_A_MILLISECOND;
         if clock >= YEAR_2001 {
             WallMillis::new(clock)
         } else {
@@ -73,62 +25,18 @@ impl FencingToken {
         }
     }
 
-    /// The first term of a moment of a store's clock. There are many in a millisecond: where names are claimed and
+    /// The number of the first term of a moment of a store's clock. There are many in a millisecond: where names are claimed and
     /// deleted one after the other, each takes one, and they must not run ahead of the clock.
-    pub(super) const fn at(clock: WallMillis) -> Self {
-        Self(clock.get().saturating_mul(Self::IN_A_MILLISECOND))
+    pub(super) const fn at(clock: WallMillis) -> u64 {
+        clock.get().saturating_mul(Self::IN_A_MILLISECOND)
     }
 
     /// The term of the next leadership: above the highest one seen, and not behind the clock of any store
     /// (`R3`). `None` when the numbers are used up, which takes a forged record.
     pub(crate) fn next(floor: Self, clock: WallMillis) -> Option<Self> {
-        Self::new(floor.0.checked_add(1)?.max(Self::at(clock).0))
+        Self::new(floor.get().checked_add(1)?.max(Self::at(clock)))
     }
 }
-
-impl fmt::Display for FencingToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl From<FencingToken> for u64 {
-    fn from(token: FencingToken) -> Self {
-        token.0
-    }
-}
-
-/// For databases, which have no unsigned integers.
-impl From<FencingToken> for i64 {
-    fn from(token: FencingToken) -> Self {
-        token.0.cast_signed()
-    }
-}
-
-impl TryFrom<u64> for FencingToken {
-    type Error = InvalidToken;
-
-    fn try_from(number: u64) -> Result<Self, InvalidToken> {
-        Self::new(number).ok_or_else(|| InvalidToken(number.to_string()))
-    }
-}
-
-/// Reads plain decimal digits.
-impl FromStr for FencingToken {
-    type Err = InvalidToken;
-
-    fn from_str(text: &str) -> Result<Self, InvalidToken> {
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = text.parse().ok().filter(|_| digits);
-        let invalid = || InvalidToken(text.chars().take(80).collect());
-        number.and_then(Self::new).ok_or_else(invalid)
-    }
-}
-
-/// Why something is no [`FencingToken`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no fencing token: a token is a decimal number from 0 to {max}", max = FencingToken::MAX)]
-pub struct InvalidToken(String);
 
 /// The heartbeat counter of one store: a leader increments it, a standby watches whether it stalls.
 ///
@@ -152,7 +60,7 @@ impl Beat {
 
     /// The counter that equals a term.
     pub(super) fn of(term: Term) -> Self {
-        Self(i64::try_from(term.0).unwrap_or(i64::MAX))
+        Self(i64::try_from(term.get()).unwrap_or(i64::MAX))
     }
 
     /// The counter that a claim of `term` writes over `last`.

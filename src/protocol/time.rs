@@ -94,6 +94,12 @@ impl WallMillis {
     pub const fn get(self) -> u64 {
         self.0
     }
+
+    /// This moment moved on by `duration`, at most to the last one.
+    pub(super) fn after(self, duration: Duration) -> Self {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self::new(self.0.saturating_add(millis)).unwrap_or(Self::MAX)
+    }
 }
 
 impl fmt::Display for WallMillis {

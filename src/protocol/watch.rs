@@ -90,8 +90,8 @@ impl Watch {
     #[must_use]
     pub fn claimable(&self, now: Timestamp, timing: &Timing) -> Option<Mark> {
         let seen = self.seen.as_ref()?;
-        let claimable = self.is_fresh(now, timing) && seen.is_stalled(now, timing);
-        claimable.then_some(seen.mark)
+        let ripe = seen.mark.shape.is_free() || seen.stands_still(now, timing);
+        (ripe && self.is_fresh(now, timing)).then_some(seen.mark)
     }
 
     /// Whether the record was seen recently enough for a claim to rest on it (`R2`).
@@ -126,12 +126,10 @@ impl Watch {
     #[must_use]
     pub(crate) fn ripe_at(&self, timing: &Timing) -> Option<Timestamp> {
         let seen = self.seen.as_ref()?;
-        if let Some(until) = seen.returns_by(timing) {
-            return Some(until);
-        }
         let waits = !seen.mark.shape.is_free() || seen.record.preferred().is_some();
         let enough = waits && seen.polls >= timing.stall_polls();
-        enough.then(|| seen.since + seen.stall(timing))
+        let ripe = || enough.then(|| seen.since + seen.stall(timing));
+        seen.returns_by(timing).or_else(ripe)
     }
 
     /// Whether the last record seen is held.
@@ -142,10 +140,6 @@ impl Watch {
 }
 
 impl Seen {
-    fn is_stalled(&self, now: Timestamp, timing: &Timing) -> bool {
-        self.mark.shape.is_free() || self.stands_still(now, timing)
-    }
-
     fn stands_still(&self, now: Timestamp, timing: &Timing) -> bool {
         self.polls >= timing.stall_polls() && now.since(self.since) >= self.stall(timing)
     }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::StoreList;
-use crate::protocol::{CandidateId, HostName, InvalidText, Timing, TimingConfig, check_word};
+use crate::protocol::{CandidateId, HostName, InvalidText, Timing, TimingConfig};
+use crate::values::check_word;
 
 /// A candidate as people look for it: which process on which host.
 ///

@@ -1,6 +1,7 @@
 //! The election as a program uses it, over memory stores.
 
 mod again;
+mod failover;
 mod gaps;
 #[path = "../support/hooked.rs"]
 mod hooked;
@@ -8,6 +9,8 @@ mod lists;
 mod once;
 mod process;
 mod service;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;

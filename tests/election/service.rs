@@ -184,3 +184,18 @@ async fn a_name_is_any_text_and_work_may_return_its_errors() {
         assert!(failed.await.unwrap().unwrap().is_err());
     }
 }
+
+/// A test clock that is paused jumps ahead while its runtime waits: the timeout expires, and no lease does.
+#[tokio::test(start_paused = true)]
+async fn paused_time_does_not_apply_to_an_election() {
+    let stores = stores(1);
+    let leadership = election(&stores).campaign().await.unwrap();
+    let asked = incumbent::election::clock::now();
+    let day = Duration::from_secs(24 * 3600);
+    let standby = election(&stores);
+    let waited = tokio::time::timeout(day, standby.campaign()).await;
+    assert!(waited.is_err(), "another leads");
+    assert!(incumbent::election::clock::now().since(asked) < day);
+    assert!(leadership.lease().is_leader());
+    leadership.resign().await;
+}

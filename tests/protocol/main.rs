@@ -8,7 +8,6 @@ mod candidate;
 mod counters;
 mod depositions;
 mod ephemeral;
-mod failover;
 mod hints;
 mod kept;
 mod orders;

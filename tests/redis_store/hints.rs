@@ -31,6 +31,16 @@ fn election(server: &RedisServer) -> Election {
     builder.timing(timing).build().unwrap()
 }
 
+/// Publishes all of them, under the memory that the server has and under another one.
+fn forge(server: &RedisServer) {
+    let memory = server.text(&["HGET", "{incumbent:}:memory", "memory"]);
+    let memory = memory.split(' ').nth(1).unwrap();
+    for (message, memory) in FORGED.iter().flat_map(|one| [(one, memory), (one, "1.1")]) {
+        let message = format!("{memory} 0 0 {message}");
+        server.command(&["PUBLISH", "{incumbent:billing}:events", &message]);
+    }
+}
+
 /// The outcome of a campaign, which must not take long.
 async fn in_time<T>(campaign: JoinHandle<T>) -> T {
     let outcome = tokio::time::timeout(Duration::from_secs(20), campaign).await;
@@ -49,16 +59,8 @@ async fn forged_releases_neither_silence_a_standby_nor_lift_its_token() {
         EventKind::Following { .. }
     ) {}
     subscribed(&server, 2).await;
-    let memory = server.text(&["HGET", "{incumbent:}:memory", "memory"]);
-    let memory = memory.split(' ').nth(1).unwrap();
-    let forge = || {
-        for (message, memory) in FORGED.iter().flat_map(|one| [(one, memory), (one, "1.1")]) {
-            let message = format!("{memory} 0 0 {message}");
-            server.command(&["PUBLISH", "{incumbent:billing}:events", &message]);
-        }
-    };
     for _ in 0..20 {
-        forge();
+        forge(&server);
         tokio::time::sleep(Duration::from_millis(20)).await;
         leadership.lease().check().unwrap();
     }
@@ -67,6 +69,42 @@ async fn forged_releases_neither_silence_a_standby_nor_lift_its_token() {
     assert!(successor.fencing_token().get() < LIFTED);
     let record = ["HGET", "{incumbent:billing}:record", "floor"];
     assert_eq!(server.text(&record), successor.fencing_token().to_string());
+    successor.resign().await;
+}
+
+/// If a message counted as a look at the store, the counter of the dead leader would never stall.
+#[tokio::test]
+async fn forged_releases_do_not_keep_a_dead_leader_in_office() {
+    let server = RedisServer::start();
+    election(&server).campaign().await.unwrap().resign().await;
+    let record = "{incumbent:billing}:record";
+    let who = "dead:1|dead|1|0.1.0|200000000/10/200000000/50000000/500000000";
+    let held = [
+        "holder",
+        "dead:1",
+        "window_ns",
+        "2000000000",
+        "identity",
+        who,
+    ];
+    server.command(&[&["HSET", record][..], &held].concat());
+    let standby = election(&server);
+    let mut events = standby.events();
+    let campaign = tokio::spawn(async move { standby.campaign().await.unwrap() });
+    until("it follows the dead leader", async || {
+        matches!(
+            events.recv().await.unwrap().kind,
+            EventKind::Following { .. }
+        )
+    })
+    .await;
+    until("it leads", async || {
+        forge(&server);
+        campaign.is_finished()
+    })
+    .await;
+    let successor = campaign.await.unwrap();
+    assert!(successor.fencing_token().get() < LIFTED);
     successor.resign().await;
 }
 

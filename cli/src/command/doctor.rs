@@ -124,7 +124,7 @@ async fn gather(
     let mut offsets = vec![None; observer.stores().len()];
     for _ in 0..SAMPLES {
         for (at, store) in observer.stores().iter().enumerate() {
-            let alone = Observer::new(vec![store.clone()]).expect("one store is an electorate");
+            let alone = Observer::new([store.clone()]).expect("one store is an electorate");
             let (sent, wall) = (clock::now(), clock::wall());
             let view = alone.view(looked_at).await;
             let took = clock::now().since(sent);

@@ -204,7 +204,7 @@ pub(crate) fn one_line(text: &str) -> String {
         .collect()
 }
 
-/// A duration for people.
+/// A duration to the millisecond, or from a minute on to the second. On the page it takes less room, and is rough.
 pub(crate) fn duration(duration: Duration) -> String {
     let rounded = if duration >= Duration::from_secs(60) {
         Duration::from_secs(duration.as_secs())

@@ -312,6 +312,22 @@ fn drawn(home: &Home, url: &str, columns: usize) -> Vec<String> {
     lines.map(|(_, text)| line(text)).collect()
 }
 
+/// Of a thousand that are led and one that is not, the latter is the last by name.
+#[test]
+fn what_is_not_led_stands_first_where_not_all_fit() {
+    let (home, server) = (Home::new(), RedisServer::start());
+    put(&server);
+    let beating = Beating::start(&server);
+    let url = server.url();
+    let run = home.run(&["run", "zebra", "--store", &url, "--", "true"]);
+    assert_eq!(run.status, 0, "{run:#?}");
+    let lines = drawn(&home, &url, 80);
+    drop(beating);
+    assert!(lines[1].starts_with("zebra "), "{lines:#?}");
+    let rest = lines.iter().find(|line| line.starts_with("and "));
+    assert_eq!(rest.unwrap(), "and 995 more, of which 995 are held");
+}
+
 /// A long name pushed every other column off the screen.
 #[test]
 fn what_matters_most_stands_on_a_narrow_terminal_too() {

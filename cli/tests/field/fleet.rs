@@ -176,14 +176,21 @@ impl Fleet {
         );
     }
 
-    /// Waits until no one has acted for `time`.
+    /// Waits until no one has acted for `time`. It starts over when the machine stalls for a window: a leader that
+    /// stalled with it may act once more before its keeper kills it.
     pub(crate) fn idle(&mut self, time: Duration) {
         let started = boot_nanos();
-        let quiet = u64::try_from(time.as_nanos()).unwrap();
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap();
+        let (quiet, window) = (nanos(time), nanos(self.settings.window()));
+        let (mut since, mut looked) = (started, started);
         loop {
             let last = self.witness.read().iter().map(|span| span.to).max();
             let now = boot_nanos();
-            if now - started.max(last.unwrap_or_default()) >= quiet {
+            if now - looked > window {
+                since = now;
+            }
+            looked = now;
+            if now - since.max(last.unwrap_or_default()) >= quiet {
                 return;
             }
             let waited = Duration::from_nanos(now - started);
@@ -217,8 +224,7 @@ impl Fleet {
     /// No two acted at once, and no token went back.
     pub(crate) fn verdict(mut self) -> Vec<Span> {
         let spans = self.witness.read().to_vec();
-        let violations = self.witness.violations();
-        assert!(violations.is_empty(), "{violations:#?}: {}", self.story());
+        assert!(self.witness.violations().is_empty(), "{}", self.story());
         spans
     }
 
@@ -228,6 +234,7 @@ impl Fleet {
         for span in self.witness.read() {
             story.push_str(&format!("  {span}\n"));
         }
+        story.push_str(&format!("violations: {:#?}\n", self.witness.violations()));
         for (name, candidate) in &self.candidates {
             let said = candidate.said();
             let from = said.len().saturating_sub(6000);

@@ -204,10 +204,9 @@ impl Arena {
     }
 
     fn judge(&mut self) {
-        let violations = self.fleet.witness().violations();
         assert!(
-            violations.is_empty(),
-            "{violations:#?}\nTORTURE_SEED={} cargo test --test torture\nthe last faults:\n{}\n{}",
+            self.fleet.witness().violations().is_empty(),
+            "TORTURE_SEED={} cargo test --test torture\nthe last faults:\n{}\n{}",
             self.report.seed,
             self.recent.make_contiguous().join("\n"),
             self.fleet.story()

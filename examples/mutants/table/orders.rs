@@ -8,14 +8,14 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "order: pause", "a leader may not join a store that is paused", "protocol/operation.rs",
         "record.orders.paused.is_none() || joins;" => "record.orders.paused.is_none();";
     "order: pause", "never ends by the clock", "protocol/record.rs",
-        "paused.filter(|pause| pause.holds_at(clock)).cloned()" => "paused.filter(|pause| pause.holds_at(clock) || !pause.holds_at(clock)).cloned()";
+        "paused.take_if(|pause| !pause.holds_at(clock));" => "paused.take_if(|pause| !pause.holds_at(clock) && pause.holds_at(clock));";
     "order: pause", "a standby claims all the same, and is refused", "protocol/candidate/orders.rs",
         "view.paused().is_some() || (another && !view.watch.stands_still(self.now, &self.timing))"
         => "another && !view.watch.stands_still(self.now, &self.timing)";
     "order: pause", "the pause of a run takes the place of an operator's", "protocol/order.rs",
-        "(*replaces || !by_another).then(" => "(*replaces || !by_another || by_another).then(";
+        "if by_another && !replaces {" => "if by_another && !replaces && !by_another {";
     "order: resume", "lifts nothing", "protocol/order.rs",
-        "                paused: None,\n                ..orders\n" => "                ..orders\n";
+        "Self::Resume => orders.paused = None," => "Self::Resume => {}";
     "order: resign", "is asked of whoever leads, not of the term that was meant", "protocol/order.rs",
         "record.holder().is_some() && record.term == *term" => "record.holder().is_some() && record.term >= *term.min(&record.term)";
     "order: resign", "is asked of no one", "protocol/order.rs",

@@ -16,11 +16,11 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "R2", "claims on evidence of any age", "protocol/watch.rs",
         "now.since(seen.until) <= freshness(timing)" => "now >= seen.until && timing.interval() > Duration::ZERO";
     "R3", "numbers terms without the clocks", "protocol/term.rs",
-        "Self::new(floor.0.checked_add(1)?.max(Self::at(clock).0))" => "Self::new(floor.0.checked_add(1)? + clock.get() * 0)";
+        "Self::new(floor.get().checked_add(1)?.max(Self::at(clock)))" => "Self::new(floor.get().checked_add(1)? + clock.get() * 0)";
     "R3", "numbers terms without the floors", "protocol/candidate/standby.rs",
         "let floor = Some(seen(&highest)).max(self.last_claimed)?;" => "let floor = self.last_claimed.unwrap_or(Term::ZERO);";
     "R3", "numbers terms by clocks as they were read", "protocol/candidate/view.rs",
-        "let passed = now.since(self.clock_read).as_millis();" => "let passed = now.since(now.max(self.clock_read)).as_millis();";
+        "self.clock.after(now.since(self.clock_read))" => "self.clock.after(now.since(now.max(self.clock_read)))";
     "R3", "claims twice with one term", "protocol/candidate/claiming.rs",
         "self.last_claimed = self.last_claimed.max(Some(term));" => "self.last_claimed = self.last_claimed.min(Some(term));";
     "hints", "a hint counts as a look", "protocol/candidate/standby.rs",
@@ -82,7 +82,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "R3", "releases a claim of unknown outcome under the term that it proposed alone", "protocol/candidate/standby.rs",
         "Heard::Observed(store, reply) | Heard::Released(store, reply)\n" => "Heard::Observed(store, reply)\n";
     "R3", "leaves while an only store may have numbered its claim", "protocol/candidate/leading.rs",
-        "if reply.record.holder() == Some(&self.id) {\n                *term" => "if reply.record.holder() == Some(&self.id) && confirmed == &usize::MAX {\n                *term";
+        "if reply.record.holder() == Some(&self.id) {\n                release.term" => "if reply.record.holder() == Some(&self.id) && release.confirmed == usize::MAX {\n                release.term";
     "R8", "claims one of several stores unseen, if it is absent", "protocol/operation.rs",
         "let blind = claim.kind == ClaimKind::Sole &&" => "let blind = claim.kind != ClaimKind::Join &&";
     "R9", "a deletion leaves no floor to the memory", "protocol/operation.rs",
@@ -123,7 +123,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "timing", "a request may take longer than an interval", "protocol/timing.rs",
         "if op_timeout > interval {" => "if op_timeout > interval * 1000 {";
     "timing", "the work is asked to stop at its deadline", "protocol/candidate/leading.rs",
-        "if ending.is_none() && self.now + self.timing.stop_grace() >= deadline {" => "if ending.is_none() && self.now >= deadline {";
+        "if tenure.ending.is_none() && self.now + self.timing.stop_grace() >= deadline {" => "if tenure.ending.is_none() && self.now >= deadline {";
     "send", "a lease runs from the receipt of a heartbeat's reply", "protocol/candidate/replies.rs",
         "                if view.hold.is_some() {\n                    view.acknowledged = Some(acknowledged);"
         => "                if view.hold.is_some() {\n                    view.acknowledged = Some(Acknowledged { sent: self.now, ..acknowledged });";
@@ -150,7 +150,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "claim", "begins its counter at one", "protocol/term.rs",
         "start.max(Self(last.0.saturating_add(1)))" => "Self((start.0 + last.0) * 0 + 1)";
     "claim", "begins its counter anew when it joins again", "protocol/candidate/standby.rs",
-        "after: self.stores[store.get()].written," => "after: crate::protocol::Beat::new(0),";
+        "after: view.written," => "after: crate::protocol::Beat::new(0),";
     "S3", "anybody's heartbeat is granted", "protocol/operation.rs",
         "} => record.is_held_by(holder, *term).then(|| State {\n            memory" => "} => (record.is_held_by(holder, *term) || record.holder().is_some()).then(|| State {\n            memory";
     "S3", "anybody's release is granted", "protocol/operation.rs",
@@ -163,8 +163,8 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "release", "comes when the tenure has ended, not the work", "protocol/candidate/leading.rs",
         "self.step.events.push(Event::Expired { term });" => "self.step.events.push(Event::Expired { term }); self.give_up(Some(term), LossReason::TenureEnded);";
     "lost is final", "a lease is renewed after its end", "protocol/candidate/leading.rs",
-        "if let Some(sent) = renewed\n            && !*expired\n            && !final_loss\n            && self.now < *deadline\n        {"
-        => "if let Some(sent) = renewed {\n            let _ = (*expired, final_loss, self.now);\n";
+        "if let Some(sent) = renewed\n            && !tenure.expired\n            && !final_loss\n            && self.now < tenure.deadline\n        {"
+        => "if let Some(sent) = renewed {\n            let _ = (final_loss, self.now);\n";
     "lost is final", "a leader goes on after a store forgot it", "protocol/candidate/leading.rs",
         "&& !final_loss" => "&& (!final_loss || final_loss)";
     "R4", "time passes after the input, not before", "protocol/candidate/mod.rs",
@@ -178,7 +178,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "liveness", "a store that is full is claimed without a pause", "protocol/candidate/claiming.rs",
         "let not_before = if claimed.is_empty() && !failing {" => "let not_before = if claimed.is_empty() && (!failing || failing) {";
     "liveness", "a free store is polled without a pause after the tenure", "protocol/candidate/leading.rs",
-        "if self.joinable(store).is_some() {" => "if self.joinable(store).is_some() || self.stores[store.get()].watch.claimable(self.now, &self.timing).is_some() {";
+        "if self.joinable(store, tenure).is_some() {" => "if self.joinable(store, tenure).is_some() || self.stores[store.get()].watch.claimable(self.now, &self.timing).is_some() {";
     "liveness", "a split vote waits no random time", "protocol/candidate/claiming.rs",
         "now + self.random(interval / 16, longest)" => "now + (longest * 0 + interval / 16)";
     "liveness", "a claim of unknown outcome is not given up", "protocol/candidate/standby.rs",

@@ -1,17 +1,16 @@
 //! From the claims to the election: counting grants, and the probation while the stores' memories are too young.
 
-use super::{Candidate, Event, Heard, Kind, Phase};
-use crate::protocol::{LossReason, StoreIndex, Term, Timestamp};
+use super::{Candidate, Event, Heard, Kind, Phase, Tenure};
+use crate::protocol::{LossReason, Term, Timestamp};
 
 impl Candidate {
     pub(super) fn heard_claiming(&mut self, term: Term, heard: Heard<'_>) {
         match heard {
             Heard::Granted(_, granted) => {
                 // R3: the only store of an election numbers the term.
-                let term = if self.is_sole() {
-                    term.max(granted)
-                } else {
-                    term
+                let term = match self.is_sole() {
+                    true => term.max(granted),
+                    false => term,
                 };
                 self.phase = Phase::Claiming { term };
                 self.judge(term);
@@ -52,11 +51,7 @@ impl Candidate {
     fn judge(&mut self, term: Term) {
         let majority = self.electorate.majority();
         let granted = self.holds();
-        let outstanding = self
-            .stores
-            .iter()
-            .filter(|view| view.awaits(Kind::Claim))
-            .count();
+        let outstanding = self.count(|view| view.awaits(Kind::Claim));
         if let Some(sent) = self.elected_by() {
             self.elect(term, sent);
         } else if granted + outstanding < majority {
@@ -98,16 +93,14 @@ impl Candidate {
             return self.fail(term);
         }
         self.split_claims = 0;
-        self.phase = Phase::Tenure {
+        self.phase = Phase::Tenure(Tenure {
             term,
             deadline,
             ending: None,
             expired: false,
-        };
-        for view in &mut self.stores {
-            if view.hold.is_none() {
-                view.due = self.now;
-            }
+        });
+        for view in self.stores.iter_mut().filter(|view| view.hold.is_none()) {
+            view.due = self.now;
         }
         self.step.events.push(Event::Elected { term, deadline });
     }
@@ -117,11 +110,7 @@ impl Candidate {
         let granted = self.holds();
         let interval = self.timing.interval();
         self.step.events.push(Event::ClaimFailed { term, granted });
-        let claimed: Vec<StoreIndex> = self
-            .electorate
-            .stores()
-            .filter(|store| self.stores[store.get()].claimed)
-            .collect();
+        let claimed = self.stores_where(|view| view.claimed);
         // A claimant that blocks others backs off, and so does one that got no answer: a full store
         // answers reads and fails claims at once. A claimant that was only refused has seen something
         // newer, and may claim again.

@@ -1,17 +1,13 @@
 //! Leading, stopping the work, and releasing the records.
 
-use super::{Candidate, Ending, Event, Heard, Kind, Phase};
+use super::{Candidate, Ending, Event, Heard, Kind, Phase, Release, Tenure};
 use crate::protocol::{
-    ClaimKind, LossReason, Mark, MemoryId, Occupancy, Record, Reply, StoreIndex, Term, Verdict,
+    ClaimKind, LossReason, Mark, MemoryId, Occupancy, Record, StoreIndex, Term, Verdict,
 };
 
 impl Candidate {
-    pub(super) fn heard_leading(
-        &mut self,
-        term: Term,
-        ending: Option<(Ending, LossReason)>,
-        heard: Heard<'_>,
-    ) {
+    pub(super) fn heard_leading(&mut self, tenure: Tenure, heard: Heard<'_>) {
+        let term = tenure.term;
         match heard {
             // An earlier claim whose outcome we never learnt was granted after all.
             Heard::Observed(store, reply) | Heard::Refused(store, reply)
@@ -20,10 +16,10 @@ impl Candidate {
                 self.adopt(store, reply.memory.id);
             }
             Heard::Observed(store, _) => {
-                if self.joinable(store).is_some() {
+                if self.joinable(store, tenure).is_some() {
                     self.stores[store.get()].due = self.now;
                 }
-                self.check_deposed();
+                self.check_deposed(term);
             }
             Heard::Granted(store, _) => {
                 self.step.events.push(Event::Joined { store });
@@ -31,17 +27,17 @@ impl Candidate {
             }
             Heard::Refused(store, _) | Heard::Unknown(store) => {
                 self.stores[store.get()].due = self.now + self.timing.interval();
-                self.check_deposed();
+                self.check_deposed(term);
             }
             Heard::Beaten => {
                 self.renew();
                 self.obey();
             }
-            Heard::Parted => self.check_deposed(),
+            Heard::Parted => self.check_deposed(term),
             Heard::Resign(reason) => self.stop(Ending::asked_for(reason), reason),
             Heard::WorkEnded(reason) => {
                 self.stop(Ending::Stopped, reason);
-                let reason = ending.map_or(reason, |(_, earlier)| earlier);
+                let reason = tenure.ending.map_or(reason, |(_, earlier)| earlier);
                 self.give_up(Some(term), reason);
             }
             Heard::Woken(..) | Heard::Released(..) => {}
@@ -49,69 +45,47 @@ impl Candidate {
     }
 
     /// Sends what is due: heartbeats to the stores held, polls to the others, claims where it can join.
-    pub(super) fn lead(&mut self) {
-        let Phase::Tenure { term, .. } = self.phase else {
-            return;
-        };
+    pub(super) fn lead(&mut self, tenure: Tenure) {
+        let term = tenure.term;
         for store in self.due() {
-            let joinable = self.joinable(store);
-            match (self.stores[store.get()].hold, joinable) {
-                (Some(_), _) => self.beat(store, term),
-                (None, Some(expected)) => self.claim(store, term, expected, ClaimKind::Join),
-                (None, None) => self.observe(store),
+            if self.stores[store.get()].hold.is_some() {
+                self.beat(store, term);
+            } else if let Some(expected) = self.joinable(store, tenure) {
+                self.claim(store, term, expected, ClaimKind::Join);
+            } else {
+                self.observe(store);
             }
         }
     }
 
     /// What a claim that adds `store` to those that hold our term may expect of it, if it can be added.
-    pub(super) fn joinable(&self, store: StoreIndex) -> Option<Mark> {
-        let Phase::Tenure {
-            term,
-            ending,
-            expired,
-            ..
-        } = self.phase
-        else {
-            return None;
-        };
-        let over = expired || matches!(ending, Some((Ending::Deposed, _)));
+    fn joinable(&self, store: StoreIndex, tenure: Tenure) -> Option<Mark> {
         let view = &self.stores[store.get()];
-        let barred = over || view.hold.is_some() || self.was_released(store, term);
+        let released = self.was_released(store, tenure.term);
+        let barred = tenure.is_over() || view.hold.is_some() || released;
         (!barred).then(|| view.watch.claimable(self.now, &self.timing))?
     }
 
     fn renew(&mut self) {
         let renewed = self.majority_acknowledged();
-        let tenure = self.timing.tenure();
-        let Phase::Tenure {
-            deadline,
-            ending,
-            expired,
-            ..
-        } = &mut self.phase
-        else {
+        let Phase::Tenure(tenure) = &mut self.phase else {
             return;
         };
-        let final_loss = matches!(ending, Some((Ending::Deposed | Ending::Forgotten, _)));
+        let is_final = |(how, _)| matches!(how, Ending::Deposed | Ending::Forgotten);
+        let final_loss = tenure.ending.is_some_and(is_final);
         if let Some(sent) = renewed
-            && !*expired
+            && !tenure.expired
             && !final_loss
-            && self.now < *deadline
+            && self.now < tenure.deadline
         {
-            *deadline = (*deadline).max(sent + tenure);
+            tenure.deadline = tenure.deadline.max(sent + self.timing.tenure());
         }
     }
 
     /// Ends the leadership when other candidates hold too many stores for a majority.
-    pub(super) fn check_deposed(&mut self) {
-        let Phase::Tenure { term, .. } = self.phase else {
-            return;
-        };
-        let lost: Vec<StoreIndex> = self
-            .electorate
-            .stores()
-            .filter(|store| self.is_taken(*store, term))
-            .collect();
+    fn check_deposed(&mut self, term: Term) {
+        let mut lost: Vec<StoreIndex> = self.electorate.stores().collect();
+        lost.retain(|store| self.is_taken(*store, term));
         if self.electorate.size() - lost.len() >= self.electorate.majority() {
             return;
         }
@@ -159,17 +133,9 @@ impl Candidate {
     }
 
     /// Asks the work to stop before the tenure ends, and reports the end of the tenure.
-    pub(super) fn check_tenure(&mut self) {
-        let Phase::Tenure {
-            term,
-            deadline,
-            ending,
-            expired,
-        } = self.phase
-        else {
-            return;
-        };
-        if ending.is_none() && self.now + self.timing.stop_grace() >= deadline {
+    pub(super) fn check_tenure(&mut self, tenure: Tenure) {
+        let Tenure { term, deadline, .. } = tenure;
+        if tenure.ending.is_none() && self.now + self.timing.stop_grace() >= deadline {
             let overslept = self.now.since(self.planned) >= self.timing.interval();
             let reason = if overslept {
                 LossReason::Suspended
@@ -178,40 +144,34 @@ impl Candidate {
             };
             self.stop(Ending::Stopped, reason);
         }
-        if !expired && self.now >= deadline {
-            if let Phase::Tenure { expired, .. } = &mut self.phase {
-                *expired = true;
+        if !tenure.expired && self.now >= deadline {
+            if let Phase::Tenure(tenure) = &mut self.phase {
+                tenure.expired = true;
             }
             self.step.events.push(Event::Expired { term });
         }
     }
 
     /// Asks the work to stop. It asks again only when the deadline moves closer.
-    pub(super) fn stop(&mut self, how: Ending, why: LossReason) {
-        let hurry = self.now + self.timing.margin();
-        let Phase::Tenure {
-            term,
-            deadline,
-            ending,
-            expired,
-        } = &mut self.phase
-        else {
+    pub(super) fn stop(&mut self, how: Ending, reason: LossReason) {
+        let Phase::Tenure(tenure) = &mut self.phase else {
             return;
         };
         let deposed = how == Ending::Deposed;
-        match ending {
-            Some((Ending::Deposed, _)) => return,
-            Some((Ending::Stopped | Ending::Forgotten, _)) if !deposed => return,
-            Some((Ending::Stopped | Ending::Forgotten, _)) | None => {}
+        if let Some((earlier, _)) = tenure.ending
+            && (earlier == Ending::Deposed || !deposed)
+        {
+            return;
         }
-        *ending = Some((how, why));
-        if deposed && !*expired {
-            *deadline = (*deadline).min(hurry);
+        tenure.ending = Some((how, reason));
+        if deposed && !tenure.expired {
+            let hurry = self.now + self.timing.margin();
+            tenure.deadline = tenure.deadline.min(hurry);
         }
         self.step.events.push(Event::Stopping {
-            term: *term,
-            reason: why,
-            deadline: *deadline,
+            term: tenure.term,
+            reason,
+            deadline: tenure.deadline,
         });
     }
 
@@ -228,61 +188,55 @@ impl Candidate {
             view.hold = None;
             view.due = self.now;
         }
-        self.phase = Phase::Releasing {
+        self.phase = Phase::Releasing(Release {
             term,
             reason,
             until: self.now + timeout + timeout,
             confirmed: 0,
-        };
-        if self.stores.iter().all(|view| !view.claimed) {
+        });
+        if !self.may_hold() {
             self.finish_release();
         }
     }
 
-    pub(super) fn release_rest(&mut self, term: Option<Term>, reason: LossReason) {
+    pub(super) fn release_rest(&mut self, release: Release) {
         // A standby that leaves during the release of a failed claim sends that release again.
-        let Some(term) = term.or(self.last_claimed) else {
+        let Some(term) = release.term.or(self.last_claimed) else {
             return;
         };
         for store in self.due() {
             if self.stores[store.get()].claimed {
-                self.release(store, term, reason);
+                self.release(store, term, release.reason);
             }
         }
     }
 
-    pub(super) fn released(&mut self, store: StoreIndex, reply: &Reply) {
-        if let Phase::Releasing {
-            confirmed, term, ..
-        } = &mut self.phase
+    pub(super) fn heard_releasing(&mut self, heard: Heard<'_>) {
+        if let Heard::Released(store, reply) = heard
+            && let Phase::Releasing(release) = &mut self.phase
         {
             // The store had numbered the term of a claim whose outcome was unknown.
             if reply.record.holder() == Some(&self.id) {
-                *term = Some(reply.record.term);
+                release.term = Some(reply.record.term);
                 let view = &mut self.stores[store.get()];
                 (view.claimed, view.due) = (true, self.now);
             }
-            *confirmed += usize::from(reply.verdict == Verdict::Granted);
-            if self.stores.iter().all(|view| !view.claimed) {
+            release.confirmed += usize::from(reply.verdict == Verdict::Granted);
+            if !self.may_hold() {
                 self.finish_release();
             }
         }
     }
 
     pub(super) fn finish_release(&mut self) {
-        if let Phase::Releasing {
-            term, confirmed, ..
-        } = self.phase
-        {
+        if let Phase::Releasing(release) = self.phase {
             for view in &mut self.stores {
                 view.pending = None;
             }
             self.phase = Phase::Done;
-            if let Some(term) = term {
-                self.step.events.push(Event::Released {
-                    term,
-                    stores: confirmed,
-                });
+            if let Some(term) = release.term {
+                let stores = release.confirmed;
+                self.step.events.push(Event::Released { term, stores });
             }
         }
     }

@@ -16,8 +16,9 @@
 mod claiming;
 mod leading;
 mod orders;
+mod phase;
 #[cfg(feature = "_fuzzing")]
-mod planted;
+pub(super) mod planted;
 mod replies;
 mod requests;
 mod sightings;
@@ -27,14 +28,12 @@ mod view;
 
 use std::time::Duration;
 
+use self::phase::{Ending, Heard, Phase, Release, Tenure};
 use self::view::{Acknowledged, Hint, Kind, Pending, StoreView};
 use super::{
-    CandidateId, Electorate, HostName, Knowledge, LossReason, Memory, Record, Reply, StoreIndex,
-    Term, Timestamp, Timing,
+    CandidateId, Electorate, HostName, Knowledge, Record, StoreIndex, Term, Timestamp, Timing,
 };
 
-#[cfg(feature = "_fuzzing")]
-pub use self::planted::{Planted, PlantedView};
 pub use self::sightings::Sightings;
 pub use self::step::{
     CandidateConfig, Event, Failure, Input, Opening, Outgoing, Prospect, RequestId, Role, Step,
@@ -103,82 +102,6 @@ pub struct Candidate {
     /// The step for that input so far. Empty between two inputs.
     step: Step,
     planned: Timestamp,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Phase {
-    Standby {
-        not_before: Timestamp,
-    },
-    Claiming {
-        term: Term,
-    },
-    Probation {
-        term: Term,
-    },
-    Tenure {
-        term: Term,
-        deadline: Timestamp,
-        /// Set once the work was asked to stop: how the leadership ends, and why, for people.
-        ending: Option<(Ending, LossReason)>,
-        expired: bool,
-    },
-    Releasing {
-        /// The term being released, if one was claimed.
-        term: Option<Term>,
-        reason: LossReason,
-        until: Timestamp,
-        confirmed: usize,
-    },
-    Done,
-}
-
-/// How a leadership ends, which decides who may act.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Ending {
-    /// The work was asked to stop. It acts until its deadline, which heartbeats still extend.
-    Stopped,
-    /// A majority has forgotten us and has other holders, which wait out a probation; or another candidate uses
-    /// other stores. The work acts until its deadline, which no longer moves.
-    Forgotten,
-    /// Another candidate may act already.
-    Deposed,
-}
-
-impl Ending {
-    /// How a leadership ends that is asked to stop.
-    const fn asked_for(reason: LossReason) -> Self {
-        match reason {
-            LossReason::OtherStores => Self::Forgotten,
-            _ => Self::Stopped,
-        }
-    }
-}
-
-/// What an input means to the phase, once the store's reply has been recorded.
-enum Heard<'a> {
-    /// A store showed its record.
-    Observed(StoreIndex, &'a Reply),
-    /// A store notified us that its record was released.
-    Woken(
-        StoreIndex,
-        (&'a Record, &'a Memory),
-        Option<&'a CandidateId>,
-    ),
-    /// A claim was granted, of this term.
-    Granted(StoreIndex, Term),
-    /// A claim was refused.
-    Refused(StoreIndex, &'a Reply),
-    /// A claim was not executed, or its outcome is unknown.
-    Unknown(StoreIndex),
-    /// A heartbeat was granted.
-    Beaten,
-    /// A heartbeat was refused.
-    Parted,
-    /// A store replied to a release.
-    Released(StoreIndex, &'a Reply),
-    Resign(LossReason),
-    WorkEnded(LossReason),
 }
 
 impl Candidate {
@@ -285,9 +208,9 @@ impl Candidate {
             Phase::Standby { .. } => Role::Standby,
             Phase::Claiming { .. } => Role::Claiming,
             Phase::Probation { .. } => Role::Probation,
-            Phase::Tenure { ending: None, .. } => Role::Leading,
-            Phase::Tenure { .. } => Role::Draining,
-            Phase::Releasing { .. } => Role::Releasing,
+            Phase::Tenure(Tenure { ending: None, .. }) => Role::Leading,
+            Phase::Tenure(_) => Role::Draining,
+            Phase::Releasing(_) => Role::Releasing,
             Phase::Done => Role::Done,
         }
     }
@@ -297,10 +220,9 @@ impl Candidate {
     pub const fn term(&self) -> Option<Term> {
         match self.phase {
             Phase::Standby { .. } | Phase::Done => None,
-            Phase::Claiming { term } | Phase::Probation { term } | Phase::Tenure { term, .. } => {
-                Some(term)
-            }
-            Phase::Releasing { term, .. } => term,
+            Phase::Claiming { term } | Phase::Probation { term } => Some(term),
+            Phase::Tenure(tenure) => Some(tenure.term),
+            Phase::Releasing(release) => release.term,
         }
     }
 
@@ -308,7 +230,7 @@ impl Candidate {
     #[must_use]
     pub const fn deadline(&self) -> Option<Timestamp> {
         match self.phase {
-            Phase::Tenure { deadline, .. } => Some(deadline),
+            Phase::Tenure(tenure) => Some(tenure.deadline),
             _ => None,
         }
     }
@@ -316,16 +238,7 @@ impl Candidate {
     /// Whether its work may act at `now` (`S1`: never two at a time).
     #[must_use]
     pub fn may_act(&self, now: Timestamp) -> bool {
-        let Phase::Tenure {
-            deadline,
-            ending,
-            expired,
-            ..
-        } = self.phase
-        else {
-            return false;
-        };
-        !expired && !matches!(ending, Some((Ending::Deposed, _))) && now < deadline
+        matches!(self.phase, Phase::Tenure(tenure) if !tenure.is_over() && now < tenure.deadline)
     }
 
     /// The last record seen of a store.
@@ -355,27 +268,17 @@ impl Candidate {
     /// Does everything that is due because time has passed.
     fn pass_time(&mut self) {
         // R4: what takes longer than op_timeout counts as failed, so a late grant elects no one.
-        let overdue: Vec<StoreIndex> = self
-            .electorate
-            .stores()
-            .filter(|store| {
-                let pending = self.stores[store.get()].pending.as_ref();
-                pending.is_some_and(|p| self.now.since(p.sent) > self.timing.op_timeout())
-            })
-            .collect();
-        for store in overdue {
+        let overdue = |sent: &Pending| self.now.since(sent.sent) > self.timing.op_timeout();
+        for store in self.stores_where(|view| view.pending.as_ref().is_some_and(overdue)) {
             if let Some(pending) = self.stores[store.get()].pending.take() {
                 self.failed(store, &pending, Failure::Unknown);
             }
         }
         match self.phase {
             Phase::Probation { term } => self.check_answers(term),
-            Phase::Tenure { .. } => self.check_tenure(),
-            Phase::Releasing { until, .. } if self.now >= until => self.finish_release(),
-            Phase::Standby { .. }
-            | Phase::Claiming { .. }
-            | Phase::Releasing { .. }
-            | Phase::Done => {}
+            Phase::Tenure(tenure) => self.check_tenure(tenure),
+            Phase::Releasing(release) if self.now >= release.until => self.finish_release(),
+            Phase::Standby { .. } | Phase::Claiming { .. } | Phase::Releasing(_) | Phase::Done => {}
         }
     }
 
@@ -385,14 +288,8 @@ impl Candidate {
             Phase::Standby { .. } => self.heard_standing_by(heard),
             Phase::Claiming { term } => self.heard_claiming(term, heard),
             Phase::Probation { term } => self.heard_in_probation(term, heard),
-            Phase::Tenure { term, ending, .. } => {
-                self.heard_leading(term, ending, heard);
-            }
-            Phase::Releasing { .. } => {
-                if let Heard::Released(store, reply) = heard {
-                    self.released(store, reply);
-                }
-            }
+            Phase::Tenure(tenure) => self.heard_leading(tenure, heard),
+            Phase::Releasing(_) => self.heard_releasing(heard),
             Phase::Done => {}
         }
     }
@@ -403,8 +300,8 @@ impl Candidate {
             Phase::Standby { not_before } => self.stand_by(not_before),
             Phase::Claiming { .. } => {}
             Phase::Probation { term } => self.wait_out(term),
-            Phase::Tenure { .. } => self.lead(),
-            Phase::Releasing { term, reason, .. } => self.release_rest(term, reason),
+            Phase::Tenure(tenure) => self.lead(tenure),
+            Phase::Releasing(release) => self.release_rest(release),
             Phase::Done => {}
         }
     }
@@ -415,28 +312,23 @@ impl Candidate {
             Some(pending) => pending.sent + self.timing.op_timeout() + Duration::from_nanos(1),
             None => match self.phase {
                 Phase::Claiming { .. } | Phase::Done => Timestamp::NEVER,
-                Phase::Releasing { .. } if !view.claimed => Timestamp::NEVER,
+                Phase::Releasing(_) if !view.claimed => Timestamp::NEVER,
                 Phase::Probation { .. } if view.hold.is_none() => Timestamp::NEVER,
                 Phase::Standby { .. }
                 | Phase::Probation { .. }
-                | Phase::Tenure { .. }
-                | Phase::Releasing { .. } => view.due,
+                | Phase::Tenure(_)
+                | Phase::Releasing(_) => view.due,
             },
         });
         let own = match self.phase {
             Phase::Standby { not_before } => self.standby_wake(not_before),
             Phase::Claiming { .. } | Phase::Probation { .. } | Phase::Done => Timestamp::NEVER,
-            Phase::Tenure {
-                deadline,
-                ending,
-                expired,
-                ..
-            } => match (ending, expired) {
-                (None, _) => deadline.before(self.timing.stop_grace()),
-                (Some(_), false) => deadline,
+            Phase::Tenure(tenure) => match (tenure.ending, tenure.expired) {
+                (None, _) => tenure.deadline.before(self.timing.stop_grace()),
+                (Some(_), false) => tenure.deadline,
                 (Some(_), true) => Timestamp::NEVER,
             },
-            Phase::Releasing { until, .. } => until,
+            Phase::Releasing(release) => release.until,
         };
         requests.fold(own, Timestamp::min)
     }
@@ -450,12 +342,12 @@ impl Candidate {
                 self.holds() >= self.electorate.majority(),
                 "a candidate in probation holds a majority"
             ),
-            Phase::Tenure { deadline, .. } => assert!(
+            Phase::Tenure(tenure) => assert!(
                 self.majority_acknowledged()
-                    .is_some_and(|sent| deadline <= sent + self.timing.tenure()),
+                    .is_some_and(|sent| tenure.deadline <= sent + self.timing.tenure()),
                 "a deadline never lies beyond the tenure of an acknowledged heartbeat"
             ),
-            Phase::Releasing { .. } => assert!(
+            Phase::Releasing(_) => assert!(
                 self.stores.iter().all(|view| !view.awaits(Kind::Claim)),
                 "a candidate that releases claims nothing"
             ),

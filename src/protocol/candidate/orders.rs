@@ -18,16 +18,15 @@ impl Candidate {
             return Prospect::Open;
         }
         let possible = |lost: usize| self.electorate.size() - lost >= self.electorate.majority();
-        let count = |is: fn(&StoreView) -> bool| self.stores.iter().filter(|view| is(view)).count();
-        let held = count(|view| !view.failing && view.watch.is_held());
-        let barred =
-            count(|view| !view.failing && (view.watch.is_held() || view.paused().is_some()));
-        let failing = count(|view| view.failing);
+        let held = self.count(|view| !view.failing && view.watch.is_held());
+        let paused =
+            self.count(|view| !view.failing && !view.watch.is_held() && view.paused().is_some());
+        let failing = self.count(|view| view.failing);
         if !possible(held) {
             Prospect::Held
-        } else if !possible(barred) {
+        } else if !possible(held + paused) {
             Prospect::Paused
-        } else if !possible(barred + failing) {
+        } else if !possible(held + paused + failing) {
             Prospect::Unreachable
         } else if self.used_up {
             Prospect::TermsUsedUp

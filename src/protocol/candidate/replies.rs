@@ -10,11 +10,8 @@ impl Candidate {
         id: RequestId,
         result: Result<Reply, Failure>,
     ) {
-        let pending = self.stores.get_mut(store.get()).and_then(|view| {
-            let matches = view.pending.as_ref().is_some_and(|p| p.id == id);
-            matches.then(|| view.pending.take()).flatten()
-        });
-        let Some(pending) = pending else {
+        let view = self.stores.get_mut(store.get());
+        let Some(pending) = view.and_then(|view| view.pending.take_if(|sent| sent.id == id)) else {
             self.stale_replies += 1;
             return;
         };
@@ -51,7 +48,7 @@ impl Candidate {
     }
 
     fn answered(&mut self, store: StoreIndex, pending: &Pending, reply: &Reply) {
-        let acts = matches!(self.phase, Phase::Tenure { .. });
+        let acts = matches!(self.phase, Phase::Tenure(_));
         let view = &mut self.stores[store.get()];
         let memory = reply.memory.id;
         let acknowledged = Acknowledged {

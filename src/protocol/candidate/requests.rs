@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use super::{Candidate, Kind, Outgoing, Pending, Phase, RequestId};
+use super::{Candidate, Kind, Outgoing, Pending, Phase, RequestId, StoreView};
 use crate::protocol::{LossReason, Request, StoreIndex, Term, Timestamp};
 
 /// At how many moments of an interval the heartbeats of all elections of a process are due: those that are due together
@@ -30,13 +30,13 @@ impl Candidate {
     }
 
     pub(super) fn beat(&mut self, store: StoreIndex, term: Term) {
-        let acts = matches!(self.phase, Phase::Tenure { .. });
+        let acts = matches!(self.phase, Phase::Tenure(_));
         let view = &mut self.stores[store.get()];
         view.written = view.written.next();
         let request = Request::Beat {
             holder: self.id.clone(),
             term,
-            attested: view.attest(self.now, acts),
+            attested: view.known.and_then(|known| known.attest(self.now, acts)),
         };
         self.send(store, Kind::Beat, request);
         // The next one is due a little early, at one of a few moments that all elections share.
@@ -64,20 +64,22 @@ impl Candidate {
 
     /// The stores with nothing in flight whose next request is due.
     pub(super) fn due(&self) -> Vec<StoreIndex> {
-        self.electorate
-            .stores()
-            .filter(|store| {
-                let view = &self.stores[store.get()];
-                view.pending.is_none() && view.due <= self.now
-            })
+        self.stores_where(|view| view.pending.is_none() && view.due <= self.now)
+    }
+
+    pub(super) fn stores_where(&self, is: impl Fn(&StoreView) -> bool) -> Vec<StoreIndex> {
+        let views = self.electorate.stores().zip(&self.stores);
+        views
+            .filter_map(|(store, view)| is(view).then_some(store))
             .collect()
     }
 
+    pub(super) fn count(&self, is: impl Fn(&StoreView) -> bool) -> usize {
+        self.stores.iter().filter(|view| is(view)).count()
+    }
+
     pub(super) fn holds(&self) -> usize {
-        self.stores
-            .iter()
-            .filter(|view| view.hold.is_some())
-            .count()
+        self.count(|view| view.hold.is_some())
     }
 
     /// When the last heartbeat that a majority acknowledged was sent: the lease runs from then.

@@ -123,11 +123,9 @@ impl Candidate {
 
     /// Claims every claimable store when they are a majority.
     fn try_claim(&mut self) -> bool {
-        let claimable: Vec<(StoreIndex, Mark)> = self
-            .electorate
-            .stores()
-            .filter_map(|store| Some((store, self.expects(store)?)))
-            .collect();
+        let stores = self.electorate.stores();
+        let claimable = stores.filter_map(|store| Some((store, self.expects(store)?)));
+        let claimable: Vec<(StoreIndex, Mark)> = claimable.collect();
         if claimable.len() < self.electorate.majority() {
             self.lingers_until = None;
             return false;
@@ -164,7 +162,7 @@ impl Candidate {
             known.is_some_and(|known| known.as_old_as(probation) <= self.now)
         };
         let proven = claimable.iter().filter(is_proven).count();
-        let answering = self.stores.iter().filter(|view| !view.failing).count();
+        let answering = self.count(|view| !view.failing);
         if proven >= self.electorate.majority() || claimable.len() >= answering {
             return false;
         }
@@ -179,10 +177,10 @@ impl Candidate {
     fn next_term(&mut self) -> Option<Term> {
         let seen = |store: &StoreIndex| {
             let record = self.record(*store).map(|record| record.floor);
-            let memory = self.stores[store.get()]
-                .known
-                .map(|known| known.memory.floor);
-            record.max(memory).unwrap_or_default()
+            let known = self.stores[store.get()].known;
+            record
+                .max(known.map(|known| known.memory.floor))
+                .unwrap_or_default()
         };
         let highest = self.electorate.stores().max_by_key(seen)?;
         let floor = Some(seen(&highest)).max(self.last_claimed)?;
@@ -196,19 +194,19 @@ impl Candidate {
     }
 
     pub(super) fn claim(&mut self, store: StoreIndex, term: Term, expected: Mark, kind: ClaimKind) {
+        let view = &mut self.stores[store.get()];
+        view.claimed = true;
+        view.hint = None;
         let claim = Claim {
             holder: self.id.clone(),
             term,
             expected,
             kind,
-            after: self.stores[store.get()].written,
+            after: view.written,
             window: self.timing.window(),
-            attested: self.stores[store.get()].attest(self.now, true),
+            attested: view.known.and_then(|known| known.attest(self.now, true)),
             ephemeral: self.ephemeral,
         };
-        let view = &mut self.stores[store.get()];
-        view.claimed = true;
-        view.hint = None;
         self.send(store, Kind::Claim, Request::Claim(claim));
     }
 

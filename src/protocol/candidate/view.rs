@@ -1,69 +1,86 @@
 //! What a candidate knows about one store.
 
+#![cfg_attr(
+    not(feature = "_fuzzing"),
+    allow(unreachable_pub, reason = "the proof reaches it")
+)]
+
 use std::time::Duration;
 
 use super::RequestId;
-use crate::protocol::{
-    Attestation, Beat, Knowledge, Mark, MemoryId, Record, Timestamp, WallMillis, Watch,
-};
+use crate::protocol::{Beat, Knowledge, Mark, MemoryId, Record, Timestamp, WallMillis, Watch};
 
 /// What one store has replied, and the request in flight there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct StoreView {
-    pub(super) watch: Watch,
+pub struct StoreView {
+    /// What was seen of its record.
+    pub watch: Watch,
     /// What is known of its memory.
-    pub(super) known: Option<Knowledge>,
+    pub known: Option<Knowledge>,
     /// The last release notification, until the store replies to a request sent after it.
-    pub(super) hint: Option<Hint>,
+    pub hint: Option<Hint>,
     /// The highest reading of its clock.
-    pub(super) clock: WallMillis,
+    pub clock: WallMillis,
     /// When that was received.
-    pub(super) clock_read: Timestamp,
+    pub clock_read: Timestamp,
     /// The one request in flight.
-    pub(super) pending: Option<Pending>,
+    pub pending: Option<Pending>,
     /// When the next one is due.
-    pub(super) due: Timestamp,
+    pub due: Timestamp,
     /// Whether the last request failed, and none has succeeded since.
-    pub(super) failing: bool,
+    pub failing: bool,
     /// Whether a claim was sent that was not certainly refused: the record may be ours.
-    pub(super) claimed: bool,
+    pub claimed: bool,
     /// The memory under which it granted our claim, while it confirms that we hold its record.
-    pub(super) hold: Option<MemoryId>,
+    pub hold: Option<MemoryId>,
     /// The last heartbeat that it acknowledged in this term. It outlives the hold: a candidate that takes the
     /// record over waits a window; one that finds it forgotten, a probation.
-    pub(super) acknowledged: Option<Acknowledged>,
+    pub acknowledged: Option<Acknowledged>,
     /// The highest counter that we may have written there.
-    pub(super) written: Beat,
+    pub written: Beat,
 }
 
 /// A free record from a notification, not from a reply.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Hint {
-    pub(super) record: Record,
-    pub(super) mark: Mark,
-    pub(super) heard: Timestamp,
+pub struct Hint {
+    /// The record.
+    pub record: Record,
+    /// What a claim expects by it.
+    pub mark: Mark,
+    /// When it arrived.
+    pub heard: Timestamp,
 }
 
 /// A claim or heartbeat that was granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Acknowledged {
-    pub(super) sent: Timestamp,
+pub struct Acknowledged {
+    /// When it was sent.
+    pub sent: Timestamp,
     /// The memory of the store that granted it.
-    pub(super) memory: MemoryId,
+    pub memory: MemoryId,
 }
 
+/// A request in flight.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Pending {
-    pub(super) id: RequestId,
-    pub(super) sent: Timestamp,
-    pub(super) kind: Kind,
+pub struct Pending {
+    /// Its number.
+    pub id: RequestId,
+    /// When it was sent.
+    pub sent: Timestamp,
+    /// What it asks.
+    pub kind: Kind,
 }
 
+/// What a request asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Kind {
+pub enum Kind {
+    /// The record.
     Observe,
+    /// To become the holder.
     Claim,
+    /// To stay the holder.
     Beat,
+    /// To be the holder no more.
     Release,
 }
 
@@ -80,13 +97,7 @@ impl StoreView {
         if self.clock == WallMillis::ZERO {
             return self.clock;
         }
-        let passed = now.since(self.clock_read).as_millis();
-        let passed = u64::try_from(passed).unwrap_or(u64::MAX);
-        WallMillis::new(self.clock.get().saturating_add(passed)).unwrap_or(WallMillis::MAX)
-    }
-
-    pub(super) fn attest(&self, now: Timestamp, worthwhile: bool) -> Option<Attestation> {
-        self.known?.attest(now, worthwhile)
+        self.clock.after(now.since(self.clock_read))
     }
 
     /// From when on a leader that the store had forgotten before its memory began has stopped. A hold counts

@@ -14,7 +14,7 @@ pub(super) fn time(at: WallMillis) -> Markup {
     }
 }
 
-/// A duration in at most two units.
+/// A rough duration, in at most two units: the page is read at a glance.
 pub(super) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::timing::{InvalidTiming, Timing, TimingConfig};
+use crate::protocol::{InvalidTiming, Timing, TimingConfig};
 
 /// What the user chose of a timing; a `None` follows from `failover`, or is the default without it.
 ///
@@ -16,7 +16,8 @@ use super::timing::{InvalidTiming, Timing, TimingConfig};
 ///
 /// ```
 /// use std::time::Duration;
-/// use incumbent::protocol::{Timing, TimingChoices};
+/// use incumbent::election::TimingChoices;
+/// use incumbent::protocol::Timing;
 ///
 /// let choices = TimingChoices {
 ///     failover: Some(Duration::from_millis(700)),

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use incumbent::protocol::{InvalidTiming, Timing, TimingChoices, TimingConfig};
+use incumbent::election::TimingChoices;
+use incumbent::protocol::{InvalidTiming, Timing, TimingConfig};
 use proptest::prelude::*;
 
 use super::support::seed;
@@ -103,7 +104,7 @@ fn every_failover_time_that_is_accepted_is_kept_and_what_is_suggested_works() {
         proptest::option::of(millis(5_000)),
         proptest::option::of(millis(2_000)),
     );
-    let place = "--test protocol every_failover_time";
+    let place = "--test election every_failover_time";
     seed::check(
         place,
         2000,
