@@ -50,7 +50,7 @@ for crate in crates:
 print("""
 It also contains the standard library of Rust (MIT OR Apache-2.0) and SQLite, which is in the public domain.
 
-The program of the tarball, of the image and of the wheel also contains the GNU C Library (LGPL-2.1-or-later, as in
+The program of the tarball and of the image also contains the GNU C Library (LGPL-2.1-or-later, as in
 https://www.gnu.org/licenses/old-licenses/lgpl-2.1.txt). To link it to another version of that library, run
 packaging/build in the sources of incumbent.""")
 for text, names in sorted(users.items(), key=lambda one: one[1]):

@@ -32,7 +32,7 @@ const COMMAND: Parts = &[
 ];
 
 /// Where code is.
-const CODE: [&str; 7] = [
+const CODE: [&str; 8] = [
     "src",
     "cli/src",
     "tests",
@@ -40,6 +40,7 @@ const CODE: [&str; 7] = [
     "examples",
     "benches",
     "python/src",
+    "fuzz/fuzz_targets",
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
@@ -174,10 +175,10 @@ fn every_file_that_the_architecture_names_exists() {
 
 #[test]
 fn no_source_file_is_one_through_which_everything_goes() {
-    for folder in ["src", "cli/src"] {
+    for folder in CODE {
         for file in sources(&root().join(folder)) {
             let lines = fs::read_to_string(&file).unwrap().lines().count();
-            assert!(lines <= 900, "{} has {lines} lines", file.display());
+            assert!(lines <= 500, "{} has {lines} lines", file.display());
         }
     }
 }

@@ -10,7 +10,7 @@ use incumbent::store::{Identity, Store, WakeUps};
 
 use super::Fixture;
 use super::model::Model;
-use super::suite::{
+use super::requests::{
     ask, beat, claim, delete, granted, join, name, refused, release, seen, term, who,
 };
 

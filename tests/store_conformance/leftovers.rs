@@ -60,10 +60,10 @@ fn many_locks_leave_a_redis_as_it_was() {
         // The memory of the server, which is not of these names, is there from now on.
         let options = StoreOptions::default();
         let store = incumbent::store::open(&server.address(), &options).expect("a store");
-        let who = super::suite::who("first");
-        super::suite::seen(store.as_ref(), &super::suite::name("first"), &who).await;
+        let who = super::requests::who("first");
+        super::requests::seen(store.as_ref(), &super::requests::name("first"), &who).await;
         store
-            .withdraw(&super::suite::name("first"), &who)
+            .withdraw(&super::requests::name("first"), &who)
             .await
             .expect("it is gone");
         server.grow_old();

@@ -9,7 +9,7 @@ use incumbent::store::Identity;
 
 use super::Fixture;
 use super::model::NO_MEMORY;
-use super::suite::{beat, claim, granted, join, name, refused, release, seen, term, who};
+use super::requests::{beat, claim, granted, join, name, refused, release, seen, term, who};
 
 /// A claim or heartbeat with a word about the age of a memory.
 fn vouching(request: Request, memory: MemoryId, age: Duration) -> Request {

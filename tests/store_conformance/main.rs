@@ -17,6 +17,7 @@ mod model;
 mod orders;
 mod processes;
 mod random;
+mod requests;
 mod suite;
 
 use fixtures::Fixture;

@@ -9,7 +9,7 @@ use incumbent::store::Identity;
 use incumbent::store::{Change, Note, WakeUps};
 
 use super::Fixture;
-use super::suite::{ask, beat, claim, join, name, release, seen, term, who};
+use super::requests::{ask, beat, claim, join, name, release, seen, term, who};
 
 fn operator() -> Identity {
     who("alice@desk")

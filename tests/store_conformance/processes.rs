@@ -9,7 +9,7 @@ use incumbent::protocol::{Mark, Occupancy, Reply, Request, Term, Verdict};
 use incumbent::store::{SqliteStore, Store};
 
 use super::fixtures::OP_TIMEOUT;
-use super::suite::{ask, beat, claim, name, release, seen, who};
+use super::requests::{ask, beat, claim, name, release, seen, who};
 
 /// The file that a process started by a test works on.
 const FILE: &str = "INCUMBENT_TEST_FILE";

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use super::Fixture;
 use super::model::Model;
-use super::suite::{granted, name, term, who};
+use super::requests::{granted, name, term, who};
 use super::support::seed;
 
 /// One thing that happens to a record, relative to what it is by then.

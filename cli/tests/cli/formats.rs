@@ -8,10 +8,24 @@ use crate::support::redis::RedisServer;
 const MEMORY: &str = "{incumbent:}:memory";
 const REFUSED: &str = "have format \"2\", and this incumbent uses format 1";
 
+/// Fails unless the pages that name the formats name this one.
+fn documented(row: &str, note: &str) {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    for (page, expected) in [("docs/operations.md", row), ("CHANGELOG.md", note)] {
+        let text = std::fs::read_to_string(format!("{root}/{page}")).unwrap();
+        let words: Vec<&str> = text.split_whitespace().collect();
+        assert!(words.join(" ").contains(expected), "{page}: no {expected}");
+    }
+}
+
 /// Writes into the memory that a version with the next format made it, and returns what it was.
 fn raise(server: &RedisServer) -> String {
     let memory = server.text(&["HGET", MEMORY, "memory"]);
     let (format, rest) = memory.split_once(' ').unwrap();
+    documented(
+        &format!("| Redis | {format}, the first"),
+        &format!("format {format} on a Redis"),
+    );
     let next = format.parse::<u32>().unwrap() + 1;
     server.command(&["HSET", MEMORY, "memory", &format!("{next} {rest}")]);
     memory
@@ -58,7 +72,7 @@ fn a_redis_of_the_next_format_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn a_file_of_the_next_format_is_refused_and_left_as_it_is() {
+fn a_file_of_the_next_or_the_last_format_is_refused_and_left_as_it_is() {
     let home = Home::new();
     let path = home.text_path("elections.db");
     let store = format!("sqlite:{path}");
@@ -66,11 +80,17 @@ fn a_file_of_the_next_format_is_refused_and_left_as_it_is() {
     assert_eq!(home.run(&run).status, 0);
     let file = rusqlite::Connection::open(&path).unwrap();
     let version = || file.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0));
-    let next = version().unwrap() + 1;
-    file.pragma_update(None, "user_version", next).unwrap();
-    home.run(&run)
-        .assert(78, &format!("the database has format version {next}"));
-    assert_eq!(version().unwrap(), next);
+    let ours = version().unwrap();
+    documented(
+        &format!("| SQLite | {ours}, its `user_version` |"),
+        &format!("and {ours} in an SQLite file"),
+    );
+    for other in [ours + 1, ours - 1] {
+        file.pragma_update(None, "user_version", other).unwrap();
+        home.run(&run)
+            .assert(78, &format!("the database has format version {other}"));
+        assert_eq!(version().unwrap(), other);
+    }
 }
 
 #[test]

@@ -29,6 +29,7 @@ mod places;
 mod program;
 mod reaching;
 mod readings;
+mod restart;
 mod schemas;
 mod seats;
 mod secrets;

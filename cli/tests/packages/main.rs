@@ -89,6 +89,21 @@ fn the_deb_is_installed_upgraded_removed_and_purged_under_a_unit_that_leads() {
     assert_eq!(property(host, "NoNewPrivileges"), "yes");
     assert_eq!(host.sh("stat -c %U /var/lib/incumbent").trim(), "incumbent");
 
+    // The first drop-in is in force, and the others are at hand.
+    let files = host.sh("dpkg --listfiles incumbent");
+    let of_systemd = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd");
+    for file in std::fs::read_dir(of_systemd).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        if name.starts_with(|first: char| first.is_ascii_digit()) {
+            let folder = match name.as_str() {
+                "10-hardening.conf" => "/usr/lib/systemd/system/incumbent@.service.d",
+                _ => "/usr/share/doc/incumbent/examples",
+            };
+            let path = format!("{folder}/{name}");
+            assert!(files.lines().any(|line| line == path), "no {path}");
+        }
+    }
+
     // An upgrade moves no leader; the next start runs the new program.
     let main = property(host, "MainPID");
     host.sh("dpkg -i /var/tmp/built.deb");
