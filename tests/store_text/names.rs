@@ -13,7 +13,7 @@ fn an_election_name_is_refused_with_the_rule_it_breaks() {
     let refusal = |text: &str| ElectionName::new(text).expect_err("a bad name").to_string();
     assert_eq!(
         refusal(""),
-        "the election name is empty: give it 1 to 200 bytes"
+        "the name is empty: give it 1 to 200 bytes"
     );
     assert!(refusal(&"x".repeat(201)).contains("201 bytes: at most 200"));
     assert!(refusal(&"é".repeat(101)).contains("202 bytes"));
