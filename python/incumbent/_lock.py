@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from . import _native
 from ._election import Leadership, document
-from ._options import arguments, timeout_of
+from ._options import arguments, timeout_of, whole
 from ._waiting import result
 from .errors import LeadershipLost, NotElected
 
@@ -165,19 +165,26 @@ class RLock(Lock):
         self._depth = 0
 
     def acquire(self, blocking: bool = True, timeout: Duration | None = None) -> bool:
-        """Acquires the lock, or acquires it once more."""
+        """Acquires the lock, or acquires it once more: then it raises `LeadershipLost` if the lock was lost before."""
         me = threading.get_ident()
-        if self._owner != me:
+        # In a forked child this thread has the number that it has in the parent.
+        if self._owner != me or _native.is_forked():
             if not super().acquire(blocking, timeout):
                 return False
             self._owner = me
+        else:
+            self.check()
         self._depth += 1
         return True
 
     def release(self) -> None:
-        """Releases it as often as it was acquired; the last time, others get it."""
+        """Releases it as often as it was acquired; the last time, others get it. It raises `LeadershipLost` if the lock
+        was lost before.
+        """
         if self._leave_one():
             super().release()
+        else:
+            self.check()
 
     def _leave_one(self) -> bool:
         if self._owner != threading.get_ident():
@@ -192,6 +199,8 @@ class RLock(Lock):
     ) -> None:
         if self._leave_one():
             super().__exit__(kind, error, trace)
+        elif error is None:
+            self.check()
 
 
 class Seat(Leadership):
@@ -212,12 +221,13 @@ class Semaphore:
     ...     sorted([one.seat, other.seat]), workers.acquire(blocking=False)
     ([0, 1], False)
 
-    All its users must give the same number of seats. Each thread releases what it acquired last.
+    All its users must give the same number of seats. Each thread releases what it acquired last, and no other thread
+    can, unlike in `threading`.
     """
 
     def __init__(self, name: str, seats: int = 1, **options: Unpack[Options]) -> None:
         self.name = name
-        self.seats = seats
+        self.seats = whole("seats", seats)
         self._client = client(options)
         self._mine = threading.local()
 
