@@ -231,7 +231,7 @@ class lead:
         self._election = election
         self._timeout = timeout_of(timeout, blocking)
         self._blocking = blocking
-        # Each thread ends what it began, also when another one has taken over meanwhile.
+        # Each thread ends what it began, even when another one has taken over meanwhile.
         self._mine = threading.local()
 
     def _led(self) -> list[Leadership]:

@@ -223,12 +223,12 @@ class lock(_Waits):
         self._client = client(options)
 
     def _win(self) -> _native.Pending:
-        client, name = self._client, self.name
+        client, name = self._client.native(), self.name
         return client.acquire(name, self._timeout) if self._blocking else client.try_acquire(name)
 
     async def status(self) -> dict[str, Any]:
         """Its holder, as the stores show it now."""
-        return _document(await result(self._client.status(self.name)))
+        return _document(await result(self._client.native().status(self.name)))
 
 
 class rlock(lock):
@@ -383,7 +383,7 @@ class semaphore(_Waits):
         self._client = client(options)
 
     def _win(self) -> _native.Pending:
-        return self._client.take_seat(self.name, self.seats, self._blocking, self._timeout)
+        return self._client.native().take_seat(self.name, self.seats, self._blocking, self._timeout)
 
     async def __aenter__(self) -> Seat:
         return self._keep(Seat(cast(_native.Held, await result(self._win()))))

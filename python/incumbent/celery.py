@@ -195,7 +195,7 @@ class _Marks:
 
     def left(self, key: str) -> float:
         """How many seconds it stays marked, unless it is removed."""
-        return max(0, *self._ask(lambda store: store.pttl(key)).values()) / 1000
+        return float(max(0, *self._ask(lambda store: store.pttl(key)).values())) / 1000
 
     def remove(self, key: str, task_id: str | None) -> None:
         """Removes the mark, if it is that of this task."""

@@ -156,7 +156,7 @@ def test_a_forked_child_holds_nothing_and_says_so(
             pid = os.fork()
             if pid == 0:
                 print("child holds", bool(leadership), leadership.remaining)
-                print("child is told", leadership.lost.is_set(), leadership.lost.wait(0), leadership.reason)
+                print("child sees", leadership.lost.is_set(), leadership.lost.wait(0), leadership.reason)
                 try:
                     leadership.check()
                 except incumbent.LeadershipLost as error:
@@ -172,7 +172,7 @@ def test_a_forked_child_holds_nothing_and_says_so(
     """
     forking = child(code, name, store)
     forking.expect("child holds False 0.0")
-    forking.expect("child is told True True this process was forked")
+    forking.expect("child sees True True this process was forked")
     forking.expect("forked from the holder")
     forking.expect("cannot campaign")
     forking.expect("parent holds True")

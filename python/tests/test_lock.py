@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -138,6 +139,44 @@ def test_a_forked_child_holds_no_reentrant_lock(name: str, store: str, child: Ca
     forking = child(code, name, store)
     said = [forking.line() for _ in range(5)]
     assert said == ["child: Forked"] * 2 + ["child: LeadershipLost"] * 2 + ["released False"]
+
+
+PRELOADED = """
+import os, incumbent
+lock = incumbent.Lock(os.environ["LOCK_NAME"], store=os.environ["LOCK_STORE"], interval=0.5, stop_grace=0.2)
+
+def app(environ, start_response):
+    with lock as held:
+        held.check()
+        start_response("200 OK", [])
+        return [str(os.getpid()).encode()]
+"""
+
+
+def test_workers_of_a_preloaded_gunicorn_hold_locks(
+    name: str, store: str, tmp_path: Path, child: Callable[..., Child]
+) -> None:
+    (tmp_path / "preloaded.py").write_text(PRELOADED)
+    address = str(tmp_path / "socket")
+    server = child(
+        "from gunicorn.app.wsgiapp import run; run()",
+        *["--preload", "--workers=2", f"--bind=unix:{address}", f"--chdir={tmp_path}", "preloaded:app"],
+        env={"LOCK_NAME": name, "LOCK_STORE": store},
+    )
+    server.expect("Booting worker")
+    server.expect("Booting worker")
+    answered = set()
+
+    def ask() -> int:
+        with socket.socket(socket.AF_UNIX) as asking:
+            asking.connect(address)
+            asking.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            answer = b"".join(iter(lambda: asking.recv(4096), b""))
+        assert b"200 OK" in answer, server.seen
+        answered.add(answer.split()[-1])
+        return len(answered)
+
+    wait_until(lambda: ask() == 2)
 
 
 def test_a_lost_reentrant_lock_is_not_acquired_again(name: str, server: Server) -> None:

@@ -9,16 +9,8 @@ const FLAGS: [(&[&str], i32, &str); 22] = [
         64,
         "the name is empty: give it 1 to 200 bytes",
     ),
-    (
-        &["a{b", "--", "true"],
-        64,
-        "the name holds '{' at byte 1",
-    ),
-    (
-        &["a}b", "--", "true"],
-        64,
-        "the name holds '}' at byte 1",
-    ),
+    (&["a{b", "--", "true"], 64, "the name holds '{' at byte 1"),
+    (&["a}b", "--", "true"], 64, "the name holds '}' at byte 1"),
     (
         &["a\nb", "--", "true"],
         64,
