@@ -1,6 +1,6 @@
 """How this package compares with the locks that people use from Python, in one run on one Redis.
 
-    pip install incumbent python-redis-lock pottery portalocker
+    pip install ./python python-redis-lock pottery portalocker
     python python/benches/locks.py
 
 The peers take turns, each time in a new process. A figure is the median over all turns of the time to acquire and

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import threading
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -36,7 +37,7 @@ class Lost:
 
     def wait(self, timeout: Duration | None = None) -> bool:
         """Waits until the work is asked to stop, and returns whether it is. The timeout is in seconds."""
-        return wait(self._held.lost(), timeout_of(timeout))
+        return self.is_set() or wait(self._held.lost(), timeout_of(timeout))
 
 
 class Leadership:
@@ -92,7 +93,10 @@ class Leadership:
         self._held.check()
 
     def stop(self) -> None:
-        """Asks the work to stop, from any thread, and keeps the leadership until it has ended."""
+        """Asks the work to stop, from any thread, and keeps the leadership until it has ended.
+
+        Raises `TypeError` for a lock, which has no work of its own to ask: release it.
+        """
         self._held.stop()
 
     def release(self) -> None:
@@ -186,8 +190,12 @@ class Election:
         >>> [next(events)["event"] for _ in range(2)]
         ['campaigning', 'claiming']
         """
-        events = self._native.events()
-        return iter(lambda: document(events.next()), None)
+        return self._follow(self._native.events())
+
+    def _follow(self, events: _native.Events) -> Iterator[dict[str, Any]]:
+        # It refers to the election, without which there would be no further event.
+        while (event := result(events.next())) is not None:
+            yield json.loads(cast(str, event))
 
 
 class lead:
@@ -223,18 +231,23 @@ class lead:
         self._election = election
         self._timeout = timeout_of(timeout, blocking)
         self._blocking = blocking
-        self._led: list[Leadership] = []
+        # Each thread ends what it began, even when another one has taken over meanwhile.
+        self._mine = threading.local()
+
+    def _led(self) -> list[Leadership]:
+        led: list[Leadership] = self._mine.__dict__.setdefault("led", [])
+        return led
 
     def __enter__(self) -> Leadership:
         election = self._election
         led = election.campaign(self._timeout) if self._blocking else election.try_campaign()
-        self._led.append(led)
+        self._led().append(led)
         return led
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._led.pop()._leave(error is not None)
+        self._led().pop()._leave(error is not None)
 
 
 def run_as_leader(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from time import monotonic
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from . import _native
 from ._election import Leadership, document
-from ._options import arguments, timeout_of
+from ._options import arguments, timeout_of, whole
 from ._waiting import result
 from .errors import LeadershipLost, NotElected
 
@@ -21,18 +22,33 @@ if TYPE_CHECKING:
     from ._options import Duration, Options
 
 #: The clients that were last used: all locks of the same stores and options share the connections of one.
-_CLIENTS: OrderedDict[str, _native.Locks] = OrderedDict()
+_CLIENTS: OrderedDict[str, Client] = OrderedDict()
 _CLIENTS_KEPT = 16
 _CLIENTS_LOCK = threading.Lock()
 
 
-def client(options: Options) -> _native.Locks:
+class Client:
+    """A client for some stores and options. Each process has its own: locks may be made before a fork."""
+
+    def __init__(self, stores: list[str], keywords: dict[str, Any]) -> None:
+        self._arguments = stores, keywords
+        self._process: int | None = None
+        self.native()
+
+    def native(self) -> _native.Locks:
+        """That of this process."""
+        if self._process != os.getpid():
+            self._native, self._process = _native.Locks(*self._arguments), os.getpid()
+        return self._native
+
+
+def client(options: Options) -> Client:
     """The client for these stores and options."""
     stores, keywords = arguments(options)
     key = repr((stores, sorted(keywords.items())))
     with _CLIENTS_LOCK:
         found = _CLIENTS.pop(key, None)
-        _CLIENTS[key] = found or _native.Locks(stores, keywords)
+        _CLIENTS[key] = found or Client(stores, keywords)
         while len(_CLIENTS) > _CLIENTS_KEPT:
             _CLIENTS.popitem(last=False)
         return _CLIENTS[key]
@@ -92,8 +108,8 @@ class Lock:
 
     def _ask(self, blocking: bool, timeout: float | None) -> _native.Pending:
         if blocking:
-            return self._client.acquire(self.name, timeout)
-        return self._client.try_acquire(self.name)
+            return self._client.native().acquire(self.name, timeout)
+        return self._client.native().try_acquire(self.name)
 
     def release(self) -> None:
         """Releases the lock. It raises `LeadershipLost` if the lock was lost before."""
@@ -135,7 +151,7 @@ class Lock:
 
     def status(self) -> dict[str, Any]:
         """Its holder, as the stores show it now: what ``incumbent status NAME -o json`` prints."""
-        return document(self._client.status(self.name))
+        return document(self._client.native().status(self.name))
 
     def __enter__(self) -> Leadership:
         self.acquire()
@@ -165,19 +181,26 @@ class RLock(Lock):
         self._depth = 0
 
     def acquire(self, blocking: bool = True, timeout: Duration | None = None) -> bool:
-        """Acquires the lock, or acquires it once more."""
+        """Acquires the lock, or acquires it once more: then it raises `LeadershipLost` if the lock was lost before."""
         me = threading.get_ident()
-        if self._owner != me:
+        # In a forked child this thread has the number that it has in the parent.
+        if self._owner != me or _native.is_forked():
             if not super().acquire(blocking, timeout):
                 return False
             self._owner = me
+        else:
+            self.check()
         self._depth += 1
         return True
 
     def release(self) -> None:
-        """Releases it as often as it was acquired; the last time, others get it."""
+        """Releases it as often as it was acquired; the last time, others get it. It raises `LeadershipLost` if the lock
+        was lost before.
+        """
         if self._leave_one():
             super().release()
+        else:
+            self.check()
 
     def _leave_one(self) -> bool:
         if self._owner != threading.get_ident():
@@ -192,6 +215,8 @@ class RLock(Lock):
     ) -> None:
         if self._leave_one():
             super().__exit__(kind, error, trace)
+        elif error is None:
+            self.check()
 
 
 class Seat(Leadership):
@@ -212,12 +237,13 @@ class Semaphore:
     ...     sorted([one.seat, other.seat]), workers.acquire(blocking=False)
     ([0, 1], False)
 
-    All its users must give the same number of seats. Each thread releases what it acquired last.
+    All its users must give the same number of seats. Each thread releases what it acquired last, and no other thread
+    can, unlike in `threading`.
     """
 
     def __init__(self, name: str, seats: int = 1, **options: Unpack[Options]) -> None:
         self.name = name
-        self.seats = seats
+        self.seats = whole("seats", seats)
         self._client = client(options)
         self._mine = threading.local()
 
@@ -228,7 +254,7 @@ class Semaphore:
         """Takes a seat, and returns whether it did."""
         wait = timeout_of(timeout, blocking)
         try:
-            held = result(self._client.take_seat(self.name, self.seats, blocking, wait))
+            held = result(self._client.native().take_seat(self.name, self.seats, blocking, wait))
         except NotElected:
             return False
         self._seats().append(Seat(cast(_native.Held, held)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
 
 from . import _native
 from ._election import Leadership
@@ -13,7 +13,7 @@ from ._waiting import result
 from .errors import Paused, TimedOut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from typing_extensions import ParamSpec, Unpack
 
@@ -23,9 +23,18 @@ if TYPE_CHECKING:
     R = TypeVar("R")
 
 
-def once(
-    name: str, *, at_least: Duration, **options: Unpack[Options]
-) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
+class Once(Protocol):
+    """What `once` returns: it makes a function or a coroutine function run once per tick."""
+
+    @overload
+    def __call__(
+        self, function: Callable[P, Coroutine[Any, Any, R]]
+    ) -> Callable[P, Coroutine[Any, Any, R | None]]: ...
+    @overload
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R | None]: ...
+
+
+def once(name: str, *, at_least: Duration, **options: Unpack[Options]) -> Once:
     """Makes a function run once per tick, however many hosts call it; where it is skipped, the call returns `None`.
 
     `at_least` is how long after one call no other may run: less than the time from one tick to the next, and more
@@ -42,16 +51,16 @@ def once(
     if it is unknown whether it may run, and `LeadershipLost` if the leadership was lost before the function returned.
     """
 
-    wait = seconds(at_least)
+    wait = seconds(at_least, "at_least")
 
-    def decorate(function: Callable[P, R]) -> Callable[P, R | None]:
+    def decorate(function: Callable[P, Any]) -> Callable[P, Any]:
         if iscoroutinefunction(function):
             from . import aio
 
-            return cast("Callable[P, R | None]", aio.once(name, at_least=wait, **options)(function))
+            return aio.once(name, at_least=wait, **options)(function)
 
         @functools.wraps(function)
-        def run(*args: P.args, **kwargs: P.kwargs) -> R | None:
+        def run(*args: P.args, **kwargs: P.kwargs) -> Any:
             election = _native.Election(name, *arguments(options))
             try:
                 held = result(election.campaign_once(wait))
@@ -68,4 +77,4 @@ def once(
 
         return run
 
-    return decorate
+    return cast(Once, decorate)

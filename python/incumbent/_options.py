@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union, cast
 
+from . import _native
 from .errors import ConfigError
 
 if TYPE_CHECKING:
@@ -45,57 +45,69 @@ class Options(TypedDict, total=False):
     on_overrun: Literal["report", "kill"]
 
 
-_DURATIONS = ("failover", "interval", "stop_grace", "op_timeout", "probation")
-_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
+#: The options that are durations, those of `incumbent run` among them.
+DURATIONS = frozenset(
+    "failover interval stop_grace op_timeout probation stop_timeout health_interval health_timeout health_start_period "
+    "watchdog sit_out wait_timeout".split()
+)
 
 
-def seconds(duration: Duration) -> float:
-    """A duration in seconds.
+def seconds(duration: Duration, name: str) -> float:
+    """The duration `name` in seconds.
 
-    >>> seconds("1m 30s"), seconds("55s"), seconds(2)
-    (90.0, 55.0, 2.0)
+    >>> seconds("1m 30s", "wait"), seconds("2hours", "wait"), seconds(2, "wait")
+    (90.0, 7200.0, 2.0)
     """
-    if isinstance(duration, (int, float)):
-        return float(duration)
-    if not isinstance(duration, str):
-        return duration.total_seconds()
-    total, end = 0.0, 0
-    while end < len(duration):
-        part = _PART.match(duration, end)
-        if part is None or part[2] not in _UNITS:
-            raise ConfigError(f"{duration!r} is no duration: write it as in \"55s\" or \"1m 30s\"")
-        total, end = total + float(part[1]) * _UNITS[part[2]], part.end()
-    if end == 0:
-        raise ConfigError("a duration is empty: write it as in \"55s\" or \"1m 30s\"")
-    return total
+    found: object = duration
+    if isinstance(duration, str):
+        found = _native.seconds(duration)
+    elif hasattr(duration, "total_seconds"):
+        found = duration.total_seconds()
+    if not isinstance(found, (int, float)):
+        raise ConfigError(f'{name} is no duration: {duration!r}; write it as in 55, "55s" or "1m 30s"')
+    if not found >= 0:
+        raise ConfigError(f"{name} must not be negative, and is {duration!r}")
+    return float(found)
+
+
+def whole(name: str, number: int) -> int:
+    """The number `name`, which counts something."""
+    if not isinstance(number, int) or not 0 <= number < 1 << 16:
+        raise ConfigError(f"{name} must be a whole number from 0 to 65535, and is {number!r}")
+    return number
+
+
+def table(options: object, name: str) -> Options:
+    """A copy of the options that a setting has."""
+    if options is not None and not isinstance(options, dict):
+        raise ConfigError(f'{name} must be a dict of options, such as {{"store": "redis://db"}}')
+    return cast("Options", dict(options or {}))
 
 
 def timeout_of(timeout: Duration | None, blocking: bool = True) -> float | None:
     """How long to wait, in seconds; `None` is without end. A call that does not block has no timeout."""
     if timeout is None:
         return None
-    wait = seconds(timeout)
-    if wait != wait or wait < 0:
-        raise ValueError(f"a timeout must not be negative, and this one is {timeout!r}")
+    wait = seconds(timeout, "timeout")
     if wait == float("inf"):
         return None
     if not blocking:
-        raise ValueError("a call that does not block has no timeout")
+        raise ConfigError("a call that does not block has no timeout")
     return wait
 
 
 def arguments(options: Options) -> tuple[list[str], dict[str, Any]]:
     """The stores and the options, as the native half takes them."""
-    keywords: dict[str, Any] = dict(options)
+    keywords: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     store = keywords.pop("store", None) or os.environ.get("INCUMBENT_STORE", "").split()
     stores = [store] if isinstance(store, str) else list(store)
     if not stores:
         raise ConfigError('no store is given: say store="redis://HOST", or set INCUMBENT_STORE')
-    for name in _DURATIONS:
-        if keywords.get(name) is not None:
-            keywords[name] = seconds(keywords[name])
-    overrun = keywords.pop("on_overrun", "report")
+    for name in DURATIONS & keywords.keys():
+        keywords[name] = seconds(keywords[name], name)
+    if "stall_polls" in keywords:
+        whole("stall_polls", keywords["stall_polls"])
+    overrun = keywords.get("on_overrun", "report")
     if overrun not in ("report", "kill"):
         raise ConfigError(f'on_overrun is {overrun!r}: it must be "report" or "kill"')
-    return stores, {**keywords, "kill": overrun == "kill"}
+    return stores, keywords

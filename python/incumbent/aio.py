@@ -17,15 +17,15 @@ import asyncio
 import functools
 import json
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 from . import _election, _native
-from ._election import Leadership
-from ._lock import Seat, client
-from ._options import arguments, seconds, timeout_of
+from ._lock import client
+from ._options import arguments, seconds, timeout_of, whole
 from .errors import Paused, TimedOut
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
     from types import TracebackType
 
     from typing_extensions import Concatenate, ParamSpec, Unpack
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
     P = ParamSpec("P")
     R = TypeVar("R")
-    L = TypeVar("L", bound=Leadership)
+    L = TypeVar("L", bound="Leadership")
 
-__all__ = ["Election", "lead", "lock", "once", "run_as_leader", "semaphore"]
+__all__ = ["Election", "Leadership", "Seat", "lead", "lock", "once", "rlock", "run_as_leader", "semaphore"]
 
 
 async def result(pending: _native.Pending) -> object:
@@ -60,6 +60,41 @@ async def result(pending: _native.Pending) -> object:
     return pending.result()
 
 
+class Lost(_election.Lost):
+    """The event that is set when the work is asked to stop, with the interface of `asyncio.Event`."""
+
+    async def wait(self) -> bool:  # type: ignore[override]
+        """Waits until the work is asked to stop."""
+        return self.is_set() or await result(self._held.lost()) is not None
+
+
+class Leadership(_election.Leadership):
+    """As `incumbent.Leadership`: what waits is a coroutine."""
+
+    lost: Lost
+
+    def __init__(self, held: _native.Held) -> None:
+        super().__init__(held)
+        self.lost = Lost(held)
+
+    async def release(self) -> None:  # type: ignore[override]
+        """Ends the leadership: the work has ended. A standby takes over at once."""
+        await self._end("resigned")
+
+    async def _end(self, how: str) -> None:
+        if not _native.is_forked():
+            await result(self._held.release(how))
+
+
+class Seat(Leadership):
+    """A seat of a semaphore: a lock with a number."""
+
+    def __init__(self, held: _native.Held) -> None:
+        super().__init__(held)
+        #: The number of the seat, from 0. No two holders have the same.
+        self.seat = cast(int, held.seat)
+
+
 class Guard:
     """Cancels the current task when something is lost, and turns that into `LeadershipLost` at the end."""
 
@@ -70,7 +105,7 @@ class Guard:
         self._task = task
         self._cancelling = _cancelling(task)
         self._cancelled = False
-        self._held = held
+        self.held = held
         self._lost = held._held.lost()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._lost.fileno(), self._look)
@@ -86,10 +121,9 @@ class Guard:
         """Releases what is held, and raises what the block should end with, if anything else than `error`."""
         self._loop.remove_reader(self._lost.fileno())
         self._lost.cancel()
-        verdict = self._held._verdict()
+        verdict = self.held._verdict()
         ours = self._cancelled and _uncancel(self._task) <= self._cancelling
-        if not _native.is_forked():
-            await result(self._held._held.release("failed" if error else "ended"))
+        await self.held._end("failed" if error else "ended")
         if verdict is not None and (error is None or (ours and isinstance(error, asyncio.CancelledError))):
             raise verdict from error
 
@@ -107,13 +141,17 @@ class _Held:
     """An asynchronous context manager for what is won at its start, kept while the block runs, and released."""
 
     def __init__(self) -> None:
-        self._guards: list[Guard] = []
+        # Each task ends what it began.
+        self._guards: WeakKeyDictionary[asyncio.Task[Any] | None, list[Guard]] = WeakKeyDictionary()
+
+    def _mine(self) -> list[Guard]:
+        return self._guards.setdefault(asyncio.current_task(), [])
 
     def _win(self) -> _native.Pending:
         raise NotImplementedError
 
     def _keep(self, held: L) -> L:
-        self._guards.append(Guard(held))
+        self._mine().append(Guard(held))
         return held
 
     async def __aenter__(self) -> Leadership:
@@ -122,7 +160,7 @@ class _Held:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._guards.pop().leave(error)
+        await self._mine().pop().leave(error)
 
 
 class _Waits(_Held):
@@ -155,6 +193,14 @@ class lead(_Waits):
     def _open(self, options: Options) -> None:
         self._election = _election.Election(self.name, **options)._native
 
+    @classmethod
+    def _of(cls, election: Election, timeout: Duration | None, blocking: bool) -> lead:
+        made = cls.__new__(cls)
+        _Held.__init__(made)
+        made.name, made._election = election.name, election._native
+        made._timeout, made._blocking = timeout_of(timeout, blocking), blocking
+        return made
+
     def _win(self) -> _native.Pending:
         return self._election.campaign(self._timeout) if self._blocking else self._election.try_campaign()
 
@@ -177,8 +223,44 @@ class lock(_Waits):
         self._client = client(options)
 
     def _win(self) -> _native.Pending:
-        client, name = self._client, self.name
+        client, name = self._client.native(), self.name
         return client.acquire(name, self._timeout) if self._blocking else client.try_acquire(name)
+
+    async def status(self) -> dict[str, Any]:
+        """Its holder, as the stores show it now."""
+        return _document(await result(self._client.native().status(self.name)))
+
+
+class rlock(lock):
+    """A lock that the task that holds it can enter again.
+
+    >>> import asyncio, incumbent
+    >>> async def main():
+    ...     lock = incumbent.aio.rlock("order:42", store="memory:aio-rlock")
+    ...     async with lock as outer, lock as inner:
+    ...         return inner is outer
+    >>> asyncio.run(main())
+    True
+    """
+
+    async def __aenter__(self) -> Leadership:
+        mine = self._mine()
+        if not mine:
+            return await super().__aenter__()
+        mine[-1].held.check()
+        mine.append(mine[-1])
+        return mine[-1].held
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        mine = self._mine()
+        if len(mine) == 1:
+            await super().__aexit__(kind, error, trace)
+            return
+        mine.pop()
+        if error is None:
+            mine[-1].held.check()
 
 
 class Election:
@@ -196,6 +278,20 @@ class Election:
         """Leads only if no one does."""
         return _held(await result(self._native.try_campaign()))
 
+    def lead(self, timeout: Duration | None = None, blocking: bool = True) -> lead:
+        """As `incumbent.aio.lead`, for this election."""
+        return lead._of(self, timeout, blocking)
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this process leads at this moment."""
+        return self._native.is_leader()
+
+    @property
+    def window(self) -> float:
+        """How many seconds a leader must be silent before anyone may take over."""
+        return self._native.window
+
     async def status(self) -> dict[str, Any]:
         """The election as its stores show it now."""
         return _document(await result(self._native.status()))
@@ -204,19 +300,21 @@ class Election:
         """Its last terms, newest first."""
         return _document(await result(self._native.history(terms)))
 
-    async def events(self) -> AsyncIterator[dict[str, Any]]:
+    def events(self) -> AsyncIterator[dict[str, Any]]:
         """What happens to the campaigns of this object from now on."""
-        events = self._native.events()
+        return self._follow(self._native.events())
+
+    async def _follow(self, events: _native.Events) -> AsyncIterator[dict[str, Any]]:
         while (event := await result(events.next())) is not None:
             yield _document(event)
 
 
 def run_as_leader(
     name: str, *, timeout: Duration | None = None, **options: Unpack[Options]
-) -> Callable[[Callable[Concatenate[Leadership, P], Awaitable[R]]], Callable[P, Awaitable[R]]]:
+) -> Callable[[Callable[Concatenate[Leadership, P], Awaitable[R]]], Callable[P, Coroutine[Any, Any, R]]]:
     """As `incumbent.run_as_leader`, for a coroutine function: it is cancelled when the leadership is lost."""
 
-    def decorate(function: Callable[Concatenate[Leadership, P], Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+    def decorate(function: Callable[Concatenate[Leadership, P], Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:
         @functools.wraps(function)
         async def run(*args: P.args, **kwargs: P.kwargs) -> R:
             async with lead(name, timeout=timeout, **options) as leadership:
@@ -229,14 +327,14 @@ def run_as_leader(
 
 def once(
     name: str, *, at_least: Duration, **options: Unpack[Options]
-) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R | None]]]:
+) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Coroutine[Any, Any, R | None]]]:
     """As `incumbent.once`, for a coroutine function: it is cancelled when the leadership is lost."""
 
-    def decorate(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R | None]]:
+    def decorate(function: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R | None]]:
         @functools.wraps(function)
         async def run(*args: P.args, **kwargs: P.kwargs) -> R | None:
             try:
-                async with _Once(name, seconds(at_least), options):
+                async with _Once(name, seconds(at_least, "at_least"), options):
                     return await function(*args, **kwargs)
             except _Skipped:
                 return None
@@ -266,19 +364,26 @@ class _Once(_Held):
             raise _Skipped from error
 
 
-class semaphore(_Held):
+class semaphore(_Waits):
     """A seat of a semaphore, held while the block runs: see `incumbent.Semaphore`."""
 
     def __init__(
-        self, name: str, seats: int = 1, *, timeout: Duration | None = None, **options: Unpack[Options]
+        self,
+        name: str,
+        seats: int = 1,
+        *,
+        timeout: Duration | None = None,
+        blocking: bool = True,
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__()
-        self.name, self.seats = name, seats
+        super().__init__(name, timeout=timeout, blocking=blocking, **options)
+        self.seats = whole("seats", seats)
+
+    def _open(self, options: Options) -> None:
         self._client = client(options)
-        self._timeout = timeout_of(timeout)
 
     def _win(self) -> _native.Pending:
-        return self._client.take_seat(self.name, self.seats, True, self._timeout)
+        return self._client.native().take_seat(self.name, self.seats, self._blocking, self._timeout)
 
     async def __aenter__(self) -> Seat:
         return self._keep(Seat(cast(_native.Held, await result(self._win()))))

@@ -14,6 +14,8 @@ from collections import deque
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_SUBMITTED, JobSubmissionEvent
+from apscheduler.executors.base import MaxInstancesReachedError
 from apscheduler.executors.pool import ThreadPoolExecutor
 
 from ._election import Election
@@ -32,8 +34,9 @@ __all__ = ["Executor"]
 class Executor(ThreadPoolExecutor):  # type: ignore[misc]
     """A thread pool that runs jobs while this process leads the election `name`.
 
-    A new leader runs what came due since the last one led, within the job's ``misfire_grace_time``. After a crash, what
-    the last leader began between its last heartbeat and its death is run twice.
+    A new leader runs what came due since the last one led, within the job's ``misfire_grace_time``: once, if the job
+    has ``coalesce``, as APScheduler's default is. After a crash, what the last leader began between its last heartbeat
+    and its death is run twice.
     """
 
     #: How many runs a standby remembers, for the case that it takes over.
@@ -53,7 +56,11 @@ class Executor(ThreadPoolExecutor):  # type: ignore[misc]
 
     @property
     def leadership(self) -> Leadership | None:
-        """The leadership of this process, while it leads. A job can ask it before each side effect."""
+        """The leadership of this process, while it leads.
+
+        A job that runs goes on when it is lost. One that must not takes it at its start, and calls its `check` before
+        each side effect.
+        """
         return self._leadership
 
     def start(self, scheduler: Any, alias: str) -> None:
@@ -84,30 +91,44 @@ class Executor(ThreadPoolExecutor):  # type: ignore[misc]
         while not self._ending.is_set():
             try:
                 leadership = campaign.wait(self._TURN)
+                if leadership is not None:
+                    self._lead(leadership)
             except Error as error:
                 self._logger.error("cannot lead: %s", error)
                 self._ending.wait(self._TURN)
-                continue
-            if leadership is None:
-                continue
-            try:
-                self._lead(leadership)
-            finally:
-                with self._state:
-                    self._leadership = None
-                leadership.release()
+            except Exception:
+                self._logger.exception("cannot lead")
+                self._ending.wait(self._TURN)
         campaign.leave()
 
     def _lead(self, leadership: Leadership) -> None:
         self._logger.info("elected leader, token %s", leadership.fencing_token)
-        since = led_until(self._election)
-        with self._state:
-            self._leadership, self._since = leadership, since
-            missed = [(job, at) for job, at in self._skipped if since is not None and at > since]
-            self._skipped.clear()
-        for job, at in missed:
-            self.submit_job(job, [at])
-        while leadership and not self._ending.is_set():
-            leadership.lost.wait(self._TURN)
-        if not self._ending.is_set():
-            self._logger.warning("lost leadership: %s", leadership.reason)
+        try:
+            since = led_until(self._election)
+            with self._state:
+                self._leadership, self._since = leadership, since
+                missed: dict[str, tuple[Any, list[datetime]]] = {}
+                for job, at in self._skipped:
+                    if since is not None and at > since:
+                        missed.setdefault(job.id, (job, []))[1].append(at)
+                self._skipped.clear()
+            for job, run_times in missed.values():
+                self._catch_up(job, run_times[-1:] if job.coalesce else run_times)
+            while leadership and not self._ending.is_set():
+                leadership.lost.wait(self._TURN)
+            if not self._ending.is_set():
+                self._logger.warning("lost leadership: %s", leadership.reason)
+        finally:
+            with self._state:
+                self._leadership = None
+            leadership.release()
+
+    def _catch_up(self, job: Any, run_times: list[datetime]) -> None:
+        """Runs what came due, as the scheduler does."""
+        code = EVENT_JOB_SUBMITTED
+        try:
+            self.submit_job(job, run_times)
+        except MaxInstancesReachedError as error:
+            self._logger.warning("skipped the missed runs: %s", error)
+            code = EVENT_JOB_MAX_INSTANCES
+        self._scheduler._dispatch_event(JobSubmissionEvent(code, job.id, job._jobstore_alias, run_times))

@@ -31,7 +31,7 @@ __all__ = [
 
 
 class Error(Exception):
-    """Whatever `incumbent` raises."""
+    """What all of these are. A mistake in the call itself raises `TypeError` or `RuntimeError`, as in `threading`."""
 
 
 class ConfigError(Error, ValueError):

@@ -6,10 +6,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use incumbent::Lease;
 use incumbent::lock::{Guard, Seat};
 use incumbent::protocol::LossReason;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use crate::pending::{Answer, Pending};
 use crate::{failure, fork};
+
+/// Why a forked child may not act.
+const FORKED: &str = "this process was forked from the holder, which still holds it";
 
 /// What keeps a lease.
 #[derive(Debug)]
@@ -91,9 +95,7 @@ impl Held {
     /// Raises `LeadershipLost` once the work may not act.
     fn check(&self, py: Python<'_>) -> PyResult<()> {
         let reason = match self.lease.check() {
-            _ if fork::is_forked() => {
-                "this process was forked from the leader, which still holds it"
-            }
+            _ if fork::is_forked() => FORKED,
             Ok(()) => return Ok(()),
             Err(lost) => &lost.reason.to_string(),
         };
@@ -110,6 +112,9 @@ impl Held {
 
     /// Why the work was asked to stop, once it was.
     fn loss(&self) -> Option<String> {
+        if fork::is_forked() {
+            return Some(FORKED.to_owned());
+        }
         self.lease.loss().map(|reason| reason.to_string())
     }
 
@@ -120,13 +125,17 @@ impl Held {
     }
 
     /// Asks the work of a leader to stop, and keeps the leadership until it has ended.
-    fn stop(&self) {
-        if fork::is_forked() {
-            return;
+    fn stop(&self) -> PyResult<()> {
+        match &*self.lock() {
+            Some(Kept::Guard(_) | Kept::Seat(_)) => {
+                return Err(PyTypeError::new_err(
+                    "a lock cannot be asked to stop: release it",
+                ));
+            }
+            Some(Kept::Leadership(held)) if !fork::is_forked() => held.stop(LossReason::Resigned),
+            Some(Kept::Leadership(_)) | None => {}
         }
-        if let Some(Kept::Leadership(held)) = &*self.lock() {
-            held.stop(LossReason::Resigned);
-        }
+        Ok(())
     }
 
     /// Reports that the work has ended, and waits until the release is confirmed. `how` is "resigned", "ended" or

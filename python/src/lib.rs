@@ -39,6 +39,8 @@ mod _native {
     #[pymodule_export]
     use super::locks::Locks;
     #[pymodule_export]
+    use super::options::seconds;
+    #[pymodule_export]
     use super::pending::Pending;
 
     #[pymodule_init]

@@ -8,13 +8,14 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::failure::raise;
 use crate::pending::duration;
 
 /// Applies them. `incumbent._options` has declared them and turned durations into seconds.
 ///
 /// # Errors
 ///
-/// `TypeError` for one that does not exist or has another type, `ValueError` for a negative duration.
+/// `TypeError` for one that does not exist, `ConfigError` for a value that it cannot have.
 pub(crate) fn apply<T>(
     mut builder: Builder<T>,
     stores: Vec<String>,
@@ -28,31 +29,56 @@ pub(crate) fn apply<T>(
     }
     for (key, value) in options {
         let key: String = key.extract()?;
-        let text = || value.extract::<String>();
-        let seconds = || duration(value.extract()?);
-        builder = match key.as_str() {
-            "key_prefix" => builder.key_prefix(text()?),
-            "username" => builder.username(text()?),
-            "password" => builder.password(text()?),
-            "failover" => builder.failover(seconds()?),
-            "interval" => builder.interval(seconds()?),
-            "stall_polls" => builder.stall_polls(value.extract()?),
-            "stop_grace" => builder.stop_grace(seconds()?),
-            "op_timeout" => builder.op_timeout(seconds()?),
-            "probation" => builder.probation(seconds()?),
-            "label" => builder.label(text()?),
-            "kill" => builder.overrun(if value.extract()? {
-                Overrun::Kill
-            } else {
-                Overrun::Report
-            }),
-            other => {
-                let message = format!("{other:?} is no option of an election or a lock");
-                return Err(PyTypeError::new_err(message));
-            }
-        };
+        builder = apply_one(builder, &key, &value)?;
     }
     Ok(builder)
+}
+
+fn apply_one<T>(builder: Builder<T>, key: &str, value: &Bound<'_, PyAny>) -> PyResult<Builder<T>> {
+    let named = |error: PyErr| {
+        let py = value.py();
+        raise(py, "ConfigError", format!("{key}: {}", error.value(py)))
+    };
+    let text = || value.extract::<String>().map_err(named);
+    let seconds = || value.extract().and_then(duration).map_err(named);
+    Ok(match key {
+        "key_prefix" => builder.key_prefix(text()?),
+        "username" => builder.username(text()?),
+        "password" => builder.password(text()?),
+        "failover" => builder.failover(seconds()?),
+        "interval" => builder.interval(seconds()?),
+        "stall_polls" => builder.stall_polls(value.extract()?),
+        "stop_grace" => builder.stop_grace(seconds()?),
+        "op_timeout" => builder.op_timeout(seconds()?),
+        "probation" => builder.probation(seconds()?),
+        "label" => builder.label(text()?),
+        "on_overrun" => builder.overrun(match &*text()? {
+            "kill" => Overrun::Kill,
+            _ => Overrun::Report,
+        }),
+        other => {
+            let message = format!("{other:?} is no option of an election or a lock");
+            return Err(PyTypeError::new_err(message));
+        }
+    })
+}
+
+/// The seconds of a duration that is written as for the command, such as "1m 30s".
+///
+/// # Errors
+///
+/// `ConfigError` for a text that is none.
+#[pyfunction]
+pub(crate) fn seconds(py: Python<'_>, text: &str) -> PyResult<f64> {
+    match humantime::parse_duration(text) {
+        Ok(duration) => Ok(duration.as_secs_f64()),
+        Err(error) => {
+            let message = format!(
+                "{text:?} is not a duration ({error}): write one such as \"55s\" or \"1m 30s\""
+            );
+            Err(raise(py, "ConfigError", message))
+        }
+    }
 }
 
 /// The memory stores that this process has used, for as long as it lives.

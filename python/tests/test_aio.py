@@ -81,7 +81,7 @@ def test_the_loop_serves_others_while_one_waits(name: str, store: str) -> None:
         for _ in range(10):
             await asyncio.sleep(0.01)
         assert not waiting.done()
-        held.release()
+        await held.release()
         assert await waiting
 
     asyncio.run(main())
@@ -117,8 +117,35 @@ def test_events_come_one_by_one(name: str) -> None:
 
         listening = asyncio.create_task(listen())
         await asyncio.sleep(0)
-        (await election.campaign()).release()
+        async with election.lead() as leadership:
+            assert election.is_leader and election.window > 0
+            assert not leadership.lost.is_set()
         await listening
         return seen
 
     assert "elected" in asyncio.run(main())
+
+
+def test_a_release_does_not_block_the_loop(name: str, server: Server) -> None:
+    async def main() -> None:
+        leadership = await aio.Election(name, store=server.url, **FAST).campaign()
+        server.freeze()
+        releasing = asyncio.create_task(leadership.release())
+        for _ in range(10):
+            await asyncio.sleep(0.001)
+        assert not releasing.done()
+        server.thaw()
+        await releasing
+
+    asyncio.run(main())
+
+
+def test_the_loop_serves_others_until_it_is_lost(name: str, store: str) -> None:
+    async def main() -> bool:
+        leadership = await aio.Election(name, store=store, **FAST).campaign()
+        asyncio.get_running_loop().call_soon(leadership.stop)
+        lost = await leadership.lost.wait()
+        await leadership.release()
+        return lost
+
+    assert asyncio.run(main())

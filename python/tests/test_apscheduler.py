@@ -7,10 +7,15 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from apscheduler.events import EVENT_JOB_EXECUTED, EVENT_JOB_MAX_INSTANCES
+from apscheduler.schedulers.background import BackgroundScheduler
 from conftest import Child, wait_until
 
+import incumbent
+from incumbent.apscheduler import Executor
+
 JOBS = """
-    import os, sys
+    import os, sys, time
     from datetime import datetime, timezone
     from apscheduler.schedulers.background import BackgroundScheduler
     from apscheduler.events import EVENT_JOB_EXECUTED
@@ -24,7 +29,7 @@ JOBS = """
             log.write(f"{event.scheduled_run_time.isoformat()} {os.getpid()}\\n")
 
     # The same moments in every process.
-    scheduler.add_job(lambda: None, "cron", second="*", id="tick", misfire_grace_time=30)
+    scheduler.add_job(time.sleep, "cron", args=[float(sys.argv[4])], second="*", id="tick", misfire_grace_time=30)
     scheduler.add_listener(ran, EVENT_JOB_EXECUTED)
     scheduler.start()
     print("started")
@@ -42,7 +47,7 @@ def test_the_same_jobs_in_three_processes_run_once(
     def runs() -> list[list[str]]:
         return [line.split() for line in log.read_text().splitlines()] if log.exists() else []
 
-    fleet = {one.process.pid: one for one in [child(JOBS, name, store, str(log)) for _ in range(3)]}
+    fleet = {one.process.pid: one for one in [child(JOBS, name, store, str(log), "0") for _ in range(3)]}
     for one in fleet.values():
         one.expect("started")
     wait_until(lambda: len(runs()) >= 3)
@@ -58,3 +63,38 @@ def test_the_same_jobs_in_three_processes_run_once(
     second = int(runs()[-1][1])
     fleet[second].signal(signal.SIGKILL)
     wait_until(lambda: int(runs()[-1][1]) not in (first, second))
+
+
+def test_a_job_longer_than_its_interval_is_taken_over(
+    name: str, store: str, tmp_path: Path, child: Callable[..., Child]
+) -> None:
+    log = tmp_path / "log"
+    fleet = {one.process.pid: one for one in [child(JOBS, name, store, str(log), "1.5") for _ in range(2)]}
+    for one in fleet.values():
+        one.expect("started")
+    wait_until(lambda: log.exists() and log.read_text())
+    first = fleet.pop(int(log.read_text().split()[1]))
+    first.signal(signal.SIGKILL)
+    (second,) = fleet
+    wait_until(lambda: log.read_text().count(f" {second}\n") >= 3)
+
+
+def test_missed_runs_of_a_job_that_still_runs_are_skipped(name: str) -> None:
+    executor = Executor(name, store=f"memory:{name}", interval=0.1, stop_grace=0.05)
+    scheduler = BackgroundScheduler(executors={"default": executor})
+    events: list[int] = []
+    scheduler.add_listener(lambda event: events.append(event.code), EVENT_JOB_EXECUTED | EVENT_JOB_MAX_INSTANCES)
+    election = incumbent.Election(name, store=f"memory:{name}", interval=0.1, stop_grace=0.05)
+    election.campaign().release()
+    before = election.campaign()
+    job = scheduler.add_job(lambda: None, "interval", seconds=0.2, misfire_grace_time=60)
+    scheduler.start()
+    wait_until(lambda: len(executor._skipped) > 1)
+    # What this process began when it led before.
+    executor._instances[job.id] = job.max_instances
+    executor._skipped[-1] = (job, job.next_run_time)
+    before.release()
+    wait_until(lambda: EVENT_JOB_MAX_INSTANCES in events)
+    del executor._instances[job.id]
+    wait_until(lambda: EVENT_JOB_EXECUTED in events)
+    scheduler.shutdown()

@@ -6,11 +6,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import celery
 import pytest
+import redis
 from conftest import Child, Server, wait_until
 
 import incumbent
@@ -37,6 +39,17 @@ SHOP = """
             time.sleep(0.01)
         self.leadership.check()
         log("billed", f"{os.getpid()} {self.leadership.fencing_token}")
+
+    @app.task(name="shop.sync", bind=True, base=incumbent.celery.Once, once={"unlock_before_run": True})
+    def sync(self, what="all"):
+        log("synced", what)
+        while not (folder / "finish").exists():
+            time.sleep(0.01)
+        self.leadership
+
+    @app.task(name="shop.typo", base=incumbent.celery.Once, once={"keys": ["costumer"]})
+    def typo(customer):
+        pass
 
     @app.task(name="shop.again", bind=True, base=incumbent.celery.Once, max_retries=2)
     def again(self):
@@ -114,7 +127,7 @@ def test_a_task_that_is_queued_or_runs_is_not_queued_again(shop: Shop) -> None:
     other = bill.delay("bob")
     shop.worker(1)
     wait_until(lambda: shop.lines("begun"))
-    with pytest.raises(AlreadyQueued):
+    with pytest.raises(AlreadyQueued, match="running already; if its worker has died"):
         bill.delay("ada")
     shop.finish()
     queued.get(timeout=60)
@@ -130,6 +143,78 @@ def _queues(call: Callable[[], object]) -> bool:
     except AlreadyQueued:
         return False
     return True
+
+
+def test_a_task_that_runs_unlocked_is_queued_again(shop: Shop) -> None:
+    sync = tasks().sync
+    queued = sync.delay()
+    with pytest.raises(AlreadyQueued, match="queued already"):
+        sync.delay()
+    shop.worker(1)
+    wait_until(lambda: shop.lines("synced"))
+    sync.delay()
+    shop.finish()
+    with pytest.raises(Exception, match="this run of shop.sync holds no lock"):
+        queued.get(timeout=60)
+
+
+def test_a_mark_lasts_for_its_timeout_after_the_task_may_begin(shop: Shop) -> None:
+    bill = tasks().bill
+
+    def lasts(customer: str, **options: Any) -> float:
+        bill.apply_async((customer,), **options)
+        with pytest.raises(AlreadyQueued) as refused:
+            bill.delay(customer)
+        return refused.value.countdown
+
+    assert 3600 < lasts("ada", once={"timeout": "2h"}) <= 7200
+    later = datetime.now(timezone.utc) + timedelta(hours=5)
+    assert 5 * 3600 < lasts("bob", eta=later) <= 6 * 3600
+    # As for the workers, one without a zone is in UTC.
+    assert 5 * 3600 < lasts("cem", eta=later.replace(tzinfo=None)) <= 6 * 3600
+    assert 5 * 3600 < lasts("dan", countdown=5 * 3600) <= 6 * 3600
+    bill.apply_async(("eve",), once={"timeout": 0.001})
+    wait_until(lambda: _queues(lambda: bill.delay("eve")))
+
+
+def test_what_cannot_be_told_is_refused(shop: Shop) -> None:
+    shop_tasks = tasks()
+    with pytest.raises(incumbent.ConfigError, match="'costumer', but its arguments are customer"):
+        shop_tasks.typo.delay("ada")
+    with pytest.raises(incumbent.LeadershipLost, match="holds no lock"):
+        shop_tasks.bill("ada")
+    for options, words in [
+        ({"store": "memory:a"}, "a store memory cannot mark queued tasks"),
+        ({"store": "sqlite:/a"}, "a store sqlite"),
+        ({"store": "redis+sentinel://a/b"}, r"a store redis\+sentinel"),
+        ({"store": "valkey+cluster://a"}, r"a store redis\+cluster"),
+        ({"store": "rediss://a?server-name=b"}, "has no server-name"),
+        ("redis://a", "must be a dict of options"),
+    ]:
+        shop_tasks.app.conf.incumbent = options
+        with pytest.raises(incumbent.ConfigError, match=words):
+            shop_tasks.bill.delay("ada")
+
+
+def test_a_majority_marks_queued_tasks_and_logs_in(shop: Shop) -> None:
+    bill = tasks().bill
+    servers = [Server() for _ in range(3)]
+    try:
+        for server in servers:
+            with redis.Redis.from_url(server.redis_url) as client:
+                client.config_set("requirepass", "secret")
+        stores = [server.url for server in servers]
+        tasks().app.conf.incumbent = {"store": stores, "password": "secret", "interval": 0.5, "stop_grace": 0.2}
+        servers[0].process.kill()
+        bill.delay("ada")
+        with pytest.raises(AlreadyQueued):
+            bill.delay("ada")
+        servers[1].process.kill()
+        with pytest.raises(incumbent.Unreachable, match="no majority of the stores can mark"):
+            bill.delay("bob")
+    finally:
+        for server in servers:
+            server.close()
 
 
 def test_a_retry_keeps_its_place(shop: Shop) -> None:
@@ -205,8 +290,6 @@ def test_one_of_three_beats_sends_and_another_takes_over(shop: Shop, server: Ser
 
 
 def test_a_new_beat_sends_what_came_due_since_the_last_one_led(shop: Shop, server: Server) -> None:
-    from datetime import timedelta
-
     from incumbent.celery import Scheduler
 
     app: celery.Celery = tasks().app

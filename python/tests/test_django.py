@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import subprocess
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import redis
 from conftest import FAST, Child, Server
 
 import incumbent
+from incumbent._options import DURATIONS
+from incumbent._program import path
+from incumbent.django.cache import RedisCache
 
 CACHE = """
     import sys
@@ -73,8 +79,7 @@ def project(tmp_path: Path, shared_server: Server) -> Path:
     )
     (tmp_path / "manage.py").write_text(
         textwrap.dedent("""
-            import os, sys
-            os.environ["DJANGO_SETTINGS_MODULE"] = "settings"
+            import sys
             from django.core.management import execute_from_command_line
             execute_from_command_line(sys.argv)
         """)
@@ -82,15 +87,23 @@ def project(tmp_path: Path, shared_server: Server) -> Path:
     return tmp_path
 
 
+LEAD = """
+    import os, sys
+    os.chdir(sys.argv[1])
+    os.environ["DJANGO_SETTINGS_MODULE"] = "settings"
+    os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+
+
+@pytest.mark.parametrize("program", ["manage.py", "django"])
 def test_a_command_runs_while_it_leads(
-    project: Path, shared_server: Server, name: str, child: Callable[..., Child]
+    program: str, project: Path, shared_server: Server, name: str, child: Callable[..., Child]
 ) -> None:
-    code = """
-        import os, sys
-        os.chdir(sys.argv[1])
-        os.execv(sys.executable, [sys.executable, "manage.py", "lead", sys.argv[2], "work", "--what", "bills"])
-    """
-    first = child(code, str(project), name)
+    words = ["manage.py", "lead"]
+    if program == "django":
+        words = ["-m", "django", "lead", f"--pythonpath={project}"]
+    folder = project if program == "manage.py" else project.parent
+    first = child(LEAD, str(folder), *words, name, "work", "--what", "bills")
     first.expect("works on bills")
     begun = first.seen[-1]
     token, pid = map(int, begun.split()[-2:])
@@ -101,3 +114,27 @@ def test_a_command_runs_while_it_leads(
         assert leadership.fencing_token > token
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_what_cannot_run_is_refused(project: Path, name: str, child: Callable[..., Child]) -> None:
+    child(LEAD, str(project), "manage.py", "lead", name).expect("CommandError: give the command")
+    with (project / "settings.py").open("a") as settings:
+        settings.write("INCUMBENT = 'redis://db'\n")
+    refused = child(LEAD, str(project), "manage.py", "lead", name, "work")
+    refused.expect("CommandError: INCUMBENT must be a dict of options")
+
+
+def test_the_options_that_are_durations_are_those_of_the_command() -> None:
+    shown = subprocess.run([path(), "run", "--help"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    flags = re.findall(r"--([a-z-]+) <DURATION>", shown)
+    assert {flag.replace("-", "_") for flag in flags} == DURATIONS
+
+
+def test_a_lock_of_the_cache_is_on_its_server(server: Server) -> None:
+    with redis.Redis.from_url(server.redis_url) as client:
+        client.config_set("requirepass", "secret")
+    cache = RedisCache(f"{server.redis_url}?protocol=3", {"OPTIONS": {"password": "secret"}})
+    with cache.lock("order:42") as held:
+        held.check()
+    with pytest.raises(incumbent.ConfigError, match="must be a dict of options"):
+        RedisCache(server.redis_url, {"OPTIONS": {"incumbent": "redis://db"}})

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import textwrap
 import threading
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -153,6 +156,7 @@ def test_a_forked_child_holds_nothing_and_says_so(
             pid = os.fork()
             if pid == 0:
                 print("child holds", bool(leadership), leadership.remaining)
+                print("child sees", leadership.lost.is_set(), leadership.lost.wait(0), leadership.reason)
                 try:
                     leadership.check()
                 except incumbent.LeadershipLost as error:
@@ -168,7 +172,8 @@ def test_a_forked_child_holds_nothing_and_says_so(
     """
     forking = child(code, name, store)
     forking.expect("child holds False 0.0")
-    forking.expect("forked from the leader")
+    forking.expect("child sees True True this process was forked")
+    forking.expect("forked from the holder")
     forking.expect("cannot campaign")
     forking.expect("parent holds True")
 
@@ -202,20 +207,28 @@ def test_a_second_interpreter_is_refused_with_a_reason(child: Callable[..., Chil
     child(code).expect("does not support a second interpreter")
 
 
-def test_under_gevent_only_the_greenlet_waits(name: str, store: str, child: Callable[..., Child]) -> None:
-    code = """
-        from gevent import monkey; monkey.patch_all()
-        import gevent, sys, incumbent
+GREENLETS = {
+    "gevent": "from gevent import monkey; monkey.patch_all(); import gevent as green; wait = green.Greenlet.get",
+    "eventlet": "import eventlet as green; green.monkey_patch(); wait = lambda greenlet: greenlet.wait()",
+}
+
+
+@pytest.mark.parametrize("package", GREENLETS)
+def test_only_the_greenlet_waits(package: str, name: str, store: str, child: Callable[..., Child]) -> None:
+    code = f"{GREENLETS[package]}\n" + textwrap.dedent("""
+        import sys, incumbent
         election = incumbent.Election(sys.argv[1], store=sys.argv[2], interval=0.5, stop_grace=0.2)
         leadership = election.campaign()
-        waiting = gevent.spawn(election.campaign)
+        led = []
+        waiting = green.spawn(lambda: led.append(election.campaign()))
         for _ in range(10):
-            gevent.sleep(0.01)
-        print("the others ran", not waiting.ready())
+            green.sleep(0.01)
+        print("the others ran", not led)
         leadership.release()
-        waiting.get().check()
+        wait(waiting)
+        led[0].check()
         print("then it led")
-    """
+    """)
     waiting = child(code, name, store)
     waiting.expect("the others ran True")
     waiting.expect("then it led")
@@ -247,6 +260,17 @@ def test_status_history_and_events_show_it(name: str, store: str) -> None:
     assert ended["term"] == leadership.fencing_token
 
 
+def test_events_keep_their_election_and_end_with_it(name: str) -> None:
+    election = incumbent.Election(name, store=f"memory:{name}")
+    events, alive = election.events(), weakref.ref(election)
+    del election
+    gc.collect()
+    kept = alive()
+    assert kept is not None
+    del kept._native
+    assert list(events) == []
+
+
 def test_a_configuration_that_cannot_be_used_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("INCUMBENT_STORE", raising=False)
     for options, words in [
@@ -255,11 +279,26 @@ def test_a_configuration_that_cannot_be_used_is_refused(name: str, monkeypatch: 
         ({"store": ["memory:a", "memory:b"]}, "2"),
         ({"store": "memory:a", "interval": "5 parsecs"}, "parsecs"),
         ({"store": "memory:a", "on_overrun": "panic"}, "panic"),
+        ({"store": "memory:a", "interval": -1}, "interval must not be negative"),
+        ({"store": "memory:a", "interval": float("inf")}, "interval: inf seconds"),
+        ({"store": "memory:a", "interval": [1]}, "interval is no duration"),
+        ({"store": "memory:a", "stall_polls": -1}, "stall_polls must be a whole number"),
+        ({"store": "memory:a", "username": 1}, "username: "),
     ]:
         with pytest.raises(incumbent.ConfigError, match=words):
             incumbent.Election(name, **options)  # type: ignore[arg-type]
-    with pytest.raises(TypeError):
-        incumbent.Election(name, store="memory:a", unknown=1)  # type: ignore[call-arg]
+    for unknown in ({"unknown": 1}, {"kill": True}):
+        with pytest.raises(TypeError, match="is no option"):
+            incumbent.Election(name, store="memory:a", **unknown)  # type: ignore[arg-type]
+    for timeout in ([1], -2, float("nan"), "5 parsecs"):
+        with pytest.raises(incumbent.ConfigError):
+            incumbent.Lock(name, store="memory:a").acquire(timeout=timeout)  # type: ignore[arg-type]
+    with pytest.raises(incumbent.ConfigError, match="seats must be a whole number"):
+        incumbent.Semaphore(name, -1, store="memory:a")
+    with pytest.raises(incumbent.ConfigError, match="name with its seat has 202 bytes"):
+        incumbent.Semaphore("n" * 200, 2, store="memory:a").acquire()
+    incumbent.Election(name, store="memory:a", failover=None, password=None)  # type: ignore[arg-type]
+    assert incumbent.Election(name, store="memory:a", interval="2 sec").window == 10
     monkeypatch.setenv("INCUMBENT_STORE", "memory:a memory:b memory:c")
     with incumbent.lead(name) as leadership:
         leadership.check()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import signal
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -116,6 +119,79 @@ def test_a_forked_child_does_not_release_it(name: str, store: str, child: Callab
         forking.expect(line)
 
 
+def test_a_forked_child_holds_no_reentrant_lock(name: str, store: str, child: Callable[..., Child]) -> None:
+    code = """
+        import os, sys, incumbent
+        lock = incumbent.RLock(sys.argv[1], store=sys.argv[2], interval=0.5, stop_grace=0.2)
+        with lock, lock:
+            pid = os.fork()
+            if pid == 0:
+                for call in (lock.acquire, lock.__enter__, lock.release, lock.release):
+                    try:
+                        print("child may", call())
+                    except (incumbent.Forked, incumbent.LeadershipLost) as error:
+                        print("child:", type(error).__name__)
+                os._exit(0)
+            os.waitpid(pid, 0)
+            lock.check()
+        print("released", lock.locked())
+    """
+    forking = child(code, name, store)
+    said = [forking.line() for _ in range(5)]
+    assert said == ["child: Forked"] * 2 + ["child: LeadershipLost"] * 2 + ["released False"]
+
+
+PRELOADED = """
+import os, incumbent
+lock = incumbent.Lock(os.environ["LOCK_NAME"], store=os.environ["LOCK_STORE"], interval=0.5, stop_grace=0.2)
+
+def app(environ, start_response):
+    with lock as held:
+        held.check()
+        start_response("200 OK", [])
+        return [str(os.getpid()).encode()]
+"""
+
+
+def test_workers_of_a_preloaded_gunicorn_hold_locks(
+    name: str, store: str, tmp_path: Path, child: Callable[..., Child]
+) -> None:
+    (tmp_path / "preloaded.py").write_text(PRELOADED)
+    address = str(tmp_path / "socket")
+    server = child(
+        "from gunicorn.app.wsgiapp import run; run()",
+        *["--preload", "--workers=2", f"--bind=unix:{address}", f"--chdir={tmp_path}", "preloaded:app"],
+        env={"LOCK_NAME": name, "LOCK_STORE": store},
+    )
+    server.expect("Booting worker")
+    server.expect("Booting worker")
+    answered = set()
+
+    def ask() -> int:
+        with socket.socket(socket.AF_UNIX) as asking:
+            asking.connect(address)
+            asking.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            answer = b"".join(iter(lambda: asking.recv(4096), b""))
+        assert b"200 OK" in answer, server.seen
+        answered.add(answer.split()[-1])
+        return len(answered)
+
+    wait_until(lambda: ask() == 2)
+
+
+def test_a_lost_reentrant_lock_is_not_acquired_again(name: str, server: Server) -> None:
+    lock = incumbent.RLock(name, store=server.url, **FAST)
+    with pytest.raises(incumbent.LeadershipLost), lock as held:
+        server.freeze()
+        assert held.lost.wait(60)
+        wait_until(lambda: held.remaining == 0)
+        server.thaw()
+        with pytest.raises(incumbent.LeadershipLost):
+            lock.acquire()
+        with lock:
+            pytest.fail("it is lost")
+
+
 def test_a_reentrant_lock_is_released_the_last_time(name: str, store: str) -> None:
     lock, other = incumbent.RLock(name, store=store, **FAST), incumbent.Lock(name, store=store, **FAST)
     with lock:
@@ -160,6 +236,50 @@ def test_asyncio_has_them_too(name: str, store: str) -> None:
             with pytest.raises(incumbent.TimedOut):
                 async with aio.semaphore(f"{name}-seats", 2, timeout=0.05, store=store, **FAST):
                     pass
+            with pytest.raises(incumbent.Held):
+                async with aio.semaphore(f"{name}-seats", 2, blocking=False, store=store, **FAST):
+                    pass
+
+    asyncio.run(main())
+
+
+def test_a_task_enters_its_reentrant_lock_again(name: str, store: str) -> None:
+    lock = aio.rlock(name, store=store, **FAST)
+
+    async def other() -> int:
+        async with lock as held:
+            return held.fencing_token
+
+    async def main() -> None:
+        async with lock as held:
+            async with lock as again:
+                assert again is held
+            waiting = asyncio.create_task(other())
+            assert (await lock.status())["term"] == held.fencing_token
+            await asyncio.sleep(0)
+            assert held and not waiting.done()
+        assert await waiting > held.fencing_token
+
+    asyncio.run(main())
+
+
+def test_each_task_gives_back_its_own_seat(name: str, store: str) -> None:
+    seats = aio.semaphore(name, 2, store=store, **FAST)
+
+    async def take(taken: asyncio.Event, until: asyncio.Event) -> bool:
+        async with seats as seat:
+            taken.set()
+            await until.wait()
+            return bool(seat)
+
+    async def main() -> None:
+        first, second, end = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        one = asyncio.create_task(take(first, second))
+        await first.wait()
+        other = asyncio.create_task(take(second, end))
+        assert await one
+        end.set()
+        assert await other
 
     asyncio.run(main())
 
@@ -204,7 +324,7 @@ def test_one_coroutine_runs_per_tick(name: str, store: str) -> None:
         return "ran"
 
     async def main() -> list[str | None]:
-        return [await report(), await report()]  # type: ignore[list-item]
+        return [await report(), await report()]
 
     assert asyncio.run(main()) == ["ran", None]
     with pytest.raises(incumbent.ConfigError, match="takes"):
@@ -232,3 +352,33 @@ def test_a_child_that_ends_takes_no_connection_from_its_parent(
         print("the same connections", after <= before)
     """
     child(code, name, server.url, server.redis_url).expect("the same connections True")
+
+
+def test_a_lock_is_not_asked_to_stop(name: str, store: str) -> None:
+    with incumbent.Lock(name, store=store, **FAST) as held, pytest.raises(TypeError, match="release it"):
+        held.stop()
+
+
+TYPED = """
+import incumbent
+
+@incumbent.once("report", at_least="50s", store="memory:a")
+async def report() -> str:
+    return "ran"
+
+@incumbent.once("report", at_least="50s", store="memory:a")
+def other(number: int) -> str:
+    return "ran"
+
+async def main() -> str | None:
+    return await report() or other(3)
+"""
+
+
+def test_a_call_that_may_be_skipped_is_typed_so() -> None:
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir=/dev/null", "-c", TYPED],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert checked.returncode == 0, checked.stdout

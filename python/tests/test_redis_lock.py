@@ -31,6 +31,13 @@ def test_it_has_the_same_names_and_arguments() -> None:
     assert parameters(ours.reset_all) == parameters(theirs.reset_all)
 
 
+def test_a_lock_that_never_expires_is_not_renewed(shared_server: Server, name: str) -> None:
+    connection = redis.Redis.from_url(shared_server.redis_url)
+    for expire in (None, 0):
+        with pytest.raises(ValueError, match="needs an expire"):
+            ours.Lock(connection, name, expire=expire, auto_renewal=True)
+
+
 WORK = """
     import sys, redis, pathlib
     if sys.argv[1] == "theirs":

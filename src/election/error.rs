@@ -137,7 +137,7 @@ pub enum CampaignError {
         needed: Duration,
     },
     /// Too few stores answer for a majority, so no one can be elected.
-    #[error("no majority of the stores of election {election:?} can be used: {source}")]
+    #[error("no majority of the stores of {election:?} can be used: {source}")]
     Unreachable {
         /// The election.
         election: String,
@@ -156,7 +156,7 @@ pub enum CampaignError {
         election: String,
     },
     /// The stores cannot be reached as they are configured, and never could.
-    #[error("cannot campaign in election {election:?}: {source}")]
+    #[error("cannot use {election:?}: {source}")]
     Misconfigured {
         /// The election.
         election: String,
@@ -165,7 +165,7 @@ pub enum CampaignError {
     },
     /// Another candidate campaigns with another list of stores: both could lead.
     #[error(
-        "cannot take part in election {election:?}: {} pid {} {difference}, so two could lead. It uses {}; this \
+        "cannot take part in {election:?}: {} pid {} {difference}, so two could lead. It uses {}; this \
          candidate uses {}. All candidates must use the same stores. To change them: stop every candidate on every \
          host, wait one window, then start them with the new stores",
         .who.host(), .who.pid(), theirs(.who, .ours), .ours.join(", ")
@@ -181,7 +181,7 @@ pub enum CampaignError {
         ours: Vec<Arc<str>>,
     },
     /// The system refuses the threads, the timers or the event loop of an election.
-    #[error("this process cannot take part in election {election:?}: {source}")]
+    #[error("this process cannot take part in {election:?}: {source}")]
     System {
         /// The election.
         election: String,
@@ -190,7 +190,7 @@ pub enum CampaignError {
     },
     /// The stores refuse us, and have never done otherwise.
     #[error(
-        "cannot campaign in election {election:?}: {source}; check the user name, the password and the permissions: `incumbent doctor` tries them one by one"
+        "cannot use {election:?}: {source}; check the user name, the password and the permissions: `incumbent doctor` tries them one by one"
     )]
     Denied {
         /// The election.

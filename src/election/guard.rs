@@ -144,9 +144,8 @@ impl Guard {
                 if lease.deadline() <= now {
                     // Work that goes on would act beside the next leader.
                     let why = format!(
-                        "killing the process: its work as leader of election {:?} did not end by the deadline \
-                         of term {}, and another leader may act from now; end the work when Lease::lost \
-                         returns or Lease::check fails",
+                        "killing the process: its work as holder of {:?} did not end by the deadline of term {}, \
+                         and another holder may act from now; work must end when it is asked to stop or a check fails",
                         election.as_str(),
                         lease.fencing_token()
                     );

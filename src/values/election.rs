@@ -34,9 +34,13 @@ impl ElectionName {
     ///
     /// [`InvalidText`] names the rule that the name breaks.
     pub fn new(name: &str) -> Result<Self, InvalidText> {
+        Self::checked("name", name)
+    }
+
+    fn checked(what: &'static str, name: &str) -> Result<Self, InvalidText> {
         let allowed = "control characters and braces are not allowed";
         let fits = |c: char| !c.is_control() && !matches!(c, '{' | '}');
-        check("election name", name, Self::MAX_BYTES, (fits, allowed))?;
+        check(what, name, Self::MAX_BYTES, (fits, allowed))?;
         Ok(Self(name.into()))
     }
 
@@ -59,7 +63,7 @@ impl ElectionName {
     /// # Ok::<(), incumbent::protocol::InvalidText>(())
     /// ```
     pub fn seat(&self, seat: u32) -> Result<Self, InvalidText> {
-        Self::new(&format!("{self}#{seat}"))
+        Self::checked("name with its seat", &format!("{self}#{seat}"))
     }
 
     /// The name without the number of a seat.

@@ -25,7 +25,7 @@ fn killed_as(test: &str, variable: &str) -> String {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(
-        said.contains("incumbent: killing the process: its work as leader of election \"billing\""),
+        said.contains("incumbent: killing the process: its work as holder of \"billing\""),
         "{said}"
     );
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();

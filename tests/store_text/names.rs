@@ -11,10 +11,7 @@ use super::support::seed;
 #[test]
 fn an_election_name_is_refused_with_the_rule_it_breaks() {
     let refusal = |text: &str| ElectionName::new(text).expect_err("a bad name").to_string();
-    assert_eq!(
-        refusal(""),
-        "the election name is empty: give it 1 to 200 bytes"
-    );
+    assert_eq!(refusal(""), "the name is empty: give it 1 to 200 bytes");
     assert!(refusal(&"x".repeat(201)).contains("201 bytes: at most 200"));
     assert!(refusal(&"é".repeat(101)).contains("202 bytes"));
     for (text, at) in [

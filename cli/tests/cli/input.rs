@@ -7,22 +7,14 @@ const FLAGS: [(&[&str], i32, &str); 22] = [
     (
         &["", "--", "true"],
         64,
-        "the election name is empty: give it 1 to 200 bytes",
+        "the name is empty: give it 1 to 200 bytes",
     ),
-    (
-        &["a{b", "--", "true"],
-        64,
-        "the election name holds '{' at byte 1",
-    ),
-    (
-        &["a}b", "--", "true"],
-        64,
-        "the election name holds '}' at byte 1",
-    ),
+    (&["a{b", "--", "true"], 64, "the name holds '{' at byte 1"),
+    (&["a}b", "--", "true"], 64, "the name holds '}' at byte 1"),
     (
         &["a\nb", "--", "true"],
         64,
-        "the election name holds '\\n' at byte 1",
+        "the name holds '\\n' at byte 1",
     ),
     (
         &["job"],

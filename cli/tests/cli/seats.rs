@@ -121,7 +121,7 @@ fn a_number_of_seats_that_makes_no_sense_is_refused() {
     run(&["--seats", "3", "--listen", "0"]).assert(64, "--listen");
     let name = "x".repeat(200);
     home.run(&["run", &name, "--seats", "1", "--", "true"])
-        .assert(64, "--seats: the election name has 202 bytes");
+        .assert(64, "--seats: the name with its seat has 202 bytes");
     home.run(&[
         "once",
         "job",

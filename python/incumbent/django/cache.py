@@ -18,6 +18,7 @@ from django.core.cache.backends.redis import RedisCache as _RedisCache
 
 from .._addresses import for_incumbent
 from .._lock import Lock
+from .._options import table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,13 +29,15 @@ if TYPE_CHECKING:
 
 
 class RedisCache(_RedisCache):  # type: ignore[misc]
-    """Locks are on the first server of ``LOCATION``, unless ``OPTIONS`` has ``incumbent``, the options of a lock."""
+    """Locks are on the first server of ``LOCATION``, with its password and its certificates. ``OPTIONS`` may have
+    ``incumbent``, the options of a lock.
+    """
 
     def __init__(self, server: str | list[str], params: dict[str, Any]) -> None:
         options = dict(params.get("OPTIONS", {}))
-        self._lock_options: Options = options.pop("incumbent", {})
+        given = table(options.pop("incumbent", None), 'OPTIONS["incumbent"]')
         super().__init__(server, {**params, "OPTIONS": options})
-        self._lock_options.setdefault("store", for_incumbent(self._servers[0]))
+        self._lock_options: Options = given if "store" in given else {**for_incumbent(self._servers[0], options), **given}
 
     def lock(self, key: str, version: int | None = None) -> Lock:
         """The lock `key`, over all processes that use this cache."""

@@ -12,9 +12,10 @@ one. `incumbent.Lock` refuses it::
 A lock is ``lock:NAME``, a string that holds the id of its owner. ``lock-signal:NAME`` is a list that gets one element
 when it is released, for which the waiters wait.
 
-Three things differ. A wait ends in time even when others win the lock meanwhile; python-redis-lock starts the whole
-wait again each time. A renewal survives a Redis that is away for a moment. `reset_all` scans the keys bit by bit, so the
-server serves others meanwhile.
+These differ. A wait ends in time even when others win the lock meanwhile; python-redis-lock starts the whole wait again
+each time. A renewal survives a Redis that is away for a moment; one of a lock that never expires is refused. `reset_all`
+scans the keys bit by bit, so the server serves others meanwhile. The loggers are named after this module. There is no
+`Lock.register_scripts`, none of the constants of the scripts, and no ``__version__``.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ class Lock:
     ) -> None:
         if strict and not isinstance(redis_client, StrictRedis):
             raise ValueError(f"redis_client is {redis_client!r}, and must be a StrictRedis unless strict=False is given")
-        if auto_renewal and expire is None:
+        if auto_renewal and not expire:
             raise ValueError("auto_renewal needs an expire to renew")
         self._client = redis_client
         self._expire = _whole_seconds(expire)

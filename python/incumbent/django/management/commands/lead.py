@@ -9,12 +9,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django import conf
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
+from incumbent._options import DURATIONS, table
 from incumbent._program import path
+from incumbent.errors import ConfigError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
+    from collections.abc import Mapping
 
 
 class Command(BaseCommand):  # type: ignore[misc]
@@ -33,16 +36,31 @@ class Command(BaseCommand):  # type: ignore[misc]
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Becomes the command `incumbent`."""
-        program = path()
-        command = [program, "run", options["name"], *flags(getattr(conf.settings, "INCUMBENT", {}))]
-        os.execv(program, [*command, "--", sys.executable, sys.argv[0], *options["command"]])
+        if not options["command"]:
+            raise CommandError("give the command that shall run, after the name of the election")
+        first, *rest = options["command"]
+        if options["pythonpath"]:
+            rest = [f"--pythonpath={options['pythonpath']}", *rest]
+        try:
+            program = path()
+            settings = flags(table(getattr(conf.settings, "INCUMBENT", None), "INCUMBENT"))
+        except ConfigError as error:
+            raise CommandError(str(error)) from error
+        run = [program, "run", options["name"], *settings, "--"]
+        os.execv(program, [*run, sys.executable, *_this_program(), first, *rest])
 
 
-def flags(options: dict[str, Any]) -> list[str]:
+def _this_program() -> list[str]:
+    """What Python runs: ``manage.py``, or ``-m django``."""
+    spec = sys.modules["__main__"].__spec__
+    return [sys.argv[0]] if spec is None else ["-m", spec.name.removesuffix(".__main__")]
+
+
+def flags(options: Mapping[str, Any]) -> list[str]:
     """The options of the settings as those of the command.
 
-    >>> flags({"STORE": ["redis://a", "redis://b"], "FAILOVER": 3, "RESTART": True})
-    ['--store=redis://a', '--store=redis://b', '--failover=3s', '--restart']
+    >>> flags({"STORE": ["redis://a", "redis://b"], "FAILOVER": 3, "SEATS": 3, "RESTART": True})
+    ['--store=redis://a', '--store=redis://b', '--failover=3s', '--seats=3', '--restart']
     """
     found = []
     for name, value in options.items():
@@ -52,7 +70,7 @@ def flags(options: dict[str, Any]) -> list[str]:
                 found += [flag] if one else []
             elif isinstance(one, timedelta):
                 found.append(f"{flag}={round(one.total_seconds() * 1000)}ms")
-            elif isinstance(one, (int, float)) and name.upper() != "STALL_POLLS":
+            elif isinstance(one, (int, float)) and name.lower() in DURATIONS:
                 found.append(f"{flag}={one}s")
             else:
                 found.append(f"{flag}={one}")
