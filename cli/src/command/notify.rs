@@ -48,8 +48,8 @@ pub(crate) struct Manager {
 }
 
 impl Manager {
-    /// How late the watchdog may end a unit: the timers of the watchdog and of `TimeoutAbortSec=`, 100 ms in our units,
-    /// each have the default accuracy of `sd_event_add_time(3)`, a quarter of a second.
+    /// How late the watchdog may end a unit on an idle machine: the timers of the watchdog and of `TimeoutAbortSec=` each
+    /// have the default accuracy of `sd_event_add_time(3)`, a quarter of a second.
     const LATEST: Duration = Duration::from_millis(600);
 
     /// The manager that this process was started by.
@@ -205,11 +205,13 @@ impl Companion {
         self.manager.tell(&[within, NotifyState::Watchdog]);
     }
 
-    /// The watchdog of a leader has ended its unit before its tenure ends, however late the manager's timers are; but
-    /// not before its program was asked to stop, nor between two heartbeats.
+    /// The watchdog of a leader has ended its unit before its tenure ends, though the manager's timers are late; but not
+    /// before its program was asked to stop, nor between two heartbeats. A longer stop grace leaves the manager of a busy
+    /// machine more time.
     fn by_tenure(&self, lease: &Lease) -> Duration {
         let timing = self.election.timing();
-        let early = Manager::LATEST.min(timing.stop_grace());
+        let grace = timing.stop_grace();
+        let early = Manager::LATEST.max(grace / 2).min(grace);
         lease
             .remaining()
             .saturating_sub(early)

@@ -115,17 +115,18 @@ fn a_held_election_is_shown_with_its_holder() {
         format!("  version    {}", env!("CARGO_PKG_VERSION"))
     );
     assert_eq!(lines[5], format!("  term       {token}"));
-    assert_eq!(lines[7], "  window     5s");
+    assert!(lines[7].starts_with("  contained  "), "{text}");
+    assert_eq!(lines[8], "  window     5s");
     // The leader counts from when it sent its last heartbeat, so that no more is left than this.
     assert_eq!(
-        lines[8],
+        lines[9],
         "  tenure     4.9s, of which TIME are left at most unless it beats again"
     );
     assert!(
-        lines[9].starts_with("  since      20") && lines[9].ends_with("Z TIME ago)"),
+        lines[10].starts_with("  since      20") && lines[10].ends_with("Z TIME ago)"),
         "{text}"
     );
-    assert_eq!(lines[10], "  changed    TIME ago");
+    assert_eq!(lines[11], "  changed    TIME ago");
     assert!(lines.iter().any(|line| line.contains("leader")), "{text}");
     assert!(
         !ended.stdout.contains('\u{1b}'),

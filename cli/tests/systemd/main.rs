@@ -347,6 +347,10 @@ fn a_worker_is_ended_in_time_whichever_half_is_killed_and_whichever_is_frozen() 
     let (bed, witness) = three_hosts_with(|host| {
         host.write("/usr/bin/worker", witness::PROGRAM, 0o755);
         host.write("/usr/bin/report", WORKER, 0o755);
+        // The other hosts of these tests keep systemd waiting for a processor.
+        let timing = "stall_polls = 12\nstop_grace = \"6s\"\n";
+        let configuration = configuration(&[format!("redis://{REDIS}:6379/")]);
+        host.write("/etc/incumbent/demo.toml", &(configuration + timing), 0o644);
     });
     let strikes = [
         "kill -STOP $main; kill -9 $keeper",
