@@ -8,8 +8,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+
+use super::fork;
 
 /// A cgroup (v2) made for one program.
 #[derive(Debug)]
@@ -17,6 +20,8 @@ pub(super) struct Cgroup {
     path: PathBuf,
     /// Its folder, locked by the keeper. One that is not locked has lost its keeper.
     lock: Option<OwnedFd>,
+    /// Whether a child can begin in it.
+    is_birthplace: AtomicBool,
 }
 
 impl Cgroup {
@@ -50,6 +55,7 @@ impl Cgroup {
             fs::metadata(path.join("cgroup.kill"))?;
             let cgroup = Self {
                 path: path.clone(),
+                is_birthplace: fork::can_begin_in(&lock).into(),
                 lock: Some(lock),
             };
             cgroup.procs_file().map(|_| cgroup)
@@ -62,7 +68,11 @@ impl Cgroup {
 
     /// The cgroup that a keeper has made.
     pub(super) const fn existing(path: PathBuf) -> Self {
-        Self { path, lock: None }
+        Self {
+            path,
+            lock: None,
+            is_birthplace: AtomicBool::new(false),
+        }
     }
 
     /// Where it is.
@@ -70,9 +80,10 @@ impl Cgroup {
         &self.path
     }
 
-    /// Its open folder, if it was made by this process.
-    pub(super) const fn folder(&self) -> Option<&OwnedFd> {
-        self.lock.as_ref()
+    /// Its open folder, if a child can begin in it.
+    pub(super) fn birthplace(&self) -> Option<&OwnedFd> {
+        let folder = self.lock.as_ref();
+        folder.filter(|_| self.is_birthplace.load(Ordering::Relaxed))
     }
 
     /// The file through which a process enters: it writes `0` to it.
@@ -88,8 +99,9 @@ impl Cgroup {
         self.procs_file()?.write_all(b"0")
     }
 
-    /// Kills every process in it.
+    /// Kills every process in it. Some kernels then kill what begins in it later as well.
     pub(super) fn kill(&self) -> io::Result<()> {
+        self.is_birthplace.store(false, Ordering::Relaxed);
         fs::write(self.path.join("cgroup.kill"), "1")
     }
 

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr;
 
 use rustix::io::Errno;
-use rustix::process::Pid;
+use rustix::process::{Pid, WaitOptions, waitpid};
 
 use super::cgroup::Cgroup;
 
@@ -16,19 +16,51 @@ pub(super) enum Forked<'a> {
     Child(Option<&'a Cgroup>),
 }
 
-/// Forks, with further flags for `clone`. The child begins in the cgroup where that is permitted: to move it there later
-/// takes the kernel longer than all the rest of a start.
+/// Forks, with further flags for `clone`. The child begins in the cgroup where that works: to move it there later takes
+/// the kernel longer than all the rest of a start.
 ///
 /// This process must have one thread.
 pub(super) fn fork(flags: libc::c_int, cgroup: Option<&Cgroup>) -> Result<Forked<'_>, Errno> {
-    let folder = cgroup.and_then(Cgroup::folder);
-    if let Some(child) = folder.and_then(|folder| clone_into(flags, folder).ok()) {
-        return Ok(child.map_or(Forked::Child(None), Forked::Parent));
+    match cgroup.and_then(Cgroup::birthplace) {
+        Some(folder) => {
+            let child = clone_into(flags, folder)?;
+            Ok(child.map_or(Forked::Child(None), Forked::Parent))
+        }
+        None => {
+            let child = clone(flags)?;
+            Ok(child.map_or(Forked::Child(cgroup), Forked::Parent))
+        }
     }
-    // A filter of system calls, such as systemd's `RestrictNamespaces=`, cannot see what `clone3` is asked for, and
-    // permits none.
-    let child = clone(flags)?;
-    Ok(child.map_or(Forked::Child(cgroup), Forked::Parent))
+}
+
+/// Tries whether a child can begin in the cgroup with this folder.
+///
+/// A filter of system calls, such as systemd's `RestrictNamespaces=`, cannot see what `clone3` is asked for, and permits
+/// none. And some kernels (seen with 6.18) kill a child that begins in another cgroup than its parent's, if one of the
+/// two was killed by `cgroup.kill` before.
+pub(super) fn can_begin_in(folder: &OwnedFd) -> bool {
+    match clone_into(0, folder) {
+        Ok(None) => exit(0),
+        Ok(Some(pid)) => loop {
+            match waitpid(Some(pid), WaitOptions::empty()) {
+                Err(Errno::INTR) => {}
+                ended => {
+                    let status = ended.ok().flatten().and_then(|(_, end)| end.exit_status());
+                    return status == Some(0);
+                }
+            }
+        },
+        Err(_) => false,
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "the standard library runs what is registered for the end of the parent"
+)]
+pub(super) fn exit(status: i32) -> ! {
+    // SAFETY: it ends this process.
+    unsafe { libc::_exit(status) }
 }
 
 #[expect(unsafe_code, reason = "the library wraps no clone")]

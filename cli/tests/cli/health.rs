@@ -81,14 +81,14 @@ fn a_check_that_hangs_has_failed_and_is_killed_with_all_that_it_started() {
         "export MARK={mark}; echo $$ >> {}; trap '' TERM HUP; setsid sleep 1000 & sleep 1000",
         home.text_path("checks")
     );
-    let timeout = ["--health-timeout", "3s", "--health-fall", "2"];
+    let timeout = ["--health-timeout", "1s", "--health-fall", "2"];
     let program = polite(&home);
     let mut leader = home.start(&checked(&check, &timeout, &program));
     assert_eq!(leader.wait(), 124);
     assert_eq!(home.lines("checks").len(), 2);
     assert_eq!(home.lines("log").last().unwrap(), "told");
     assert_eq!(marked(&mark), [].into());
-    leader.assert_said("took longer than 3s");
+    leader.assert_said("took longer than 1s");
 }
 
 #[test]

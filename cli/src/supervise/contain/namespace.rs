@@ -24,7 +24,7 @@ use rustix::process::{
 
 use super::init;
 use crate::supervise::cgroup::Cgroup;
-use crate::supervise::fork::{Forked, errno, fork, last_error};
+use crate::supervise::fork::{Forked, errno, exit, fork, last_error};
 use crate::supervise::{proc, tree};
 
 /// How this process makes PID namespaces.
@@ -424,13 +424,4 @@ fn mount(
         0 => Ok(()),
         _ => Err(last_error()),
     }
-}
-
-#[expect(
-    unsafe_code,
-    reason = "the standard library runs what is registered for the end of the parent"
-)]
-fn exit(status: i32) -> ! {
-    // SAFETY: it ends this process.
-    unsafe { libc::_exit(status) }
 }
