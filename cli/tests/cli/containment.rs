@@ -126,6 +126,24 @@ fn the_level_in_force_is_logged_published_and_examined() {
     assert!(examined.stdout.contains(refused), "{examined:#?}");
 }
 
+/// In a cgroup of its own that was killed before, as systemd kills the group of a unit.
+const KILLED: &str = "group=$(awk '$3 == \"cgroup2\" { print $2; exit }' /proc/mounts)$(sed -n s/^0:://p /proc/self/cgroup)
+    group=$group/killed-$$ && mkdir $group && trap 'echo 0 > $group/../cgroup.procs; rmdir $group' EXIT &&
+    echo 1 > $group/cgroup.kill && echo 0 > $group/cgroup.procs &&";
+
+#[test]
+fn a_program_begins_alive_though_the_group_around_it_was_killed_before() {
+    let home = Home::new();
+    let run = ["run", "job", "--", "sh", "-c", "grep ^0: /proc/self/cgroup"];
+    let ended = run_where(&home, KILLED, &run);
+    assert_eq!(ended.status, 0, "{ended:#?}");
+    let group = ended.stdout.split_once("/killed-").map(|(_, below)| below);
+    assert!(
+        group.is_some_and(|below| below.contains("/incumbent-")),
+        "run this as root, with a cgroup2: {ended:#?}"
+    );
+}
+
 #[test]
 fn a_status_says_what_the_containment_of_the_leader_covers() {
     let home = Home::new();
