@@ -152,15 +152,19 @@ struct Companion {
 impl Companion {
     async fn keep_telling(mut self, mut turns: impl Stream<Item = Timestamp> + Unpin) {
         let interval = self.election.timing().interval();
-        // Whether the current leadership was asked to end.
-        let mut ending = false;
+        // Whether there is a leadership, and whether it was asked to end.
+        let (mut leads, mut ending) = (false, false);
         loop {
             let now = self.activity.borrow_and_update().clone();
             self.tell_status(&now);
             self.tell_draining(&now, interval);
             // The status shows the tenure left even while no heartbeat succeeds.
             let look_again = clock::sleep_until(clock::now() + interval * 2);
+            let begins = now.lease.is_some() && !leads;
+            leads = now.lease.is_some();
             let woken = match &now.lease {
+                // What a standby was granted is too long for a leader, which may stand still before its first heartbeat.
+                Some(lease) if begins => Ok(Some(self.by_tenure(lease))),
                 Some(lease) => {
                     let mut deadlines = lease.deadlines();
                     tokio::select! {
