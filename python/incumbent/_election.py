@@ -128,7 +128,28 @@ class Leadership:
         return LeadershipLost(f"the leadership of term {token} is over: {reason}", token, reason)
 
 
-class Election:
+class Named:
+    """An election by its name: what threads and asyncio have in common."""
+
+    def __init__(self, name: str, **options: Unpack[Options]) -> None:
+        self.name = name
+        self._native = _native.Election(name, *arguments(options))
+
+    def __repr__(self) -> str:
+        return f"<Election {self.name!r}>"
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this process leads at this moment."""
+        return self._native.is_leader()
+
+    @property
+    def window(self) -> float:
+        """How many seconds a leader must be silent before anyone may take over."""
+        return self._native.window
+
+
+class Election(Named):
     """An election by its name, to campaign in and to look at.
 
     >>> import incumbent
@@ -139,13 +160,6 @@ class Election:
     >>> election.history(1)["terms"][0]["term"] == leadership.fencing_token
     True
     """
-
-    def __init__(self, name: str, **options: Unpack[Options]) -> None:
-        self.name = name
-        self._native = _native.Election(name, *arguments(options))
-
-    def __repr__(self) -> str:
-        return f"<Election {self.name!r}>"
 
     def campaign(self, timeout: Duration | None = None) -> Leadership:
         """Waits until elected, for at most `timeout` seconds. Call `release` on what it returns.
@@ -161,16 +175,6 @@ class Election:
     def lead(self, timeout: Duration | None = None, blocking: bool = True) -> lead:
         """As `incumbent.lead`, for this election."""
         return lead._of(self, timeout, blocking)
-
-    @property
-    def is_leader(self) -> bool:
-        """Whether this process leads at this moment."""
-        return self._native.is_leader()
-
-    @property
-    def window(self) -> float:
-        """How many seconds a leader must be silent before anyone may take over."""
-        return self._native.window
 
     def status(self) -> dict[str, Any]:
         """The election as its stores show it now: what ``incumbent status NAME -o json`` prints."""

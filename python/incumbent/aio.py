@@ -263,12 +263,8 @@ class rlock(lock):
             mine[-1].held.check()
 
 
-class Election:
+class Election(_election.Named):
     """As `incumbent.Election`, with coroutines."""
-
-    def __init__(self, name: str, **options: Unpack[Options]) -> None:
-        self._native = _election.Election(name, **options)._native
-        self.name = name
 
     async def campaign(self, timeout: Duration | None = None) -> Leadership:
         """Waits until elected, for at most `timeout` seconds."""
@@ -281,16 +277,6 @@ class Election:
     def lead(self, timeout: Duration | None = None, blocking: bool = True) -> lead:
         """As `incumbent.aio.lead`, for this election."""
         return lead._of(self, timeout, blocking)
-
-    @property
-    def is_leader(self) -> bool:
-        """Whether this process leads at this moment."""
-        return self._native.is_leader()
-
-    @property
-    def window(self) -> float:
-        """How many seconds a leader must be silent before anyone may take over."""
-        return self._native.window
 
     async def status(self) -> dict[str, Any]:
         """The election as its stores show it now."""

@@ -25,8 +25,8 @@ impl FencingToken {
         }
     }
 
-    /// The number of the first term of a moment of a store's clock. There are many in a millisecond: where names are claimed and
-    /// deleted one after the other, each takes one, and they must not run ahead of the clock.
+    /// The number of the first term of a moment of a store's clock. There are many in a millisecond: where names are
+    /// claimed and deleted one after the other, each takes one, and they must not run ahead of the clock.
     pub(super) const fn at(clock: WallMillis) -> u64 {
         clock.get().saturating_mul(Self::IN_A_MILLISECOND)
     }

@@ -314,7 +314,7 @@ class Relation:
         act('a heartbeat is granted', dict(
             self.granted(s.claim_from(w), self.rule('what was not looked at counts', And(s.looks(r), counts), Or(Not(s.looks(r)), counts))), mark=None, listed=at(lists, w),
             listed_floor=at(lists_floor, w), written=at(s.now, w), grants=at(s.grants(w) + 1, w)),
-            rises[0], self.rule('a counter that stands still', rises[1], n.mark(w) == s.mark(w)), arrives,
+            rises[0], self.rule('a counter that does not move', rises[1], n.mark(w) == s.mark(w)), arrives,
             s.kind(r) == BEAT, beats,
             Or(s.has(w), Not(s.looks(r))))
         mine = self.rule('a release of anybody', mine, s.holder(w) != none)
@@ -334,7 +334,7 @@ class Relation:
         evidence = And(s.received(e), s.s_on(e) == w, s.has(w), s.s_generation(e) == s.generation(w), s.s_shape(e) == shape(s, w))
         same_counter = self.rule('deposes whatever the counter of a stranger is', Or(Not(s.foreign(w)), s.s_counter(e) == s.counter(w)), True)
         unchanged = self.rule('deposes what has changed', s.s_mark(e) == s.mark(w), True)
-        held = self.rule('deposes nobody', takes, True)
+        held = self.rule('deposes no one', takes, True)
         deposed = [rises[0], self.rule('a deposition lets a counter come again', rises[1], n.mark(w) != s.mark(w))]
         removed = dict(holder=at(none, w), foreign=at(no, w), mark=None, taken=at(s.taken(w) + 1, w), last_take=at(s.now, w))
         act('what stalled is deposed', removed, *deposed, held, Not(s.absent(w)), evidence, same_counter,

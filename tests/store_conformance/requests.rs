@@ -56,21 +56,20 @@ pub(crate) fn beat(who: &Identity, number: u64) -> Request {
 }
 
 pub(crate) fn release(who: &Identity, number: u64) -> Request {
-    Request::Release {
-        holder: who.id().clone(),
-        term: term(number),
-        reason: LossReason::Resigned,
-        delete: false,
-    }
+    leave(who, number, false)
 }
 
 /// A release that leaves nothing behind.
 pub(crate) fn delete(who: &Identity, number: u64) -> Request {
+    leave(who, number, true)
+}
+
+fn leave(who: &Identity, number: u64, delete: bool) -> Request {
     Request::Release {
         holder: who.id().clone(),
         term: term(number),
         reason: LossReason::Resigned,
-        delete: true,
+        delete,
     }
 }
 

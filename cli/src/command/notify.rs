@@ -163,7 +163,7 @@ impl Companion {
             let begins = now.lease.is_some() && !leads;
             leads = now.lease.is_some();
             let woken = match &now.lease {
-                // What a standby was granted is too long for a leader, which may stand still before its first heartbeat.
+                // A standby's watchdog is too long for a leader, which may be frozen before its first heartbeat.
                 Some(lease) if begins => Ok(Some(self.by_tenure(lease))),
                 Some(lease) => {
                     let mut deadlines = lease.deadlines();

@@ -21,16 +21,11 @@ pub(super) enum Forked<'a> {
 ///
 /// This process must have one thread.
 pub(super) fn fork(flags: libc::c_int, cgroup: Option<&Cgroup>) -> Result<Forked<'_>, Errno> {
-    match cgroup.and_then(Cgroup::birthplace) {
-        Some(folder) => {
-            let child = clone_into(flags, folder)?;
-            Ok(child.map_or(Forked::Child(None), Forked::Parent))
-        }
-        None => {
-            let child = clone(flags)?;
-            Ok(child.map_or(Forked::Child(cgroup), Forked::Parent))
-        }
-    }
+    let (child, to_enter) = match cgroup.and_then(Cgroup::birthplace) {
+        Some(folder) => (clone_into(flags, folder)?, None),
+        None => (clone(flags)?, cgroup),
+    };
+    Ok(child.map_or(Forked::Child(to_enter), Forked::Parent))
 }
 
 /// Tries whether a child can begin in the cgroup with this folder.
@@ -54,12 +49,10 @@ pub(super) fn can_begin_in(folder: &OwnedFd) -> bool {
     }
 }
 
-#[expect(
-    unsafe_code,
-    reason = "the standard library runs what is registered for the end of the parent"
-)]
+/// Ends this process, without what is registered for the end of its parent.
+#[expect(unsafe_code, reason = "the library ends no process at once")]
 pub(super) fn exit(status: i32) -> ! {
-    // SAFETY: it ends this process.
+    // SAFETY: it takes a number.
     unsafe { libc::_exit(status) }
 }
 

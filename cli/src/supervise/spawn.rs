@@ -18,7 +18,7 @@ use rustix::process::{
 use super::cgroup::Cgroup;
 use super::contain::{Namespace, NamespaceFactory, PendingNamespace, Role, StartBarrier, Status};
 use super::fence;
-use super::fork::{Forked, errno, fork, last_error};
+use super::fork::{Forked, errno, exit, fork, last_error};
 use super::program::{Program, StartFailure};
 use super::signals::{Inherited, set_mask};
 
@@ -233,7 +233,6 @@ impl<'a> Child<'a> {
     }
 
     /// Becomes the program, or reports why not and ends. A program in a namespace starts behind a barrier.
-    #[expect(unsafe_code, reason = "the library ends no process at once")]
     fn exec(
         &self,
         report: &OwnedFd,
@@ -250,8 +249,7 @@ impl<'a> Child<'a> {
             Err(error) => errno(&error),
         };
         let reported = write(report, &errno.raw_os_error().to_ne_bytes());
-        // SAFETY: it ends the child, without what is registered for the end of its parent.
-        unsafe { libc::_exit(127 - i32::from(reported.is_err())) }
+        exit(127 - i32::from(reported.is_err()))
     }
 
     /// Turns the keeper's child into the program, up to `exec`.

@@ -126,7 +126,7 @@ fn the_level_in_force_is_logged_published_and_examined() {
     assert!(examined.stdout.contains(refused), "{examined:#?}");
 }
 
-/// In a cgroup of its own that was killed before, as systemd kills the group of a unit.
+/// In a new cgroup that was killed before, as systemd kills the group of a unit.
 const KILLED: &str = "group=$(awk '$3 == \"cgroup2\" { print $2; exit }' /proc/mounts)$(sed -n s/^0:://p /proc/self/cgroup)
     group=$group/killed-$$ && mkdir $group && trap 'echo 0 > $group/../cgroup.procs; rmdir $group' EXIT &&
     echo 1 > $group/cgroup.kill && echo 0 > $group/cgroup.procs &&";
