@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use incumbent::EventKind;
 use incumbent::protocol::{
-    Attestation, CandidateId, FencingToken, Occupancy, Order, Request, Successor, TimingConfig,
-    Verdict,
+    Attestation, CandidateId, FencingToken, LossReason, Occupancy, Order, Request, Successor,
+    Timing, TimingConfig, Verdict,
 };
 use incumbent::store::{WakeUp, WakeUps};
 
@@ -194,6 +194,50 @@ async fn a_release_that_calls_a_frozen_standby_is_claimed_by_another_one() {
     a.release(1).await.unwrap();
     let leadership = tokio::time::timeout(hour / 60, campaign).await;
     leadership.expect("no one claimed").unwrap().resign().await;
+}
+
+/// Those that wait for a lock again and again get it in turn: after each holder the one with the next id.
+#[tokio::test]
+async fn the_release_of_a_lock_calls_the_standby_after_its_holder_in_the_order_of_their_ids() {
+    let server = RedisServer::start();
+    let timing = Timing::new(&TimingConfig::default()).unwrap();
+    let waits = |who| {
+        let mut one = Election::new(&server.address(), who);
+        one.who = one.who.with_timing(timing);
+        one
+    };
+    let ring = ["b", "c", "d", "e"].map(waits);
+    let listen = |one: &Election| one.store.wake_ups(&one.name, one.who.id());
+    let mut wake_ups: Vec<_> = ring.iter().map(listen).collect();
+    subscribed(&server, 5).await;
+    // Whoever was seen last is no nearer.
+    for one in [&ring[2], &ring[0], &ring[3], &ring[1]] {
+        one.observe().await.unwrap();
+        later(&server).await;
+    }
+    for (term, leaver, next) in [(1, 1, 2), (2, 2, 3), (3, 3, 0), (4, 0, 1)] {
+        let leaver = &ring[leaver];
+        let term = leaver.win(term).await.record.term;
+        let (holder, reason) = (leaver.who.id().clone(), LossReason::Resigned);
+        let release = Request::Release {
+            holder,
+            term,
+            reason,
+            delete: true,
+        };
+        let reply = leaver.execute(&release).await.unwrap();
+        assert_eq!(reply.verdict, Verdict::Granted);
+        // A release that was told before may be found by who begins to listen.
+        let called = loop {
+            let wake_up = heard(&mut wake_ups[next]).await;
+            if wake_up.memory.floor == term {
+                break wake_up.called;
+            }
+        };
+        assert_eq!(called.as_ref(), Some(ring[next].who.id()));
+        // It wants the lock again.
+        leaver.observe().await.unwrap();
+    }
 }
 
 /// Waits until the server's clock shows another millisecond, by which the list of candidates is sorted.

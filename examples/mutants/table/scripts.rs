@@ -106,16 +106,16 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "release_brief.lua", "wakes no standby", "store/redis/scripts/release_brief.lua",
         "    redis.pcall('PUBLISH', ARGV[4], id .. ' ' .. floor .. ' ' .. taken .. ' -')\n" => "";
     "beat.lua", "anybody's is granted", "store/redis/scripts/beat.lua",
-        "local mine = shape == 'held' and record[HOLDER] == ARGV[2] and record[TERM] == ARGV[3]"
-        => "local mine = shape == 'held' and record[TERM] == ARGV[3]";
+        "local mine = shape == 'held' and record[HOLDER] == ARGV[1] and record[TERM] == ARGV[2]"
+        => "local mine = shape == 'held' and record[TERM] == ARGV[2]";
     "beat.lua", "one of another term is granted", "store/redis/scripts/beat.lua",
-        "local mine = shape == 'held' and record[HOLDER] == ARGV[2] and record[TERM] == ARGV[3]"
-        => "local mine = shape == 'held' and record[HOLDER] == ARGV[2]";
+        "local mine = shape == 'held' and record[HOLDER] == ARGV[1] and record[TERM] == ARGV[2]"
+        => "local mine = shape == 'held' and record[HOLDER] == ARGV[1]";
     "beat.lua", "is granted though a stranger touched the counter", "store/redis/scripts/beat.lua",
-        "local mine = shape == 'held' and record[HOLDER] == ARGV[2] and record[TERM] == ARGV[3]"
-        => "local mine = record[HOLDER] == ARGV[2] and record[TERM] == ARGV[3]";
+        "local mine = shape == 'held' and record[HOLDER] == ARGV[1] and record[TERM] == ARGV[2]"
+        => "local mine = record[HOLDER] == ARGV[1] and record[TERM] == ARGV[2]";
     "beat.lua", "does not take what its holder says of the memory (R5)", "store/redis/scripts/beat.lua",
-        "remember(ARGV[4], ARGV[5], record[FLOOR])" => "remember('', '0', record[FLOOR])";
+        "remember(ARGV[3], ARGV[4], record[FLOOR])" => "remember('', '0', record[FLOOR])";
     "release.lua", "anybody's is granted", "store/redis/scripts/release.lua",
         "if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then"
         => "if shape ~= 'held' or record[TERM] ~= ARGV[3] then";
@@ -126,7 +126,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then"
         => "if record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then";
     "release.lua", "wakes no standby", "store/redis/scripts/release.lua",
-        "wake_one(ARGV[4], ARGV[2], not record[FLOOR] and ARGV[3])" => "";
+        "wake_one(ARGV[4], ARGV[2], not record[FLOOR])" => "";
     "order.lua", "the pause of a run takes the place of an operator's", "store/redis/scripts/order.lua",
         " and ARGV[6] ~= '1' then return refuse() end" => " and ARGV[6] == '-' then return refuse() end";
     "order.lua", "resume lifts nothing", "store/redis/scripts/order.lua",

@@ -16,8 +16,10 @@ use tokio::sync::oneshot;
 
 use super::failure::{self, Stage};
 use super::keys::Keys;
+use super::reply::Reader;
 use super::servers::To;
 use super::{RedisStore, script};
+use crate::protocol::{CandidateId, FencingToken, Reply};
 use crate::store::{StoreError, let_others_go_first};
 
 /// How many travel in one call at most: a server does nothing else meanwhile.
@@ -28,25 +30,30 @@ const MOST: usize = 64;
 pub(super) struct Beats(Mutex<Vec<Waiting>>);
 
 /// A reply of the server, or nothing for a heartbeat that was left undone and must be sent by itself.
-type Outcome = Result<Option<Value>, StoreError>;
+type Outcome = Result<Option<Reply>, StoreError>;
 
 struct Waiting {
     keys: Keys,
-    /// The identity of the holder, its id, and its term.
-    arguments: [String; 3],
+    holder: CandidateId,
+    term: FencingToken,
     outcome: oneshot::Sender<Outcome>,
 }
 
 impl RedisStore {
     /// Sends a heartbeat with all others that are due. Nodes of a cluster have too few in common for that.
-    pub(super) async fn beat_with_others(&self, keys: &Keys, arguments: [&str; 3]) -> Outcome {
+    pub(super) async fn beat_with_others(
+        &self,
+        keys: &Keys,
+        (holder, term): (&CandidateId, FencingToken),
+    ) -> Outcome {
         if self.shared.servers.is_cluster() {
             return Ok(None);
         }
         let (sender, outcome) = oneshot::channel();
         self.beats.lock().push(Waiting {
             keys: keys.clone(),
-            arguments: arguments.map(str::to_owned),
+            holder: holder.clone(),
+            term,
             outcome: sender,
         });
         let_others_go_first().await;
@@ -73,15 +80,13 @@ impl RedisStore {
         );
         tokio::spawn(async move {
             shared.keep_running();
-            let of_each = |one: &Waiting| {
-                let [counter, record, candidates, _] = one.keys.of_record().map(str::to_owned);
-                [counter, record, candidates]
-            };
-            let mut keys: Vec<String> = batch.iter().flat_map(of_each).collect();
-            keys.push(batch[0].keys.memory.clone());
-            let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-            let arguments = batch.iter().flat_map(|one| &one.arguments);
-            let arguments: Vec<&str> = arguments.map(String::as_str).collect();
+            let terms: Vec<String> = batch.iter().map(|one| one.term.to_string()).collect();
+            let (mut keys, mut arguments) = (Vec::new(), Vec::new());
+            for (one, term) in batch.iter().zip(&terms) {
+                keys.extend([one.keys.counter.as_str(), &one.keys.record]);
+                arguments.extend([one.holder.as_str(), term]);
+            }
+            keys.push(&batch[0].keys.memory);
             let (names, words) = (&keys, &arguments);
             let call = |mut connection| async move {
                 script::BEATS.call(&mut connection, names, words).await
@@ -91,8 +96,9 @@ impl RedisStore {
                 .servers
                 .request((&label, &shared.timers), op_timeout, to, call)
                 .await;
-            let mut answers = match answer {
-                Ok(Value::Array(answers)) => answers.into_iter(),
+            let answers = answer.and_then(|answer| batch[0].reader(&label).beats(answer));
+            let (memory, clock, mut answers) = match answers {
+                Ok(answers) => answers,
                 // What may have reached no one, or everyone, did so for all.
                 Err(error @ (StoreError::Unreachable { .. } | StoreError::Unknown { .. })) => {
                     return batch
@@ -100,15 +106,18 @@ impl RedisStore {
                         .for_each(|one| one.end(Err(error.clone())));
                 }
                 // A refusal may concern only one of them: each asks by itself.
-                Ok(_) | Err(_) => Vec::new().into_iter(),
+                Err(_) => return batch.into_iter().for_each(|one| one.end(Ok(None))),
             };
             for one in batch {
-                one.end(match answers.next() {
-                    None | Some(Value::Int(_)) => Ok(None),
-                    Some(answer) => script::value(Ok(answer))
-                        .map(Some)
-                        .map_err(|error| failure::store_error(&label, error, Stage::Sent)),
-                });
+                let answer = match script::value(Ok(answers.next().unwrap_or(Value::Int(0)))) {
+                    Ok(Value::Int(_)) => Ok(None),
+                    Ok(answer) => one
+                        .reader(&label)
+                        .beaten(answer, (&one.holder, one.term), (memory, clock))
+                        .map(Some),
+                    Err(error) => Err(failure::store_error(&label, error, Stage::Sent)),
+                };
+                one.end(answer);
             }
         });
     }
@@ -121,6 +130,13 @@ impl Beats {
 }
 
 impl Waiting {
+    const fn reader<'a>(&'a self, store: &'a Arc<str>) -> Reader<'a> {
+        Reader {
+            store,
+            keys: &self.keys,
+        }
+    }
+
     fn end(self, outcome: Outcome) {
         if self.outcome.send(outcome).is_err() {
             tracing::trace!("whoever sent this heartbeat has ended");

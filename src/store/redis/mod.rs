@@ -194,20 +194,15 @@ impl RedisStore {
                 term,
                 attested,
             } => {
+                if attested.is_none()
+                    && let Some(reply) = self.beat_with_others(keys, (holder, *term)).await?
+                {
+                    return Ok(reply);
+                }
                 let [memory, age] = attestation_arguments(*attested);
                 let term = term.to_string();
-                let together = match attested {
-                    Some(_) => None,
-                    None => {
-                        let arguments = [who.as_str(), holder.as_str(), &term];
-                        self.beat_with_others(keys, arguments).await?
-                    }
-                };
-                let arguments = [&who, holder.as_str(), &term, &memory, &age, &nonce];
-                match together {
-                    Some(reply) => reply,
-                    None => self.call(&script::BEAT, &record, &arguments).await?,
-                }
+                let arguments = [holder.as_str(), &term, &memory, &age, &nonce];
+                self.call(&script::BEAT, &record, &arguments).await?
             }
             Request::Release {
                 holder,

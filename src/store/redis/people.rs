@@ -31,11 +31,20 @@ impl Reader<'_> {
             None if record.term == FencingToken::ZERO => None,
             changed => Some(self.millis(&self.keys.record, "changed", changed)?),
         };
+        let mut candidates = self.candidates(items.next())?;
+        // A heartbeat shows itself in the record alone.
+        if let (Some(holder), Some(beaten)) = (&holder, changed) {
+            match candidates.iter_mut().find(|one| one.identity == *holder) {
+                Some(one) => one.last_seen = one.last_seen.max(beaten),
+                None => candidates.push(SeenCandidate::new(holder.clone(), beaten)),
+            }
+        }
+        candidates.sort_by(|a, b| a.identity.cmp(&b.identity));
         Ok(Inspection {
             holder,
             since,
             changed,
-            candidates: self.candidates(items.next())?,
+            candidates,
             memory,
             ..Inspection::new(record, clock)
         })
@@ -100,7 +109,6 @@ impl Reader<'_> {
                 last_seen: self.millis(key, "a score", self.text(list.next())?)?,
             });
         }
-        candidates.sort_by(|a, b| a.identity.cmp(&b.identity));
         Ok(candidates)
     }
 

@@ -45,6 +45,43 @@ impl Reader<'_> {
         })
     }
 
+    /// The reply to many heartbeats: the memory and the clock of the server, and the answer to each, for
+    /// [`beaten`](Self::beaten).
+    pub(super) fn beats(&self, value: Value) -> Result<(Memory, WallMillis, Items), StoreError> {
+        let mut items = self.items(value)?;
+        let clock = self.clock(&mut items)?;
+        let memory = self.memory(&mut items)?;
+        let memory = memory.ok_or_else(|| self.unexpected("a script's reply has no memory"))?;
+        Ok((memory, clock, items))
+    }
+
+    /// The answer to one of many heartbeats, `counter window_ns`: the record is held by `holder` under `term`, which
+    /// is also its floor, and no order stands in it.
+    pub(super) fn beaten(
+        &self,
+        answer: Value,
+        (holder, term): (&CandidateId, FencingToken),
+        (memory, clock): (Memory, WallMillis),
+    ) -> Result<Reply, StoreError> {
+        let text = self.text(Some(answer))?.unwrap_or_default();
+        let mut words = text.split(' ').map(str::to_owned);
+        let beat = self.beat(words.next())?;
+        let window = self.window(words.next())?;
+        let holder = holder.clone();
+        Ok(Reply {
+            verdict: Verdict::Granted,
+            record: Record {
+                floor: term,
+                term,
+                beat,
+                occupancy: Occupancy::Held { holder, window },
+                orders: Orders::NONE,
+            },
+            memory,
+            clock,
+        })
+    }
+
     /// What every reply of a script begins with, and what follows.
     pub(super) fn begin(&self, value: Value) -> Result<(Found, Items), StoreError> {
         let mut items = self.items(value)?;

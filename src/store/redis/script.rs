@@ -26,7 +26,6 @@ pub(super) static OBSERVE: LazyLock<Script> = script!(
     "head.lua",
     "record.lua",
     "memory.lua",
-    "candidates.lua",
     "observe.lua"
 );
 pub(super) static CLAIM: LazyLock<Script> = script!(
@@ -43,10 +42,9 @@ pub(super) static BEAT: LazyLock<Script> = script!(
     "head.lua",
     "record.lua",
     "memory.lua",
-    "candidates.lua",
     "beat.lua"
 );
-pub(super) static BEATS: LazyLock<Script> = script!("base.lua", "candidates.lua", "beats.lua");
+pub(super) static BEATS: LazyLock<Script> = script!("base.lua", "beats.lua");
 pub(super) static RELEASE: LazyLock<Script> = script!(
     "base.lua",
     "head.lua",

@@ -1,15 +1,14 @@
 -- Beat: increments the heartbeat counter of a record that is mine.
 --
 -- KEYS     those of record.lua
--- ARGV[1]  the identity of the holder    ARGV[2]  its id
--- ARGV[3]  its term
--- ARGV[4]  the memory that it vouches for  ARGV[5]  how old that is, in milliseconds
+-- ARGV[1]  the id of the holder            ARGV[2]  its term
+-- ARGV[3]  the memory that it vouches for  ARGV[4]  how old that is, in milliseconds
 -- reply    that of record.lua
 -- guard    the record is held, by this id, under this term
 
-local mine = shape == 'held' and record[HOLDER] == ARGV[2] and record[TERM] == ARGV[3]
+local mine = shape == 'held' and record[HOLDER] == ARGV[1] and record[TERM] == ARGV[2]
 -- A candidate that is refused learns whether the server may have forgotten it.
-check_memory(ARGV[4] ~= '' or not mine)
+check_memory(ARGV[3] ~= '' or not mine)
 if not mine then return refuse() end
 
 -- The reply of INCR would pass through a double; the text of the counter is exact.
@@ -17,7 +16,5 @@ must('INCR', KEYS[1])
 counter = must('GET', KEYS[1])
 record[BEAT] = counter
 must('HSET', KEYS[2], 'beat', counter, 'changed', clock)
-remember(ARGV[4], ARGV[5], record[FLOOR])
--- Every tenth heartbeat removes candidates that are no longer seen.
-note_candidate(KEYS[3], ARGV[1], string.sub(counter, -1) == '0')
+remember(ARGV[3], ARGV[4], record[FLOOR])
 return reply(GRANTED)

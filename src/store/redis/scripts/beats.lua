@@ -2,15 +2,15 @@
 -- answered with 0 and left undone: it is then sent by itself, and beat.lua decides. So this text judges less, and
 -- refuses nothing.
 --
--- KEYS      for each heartbeat those of record.lua but the last, and then that one
--- ARGV      for each heartbeat the identity of the holder, its id, and its term
--- reply     for each heartbeat that of record.lua, or 0, or an error
+-- KEYS      for each heartbeat the counter and the record, and then the memory, as in head.lua
+-- ARGV      for each heartbeat the id of the holder, and its term
+-- reply     the clock, the memory, and for each heartbeat `counter window_ns`, or 0, or an error
 -- guard     each record is held, by this id, under this term; it reads well, has the floor of its term, is listed with
 --           that, and no order stands in it
 
-local count = (#KEYS - 1) / 3
+local count = (#KEYS - 1) / 2
 local fields = { 'memory' }
-for i = 1, count do fields[i + 1] = '@' .. KEYS[3 * i - 2] end
+for i = 1, count do fields[i + 1] = '@' .. KEYS[2 * i - 1] end
 local remembered = redis.call('HMGET', KEYS[#KEYS], unpack(fields))
 local memory = remembered[1] or ''
 local has_memory = #memory < MAX_TEXT and string.match(memory, MEMORY) == FORMAT
@@ -20,13 +20,11 @@ local function is_exact(text)
   return text and find(text, '^[1-9]%d*$') and at_most(text, MAX_TERM) and text ~= MAX_TERM
 end
 
-local function beaten(i)
-  local who, id, term = ARGV[3 * i - 2], ARGV[3 * i - 1], ARGV[3 * i]
-  local key, record_key, candidates = KEYS[3 * i - 2], KEYS[3 * i - 1], KEYS[3 * i]
-  if not has_memory or remembered[i + 1] ~= term then return 0 end
+local function beaten(key, record_key, id, term)
   local record = redis.pcall('HMGET', record_key, 'floor', 'term', 'beat', 'holder', 'window_ns', 'paused', 'handover')
-  local floor, found, beat, holder, window, paused, handover = unpack(record)
-  if holder ~= id or found ~= term or floor ~= term or paused or handover then return 0 end
+  local beat, window = record[BEAT], record[WINDOW]
+  if record[HOLDER] ~= id or record[TERM] ~= term or record[FLOOR] ~= term then return 0 end
+  if record[PAUSED] or record[HANDOVER] then return 0 end
   if not is_exact(beat) or not is_exact(window) or #window > 13 then return 0 end
   if redis.pcall('GET', key) ~= beat then return 0 end
 
@@ -34,10 +32,13 @@ local function beaten(i)
   if type(redis.pcall('INCR', key)) == 'table' then return 0 end
   local answer = redis.pcall('HSET', record_key, 'beat', beat, 'changed', clock)
   if type(answer) == 'table' then return answer end
-  note_candidate(candidates, who, string.sub(beat, -1) == '0')
-  return { GRANTED, clock, beat, floor, term, beat, holder, window, false, false, memory }
+  return beat .. ' ' .. window
 end
 
-local answers = {}
-for i = 1, count do answers[i] = beaten(i) end
+local answers = { clock, memory }
+for i = 1, count do
+  local term = ARGV[2 * i]
+  local is_usual = has_memory and remembered[i + 1] == term
+  answers[i + 2] = is_usual and beaten(KEYS[2 * i - 1], KEYS[2 * i], ARGV[2 * i - 1], term) or 0
+end
 return answers

@@ -1,11 +1,11 @@
 -- Shared by the scripts that free a record.
 
--- The ids of the standbys that are called to claim what was deleted under a term, the first one first. Locks change
--- hands often, and those that wait for long would starve if always the one seen last were called. The term decides:
--- it is the same at all stores.
-local function in_turn(leaver, term)
+-- The ids of the standbys that are called to claim what was deleted, the first one first: in the order of their ids, from
+-- that of the leaver on, and round again. Locks change hands often, and those that wait for long would starve if always
+-- the one seen last were called, or one by chance. The ids decide: they are the same at all stores.
+local function in_turn(leaver)
   local seen = redis.pcall('ZREVRANGE', KEYS[3], '0', IN_TURN, 'WITHSCORES')
-  local waiting, turn = {}, {}
+  local waiting, turn, first = {}, {}, 1
   for i = 1, #seen, 2 do
     local id, interval_ns = string.match(seen[i], '^([^|]+)|[^|]*|[^|]*|[^|]*|(%d+)/')
     -- A standby is seen once per interval.
@@ -13,7 +13,8 @@ local function in_turn(leaver, term)
     if is_alive and id ~= leaver and is_holder(id) then waiting[#waiting + 1] = id end
   end
   table.sort(waiting)
-  for i = 1, #waiting do turn[i] = waiting[(tonumber(string.sub(term, -6)) + i - 1) % #waiting + 1] end
+  while waiting[first] and waiting[first] < leaver do first = first + 1 end
+  for i = 1, #waiting do turn[i] = waiting[(first + i - 2) % #waiting + 1] end
   return turn
 end
 
@@ -56,7 +57,7 @@ end
 local function wake_one(channel, leaver, deleted)
   local told = vacancy()
   if not told then return end
-  local waiting = deleted and in_turn(leaver, deleted) or {}
+  local waiting = deleted and in_turn(leaver) or {}
   if not waiting[1] then waiting = seen_last(leaver) end
   local is_cluster = KEYS[4] == '{' .. KEYS[1] .. '}:memory'
   local function hears(id, called)

@@ -2,7 +2,7 @@
 --
 -- KEYS[1]  K              string  the heartbeat counter, present only while the election is held
 -- KEYS[2]  {K}:record     hash    the rest of the record, and what operators have ordered
--- KEYS[3]  {K}:candidates zset    the candidates, by when each was last seen
+-- KEYS[3]  {K}:candidates zset    the candidates, by when each last looked; a leader's heartbeats are in the record
 -- KEYS[4]  {PREFIX}:memory hash   the memory of the server; on a cluster {K}:memory
 --            memory  `format id age_ms floor taken server`: the format of all keys; which memory it is
 --                    (milliseconds.number), and how old at least; no term up to the floor is granted; how often

@@ -33,5 +33,5 @@ else
   -- A candidate that keeps campaigning is noted again by its next observation.
   redis.pcall('ZREM', KEYS[3], ARGV[1])
 end
-wake_one(ARGV[4], ARGV[2], not record[FLOOR] and ARGV[3])
+wake_one(ARGV[4], ARGV[2], not record[FLOOR])
 return reply(GRANTED)
