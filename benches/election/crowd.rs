@@ -20,7 +20,7 @@ const SERVER: &str = "INCUMBENT_BENCH_CROWD";
 const STEP: usize = 5_000;
 const MOST: usize = 200_000;
 /// How many begin their campaign at once.
-const BATCH: usize = 250;
+const BATCH: usize = 50;
 /// How long the campaigns of a step may take, the probation of a new Redis included.
 const CAMPAIGNS: Duration = Duration::from_secs(60);
 const WATCHED: Duration = Duration::from_secs(10);
@@ -99,7 +99,7 @@ async fn watch(held: &[Leadership]) -> bool {
             };
             shortest = shortest.min(remaining);
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(250)).await;
     }
     let share = (cpu_time() - busy).as_secs_f64() / clock::now().since(begin).as_secs_f64();
     let late = timing.tenure().saturating_sub(shortest);

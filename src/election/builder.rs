@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 
 use super::guard::KillHook;
 use super::observer::Observer;
@@ -237,7 +237,7 @@ impl<Target> Builder<Target> {
             overrun: self.overrun,
             before_kill: self.before_kill,
             is_quiet,
-            events: broadcast::Sender::new(Election::EVENTS_KEPT),
+            events: OnceLock::new(),
             counters,
             containment: OnceLock::new(),
             compared: Slot::default(),

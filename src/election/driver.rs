@@ -152,7 +152,7 @@ impl Driver {
     async fn handle(&mut self, input: Input, timer: &mut Alarm) {
         let now = clock::now();
         self.shared.counters.turned(now);
-        if matches!(input, Input::Tick) {
+        if matches!(input, Input::Tick) && !self.shared.turns.is_closed() {
             self.shared.turns.send_replace(now);
         }
         let step = self.candidate.handle(now, input);

@@ -121,7 +121,8 @@ impl Election {
     /// ```
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<ElectionEvent> {
-        self.shared.events.subscribe()
+        let new = || broadcast::Sender::new(Self::EVENTS_KEPT);
+        self.shared.events.get_or_init(new).subscribe()
     }
 
     /// The election as a majority of its stores shows it now: its leader, its candidates, and what each store

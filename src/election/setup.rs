@@ -24,7 +24,8 @@ pub(crate) struct Setup {
     pub(super) before_kill: KillHook,
     /// Whether elections begin and end too often to be worth a line of the log each.
     pub(super) is_quiet: bool,
-    pub(super) events: broadcast::Sender<ElectionEvent>,
+    /// Made when someone listens for the first time: it has room for all the events that are kept, about 45 KB.
+    pub(super) events: OnceLock<broadcast::Sender<ElectionEvent>>,
     pub(super) counters: Counters,
     /// What holds the processes of the supervised program together.
     pub(super) containment: OnceLock<Arc<str>>,
@@ -49,7 +50,7 @@ impl Setup {
             overrun: Overrun::Report,
             before_kill: KillHook::default(),
             is_quiet: true,
-            events: broadcast::Sender::new(1),
+            events: OnceLock::new(),
             counters: Counters::new(self.stores.len()),
             containment: OnceLock::new(),
             compared: Slot::new(self.compared.get()),

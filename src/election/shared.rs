@@ -87,7 +87,10 @@ impl Shared {
             false => observe::log(&event),
         }
         self.counters.note(&event.kind);
-        if self.events.receiver_count() > 0 && self.events.send(event).is_err() {
+        if let Some(events) = self.events.get()
+            && events.receiver_count() > 0
+            && events.send(event).is_err()
+        {
             tracing::trace!("the last subscriber of the events has just left");
         }
     }

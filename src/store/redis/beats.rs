@@ -9,17 +9,21 @@
 //! A heartbeat waits for no other one, but for the tasks of its thread that are ready: those of the elections whose
 //! timer has just rung. Its lease counts from an earlier moment.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::future::join_all;
 use redis::Value;
+use tokio::runtime::{Handle, Id};
 use tokio::sync::oneshot;
 
 use super::failure::{self, Stage};
-use super::keys::Keys;
-use super::reply::Reader;
+use super::keys;
 use super::servers::To;
-use super::{RedisStore, script};
-use crate::protocol::{CandidateId, FencingToken, Reply};
+use super::{RedisStore, reply, script};
+use crate::protocol::{
+    CandidateId, ElectionName, FencingToken, Memory, Occupancy, Orders, Record, Reply, Verdict,
+    WallMillis,
+};
 use crate::store::{StoreError, let_others_go_first};
 
 /// How many travel in one call at most: a server does nothing else meanwhile.
@@ -27,114 +31,178 @@ const MOST: usize = 64;
 
 /// The heartbeats that are due.
 #[derive(Default)]
-pub(super) struct Beats(Mutex<Vec<Waiting>>);
+pub(super) struct Beats(Mutex<Due>);
+
+#[derive(Default)]
+struct Due {
+    waiting: Vec<Waiting>,
+    /// The runtimes that have a task which is about to send them. None relies on that of another one.
+    senders: Vec<Id>,
+}
 
 /// A reply of the server, or nothing for a heartbeat that was left undone and must be sent by itself.
 type Outcome = Result<Option<Reply>, StoreError>;
 
 struct Waiting {
-    keys: Keys,
+    counter: String,
+    record: String,
     holder: CandidateId,
     term: FencingToken,
     outcome: oneshot::Sender<Outcome>,
 }
 
+/// A task that is about to send them.
+struct Sender {
+    beats: Arc<Beats>,
+    runtime: Id,
+}
+
 impl RedisStore {
-    /// Sends a heartbeat with all others that are due. Nodes of a cluster have too few in common for that.
+    /// Sends a heartbeat with all others that are due. Their elections have one memory in common.
     pub(super) async fn beat_with_others(
         &self,
-        keys: &Keys,
+        election: &ElectionName,
         (holder, term): (&CandidateId, FencingToken),
     ) -> Outcome {
-        if self.shared.servers.is_cluster() {
-            return Ok(None);
-        }
         let (sender, outcome) = oneshot::channel();
-        self.beats.lock().push(Waiting {
-            keys: keys.clone(),
-            holder: holder.clone(),
+        let [counter, record] = keys::of_heartbeat(&self.prefix, election);
+        let holder = holder.clone();
+        let due = Waiting {
+            counter,
+            record,
+            holder,
             term,
             outcome: sender,
-        });
-        let_others_go_first().await;
-        let mut waiting = std::mem::take(&mut *self.beats.lock());
-        // Nothing is sent for who has ended since.
-        waiting.retain(|one| !one.outcome.is_closed());
-        while !waiting.is_empty() {
-            let rest = waiting.split_off(waiting.len().min(MOST));
-            self.send_together(std::mem::replace(&mut waiting, rest));
+        };
+        if let Some(sender) = self.beats.add(due) {
+            tokio::spawn(self.send_all(sender));
         }
-        // If the runtime that has sent it is gone, it is sent again.
+        // If the runtime that was to send it is gone, it is sent by itself.
         outcome.await.unwrap_or(Ok(None))
     }
 
-    /// Sends them in a task, because the candidate that takes them may end first.
-    fn send_together(&self, batch: Vec<Waiting>) {
-        if batch.len() == 1 {
-            return batch.into_iter().for_each(|one| one.end(Ok(None)));
-        }
-        let (shared, label, op_timeout) = (
-            Arc::clone(&self.shared),
-            Arc::clone(&self.label),
-            self.op_timeout,
-        );
-        tokio::spawn(async move {
-            shared.keep_running();
-            let terms: Vec<String> = batch.iter().map(|one| one.term.to_string()).collect();
-            let (mut keys, mut arguments) = (Vec::new(), Vec::new());
-            for (one, term) in batch.iter().zip(&terms) {
-                keys.extend([one.keys.counter.as_str(), &one.keys.record]);
-                arguments.extend([one.holder.as_str(), term]);
+    /// The task that sends what is due: the candidate that was the first to add something may end before the others.
+    fn send_all(&self, sender: Sender) -> impl Future<Output = ()> + use<> {
+        let (shared, label) = (Arc::clone(&self.shared), Arc::clone(&self.label));
+        let (op_timeout, memory) = (self.op_timeout, keys::memory_of_all(&self.prefix));
+        async move {
+            let_others_go_first().await;
+            let mut waiting = sender.take();
+            // Nothing is sent for who has ended since.
+            waiting.retain(|one| !one.outcome.is_closed());
+            let mut batches = Vec::new();
+            while !waiting.is_empty() {
+                let rest = waiting.split_off(waiting.len().min(MOST));
+                batches.push(std::mem::replace(&mut waiting, rest));
             }
-            keys.push(&batch[0].keys.memory);
-            let (names, words) = (&keys, &arguments);
-            let call = |mut connection| async move {
-                script::BEATS.call(&mut connection, names, words).await
-            };
-            let to = To::Key(keys[0]);
-            let answer = shared
-                .servers
-                .request((&label, &shared.timers), op_timeout, to, call)
-                .await;
-            let answers = answer.and_then(|answer| batch[0].reader(&label).beats(answer));
-            let (memory, clock, mut answers) = match answers {
-                Ok(answers) => answers,
-                // What may have reached no one, or everyone, did so for all.
-                Err(error @ (StoreError::Unreachable { .. } | StoreError::Unknown { .. })) => {
-                    return batch
-                        .into_iter()
-                        .for_each(|one| one.end(Err(error.clone())));
+            let send = async |batch: Vec<Waiting>| {
+                if batch.len() == 1 {
+                    return end_all(batch, Ok(None));
                 }
-                // A refusal may concern only one of them: each asks by itself.
-                Err(_) => return batch.into_iter().for_each(|one| one.end(Ok(None))),
-            };
-            for one in batch {
-                let answer = match script::value(Ok(answers.next().unwrap_or(Value::Int(0)))) {
-                    Ok(Value::Int(_)) => Ok(None),
-                    Ok(answer) => one
-                        .reader(&label)
-                        .beaten(answer, (&one.holder, one.term), (memory, clock))
-                        .map(Some),
-                    Err(error) => Err(failure::store_error(&label, error, Stage::Sent)),
+                let terms: Vec<String> = batch.iter().map(|one| one.term.to_string()).collect();
+                let (mut keys, mut arguments) = (Vec::new(), Vec::new());
+                for (one, term) in batch.iter().zip(&terms) {
+                    keys.extend([one.counter.as_str(), &one.record]);
+                    arguments.extend([one.holder.as_str(), term]);
+                }
+                keys.push(memory.as_str());
+                let (names, words) = (&keys, &arguments);
+                let call = |mut connection| async move {
+                    script::BEATS.call(&mut connection, names, words).await
                 };
-                one.end(answer);
-            }
-        });
+                shared.keep_running();
+                let (way, to) = ((&label, &shared.timers), To::Key(keys[0]));
+                let answer = shared.servers.request(way, op_timeout, to, call).await;
+                match answer {
+                    Ok(answer) => tell_each(&label, batch, answer),
+                    // What may have reached no one, or everyone, did so for all.
+                    Err(error @ (StoreError::Unreachable { .. } | StoreError::Unknown { .. })) => {
+                        end_all(batch, Err(error))
+                    }
+                    // A refusal may concern only one of them: each asks by itself.
+                    Err(_) => end_all(batch, Ok(None)),
+                }
+            };
+            join_all(batches.into_iter().map(send)).await;
+        }
     }
 }
 
 impl Beats {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Waiting>> {
+    fn lock(&self) -> MutexGuard<'_, Due> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds one, and returns the task that must send it if this runtime has none.
+    fn add(self: &Arc<Self>, one: Waiting) -> Option<Sender> {
+        let runtime = Handle::current().id();
+        let mut due = self.lock();
+        due.waiting.push(one);
+        if due.senders.contains(&runtime) {
+            return None;
+        }
+        due.senders.push(runtime);
+        drop(due);
+        Some(Sender {
+            beats: Arc::clone(self),
+            runtime,
+        })
     }
 }
 
+impl Sender {
+    /// All that are due.
+    fn take(self) -> Vec<Waiting> {
+        std::mem::take(&mut self.beats.lock().waiting)
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        let mut due = self.beats.lock();
+        due.senders.retain(|runtime| *runtime != self.runtime);
+        // A runtime that ends before its task sends them leaves each to itself.
+        due.waiting.clear();
+    }
+}
+
+/// What the script answered.
+fn tell_each(label: &Arc<str>, batch: Vec<Waiting>, answer: Value) {
+    let Some((memory, clock, answers)) = reply::beats(answer) else {
+        return end_all(batch, Ok(None));
+    };
+    for (one, answer) in batch.into_iter().zip(answers) {
+        let outcome = match script::value(Ok(answer)) {
+            // What cannot be read is left to beat.lua too, whose reply is read with more words.
+            Ok(answer) => Ok(one.granted(&answer, memory, clock)),
+            Err(error) => Err(failure::store_error(label, error, Stage::Sent)),
+        };
+        one.end(outcome);
+    }
+}
+
+fn end_all(batch: Vec<Waiting>, outcome: Outcome) {
+    batch.into_iter().for_each(|one| one.end(outcome.clone()));
+}
+
 impl Waiting {
-    const fn reader<'a>(&'a self, store: &'a Arc<str>) -> Reader<'a> {
-        Reader {
-            store,
-            keys: &self.keys,
-        }
+    /// The reply, if it was granted: the record is held by this candidate under this term, which is also its floor,
+    /// and no order stands in it.
+    fn granted(&self, answer: &Value, memory: Memory, clock: WallMillis) -> Option<Reply> {
+        let (beat, window) = reply::beaten(answer)?;
+        let holder = self.holder.clone();
+        Some(Reply {
+            verdict: Verdict::Granted,
+            record: Record {
+                floor: self.term,
+                term: self.term,
+                beat,
+                occupancy: Occupancy::Held { holder, window },
+                orders: Orders::NONE,
+            },
+            memory,
+            clock,
+        })
     }
 
     fn end(self, outcome: Outcome) {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use redis::aio::ConnectionLike;
 use redis::{FromRedisValue, Value};
 
-use super::beats::Beats;
 use super::dial::{Identification, NO_RUN_ID, ServerInfo};
 use super::servers::To;
 use super::timers::Timers;
@@ -59,7 +58,7 @@ impl RedisStore {
             op_timeout: self.op_timeout,
             place: self.place.clone(),
             shared: Arc::new(shared.map_err(|error| self.misconfigured(error.to_string()))?),
-            beats: Beats::default(),
+            beats: Arc::default(),
         };
         lenient.examination().await
     }

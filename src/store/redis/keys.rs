@@ -30,7 +30,7 @@ impl Keys {
             candidates: companion("candidates"),
             memory: match is_cluster {
                 true => companion("memory"),
-                false => format!("{{{prefix}}}:memory"),
+                false => memory_of_all(prefix),
             },
             history: companion("history"),
             events: companion("events"),
@@ -62,6 +62,18 @@ impl Keys {
         let [counter, record, candidates, memory] = self.of_record();
         [counter, record, candidates, memory, &self.history]
     }
+}
+
+/// The keys that a usual heartbeat changes: `K` and `{K}:record`.
+pub(super) fn of_heartbeat(prefix: &str, election: &ElectionName) -> [String; 2] {
+    let counter = [prefix, election.as_str()].concat();
+    let record = ["{", &counter, "}", RECORD].concat();
+    [counter, record]
+}
+
+/// The memory of a server that stands alone.
+pub(super) fn memory_of_all(prefix: &str) -> String {
+    format!("{{{prefix}}}:memory")
 }
 
 /// The `SCAN` pattern for the keys that [`Found`] knows under `prefix`, whatever characters it holds. With an

@@ -89,7 +89,7 @@ pub(super) struct RedisStore {
     op_timeout: Duration,
     place: RedisPlace,
     shared: Arc<Shared>,
-    beats: Beats,
+    beats: Arc<Beats>,
 }
 
 impl RedisStore {
@@ -118,7 +118,7 @@ impl RedisStore {
             prefix,
             op_timeout: options.op_timeout,
             place,
-            beats: Beats::default(),
+            beats: Arc::default(),
         })
     }
 
@@ -164,6 +164,16 @@ impl RedisStore {
         .await
     }
 
+    /// Carries out a request by itself.
+    fn alone<'a>(
+        &'a self,
+        election: &'a ElectionName,
+        who: &'a Identity,
+        request: &'a Request,
+    ) -> StoreFuture<'a, Reply> {
+        Box::pin(async move { self.carry_out(&self.keys(election), who, request).await })
+    }
+
     async fn carry_out(
         &self,
         keys: &Keys,
@@ -194,11 +204,6 @@ impl RedisStore {
                 term,
                 attested,
             } => {
-                if attested.is_none()
-                    && let Some(reply) = self.beat_with_others(keys, (holder, *term)).await?
-                {
-                    return Ok(reply);
-                }
                 let [memory, age] = attestation_arguments(*attested);
                 let term = term.to_string();
                 let arguments = [holder.as_str(), &term, &memory, &age, &nonce];
@@ -258,7 +263,7 @@ impl Store for RedisStore {
             op_timeout: self.op_timeout,
             place: self.place.clone(),
             shared: Arc::new(shared),
-            beats: Beats::default(),
+            beats: Arc::default(),
         }))
     }
 
@@ -268,7 +273,20 @@ impl Store for RedisStore {
         who: &'a Identity,
         request: &'a Request,
     ) -> StoreFuture<'a, Reply> {
-        Box::pin(async move { self.carry_out(&self.keys(election), who, request).await })
+        match request {
+            // This future is small: a process may have many of them.
+            Request::Beat {
+                holder,
+                term,
+                attested: None,
+            } if !self.has_memory_per_election() => Box::pin(async move {
+                match self.beat_with_others(election, (holder, *term)).await? {
+                    Some(reply) => Ok(reply),
+                    None => self.alone(election, who, request).await,
+                }
+            }),
+            _ => self.alone(election, who, request),
+        }
     }
 
     fn withdraw<'a>(

@@ -45,43 +45,6 @@ impl Reader<'_> {
         })
     }
 
-    /// The reply to many heartbeats: the memory and the clock of the server, and the answer to each, for
-    /// [`beaten`](Self::beaten).
-    pub(super) fn beats(&self, value: Value) -> Result<(Memory, WallMillis, Items), StoreError> {
-        let mut items = self.items(value)?;
-        let clock = self.clock(&mut items)?;
-        let memory = self.memory(&mut items)?;
-        let memory = memory.ok_or_else(|| self.unexpected("a script's reply has no memory"))?;
-        Ok((memory, clock, items))
-    }
-
-    /// The answer to one of many heartbeats, `counter window_ns`: the record is held by `holder` under `term`, which
-    /// is also its floor, and no order stands in it.
-    pub(super) fn beaten(
-        &self,
-        answer: Value,
-        (holder, term): (&CandidateId, FencingToken),
-        (memory, clock): (Memory, WallMillis),
-    ) -> Result<Reply, StoreError> {
-        let text = self.text(Some(answer))?.unwrap_or_default();
-        let mut words = text.split(' ').map(str::to_owned);
-        let beat = self.beat(words.next())?;
-        let window = self.window(words.next())?;
-        let holder = holder.clone();
-        Ok(Reply {
-            verdict: Verdict::Granted,
-            record: Record {
-                floor: term,
-                term,
-                beat,
-                occupancy: Occupancy::Held { holder, window },
-                orders: Orders::NONE,
-            },
-            memory,
-            clock,
-        })
-    }
-
     /// What every reply of a script begins with, and what follows.
     pub(super) fn begin(&self, value: Value) -> Result<(Found, Items), StoreError> {
         let mut items = self.items(value)?;
@@ -276,11 +239,7 @@ impl Reader<'_> {
     fn beat(&self, text: Option<String>) -> Result<Beat, StoreError> {
         let (key, field, expected) = (&self.keys.record, "beat", "a counter from 0 to 2^62");
         let text = self.present(key, field, text, expected)?;
-        canonical(&text)
-            .and_then(|beat| i64::try_from(beat).ok())
-            .filter(|beat| *beat <= MAX_BEAT)
-            .map(Beat::new)
-            .ok_or_else(|| self.garbled(key, field, &text, expected))
+        read_beat(&text).ok_or_else(|| self.garbled(key, field, &text, expected))
     }
 
     fn candidate(&self, text: Option<String>) -> Result<Option<CandidateId>, StoreError> {
@@ -298,10 +257,7 @@ impl Reader<'_> {
         let (key, field) = (&self.keys.record, "window_ns");
         let expected = "nanoseconds, at most a day";
         let text = self.present(key, field, text, expected)?;
-        canonical(&text)
-            .map(Duration::from_nanos)
-            .filter(|window| *window <= Timing::MAX_WINDOW)
-            .ok_or_else(|| self.garbled(key, field, &text, expected))
+        read_window(&text).ok_or_else(|| self.garbled(key, field, &text, expected))
     }
 
     pub(super) fn present(
@@ -356,6 +312,40 @@ impl Reader<'_> {
             message: message.to_owned(),
         }
     }
+}
+
+/// The reply to many heartbeats: the memory and the clock of the server, and the answer to each.
+pub(super) fn beats(value: Value) -> Option<(Memory, WallMillis, Items)> {
+    let Value::Array(items) = value else {
+        return None;
+    };
+    let mut items = items.into_iter();
+    let (clock, memory) = (items.next()?, items.next()?);
+    let clock = canonical(text_of(&clock)?).and_then(WallMillis::new)?;
+    Some((self::memory(text_of(&memory)?)?, clock, items))
+}
+
+/// The answer to one of many heartbeats that was granted: the counter, and the window of its holder.
+pub(super) fn beaten(answer: &Value) -> Option<(Beat, Duration)> {
+    let (beat, window) = text_of(answer)?.split_once(' ')?;
+    Some((read_beat(beat)?, read_window(window)?))
+}
+
+fn text_of(value: &Value) -> Option<&str> {
+    match value {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
+        _ => None,
+    }
+}
+
+fn read_beat(text: &str) -> Option<Beat> {
+    let beat = i64::try_from(canonical(text)?).ok()?;
+    (beat <= MAX_BEAT).then_some(Beat::new(beat))
+}
+
+fn read_window(text: &str) -> Option<Duration> {
+    let window = Duration::from_nanos(canonical(text)?);
+    (window <= Timing::MAX_WINDOW).then_some(window)
 }
 
 /// A memory as the scripts write it: `format id age_ms floor taken server`.
