@@ -132,7 +132,7 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "order.lua", "resume lifts nothing", "store/redis/scripts/order.lua",
         "  must('HDEL', KEYS[2], 'paused')" => "";
     "order.lua", "resume wakes no standby", "store/redis/scripts/order.lua",
-        "    wake_all(ARGV[2], seen_last('')[1])" => "";
+        "    wake_all(ARGV[2], seen_last('')())" => "";
     "order.lua", "resign is asked of another term", "store/redis/scripts/order.lua",
         "if shape ~= 'held' or record[TERM] ~= ARGV[4] then return refuse() end" => "if shape ~= 'held' then return refuse() end";
     "order.lua", "resign is granted without a holder", "store/redis/scripts/order.lua",

@@ -1,34 +1,45 @@
 -- Shared by the scripts that free a record.
 
--- The ids of the standbys that are called to claim what was deleted, the first one first: in the order of their ids, from
--- that of the leaver on, and round again. Locks change hands often, and those that wait for long would starve if always
--- the one seen last were called, or one by chance. The ids decide: they are the same at all stores.
+-- The two functions that follow return one that returns, with each call, the id of the next standby to call.
+
+-- What was deleted is offered in the order of the ids, from that of the leaver on, and round again. Locks change hands
+-- often, and those that wait for long would starve if always the one seen last were called, or one by chance. The ids
+-- decide: they are the same at all stores.
 local function in_turn(leaver)
   local seen = redis.pcall('ZREVRANGE', KEYS[3], '0', IN_TURN, 'WITHSCORES')
-  local waiting, turn, first = {}, {}, 1
+  local waiting, seen_at = {}, {}
   for i = 1, #seen, 2 do
-    local id, interval_ns = string.match(seen[i], '^([^|]+)|[^|]*|[^|]*|[^|]*|(%d+)/')
-    -- A standby is seen once per interval.
-    local is_alive = id and clock - seen[i + 1] <= interval_ns / 800000 + 100
-    if is_alive and id ~= leaver and is_holder(id) then waiting[#waiting + 1] = id end
+    waiting[#waiting + 1], seen_at[seen[i]] = seen[i], seen[i + 1]
   end
   table.sort(waiting)
-  while waiting[first] and waiting[first] < leaver do first = first + 1 end
-  for i = 1, #waiting do turn[i] = waiting[(first + i - 2) % #waiting + 1] end
-  return turn
+  local place, left = 1, #waiting
+  while waiting[place] and waiting[place] < leaver do place = place + 1 end
+  return function()
+    while left > 0 do
+      local one = waiting[(place - 1) % #waiting + 1]
+      place, left = place + 1, left - 1
+      local id, interval_ns = string.match(one, '^([^|]+)|[^|]*|[^|]*|[^|]*|(%d+)/')
+      -- A standby is seen once per interval.
+      local is_alive = id and clock - seen_at[one] <= interval_ns / 800000 + 100
+      if is_alive and id ~= leaver and is_holder(id) then return id end
+    end
+  end
 end
 
--- The ids of the standbys that are called to claim the record: those seen last first, without the one that leaves,
--- and none if an operator has named a successor.
+-- Any other record is offered to those seen last, without the one that leaves, and to none if an operator has named a
+-- successor.
 local function seen_last(leaver)
-  local waiting = {}
-  if record[HANDOVER] and not find(record[HANDOVER], '|anyone|', 1, true) then return waiting end
-  local seen = redis.pcall('ZREVRANGE', KEYS[3], '0', CALLED)
-  for i = 1, #seen do
-    local id = string.match(seen[i], '^[^|]+')
-    if id and id ~= leaver and is_holder(id) then waiting[#waiting + 1] = id end
+  local seen, place = {}, 0
+  if not record[HANDOVER] or find(record[HANDOVER], '|anyone|', 1, true) then
+    seen = redis.pcall('ZREVRANGE', KEYS[3], '0', CALLED)
   end
-  return waiting
+  return function()
+    while seen[place + 1] do
+      place = place + 1
+      local id = string.match(seen[place], '^[^|]+')
+      if id and id ~= leaver and is_holder(id) then return id end
+    end
+  end
 end
 
 -- The message to the standbys when the record is free to be claimed: `memory memory_floor taken` and the record, which
@@ -57,16 +68,18 @@ end
 local function wake_one(channel, leaver, deleted)
   local told = vacancy()
   if not told then return end
-  local waiting = deleted and in_turn(leaver) or {}
-  if not waiting[1] then waiting = seen_last(leaver) end
   local is_cluster = KEYS[4] == '{' .. KEYS[1] .. '}:memory'
   local function hears(id, called)
-    local heard = redis.pcall('PUBLISH', channel .. ':' .. id, told .. ' ' .. called)
-    return is_cluster or heard ~= 0
+    local heard = id and redis.pcall('PUBLISH', channel .. ':' .. id, told .. ' ' .. called)
+    return id and (is_cluster or heard ~= 0)
   end
-  if waiting[2] then hears(waiting[2], waiting[1]) end
-  for i = 1, #waiting do
-    if hears(waiting[i], waiting[i]) then return end
+  local standby = deleted and in_turn(leaver) or seen_last(leaver)
+  local called, second = standby(), standby()
+  hears(second, called)
+  if hears(called, called) then return end
+  while second do
+    if hears(second, second) then return end
+    second = standby()
   end
   wake_all(channel)
 end

@@ -43,7 +43,7 @@ elseif order == 'resume' then
   if record[PAUSED] then
     record[PAUSED] = false
     note_change('resumed')
-    wake_all(ARGV[2], seen_last('')[1])
+    wake_all(ARGV[2], seen_last('')())
   end
 
 elseif order == 'resign' then
@@ -69,7 +69,7 @@ elseif order == 'depose' then
   local deposed = record[HOLDER]
   counter, record[HOLDER], record[WINDOW], record[HANDOVER] = false, '', '0', false
   note_change('deposed', beaten)
-  wake_all(ARGV[2], seen_last(deposed)[1])
+  wake_all(ARGV[2], seen_last(deposed)())
 
 elseif order == 'forget' then
   if shape ~= 'absent' and shape ~= 'vacant' then return refuse() end
