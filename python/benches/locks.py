@@ -12,10 +12,16 @@ tokens. portalocker's lock is the subscription of its holder, which lasts until 
 
 has twenty processes take turns on one lock, each for a millisecond. A lock that its last holder takes again at once
 has many turns, but the others wait for long: a handover is a turn after one of another process.
+
+    python python/benches/locks.py handover
+
+times what lies between the call that releases a lock and the work of the next holder, with one process that waits and
+with fifty. Each works for 20 ms, and wants the lock again 10 ms after it has released it.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import statistics
@@ -121,6 +127,36 @@ def member(peer: str, socket: str, seconds: str) -> None:
             turns.append(f"{time.monotonic_ns()} {(time.monotonic() - asked) * 1000}")
             time.sleep(0.001)
     print("\n".join(turns))
+
+
+def handover() -> None:
+    seconds = 8
+    print("| lock | handover with 1 waiting, ms | with 50, ms |")
+    print("| --- | --- | --- |")
+    for peer in PEERS[:4]:
+        medians = []
+        for waiting in (1, 50):
+            with server() as socket:
+                start("uncontended", peer, socket).communicate()
+                processes = [start("hands_over", peer, socket, str(seconds)) for _ in range(waiting + 1)]
+                lines = [line.split() for one in processes for line in one.communicate()[0].splitlines()]
+            moments = sorted((int(at), what, by) for what, at, by in lines)
+            pairs = zip(moments, moments[1:])
+            taken = [next[0] - one[0] for one, next in pairs if (one[1], next[1]) == ("gave", "got") and one[2] != next[2]]
+            medians.append(f"{statistics.median(taken) / 1e6:.2f}")
+        print(f"| {peer} | {' | '.join(medians)} |")
+
+
+def hands_over(peer: str, socket: str, seconds: str) -> None:
+    held, moments = lock(peer, socket, "handed"), []
+    end = time.monotonic() + float(seconds)
+    while time.monotonic() < end:
+        with held:
+            moments.append(("got", time.monotonic_ns()))
+            time.sleep(0.02)
+            moments.append(("gave", time.monotonic_ns()))
+        time.sleep(0.01)
+    print("\n".join(f"{what} {at} {os.getpid()}" for what, at in moments))
 
 
 def writes(peer: str, socket: str, name: str, when: str) -> None:

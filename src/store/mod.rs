@@ -216,8 +216,7 @@ pub struct WakeUp {
     /// The memory of the store that released it.
     pub memory: Memory,
     /// The standby that is called to claim it: of those that the store lists the one seen last, or, where the record
-    /// was deleted, one that each release chooses anew. `None`
-    /// calls everyone.
+    /// was deleted, the one whose id follows that of its holder. `None` calls everyone.
     pub called: Option<CandidateId>,
 }
 

@@ -210,7 +210,7 @@ async fn the_release_of_a_lock_calls_the_standby_after_its_holder_in_the_order_o
     let listen = |one: &Election| one.store.wake_ups(&one.name, one.who.id());
     let mut wake_ups: Vec<_> = ring.iter().map(listen).collect();
     subscribed(&server, 5).await;
-    // Whoever was seen last is no nearer.
+    // It does not matter which was seen last.
     for one in [&ring[2], &ring[0], &ring[3], &ring[1]] {
         one.observe().await.unwrap();
         later(&server).await;
@@ -227,7 +227,7 @@ async fn the_release_of_a_lock_calls_the_standby_after_its_holder_in_the_order_o
         };
         let reply = leaver.execute(&release).await.unwrap();
         assert_eq!(reply.verdict, Verdict::Granted);
-        // A release that was told before may be found by who begins to listen.
+        // An earlier release may still arrive.
         let called = loop {
             let wake_up = heard(&mut wake_ups[next]).await;
             if wake_up.memory.floor == term {
