@@ -126,6 +126,7 @@ pub fn redis(bytes: &[u8]) -> bool {
         || answer.reply.is_ok()
         || answer.inspection.is_ok()
         || answer.history.is_ok_and(|n| n > 0)
+        || answer.heartbeats > 0
 }
 
 /// Rows of a database. The bytes spell ten values: a letter for the type, a length, and that many bytes.

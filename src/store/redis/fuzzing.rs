@@ -18,6 +18,8 @@ pub struct Answer {
     pub inspection: Result<Inspection, StoreError>,
     /// As a history: how many entries it has.
     pub history: Result<usize, StoreError>,
+    /// As the reply to many heartbeats: how many were granted.
+    pub heartbeats: usize,
 }
 
 /// Decodes bytes from the wire. `None` when they are not one whole value of the wire protocol.
@@ -34,7 +36,12 @@ pub fn answer(wire: &[u8]) -> Option<Answer> {
     Some(Answer {
         reply: reader.reply(value.clone()),
         inspection: reader.inspection(value.clone()),
-        history: reader.history(Some(value)).map(|entries| entries.len()),
+        history: reader
+            .history(Some(value.clone()))
+            .map(|entries| entries.len()),
+        heartbeats: reply::beats(value).map_or(0, |(_, _, answers)| {
+            answers.filter_map(|answer| reply::beaten(&answer)).count()
+        }),
     })
 }
 
