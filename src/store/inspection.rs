@@ -56,7 +56,7 @@ impl Inspection {
 pub struct SeenCandidate {
     /// Who it is.
     pub identity: Identity,
-    /// When it last observed the record.
+    /// When it last observed the record, or, of its holder, when its last heartbeat was granted.
     pub last_seen: WallMillis,
 }
 

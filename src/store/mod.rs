@@ -215,8 +215,8 @@ pub struct WakeUp {
     pub record: Record,
     /// The memory of the store that released it.
     pub memory: Memory,
-    /// The standby that is called to claim it: of those that the store lists the one seen last, or, where the record
-    /// was deleted, the one whose id follows that of its holder. `None` calls everyone.
+    /// The standby that is called to claim it, of those that the store lists: the one seen last, or, where a Redis has
+    /// deleted the record, the one whose id follows that of its holder. `None` calls everyone.
     pub called: Option<CandidateId>,
 }
 

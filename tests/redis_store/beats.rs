@@ -4,6 +4,7 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use incumbent::protocol::{FencingToken, Order, Request};
 use incumbent::store::StoreError;
+use tokio::runtime::Builder;
 
 use crate::deployments::hasty;
 use crate::election::{Election, options};
@@ -129,13 +130,19 @@ async fn a_heartbeat_means_the_same_alone_and_with_others() {
         let alone = UNUSUAL.len() - round;
         assert_eq!(sent, 1 + u64::try_from(alone).unwrap(), "round {round}");
     }
-    for key in ["record", "candidates"] {
-        let key = format!("{{incumbent:e00}}:{key}");
-        let of = |server: &RedisServer| match key.ends_with("record") {
-            true => server.text(&["HGET", &key, "beat"]),
-            false => server.text(&["ZCARD", &key]),
-        };
-        assert_eq!(of(&together), of(&apart), "{key}");
+    for (server, elections) in [(&apart, &one_by_one), (&together, &at_once)] {
+        let of = |field| server.text(&["HGET", "{incumbent:e00}:record", field]);
+        assert_eq!(of("beat"), "9");
+        // People see by this field that the leader is alive.
+        let beaten = of("changed");
+        until("another millisecond has begun", async || {
+            let beats = elections[..2]
+                .iter()
+                .map(|(election, term)| election.beat(*term));
+            join_all(beats).await;
+            of("changed") > beaten
+        })
+        .await;
     }
 }
 
@@ -176,16 +183,39 @@ async fn a_heartbeat_that_is_given_up_leaves_the_others() {
         );
     }
     drop(early);
-    until("all others are sent", async || {
-        server.text(&["GET", "incumbent:b"]) == "8"
-    })
-    .await;
+    server.freeze();
+    // The task that sends them is ready, and runs before this one does for the hundredth time.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
     drop(late);
+    server.thaw();
     for beat in [third, fourth] {
         assert_eq!(beat.await.unwrap().record.beat.to_string(), "8");
     }
     let kept = names.map(|name| server.text(&["GET", &format!("incumbent:{name}")]));
     assert_eq!(kept, ["7", "8", "8", "8"]);
+}
+
+/// No heartbeat waits for the task of another runtime, or for one that has ended.
+#[test]
+fn a_heartbeat_depends_on_no_other_runtime() {
+    let server = RedisServer::start();
+    let [idle, runtime] = [(); 2].map(|()| Builder::new_current_thread().enable_all().build());
+    let (idle, runtime) = (idle.unwrap(), runtime.unwrap());
+    let [a, b] = ["a", "b"].map(|name| Election::with(&server.address(), &options(), name, "a"));
+    runtime.block_on(async {
+        a.win(7).await;
+        b.win(7).await;
+    });
+    let mut waiting = Box::pin(a.beat(7));
+    idle.block_on(async { assert!((&mut waiting).now_or_never().is_none()) });
+    let beaten = runtime.block_on(b.beat(7)).unwrap();
+    assert_eq!(beaten.record.beat.to_string(), "8");
+    assert_eq!(server.text(&["GET", "incumbent:a"]), "7");
+    drop(idle);
+    let beaten = runtime.block_on(waiting).unwrap();
+    assert_eq!(beaten.record.beat.to_string(), "8");
 }
 
 /// What may have been carried out is unknown of each of them, and after that they go on.
@@ -202,7 +232,7 @@ async fn a_server_that_does_not_answer_leaves_all_of_them_unknown() {
         assert!(matches!(error, StoreError::Unknown { .. }), "{error:?}");
     }
     server.thaw();
-    crate::faults::until("they beat again", async || {
+    until("they beat again", async || {
         let (first, second) = tokio::join!(a.beat(7), b.beat(7));
         first.is_ok() && second.is_ok()
     })

@@ -1,6 +1,8 @@
 //! What people see of an election: its candidates, its history, and the list of elections.
 
-use incumbent::protocol::{ElectionName, LossReason, Verdict};
+use std::time::Duration;
+
+use incumbent::protocol::{ElectionName, LossReason, Timing, TimingConfig, Verdict};
 use incumbent::store::{Change, Note};
 
 use crate::election::{Election, identity, options};
@@ -187,7 +189,20 @@ async fn candidates_are_listed_while_they_are_seen_and_never_more_than_a_thousan
     let seen = a.inspect().await.unwrap();
     assert_eq!(seen.candidates.len(), 1);
 
-    // A leader is seen by its heartbeats.
+    // One that polls seldom is shown for longer.
+    let patient = TimingConfig {
+        interval: Duration::from_secs(300),
+        ..TimingConfig::default()
+    };
+    let patient = identity("b").with_timing(Timing::new(&patient).unwrap());
+    server.command(&["ZADD", CANDIDATES, &old, &patient.to_string()]);
+    assert_eq!(a.inspect().await.unwrap().candidates.len(), 2);
+
+    // A leader is seen by its heartbeats, whatever the list says.
+    let ahead = (seen.clock.get() + 3_600_000).to_string();
+    server.command(&["ZADD", CANDIDATES, &ahead, &a.who.to_string()]);
+    let seen = a.inspect().await.unwrap();
+    assert!(seen.candidates[0].last_seen <= seen.clock);
     server.command(&["DEL", CANDIDATES]);
     assert_eq!(a.beat(7).await.unwrap().verdict, Verdict::Granted);
     let seen = a.inspect().await.unwrap();

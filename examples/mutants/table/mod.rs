@@ -33,6 +33,13 @@ impl Mutant {
             &[]
         } else if self.file.starts_with("election/") {
             &["--package incumbent --test threads"]
+        } else if self.file.ends_with("/beats.lua") {
+            &["--package incumbent --test redis_store beats::"]
+        } else if self.file.ends_with("/changes.lua") {
+            &[
+                "--package incumbent --test store_conformance redis::",
+                "--package incumbent --test redis_store wake::",
+            ]
         } else if self.file.starts_with("store/") {
             &["--package incumbent --test store_conformance redis::"]
         } else if self.rule == "survivors" {

@@ -116,6 +116,24 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         => "local mine = record[HOLDER] == ARGV[1] and record[TERM] == ARGV[2]";
     "beat.lua", "does not take what its holder says of the memory (R5)", "store/redis/scripts/beat.lua",
         "remember(ARGV[3], ARGV[4], record[FLOOR])" => "remember('', '0', record[FLOOR])";
+    "beats.lua", "anybody's is granted", "store/redis/scripts/beats.lua",
+        "record[HOLDER] ~= id or " => "";
+    "beats.lua", "one of another term is granted", "store/redis/scripts/beats.lua",
+        " or record[TERM] ~= term" => "";
+    "beats.lua", "is granted under a floor above its term", "store/redis/scripts/beats.lua",
+        " or record[FLOOR] ~= term" => "";
+    "beats.lua", "passes over an order", "store/redis/scripts/beats.lua",
+        "  if record[PAUSED] or record[HANDOVER] then return 0 end\n" => "";
+    "beats.lua", "is granted though a stranger touched the counter", "store/redis/scripts/beats.lua",
+        "  if redis.pcall('GET', key) ~= beat then return 0 end\n" => "";
+    "beats.lua", "is granted of a record that is not listed", "store/redis/scripts/beats.lua",
+        "has_memory and remembered[i + 1] == term" => "has_memory";
+    "beats.lua", "does not show that the leader is alive", "store/redis/scripts/beats.lua",
+        ", 'changed', clock" => "";
+    "changes.lua", "calls for a lock whoever was seen last", "store/redis/scripts/changes.lua",
+        "deleted and in_turn(leaver) or seen_last(leaver)" => "seen_last(leaver)";
+    "changes.lua", "calls for a lock a standby that is late", "store/redis/scripts/changes.lua",
+        "if is_alive and id ~= leaver" => "if id and id ~= leaver";
     "release.lua", "anybody's is granted", "store/redis/scripts/release.lua",
         "if shape ~= 'held' or record[HOLDER] ~= ARGV[2] or record[TERM] ~= ARGV[3] then"
         => "if shape ~= 'held' or record[TERM] ~= ARGV[3] then";

@@ -9,6 +9,8 @@
 //! A heartbeat waits for no other one, but for the tasks of its thread that are ready: those of the elections whose
 //! timer has just rung. Its lease counts from an earlier moment.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::join_all;
@@ -29,16 +31,9 @@ use crate::store::{StoreError, let_others_go_first};
 /// How many travel in one call at most: a server does nothing else meanwhile.
 const MOST: usize = 64;
 
-/// The heartbeats that are due.
+/// The heartbeats that are due, by the runtime that has a task to send them. None relies on the task of another one.
 #[derive(Default)]
-pub(super) struct Beats(Mutex<Due>);
-
-#[derive(Default)]
-struct Due {
-    waiting: Vec<Waiting>,
-    /// The runtimes that have a task which is about to send them. None relies on that of another one.
-    senders: Vec<Id>,
-}
+pub(super) struct Beats(Mutex<HashMap<Id, Vec<Waiting>>>);
 
 /// A reply of the server, or nothing for a heartbeat that was left undone and must be sent by itself.
 type Outcome = Result<Option<Reply>, StoreError>;
@@ -51,7 +46,7 @@ struct Waiting {
     outcome: oneshot::Sender<Outcome>,
 }
 
-/// A task that is about to send them.
+/// What the task of a runtime is about to send.
 struct Sender {
     beats: Arc<Beats>,
     runtime: Id,
@@ -129,20 +124,20 @@ impl RedisStore {
 }
 
 impl Beats {
-    fn lock(&self) -> MutexGuard<'_, Due> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Id, Vec<Waiting>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds one, and returns the task that must send it if this runtime has none.
+    /// Adds one. The first of its runtime gets what the task that sends them needs.
     fn add(self: &Arc<Self>, one: Waiting) -> Option<Sender> {
         let runtime = Handle::current().id();
-        let mut due = self.lock();
-        due.waiting.push(one);
-        if due.senders.contains(&runtime) {
-            return None;
-        }
-        due.senders.push(runtime);
-        drop(due);
+        match self.lock().entry(runtime) {
+            Entry::Occupied(mut due) => {
+                due.get_mut().push(one);
+                return None;
+            }
+            Entry::Vacant(none) => none.insert(vec![one]),
+        };
         Some(Sender {
             beats: Arc::clone(self),
             runtime,
@@ -151,18 +146,21 @@ impl Beats {
 }
 
 impl Sender {
-    /// All that are due.
+    /// All that are due. The next one of this runtime begins another task.
     fn take(self) -> Vec<Waiting> {
-        std::mem::take(&mut self.beats.lock().waiting)
+        self.remove()
+    }
+
+    fn remove(&self) -> Vec<Waiting> {
+        let due = self.beats.lock().remove(&self.runtime);
+        due.unwrap_or_default()
     }
 }
 
 impl Drop for Sender {
     fn drop(&mut self) {
-        let mut due = self.beats.lock();
-        due.senders.retain(|runtime| *runtime != self.runtime);
-        // A runtime that ends before its task sends them leaves each to itself.
-        due.waiting.clear();
+        // If the runtime ends before its task has sent them, each is left to itself.
+        drop(self.remove());
     }
 }
 

@@ -2,13 +2,18 @@
 //!
 //! None of it decides anything, so it is checked only when it is shown.
 
+use std::time::Duration;
+
 use redis::Value;
 
 use super::reply::Reader;
-use crate::protocol::{CandidateId, FencingToken, WallMillis};
+use crate::protocol::{CandidateId, FencingToken, Timing, WallMillis};
 use crate::store::Identity;
 use crate::store::decimal::canonical;
 use crate::store::{Change, HistoryEntry, Inspection, Note, SeenCandidate, StoreError};
+
+/// For how long a candidate is shown that is no longer seen, unless its window is longer than half of it.
+const REMEMBERED: Duration = Duration::from_secs(60);
 
 const IDENTITY: &str = "id|host|pid|version";
 
@@ -32,13 +37,12 @@ impl Reader<'_> {
             changed => Some(self.millis(&self.keys.record, "changed", changed)?),
         };
         let mut candidates = self.candidates(items.next())?;
-        // A heartbeat shows itself in the record alone.
+        // A leader's heartbeats are noted only in the record.
         if let (Some(holder), Some(beaten)) = (&holder, changed) {
-            match candidates.iter_mut().find(|one| one.identity == *holder) {
-                Some(one) => one.last_seen = one.last_seen.max(beaten),
-                None => candidates.push(SeenCandidate::new(holder.clone(), beaten)),
-            }
+            candidates.retain(|one| one.identity != *holder);
+            candidates.push(SeenCandidate::new(holder.clone(), beaten));
         }
+        candidates.retain(|one| is_recent(one, clock));
         candidates.sort_by(|a, b| a.identity.cmp(&b.identity));
         Ok(Inspection {
             holder,
@@ -133,6 +137,13 @@ impl Reader<'_> {
             .and_then(WallMillis::new)
             .ok_or_else(|| self.garbled(key, field, &text, expected))
     }
+}
+
+/// Whether a candidate was seen lately. It may poll less often than once a minute.
+fn is_recent(one: &SeenCandidate, clock: WallMillis) -> bool {
+    let window = one.identity.timing().map_or(Duration::ZERO, Timing::window);
+    let age = clock.get().saturating_sub(one.last_seen.get());
+    Duration::from_millis(age) <= REMEMBERED.max(2 * window)
 }
 
 fn change_of(word: &str) -> Option<Change> {

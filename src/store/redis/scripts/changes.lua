@@ -1,10 +1,10 @@
 -- Shared by the scripts that free a record.
 
--- The two functions that follow return one that returns, with each call, the id of the next standby to call.
+-- Each of the next two functions returns an iterator over the ids of the standbys to call.
 
 -- What was deleted is offered in the order of the ids, from that of the leaver on, and round again. Locks change hands
--- often, and those that wait for long would starve if always the one seen last were called, or one by chance. The ids
--- decide: they are the same at all stores.
+-- often, and those that wait for long would starve if always the one seen last were called. The ids decide, so that
+-- several stores call the same one.
 local function in_turn(leaver)
   local seen = redis.pcall('ZREVRANGE', KEYS[3], '0', IN_TURN, 'WITHSCORES')
   local waiting, seen_at = {}, {}
@@ -13,7 +13,7 @@ local function in_turn(leaver)
   end
   table.sort(waiting)
   local place, left = 1, #waiting
-  while waiting[place] and waiting[place] < leaver do place = place + 1 end
+  while waiting[place] and waiting[place] < leaver .. '|' do place = place + 1 end
   return function()
     while left > 0 do
       local one = waiting[(place - 1) % #waiting + 1]
@@ -74,7 +74,12 @@ local function wake_one(channel, leaver, deleted)
     return id and (is_cluster or heard ~= 0)
   end
   local standby = deleted and in_turn(leaver) or seen_last(leaver)
-  local called, second = standby(), standby()
+  local called = standby()
+  if deleted and not called then
+    standby = seen_last(leaver)
+    called = standby()
+  end
+  local second = standby()
   hears(second, called)
   if hears(called, called) then return end
   while second do

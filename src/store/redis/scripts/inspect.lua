@@ -14,11 +14,6 @@ local answer = reply(GRANTED)
 answer[12] = details[1] and string.sub(details[1], 1, 1024)
 answer[13] = details[2] and string.sub(details[2], 1, MAX_TEXT)
 answer[14] = details[3] and string.sub(details[3], 1, MAX_TEXT)
--- Those seen last come first. One that has not been seen for long stays until another is added.
-local recent = {}
-for i = 1, #seen, 2 do
-  if clock - seen[i + 1] > REMEMBERED_MS then break end
-  recent[i], recent[i + 1] = string.sub(seen[i], 1, 1024), seen[i + 1]
-end
-answer[15] = recent
+for i, text in ipairs(seen) do seen[i] = string.sub(text, 1, 1024) end
+answer[15] = seen
 return answer
