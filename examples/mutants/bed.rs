@@ -51,6 +51,7 @@ impl Bed {
             "benches",
             "cli",
             "config",
+            "docs",
             "examples",
             "python",
             "src",
@@ -64,7 +65,7 @@ impl Bed {
     /// What was built before is kept, for it saves most of the time.
     fn empty(here: PathBuf) -> io::Result<Self> {
         for part in [
-            "benches", "cli", "config", "examples", "python", "src", "tests",
+            "benches", "cli", "config", "docs", "examples", "python", "src", "tests",
         ] {
             match fs::remove_dir_all(here.join(part)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
