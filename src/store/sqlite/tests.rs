@@ -2,6 +2,7 @@
 //! and is over once its cause is.
 
 mod replaced;
+mod wake;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

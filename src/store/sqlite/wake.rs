@@ -40,6 +40,11 @@ impl Subscribers {
         all.is_empty()
     }
 
+    pub(super) fn elections(&self) -> Vec<ElectionName> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.keys().cloned().collect()
+    }
+
     /// Passes a record that is free to claim on to the waiting candidates.
     pub(super) fn tell(&self, election: &ElectionName, record: &Record, memory: Memory) {
         if !is_free(record) {

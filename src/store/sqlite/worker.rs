@@ -103,7 +103,10 @@ impl Worker {
             };
             let seen = database.last_change().unwrap_or_default();
             match WakeFile::watch(&self.place.path, seen) {
-                Ok(wake) => self.wake = Some(wake),
+                Ok(wake) => {
+                    self.wake = Some(wake);
+                    self.tell_what_is_left(&self.subscribers.elections());
+                }
                 // Polling finds every release anyway.
                 Err(error) => tracing::debug!(
                     store = %self.place.label, %error, "no wake-ups from other processes"
@@ -112,15 +115,23 @@ impl Worker {
         }
     }
 
-    /// Listens for releases from now on, and passes the record on if it is free already: its release may
-    /// have come just before.
+    /// Listens for the releases of another election from now on.
     pub(super) fn begin_to_listen(&mut self, election: &ElectionName) {
         self.listen();
-        if let Some(database) = &self.database
-            && let Ok((record, memory)) = database.record(election)
-            && is_left(&record)
-        {
-            self.subscribers.tell(election, &record, memory);
+        self.tell_what_is_left(std::slice::from_ref(election));
+    }
+
+    /// Passes the records on that are free already: a release may have come just before this began to listen.
+    fn tell_what_is_left(&self, elections: &[ElectionName]) {
+        let Some(database) = &self.database else {
+            return;
+        };
+        for election in elections {
+            if let Ok((record, memory)) = database.record(election)
+                && is_left(&record)
+            {
+                self.subscribers.tell(election, &record, memory);
+            }
         }
     }
 
