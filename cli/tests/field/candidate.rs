@@ -33,14 +33,14 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Small windows, with slack for a loaded machine: a leader survives an outage of 0.8 s.
+    /// Small windows, with slack for a machine that stalls for a second: a leader survives an outage of 1.2 s.
     pub(crate) fn new(stores: &[String]) -> Self {
         Self {
             election: "billing".to_owned(),
             stores: stores.to_vec(),
             key_prefix: "incumbent:".to_owned(),
             interval: Duration::from_millis(150),
-            stall_polls: 8,
+            stall_polls: 11,
             stop_grace: Duration::from_millis(200),
             period: Duration::from_millis(5),
             restart: false,

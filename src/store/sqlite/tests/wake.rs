@@ -20,6 +20,6 @@ async fn a_release_before_the_thread_listens_is_not_missed() {
     let mut wake_ups = standby.wake_ups(&billing(), who("b").id());
     observe(&standby).await.expect("it opens");
     let told = tokio::time::timeout(6 * TIMEOUT, wake_ups.next()).await;
-    let told = told.expect("it is told").expect("the store is open");
+    let told = told.expect("a wake-up").expect("the store is open");
     assert_eq!(told.record, released.expect("a release").record);
 }
