@@ -56,7 +56,7 @@ pub(crate) fn hold(server: &str) {
             kept = held.len();
         }
         figure(
-            "elections that all beat in time, aim ≥ 20000",
+            "elections that all beat in time, aim ≥ 100000",
             &kept.to_string(),
         );
     });

@@ -1,5 +1,7 @@
 //! What a store shows of one election to people: its state now, and what happened before.
 
+use std::time::Duration;
+
 use super::{Identity, Note};
 use crate::protocol::{
     Claim, ClaimKind, FencingToken, Mark, Memory, Occupancy, Order, Record, Request, WallMillis,
@@ -61,6 +63,9 @@ pub struct SeenCandidate {
 }
 
 impl SeenCandidate {
+    /// How long a candidate is listed that is not seen any more.
+    pub(super) const REMEMBERED: Duration = Duration::from_secs(60);
+
     /// A candidate that observed the record at this time of the store's clock.
     #[must_use]
     pub const fn new(identity: Identity, last_seen: WallMillis) -> Self {

@@ -109,8 +109,6 @@ struct Entry {
 
 impl Entry {
     const HISTORY: usize = 1000;
-    /// How long a candidate that is not seen any more is listed.
-    const REMEMBERED: Duration = Duration::from_secs(60);
 
     fn is_void(&mut self) -> bool {
         self.waiting.retain(|(_, waiting)| !waiting.is_closed());
@@ -309,7 +307,7 @@ impl Entry {
                 )
             });
         }
-        let forgotten = millis(Self::REMEMBERED);
+        let forgotten = millis(SeenCandidate::REMEMBERED);
         self.candidates
             .retain(|_, seen| seen.get().saturating_add(forgotten) >= clock.get());
         let ephemeral = matches!(request, Request::Claim(claim) if claim.ephemeral);

@@ -13,6 +13,8 @@ use crate::election::{Election, identity};
 use crate::faults::{subscribed, until};
 use crate::support::redis::RedisServer;
 
+const CANDIDATES: &str = "{incumbent:billing}:candidates";
+
 /// The next release, which must come.
 async fn heard(wake_ups: &mut WakeUps) -> WakeUp {
     tokio::time::timeout(Duration::from_secs(20), wake_ups.next())
@@ -143,7 +145,7 @@ async fn a_release_passes_over_a_standby_that_does_not_listen() {
         (1, vec![&live, &dying, &dead], Some("live")),
         (2, vec![&dying, &dead], None),
     ] {
-        server.command(&["DEL", "{incumbent:billing}:candidates"]);
+        server.command(&["DEL", CANDIDATES]);
         a.win(term).await;
         for standby in listed {
             later(&server).await;
@@ -196,6 +198,29 @@ async fn a_release_that_calls_a_frozen_standby_is_claimed_by_another_one() {
     leadership.expect("no one claimed").unwrap().resign().await;
 }
 
+/// Releases a lock.
+async fn give_up(leaver: &Election, term: FencingToken) {
+    let (holder, reason) = (leaver.who.id().clone(), LossReason::Resigned);
+    let release = Request::Release {
+        holder,
+        term,
+        reason,
+        delete: true,
+    };
+    let reply = leaver.execute(&release).await.unwrap();
+    assert_eq!(reply.verdict, Verdict::Granted);
+}
+
+/// Which standby the release of a lock under this term calls. An earlier release may still arrive before it.
+async fn called_after(wake_ups: &mut WakeUps, term: FencingToken) -> Option<CandidateId> {
+    loop {
+        let wake_up = heard(wake_ups).await;
+        if wake_up.memory.floor == term {
+            return wake_up.called;
+        }
+    }
+}
+
 /// Those that wait for a lock again and again get it in turn: after each holder the one with the next id.
 #[tokio::test]
 async fn the_release_of_a_lock_calls_the_standby_after_its_holder_in_the_order_of_their_ids() {
@@ -218,30 +243,27 @@ async fn the_release_of_a_lock_calls_the_standby_after_its_holder_in_the_order_o
     // One that is late is passed over.
     let late = (ring[0].observe().await.unwrap().clock.get() - 2000).to_string();
     let dead = identity("c-late").with_timing(timing).to_string();
-    server.command(&["ZADD", "{incumbent:billing}:candidates", &late, &dead]);
+    server.command(&["ZADD", CANDIDATES, &late, &dead]);
     for (term, leaver, next) in [(1, 2, 3), (2, 3, 0), (3, 0, 1), (4, 1, 2), (5, 2, 3)] {
         let leaver = &ring[leaver];
         let term = leaver.win(term).await.record.term;
-        let (holder, reason) = (leaver.who.id().clone(), LossReason::Resigned);
-        let release = Request::Release {
-            holder,
-            term,
-            reason,
-            delete: true,
-        };
-        let reply = leaver.execute(&release).await.unwrap();
-        assert_eq!(reply.verdict, Verdict::Granted);
-        // An earlier release may still arrive.
-        let called = loop {
-            let wake_up = heard(&mut wake_ups[next]).await;
-            if wake_up.memory.floor == term {
-                break wake_up.called;
-            }
-        };
+        give_up(leaver, term).await;
+        let called = called_after(&mut wake_ups[next], term).await;
         assert_eq!(called.as_ref(), Some(ring[next].who.id()));
         // It wants the lock again.
         leaver.observe().await.unwrap();
     }
+
+    // Where all are late, as on a slow machine, the one seen last is called.
+    server.command(&["DEL", CANDIDATES]);
+    ring[0].win(6).await;
+    for (one, seen) in [(&ring[3], 2000), (&ring[1], 3000)] {
+        let seen = (ring[0].observe().await.unwrap().clock.get() - seen).to_string();
+        server.command(&["ZADD", CANDIDATES, &seen, &one.who.to_string()]);
+    }
+    give_up(&ring[0], FencingToken::new(6).unwrap()).await;
+    let called = called_after(&mut wake_ups[3], FencingToken::new(6).unwrap()).await;
+    assert_eq!(called.as_ref(), Some(ring[3].who.id()));
 }
 
 /// Waits until the server's clock shows another millisecond, by which the list of candidates is sorted.
@@ -259,7 +281,7 @@ async fn garbage_in_the_list_of_candidates_calls_nobody_and_keeps_nobody_from_be
     let a = Election::new(&server.address(), "a");
     let mut wake_ups = a.store.wake_ups(&a.name, a.who.id());
     subscribed(&server, 2).await;
-    let list = "{incumbent:billing}:candidates";
+    let list = CANDIDATES;
     for (term, garbage) in (1..).zip(["", "|", "a b|host", "a\n1.1 1 1 1 -", &"x".repeat(201)]) {
         a.win(term).await;
         server.command(&["DEL", list]);

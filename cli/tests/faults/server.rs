@@ -3,14 +3,13 @@
 
 use rustix::process::Signal;
 
+use crate::field::Settings;
 use crate::field::bed::{Bed, ONE_REDIS, ONE_SAVED_REDIS};
 use crate::field::candidate::Kind::{Library, Wrapper};
 use crate::field::fleet::wait_until;
 use crate::support::redis::RedisServer;
 
-/// A window of 1.2 s.
-const SHORT: u32 = 8;
-/// One of six seconds: the machine may stall for longer than the harm lasts.
+/// A window of six seconds: the machine may stall for longer than the harm lasts.
 const LONG: u32 = 40;
 
 /// Both orders side by side, so that each kind leads once. A machine may be so slow that a leadership ends before its
@@ -53,7 +52,7 @@ fn survives(harm: impl Fn(&mut Bed) + Sync) {
 
 /// Does something to the server, for longer than any tenure: no one acts until it is undone.
 fn recovers(harm: impl Fn(&mut Bed) + Sync, undo: impl Fn(&mut Bed) + Sync) {
-    led_by_each(SHORT, |bed| {
+    led_by_each(Settings::STALL_POLLS, |bed| {
         let before = bed.fleet.leader();
         harm(bed);
         let window = bed.window();
@@ -169,7 +168,7 @@ fn a_record_that_somebody_wrote_garbage_into_makes_nobody_a_leader_and_says_wher
 
 /// Whether the leader is first to the wiped server or a standby is, no two act, and someone leads.
 fn forgets(harm: impl Fn(&mut Bed) + Sync) {
-    led_by_each(SHORT, |bed| {
+    led_by_each(Settings::STALL_POLLS, |bed| {
         for _ in 0..3 {
             bed.fleet.leader();
             harm(bed);
@@ -196,7 +195,7 @@ fn a_server_that_is_wiped_never_lets_two_act() {
 /// just seen.
 #[test]
 fn a_server_that_is_wiped_does_not_cost_the_leadership_of_a_live_leader() {
-    led_by_each(SHORT, |bed| {
+    led_by_each(Settings::STALL_POLLS, |bed| {
         let leader = bed.fleet.leader();
         let window = bed.window();
         for round in 0..8 {

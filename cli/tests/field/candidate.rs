@@ -33,14 +33,16 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Small windows, with slack for a machine that stalls for a second: a leader survives an outage of 1.2 s.
+    /// A small window, with slack for a machine that stalls for a second: a leader survives an outage of 1.2 s.
+    pub(crate) const STALL_POLLS: u32 = 11;
+
     pub(crate) fn new(stores: &[String]) -> Self {
         Self {
             election: "billing".to_owned(),
             stores: stores.to_vec(),
             key_prefix: "incumbent:".to_owned(),
             interval: Duration::from_millis(150),
-            stall_polls: 11,
+            stall_polls: Self::STALL_POLLS,
             stop_grace: Duration::from_millis(200),
             period: Duration::from_millis(5),
             restart: false,

@@ -24,9 +24,10 @@ const RECORD: &str = ":record";
 impl Keys {
     pub(super) fn new(prefix: &str, election: &ElectionName, is_cluster: bool) -> Self {
         let companion = |what: &str| ["{", prefix, election.as_str(), "}:", what].concat();
+        let [counter, record] = of_heartbeat(prefix, election);
         Self {
-            counter: [prefix, election.as_str()].concat(),
-            record: companion("record"),
+            counter,
+            record,
             candidates: companion("candidates"),
             memory: match is_cluster {
                 true => companion("memory"),

@@ -12,9 +12,6 @@ use crate::store::Identity;
 use crate::store::decimal::canonical;
 use crate::store::{Change, HistoryEntry, Inspection, Note, SeenCandidate, StoreError};
 
-/// For how long a candidate is shown that is no longer seen, unless its window is longer than half of it.
-const REMEMBERED: Duration = Duration::from_secs(60);
-
 const IDENTITY: &str = "id|host|pid|version";
 
 impl Reader<'_> {
@@ -143,7 +140,7 @@ impl Reader<'_> {
 fn is_recent(one: &SeenCandidate, clock: WallMillis) -> bool {
     let window = one.identity.timing().map_or(Duration::ZERO, Timing::window);
     let age = clock.get().saturating_sub(one.last_seen.get());
-    Duration::from_millis(age) <= REMEMBERED.max(2 * window)
+    Duration::from_millis(age) <= SeenCandidate::REMEMBERED.max(2 * window)
 }
 
 fn change_of(word: &str) -> Option<Change> {

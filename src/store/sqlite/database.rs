@@ -259,7 +259,9 @@ impl Database {
         let clock = wall_clock();
         let row = read(&transaction, election)?;
         let found = self.memory.look(&transaction)?;
-        let oldest = clock.get().saturating_sub(millis(notes::REMEMBERED));
+        let oldest = clock
+            .get()
+            .saturating_sub(millis(SeenCandidate::REMEMBERED));
         let mut candidates = Vec::new();
         let mut select = transaction.prepare_cached(
             "SELECT identity, last_seen_ms FROM candidate WHERE election = ?1 AND last_seen_ms >= ?2 \

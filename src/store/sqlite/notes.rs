@@ -8,13 +8,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::record_row::{ElectionRow, change_word, signed};
 use super::trouble::Trouble;
 use crate::protocol::{ElectionName, Record, Request, WallMillis};
-use crate::store::{Change, HistoryEntry, Identity, Note, millis};
+use crate::store::{Change, HistoryEntry, Identity, Note, SeenCandidate, millis};
 
 /// How many changes of an election are kept.
 const HISTORY: i64 = 1000;
-/// How many candidates of an election are listed, and how long after they were last seen.
+/// How many candidates of an election are listed.
 pub(super) const CANDIDATES: i64 = 1000;
-pub(super) const REMEMBERED: Duration = Duration::from_secs(60);
 /// How old the note of a candidate may be before it is written again: reading costs no write.
 const NOTED: Duration = Duration::from_secs(5);
 
@@ -145,7 +144,7 @@ fn note_candidate(
     clock: WallMillis,
 ) -> rusqlite::Result<()> {
     let now = signed(clock.get());
-    let remembered = signed(millis(REMEMBERED));
+    let remembered = signed(millis(SeenCandidate::REMEMBERED));
     connection
         .prepare_cached(
             "INSERT INTO candidate (election, identity, last_seen_ms) VALUES (?1, ?2, ?3) \

@@ -95,30 +95,37 @@ impl Worker {
         jobs.silence();
     }
 
-    /// Starts to listen for releases once somebody waits for them and the file is there.
-    fn listen(&mut self) {
-        if self.wake.is_none() && !self.subscribers.is_empty() {
-            let Some(database) = &self.database else {
-                return;
-            };
-            let seen = database.last_change().unwrap_or_default();
-            match WakeFile::watch(&self.place.path, seen) {
-                Ok(wake) => {
-                    self.wake = Some(wake);
-                    self.tell_what_is_left(&self.subscribers.elections());
-                }
-                // Polling finds every release anyway.
-                Err(error) => tracing::debug!(
+    /// Starts to listen for releases once somebody waits for them and the file is there. Whether it began just now, and
+    /// so has told everybody what is free already.
+    fn listen(&mut self) -> bool {
+        let Some(database) = &self.database else {
+            return false;
+        };
+        if self.wake.is_some() || self.subscribers.is_empty() {
+            return false;
+        }
+        let seen = database.last_change().unwrap_or_default();
+        match WakeFile::watch(&self.place.path, seen) {
+            Ok(wake) => {
+                self.wake = Some(wake);
+                self.tell_what_is_left(&self.subscribers.elections());
+                true
+            }
+            // Polling finds every release anyway.
+            Err(error) => {
+                tracing::debug!(
                     store = %self.place.label, %error, "no wake-ups from other processes"
-                ),
+                );
+                false
             }
         }
     }
 
     /// Listens for the releases of another election from now on.
     pub(super) fn begin_to_listen(&mut self, election: &ElectionName) {
-        self.listen();
-        self.tell_what_is_left(std::slice::from_ref(election));
+        if !self.listen() {
+            self.tell_what_is_left(std::slice::from_ref(election));
+        }
     }
 
     /// Passes the records on that are free already: a release may have come just before this began to listen.
