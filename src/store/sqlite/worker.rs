@@ -96,7 +96,7 @@ impl Worker {
     }
 
     /// Starts to listen for releases once somebody waits for them and the file is there. Whether it began just now, and
-    /// so has told everybody what is free already.
+    /// so has passed on what is free already.
     fn listen(&mut self) -> bool {
         let Some(database) = &self.database else {
             return false;
