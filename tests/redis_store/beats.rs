@@ -6,8 +6,7 @@ use incumbent::protocol::{FencingToken, Order, Request};
 use incumbent::store::StoreError;
 use tokio::runtime::Builder;
 
-use crate::deployments::hasty;
-use crate::election::{Election, options};
+use crate::election::{Election, hasty, options};
 use crate::faults::until;
 use crate::support::redis::RedisServer;
 

@@ -118,3 +118,10 @@ pub(crate) fn identity(who: &str) -> Identity {
 pub(crate) fn options() -> StoreOptions {
     StoreOptions::default().op_timeout(Duration::from_secs(10))
 }
+
+/// Longer than a request to a server that answers takes, and short enough to wait for.
+pub(crate) const HASTY: Duration = Duration::from_millis(500);
+
+pub(crate) fn hasty() -> StoreOptions {
+    options().op_timeout(HASTY)
+}

@@ -10,20 +10,13 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use incumbent::protocol::{Failure, Occupancy, Record, Verdict};
-use incumbent::store::{self, StoreAddress, StoreError, StoreOptions};
+use incumbent::store::{self, StoreAddress, StoreError, StoreOptions, WakeUp, WakeUps};
 
-use crate::election::{Election, nothing, options};
+use crate::election::{Election, HASTY, hasty, nothing, options};
 use crate::support::redis::RedisServer;
-
-/// Longer than a request to a server that answers takes, and short enough to wait for.
-const HASTY: Duration = Duration::from_millis(400);
 
 /// How long to wait for an automatic recovery.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-fn hasty() -> StoreOptions {
-    StoreOptions::default().op_timeout(HASTY)
-}
 
 /// The error of an operation that has [`HASTY`] to end. Both timers run on the same runtime, which polls the
 /// operation first, so a busy machine does not make it late.
@@ -146,7 +139,7 @@ async fn a_user_without_a_permission_is_denied_and_writes_nothing() {
         a.store.elections().await.unwrap(),
         std::slice::from_ref(&a.name)
     );
-    assert!(wake_ups.next().await.is_some());
+    woken(&mut wake_ups).await;
     assert_eq!(server.text(&["ACL", "LOG", "RESET"]), "OK");
 }
 
@@ -458,6 +451,13 @@ pub(crate) async fn subscribed(server: &RedisServer, channels: usize) {
         server.info("pubsub_channels") == channels.to_string()
     })
     .await;
+}
+
+/// Waits for the next message to a standby.
+pub(crate) async fn woken(wake_ups: &mut WakeUps) -> WakeUp {
+    let told = tokio::time::timeout(PATIENCE, wake_ups.next()).await;
+    told.expect("a standby is woken")
+        .expect("the store is open")
 }
 
 /// Waits for something that happens without a further request.

@@ -4,8 +4,8 @@
 use incumbent::protocol::Verdict;
 use incumbent::store::{StoreAddress, StoreError};
 
-use crate::deployments::{cluster, hasty};
-use crate::election::Election;
+use crate::cluster::cluster;
+use crate::election::{Election, hasty};
 use crate::faults::until;
 use crate::support::redis::{RedisServer, Settings};
 

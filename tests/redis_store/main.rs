@@ -5,7 +5,7 @@ mod support;
 
 mod beats;
 mod certificates;
-mod deployments;
+mod cluster;
 mod election;
 mod faults;
 mod garbage;
@@ -17,5 +17,6 @@ mod operations;
 mod passwords;
 mod people;
 mod refusals;
+mod sentinel;
 mod tls;
 mod wake;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use incumbent::store::{self, InvalidAddress, StoreAddress, StoreError};
 use tokio::io::AsyncWriteExt;
 
-use crate::deployments::cluster;
+use crate::cluster::cluster;
 use crate::election::{Election, options};
-use crate::faults::{subscribed, until};
+use crate::faults::{subscribed, until, woken};
 use crate::support::faketime;
 use crate::support::redis::{RedisServer, Settings, free_port};
 
@@ -278,7 +278,7 @@ async fn sentinels_and_clusters_are_spoken_to_over_tls() {
     a.win(7).await;
     subscribed(&master, 3).await;
     a.release(7).await.unwrap();
-    assert!(wake_ups.next().await.is_some());
+    woken(&mut wake_ups).await;
     let valkey = format!("valkeys+sentinel://127.0.0.1:{sentinel_port}/main?ca={ca}");
     let seen = election(&valkey).observe().await.unwrap().record;
     assert_eq!(seen.floor.get(), 7);
@@ -331,7 +331,7 @@ async fn tls_is_spoken_with_a_private_authority_and_a_client_certificate() {
         subscribed(&server, 2).await;
         a.win(7).await;
         a.release(7).await.unwrap();
-        assert!(wake_ups.next().await.is_some());
+        woken(&mut wake_ups).await;
 
         assert_eq!(election(&ca).observe().await.is_ok(), clients == "no");
         for wrong in [base.clone(), format!("{base}?ca={}", file("stranger.crt"))] {
