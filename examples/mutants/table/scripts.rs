@@ -123,9 +123,9 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
     "beats.lua", "is granted under a floor above its term", "store/redis/scripts/beats.lua",
         " or record[FLOOR] ~= term" => "";
     "beats.lua", "passes over an order", "store/redis/scripts/beats.lua",
-        "  if record[PAUSED] or record[HANDOVER] then return 0 end\n" => "";
+        "  if record[PAUSED] or record[HANDOVER] then return ',' end\n" => "";
     "beats.lua", "is granted though a stranger touched the counter", "store/redis/scripts/beats.lua",
-        "  if redis.pcall('GET', key) ~= beat then return 0 end\n" => "";
+        "  if redis.pcall('GET', key) ~= beat then return ',' end\n" => "";
     "beats.lua", "is granted of a record that is not listed", "store/redis/scripts/beats.lua",
         "has_memory and remembered[i + 1] == term" => "has_memory";
     "beats.lua", "does not show that the leader is alive", "store/redis/scripts/beats.lua",

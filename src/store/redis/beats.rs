@@ -12,6 +12,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use redis::Value;
@@ -20,11 +21,12 @@ use tokio::sync::oneshot;
 
 use super::failure::{self, Stage};
 use super::keys;
+use super::reply::Beaten;
 use super::servers::To;
-use super::{RedisStore, reply, script};
+use super::{RedisStore, script};
 use crate::protocol::{
-    CandidateId, ElectionName, FencingToken, Memory, Occupancy, Orders, Record, Reply, Verdict,
-    WallMillis,
+    Beat, CandidateId, ElectionName, FencingToken, Memory, Occupancy, Orders, Record, Reply,
+    Verdict, WallMillis,
 };
 use crate::store::{StoreError, let_others_go_first};
 
@@ -35,12 +37,18 @@ const MOST: usize = 64;
 #[derive(Default)]
 pub(super) struct Beats(Mutex<HashMap<Id, Vec<Waiting>>>);
 
-/// A reply of the server, or nothing for a heartbeat that was left undone and must be sent by itself.
-type Outcome = Result<Option<Reply>, StoreError>;
+/// What the server granted, or nothing for a heartbeat that was left undone and must be sent by itself.
+type Outcome = Result<Option<Granted>, StoreError>;
+
+struct Granted {
+    beat: Beat,
+    window: Duration,
+    memory: Memory,
+    clock: WallMillis,
+}
 
 struct Waiting {
-    counter: String,
-    record: String,
+    election: ElectionName,
     holder: CandidateId,
     term: FencingToken,
     outcome: oneshot::Sender<Outcome>,
@@ -58,14 +66,11 @@ impl RedisStore {
         &self,
         election: &ElectionName,
         (holder, term): (&CandidateId, FencingToken),
-    ) -> Outcome {
+    ) -> Result<Option<Reply>, StoreError> {
         let (sender, outcome) = oneshot::channel();
-        let [counter, record] = keys::of_heartbeat(&self.prefix, election);
-        let holder = holder.clone();
         let due = Waiting {
-            counter,
-            record,
-            holder,
+            election: election.clone(),
+            holder: holder.clone(),
             term,
             outcome: sender,
         };
@@ -73,52 +78,50 @@ impl RedisStore {
             tokio::spawn(self.send_all(sender));
         }
         // If the runtime that was to send it is gone, it is sent by itself.
-        outcome.await.unwrap_or(Ok(None))
+        let granted = outcome.await.unwrap_or(Ok(None))?;
+        Ok(granted.map(|granted| granted.reply(holder, term)))
     }
 
     /// The task that sends what is due: the candidate that was the first to add something may end before the others.
     fn send_all(&self, sender: Sender) -> impl Future<Output = ()> + use<> {
         let (shared, label) = (Arc::clone(&self.shared), Arc::clone(&self.label));
-        let (op_timeout, memory) = (self.op_timeout, keys::memory_of_all(&self.prefix));
+        let (op_timeout, prefix) = (self.op_timeout, self.prefix.clone());
         async move {
             let_others_go_first().await;
-            let mut waiting = sender.take();
             // Nothing is sent for who has ended since.
-            waiting.retain(|one| !one.outcome.is_closed());
-            let mut batches = Vec::new();
-            while !waiting.is_empty() {
-                let rest = waiting.split_off(waiting.len().min(MOST));
-                batches.push(std::mem::replace(&mut waiting, rest));
-            }
+            let mut due = sender.take();
+            due.retain(|one| !one.outcome.is_closed());
             let send = async |batch: Vec<Waiting>| {
                 if batch.len() == 1 {
-                    return end_all(batch, Ok(None));
+                    return end_all(batch, None);
                 }
-                let terms: Vec<String> = batch.iter().map(|one| one.term.to_string()).collect();
-                let (mut keys, mut arguments) = (Vec::new(), Vec::new());
-                for (one, term) in batch.iter().zip(&terms) {
-                    keys.extend([one.counter.as_str(), &one.record]);
-                    arguments.extend([one.holder.as_str(), term]);
-                }
-                keys.push(memory.as_str());
-                let (names, words) = (&keys, &arguments);
+                let of_each = |one: &Waiting| keys::of_heartbeat(&prefix, &one.election);
+                let mut keys: Vec<String> = batch.iter().flat_map(of_each).collect();
+                keys.push(keys::memory_of_all(&prefix));
+                let terms: Vec<String> = batch.iter().map(Waiting::term).collect();
+                let pairs = batch.iter().zip(&terms);
+                let words: Vec<&str> = pairs
+                    .flat_map(|(one, term)| [one.holder.as_str(), term])
+                    .collect();
+                let names: Vec<&str> = keys.iter().map(String::as_str).collect();
+                let (names, words) = (&names, &words);
                 let call = |mut connection| async move {
                     script::BEATS.call(&mut connection, names, words).await
                 };
                 shared.keep_running();
-                let (way, to) = ((&label, &shared.timers), To::Key(keys[0]));
+                let (way, to) = ((&label, &shared.timers), To::Key(names[0]));
                 let answer = shared.servers.request(way, op_timeout, to, call).await;
                 match answer {
                     Ok(answer) => tell_each(&label, batch, answer),
                     // What may have reached no one, or everyone, did so for all.
                     Err(error @ (StoreError::Unreachable { .. } | StoreError::Unknown { .. })) => {
-                        end_all(batch, Err(error))
+                        end_all(batch, Some(&error))
                     }
                     // A refusal may concern only one of them: each asks by itself.
-                    Err(_) => end_all(batch, Ok(None)),
+                    Err(_) => end_all(batch, None),
                 }
             };
-            join_all(batches.into_iter().map(send)).await;
+            join_all(batches(due).map(send)).await;
         }
     }
 }
@@ -136,7 +139,10 @@ impl Beats {
                 due.get_mut().push(one);
                 return None;
             }
-            Entry::Vacant(none) => none.insert(vec![one]),
+            Entry::Vacant(none) => {
+                let due = none.insert(Vec::with_capacity(MOST));
+                due.push(one);
+            }
         };
         Some(Sender {
             beats: Arc::clone(self),
@@ -164,48 +170,88 @@ impl Drop for Sender {
     }
 }
 
+/// What travels together. After a stall all heartbeats of a process are due at once, and each batch lives until it is
+/// answered, so none may keep more memory than it needs.
+fn batches<T>(due: Vec<T>) -> impl Iterator<Item = Vec<T>> {
+    let mut due = due.into_iter();
+    std::iter::from_fn(move || {
+        let mut batch = Vec::with_capacity(due.len().min(MOST));
+        batch.extend(due.by_ref().take(MOST));
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
 /// What the script answered.
 fn tell_each(label: &Arc<str>, batch: Vec<Waiting>, answer: Value) {
-    let Some((memory, clock, answers)) = reply::beats(answer) else {
-        return end_all(batch, Ok(None));
+    // What cannot be read is left to beat.lua too, whose reply is read with more words.
+    let Some(mut beaten) = Beaten::read(answer) else {
+        return end_all(batch, None);
     };
-    for (one, answer) in batch.into_iter().zip(answers) {
-        let outcome = match script::value(Ok(answer)) {
-            // What cannot be read is left to beat.lua too, whose reply is read with more words.
-            Ok(answer) => Ok(one.granted(&answer, memory, clock)),
-            Err(error) => Err(failure::store_error(label, error, Stage::Sent)),
+    let failure = beaten.failure.take();
+    let mut failure = failure.and_then(|answer| script::value(Ok(answer)).err());
+    let mut answers = beaten.answers();
+    for one in batch {
+        let outcome = match answers.next() {
+            Some(answer) => Ok(answer.map(|(beat, window)| Granted {
+                beat,
+                window,
+                memory: beaten.memory,
+                clock: beaten.clock,
+            })),
+            None => failure.take().map_or(Ok(None), |error| {
+                Err(failure::store_error(label, error, Stage::Sent))
+            }),
         };
         one.end(outcome);
     }
 }
 
-fn end_all(batch: Vec<Waiting>, outcome: Outcome) {
-    batch.into_iter().for_each(|one| one.end(outcome.clone()));
+fn end_all(batch: Vec<Waiting>, failure: Option<&StoreError>) {
+    for one in batch {
+        one.end(failure.map_or(Ok(None), |error| Err(error.clone())));
+    }
 }
 
-impl Waiting {
-    /// The reply, if it was granted: the record is held by this candidate under this term, which is also its floor,
-    /// and no order stands in it.
-    fn granted(&self, answer: &Value, memory: Memory, clock: WallMillis) -> Option<Reply> {
-        let (beat, window) = reply::beaten(answer)?;
-        let holder = self.holder.clone();
-        Some(Reply {
+impl Granted {
+    /// The record is held by this candidate under this term, which is also its floor, and no order stands in it.
+    fn reply(self, holder: &CandidateId, term: FencingToken) -> Reply {
+        let (holder, window) = (holder.clone(), self.window);
+        Reply {
             verdict: Verdict::Granted,
             record: Record {
-                floor: self.term,
-                term: self.term,
-                beat,
+                floor: term,
+                term,
+                beat: self.beat,
                 occupancy: Occupancy::Held { holder, window },
                 orders: Orders::NONE,
             },
-            memory,
-            clock,
-        })
+            memory: self.memory,
+            clock: self.clock,
+        }
+    }
+}
+
+impl Waiting {
+    fn term(&self) -> String {
+        self.term.get().to_string()
     }
 
     fn end(self, outcome: Outcome) {
         if self.outcome.send(outcome).is_err() {
             tracing::trace!("whoever sent this heartbeat has ended");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_takes_memory_in_proportion_to_its_heartbeats() {
+        let burst: Vec<usize> = (0..10 * MOST + 1).collect();
+        let sent: Vec<_> = batches(burst.clone()).collect();
+        assert_eq!(sent.concat(), burst);
+        assert!(sent.iter().all(|batch| batch.capacity() <= MOST));
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::keys::{Found, Keys};
-use super::reply::{self, Reader};
+use super::reply::{self, Beaten, Reader};
 use super::script;
 use crate::protocol::ElectionName;
 use crate::store::{Inspection, StoreError};
@@ -39,9 +39,7 @@ pub fn answer(wire: &[u8]) -> Option<Answer> {
         history: reader
             .history(Some(value.clone()))
             .map(|entries| entries.len()),
-        heartbeats: reply::beats(value).map_or(0, |(_, _, answers)| {
-            answers.filter_map(|answer| reply::beaten(&answer)).count()
-        }),
+        heartbeats: Beaten::read(value).map_or(0, |beaten| beaten.answers().flatten().count()),
     })
 }
 

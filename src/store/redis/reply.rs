@@ -314,21 +314,38 @@ impl Reader<'_> {
     }
 }
 
-/// The reply to many heartbeats: the memory and the clock of the server, and the answer to each.
-pub(super) fn beats(value: Value) -> Option<(Memory, WallMillis, Items)> {
-    let Value::Array(items) = value else {
-        return None;
-    };
-    let mut items = items.into_iter();
-    let (clock, memory) = (items.next()?, items.next()?);
-    let clock = canonical(text_of(&clock)?).and_then(WallMillis::new)?;
-    Some((self::memory(text_of(&memory)?)?, clock, items))
+/// The reply to many heartbeats.
+pub(super) struct Beaten {
+    pub(super) memory: Memory,
+    pub(super) clock: WallMillis,
+    answers: String,
+    /// What the first one failed with that was not answered.
+    pub(super) failure: Option<Value>,
 }
 
-/// The answer to one of many heartbeats that was granted: the counter, and the window of its holder.
-pub(super) fn beaten(answer: &Value) -> Option<(Beat, Duration)> {
-    let (beat, window) = text_of(answer)?.split_once(' ')?;
-    Some((read_beat(beat)?, read_window(window)?))
+impl Beaten {
+    pub(super) fn read(value: Value) -> Option<Self> {
+        let Value::Array(items) = value else {
+            return None;
+        };
+        let mut items = items.into_iter();
+        let (clock, memory, answers) = (items.next()?, items.next()?, items.next()?);
+        Some(Self {
+            memory: self::memory(text_of(&memory)?)?,
+            clock: canonical(text_of(&clock)?).and_then(WallMillis::new)?,
+            answers: text_of(&answers)?.to_owned(),
+            failure: items.next(),
+        })
+    }
+
+    /// The answer to each, in their order: the counter, and the window of its holder. What cannot be read counts as left
+    /// undone.
+    pub(super) fn answers(&self) -> impl Iterator<Item = Option<(Beat, Duration)>> {
+        self.answers.split_terminator(',').map(|answer| {
+            let (beat, window) = answer.split_once(' ')?;
+            Some((read_beat(beat)?, read_window(window)?))
+        })
+    }
 }
 
 fn text_of(value: &Value) -> Option<&str> {
