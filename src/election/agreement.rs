@@ -20,7 +20,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::link::Link;
-use super::{CampaignError, Election, Observer, Shared, clock};
+use super::{CampaignError, Election, Observer, Shared};
 use crate::observe::{CandidateView, Difference, ElectionView};
 use crate::protocol::{
     Candidate, CandidateId, Input, LossReason, Role, Timestamp, Timing, WallMillis,
@@ -172,11 +172,16 @@ impl Agreement {
     }
 
     /// Takes in what the stores answered: it leaves, or may claim, or waits.
-    pub(super) fn take_in(&mut self, view: ElectionView, candidate: &mut Candidate) -> Input {
+    pub(super) fn take_in(
+        &mut self,
+        now: Timestamp,
+        view: ElectionView,
+        candidate: &mut Candidate,
+    ) -> Input {
         if !is_campaign(candidate.role()) {
             return Input::Tick;
         }
-        if let Err(conflict) = self.compare(clock::now(), candidate.role(), view) {
+        if let Err(conflict) = self.compare(now, candidate.role(), view) {
             self.shared.conflict.set(Some(conflict.clone()));
             self.conflict = Some(conflict);
             return Input::Resign(LossReason::OtherStores);

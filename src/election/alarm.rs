@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -83,23 +84,20 @@ impl Alarm {
         if self.at == Timestamp::NEVER {
             return Poll::Pending;
         }
-        if clock::now() < self.at {
-            let waker = context.waker();
-            if self.wakes.as_ref().is_some_and(|it| it.will_wake(waker)) {
-                return Poll::Pending;
-            }
+        if self.at.as_nanos() <= self.bell.rang.load(Ordering::Acquire) {
+            self.set(Timestamp::NEVER);
+            return Poll::Ready(());
+        }
+        let waker = context.waker();
+        if !self.wakes.as_ref().is_some_and(|it| it.will_wake(waker)) {
             let mut table = self.bell.lock();
             table.waiting.insert((self.at, self.key), waker.clone());
+            // If that moment has passed, the timer rings at once.
             self.bell.arm(&mut table);
             drop(table);
             self.wakes = Some(waker.clone());
-            // It may have rung between reading the clock and taking the lock.
-            if clock::now() < self.at {
-                return Poll::Pending;
-            }
         }
-        self.set(Timestamp::NEVER);
-        Poll::Ready(())
+        Poll::Pending
     }
 }
 
@@ -113,6 +111,8 @@ impl Drop for Alarm {
 #[derive(Debug)]
 struct Bell {
     timer: AsyncFd<OwnedFd>,
+    /// When it last rang, in nanoseconds. A task that something else has woken need not read the clock.
+    rang: AtomicU64,
     table: Mutex<Table>,
 }
 
@@ -186,6 +186,7 @@ fn ringing() -> io::Result<&'static Bell> {
         let _entered = runtime::started()?.enter();
         Ok(Bell {
             timer: watched(timer)?,
+            rang: AtomicU64::new(0),
             table: Mutex::new(Table {
                 waiting: BTreeMap::new(),
                 armed: Timestamp::NEVER,
@@ -244,6 +245,7 @@ impl Bell {
     fn wake_due(&self) {
         let mut table = self.lock();
         let now = clock::now();
+        self.rang.store(now.as_nanos(), Ordering::Release);
         let later = table.waiting.split_off(&(now, u64::MAX));
         let due = std::mem::replace(&mut table.waiting, later);
         table.armed = Timestamp::NEVER;

@@ -22,7 +22,7 @@ use super::links::{Arrival, Links};
 use super::memories;
 use super::standing::{Command, Standing};
 use super::tracker::{Change, Tracker};
-use crate::observe::EventKind;
+use crate::observe::{ElectionView, EventKind};
 use crate::protocol::{
     Candidate, CandidateConfig, Event, FencingToken, HostName, Input, LossReason, Pause, Prospect,
     Request, Role, Step, StoreIndex, Timestamp,
@@ -44,6 +44,14 @@ pub(super) struct Driver {
     /// The pause that was reported last.
     paused: Option<Pause>,
     agreement: Agreement,
+}
+
+/// What wakes a driver.
+enum Wake {
+    Owner(Option<Command>),
+    Store(Arrival),
+    Agreement(ElectionView),
+    Timer,
 }
 
 /// The queue of a driver: what its owner sends, and the other end for those who keep nothing alive.
@@ -123,37 +131,42 @@ impl Driver {
         }
         let mut input = Input::Tick;
         let mut owner_gone = false;
+        let mut now = clock::now();
         loop {
-            self.handle(input, &mut timer).await;
+            self.handle(now, input, &mut timer).await;
             if self.candidate.role() == Role::Done {
                 break;
             }
-            input = tokio::select! {
+            let wake = tokio::select! {
                 biased;
-                command = self.commands.recv(), if !owner_gone => match command {
-                    Some(Command::Resign(reason)) => Input::Resign(reason),
-                    Some(Command::WorkEnded(reason)) => Input::WorkEnded(reason),
-                    None => {
-                        owner_gone = true;
-                        // The owner, which could stop the work or would have begun it, is gone.
-                        self.handle(Input::Resign(LossReason::Resigned), &mut timer)
-                            .await;
-                        Input::WorkEnded(LossReason::Resigned)
-                    }
-                },
-                arrival = self.links.next() => self.arrived(arrival),
-                view = self.agreement.read() => self.agreement.take_in(view, &mut self.candidate),
-                () = timer.ring() => Input::Tick,
+                command = self.commands.recv(), if !owner_gone => Wake::Owner(command),
+                arrival = self.links.next() => Wake::Store(arrival),
+                view = self.agreement.read() => Wake::Agreement(view),
+                () = timer.ring() => Wake::Timer,
+            };
+            now = clock::now();
+            input = match wake {
+                Wake::Owner(Some(Command::Resign(reason))) => Input::Resign(reason),
+                Wake::Owner(Some(Command::WorkEnded(reason))) => Input::WorkEnded(reason),
+                Wake::Owner(None) => {
+                    owner_gone = true;
+                    // The owner, which could stop the work or would have begun it, is gone.
+                    let resigned = Input::Resign(LossReason::Resigned);
+                    self.handle(now, resigned, &mut timer).await;
+                    Input::WorkEnded(LossReason::Resigned)
+                }
+                Wake::Store(arrival) => self.arrived(now, arrival),
+                Wake::Agreement(view) => self.agreement.take_in(now, view, &mut self.candidate),
+                Wake::Timer => Input::Tick,
             };
         }
         self.finish().await;
     }
 
-    async fn handle(&mut self, input: Input, timer: &mut Alarm) {
-        let now = clock::now();
+    async fn handle(&mut self, now: Timestamp, input: Input, timer: &mut Alarm) {
         self.shared.counters.turned(now);
-        if matches!(input, Input::Tick) && !self.shared.turns.is_closed() {
-            self.shared.turns.send_replace(now);
+        if let (Input::Tick, Some(turns)) = (&input, self.shared.turns.get()) {
+            turns.send_replace(now);
         }
         let step = self.candidate.handle(now, input);
         self.carry_out(now, step, timer).await;
@@ -162,7 +175,7 @@ impl Driver {
     async fn carry_out(&mut self, now: Timestamp, step: Step, timer: &mut Alarm) {
         let urgent = is_urgent(&step);
         for outgoing in step.sends {
-            self.links.ask(outgoing);
+            self.links.ask(now, outgoing);
         }
         // The right to act first, then the notification: work that hears of the loss finds that it may not act.
         self.renew_lease(now);
@@ -183,10 +196,10 @@ impl Driver {
         timer.set(step.wake_at.min(look_at));
     }
 
-    fn arrived(&mut self, arrival: Arrival) -> Input {
+    fn arrived(&mut self, now: Timestamp, arrival: Arrival) -> Input {
         match arrival {
             Arrival::Answer(answer) => {
-                if let Some(news) = self.links.take_in(&answer) {
+                if let Some(news) = self.links.take_in(now, &answer) {
                     self.report(news);
                 }
                 Input::Replied {
@@ -196,7 +209,7 @@ impl Driver {
                 }
             }
             Arrival::Release(store, wake_up) => {
-                self.tracker.woken(clock::now(), &wake_up.record);
+                self.tracker.woken(now, &wake_up.record);
                 Input::Woken {
                     store,
                     record: wake_up.record,

@@ -1,5 +1,6 @@
 //! What the work sees of its leadership: the token, and how long it may still act.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures_util::stream::Stream;
@@ -31,14 +32,20 @@ pub(super) struct Shared {
     /// When the work must be over, in nanoseconds: later than the right to act by the moment a deposed
     /// leader gets. The guard reads it without a lock that another thread could hold.
     deadline: AtomicU64,
-    /// The same, for readers that follow it.
-    deadlines: watch::Sender<Timestamp>,
+    /// The same, once a reader follows it.
+    deadlines: OnceLock<watch::Sender<Timestamp>>,
     loss: watch::Sender<Option<LossReason>>,
 }
 
 impl Shared {
     const ENDED: u64 = 0;
     const PAST: u64 = 1;
+
+    fn followed(&self) -> &watch::Sender<Timestamp> {
+        let deadline = || Timestamp::from_nanos(self.deadline.load(Ordering::Acquire));
+        self.deadlines
+            .get_or_init(|| watch::Sender::new(deadline()))
+    }
 }
 
 impl Lease {
@@ -49,7 +56,7 @@ impl Lease {
                 until: AtomicU64::new(deadline.as_nanos()),
                 surely_until: AtomicU64::new(clock::boot_before(deadline).as_nanos()),
                 deadline: AtomicU64::new(deadline.as_nanos()),
-                deadlines: watch::Sender::new(deadline),
+                deadlines: OnceLock::new(),
                 loss: watch::Sender::new(None),
             }),
         }
@@ -143,7 +150,7 @@ impl Lease {
     /// }
     /// ```
     pub fn deadlines(&self) -> impl Stream<Item = Timestamp> + Send + Unpin + use<> {
-        clock::changes(self.shared.deadlines.subscribe())
+        clock::changes(self.shared.followed().subscribe())
     }
 
     /// Moves the deadline, and returns whether it has come closer.
@@ -153,6 +160,10 @@ impl Lease {
         } else {
             Shared::PAST
         };
+        let shown = self.shared.deadline.load(Ordering::Acquire) == deadline.as_nanos();
+        if shown && self.shared.until.load(Ordering::Acquire) == until {
+            return false;
+        }
         // A reader must not combine this deadline with the certain moment of another.
         self.shared.surely_until.store(0, Ordering::Release);
         // A driver in the middle of a step must not restore what the end of the work has just revoked.
@@ -175,10 +186,17 @@ impl Lease {
             .shared
             .deadline
             .swap(deadline.as_nanos(), Ordering::AcqRel);
-        if before != deadline.as_nanos() {
-            self.shared.deadlines.send_replace(deadline);
+        // A reader that begins to follow it meanwhile may miss an extension, and nothing else.
+        let moved = deadline.as_nanos().cmp(&before);
+        let followed = match moved {
+            std::cmp::Ordering::Less => Some(self.shared.followed()),
+            std::cmp::Ordering::Equal => None,
+            std::cmp::Ordering::Greater => self.shared.deadlines.get(),
+        };
+        if let Some(deadlines) = followed {
+            deadlines.send_replace(deadline);
         }
-        deadline.as_nanos() < before
+        moved.is_lt()
     }
 
     pub(super) fn lose(&self, reason: LossReason) {

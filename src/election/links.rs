@@ -4,19 +4,16 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
-use std::time::Duration;
-
-use futures_util::FutureExt;
-use futures_util::stream::{FuturesUnordered, StreamExt};
+use std::task::{Context, Poll};
 
 use super::Shared;
-use super::clock;
 use super::late;
 use super::link::{Link, News};
 use super::runtime;
 use crate::observe::{EventKind, HeartbeatResult};
-use crate::protocol::{Candidate, Outgoing, Reply, Request, RequestId, Role, StoreIndex, Verdict};
+use crate::protocol::{
+    Candidate, Outgoing, Reply, Request, RequestId, Role, StoreIndex, Timestamp, Verdict,
+};
 use crate::store::{Identity, StoreError, WakeUp, WakeUps, let_others_go_first};
 
 /// The outcome of a request.
@@ -26,8 +23,8 @@ pub(super) struct Answer {
     /// Whether the request was to change the record, and not only to read it.
     pub(super) changes: bool,
     pub(super) result: Result<Reply, StoreError>,
-    /// How long it took, of a heartbeat.
-    pub(super) beat: Option<Duration>,
+    /// When it was sent, of a heartbeat.
+    pub(super) beat: Option<Timestamp>,
     /// Whether it was asked to release.
     pub(super) releases: bool,
 }
@@ -44,7 +41,7 @@ pub(super) struct Links {
     shared: Arc<Shared>,
     identity: Arc<Identity>,
     known: Vec<Link>,
-    answers: FuturesUnordered<Answering>,
+    answers: Vec<Answering>,
     /// An answer that arrived while its request was being sent.
     answered: Option<Answer>,
     wake_ups: Vec<Option<WakeUps>>,
@@ -59,7 +56,7 @@ impl Links {
             shared,
             identity,
             known: vec![Link::default(); stores],
-            answers: FuturesUnordered::new(),
+            answers: Vec::new(),
             answered: None,
             wake_ups: (0..stores).map(|_| None).collect(),
             unconfirmed: vec![None; stores],
@@ -86,7 +83,7 @@ impl Links {
     }
 
     /// Sends a request; its answer arrives later.
-    pub(super) fn ask(&mut self, outgoing: Outgoing) {
+    pub(super) fn ask(&mut self, now: Timestamp, outgoing: Outgoing) {
         let notes_us = matches!(outgoing.request, Request::Observe | Request::Beat { .. });
         self.known[outgoing.store.get()].lists_us |= notes_us;
         if matches!(outgoing.request, Request::Release { .. }) {
@@ -97,7 +94,6 @@ impl Links {
         self.answers.push(Box::pin(async move {
             let store = &shared.stores[outgoing.store.get()];
             let beats = matches!(outgoing.request, Request::Beat { .. });
-            let sent = beats.then(clock::now);
             let result = store
                 .execute(&shared.name, &identity, &outgoing.request)
                 .await;
@@ -106,7 +102,7 @@ impl Links {
                 id: outgoing.id,
                 changes: !matches!(outgoing.request, Request::Observe),
                 result,
-                beat: sent.map(|sent| clock::now().since(sent)),
+                beat: beats.then_some(now),
                 releases: matches!(outgoing.request, Request::Release { .. }),
             }
         }));
@@ -115,8 +111,9 @@ impl Links {
     /// Lets the connections write the new requests before anything is reported or any timer set: that can
     /// be done while the answers are under way.
     pub(super) async fn send_at_once(&mut self) {
-        if let Some(Some(answer)) = self.answers.next().now_or_never() {
-            self.answered = Some(answer);
+        if self.answered.is_none() {
+            let first = poll_fn(|context| Poll::Ready(self.poll_answers(context)));
+            self.answered = first.await;
         }
         let_others_go_first().await;
     }
@@ -146,7 +143,7 @@ impl Links {
             return Arrival::Answer(answer);
         }
         poll_fn(|context| {
-            if let Poll::Ready(Some(answer)) = self.answers.poll_next_unpin(context) {
+            if let Some(answer) = self.poll_answers(context) {
                 return Poll::Ready(Arrival::Answer(answer));
             }
             for (index, slot) in (0..).zip(&mut self.wake_ups) {
@@ -165,9 +162,25 @@ impl Links {
         .await
     }
 
+    /// The first of the answers that are there.
+    fn poll_answers(&mut self, context: &mut Context<'_>) -> Option<Answer> {
+        let polled = self
+            .answers
+            .iter_mut()
+            .map(|one| one.as_mut().poll(context));
+        let (index, answer) = polled
+            .enumerate()
+            .find_map(|(index, polled)| match polled {
+                Poll::Ready(answer) => Some((index, answer)),
+                Poll::Pending => None,
+            })?;
+        drop(self.answers.swap_remove(index));
+        Some(answer)
+    }
+
     /// Notes what an answer shows of its store, and returns what is worth a report.
-    pub(super) fn take_in(&mut self, answer: &Answer) -> Option<EventKind> {
-        self.count(answer);
+    pub(super) fn take_in(&mut self, now: Timestamp, answer: &Answer) -> Option<EventKind> {
+        self.count(now, answer);
         let store = answer.store.get();
         if answer.releases && answer.result.is_ok() {
             self.unconfirmed[store] = None;
@@ -177,7 +190,7 @@ impl Links {
         let released = answer.releases && answer.result.as_ref().is_ok_and(granted);
         let link = &mut self.known[store];
         link.lists_us &= !released;
-        let news = link.heard(clock::now(), answer.changes, &answer.result)?;
+        let news = link.heard(now, answer.changes, &answer.result)?;
         let store = self.shared.stores[store].label().into();
         Some(match news {
             News::Down(error) => EventKind::StoreDown { store, error },
@@ -185,16 +198,16 @@ impl Links {
         })
     }
 
-    fn count(&self, answer: &Answer) {
+    fn count(&self, now: Timestamp, answer: &Answer) {
         let counters = &self.shared.counters;
         counters.store(answer.store.get(), answer.result.is_ok());
-        if let Some(took) = answer.beat {
+        if let Some(sent) = answer.beat {
             let result = match &answer.result {
                 Ok(reply) if reply.verdict == Verdict::Granted => HeartbeatResult::Granted,
                 Ok(_) => HeartbeatResult::Refused,
                 Err(_) => HeartbeatResult::Failed,
             };
-            counters.heartbeat(result, took);
+            counters.heartbeat(result, now.since(sent));
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the campaigns of one election pass on to each other, and report.
 
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 
@@ -26,8 +26,8 @@ pub(crate) struct Shared {
     pub(super) sits_out_until: Slot<Timestamp>,
     /// The time without a leader that continues since the last campaign of this process.
     pub(super) gap: Slot<Option<Gap>>,
-    /// When the timer of a campaign of this process last rang.
-    pub(super) turns: watch::Sender<Timestamp>,
+    /// When the timer of a campaign of this process last rang, once someone follows that.
+    pub(super) turns: OnceLock<watch::Sender<Timestamp>>,
     /// The last leadership of this process, and the way to its driver.
     pub(super) leading: Slot<Option<(Lease, mpsc::WeakSender<Command>)>>,
 }
@@ -48,7 +48,7 @@ impl Shared {
             setup,
             sits_out_until: Slot::default(),
             gap: Slot::default(),
-            turns: watch::Sender::new(Timestamp::ZERO),
+            turns: OnceLock::new(),
             leading: Slot::default(),
         }
     }

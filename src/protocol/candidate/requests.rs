@@ -116,10 +116,11 @@ impl Candidate {
     }
 
     /// The value that a majority of the stores has at most; `None` when fewer have one.
-    fn majority_of<T: Ord>(&self, values: impl Iterator<Item = T>) -> Option<T> {
-        let mut values: Vec<T> = values.collect();
-        values.sort_unstable();
-        values.into_iter().nth(self.electorate.majority() - 1)
+    fn majority_of<T: Ord>(&self, values: impl Iterator<Item = T> + Clone) -> Option<T> {
+        let majority = self.electorate.majority();
+        let all = values.clone();
+        all.filter(|most| values.clone().filter(|value| value <= most).count() >= majority)
+            .min()
     }
 
     /// A seeded random duration from `low` up to `high` (splitmix64: Steele, Lea and Flood, 2014).
