@@ -28,12 +28,23 @@ const WATCHED: Duration = Duration::from_secs(10);
 pub(crate) fn run() {
     heading("elections led by one process on one core, one connection, a heartbeat a second each");
     let server = RedisServer::start();
+    crate::runtime().block_on(crate::prove("crowd", &server.url()));
+    age(&server);
     let status = Command::new(std::env::current_exe().expect("this program"))
         .env(SERVER, server.url())
         .stdin(Stdio::null())
         .status()
         .expect("it starts");
     assert!(status.success(), "{status}");
+}
+
+/// Makes the memory of the server a day old: its leaders would otherwise vouch for it now and then.
+fn age(server: &RedisServer) {
+    let key = "{incumbent:}:memory";
+    let memory = server.text(&["HGET", key, "memory"]);
+    let mut fields: Vec<&str> = memory.split(' ').collect();
+    fields[2] = "86400000";
+    server.command(&["HSET", key, "memory", &fields.join(" ")]);
 }
 
 pub(crate) fn is_crowd() -> Option<String> {
@@ -90,15 +101,13 @@ async fn watch(held: &[Leadership]) -> bool {
     let timing = incumbent::protocol::Timing::default();
     let least = timing.tenure().saturating_sub(2 * timing.interval());
     let (begin, busy) = (clock::now(), cpu_time());
-    let mut shortest = timing.tenure();
+    let (mut shortest, mut turn) = (timing.tenure(), 0);
     while clock::now().since(begin) < WATCHED {
-        for leadership in held {
-            let remaining = match leadership.check() {
-                Ok(()) => leadership.remaining(),
-                Err(_) => Duration::ZERO,
-            };
-            shortest = shortest.min(remaining);
+        // Each is looked at about once a second: this is the same core.
+        for leadership in held.iter().skip(turn % 4).step_by(4) {
+            shortest = shortest.min(leadership.remaining());
         }
+        turn += 1;
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
     let share = (cpu_time() - busy).as_secs_f64() / clock::now().since(begin).as_secs_f64();
