@@ -17,12 +17,12 @@ use crate::support::redis::RedisServer;
 
 /// The address of the server, for the process that holds the elections.
 const SERVER: &str = "INCUMBENT_BENCH_CROWD";
-const STEP: usize = 5_000;
+const STEP: usize = 25_000;
 const MOST: usize = 200_000;
 /// How many begin their campaign at once.
 const BATCH: usize = 50;
 /// How long the campaigns of a step may take, the probation of a new Redis included.
-const CAMPAIGNS: Duration = Duration::from_secs(60);
+const CAMPAIGNS: Duration = Duration::from_secs(120);
 const WATCHED: Duration = Duration::from_secs(10);
 
 pub(crate) fn run() {

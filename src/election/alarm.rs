@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The kernel's timers run on boot time, which NTP adjusts; alarms are set on the clock that decides. A timer
-//! therefore fires a little early or late. The woken task compares with the clock and sets it again.
+//! therefore fires a little early or late. The election thread then compares with the clock, and sets it again.
 //!
 //! The timers of tokio stop while the machine sleeps, and wake their thread twice for each moment that is
 //! more than 64 ms away: once to sort them finer, and once at the moment.
