@@ -153,6 +153,7 @@ impl Driver {
                     // The owner, which could stop the work or would have begun it, is gone.
                     let resigned = Input::Resign(LossReason::Resigned);
                     self.handle(now, resigned, &mut timer).await;
+                    now = clock::now();
                     Input::WorkEnded(LossReason::Resigned)
                 }
                 Wake::Store(arrival) => self.arrived(now, arrival),

@@ -145,6 +145,28 @@ async fn a_heartbeat_means_the_same_alone_and_with_others() {
     }
 }
 
+/// The first one is counted before its record refuses it; the others are then sent by themselves.
+#[tokio::test]
+async fn a_heartbeat_that_fails_among_others_is_not_sent_again() {
+    let server = RedisServer::start();
+    let names = ["one", "two", "three"];
+    let elections = names.map(|name| Election::with(&server.address(), &options(), name, "a"));
+    for a in &elections {
+        a.win(7).await;
+    }
+    server.command(&["ACL", "SETUSER", "default", "-hset"]);
+    for outcome in join_all(elections.each_ref().map(|a| a.beat(7))).await {
+        let error = outcome.unwrap_err();
+        assert!(
+            error.is_denied() && error.to_string().contains("hset"),
+            "{error}"
+        );
+    }
+    for name in names {
+        assert_eq!(server.text(&["GET", &format!("incumbent:{name}")]), "8");
+    }
+}
+
 /// More than travel in one call.
 #[tokio::test]
 async fn each_of_many_heartbeats_is_carried_out_once() {

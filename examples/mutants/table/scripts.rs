@@ -130,6 +130,8 @@ pub(super) const MUTANTS: &[Mutant] = mutants! {
         "has_memory and remembered[i + 1] == term" => "has_memory";
     "beats.lua", "does not show that the leader is alive", "store/redis/scripts/beats.lua",
         ", 'changed', clock" => "";
+    "beats.lua", "leaves one undone that it has counted", "store/redis/scripts/beats.lua",
+        "return nil, { err = text }" => "return ','";
     "changes.lua", "calls for a lock whoever was seen last", "store/redis/scripts/changes.lua",
         "deleted and in_turn(leaver) or seen_last(leaver)" => "seen_last(leaver)";
     "changes.lua", "calls for a lock a standby that is late", "store/redis/scripts/changes.lua",

@@ -31,7 +31,10 @@ local function beaten(key, record_key, id, term)
   beat = string.format('%.0f', beat + 1)
   if type(redis.pcall('INCR', key)) == 'table' then return ',' end
   local answer = redis.pcall('HSET', record_key, 'beat', beat, 'changed', clock)
-  if type(answer) == 'table' then return nil, answer end
+  if type(answer) == 'table' then
+    local _, text = fault(answer, 'HSET')
+    return nil, { err = text }
+  end
   return beat .. ' ' .. window .. ','
 end
 
