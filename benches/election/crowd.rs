@@ -1,8 +1,8 @@
 //! How many elections one process can lead: on one connection, on one core, a heartbeat a second each.
 //!
 //! The elections are held by a process of their own that is bound to one core; the server may use the
-//! others. They beat in time when no leader's remaining tenure ever falls short of what two intervals
-//! leave of it: each then has a heartbeat acknowledged that is at most two intervals old.
+//! others. They beat in time when no leader's remaining tenure, which is looked at about once a second, falls short
+//! of what two intervals leave of it: each then has a heartbeat acknowledged that is at most two intervals old.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -21,7 +21,7 @@ const STEP: usize = 25_000;
 const MOST: usize = 200_000;
 /// How many begin their campaign at once.
 const BATCH: usize = 50;
-/// How long the campaigns of a step may take, the probation of a new Redis included.
+/// How long the campaigns of a step may take.
 const CAMPAIGNS: Duration = Duration::from_secs(120);
 const WATCHED: Duration = Duration::from_secs(10);
 

@@ -10,7 +10,10 @@
 //! margin. `std::time::Instant` is `CLOCK_MONOTONIC`, which is adjusted too and stops while the machine sleeps: a
 //! leader that wakes up would believe that its tenure has only begun.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::stream::{self, Stream, StreamExt};
@@ -55,7 +58,13 @@ pub async fn sleep_until(at: Timestamp) {
     match Alarm::new() {
         Ok(mut alarm) => {
             alarm.set(at);
-            alarm.ring().await;
+            let mut rings = pin!(alarm.ring());
+            // A task that something else wakes after that moment need not wait for the election thread.
+            poll_fn(|context| match now() >= at {
+                true => Poll::Ready(()),
+                false => rings.as_mut().poll(context),
+            })
+            .await;
         }
         Err(_) => {
             while now() < at {

@@ -156,7 +156,7 @@ impl Driver {
                     now = clock::now();
                     Input::WorkEnded(LossReason::Resigned)
                 }
-                Wake::Store(arrival) => self.arrived(now, arrival),
+                Wake::Store(arrival) => self.arrived(&mut now, arrival),
                 Wake::Agreement(view) => self.agreement.take_in(now, view, &mut self.candidate),
                 Wake::Timer => Input::Tick,
             };
@@ -197,11 +197,13 @@ impl Driver {
         timer.set(step.wake_at.min(look_at));
     }
 
-    fn arrived(&mut self, now: Timestamp, arrival: Arrival) -> Input {
+    fn arrived(&mut self, now: &mut Timestamp, arrival: Arrival) -> Input {
         match arrival {
             Arrival::Answer(answer) => {
-                if let Some(news) = self.links.take_in(now, &answer) {
+                if let Some(news) = self.links.take_in(*now, &answer) {
                     self.report(news);
+                    // The log may have taken its time.
+                    *now = clock::now();
                 }
                 Input::Replied {
                     store: answer.store,
@@ -210,7 +212,7 @@ impl Driver {
                 }
             }
             Arrival::Release(store, wake_up) => {
-                self.tracker.woken(now, &wake_up.record);
+                self.tracker.woken(*now, &wake_up.record);
                 Input::Woken {
                     store,
                     record: wake_up.record,

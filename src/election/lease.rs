@@ -186,7 +186,8 @@ impl Lease {
             .shared
             .deadline
             .swap(deadline.as_nanos(), Ordering::AcqRel);
-        // A reader that begins to follow it meanwhile may miss an extension, and nothing else.
+        // A reader that begins to follow it meanwhile may miss an extension, and nothing else: the lock of a channel that
+        // is made for no one orders the two.
         let moved = deadline.as_nanos().cmp(&before);
         let followed = match moved {
             std::cmp::Ordering::Less => Some(self.shared.followed()),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures_util::{FutureExt, StreamExt};
+
 use super::clock;
 use super::lease::Lease;
 use crate::protocol::{FencingToken, LossReason, Timestamp};
@@ -40,4 +42,28 @@ fn a_deadline_that_comes_closer_is_told() {
     assert!(!lease.renew(deadline + Duration::from_secs(1), true));
     assert!(lease.renew(deadline, true));
     assert!(!lease.renew(deadline, true));
+}
+
+#[test]
+fn who_follows_a_deadline_gets_each_move_once() {
+    let (lease, deadline) = lease();
+    let second = Duration::from_secs(1);
+    lease.renew(deadline + second, true);
+    lease.renew(deadline, true);
+    let mut deadlines = lease.deadlines();
+    assert!(
+        deadlines.next().now_or_never().is_none(),
+        "only changes are reported"
+    );
+    for moved in [deadline + second, deadline + second * 2, deadline] {
+        lease.renew(moved, true);
+        assert_eq!(deadlines.next().now_or_never(), Some(Some(moved)));
+        lease.renew(moved, true);
+        assert!(
+            deadlines.next().now_or_never().is_none(),
+            "{moved:?} is reported once"
+        );
+    }
+    drop(lease);
+    assert_eq!(deadlines.next().now_or_never(), Some(None));
 }

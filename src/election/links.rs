@@ -42,8 +42,8 @@ pub(super) struct Links {
     identity: Arc<Identity>,
     known: Vec<Link>,
     answers: Vec<Answering>,
-    /// An answer that arrived while its request was being sent.
-    answered: Option<Answer>,
+    /// Answers that arrived while requests were being sent.
+    answered: Vec<Answer>,
     wake_ups: Vec<Option<WakeUps>>,
     /// The release that each store has not confirmed.
     unconfirmed: Vec<Option<Request>>,
@@ -57,7 +57,7 @@ impl Links {
             identity,
             known: vec![Link::default(); stores],
             answers: Vec::new(),
-            answered: None,
+            answered: Vec::new(),
             wake_ups: (0..stores).map(|_| None).collect(),
             unconfirmed: vec![None; stores],
         }
@@ -111,10 +111,9 @@ impl Links {
     /// Lets the connections write the new requests before anything is reported or any timer set: that can
     /// be done while the answers are under way.
     pub(super) async fn send_at_once(&mut self) {
-        if self.answered.is_none() {
-            let first = poll_fn(|context| Poll::Ready(self.poll_answers(context)));
-            self.answered = first.await;
-        }
+        let first = poll_fn(|context| Poll::Ready(self.poll_answers(context)));
+        let first = first.await;
+        self.answered.extend(first);
         let_others_go_first().await;
     }
 
@@ -139,7 +138,7 @@ impl Links {
 
     /// What arrives next; pending while nothing will.
     pub(super) async fn next(&mut self) -> Arrival {
-        if let Some(answer) = self.answered.take() {
+        if let Some(answer) = self.answered.pop() {
             return Arrival::Answer(answer);
         }
         poll_fn(|context| {
@@ -162,7 +161,7 @@ impl Links {
         .await
     }
 
-    /// The first of the answers that are there.
+    /// An answer that is there. The newest requests are polled first: that is what sends them.
     fn poll_answers(&mut self, context: &mut Context<'_>) -> Option<Answer> {
         let polled = self
             .answers

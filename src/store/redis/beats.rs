@@ -139,10 +139,7 @@ impl Beats {
                 due.get_mut().push(one);
                 return None;
             }
-            Entry::Vacant(none) => {
-                let due = none.insert(Vec::with_capacity(MOST));
-                due.push(one);
-            }
+            Entry::Vacant(none) => none.insert(vec![one]),
         };
         Some(Sender {
             beats: Arc::clone(self),
@@ -184,7 +181,7 @@ fn batches<T>(due: Vec<T>) -> impl Iterator<Item = Vec<T>> {
 /// What the script answered.
 fn tell_each(label: &Arc<str>, batch: Vec<Waiting>, answer: Value) {
     // What cannot be read is left to beat.lua too, whose reply is read with more words.
-    let Some(mut beaten) = Beaten::read(answer) else {
+    let Some(mut beaten) = Beaten::read(answer, batch.len()) else {
         return end_all(batch, None);
     };
     let failure = beaten.failure.take();
@@ -253,5 +250,64 @@ mod tests {
         let sent: Vec<_> = batches(burst.clone()).collect();
         assert_eq!(sent.concat(), burst);
         assert!(sent.iter().all(|batch| batch.capacity() <= MOST));
+    }
+
+    /// How each of four heartbeats ends.
+    fn ends(answers: &str, failure: Option<Value>) -> Vec<&'static str> {
+        let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let (clock, memory) = (
+            "1700000000000",
+            "1 1700000000000.17 60000 1700000000000000 2 0a",
+        );
+        let mut reply = vec![text(clock), text(memory), text(answers)];
+        reply.extend(failure);
+        let (batch, outcomes): (Vec<_>, Vec<_>) = (0..4)
+            .map(|number| {
+                let (sender, outcome) = oneshot::channel();
+                let waiting = Waiting {
+                    election: "e".parse().unwrap(),
+                    holder: format!("holder-{number}").parse().unwrap(),
+                    term: FencingToken::new(7).unwrap(),
+                    outcome: sender,
+                };
+                (waiting, outcome)
+            })
+            .unzip();
+        tell_each(&"redis://here".into(), batch, Value::Array(reply));
+        let word = |outcome| match outcome {
+            Ok(Some(_)) => "granted",
+            Ok(None) => "undone",
+            Err(_) => "failed",
+        };
+        let outcomes = outcomes.into_iter();
+        outcomes
+            .map(|mut outcome: oneshot::Receiver<Outcome>| word(outcome.try_recv().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn each_heartbeat_gets_its_own_outcome() {
+        let failure = || {
+            let refused = redis::parse_redis_value(b"-REFUSED hset: no\r\n");
+            Some(refused.unwrap())
+        };
+        let granted = ends("8 5000000000,,9 5000000000,8 5000000000,", None);
+        assert_eq!(granted, ["granted", "undone", "granted", "granted"]);
+        let failed = ends("8 5000000000,,", failure());
+        assert_eq!(failed, ["granted", "undone", "failed", "undone"]);
+        assert_eq!(
+            ends("", failure()),
+            ["failed", "undone", "undone", "undone"]
+        );
+        // Of a reply with too many answers, too few, or one that is cut off, none counts.
+        for (answers, failure) in [
+            ("8 5000000000,,,,,", None),
+            ("8 5000000000,,,", None),
+            ("8 5000000000,,,,", failure()),
+            ("8 5000000000,,8 5000", None),
+            ("8 5000000000,,8 5000", failure()),
+        ] {
+            assert_eq!(ends(answers, failure), ["undone"; 4], "{answers}");
+        }
     }
 }

@@ -39,7 +39,7 @@ pub fn answer(wire: &[u8]) -> Option<Answer> {
         history: reader
             .history(Some(value.clone()))
             .map(|entries| entries.len()),
-        heartbeats: Beaten::read(value).map_or(0, |beaten| beaten.answers().flatten().count()),
+        heartbeats: Beaten::read(value, 3).map_or(0, |beaten| beaten.answers().flatten().count()),
     })
 }
 

@@ -324,17 +324,25 @@ pub(super) struct Beaten {
 }
 
 impl Beaten {
-    pub(super) fn read(value: Value) -> Option<Self> {
+    /// The reply to as many heartbeats as were `asked` for.
+    pub(super) fn read(value: Value, asked: usize) -> Option<Self> {
         let Value::Array(items) = value else {
             return None;
         };
         let mut items = items.into_iter();
         let (clock, memory, answers) = (items.next()?, items.next()?, items.next()?);
-        Some(Self {
+        let (answers, failure) = (text_of(&answers)?, items.next());
+        let answered = answers.matches(',').count();
+        let is_whole = answers.is_empty() || answers.ends_with(',');
+        let is_for_all = match failure {
+            Some(_) => answered < asked,
+            None => answered == asked,
+        };
+        (is_whole && is_for_all && items.next().is_none()).then_some(Self {
             memory: self::memory(text_of(&memory)?)?,
             clock: canonical(text_of(&clock)?).and_then(WallMillis::new)?,
-            answers: text_of(&answers)?.to_owned(),
-            failure: items.next(),
+            answers: answers.to_owned(),
+            failure,
         })
     }
 
