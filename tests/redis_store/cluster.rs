@@ -69,16 +69,18 @@ pub(crate) async fn cluster(settings: impl Fn() -> Settings) -> [RedisServer; 3]
     nodes
 }
 
+/// The address of a cluster by some of its nodes.
+pub(crate) fn address_of(nodes: &[RedisServer]) -> StoreAddress {
+    let nodes = nodes.iter().map(RedisServer::port);
+    let list: Vec<_> = nodes.map(|port| format!("127.0.0.1:{port}")).collect();
+    let address = format!("redis+cluster://{}", list.join(","));
+    address.parse().unwrap()
+}
+
 #[tokio::test]
 async fn a_cluster_keeps_each_election_on_one_of_its_nodes() {
     let nodes = cluster(RedisServer::settings).await;
-    let list: Vec<_> = nodes
-        .iter()
-        .map(|node| format!("127.0.0.1:{}", node.port()))
-        .collect();
-    let address: StoreAddress = format!("redis+cluster://{}", list.join(","))
-        .parse()
-        .unwrap();
+    let address = address_of(&nodes);
     let (mut names, mut memories) = (Vec::new(), BTreeSet::new());
     for n in 0..20 {
         let name = format!("e{n:02}");
@@ -134,7 +136,7 @@ async fn a_cluster_keeps_each_election_on_one_of_its_nodes() {
     for node in &nodes {
         node.command(&["ACL", "SETUSER", "default", "-info"]);
     }
-    let address = format!("redis+cluster://{}", list[0]).parse().unwrap();
+    let address = address_of(&nodes[..1]);
     let error = Election::new(&address, "a").observe().await.unwrap_err();
     assert!(error.is_denied(), "{error}");
     assert!(error.to_string().contains("+info"), "{error}");
@@ -149,13 +151,7 @@ async fn a_cluster_keeps_each_election_on_one_of_its_nodes() {
 #[tokio::test]
 async fn a_node_of_a_cluster_that_hangs_costs_no_more_than_the_timeout() {
     let nodes = cluster(RedisServer::settings).await;
-    let list: Vec<_> = nodes
-        .iter()
-        .map(|node| format!("127.0.0.1:{}", node.port()))
-        .collect();
-    let address: StoreAddress = format!("redis+cluster://{}", list.join(","))
-        .parse()
-        .unwrap();
+    let address = address_of(&nodes);
     let a = Election::with(&address, &hasty(), "billing", "a");
     a.win(7).await;
     let node = nodes
@@ -175,13 +171,7 @@ async fn a_node_of_a_cluster_that_hangs_costs_no_more_than_the_timeout() {
 #[tokio::test]
 async fn any_node_of_a_cluster_that_answers_is_enough() {
     let nodes = cluster(RedisServer::settings).await;
-    let address: StoreAddress = format!(
-        "redis+cluster://127.0.0.1:{},127.0.0.1:{}",
-        nodes[0].port(),
-        nodes[1].port()
-    )
-    .parse()
-    .unwrap();
+    let address = address_of(&nodes[..2]);
     nodes[0].freeze();
     let (mut won, mut silent) = (0, 0);
     for n in 0..20 {
@@ -223,9 +213,7 @@ async fn any_node_of_a_cluster_that_answers_is_enough() {
 #[tokio::test]
 async fn an_election_is_followed_to_the_node_that_its_slot_moves_to() {
     let nodes = cluster(RedisServer::settings).await;
-    let address: StoreAddress = format!("redis+cluster://127.0.0.1:{}", nodes[0].port())
-        .parse()
-        .unwrap();
+    let address = address_of(&nodes[..1]);
     let a = Election::new(&address, "a");
     let held = a.win(7).await;
     let slot = nodes[0].text(&["CLUSTER", "KEYSLOT", "incumbent:billing"]);

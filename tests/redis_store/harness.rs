@@ -4,7 +4,7 @@
 use incumbent::protocol::Verdict;
 use incumbent::store::{StoreAddress, StoreError};
 
-use crate::cluster::cluster;
+use crate::cluster::{address_of, cluster};
 use crate::election::{Election, hasty};
 use crate::faults::until;
 use crate::support::redis::{RedisServer, Settings};
@@ -36,18 +36,12 @@ impl Topology {
         let unix = durable().start();
         let socket = unix.unix_url();
         let nodes = cluster(durable).await;
-        let list = nodes
-            .each_ref()
-            .map(|node| format!("127.0.0.1:{}", node.port()));
+        let address = address_of(&nodes).to_string();
         vec![
             Self::of("a server", vec![direct], &url),
             Self::of("a socket", vec![unix], &socket),
             Self::sentinel(durable()).await,
-            Self::of(
-                "a cluster",
-                nodes.into(),
-                &format!("redis+cluster://{}", list.join(",")),
-            ),
+            Self::of("a cluster", nodes.into(), &address),
         ]
     }
 
