@@ -10,15 +10,13 @@
 //! margin. `std::time::Instant` is `CLOCK_MONOTONIC`, which is adjusted too and stops while the machine sleeps: a
 //! leader that wakes up would believe that its tenure has only begun.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::stream::{self, Stream, StreamExt};
 use rustix::time::{ClockId, clock_gettime};
-use tokio::sync::watch;
 
 use super::Alarm;
 use crate::protocol::{Timestamp, WallMillis};
@@ -73,18 +71,6 @@ pub async fn sleep_until(at: Timestamp) {
             }
         }
     }
-}
-
-/// Each value from now on, as a copy: a slow reader never holds up the sender.
-pub(super) fn changes(
-    receiver: watch::Receiver<Timestamp>,
-) -> impl Stream<Item = Timestamp> + Send + Unpin + use<> {
-    let changes = stream::unfold(receiver, async |mut receiver| {
-        receiver.changed().await.ok()?;
-        let at = *receiver.borrow_and_update();
-        Some((at, receiver))
-    });
-    changes.fuse().boxed()
 }
 
 /// This moment on the clock of the kernel's timers, which only wake us.

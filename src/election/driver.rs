@@ -166,8 +166,8 @@ impl Driver {
 
     async fn handle(&mut self, now: Timestamp, input: Input, timer: &mut Alarm) {
         self.shared.counters.turned(now);
-        if let (Input::Tick, Some(turns)) = (&input, self.shared.turns.get()) {
-            turns.send_replace(now);
+        if matches!(input, Input::Tick) {
+            self.shared.turns.pass_on(now);
         }
         let step = self.candidate.handle(now, input);
         self.carry_out(now, step, timer).await;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures_util::stream::Stream;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 
 use super::setup::Setup;
 use super::standing::Command;
@@ -332,9 +332,7 @@ impl Election {
     /// Each turn of the loop that heartbeats and polls depend on, from now on: about one per interval while this
     /// process campaigns. Feed a watchdog with it, such as the `WatchdogSec=` of your service.
     pub fn turns(&self) -> impl Stream<Item = Timestamp> + Send + Unpin + use<> {
-        let turns = &self.shared.turns;
-        let turns = turns.get_or_init(|| watch::Sender::new(Timestamp::ZERO));
-        clock::changes(turns.subscribe())
+        self.shared.turns.follow()
     }
 
     /// The same election for programs without an async runtime.

@@ -1,6 +1,5 @@
 //! What the work sees of its leadership: the token, and how long it may still act.
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures_util::stream::Stream;
@@ -8,6 +7,7 @@ use tokio::sync::watch;
 
 use super::clock;
 use super::error::Lost;
+use super::moments::Moments;
 use super::sync::Arc;
 use super::sync::atomic::{AtomicU64, Ordering};
 use crate::protocol::{FencingToken, LossReason, Timestamp};
@@ -32,20 +32,14 @@ pub(super) struct Shared {
     /// When the work must be over, in nanoseconds: later than the right to act by the moment a deposed
     /// leader gets. The guard reads it without a lock that another thread could hold.
     deadline: AtomicU64,
-    /// The same, once a reader follows it.
-    deadlines: OnceLock<watch::Sender<Timestamp>>,
+    /// The same, for readers that follow it.
+    deadlines: Moments,
     loss: watch::Sender<Option<LossReason>>,
 }
 
 impl Shared {
     const ENDED: u64 = 0;
     const PAST: u64 = 1;
-
-    fn followed(&self) -> &watch::Sender<Timestamp> {
-        let deadline = || Timestamp::from_nanos(self.deadline.load(Ordering::Acquire));
-        self.deadlines
-            .get_or_init(|| watch::Sender::new(deadline()))
-    }
 }
 
 impl Lease {
@@ -56,7 +50,7 @@ impl Lease {
                 until: AtomicU64::new(deadline.as_nanos()),
                 surely_until: AtomicU64::new(clock::boot_before(deadline).as_nanos()),
                 deadline: AtomicU64::new(deadline.as_nanos()),
-                deadlines: OnceLock::new(),
+                deadlines: Moments::default(),
                 loss: watch::Sender::new(None),
             }),
         }
@@ -150,7 +144,7 @@ impl Lease {
     /// }
     /// ```
     pub fn deadlines(&self) -> impl Stream<Item = Timestamp> + Send + Unpin + use<> {
-        clock::changes(self.shared.followed().subscribe())
+        self.shared.deadlines.follow()
     }
 
     /// Moves the deadline, and returns whether it has come closer.
@@ -186,18 +180,14 @@ impl Lease {
             .shared
             .deadline
             .swap(deadline.as_nanos(), Ordering::AcqRel);
-        // A reader that begins to follow it meanwhile may miss an extension, and nothing else: the lock of a channel that
-        // is made for no one orders the two.
-        let moved = deadline.as_nanos().cmp(&before);
-        let followed = match moved {
-            std::cmp::Ordering::Less => Some(self.shared.followed()),
-            std::cmp::Ordering::Equal => None,
-            std::cmp::Ordering::Greater => self.shared.deadlines.get(),
-        };
-        if let Some(deadlines) = followed {
-            deadlines.send_replace(deadline);
+        let is_closer = deadline.as_nanos() < before;
+        // A reader that begins to follow it meanwhile may miss an extension, and nothing else.
+        if is_closer {
+            self.shared.deadlines.pass_on_to_newcomers_too(deadline);
+        } else if deadline.as_nanos() > before {
+            self.shared.deadlines.pass_on(deadline);
         }
-        moved.is_lt()
+        is_closer
     }
 
     pub(super) fn lose(&self, reason: LossReason) {

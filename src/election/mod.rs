@@ -33,6 +33,7 @@ mod lease_tests;
 mod link;
 mod links;
 mod memories;
+mod moments;
 mod observer;
 mod once;
 mod operator;

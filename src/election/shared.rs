@@ -1,12 +1,13 @@
 //! What the campaigns of one election pass on to each other, and report.
 
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::gap::Gap;
 use super::memories;
+use super::moments::Moments;
 use super::setup::Setup;
 use super::slot::Slot;
 use super::standing::Command;
@@ -26,8 +27,8 @@ pub(crate) struct Shared {
     pub(super) sits_out_until: Slot<Timestamp>,
     /// The time without a leader that continues since the last campaign of this process.
     pub(super) gap: Slot<Option<Gap>>,
-    /// When the timer of a campaign of this process last rang, once someone follows that.
-    pub(super) turns: OnceLock<watch::Sender<Timestamp>>,
+    /// When the timer of a campaign of this process rings.
+    pub(super) turns: Moments,
     /// The last leadership of this process, and the way to its driver.
     pub(super) leading: Slot<Option<(Lease, mpsc::WeakSender<Command>)>>,
 }
@@ -48,7 +49,7 @@ impl Shared {
             setup,
             sits_out_until: Slot::default(),
             gap: Slot::default(),
-            turns: OnceLock::new(),
+            turns: Moments::default(),
             leading: Slot::default(),
         }
     }

@@ -17,6 +17,8 @@ mod guard;
     reason = "the work of these tests asks little of its lease"
 )]
 mod lease;
+#[path = "../../src/election/moments.rs"]
+mod moments;
 mod stand_in;
 
 use std::sync::atomic::Ordering::{Acquire, Release};

@@ -32,9 +32,7 @@ pub(crate) fn begin() {
 }
 
 pub(crate) mod clock {
-    use futures_util::stream::{self, Stream};
     use incumbent::protocol::Timestamp;
-    use tokio::sync::watch;
 
     use super::WORLD;
 
@@ -54,12 +52,6 @@ pub(crate) mod clock {
     pub(crate) fn set(now: Timestamp) {
         let world = WORLD.get();
         WORLD.set(super::World { now, ..world });
-    }
-
-    pub(crate) fn changes(
-        _: watch::Receiver<Timestamp>,
-    ) -> impl Stream<Item = Timestamp> + Send + Unpin + use<> {
-        stream::pending()
     }
 }
 
