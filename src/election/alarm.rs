@@ -70,7 +70,10 @@ impl Alarm {
         if self.wakes.take().is_some() {
             let mut table = self.bell.lock();
             table.waiting.remove(&(self.at, self.key));
-            self.bell.arm(&mut table);
+            // Waiting for another moment sets the timer: once is enough.
+            if at == Timestamp::NEVER {
+                self.bell.arm(&mut table);
+            }
         }
         self.at = at;
     }

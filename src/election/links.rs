@@ -1,10 +1,13 @@
 //! The stores of one candidacy: the requests under way, the releases that they publish, and what each has last
 //! answered.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+
+use tokio_util::sync::ReusableBoxFuture;
 
 use super::Shared;
 use super::late;
@@ -31,6 +34,17 @@ pub(super) struct Answer {
 
 pub(super) type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
+type Asked = ReusableBoxFuture<'static, Answer>;
+
+thread_local! {
+    /// The memory of requests that were answered, for the next ones of the same thread. The last one is used first,
+    /// because the processor still has it in its caches.
+    static SPARE: RefCell<Vec<Asked>> = const { RefCell::new(Vec::new()) };
+}
+
+/// How much of it is kept.
+const MOST_SPARE: usize = 256;
+
 /// What arrives from a store.
 pub(super) enum Arrival {
     Answer(Answer),
@@ -41,7 +55,7 @@ pub(super) struct Links {
     shared: Arc<Shared>,
     identity: Arc<Identity>,
     known: Vec<Link>,
-    answers: Vec<Answering>,
+    answers: Vec<Asked>,
     /// Answers that arrived while requests were being sent.
     answered: Vec<Answer>,
     wake_ups: Vec<Option<WakeUps>>,
@@ -91,7 +105,7 @@ impl Links {
         }
         let shared = Arc::clone(&self.shared);
         let identity = Arc::clone(&self.identity);
-        self.answers.push(Box::pin(async move {
+        let answer = async move {
             let store = &shared.stores[outgoing.store.get()];
             let beats = matches!(outgoing.request, Request::Beat { .. });
             let result = store
@@ -105,7 +119,15 @@ impl Links {
                 beat: beats.then_some(now),
                 releases: matches!(outgoing.request, Request::Release { .. }),
             }
-        }));
+        };
+        let asked = match SPARE.with_borrow_mut(Vec::pop) {
+            Some(mut spare) => {
+                spare.set(answer);
+                spare
+            }
+            None => ReusableBoxFuture::new(answer),
+        };
+        self.answers.push(asked);
     }
 
     /// Lets the connections write the new requests before anything is reported or any timer set: that can
@@ -163,17 +185,19 @@ impl Links {
 
     /// An answer that is there. The newest requests are polled first: that is what sends them.
     fn poll_answers(&mut self, context: &mut Context<'_>) -> Option<Answer> {
-        let polled = self
-            .answers
-            .iter_mut()
-            .map(|one| one.as_mut().poll(context));
+        let polled = self.answers.iter_mut().map(|one| one.poll(context));
         let (index, answer) = polled
             .enumerate()
             .find_map(|(index, polled)| match polled {
                 Poll::Ready(answer) => Some((index, answer)),
                 Poll::Pending => None,
             })?;
-        drop(self.answers.swap_remove(index));
+        let answered = self.answers.swap_remove(index);
+        SPARE.with_borrow_mut(|spare| {
+            if spare.len() < MOST_SPARE {
+                spare.push(answered);
+            }
+        });
         Some(answer)
     }
 

@@ -95,16 +95,19 @@ impl RedisStore {
                 if batch.len() == 1 {
                     return end_all(batch, None);
                 }
-                let of_each = |one: &Waiting| keys::of_heartbeat(&prefix, &one.election);
-                let mut keys: Vec<String> = batch.iter().flat_map(of_each).collect();
-                keys.push(keys::memory_of_all(&prefix));
-                let terms: Vec<String> = batch.iter().map(Waiting::term).collect();
-                let pairs = batch.iter().zip(&terms);
-                let words: Vec<&str> = pairs
-                    .flat_map(|(one, term)| [one.holder.as_str(), term])
-                    .collect();
-                let names: Vec<&str> = keys.iter().map(String::as_str).collect();
-                let (names, words) = (&names, &words);
+                let mut written = Written::with_capacity(4 * batch.len() + 1, 64);
+                for one in &batch {
+                    let key = [prefix.as_ref(), one.election.as_str()];
+                    written.add(&key);
+                    written.add(&["{", key[0], key[1], "}", keys::RECORD]);
+                }
+                written.add(&[&keys::memory_of_all(&prefix)]);
+                for one in &batch {
+                    written.add(&[one.holder.as_str()]);
+                    written.add(&[&one.term()]);
+                }
+                let texts = written.texts();
+                let (names, words) = texts.split_at(2 * batch.len() + 1);
                 let call = |mut connection| async move {
                     script::BEATS.call(&mut connection, names, words).await
                 };
@@ -164,6 +167,35 @@ impl Drop for Sender {
     fn drop(&mut self) {
         // If the runtime ends before its task has sent them, each is left to itself.
         drop(self.remove());
+    }
+}
+
+/// Many short texts in one piece of memory.
+struct Written {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Written {
+    /// With room for so many texts of so many bytes.
+    fn with_capacity(count: usize, length: usize) -> Self {
+        Self {
+            text: String::with_capacity(count * length),
+            ends: Vec::with_capacity(count),
+        }
+    }
+
+    fn add(&mut self, parts: &[&str]) {
+        parts.iter().for_each(|part| self.text.push_str(part));
+        self.ends.push(self.text.len());
+    }
+
+    fn texts(&self) -> Vec<&str> {
+        let begins = std::iter::once(&0).chain(&self.ends);
+        let bounds = begins.zip(&self.ends);
+        bounds
+            .map(|(begin, end)| &self.text[*begin..*end])
+            .collect()
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Keys {
     pub(super) events: String,
 }
 
-const RECORD: &str = ":record";
+pub(super) const RECORD: &str = ":record";
 
 impl Keys {
     pub(super) fn new(prefix: &str, election: &ElectionName, is_cluster: bool) -> Self {

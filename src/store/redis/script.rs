@@ -122,8 +122,17 @@ impl Script {
     }
 
     fn command(&self, how: &str, script: &str, keys: &[&str], arguments: &[&str]) -> Cmd {
-        let mut command = redis::cmd(how);
-        command.arg(script).arg(keys.len()).arg(keys).arg(arguments);
+        let texts = [how, script].into_iter().chain(keys.iter().copied());
+        let texts = texts.chain(arguments.iter().copied());
+        // A number of keys has a few digits.
+        let bytes = texts.map(str::len).sum::<usize>() + 8;
+        let mut command = Cmd::with_capacity(keys.len() + arguments.len() + 3, bytes);
+        command
+            .arg(how)
+            .arg(script)
+            .arg(keys.len())
+            .arg(keys)
+            .arg(arguments);
         command
     }
 }
