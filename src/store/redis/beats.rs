@@ -97,9 +97,9 @@ impl RedisStore {
                 }
                 let mut written = Written::with_capacity(4 * batch.len() + 1, 64);
                 for one in &batch {
-                    let key = [prefix.as_ref(), one.election.as_str()];
-                    written.add(&key);
-                    written.add(&["{", key[0], key[1], "}", keys::RECORD]);
+                    let (counter, record) = keys::of_heartbeat(&prefix, &one.election);
+                    written.add(&counter);
+                    written.add(&record);
                 }
                 written.add(&[&keys::memory_of_all(&prefix)]);
                 for one in &batch {

@@ -19,15 +19,15 @@ pub(super) struct Keys {
     pub(super) events: String,
 }
 
-pub(super) const RECORD: &str = ":record";
+const RECORD: &str = ":record";
 
 impl Keys {
     pub(super) fn new(prefix: &str, election: &ElectionName, is_cluster: bool) -> Self {
         let companion = |what: &str| ["{", prefix, election.as_str(), "}:", what].concat();
-        let [counter, record] = of_heartbeat(prefix, election);
+        let (counter, record) = of_heartbeat(prefix, election);
         Self {
-            counter,
-            record,
+            counter: counter.concat(),
+            record: record.concat(),
             candidates: companion("candidates"),
             memory: match is_cluster {
                 true => companion("memory"),
@@ -65,11 +65,13 @@ impl Keys {
     }
 }
 
-/// The keys that a usual heartbeat changes: `K` and `{K}:record`.
-pub(super) fn of_heartbeat(prefix: &str, election: &ElectionName) -> [String; 2] {
-    let counter = [prefix, election.as_str()].concat();
-    let record = ["{", &counter, "}", RECORD].concat();
-    [counter, record]
+/// The parts of the keys that a usual heartbeat changes: `K` and `{K}:record`.
+pub(super) fn of_heartbeat<'a>(
+    prefix: &'a str,
+    election: &'a ElectionName,
+) -> ([&'a str; 2], [&'a str; 5]) {
+    let name = election.as_str();
+    ([prefix, name], ["{", prefix, name, "}", RECORD])
 }
 
 /// The memory of a server that stands alone.
