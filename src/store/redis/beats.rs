@@ -177,7 +177,7 @@ struct Written {
 }
 
 impl Written {
-    /// With room for so many texts of so many bytes.
+    /// With room for `count` texts of `length` bytes each.
     fn with_capacity(count: usize, length: usize) -> Self {
         Self {
             text: String::with_capacity(count * length),
