@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -32,8 +31,7 @@ pub(super) struct Answer {
     pub(super) releases: bool,
 }
 
-pub(super) type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
-
+/// A request under way.
 type Asked = ReusableBoxFuture<'static, Answer>;
 
 thread_local! {

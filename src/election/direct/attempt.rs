@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::held::{Entry, Held};
 use super::{Client, Stores};
 use crate::election::lease::Lease;
-use crate::election::links::{Answer, Answering};
+use crate::election::links::Answer;
 use crate::election::tracker::Tracker;
 use crate::election::{clock, memories};
 use crate::protocol::{
@@ -33,7 +34,7 @@ pub(super) struct Candidacy {
 
 impl Candidacy {
     /// Sends a request over the caller's own connection.
-    pub(super) fn ask(&self, outgoing: Outgoing) -> Answering {
+    pub(super) fn ask(&self, outgoing: Outgoing) -> BoxFuture<'static, Answer> {
         let (stores, name) = (Arc::clone(&self.stores), self.name.clone());
         let identity = Arc::clone(&self.identity);
         Box::pin(async move {

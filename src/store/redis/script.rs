@@ -122,11 +122,10 @@ impl Script {
     }
 
     fn command(&self, how: &str, script: &str, keys: &[&str], arguments: &[&str]) -> Cmd {
-        let texts = [how, script].into_iter().chain(keys.iter().copied());
-        let texts = texts.chain(arguments.iter().copied());
-        // A number of keys has a few digits.
-        let bytes = texts.map(str::len).sum::<usize>() + 8;
-        let mut command = Cmd::with_capacity(keys.len() + arguments.len() + 3, bytes);
+        let texts = keys.iter().chain(arguments);
+        // The number of keys has a few digits.
+        let bytes = how.len() + script.len() + 8 + texts.map(|text| text.len()).sum::<usize>();
+        let mut command = Cmd::with_capacity(3 + keys.len() + arguments.len(), bytes);
         command
             .arg(how)
             .arg(script)
