@@ -206,7 +206,7 @@ impl KeeperProcess {
             self.armed = Timestamp::NEVER;
         }
         drain(&self.children);
-        self.follow_start();
+        self.follow_start(false);
         self.reap();
         if !self.orphaned {
             self.listen();
@@ -276,16 +276,16 @@ impl KeeperProcess {
         }
     }
 
-    /// Tells how the start of the program has ended, once it has.
-    fn follow_start(&mut self) {
+    /// Tells how the start of the program went, once that is known: at the latest when the program has ended.
+    fn follow_start(&mut self, has_ended: bool) {
         let Some(starting) = &mut self.starting else {
             return;
         };
-        match starting.progress() {
+        match starting.progress(has_ended) {
             Progress::Under => return,
             Progress::InNamespace(namespace, program) => {
                 (self.namespace, self.leader) = (Some(namespace), Some(program));
-                return self.follow_start();
+                return self.follow_start(has_ended);
             }
             Progress::Started => {
                 if let Some(pid) = self.leader {
@@ -348,7 +348,7 @@ impl KeeperProcess {
         }
         let reaped = tree::reap(self.leader);
         if let Some(exit) = reaped.leader {
-            self.follow_start();
+            self.follow_start(true);
             if self.leader.take().is_some() {
                 self.report(&Event::Exited(exit));
             }

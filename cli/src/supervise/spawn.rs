@@ -139,7 +139,10 @@ impl Starting {
     }
 
     /// How far it has got. Does not block.
-    pub(super) fn progress(&mut self) -> Progress {
+    ///
+    /// A program that has ended is no longer being started, although the processes that made its namespace may hold
+    /// the pipe open for a while longer.
+    pub(super) fn progress(&mut self, has_ended: bool) -> Progress {
         if let Some(pending) = &mut self.pending {
             let status = pending.status();
             if !matches!(status, Status::Pending) {
@@ -160,7 +163,7 @@ impl Starting {
                 let errno = Errno::from_raw_os_error(i32::from_ne_bytes(errno));
                 Progress::Failed(StartFailure::from_errno(errno))
             }
-            Err(Errno::AGAIN | Errno::INTR) => Progress::Under,
+            Err(Errno::AGAIN | Errno::INTR) if !has_ended => Progress::Under,
             Ok(_) | Err(_) => Progress::Started,
         }
     }
@@ -313,4 +316,36 @@ fn failure(error: &io::Error) -> StartFailure {
         .raw_os_error()
         .map_or(Errno::INVAL, Errno::from_raw_os_error);
     StartFailure::from_errno(errno)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn starting() -> (Starting, OwnedFd) {
+        let (status, report) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).unwrap();
+        let (pid, pending) = (Some(getpid()), None);
+        let starting = Starting {
+            pid,
+            pending,
+            status,
+        };
+        (starting, report)
+    }
+
+    #[test]
+    fn a_program_that_has_ended_was_started_whoever_else_holds_the_pipe() {
+        let (mut starting, _report) = starting();
+        assert!(matches!(starting.progress(false), Progress::Under));
+        assert!(matches!(starting.progress(true), Progress::Started));
+    }
+
+    #[test]
+    fn a_program_that_has_reported_why_and_ended_was_not_started() {
+        let (mut starting, report) = starting();
+        write(&report, &Errno::NOENT.raw_os_error().to_ne_bytes()).unwrap();
+        let expected = StartFailure::from_errno(Errno::NOENT);
+        let progress = starting.progress(true);
+        assert!(matches!(progress, Progress::Failed(failure) if failure == expected));
+    }
 }

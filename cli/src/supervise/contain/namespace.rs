@@ -15,11 +15,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::{Errno, read, write};
+use rustix::io::{Errno, read, retry_on_intr, write};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, getegid, geteuid, getppid, pidfd_open, pidfd_send_signal,
-    wait,
+    Pid, PidfdFlags, Signal, WaitOptions, getegid, geteuid, getpid, getppid, pidfd_open,
+    pidfd_send_signal, wait,
 };
 
 use super::init;
@@ -123,6 +123,7 @@ impl NamespaceFactory {
                 .map_err(|error| at(Step::Enter)(errno(&error)))?;
         }
         self.unshare()?;
+        let helper = pidfd_open(getpid(), PidfdFlags::empty()).map_err(at(Step::Watch))?;
         let (opened, open) = pipe_with(PipeFlags::CLOEXEC).map_err(at(Step::Fork))?;
         // A sibling of this process, whose parent is the keeper.
         let sibling = || match fork(libc::CLONE_PARENT, None) {
@@ -152,7 +153,11 @@ impl NamespaceFactory {
             Err(errno) => return Err(at(Step::Fork)(errno)),
         }
         let Some(program) = sibling()? else {
-            return Ok(Some(StartBarrier { opened, hangup }));
+            return Ok(Some(StartBarrier {
+                opened,
+                helper,
+                hangup,
+            }));
         };
         let [init, program] = [init, program].map(|pid| pid.as_raw_nonzero().get());
         // The keeper knows them before one of them can end.
@@ -240,24 +245,22 @@ impl PendingNamespace {
     }
 }
 
-/// Holds back the program until its keeper can learn of it.
+/// Holds back the program until its keeper can learn of it, and has no other child than it and init.
 pub(in crate::supervise) struct StartBarrier {
     opened: OwnedFd,
+    /// Readable when the helper has ended.
+    helper: OwnedFd,
     hangup: OwnedFd,
 }
 
 impl StartBarrier {
-    /// Waits until the keeper can learn of this process.
+    /// Waits until the keeper can learn of this process, and the helper has ended: a keeper would take it for what a
+    /// program that is over at once has left behind.
     pub(in crate::supervise) fn wait_for_start(&self) -> Result<(), Errno> {
-        let mut byte = [0];
-        loop {
-            match read(&self.opened, &mut byte) {
-                Ok(1) => return Ok(()),
-                Err(Errno::INTR) => {}
-                Ok(_) => return Err(Errno::CHILD),
-                Err(error) => return Err(error),
-            }
+        if retry_on_intr(|| read(&self.opened, &mut [0]))? == 0 {
+            return Err(Errno::CHILD);
         }
+        retry_on_intr(|| poll(&mut [PollFd::new(&self.helper, PollFlags::IN)], None)).map(|_| ())
     }
 
     /// Whether the keeper is gone.
