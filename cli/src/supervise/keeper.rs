@@ -283,8 +283,11 @@ impl KeeperProcess {
         };
         match starting.progress(has_ended) {
             Progress::Under => return,
-            Progress::InNamespace(namespace, program) => {
+            Progress::InNamespace(namespace, program, signals) => {
                 (self.namespace, self.leader) = (Some(namespace), Some(program));
+                for signal in signals {
+                    self.signal_leader(signal);
+                }
                 return self.follow_start(has_ended);
             }
             Progress::Started => {
@@ -304,12 +307,16 @@ impl KeeperProcess {
         self.starting = None;
     }
 
-    fn signal_leader(&self, signal: Signal) {
+    fn signal_leader(&mut self, signal: Signal) {
         // The leader is not reaped yet, so its pid is its own.
-        if let Some(leader) = self.leader
-            && let Err(error) = kill_process(leader, signal)
-        {
-            tracing::warn!(pid = %leader, %error, "the program takes no signal");
+        match (self.leader, &mut self.starting) {
+            (Some(leader), _) => {
+                if let Err(error) = kill_process(leader, signal) {
+                    tracing::warn!(pid = %leader, %error, "the program takes no signal");
+                }
+            }
+            (None, Some(starting)) => starting.signal_later(signal),
+            (None, None) => {}
         }
     }
 

@@ -107,6 +107,8 @@ pub(super) struct Starting {
     pub(super) pid: Option<Pid>,
     /// Until its namespace is made.
     pending: Option<PendingNamespace>,
+    /// What it is to get once its pid is known, each once.
+    signals: Vec<Signal>,
     /// Closed when the program runs; otherwise holds the error.
     status: OwnedFd,
 }
@@ -114,8 +116,8 @@ pub(super) struct Starting {
 /// The progress of a program that is being started.
 #[derive(Debug)]
 pub(super) enum Progress {
-    /// It has a namespace, and this process is to become the program.
-    InNamespace(Namespace, Pid),
+    /// It has a namespace, and this process is to become the program. Meanwhile these signals came for it.
+    InNamespace(Namespace, Pid, Vec<Signal>),
     /// `exec` is still under way: a virus scanner, a network or an automounter may delay it.
     Under,
     /// It runs, or was killed on the way.
@@ -138,6 +140,13 @@ impl Starting {
         self.pending.is_some()
     }
 
+    /// Sends it a signal as soon as that is known.
+    pub(super) fn signal_later(&mut self, signal: Signal) {
+        if !self.signals.contains(&signal) {
+            self.signals.push(signal);
+        }
+    }
+
     /// How far it has got. Does not block.
     ///
     /// A program that has ended is no longer being started, although the processes that made its namespace may hold
@@ -150,7 +159,9 @@ impl Starting {
             }
             return match status {
                 Status::Pending => Progress::Under,
-                Status::Ready(namespace, program) => Progress::InNamespace(namespace, program),
+                Status::Ready(namespace, program) => {
+                    Progress::InNamespace(namespace, program, std::mem::take(&mut self.signals))
+                }
                 Status::Failed(error) => {
                     tracing::error!("the program gets no PID namespace: {error}");
                     Progress::Failed(StartFailure::from_errno(error.errno))
@@ -198,6 +209,7 @@ pub(super) fn spawn(
     Ok(Starting {
         pid,
         pending,
+        signals: Vec::new(),
         status,
     })
 }
@@ -328,6 +340,7 @@ mod tests {
         let starting = Starting {
             pid,
             pending,
+            signals: Vec::new(),
             status,
         };
         (starting, report)

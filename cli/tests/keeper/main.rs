@@ -235,8 +235,8 @@ async fn a_stop_sends_exactly_one_sigterm_and_then_kills() {
 /// It comes between fork and exec, when the keeper's own handlers are still there.
 #[tokio::test]
 async fn a_stop_that_comes_while_the_program_is_being_started_reaches_it() {
-    for _ in 0..60 {
-        let mut bench = Bench::new(false);
+    for contain in ALL.into_iter().cycle().take(60) {
+        let mut bench = Bench::contained(contain);
         let program = bench.shell("exec sleep 1000");
         bench.start(program, 600_000);
         bench.keeper.stop(Duration::from_secs(60));
