@@ -25,29 +25,31 @@ PATIENCE = 60_000
 SECOND_PATIENCE = 10_000
 
 
-@functools.lru_cache(maxsize=2)
-def made(mutant=None):
-    """The obligations, and what must be possible. Each worker makes its own: terms cannot be sent to a process."""
-    one = model(mutant)
-    steps = {f'the step: {name}': [one.system.step(name)] for name in one.system.actions}
-    states = {name: [formula] for name, formula in worlds(one).items()}
-    must = [in_invariant(one, name, *formulas) for name, formulas in (steps | states).items()]
-    return list(obligations(one)) + lemmas(), must
+@functools.cache
+def obliged(mutant=None):
+    return list(obligations(model(mutant))) + lemmas()
+
+
+@functools.cache
+def possible():
+    one = model()
+    steps = {f'the step: {name}': one.system.step(name) for name in one.system.actions}
+    return list(in_invariant(one, steps | worlds(one)))
 
 
 def proved(place):
-    one = made()[0][place]
+    one = obliged()[place]
     return one.name, one.verdict(PATIENCE)
 
 
 def shown(place):
-    one = made()[1][place]
+    one = possible()[place]
     return one.name, one.verdict(PATIENCE)
 
 
 def proved_again(place):
     import cvc5
-    one = made()[0][place]
+    one = obliged()[place]
     solver = cvc5.Solver(cvc5.TermManager())
     solver.setOption('tlimit-per', str(SECOND_PATIENCE))
     parser = cvc5.InputParser(solver)
@@ -63,29 +65,34 @@ def noticed(name):
     named = MUTANTS[name].fails
     if named is None:
         return name, unnoticed(name)
-    found = [one for one in made(name)[0] if one.name == named]
+    found = [one for one in obliged(name) if one.name == named]
     return name, found[0].verdict(PATIENCE) if found else f'no obligation is called {named!r}'
 
 
 def unnoticed(name):
     """Those obligations are proved again that the mutant has changed; the others are the ones that were proved."""
-    known = {one.name: one for one in made()[0]}
-    changed = [one for one in made(name)[0] if not one.equals(known[one.name])]
+    known = {one.name: one for one in obliged()}
+    changed = [one for one in obliged(name) if not one.equals(known[one.name])]
     fails = [one.name for one in changed if one.verdict(PATIENCE) != 'unsat']
     return f'fails {fails[0]!r}' if fails else 'sat' if changed else 'changes nothing'
 
 
 def all_noticed(name):
-    verdicts = [(one.name, one.verdict(5_000)) for one in made(name)[0]]
+    verdicts = [(one.name, one.verdict(5_000)) for one in obliged(name)]
     fails = [one for one, verdict in verdicts if verdict == 'sat']
     unsure = [one for one, verdict in verdicts if verdict == 'unknown']
     return f'{name}: {len(fails)} fail, {len(unsure)} unsure: {fails[:4] or unsure[:4]}'
 
 
+def processes():
+    """What a solver has done before decides how long it searches, so each task, or chunk of them, has its own process."""
+    return multiprocessing.get_context('fork').Pool(maxtasksperchild=1)
+
+
 def check(title, work, tasks, wanted, tolerated=(), chunk=4):
     """Runs `work` on all tasks, on every processor, and says what did not come out as wanted."""
     began, wrong, open_ = time.monotonic(), [], 0
-    with multiprocessing.Pool() as pool:
+    with processes() as pool:
         for name, verdict in pool.imap_unordered(work, tasks, chunksize=chunk):
             open_ += verdict in tolerated
             if verdict != wanted and verdict not in tolerated:
@@ -181,13 +188,14 @@ def small_starts(files):
 
 
 def main(words):
-    count = lambda part: range(len(made()[part]))
+    # Made here for every process below: terms cannot be sent to one.
+    count = lambda made: range(len(made()))
     match words:
         case ['proof']:
-            return all([check('obligations proved by z3', proved, count(0), 'unsat'),
-                        check('steps and states shown to be possible', shown, count(1), 'sat')])
+            return all([check('obligations proved by z3', proved, count(obliged), 'unsat'),
+                        check('steps and states shown to be possible', shown, count(possible), 'sat')])
         case ['second']:
-            return check('obligations proved by cvc5', proved_again, count(0), 'unsat', ('unknown',))
+            return check('obligations proved by cvc5', proved_again, count(obliged), 'unsat', ('unknown',))
         case ['mutants']:
             unlisted = sorted(model().relation.met ^ set(MUTANTS))
             if unlisted:
@@ -200,7 +208,7 @@ def main(words):
         case ['starts', *files]:
             return small_starts(files)
         case ['search', *text]:
-            with multiprocessing.Pool() as pool:
+            with processes() as pool:
                 names = [name for name in sorted(model().relation.met) if all(word in name for word in text)]
                 for line in pool.imap_unordered(all_noticed, names):
                     print(line, flush=True)

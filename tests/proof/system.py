@@ -105,6 +105,8 @@ def obligations(model):
             yield Obligation(name, clause, [*system.axioms, *now.values(), system.step(name), z3.Not(goal)])
 
 
-def in_invariant(model, name, *formulas):
-    """Some state of the invariant must satisfy the formulas: here 'sat' is what we want."""
-    return Obligation('possible', name, [*model.system.axioms, *model.invariant(model.system.before).values(), *formulas])
+def in_invariant(model, formulas):
+    """Some state of the invariant must satisfy each of the formulas: here 'sat' is what we want."""
+    now = model.invariant(model.system.before).values()
+    for name, formula in formulas.items():
+        yield Obligation('possible', name, [*model.system.axioms, *now, formula])
