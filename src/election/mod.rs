@@ -65,6 +65,7 @@ pub use order_error::{Obstacle, OrderError};
 pub use run::run_as_leader;
 pub(crate) use runtime::block_on_here;
 pub use runtime::start;
+pub(crate) use seats::pass_over;
 pub use seats::{Seat, Seats};
 pub use stall_watch::StallWatch;
 

@@ -129,14 +129,14 @@ impl Seats {
     ///
     /// [`CampaignError::Held`] when none is; otherwise as [`Election::try_campaign`].
     pub async fn try_campaign(&self) -> Result<Seat<Leadership>, CampaignError> {
-        for number in self.in_some_order(self.count()) {
-            match self.seats[usize::from(number)].try_campaign().await {
+        let mut paused = None;
+        for (number, seat) in self.in_some_order(self.count()) {
+            match seat.try_campaign().await {
                 Ok(held) => return Ok(Seat { number, held }),
-                Err(error) if error.is_held() => {}
-                Err(error) => return Err(error),
+                Err(error) => pass_over(error, &mut paused)?,
             }
         }
-        Err(self.all_held())
+        Err(self.none_free(paused))
     }
 
     /// Campaigns for at most `wait`.
@@ -148,9 +148,18 @@ impl Seats {
         &self,
         wait: Duration,
     ) -> Result<Seat<Leadership>, CampaignError> {
-        self.door.start()?;
-        let elected = timeout(wait, self.campaign()).await;
+        let elected = self.within(wait, self.campaign()).await?;
         elected.unwrap_or_else(|| Err(self.timed_out(wait)))
+    }
+
+    /// The outcome, if it comes in time.
+    pub(crate) async fn within<T>(
+        &self,
+        wait: Duration,
+        outcome: impl Future<Output = T>,
+    ) -> Result<Option<T>, CampaignError> {
+        self.door.start()?;
+        Ok(timeout(wait, outcome).await)
     }
 
     /// As [`Election::turns`], for whichever election a campaign for a seat waits in.
@@ -166,17 +175,20 @@ impl Seats {
         }
     }
 
-    /// This many seats, beginning with any of them: those who look do not all meet at the same.
-    pub(crate) fn in_some_order(&self, most: u16) -> impl Iterator<Item = u16> + use<> {
+    /// Up to so many seats, beginning with any of them: those who look do not all meet at the same.
+    pub(crate) fn in_some_order(&self, most: u16) -> impl Iterator<Item = (u16, &Election)> {
         let count = self.count();
         let first = fastrand::u16(..count);
-        (0..count.min(most)).map(move |next| (first + next) % count)
+        let numbers = (0..count.min(most)).map(move |next| (first + next) % count);
+        numbers.map(|number| (number, &self.seats[usize::from(number)]))
     }
 
-    pub(crate) fn all_held(&self) -> CampaignError {
-        let election = self.name.as_str().to_owned();
-        let leader = None;
-        CampaignError::Held { election, leader }
+    /// Why no seat could be had, if one of them is `paused` or none.
+    pub(crate) fn none_free(&self, paused: Option<CampaignError>) -> CampaignError {
+        paused.unwrap_or_else(|| CampaignError::Held {
+            election: self.name.as_str().to_owned(),
+            leader: None,
+        })
     }
 
     pub(crate) fn timed_out(&self, waited: Duration) -> CampaignError {
@@ -185,6 +197,21 @@ impl Seats {
             waited,
             leader: None,
         }
+    }
+}
+
+/// Goes on to the next seat, which may be free, unless the error is one of all seats.
+pub(crate) fn pass_over(
+    error: CampaignError,
+    paused: &mut Option<CampaignError>,
+) -> Result<(), CampaignError> {
+    match error {
+        CampaignError::Held { .. } => Ok(()),
+        CampaignError::Paused { .. } => {
+            *paused = Some(error);
+            Ok(())
+        }
+        _ => Err(error),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Guard, Lock};
-use crate::election::{self, CampaignError, Client, ConfigError, Held, Seat, Wait, clock};
+use crate::election::{self, CampaignError, Client, ConfigError, Held, Seat, Wait, pass_over};
 
 /// How many seats are tried before it is waited for one.
 const TRIES: u16 = 8;
@@ -61,10 +61,7 @@ impl Seats {
     ///
     /// As [`Lock::acquire`].
     pub async fn acquire(&self) -> Result<Seat<Guard>, CampaignError> {
-        match self.take(TRIES).await? {
-            Some(seat) => Ok(seat),
-            None => self.seats.campaign().await.map(|seat| self.led(seat)),
-        }
+        self.wait(&mut None).await
     }
 
     /// Takes a seat only if one is free.
@@ -73,45 +70,51 @@ impl Seats {
     ///
     /// [`CampaignError::Held`] when none is; otherwise as [`Lock::try_acquire`].
     pub async fn try_acquire(&self) -> Result<Seat<Guard>, CampaignError> {
-        let seat = self.take(self.count()).await?;
-        seat.ok_or_else(|| self.seats.all_held())
+        self.take(self.count()).await
     }
 
     /// Waits for a seat for at most `wait`.
     ///
     /// # Errors
     ///
-    /// [`CampaignError::TimedOut`] at the end of the wait; otherwise as [`Lock::acquire`].
+    /// [`CampaignError::TimedOut`] at the end of the wait, or what was in the way at its beginning; otherwise as
+    /// [`Lock::acquire`].
     pub async fn acquire_timeout(&self, wait: Duration) -> Result<Seat<Guard>, CampaignError> {
-        let begun = clock::now();
-        if let Some(seat) = self.take(TRIES).await? {
-            return Ok(seat);
+        let mut obstacle = None;
+        let seat = self.seats.within(wait, self.wait(&mut obstacle)).await?;
+        seat.unwrap_or_else(|| Err(obstacle.unwrap_or_else(|| self.seats.timed_out(wait))))
+    }
+
+    /// Waits for a seat, and notes what is in the way, if that is anything but other holders.
+    async fn wait(
+        &self,
+        obstacle: &mut Option<CampaignError>,
+    ) -> Result<Seat<Guard>, CampaignError> {
+        use CampaignError::{Paused, TermsUsedUp, Unreachable};
+        match self.take(TRIES).await {
+            Ok(seat) => return Ok(seat),
+            Err(error) if error.is_held() => {}
+            Err(error @ (Paused { .. } | TermsUsedUp { .. } | Unreachable { .. })) => {
+                *obstacle = Some(error);
+            }
+            Err(error) => return Err(error),
         }
-        let left = wait.saturating_sub(clock::now().since(begun));
-        match self.seats.campaign_timeout(left).await {
-            Ok(seat) => Ok(self.led(seat)),
-            Err(CampaignError::TimedOut { .. }) => Err(self.seats.timed_out(wait)),
-            Err(error) => Err(error),
-        }
+        let seat = self.seats.campaign().await?;
+        let number = seat.number();
+        let held = Held::led(Arc::clone(&self.client), seat.into_inner());
+        Ok(Seat::new(number, Guard::new(held)))
     }
 
     /// Takes one of `tries` seats if it is free.
-    async fn take(&self, tries: u16) -> Result<Option<Seat<Guard>>, CampaignError> {
-        for number in self.seats.in_some_order(tries) {
-            let seat = &self.seats.elections()[usize::from(number)];
+    async fn take(&self, tries: u16) -> Result<Seat<Guard>, CampaignError> {
+        let mut paused = None;
+        for (number, seat) in self.seats.in_some_order(tries) {
             match self.client.acquire(seat.name(), Wait::Never).await {
-                Ok(held) => return Ok(Some(Seat::new(number, Guard::new(held)))),
-                Err(error) if error.is_held() => {}
-                Err(error) => return Err(error),
+                Ok(held) => return Ok(Seat::new(number, Guard::new(held))),
+                Err(error) => pass_over(error, &mut paused)?,
             }
         }
-        Ok(None)
-    }
-
-    fn led(&self, seat: Seat<crate::election::Leadership>) -> Seat<Guard> {
-        let number = seat.number();
-        let held = Held::led(Arc::clone(&self.client), seat.into_inner());
-        Seat::new(number, Guard::new(held))
+        Err(self.seats.none_free(paused))
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use incumbent::store::Fault;
 use incumbent::{ConfigError, Election};
 
 use super::{PATIENCE, client, lock, patient, steady, stores};
@@ -108,4 +109,40 @@ async fn an_election_has_seats_too() {
     let next = waiting.await.unwrap();
     assert_eq!(next.number(), number);
     assert!(next.fencing_token() > token);
+}
+
+#[tokio::test]
+async fn a_paused_seat_leaves_the_others_free() {
+    let stores = stores(1);
+    let locks = client(&stores, patient()).await;
+    let paused = Election::builder("licence#0").store_object(stores[0].clone());
+    let operator = paused.build().unwrap().operator();
+    operator.pause(None, None).await.unwrap();
+    let licence = lock(&locks, "licence");
+    let seats = licence.seats(2).unwrap();
+    for _ in 0..20 {
+        let seat = seats.try_acquire().await.unwrap();
+        assert_eq!(seat.number(), 1);
+        seat.into_inner().release().await;
+    }
+    let only = licence.seats(1).unwrap();
+    assert!(only.try_acquire().await.unwrap_err().is_paused());
+    let wait = Duration::from_millis(100);
+    assert!(only.acquire_timeout(wait).await.unwrap_err().is_paused());
+}
+
+#[tokio::test]
+async fn who_waits_for_a_seat_waits_out_an_outage() {
+    let stores = stores(1);
+    let locks = client(&stores, patient()).await;
+    let seats = lock(&locks, "licence").seats(2).unwrap();
+    stores[0].set_fault(Fault::Unreachable);
+    let mut waiting = std::pin::pin!(seats.acquire());
+    tokio::select! {
+        seat = &mut waiting => panic!("{seat:?}"),
+        () = tokio::time::sleep(2 * locks.timing().interval()) => {}
+    }
+    stores[0].set_fault(None);
+    let seat = tokio::time::timeout(PATIENCE, waiting).await.unwrap();
+    seat.unwrap().into_inner().release().await;
 }
