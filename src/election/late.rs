@@ -13,19 +13,53 @@ use futures_util::future::join_all;
 
 use super::Shared;
 use super::clock;
+use super::links::Answer;
 use super::setup::Setup;
-use crate::protocol::{ElectionName, Request, StoreIndex, Verdict};
+use crate::protocol::{CandidateId, ElectionName, Outgoing, Reply, Request, StoreIndex, Verdict};
 use crate::store::Identity;
 
 /// How long releases are sent again, once per interval.
 const PATIENCE: Duration = Duration::from_secs(3600);
+
+/// The releases that stores have not confirmed, the last one for each store.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Releases(Vec<(StoreIndex, Request)>);
+
+impl Releases {
+    /// Notes the releases among what is sent.
+    pub(super) fn sent<'a>(&mut self, sends: impl IntoIterator<Item = &'a Outgoing>) {
+        for Outgoing { store, request, .. } in sends {
+            if matches!(request, Request::Release { .. }) {
+                self.settle(*store);
+                self.0.push((*store, request.clone()));
+            }
+        }
+    }
+
+    /// Notes what a store has answered to a release of this candidate. If it still holds the record, the store has
+    /// numbered the term of a claim whose outcome was unknown.
+    pub(super) fn answered(&mut self, answer: &Answer, me: &CandidateId) {
+        let settles = |reply: &Reply| reply.record.holder() != Some(me);
+        if answer.releases && answer.result.as_ref().is_ok_and(settles) {
+            self.settle(answer.store);
+        }
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn settle(&mut self, store: StoreIndex) {
+        self.0.retain(|(waiting, _)| *waiting != store);
+    }
+}
 
 /// Sends releases again for as long as the process keeps the stores.
 pub(super) async fn release(
     setup: Weak<Setup>,
     election: ElectionName,
     identity: Arc<Identity>,
-    mut releases: Vec<(StoreIndex, Request)>,
+    mut releases: Releases,
 ) {
     let until = clock::now() + PATIENCE;
     while !releases.is_empty() && clock::now() < until {
@@ -51,9 +85,9 @@ pub(super) async fn attempt(
     setup: &Setup,
     election: &ElectionName,
     identity: &Identity,
-    releases: &mut Vec<(StoreIndex, Request)>,
+    releases: &mut Releases,
 ) -> Vec<StoreIndex> {
-    let sent = releases.iter_mut().map(async |(store, request)| {
+    let sent = releases.0.iter_mut().map(async |(store, request)| {
         let at = &setup.stores[store.get()];
         let mut answer = at.execute(election, identity, request).await;
         // The store had numbered the term of a claim whose outcome was unknown.
@@ -72,7 +106,9 @@ pub(super) async fn attempt(
         }
     });
     let answered: Vec<_> = join_all(sent).await.into_iter().flatten().collect();
-    releases.retain(|(store, _)| answered.iter().all(|(settled, _)| settled != store));
+    answered
+        .iter()
+        .for_each(|(store, _)| releases.settle(*store));
     let granted = answered.into_iter();
     granted
         .filter(|(_, verdict)| *verdict == Verdict::Granted)

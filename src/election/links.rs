@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use tokio_util::sync::ReusableBoxFuture;
 
 use super::Shared;
-use super::late;
+use super::late::{self, Releases};
 use super::link::{Link, News};
 use super::runtime;
 use crate::observe::{EventKind, HeartbeatResult};
@@ -57,8 +57,7 @@ pub(super) struct Links {
     /// Answers that arrived while requests were being sent.
     answered: Vec<Answer>,
     wake_ups: Vec<Option<WakeUps>>,
-    /// The release that each store has not confirmed.
-    unconfirmed: Vec<Option<Request>>,
+    unconfirmed: Releases,
 }
 
 impl Links {
@@ -71,7 +70,7 @@ impl Links {
             answers: Vec::new(),
             answered: Vec::new(),
             wake_ups: (0..stores).map(|_| None).collect(),
-            unconfirmed: vec![None; stores],
+            unconfirmed: Releases::default(),
         }
     }
 
@@ -98,9 +97,7 @@ impl Links {
     pub(super) fn ask(&mut self, now: Timestamp, outgoing: Outgoing) {
         let notes_us = matches!(outgoing.request, Request::Observe | Request::Beat { .. });
         self.known[outgoing.store.get()].lists_us |= notes_us;
-        if matches!(outgoing.request, Request::Release { .. }) {
-            self.unconfirmed[outgoing.store.get()] = Some(outgoing.request.clone());
-        }
+        self.unconfirmed.sent([&outgoing]);
         let shared = Arc::clone(&self.shared);
         let identity = Arc::clone(&self.identity);
         let answer = async move {
@@ -203,9 +200,7 @@ impl Links {
     pub(super) fn take_in(&mut self, now: Timestamp, answer: &Answer) -> Option<EventKind> {
         self.count(now, answer);
         let store = answer.store.get();
-        if answer.releases && answer.result.is_ok() {
-            self.unconfirmed[store] = None;
-        }
+        self.unconfirmed.answered(answer, self.identity.id());
         // A release removes us from the list by itself.
         let granted = |reply: &Reply| reply.verdict == Verdict::Granted;
         let released = answer.releases && answer.result.as_ref().is_ok_and(granted);
@@ -235,15 +230,14 @@ impl Links {
     /// Leaves the stores: what they have not confirmed is sent again, and what they list is withdrawn.
     pub(super) async fn leave(self) {
         let Self {
-            shared, identity, ..
+            shared,
+            identity,
+            unconfirmed,
+            ..
         } = self;
-        let stores = shared.electorate.stores().zip(self.unconfirmed);
-        let releases: Vec<_> = stores
-            .filter_map(|(store, release)| Some((store, release?)))
-            .collect();
-        if !releases.is_empty() {
+        if !unconfirmed.is_empty() {
             let (kept, name) = (Arc::downgrade(shared.setup()), shared.name.clone());
-            let late = late::release(kept, name, Arc::clone(&identity), releases);
+            let late = late::release(kept, name, Arc::clone(&identity), unconfirmed);
             runtime::handle().spawn(late);
         }
         let lists_us: Vec<bool> = self.known.iter().map(|link| link.lists_us).collect();

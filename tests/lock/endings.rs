@@ -59,6 +59,10 @@ fn a_runtime_that_is_not_driven_any_more_does_not_keep_a_dropped_lock() {
     let lock = lock(&locks, "order:42");
     stopped.block_on(async { drop(lock.acquire().await.unwrap()) });
     runtime().block_on(is_released(&lock));
+    runtime().block_on(async {
+        let finished = tokio::time::timeout(PATIENCE, locks.finished()).await;
+        finished.unwrap();
+    });
 }
 
 #[test]

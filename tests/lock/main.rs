@@ -8,6 +8,7 @@ mod forks;
 mod processes;
 mod qualities;
 mod seats;
+mod unanswered;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! The claim on the caller's runtime.
 
+use std::mem;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -7,6 +8,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::held::{Entry, Held};
 use super::{Client, Stores};
+use crate::election::late::Releases;
 use crate::election::lease::Lease;
 use crate::election::links::Answer;
 use crate::election::tracker::Tracker;
@@ -70,6 +72,8 @@ impl Candidacy {
 pub(super) struct Attempt {
     candidacy: Option<Candidacy>,
     step: Step,
+    /// Those of claims that have failed.
+    unconfirmed: Releases,
 }
 
 impl Attempt {
@@ -109,6 +113,7 @@ impl Attempt {
         claims.then_some(Self {
             candidacy: Some(candidacy),
             step,
+            unconfirmed: Releases::default(),
         })
     }
 
@@ -117,7 +122,9 @@ impl Attempt {
         let mut answers = FuturesUnordered::new();
         let mut claims = 0;
         loop {
-            let step = std::mem::take(&mut self.step);
+            let step = mem::take(&mut self.step);
+            // Whether or not it is sent here, the candidate counts on it.
+            self.unconfirmed.sent(&step.sends);
             for event in &step.events {
                 match event {
                     Event::Claimed { .. } => claims += 1,
@@ -136,6 +143,7 @@ impl Attempt {
             let Some(answer) = answers.next().await else {
                 break;
             };
+            self.unconfirmed.answered(&answer, candidacy.identity.id());
             self.step = candidacy.take_in(answer);
         }
         let candidate = &self.candidacy.as_ref()?.candidate;
@@ -146,9 +154,9 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         if let Some(candidacy) = self.candidacy.take()
-            && candidacy.candidate.may_hold()
+            && (candidacy.candidate.may_hold() || !self.unconfirmed.is_empty())
         {
-            Entry::abandon(candidacy);
+            Entry::abandon(candidacy, mem::take(&mut self.unconfirmed));
         }
     }
 }

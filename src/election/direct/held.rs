@@ -14,11 +14,12 @@ use crate::election::campaign::COMMANDS;
 use crate::election::custody::{Custody, End};
 use crate::election::driver::Driver;
 use crate::election::guard::{self, Guarded};
+use crate::election::late::{self, Releases};
 use crate::election::leadership::unless_panicking;
 use crate::election::lease::Lease;
 use crate::election::standing::Standing;
-use crate::election::{Alarm, Leadership, Overrun, Shared, clock, late, runtime};
-use crate::protocol::{Candidate, ElectionName, Input, LossReason, Request, Step, StoreIndex};
+use crate::election::{Alarm, Leadership, Overrun, Shared, clock, runtime};
+use crate::protocol::{Candidate, ElectionName, Input, LossReason, Step};
 use crate::store::Identity;
 
 /// An election that is held. Dropping it releases the election in the background.
@@ -43,8 +44,6 @@ struct Direct {
     lease: Lease,
     guarded: Option<Guarded>,
 }
-
-type Releases = Vec<(StoreIndex, Request)>;
 
 impl Held {
     /// Won by the election thread.
@@ -151,7 +150,9 @@ impl Entry {
                 ..
             } = direct;
             let step = candidate.handle(clock::now(), Input::WorkEnded(reason));
-            let releases = releases(&step);
+            let mut releases = Releases::default();
+            releases.sent(&step.sends);
+            self.client.is_leaving();
             (releases.clone(), (candidate, step, releases, guarded))
         });
         Some(match end? {
@@ -163,15 +164,14 @@ impl Entry {
                     step,
                     releases,
                     place,
-                    is_counted: false,
                     entry: self,
                 })
             }
         })
     }
 
-    /// Releases what an attempt may have won.
-    pub(super) fn abandon(candidacy: Candidacy) {
+    /// Releases what an attempt may have won, and what it has not confirmed.
+    pub(super) fn abandon(candidacy: Candidacy, mut releases: Releases) {
         let Candidacy {
             client,
             name,
@@ -181,7 +181,8 @@ impl Entry {
         } = candidacy;
         let now = clock::now();
         let step = candidate.handle(now, Input::Resign(LossReason::Withdrawn));
-        let releases = releases(&step);
+        releases.sent(&step.sends);
+        client.is_leaving();
         let due = now + client.setup.timing.interval();
         let entry = Arc::new(Self {
             client,
@@ -196,7 +197,6 @@ impl Entry {
             step,
             releases,
             place: Some(place),
-            is_counted: false,
         };
         departure.run_in_the_background();
     }
@@ -204,7 +204,7 @@ impl Entry {
     /// The election thread takes over: it keeps what is held, and releases what the caller's runtime has not.
     pub(super) fn fall_due(self: &Arc<Self>) {
         if let Some(releases) = self.custody.fall_due(|direct| self.adopt(direct)) {
-            self.release_from_the_election_thread(releases, false);
+            self.release_from_the_election_thread(releases);
         }
     }
 
@@ -239,25 +239,17 @@ impl Entry {
         )
     }
 
-    fn release_from_the_election_thread(&self, mut releases: Releases, is_counted: bool) {
+    fn release_from_the_election_thread(&self, mut releases: Releases) {
         let (setup, name) = (Arc::clone(&self.client.setup), self.name.clone());
         let identity = Arc::clone(&self.identity);
         runtime::handle().spawn(async move {
             late::attempt(&setup, &name, &identity, &mut releases).await;
-            if is_counted {
-                setup.candidacies.send_modify(|count| *count -= 1);
-            }
+            setup.candidacies.send_modify(|count| *count -= 1);
             let kept = Arc::downgrade(&setup);
             drop(setup);
             late::release(kept, name, identity, releases).await;
         });
     }
-}
-
-fn releases(step: &Step) -> Releases {
-    let sent = step.sends.iter();
-    sent.map(|sent| (sent.store, sent.request.clone()))
-        .collect()
 }
 
 /// A release on its way, over the caller's own connection. What is not confirmed when it is dropped is left to the
@@ -268,8 +260,6 @@ struct Departure {
     step: Step,
     releases: Releases,
     place: Option<Place>,
-    /// Whether it counts among the candidacies that have not left the stores yet.
-    is_counted: bool,
 }
 
 impl Departure {
@@ -289,21 +279,13 @@ impl Departure {
         let mut answers = FuturesUnordered::new();
         loop {
             answers.extend(step.sends.into_iter().map(|sent| candidacy.ask(sent)));
+            // What has failed is sent again by the election thread.
             let Some(answer) = answers.next().await else {
                 break;
             };
-            // The store may have numbered the term of a claim whose outcome was unknown, and hold the record still.
-            let me = Some(self.entry.identity.id());
-            let result = answer.result.as_ref();
-            let is_settled = result.is_ok_and(|reply| reply.record.holder() != me);
-            let store = answer.store;
-            // What has failed is sent again by the election thread.
+            self.releases.answered(&answer, self.entry.identity.id());
             step = candidacy.take_in(answer);
-            let anew = releases(&step);
-            if is_settled || !anew.is_empty() {
-                self.releases.retain(|(waiting, _)| *waiting != store);
-                self.releases.extend(anew);
-            }
+            self.releases.sent(&step.sends);
         }
     }
 
@@ -325,10 +307,7 @@ impl Departure {
         }
     }
 
-    fn run_in_the_background(mut self) {
-        let candidacies = &self.entry.client.setup.candidacies;
-        candidacies.send_modify(|count| *count += 1);
-        self.is_counted = true;
+    fn run_in_the_background(self) {
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(self.run());
         }
@@ -340,15 +319,14 @@ impl Drop for Departure {
         if let Some(place) = self.place.take() {
             self.entry.client.due.remove(place);
         }
-        let is_ours = self.entry.custody.depart();
+        if !self.entry.custody.depart() {
+            return;
+        }
         let releases = mem::take(&mut self.releases);
-        if is_ours && !releases.is_empty() {
-            let is_counted = self.is_counted;
-            self.entry
-                .release_from_the_election_thread(releases, is_counted);
-        } else if self.is_counted {
-            let candidacies = &self.entry.client.setup.candidacies;
-            candidacies.send_modify(|count| *count -= 1);
+        if releases.is_empty() {
+            self.entry.client.has_left();
+        } else {
+            self.entry.release_from_the_election_thread(releases);
         }
     }
 }

@@ -106,10 +106,8 @@ impl Client {
         let mut queues = !matches!(wait, Wait::Never) && self.is_contended(name, begun);
         if !queues && let Some(attempt) = Attempt::prepare(self, name) {
             let outcome = match wait {
-                Wait::AtMost(wait) if wait < self.setup.timing.op_timeout() => {
-                    tokio::time::timeout(wait, attempt.run()).await.ok()
-                }
-                _ => Some(attempt.run().await),
+                Wait::AtMost(wait) => tokio::time::timeout(wait, attempt.run()).await.ok(),
+                Wait::Forever | Wait::Never => Some(attempt.run().await),
             };
             match (outcome.flatten(), wait) {
                 (Some(Ok(held)), _) => return Ok(held),
@@ -175,6 +173,18 @@ impl Client {
         let none_left = candidacies.wait_for(|count| *count == 0).await;
         // The sender lives in the setup, so it cannot be gone.
         debug_assert!(none_left.is_ok());
+    }
+
+    /// Counts something as given up until [`Client::has_left`].
+    fn is_leaving(&self) {
+        let candidacies = &self.setup.candidacies;
+        candidacies.send_modify(|count| *count += 1);
+    }
+
+    /// Whoever sends the last of its releases says so, once.
+    fn has_left(&self) {
+        let candidacies = &self.setup.candidacies;
+        candidacies.send_modify(|count| *count -= 1);
     }
 
     fn new_identity(&self) -> Identity {
