@@ -7,13 +7,14 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::driver::Driver;
+use super::runtime::AbortOnDrop;
 use super::standing::{Command, Standing};
 use super::{Alarm, CampaignError, Election, Leadership, Overrun, guard, runtime};
 use crate::protocol::{CandidateId, Prospect};
 use crate::store::Identity;
 use crate::store::StoreError;
 
-/// How many commands may wait in a candidacy's queue: there are only two to give.
+/// How many commands may wait in a candidacy's queue. There are only two to give, and one more of either changes nothing.
 pub(super) const COMMANDS: usize = 4;
 
 /// How long a campaign waits.
@@ -350,13 +351,11 @@ impl Candidacy {
 
 /// `tokio::time::timeout` on the runtime of the elections, so that the caller needs no timer.
 pub(super) async fn timeout<F: Future>(wait: Duration, future: F) -> Option<F::Output> {
-    let mut timer = runtime::handle().spawn(async move { tokio::time::sleep(wait).await });
+    let timer = runtime::handle().spawn(async move { tokio::time::sleep(wait).await });
+    let _ended_too = AbortOnDrop(timer.abort_handle());
     tokio::select! {
         biased;
-        output = future => {
-            timer.abort();
-            Some(output)
-        }
-        _ = &mut timer => None,
+        output = future => Some(output),
+        _ = timer => None,
     }
 }

@@ -146,7 +146,13 @@ impl Driver {
             };
             now = clock::now();
             input = match wake {
-                Wake::Owner(Some(Command::Resign(reason))) => Input::Resign(reason),
+                Wake::Owner(Some(Command::Resign(reason))) => match &self.lease {
+                    // The command that says so may have found the queue full.
+                    Some(lease) if lease.has_work_ended() => {
+                        Input::WorkEnded(lease.loss().unwrap_or(reason))
+                    }
+                    _ => Input::Resign(reason),
+                },
                 Wake::Owner(Some(Command::WorkEnded(reason))) => Input::WorkEnded(reason),
                 Wake::Owner(None) => {
                     owner_gone = true;

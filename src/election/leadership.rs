@@ -114,7 +114,7 @@ impl Drop for Leadership {
     fn drop(&mut self) {
         let reason = unless_panicking(self.reason);
         self.lease.end_work(reason);
-        // If the queue is full, the driver still sees that it was closed.
+        // If the queue is full, the driver sees that the work has ended when it takes the next command.
         if self.commands.try_send(Command::WorkEnded(reason)).is_err() {
             tracing::trace!("the candidacy ends with its last command");
         }
@@ -126,5 +126,36 @@ pub(super) fn unless_panicking(reason: LossReason) -> LossReason {
     match reason {
         LossReason::Resigned if std::thread::panicking() => LossReason::Panicked,
         reason => reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::LossReason;
+    use crate::Election;
+    use crate::election::runtime;
+    use crate::store::MemoryStore;
+
+    #[test]
+    fn work_that_was_asked_to_stop_more_often_than_the_queue_holds_still_ends() {
+        let store = MemoryStore::new("asked often");
+        let election = Election::builder("billing").store_object(store);
+        let election = election.build().unwrap();
+        let ended = runtime::block_on(async move {
+            let leadership = election.campaign().await.unwrap();
+            // On the thread of the driver, which therefore takes none of them before the work has ended.
+            let often = async move {
+                for _ in 0..2 * super::super::campaign::COMMANDS {
+                    leadership.stop(LossReason::Requested);
+                }
+                leadership.resign().await;
+            };
+            let patience = Duration::from_secs(60);
+            let often = runtime::handle().spawn(tokio::time::timeout(patience, often));
+            often.await.unwrap()
+        });
+        ended.unwrap();
     }
 }

@@ -9,6 +9,7 @@ use futures_util::future::{FusedFuture, FutureExt};
 use futures_util::stream::StreamExt;
 
 use super::campaign::timeout;
+use super::runtime::AbortOnDrop;
 use super::{Election, ElectionBuilder, Leadership, Lease, Lost, RunError, clock, runtime};
 use crate::protocol::LossReason;
 
@@ -252,14 +253,6 @@ async fn close_to_deadline(lease: Lease, ahead: Duration) {
         tracing::debug!("this deadline is no longer watched");
     }
     drop(abort);
-}
-
-struct AbortOnDrop(tokio::task::AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// Builds the election, campaigns, runs `work` while leading, and resigns: everything in one call.

@@ -78,6 +78,15 @@ where
         .expect("the election thread runs as long as the process")
 }
 
+/// Ends a task with what waits for it.
+pub(super) struct AbortOnDrop(pub(super) tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// Runs a future on this thread, on the thread's own runtime, or on the election thread if this one belongs to a runtime
 /// already.
 pub(crate) fn block_on_here<F>(future: F) -> F::Output
