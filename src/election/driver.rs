@@ -175,7 +175,21 @@ impl Driver {
         if matches!(input, Input::Tick) {
             self.shared.turns.pass_on(now);
         }
+        let answered = match &input {
+            Input::Replied {
+                store,
+                result: Ok(_),
+                ..
+            } => Some(*store),
+            _ => None,
+        };
         let step = self.candidate.handle(now, input);
+        // A lock of this process may be claimed on another server meanwhile, because its address was moved.
+        if let Some(store) = answered
+            && !self.shared.stores[store.get()].has_memory_per_election()
+        {
+            self.keep_memory(store);
+        }
         self.carry_out(now, step, timer).await;
     }
 
@@ -401,13 +415,17 @@ impl Driver {
         self.shared.report(self.candidate.id(), kind);
     }
 
+    fn keep_memory(&self, store: StoreIndex) {
+        if let Some(knowledge) = self.candidate.knowledge(store) {
+            let name = &self.shared.name;
+            memories::keep(&self.shared.stores[store.get()], name, knowledge);
+        }
+    }
+
     async fn finish(self) {
         let now = clock::now();
         for store in self.shared.electorate.stores() {
-            if let Some(knowledge) = self.candidate.knowledge(store) {
-                let name = &self.shared.name;
-                memories::keep(&self.shared.stores[store.get()], name, knowledge);
-            }
+            self.keep_memory(store);
         }
         let loss = self.lease.as_ref().and_then(Lease::loss);
         if loss == Some(LossReason::Requested) {

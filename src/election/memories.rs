@@ -14,7 +14,7 @@ pub(super) fn of(store: &Arc<dyn Store>, election: &ElectionName) -> Option<Know
     memories.of(store, election)
 }
 
-/// Keeps what a campaign has learnt of it.
+/// Keeps what a candidate has learnt of it.
 pub(super) fn keep(store: &Arc<dyn Store>, election: &ElectionName, knowledge: Knowledge) {
     let mut memories = MEMORIES.lock().unwrap_or_else(PoisonError::into_inner);
     memories.keep(store, election, knowledge);

@@ -45,6 +45,13 @@ impl Election {
         }
     }
 
+    /// The same over connections of its own, as another runtime uses it.
+    pub(crate) fn apart(&self) -> Self {
+        let mut apart = self.rival(self.who.id().as_str());
+        apart.store = self.store.apart().unwrap();
+        apart
+    }
+
     pub(crate) async fn execute(&self, request: &Request) -> Result<Reply, StoreError> {
         self.store.execute(&self.name, &self.who, request).await
     }

@@ -164,6 +164,58 @@ async fn claimed_on_another(right_on_the_old: &str) {
     assert_ne!(reply.memory.id, before.memory.id);
 }
 
+#[tokio::test]
+async fn a_runtime_with_connections_of_its_own_uses_no_other_server_than_its_process() {
+    let (one, other) = (RedisServer::start(), RedisServer::start());
+    let proxy = Balancer::before(&[&one], 1).await;
+    let main = Election::new(&proxy.address(), "a");
+    let early = main.apart();
+    main.observe().await.unwrap();
+    early.observe().await.unwrap();
+    proxy.turn_to(&other);
+    for candidate in [&main.apart(), &early, &main] {
+        let error = candidate.observe().await.unwrap_err();
+        assert!(error.is_misconfigured(), "{error}");
+        assert!(error.to_string().contains("leads to the one"), "{error}");
+    }
+    assert_eq!(other.text(&["DBSIZE"]), "0");
+}
+
+#[tokio::test]
+async fn a_process_that_uses_only_connections_apart_notices_that_its_address_was_moved() {
+    let (one, other) = (RedisServer::start(), RedisServer::start());
+    let proxy = Balancer::before(&[&one], 1).await;
+    let main = Election::new(&proxy.address(), "a");
+    let apart = main.apart();
+    main.observe().await.unwrap();
+    let before = apart.observe().await.unwrap();
+    proxy.turn_to(&other);
+    until("the address is refused", async || {
+        match apart.observe().await {
+            Ok(seen) => {
+                assert_eq!(seen.memory.id, before.memory.id, "no one was refused");
+                false
+            }
+            Err(error) => error.is_misconfigured(),
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_runtime_follows_its_process_to_another_server() {
+    let (one, other) = (RedisServer::start(), RedisServer::start());
+    let proxy = Balancer::before(&[&one], 1).await;
+    let main = Election::new(&proxy.address(), "a");
+    let apart = main.apart();
+    let before = apart.observe().await.unwrap();
+    proxy.turn_to(&other);
+    let seen = main.observe().await.unwrap();
+    assert_ne!(seen.memory.id, before.memory.id);
+    let followed = apart.observe().await.unwrap();
+    assert_eq!(followed.memory.id, seen.memory.id);
+}
+
 /// Behind an address of servers that do not say which they are, each candidate could reach another one.
 #[tokio::test]
 async fn a_server_that_does_not_report_its_run_id_is_refused() {

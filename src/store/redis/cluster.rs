@@ -173,7 +173,7 @@ impl Cluster {
                 Box::pin(async move { names::any(&dialer, &node).await })
             };
             let label = Arc::clone(&self.label);
-            Arc::new(Link::new(label, LeadsTo::CurrentRole, Box::new(dial)))
+            Arc::new(Link::new(label, LeadsTo::CurrentRole, None, Box::new(dial)))
         });
         Arc::clone(link)
     }

@@ -51,6 +51,7 @@ impl RedisStore {
             &self.place,
             Identification::Optional,
             Timers::Fresh,
+            None,
         );
         let lenient = Self {
             label: Arc::clone(&self.label),

@@ -14,6 +14,9 @@
 //! An address that was moved to another server leaves some candidates on the old one, whose connections still
 //! work, and brings others to the new one. A process that finds out therefore uses neither until every other one
 //! has found out and a leader on the old server has stopped.
+//!
+//! A runtime that has a link of its own, beside the main one of the process, uses no other server than that. It may
+//! stand still between two requests, so the main link looks where the address leads.
 
 use std::io;
 use std::mem::{self, Discriminant};
@@ -25,6 +28,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use redis::aio::ConnectionLike;
 use redis::{FromRedisValue, cmd};
+use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
 use super::connection::Connection;
@@ -89,6 +93,8 @@ pub(super) struct Link {
     label: Arc<str>,
     dial: Dial,
     leads_to: LeadsTo,
+    /// The main link, if this is one of a single runtime.
+    main: Option<Arc<Self>>,
     state: Mutex<State>,
     rehearsing: AtomicBool,
 }
@@ -107,6 +113,8 @@ struct State {
     rehearsal: Instant,
     /// How the last rehearsal failed.
     refused: Option<Discriminant<ConnectError>>,
+    /// Where it was last connected.
+    runtime: Option<Handle>,
 }
 
 enum Now {
@@ -117,11 +125,17 @@ enum Now {
 }
 
 impl Link {
-    pub(super) fn new(label: Arc<str>, leads_to: LeadsTo, dial: Dial) -> Self {
+    pub(super) fn new(
+        label: Arc<str>,
+        leads_to: LeadsTo,
+        main: Option<Arc<Self>>,
+        dial: Dial,
+    ) -> Self {
         Self {
             label,
             dial,
             leads_to,
+            main,
             state: Mutex::new(State {
                 now: Now::Idle,
                 attempt: 0,
@@ -129,6 +143,7 @@ impl Link {
                 suspicious: false,
                 rehearsal: Instant::now() + REHEARSAL,
                 refused: None,
+                runtime: None,
             }),
             rehearsing: AtomicBool::new(false),
         }
@@ -139,14 +154,22 @@ impl Link {
         self: &Arc<Self>,
         op_timeout: Duration,
     ) -> Result<Connection, ConnectError> {
+        if let Some(main) = &self.main {
+            main.refuses_address()?;
+        }
         let attempt = {
             let mut state = self.lock();
             match &state.now {
-                Now::Connected(connection) if connection.is_alive() => {
+                Now::Connected(connection)
+                    if connection.is_alive() && self.is_as_main(connection) =>
+                {
                     let connection = connection.clone();
                     if Instant::now() > state.rehearsal {
                         state.rehearsal = Instant::now() + REHEARSAL;
-                        self.rehearse(op_timeout);
+                        match &self.main {
+                            Some(main) => main.look_on_its_runtime(op_timeout),
+                            None => self.look(&Handle::current(), op_timeout),
+                        }
                     }
                     return Ok(connection);
                 }
@@ -187,6 +210,9 @@ impl Link {
             let connect = async {
                 let dialed = (link.dial)(looks).await?;
                 is_uncompared = dialed.is_uncompared;
+                if let Some(main) = &link.main {
+                    link.compare(main, &dialed.server, op_timeout).await?;
+                }
                 let mut connection = Connection::new(dialed).await?;
                 script::load_all(&mut connection)
                     .await
@@ -207,6 +233,48 @@ impl Link {
         result.boxed().shared()
     }
 
+    /// An error while the address is not used because it led to several servers.
+    fn refuses_address(&self) -> Result<(), ConnectError> {
+        match &self.lock().now {
+            Now::Refused {
+                error: error @ ConnectError::SeveralServers(_),
+                until,
+            } if Instant::now() < *until => Err(error.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The connection, if it may be used.
+    fn used(&self) -> Option<Connection> {
+        match &self.lock().now {
+            Now::Connected(used) if used.is_alive() => Some(used.clone()),
+            _ => None,
+        }
+    }
+
+    /// Whether the main link, if it is connected, uses this server too.
+    fn is_as_main(&self, connection: &Connection) -> bool {
+        let used = self.main.as_ref().and_then(|main| main.used());
+        used.is_none_or(|used| !connection.server().is_another_than(used.server()))
+    }
+
+    /// Compares the server that was found with the one that the main link uses.
+    async fn compare(
+        &self,
+        main: &Self,
+        server: &ServerInfo,
+        op_timeout: Duration,
+    ) -> Result<(), ConnectError> {
+        let another = |used: &Connection| server.is_another_than(used.server());
+        let Some(used) = main.used().filter(another) else {
+            return Ok(());
+        };
+        let serves = self.leads_to == LeadsTo::OneServer
+            && still_serves(&used, op_timeout.min(LOOKING)).await;
+        main.moved(&used, serves.then(|| moved_to(server, &used)));
+        main.refuses_address()
+    }
+
     fn connected(
         &self,
         number: u64,
@@ -223,6 +291,7 @@ impl Link {
         };
         state.rehearsal = Instant::now() + soon;
         state.refused = None;
+        state.runtime = Handle::try_current().ok();
         if let Ok(connection) = result
             && let Some(run_id) = &connection.server().run_id
         {
@@ -244,28 +313,40 @@ impl Link {
         };
     }
 
+    fn look_on_its_runtime(self: &Arc<Self>, op_timeout: Duration) {
+        let runtime = self.lock().runtime.clone();
+        if let Some(runtime) = runtime {
+            self.look(&runtime, op_timeout);
+        }
+    }
+
     /// Tries in the background whether a new connection could be made, while the current one still serves: a
     /// changed password, an expired certificate, or a name that leads elsewhere shows before the connection is
     /// needed.
-    fn rehearse(self: &Arc<Self>, op_timeout: Duration) {
+    fn look(self: &Arc<Self>, runtime: &Handle, op_timeout: Duration) {
         if self.rehearsing.swap(true, Ordering::AcqRel) {
             return;
         }
         let rehearsal = Rehearsal(Arc::clone(self));
-        tokio::spawn(async move {
-            let link = &rehearsal.0;
-            let time = (op_timeout * ATTEMPT).min(REHEARSING);
-            let looks = Looks {
-                patience: time * 3 / 4,
-                ..Looks::ONE
-            };
-            let dialed = within(time, (link.dial)(looks)).await;
-            if let Some((used, found)) = link.rehearsed(dialed) {
-                let serves = link.leads_to == LeadsTo::OneServer
-                    && still_serves(&used, op_timeout.min(LOOKING)).await;
-                link.moved(&used, serves.then_some(found));
-            }
-        });
+        runtime.spawn(async move { rehearsal.0.rehearse(op_timeout).await });
+    }
+
+    async fn rehearse(self: &Arc<Self>, op_timeout: Duration) {
+        if self.used().is_none() {
+            // What is not connected is compared when it is. An error is that of the next request too.
+            return drop(self.connection(op_timeout).await);
+        }
+        let time = (op_timeout * ATTEMPT).min(REHEARSING);
+        let looks = Looks {
+            patience: time * 3 / 4,
+            ..Looks::ONE
+        };
+        let dialed = within(time, (self.dial)(looks)).await;
+        if let Some((used, found)) = self.rehearsed(dialed) {
+            let serves = self.leads_to == LeadsTo::OneServer
+                && still_serves(&used, op_timeout.min(LOOKING)).await;
+            self.moved(&used, serves.then_some(found));
+        }
     }
 
     /// Records how a rehearsal ended. If it reached another server than the one in use, returns the
@@ -293,11 +374,7 @@ impl Link {
         };
         let found = match dialed {
             Ok(Dialed { server, .. }) if server.is_another_than(used.server()) => {
-                let [found, known] = [&server, used.server()].map(ServerInfo::short_id);
-                format!(
-                    "it led to the server with run_id {known}, which still serves, and leads to the one with \
-                     run_id {found} now: a store is one server, and each of these could have a leader"
-                )
+                moved_to(&server, used)
             }
             Err(ConnectError::SeveralServers(found)) => found,
             Ok(_) | Err(_) => return None,
@@ -353,6 +430,14 @@ impl Drop for Rehearsal {
     fn drop(&mut self) {
         self.0.rehearsing.store(false, Ordering::Release);
     }
+}
+
+fn moved_to(found: &ServerInfo, used: &Connection) -> String {
+    let [found, known] = [found, used.server()].map(ServerInfo::short_id);
+    format!(
+        "it led to the server with run_id {known}, which still serves, and leads to the one with run_id {found} now: \
+         a store is one server, and each of these could have a leader"
+    )
 }
 
 /// Whether the server at the other end of a connection still accepts writes.

@@ -253,9 +253,8 @@ impl Store for RedisStore {
 
     fn apart(&self) -> Option<Arc<dyn Store>> {
         let label = Arc::clone(&self.label);
-        let identity = Identification::Required;
-        let shared =
-            Shared::open(label, &self.place, identity, Timers::Kept(Kept::default())).ok()?;
+        let (identity, timers) = (Identification::Required, Timers::Kept(Kept::default()));
+        let shared = Shared::open(label, &self.place, identity, timers, Some(&self.shared)).ok()?;
         Some(Arc::new(Self {
             label: Arc::clone(&self.label),
             prefix: self.prefix.clone(),

@@ -63,11 +63,13 @@ enum Trouble {
 }
 
 impl Servers {
-    /// Reads files, to find mistakes in them early. It does not connect.
+    /// Reads files, to find mistakes in them early. It does not connect. What is used beside the `main` servers of a
+    /// process never is another server than these.
     pub(super) fn open(
         label: Arc<str>,
         place: &RedisPlace,
         identity: Identification,
+        main: Option<&Self>,
     ) -> Result<Self, InvalidAddress> {
         #[cfg(feature = "tls")]
         if let Some(tls) = &place.tls {
@@ -129,8 +131,12 @@ impl Servers {
             Goal::Endpoint(_) | Goal::Socket(_) => LeadsTo::OneServer,
             Goal::Master(_) => LeadsTo::CurrentRole,
         };
+        let main = main.and_then(|main| match main {
+            Self::One { link, .. } => Some(Arc::clone(link)),
+            Self::Cluster(_) => None,
+        });
         Ok(Self::One {
-            link: Arc::new(Link::new(label, leads_to, dial)),
+            link: Arc::new(Link::new(label, leads_to, main, dial)),
             route,
         })
     }

@@ -24,18 +24,21 @@ impl Shared {
     pub(super) fn of(label: &Arc<str>, place: &RedisPlace) -> Result<Arc<Self>, InvalidAddress> {
         SHARED.get_or_open(place.clone(), |place| {
             let label = Arc::clone(label);
-            Self::open(label, place, Identification::Required, Timers::Fresh).map(Arc::new)
+            let (required, timers) = (Identification::Required, Timers::Fresh);
+            Self::open(label, place, required, timers, None).map(Arc::new)
         })
     }
 
-    /// Connections that no other store uses.
+    /// Connections that no other store uses, beside the `main` ones of this process.
     pub(super) fn open(
         label: Arc<str>,
         place: &RedisPlace,
         identity: Identification,
         timers: Timers,
+        main: Option<&Self>,
     ) -> Result<Self, InvalidAddress> {
-        let servers = Arc::new(Servers::open(label, place, identity)?);
+        let main = main.map(|main| &*main.servers);
+        let servers = Arc::new(Servers::open(label, place, identity, main)?);
         Ok(Self {
             subscription: Arc::new(Subscription::new(Arc::clone(&servers))),
             timers,
