@@ -112,6 +112,7 @@ pub mod election;
 pub mod fence;
 pub mod lock;
 pub mod observe;
+mod once;
 pub mod protocol;
 pub mod store;
 mod values;

@@ -29,8 +29,8 @@ use rustix::time::{
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::once::Once;
 use super::{clock, runtime};
+use crate::once::Once;
 use crate::protocol::Timestamp;
 
 /// Wakes a task at one moment, on any runtime. It decides nothing: the woken task compares with the

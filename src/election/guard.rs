@@ -14,8 +14,8 @@ use super::alarm;
 use super::clock;
 use super::end::end_process;
 use super::lease::Lease;
-use super::once::Once;
 use super::sync::{Mutex, MutexGuard, thread};
+use crate::once::Once;
 use crate::protocol::{ElectionName, Timestamp};
 
 /// What is called right before the process is killed.

@@ -1,26 +1,31 @@
 //! What this process knows of the memory of each store: its campaigns come and go, and the age that one has seen
 //! pass counts for all of them.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use crate::once::Once;
 use crate::protocol::{ElectionName, Knowledge};
 use crate::store::Store;
 
-static MEMORIES: Mutex<Memories> = Mutex::new(Memories(Vec::new()));
+static MEMORIES: Once<Mutex<Memories>> = Once::new();
 
 /// What is known of the memory by which a store decides on an election.
 pub(super) fn of(store: &Arc<dyn Store>, election: &ElectionName) -> Option<Knowledge> {
-    let memories = MEMORIES.lock().unwrap_or_else(PoisonError::into_inner);
-    memories.of(store, election)
+    memories().of(store, election)
 }
 
 /// Keeps what a candidate has learnt of it.
 pub(super) fn keep(store: &Arc<dyn Store>, election: &ElectionName, knowledge: Knowledge) {
-    let mut memories = MEMORIES.lock().unwrap_or_else(PoisonError::into_inner);
-    memories.keep(store, election, knowledge);
+    memories().keep(store, election, knowledge);
+}
+
+fn memories() -> MutexGuard<'static, Memories> {
+    let memories = MEMORIES.get_or_init(Mutex::default);
+    memories.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The memories of the stores that are open.
+#[derive(Default)]
 struct Memories(Vec<Known>);
 
 struct Known {

@@ -35,7 +35,6 @@ mod links;
 mod memories;
 mod moments;
 mod observer;
-mod once;
 mod operator;
 mod order_error;
 mod run;

@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::alarm;
 use super::end::end_process;
-use super::once::Once;
+use crate::once::Once;
 
 static HANDLE: Once<Handle> = Once::new();
 

@@ -22,6 +22,7 @@ use nix::libc;
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
 use super::trouble::{Place, Trouble};
+use crate::once::Once;
 use crate::store::{beside, fnv1a};
 
 /// A device and an inode on it.
@@ -93,7 +94,7 @@ pub(super) fn check_names(path: &Path) -> Result<(), Trouble> {
 /// What this process, apart from SQLite, has open of each database. Closing any descriptor of a file drops the
 /// locks that SQLite has on it in this process (`fcntl(2)`, "Record locking"), so all of them are closed
 /// together, after the last user.
-static OPEN: Mutex<BTreeMap<Inode, Open>> = Mutex::new(BTreeMap::new());
+static OPEN: Once<Mutex<BTreeMap<Inode, Open>>> = Once::new();
 
 #[derive(Default)]
 struct Open {
@@ -102,7 +103,8 @@ struct Open {
 }
 
 fn open_files() -> MutexGuard<'static, BTreeMap<Inode, Open>> {
-    OPEN.lock().unwrap_or_else(PoisonError::into_inner)
+    let open = OPEN.get_or_init(Mutex::default);
+    open.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An inode in use, and the lock that shows which others are used with it. It must outlive the connection
