@@ -19,6 +19,7 @@ use incumbent::election::clock;
 use incumbent_cli::supervise::{Event, ProgramExit};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::Mutex;
+use tokio::task::yield_now;
 
 static ALONE: Mutex<()> = Mutex::const_new(());
 
@@ -71,6 +72,28 @@ async fn a_keeper_that_is_frozen_cannot_keep_the_program_alive() {
             ]
         );
         assert!(clock::now() >= deadline);
+        assert_eq!(bench.alive(), [].into());
+    }
+}
+
+/// As where heartbeats come more often than the program is looked after.
+#[tokio::test]
+async fn a_program_that_lost_its_keeper_ends_however_often_the_wait_for_that_is_given_up() {
+    let _alone = ALONE.lock().await;
+    for contain in ALL {
+        let mut bench = Bench::contained(contain);
+        let program = bench.shell(FAMILY);
+        bench.start_and_wait(program).await;
+        signal(&bench, Signal::KILL);
+        let until = clock::now() + PATIENCE;
+        loop {
+            assert!(clock::now() < until, "alive: {:?}", bench.alive());
+            tokio::select! {
+                biased;
+                event = bench.keeper.event() => if event == Event::Dead { break },
+                () = yield_now() => {}
+            }
+        }
         assert_eq!(bench.alive(), [].into());
     }
 }

@@ -19,6 +19,9 @@ use incumbent::protocol::Timestamp;
 pub(super) struct LostKeeper {
     pid: Pid,
     is_reaped: bool,
+    /// When to take the next step. It stays when a wait for it is given up.
+    next: Timestamp,
+    /// How long to wait after that.
     pause: Duration,
     report_at: Timestamp,
 }
@@ -43,6 +46,7 @@ impl LostKeeper {
         Self {
             pid,
             is_reaped: false,
+            next: clock::now(),
             pause: Duration::ZERO,
             report_at: clock::now() + Self::REPORT_EVERY,
         }
@@ -60,13 +64,15 @@ impl LostKeeper {
 
     /// Takes one step towards the end of its program, adds what happened to `events`, and returns whether the
     /// program is proven dead. `leader` is the program itself, until it is reaped.
+    ///
+    /// It may be dropped at any time and called again.
     pub(super) async fn end_program(
         &mut self,
         leader: &mut Option<Pid>,
         cgroup: Option<&Cgroup>,
         events: &mut VecDeque<Event>,
     ) -> bool {
-        tokio::time::sleep(self.pause).await;
+        clock::sleep_until(self.next).await;
         let step = self.step(leader, cgroup, events);
         if matches!(step, Ok(Step::Dead)) {
             events.push_back(Event::Dead);
@@ -78,6 +84,7 @@ impl LostKeeper {
             _ => (self.pause * 2).clamp(Self::SHORTEST_PAUSE, Self::LONGEST_PAUSE),
         };
         let now = clock::now();
+        self.next = now + self.pause;
         if now >= self.report_at {
             self.report_at = now + Self::REPORT_EVERY;
             if let Err(error) = step {
