@@ -199,6 +199,21 @@ fn a_program_can_say_itself_that_it_is_ill() {
 }
 
 #[test]
+fn what_a_program_sends_while_it_is_stopped_is_read() {
+    let home = Home::new();
+    let program = format!(
+        "trap 'systemd-notify STOPPING=1 && echo told >> {log}; exit 0' TERM; echo up >> {log}; \
+         while :; do sleep 0.05; done",
+        log = home.text_path("log")
+    );
+    let mut leader = home.start(&run(&["--watchdog", "1h"], &program));
+    home.wait_for_lines("log", 1);
+    leader.signal(Signal::TERM);
+    assert_eq!(leader.wait(), 0);
+    assert_eq!(home.lines("log"), ["up", "told"]);
+}
+
+#[test]
 fn a_program_that_need_not_say_anything_gets_no_socket() {
     let home = Home::new();
     let ended = home.run(&run(

@@ -31,6 +31,8 @@ pub(super) struct Vitals<'a> {
     watchdog: Option<Watchdog>,
     /// The counts of the running program that is checked.
     health: Option<Health>,
+    /// Whether the program was asked to stop, or has ended. What it sends is read, and has no effect.
+    is_over: bool,
 }
 
 impl<'a> Vitals<'a> {
@@ -57,11 +59,13 @@ impl<'a> Vitals<'a> {
             settings: health,
             counters,
             health: None,
+            is_over: true,
         })
     }
 
-    /// Passes `NOTIFY_SOCKET` to the program if a watchdog is set.
-    pub(super) fn introduce(&self, program: Program) -> Program {
+    /// A program is about to be started: passes `NOTIFY_SOCKET` to it if a watchdog is set.
+    pub(super) fn introduce(&mut self, program: Program) -> Program {
+        self.is_over = false;
         match &self.watchdog {
             Some(watchdog) => watchdog.introduce(program),
             None => program,
@@ -87,7 +91,7 @@ impl<'a> Vitals<'a> {
 
     /// The program is being stopped, or has exited: it is not checked any more.
     pub(super) fn end(&mut self) {
-        self.health = None;
+        (self.health, self.is_over) = (None, true);
         if let Some(check) = &mut self.check {
             check.end();
         }
@@ -97,7 +101,10 @@ impl<'a> Vitals<'a> {
     /// Cancel safe.
     pub(super) async fn news(&mut self, keeper: i32) -> Option<String> {
         if self.health.is_none() {
-            return pending().await;
+            return match &self.watchdog {
+                Some(watchdog) if self.is_over => watchdog.discard().await,
+                Some(_) | None => pending().await,
+            };
         }
         let (check, watchdog) = (&mut self.check, &mut self.watchdog);
         tokio::select! {

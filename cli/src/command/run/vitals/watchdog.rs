@@ -85,16 +85,33 @@ impl Watchdog {
             let pause = tokio::time::sleep(self.until.since(now));
             tokio::select! {
                 ready = self.socket.readable() => {
-                    let read = ready.and_then(|()| {
-                        self.socket.try_io(Interest::READABLE, || receive(self.socket.as_fd()))
-                    });
-                    if let Ok(message) = read {
+                    if let Ok(message) = ready.and_then(|()| self.receive()) {
                         return self.take_in(&message, keeper);
                     }
                 }
                 () = pause => {}
             }
         }
+    }
+
+    /// Reads what is sent, and drops it: a program that is being stopped may wait until it was read, as
+    /// `systemd-notify` does. Cancel safe.
+    pub(super) async fn discard(&self) -> ! {
+        loop {
+            let read = self.socket.readable().await.and_then(|()| self.receive());
+            if let Ok(message) = read {
+                tracing::debug!(
+                    sender = message.sender,
+                    "a message on the notify socket has no effect any more"
+                );
+            }
+        }
+    }
+
+    /// Reads a message, if there is one.
+    fn receive(&self) -> io::Result<Datagram> {
+        let socket = self.socket.as_fd();
+        self.socket.try_io(Interest::READABLE, || receive(socket))
     }
 
     fn take_in(&mut self, message: &Datagram, keeper: i32) -> Sign {
