@@ -1,11 +1,15 @@
 //! The health of the program: an unhealthy one is stopped, and another candidate leads.
 
+use std::fs::{self, Permissions};
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use rustix::process::Signal;
 
+use super::held::Held;
 use super::home::{Home, leader, wait_until};
+use super::hosts::children_of;
 use crate::support::marked::marked;
 
 /// A program that writes its token, and how often it was asked to stop.
@@ -143,6 +147,29 @@ fn with_restart_an_unhealthy_program_is_left_to_others_and_campaigned_for_again(
     leader.signal(Signal::TERM);
     // As the leader, as a standby, or while the program is stopped once more.
     assert!([0, 143, 124].contains(&leader.wait()));
+}
+
+/// Its stop signal is one that it does not notice before it runs.
+#[test]
+fn a_program_that_is_asked_to_stop_while_it_is_being_executed_is_not_checked() {
+    let home = Home::new();
+    let slow = home.write("slow", "#!/bin/sh\necho up >> log\nsleep 2\n");
+    fs::set_permissions(&slow, Permissions::from_mode(0o755)).unwrap();
+    let held = Held::hold(&home.path("slow")).expect("no one else opens it");
+    let check = ["--health-cmd", "echo checked >> checks; false"];
+    let often = ["--health-interval", "100ms", "--health-fall", "1"];
+    let stop = ["--stop-signal", "SIGWINCH", "--log-level", "debug"];
+    let words = [&["run", "job"], &check[..], &often, &stop, &["--", &slow]];
+    let mut leader = home.start(&words.concat());
+    leader.wait_said("the keeper is ready");
+    let keeper = children_of(leader.pid())[0].unsigned_abs();
+    wait_until("it is being executed", || !children_of(keeper).is_empty());
+    leader.signal(Signal::TERM);
+    leader.wait_said("asked the program to stop");
+    drop(held);
+    assert_eq!(leader.wait(), 0);
+    assert_eq!(home.lines("log"), ["up"]);
+    assert!(home.lines("checks").is_empty());
 }
 
 /// `systemd-notify` is a separate process, which has exited a moment later.

@@ -12,6 +12,9 @@ mod forgotten;
 mod formats;
 mod handover;
 mod health;
+#[path = "../../../tests/support/held.rs"]
+#[allow(unreachable_pub, reason = "it is shared with other test programs")]
+mod held;
 mod help;
 mod hints;
 mod home;

@@ -141,7 +141,9 @@ impl Leading<'_, '_> {
                     }
                     match event {
                         Event::Started(pid) => self.vitals.begin(program, pid),
-                        Event::Stopping(_) | Event::Exited(_) => self.vitals.end(),
+                        Event::Stopping(_) | Event::Killing(_) | Event::Exited(_) => {
+                            self.vitals.end();
+                        }
                         _ => {}
                     }
                     self.count(&event, &mut state);

@@ -72,8 +72,12 @@ impl<'a> Vitals<'a> {
         }
     }
 
-    /// The program has been started, and has this pid: its checks get its environment, and the pid.
+    /// The program has been started, and has this pid: its checks get its environment, and the pid. One that was asked
+    /// to stop while it was being started is not checked.
     pub(super) fn begin(&mut self, program: &Program, pid: i32) {
+        if self.is_over {
+            return;
+        }
         let now = clock::now();
         let start_period = self.settings.start_period;
         self.health = Some(Health::new(
