@@ -300,7 +300,8 @@ impl Runner<'_> {
                 }
             };
             // The last program may have left something in its connections, which a fence that opens would let out.
-            if self.keeper.is_fenced() {
+            // A keeper that is lost keeps no other program.
+            if self.keeper.is_fenced() || self.keeper.is_lost() {
                 self.replace_keeper().await?;
             }
         }

@@ -5,7 +5,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::held::Held;
 use super::home::{Home, leader, wait_until};
@@ -147,6 +147,25 @@ fn with_restart_an_unhealthy_program_is_left_to_others_and_campaigned_for_again(
     leader.signal(Signal::TERM);
     // As the leader, as a standby, or while the program is stopped once more.
     assert!([0, 143, 124].contains(&leader.wait()));
+}
+
+#[test]
+fn with_restart_an_unhealthy_program_whose_keeper_dies_is_started_again_by_another() {
+    let home = Home::new();
+    let program = format!(
+        "trap '' TERM; echo $INCUMBENT_FENCING_TOKEN >> {}; while :; do sleep 0.05; done",
+        home.text_path("log")
+    );
+    let options = "--health-fall 1 --restart --sit-out 100ms --contain subreaper";
+    // Its keeper does not kill it before this test has killed the keeper.
+    let slow = "--stall-polls 40 --stop-grace 30s";
+    let options: Vec<&str> = options.split(' ').chain(slow.split(' ')).collect();
+    let leader = home.start(&checked("false", &options, &program));
+    leader.wait_said("the program is unhealthy");
+    let keeper = Pid::from_raw(children_of(leader.pid())[0]).unwrap();
+    kill_process(keeper, Signal::KILL).unwrap();
+    let lines = home.wait_for_lines("log", 2);
+    assert!(lines[0] < lines[1], "{lines:?}");
 }
 
 /// Its stop signal is one that it does not notice before it runs.

@@ -141,9 +141,10 @@ impl Leading<'_, '_> {
                     }
                     match event {
                         Event::Started(pid) => self.vitals.begin(program, pid),
-                        Event::Stopping(_) | Event::Killing(_) | Event::Exited(_) => {
-                            self.vitals.end();
-                        }
+                        Event::Stopping(_)
+                        | Event::Killing(_)
+                        | Event::Exited(_)
+                        | Event::KeeperLost => self.vitals.end(),
                         _ => {}
                     }
                     self.count(&event, &mut state);
