@@ -21,7 +21,7 @@ use super::hidepid;
 use super::launch::Entry;
 use super::message::{Event, Order};
 use super::plan::{Action, Input, Plan};
-use super::program::{Program, StartFailure};
+use super::program::{Program, ProgramExit, StartFailure};
 use super::signals;
 use super::spawn::{Priority, Progress, Starting, spawn};
 use super::timer::{Timer, patience};
@@ -266,7 +266,7 @@ impl KeeperProcess {
         };
         match started {
             Ok(starting) => {
-                self.leader = starting.pid;
+                self.leader = (!starting.awaits_namespace()).then_some(starting.pid);
                 self.starting = Some(starting);
             }
             Err(failure) => {
@@ -281,7 +281,9 @@ impl KeeperProcess {
         let Some(starting) = &mut self.starting else {
             return;
         };
-        match starting.progress(has_ended) {
+        let progress = starting.progress(has_ended);
+        let (pid, is_killed) = (starting.pid.as_raw_nonzero().get(), starting.is_killed);
+        match progress {
             Progress::Under => return,
             Progress::InNamespace(namespace, program, signals) => {
                 (self.namespace, self.leader) = (Some(namespace), Some(program));
@@ -290,18 +292,20 @@ impl KeeperProcess {
                 }
                 return self.follow_start(has_ended);
             }
-            Progress::Started => {
-                if let Some(pid) = self.leader {
-                    self.report(&Event::Started(pid.as_raw_nonzero().get()));
-                }
-            }
+            Progress::Started => self.report(&Event::Started(pid)),
             Progress::Failed(failure) => {
                 // The child that is left of it only ends.
                 self.leader = None;
                 if let Some(namespace) = &self.namespace {
                     namespace.kill();
                 }
-                self.report(&Event::NotStarted(failure));
+                if is_killed {
+                    // Of the processes that start it, those that live a moment longer fail.
+                    self.report(&Event::Started(pid));
+                    self.report(&Event::Exited(ProgramExit::KILLED));
+                } else {
+                    self.report(&Event::NotStarted(failure));
+                }
             }
         }
         self.starting = None;
@@ -322,6 +326,9 @@ impl KeeperProcess {
 
     fn kill(&mut self) {
         self.orphan_killer.start_over();
+        if let Some(starting) = &mut self.starting {
+            starting.is_killed = true;
+        }
         // First what takes no lock: on a machine that moves many processes between cgroups, killing one
         // takes some tens of milliseconds.
         if let Some(leader) = self.leader {

@@ -143,6 +143,9 @@ pub enum ProgramExit {
 }
 
 impl ProgramExit {
+    /// By SIGKILL.
+    pub(super) const KILLED: Self = Self::Signal(9);
+
     /// The exit status that a shell would show: the program's own, or 128 + signal.
     #[must_use]
     pub const fn status(self) -> u8 {

@@ -103,12 +103,14 @@ fn set_real_time(most: libc::c_int) -> bool {
 /// A program that was forked and may not have run `exec` yet.
 #[derive(Debug)]
 pub(super) struct Starting {
-    /// Unknown while its namespace is being made.
-    pub(super) pid: Option<Pid>,
+    /// The process that is to become the program, or the one that makes its namespace before.
+    pub(super) pid: Pid,
     /// Until its namespace is made.
     pending: Option<PendingNamespace>,
     /// What it is to get once its pid is known, each once.
     signals: Vec<Signal>,
+    /// Whether it was sent SIGKILL, with all that starts it.
+    pub(super) is_killed: bool,
     /// Closed when the program runs; otherwise holds the error.
     status: OwnedFd,
 }
@@ -160,10 +162,13 @@ impl Starting {
             return match status {
                 Status::Pending => Progress::Under,
                 Status::Ready(namespace, program) => {
+                    self.pid = program;
                     Progress::InNamespace(namespace, program, std::mem::take(&mut self.signals))
                 }
                 Status::Failed(error) => {
-                    tracing::error!("the program gets no PID namespace: {error}");
+                    if !self.is_killed {
+                        tracing::error!("the program gets no PID namespace: {error}");
+                    }
                     Progress::Failed(StartFailure::from_errno(error.errno))
                 }
             };
@@ -196,11 +201,11 @@ pub(super) fn spawn(
     set_mask(u64::MAX).map_err(|error| failure(&error))?;
     let forked = match factory {
         None => fork(0, cgroup).map(|forked| match forked {
-            Forked::Parent(pid) => (Some(pid), None),
+            Forked::Parent(pid) => (pid, None),
             Forked::Child(to_enter) => child.exec(&report, to_enter, None),
         }),
         Some(factory) => factory.fork_into_new(cgroup).map(|role| match role {
-            Role::Keeper(pending) => (None, Some(pending)),
+            Role::Keeper(pending) => (pending.helper(), Some(pending)),
             Role::Program(barrier) => child.exec(&report, None, Some(&barrier)),
         }),
     };
@@ -210,6 +215,7 @@ pub(super) fn spawn(
         pid,
         pending,
         signals: Vec::new(),
+        is_killed: false,
         status,
     })
 }
@@ -336,11 +342,11 @@ mod tests {
 
     fn starting() -> (Starting, OwnedFd) {
         let (status, report) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).unwrap();
-        let (pid, pending) = (Some(getpid()), None);
         let starting = Starting {
-            pid,
-            pending,
+            pid: getpid(),
+            pending: None,
             signals: Vec::new(),
+            is_killed: false,
             status,
         };
         (starting, report)

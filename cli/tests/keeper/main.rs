@@ -11,6 +11,7 @@ mod held;
 #[allow(unreachable_pub, reason = "it is shared with other test programs")]
 mod marked;
 mod pidns;
+mod starting;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -230,20 +231,6 @@ async fn a_stop_sends_exactly_one_sigterm_and_then_kills() {
         ]
     );
     assert_eq!(count_lines(&bench.file("asked")), 1);
-}
-
-/// It comes between fork and exec, when the keeper's own handlers are still there.
-#[tokio::test]
-async fn a_stop_that_comes_while_the_program_is_being_started_reaches_it() {
-    for contain in ALL.into_iter().cycle().take(60) {
-        let mut bench = Bench::contained(contain);
-        let program = bench.shell("exec sleep 1000");
-        bench.start(program, 600_000);
-        bench.keeper.stop(Duration::from_secs(60));
-        let events = bench.events_of_the_keeper_alone().await;
-        let ended = Event::Exited(ProgramExit::Signal(15));
-        assert!(events.contains(&ended), "{events:?}");
-    }
 }
 
 #[tokio::test]

@@ -91,11 +91,15 @@ impl NamespaceFactory {
     ) -> Result<Role, Errno> {
         let (status, report) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         let (hangup, alive) = pipe_with(PipeFlags::CLOEXEC)?;
-        let Forked::Child(to_enter) = fork(0, cgroup)? else {
-            return Ok(Role::Keeper(PendingNamespace {
-                status,
-                alive: Some(alive),
-            }));
+        let to_enter = match fork(0, cgroup)? {
+            Forked::Parent(helper) => {
+                return Ok(Role::Keeper(PendingNamespace {
+                    helper,
+                    status,
+                    alive: Some(alive),
+                }));
+            }
+            Forked::Child(to_enter) => to_enter,
         };
         // That end is the keeper's alone: its closing shows that the keeper is gone.
         drop((status, alive));
@@ -193,6 +197,7 @@ impl NamespaceFactory {
 /// A namespace that is being made.
 #[derive(Debug)]
 pub(in crate::supervise) struct PendingNamespace {
+    helper: Pid,
     /// Where the helper reports how it went.
     status: OwnedFd,
     /// Closed when the namespace is to end.
@@ -216,6 +221,11 @@ impl AsFd for PendingNamespace {
 }
 
 impl PendingNamespace {
+    /// The process that makes it.
+    pub(in crate::supervise) const fn helper(&self) -> Pid {
+        self.helper
+    }
+
     /// How far it has got. Does not block.
     pub(in crate::supervise) fn status(&mut self) -> Status {
         let mut bytes = [0; 12];
