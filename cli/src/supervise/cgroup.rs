@@ -6,11 +6,14 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+use rustix::io::Errno;
+use rustix::process::Pid;
 
 use super::fork;
 
@@ -22,6 +25,8 @@ pub(super) struct Cgroup {
     lock: Option<OwnedFd>,
     /// Whether a child can begin in it.
     is_birthplace: AtomicBool,
+    /// Its events, opened by the keeper.
+    events: Option<File>,
 }
 
 impl Cgroup {
@@ -57,6 +62,7 @@ impl Cgroup {
                 path: path.clone(),
                 is_birthplace: fork::can_begin_in(&lock).into(),
                 lock: Some(lock),
+                events: Some(File::open(path.join(EVENTS))?),
             };
             cgroup.procs_file().map(|_| cgroup)
         });
@@ -72,6 +78,7 @@ impl Cgroup {
             path,
             lock: None,
             is_birthplace: AtomicBool::new(false),
+            events: None,
         }
     }
 
@@ -108,10 +115,42 @@ impl Cgroup {
     /// Whether a process lives in it. An unreadable answer counts as yes, and a group that is gone as
     /// no: the kernel does not remove a populated one.
     pub(super) fn is_populated(&self) -> bool {
-        match fs::read_to_string(self.path.join("cgroup.events")) {
-            Ok(events) => !events.lines().any(|line| line == "populated 0"),
-            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        let read = match &self.events {
+            Some(events) => {
+                let mut text = vec![0; 256];
+                let read = events.read_at(&mut text, 0);
+                read.map(|length| {
+                    text.truncate(length);
+                    text
+                })
+            }
+            None => fs::read(self.path.join(EVENTS)),
+        };
+        match read {
+            Ok(events) => !lines(&events).any(|line| line == b"populated 0"),
+            Err(error) => !matches!(
+                Errno::from_io_error(&error),
+                Some(Errno::NOENT | Errno::NODEV)
+            ),
         }
+    }
+
+    /// What can be polled (`PRI`) for a change since the last [`Cgroup::is_populated`].
+    pub(super) const fn events(&self) -> Option<&File> {
+        self.events.as_ref()
+    }
+
+    /// The processes in it that are alive and visible here.
+    pub(super) fn processes(&self) -> Vec<Pid> {
+        let (mut pids, mut groups) = (Vec::new(), vec![self.path.clone()]);
+        while let Some(group) = groups.pop() {
+            // What has just been removed has none.
+            groups.extend(groups_in(&group).unwrap_or_default());
+            let listed = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+            let listed = listed.lines().filter_map(|line| line.parse().ok());
+            pids.extend(listed.filter_map(Pid::from_raw));
+        }
+        pids
     }
 
     /// Removes the empty group.
@@ -126,6 +165,8 @@ impl Cgroup {
 
 /// What the names of all groups begin with.
 const PREFIX: &str = "incumbent-";
+/// The file in each group that shows whether a process lives in it.
+const EVENTS: &str = "cgroup.events";
 
 /// Takes the lock of a group, which the end of the process gives back.
 fn lock(path: &Path) -> io::Result<OwnedFd> {
@@ -133,6 +174,18 @@ fn lock(path: &Path) -> io::Result<OwnedFd> {
     let group = open(path, flags, Mode::empty())?;
     flock(&group, FlockOperation::NonBlockingLockExclusive)?;
     Ok(group)
+}
+
+/// The groups in a group.
+fn groups_in(group: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut groups = Vec::new();
+    for entry in fs::read_dir(group)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            groups.push(entry.path());
+        }
+    }
+    Ok(groups)
 }
 
 /// Kills what keepers that were killed together with their electors have left alive, and removes their groups. One

@@ -96,6 +96,8 @@ struct KeeperProcess {
     /// The same, until it runs.
     starting: Option<Starting>,
     orphan_killer: OrphanKiller,
+    /// Whether there is no child, but something in the cgroup: its end is no child's.
+    has_strays: bool,
     context: Vec<u8>,
     held: Option<(Identity, FencingToken)>,
     /// Whether the elector is gone, so that no order is read any more.
@@ -136,6 +138,7 @@ impl KeeperProcess {
             leader: None,
             starting: None,
             orphan_killer: OrphanKiller::default(),
+            has_strays: false,
             context: Vec::new(),
             held: None,
             orphaned: false,
@@ -183,6 +186,10 @@ impl KeeperProcess {
         if let Some(starting) = &self.starting {
             sources.push(PollFd::new(starting, PollFlags::IN));
         }
+        let events = self.cgroup.as_ref().and_then(Cgroup::events);
+        if let Some(events) = events.filter(|_| self.has_strays) {
+            sources.push(PollFd::new(events, PollFlags::PRI));
+        }
         // The end of the pipe is always ready to be read: once it was, there is nothing to wait for.
         if !self.orphaned {
             sources.push(PollFd::new(&self.pipe, interest));
@@ -229,7 +236,10 @@ impl KeeperProcess {
             Action::Signal(signal) => self.signal_leader(signal),
             Action::TerminateRest => {
                 let left = self.survivors();
-                self.report(&Event::left_behind(&left));
+                // Some kernels (6.19 and later) empty the cgroup a moment after the last process in it was reaped.
+                if !left.is_empty() {
+                    self.report(&Event::left_behind(&left));
+                }
                 if let Err(error) = tree::signal_descendants(Signal::TERM, &[]) {
                     tracing::error!(%error, "cannot ask the processes that the program left behind to end");
                 }
@@ -358,9 +368,12 @@ impl KeeperProcess {
             .is_some_and(Starting::awaits_namespace)
         {
             // The exit status of the program would be lost.
+            self.has_strays = false;
             return;
         }
         let reaped = tree::reap(self.leader);
+        let is_populated = || self.cgroup.as_ref().is_some_and(Cgroup::is_populated);
+        self.has_strays = reaped.childless && is_populated();
         if let Some(exit) = reaped.leader {
             self.follow_start(true);
             if self.leader.take().is_some() {
@@ -369,7 +382,7 @@ impl KeeperProcess {
         }
         // The proof: a subreaper without children has no descendants, but for those that found another reaper
         // in a PID namespace. The cgroup has these too.
-        if reaped.childless && !self.has_strays() {
+        if reaped.childless && !self.has_strays {
             self.namespace = None;
             self.step(Input::TreeEmpty);
             return;
@@ -385,15 +398,15 @@ impl KeeperProcess {
 
     /// The processes of the program that are alive.
     fn survivors(&self) -> Vec<Pid> {
+        let strays = self.cgroup.as_ref().filter(|_| self.has_strays);
+        if let Some(cgroup) = strays {
+            return cgroup.processes();
+        }
         let pids = tree::survivors(&[]).unwrap_or_default();
         match &self.namespace {
             Some(namespace) => namespace.without_init(pids),
             None => pids,
         }
-    }
-
-    fn has_strays(&self) -> bool {
-        self.cgroup.as_ref().is_some_and(Cgroup::is_populated)
     }
 
     fn listen(&mut self) {

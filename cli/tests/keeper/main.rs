@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "tests are named by what they claim")]
 
 mod bench;
+mod cgroup;
 mod fence;
 #[path = "../../../tests/support/held.rs"]
 #[allow(unreachable_pub, reason = "it is shared with other test programs")]
