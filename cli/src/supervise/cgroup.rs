@@ -153,11 +153,9 @@ impl Cgroup {
         pids
     }
 
-    /// Removes the empty group.
+    /// Removes the group, in which no process lives.
     pub(super) fn remove(&self) {
-        if let Err(error) = fs::remove_dir(&self.path)
-            && error.kind() != io::ErrorKind::NotFound
-        {
+        if let Err(error) = remove_all(&self.path) {
             tracing::warn!(path = %self.path.display(), %error, "the program's cgroup cannot be removed");
         }
     }
@@ -188,6 +186,18 @@ fn groups_in(group: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(groups)
 }
 
+/// Removes a group, and first those that its program has made in it.
+fn remove_all(group: &Path) -> io::Result<()> {
+    let removed = groups_in(group).and_then(|groups| {
+        groups.iter().try_for_each(|group| remove_all(group))?;
+        fs::remove_dir(group)
+    });
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
 /// Kills what keepers that were killed together with their electors have left alive, and removes their groups. One
 /// whose processes are still dying is removed by the next keeper.
 fn sweep(own: &Path) {
@@ -198,7 +208,7 @@ fn sweep(own: &Path) {
         let is_ours = entry.file_name().as_bytes().starts_with(PREFIX.as_bytes());
         if is_ours && let Ok(_lock) = lock(&entry.path()) {
             let left = Cgroup::existing(entry.path());
-            if let Err(error) = left.kill().and_then(|()| fs::remove_dir(&left.path)) {
+            if let Err(error) = left.kill().and_then(|()| remove_all(&left.path)) {
                 tracing::debug!(path = %left.path.display(), %error, "left by a killed keeper, and not removed yet");
             }
         }

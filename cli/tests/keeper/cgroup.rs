@@ -8,7 +8,7 @@ use std::time::Duration;
 use incumbent::election::clock;
 use incumbent_cli::supervise::{Event, ProgramExit};
 
-use crate::bench::Bench;
+use crate::bench::{Bench, PATIENCE};
 
 /// Longer than any test.
 const HOUR: Duration = Duration::from_secs(3600);
@@ -41,4 +41,36 @@ async fn the_end_of_what_no_wait_reports_is_noticed_at_once() {
     drop(stray.stdin.take());
     stray.wait().unwrap();
     assert_eq!(bench.event().await, Event::Dead);
+}
+
+#[tokio::test]
+async fn groups_that_the_program_has_made_are_removed_with_its_own() {
+    let mut bench = Bench::new(true);
+    let cgroup = cgroup(&mut bench).await;
+    let program = bench.shell(&format!("mkdir -p {}/made/below", cgroup.display()));
+    bench.start(program, 600_000);
+    let exited = Event::Exited(ProgramExit::Code(0));
+    assert_eq!(
+        bench.events().await,
+        [Event::Started(0), exited, Event::Dead]
+    );
+    assert!(cgroup.join("made/below").exists());
+    bench.keeper.close().await;
+    assert!(!cgroup.exists());
+}
+
+#[tokio::test]
+async fn groups_that_the_program_of_a_killed_keeper_has_made_are_removed_by_the_next() {
+    let own = cgroup(&mut Bench::new(true)).await;
+    let left = own.with_file_name(format!("incumbent-left-{}", fastrand::u64(..)));
+    let until = clock::now() + PATIENCE;
+    // The keeper of another test may remove one that is only half made.
+    while fs::create_dir_all(left.join("made/below")).is_err() {
+        assert!(clock::now() < until, "{} cannot be made", left.display());
+    }
+    cgroup(&mut Bench::new(true)).await;
+    while left.exists() {
+        assert!(clock::now() < until, "{} is still there", left.display());
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
