@@ -289,14 +289,15 @@ impl Plan {
                 }
             }
             Phase::Killing { again, pause, loud } => {
+                if now >= *loud {
+                    *loud = now + Self::LOUD_EVERY;
+                    actions.push(Action::ReportSurvivors);
+                }
+                // Last, for then nothing may be left that survives.
                 if now >= *again {
                     *pause = (*pause * 2).min(Self::LONGEST_PAUSE);
                     *again = now + *pause;
                     actions.push(Action::Kill);
-                }
-                if now >= *loud {
-                    *loud = now + Self::LOUD_EVERY;
-                    actions.push(Action::ReportSurvivors);
                 }
             }
         }

@@ -184,6 +184,17 @@ fn survivors_of_sigkill_are_swept_again_and_reported_every_second() {
     assert!((40..60).contains(&sweeps), "{sweeps}");
 }
 
+/// A kill may prove the tree dead, after which there is nothing to report of it.
+#[test]
+fn survivors_are_reported_before_they_are_killed_again() {
+    let mut plan = running_until(5000);
+    plan.step(at(100), Input::Order(Order::Kill));
+    assert_eq!(
+        plan.step(at(5000), Input::Woken),
+        [Action::ReportSurvivors, Action::Kill]
+    );
+}
+
 fn inputs() -> impl Strategy<Value = Input> {
     prop_oneof![
         (0..20_000_u64, 0..2000_u64)
