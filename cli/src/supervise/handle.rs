@@ -390,3 +390,22 @@ impl Keeper {
         }
     }
 }
+
+#[cfg(test)]
+impl Keeper {
+    /// A keeper that has reported these events, and its end of the pipe. There is no process.
+    pub(crate) fn that_reported(events: &[Event]) -> (Self, std::os::unix::net::UnixStream) {
+        let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let mut outbox = Outbox::default();
+        for event in events {
+            outbox.push(event);
+        }
+        outbox.flush(|bytes| io::Write::write(&mut theirs, bytes));
+        let launched = Launched {
+            pid: rustix::process::getpid(),
+            pipe: ours,
+            fence: None,
+        };
+        (Self::attach(launched).unwrap(), theirs)
+    }
+}

@@ -3,6 +3,7 @@
 //! It has its own keeper. So a check that hangs is killed at its timeout with everything it started, is
 //! verified dead before the next one starts, and does not outlive us.
 
+use std::future::pending;
 use std::time::Duration;
 
 use crate::supervise::{Event, Keeper, Program, ProgramExit, StartFailure};
@@ -86,32 +87,20 @@ impl<'a> Check<'a> {
     }
 
     async fn turn(&mut self) -> Option<Result<(), String>> {
-        let now = clock::now();
         let due = match &self.running {
             Some(running) => running.overdue,
             None => self.next,
         };
-        if now >= due {
-            return match &mut self.running {
-                Some(running) => {
-                    running.told = true;
-                    running.overdue = now + self.check.interval;
-                    Some(Err(format!(
-                        "took longer than {:?}, and cannot be killed",
-                        self.check.timeout
-                    )))
-                }
-                None => self.start(now),
-            };
-        }
-        let pause = tokio::time::sleep(due.since(now));
-        let Some(keeper) = &mut self.keeper else {
-            pause.await;
-            return None;
-        };
         let event = tokio::select! {
-            event = keeper.event() => event,
-            () = pause => return None,
+            biased;
+            // However late we are, a check is judged by all that its keeper had reported by then.
+            event = async {
+                match &mut self.keeper {
+                    Some(keeper) => keeper.event().await,
+                    None => pending().await,
+                }
+            } => event,
+            () = clock::sleep_until(due) => return self.act(clock::now()),
         };
         if event == Event::KeeperLost && self.running.is_none() {
             // The next check starts another.
@@ -119,6 +108,19 @@ impl<'a> Check<'a> {
             return None;
         }
         self.take_in(event)
+    }
+
+    /// The next check is due, or the one that is under way is overdue.
+    fn act(&mut self, now: Timestamp) -> Option<Result<(), String>> {
+        let Some(running) = &mut self.running else {
+            return self.start(now);
+        };
+        running.told = true;
+        running.overdue = now + self.check.interval;
+        Some(Err(format!(
+            "took longer than {:?}, and cannot be killed",
+            self.check.timeout
+        )))
     }
 
     /// Ends its keeper, and a check with it that is under way.
@@ -195,5 +197,36 @@ impl<'a> Check<'a> {
             (None, Some(exit)) => Err(exit.to_string()),
             (None, None) => Err("exited with an unknown status".to_owned()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::args::Typed;
+
+    #[tokio::test]
+    async fn a_check_is_judged_by_all_that_its_keeper_has_reported_however_late_we_are() {
+        let no_settings = tempfile::NamedTempFile::new().unwrap();
+        let typed = Typed {
+            file: Some(no_settings.path().to_owned()),
+            ..Typed::default()
+        };
+        let settings = Settings::load(&typed, None).unwrap();
+        let every = Duration::from_secs(3600);
+        let check = CheckSettings {
+            command: "true".to_owned(),
+            interval: every,
+            timeout: every,
+        };
+        let passed = Event::Exited(ProgramExit::Code(0));
+        let (keeper, _pipe) = Keeper::that_reported(&[Event::Started(1), passed, Event::Dead]);
+        let mut check = Check::new(&settings, check);
+        check.keeper = Some(keeper);
+        check.running = Some(Running {
+            overdue: Timestamp::ZERO,
+            ..Running::default()
+        });
+        assert_eq!(check.result().await, Ok(()));
     }
 }
