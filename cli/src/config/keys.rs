@@ -267,6 +267,11 @@ impl Key {
         self.kind == Kind::Secret || self.name == "password_cmd"
     }
 
+    /// Whether an empty variable means an empty text.
+    pub(crate) fn may_be_empty(&self) -> bool {
+        matches!(self.name, "key_prefix" | "username")
+    }
+
     /// Whether it is part of the timing.
     pub(crate) fn is_timing(&self) -> bool {
         self.group == Group::Timing || self.name == "op_timeout"

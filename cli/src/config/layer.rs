@@ -152,8 +152,8 @@ impl Layer {
             };
             let origin = Origin::Environment(name.to_owned());
             let read = match value.to_str() {
-                // An empty variable is how many tools unset one. Only a text may be meant to be empty.
-                Some("") if key.kind != Kind::Text => continue,
+                // An empty variable is how many tools unset one.
+                Some("") if !key.may_be_empty() => continue,
                 Some(text) => key.read_text(text),
                 None => Err("its value is not valid UTF-8".to_owned()),
             };

@@ -188,6 +188,13 @@ fn and_it_works_from_each_of_its_places() {
         ),
         78
     );
+    let print = home.write("d.toml", &format!("password_cmd = \"cat {right}\"\n"));
+    let no_command = ("INCUMBENT_PASSWORD_CMD", "");
+    assert_eq!(status(&[no_command], &["--config", &print]), 3);
+    let in_a_file = ("INCUMBENT_PASSWORD_FILE", &*right);
+    assert_eq!(status(&[no_command, in_a_file], &[]), 3);
+    let no_command = ["--password-cmd", "", "--password-file", &right];
+    assert_eq!(status(&[], &no_command), 3);
     let empty = home.write("empty", "\n");
     assert_eq!(status(&[], &["--password-file", &empty]), 78);
     let url = [("INCUMBENT_STORE", &*server.url())];

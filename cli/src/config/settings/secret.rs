@@ -13,11 +13,14 @@ impl Settings {
     /// The strongest of the password itself, the file with it and the command that prints it. A file is read
     /// once, to find out early what is wrong with it; what a pipe held is kept.
     pub(super) fn read_password(&self) -> Result<Option<Password>, Failure> {
+        let [text, file, command] = ["password", "password_file", "password_cmd"];
+        // An empty command is none.
+        let has_command = self.values.password_cmd.as_deref() != Some("");
         let layer = |key| {
             let mut layers = self.layers.iter();
-            layers.rposition(|layer| layer.origin(key).is_some())
+            let found = layers.rposition(|layer| layer.origin(key).is_some());
+            found.filter(|_| key != command || has_command)
         };
-        let [text, file, command] = ["password", "password_file", "password_cmd"];
         let strongest = layer(text).max(layer(file)).max(layer(command));
         let set: Vec<&str> = [text, file, command]
             .into_iter()
