@@ -28,8 +28,8 @@ pub(crate) fn status(look: &Look) -> Result<Exit, Failure> {
     let observer = electorate::observe(&settings)?;
     let (view, seats) = runtime()?.block_on(async {
         let view = observer.view(&name).await;
-        let seats = match view.state {
-            State::Absent => seats(&observer, &name).await,
+        let seats = match report::exit(&view.state) {
+            Exit::NotHeld => seats(&observer, &name, &view).await,
             _ => Vec::new(),
         };
         (view, seats)
@@ -46,21 +46,27 @@ pub(crate) fn status(look: &Look) -> Result<Exit, Failure> {
         Format::Text if !seats.is_empty() => output::print(&list::fitted(&seats, usize::MAX))?,
         Format::Text => output::print(&text(&view, &document.content))?,
     }
-    let any_led = seats
-        .iter()
-        .any(|seat| report::exit(&seat.state) == Exit::Success);
-    Ok(match any_led {
+    Ok(match is_led(&seats) {
         true => Exit::Success,
         false => report::exit(&view.state),
     })
 }
 
-/// The seats of an election that the stores have a record of.
-async fn seats(observer: &Observer, name: &ElectionName) -> Vec<ElectionView> {
+/// The seats of an election that the stores have a record of. If it is or was held without seats, they count only
+/// while someone leads in them.
+async fn seats(observer: &Observer, name: &ElectionName, view: &ElectionView) -> Vec<ElectionView> {
     let names = (0..MOST_SEATS).filter_map(|seat| name.seat(seat).ok());
     let mut seats = observer.views(&names.collect::<Vec<_>>()).await;
     seats.retain(|seat| !matches!(seat.state, State::Absent));
+    if !matches!(view.state, State::Absent) && !is_led(&seats) {
+        seats.clear();
+    }
     seats
+}
+
+fn is_led(seats: &[ElectionView]) -> bool {
+    let mut seats = seats.iter();
+    seats.any(|seat| report::exit(&seat.state) == Exit::Success)
 }
 
 fn text(view: &ElectionView, election: &document::Status) -> String {

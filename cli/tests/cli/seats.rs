@@ -113,6 +113,27 @@ fn without_a_free_seat_it_does_not_wait_unless_it_may() {
 }
 
 #[test]
+fn seats_are_shown_although_the_election_was_held_without_them_before() {
+    let home = Home::new();
+    assert_eq!(home.run(&["run", "job", "--", "true"]).status, 0);
+    let shown = home.run(&["status", "job"]);
+    assert_eq!(shown.status, 3, "{shown:#?}");
+    let mut leader = start(&home, &[]);
+    home.wait_for_lines("led", 1);
+    let shown = home.run(&["status", "job"]);
+    assert_eq!(shown.status, 0, "{shown:#?}");
+    assert!(shown.stdout.contains("job#"), "{shown:#?}");
+    leader.signal(Signal::TERM);
+    assert_eq!(leader.wait(), 0);
+    let shown = home.run(&["status", "job"]);
+    assert_eq!(shown.status, 3, "{shown:#?}");
+    assert!(
+        shown.stdout.contains("not held: the last holder"),
+        "{shown:#?}"
+    );
+}
+
+#[test]
 fn a_number_of_seats_that_makes_no_sense_is_refused() {
     let home = Home::new();
     let run = |words: &[&str]| home.run(&[&["run", "job"], words, &["--", "true"]].concat());
