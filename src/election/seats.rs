@@ -170,9 +170,8 @@ impl Seats {
 
     /// As [`Election::finished`], for all that a campaign for a seat may have left.
     pub async fn finished(&self) {
-        for election in self.seats.iter().chain([&self.door]) {
-            election.finished().await;
-        }
+        // They are counted together.
+        self.door.finished().await;
     }
 
     /// Up to so many seats, beginning with any of them: those who look do not all meet at the same.

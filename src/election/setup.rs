@@ -55,7 +55,7 @@ impl Setup {
             containment: OnceLock::new(),
             compared: Slot::new(self.compared.get()),
             conflict: Slot::default(),
-            candidacies: watch::Sender::new(0),
+            candidacies: self.candidacies.clone(),
         }
     }
 

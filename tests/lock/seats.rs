@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use incumbent::store::Fault;
+use incumbent::protocol::ElectionName;
+use incumbent::store::{Fault, MemoryStore, Store};
 use incumbent::{ConfigError, Election};
 
 use super::{PATIENCE, client, lock, patient, steady, stores};
@@ -145,4 +146,30 @@ async fn who_waits_for_a_seat_waits_out_an_outage() {
     stores[0].set_fault(None);
     let seat = tokio::time::timeout(PATIENCE, waiting).await.unwrap();
     seat.unwrap().into_inner().release().await;
+}
+
+#[tokio::test]
+async fn who_has_waited_for_a_seat_has_left_the_queue_too_when_all_is_finished() {
+    let stores = stores(1);
+    let locks = client(&stores, patient()).await;
+    let seats = lock(&locks, "licence").seats(1).unwrap();
+    let _kept = seats.acquire().await.unwrap();
+    let mut waiting = std::pin::pin!(seats.acquire());
+    let door = "licence#".parse().unwrap();
+    tokio::select! {
+        seat = &mut waiting => panic!("{seat:?}"),
+        () = until_held(&stores[0], &door) => {}
+    }
+    stores[0].set_fault(Fault::Slow(Duration::from_millis(100)));
+    waiting.set(seats.acquire());
+    locks.finished().await;
+    stores[0].set_fault(None);
+    let record = stores[0].inspect(&door).await.unwrap().record;
+    assert!(record.holder().is_none(), "{record:?}");
+}
+
+async fn until_held(store: &MemoryStore, name: &ElectionName) {
+    while store.inspect(name).await.unwrap().record.holder().is_none() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
