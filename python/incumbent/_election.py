@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 import threading
+import warnings
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -60,6 +62,12 @@ class Leadership:
 
     def __bool__(self) -> bool:
         return self._held.may_act()
+
+    def __del__(self) -> None:
+        # At the end of the process, it ends with the process.
+        if self._held.is_kept() and not sys.is_finalizing():
+            message = f"{self!r} was never released: it stays held until this process ends"
+            warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
 
     def __repr__(self) -> str:
         return f"<Leadership token={self.fencing_token} {'held' if self else 'over'}>"

@@ -151,7 +151,12 @@ class _Held:
         raise NotImplementedError
 
     def _keep(self, held: L) -> L:
-        self._mine().append(Guard(held))
+        try:
+            self._mine().append(Guard(held))
+        except BaseException:
+            # There is no block that could release it.
+            held._held.release("resigned").cancel()
+            raise
         return held
 
     async def __aenter__(self) -> Leadership:

@@ -41,7 +41,7 @@ impl Kept {
     }
 }
 
-/// A leadership or a lock. When it is dropped it is released, in the background.
+/// A leadership or a lock. When it is dropped without a release, it stays held until the process ends.
 #[pyclass(frozen, module = "incumbent._native")]
 #[derive(Debug)]
 pub(crate) struct Held {
@@ -138,6 +138,11 @@ impl Held {
         Ok(())
     }
 
+    /// Whether this process holds it, and has not begun to release it.
+    fn is_kept(&self) -> bool {
+        !fork::is_forked() && self.lock().is_some()
+    }
+
     /// Reports that the work has ended, and waits until the release is confirmed. `how` is "resigned", "ended" or
     /// "failed".
     fn release(&self, py: Python<'_>, how: &str) -> PyResult<Pending> {
@@ -159,10 +164,9 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // A forked child holds nothing: the leadership goes on in its parent.
-        if fork::is_forked() {
-            let kept = self.kept.get_mut();
-            mem::forget(kept.unwrap_or_else(PoisonError::into_inner).take());
-        }
+        // Its work may go on, here or in the parent of a forked child: only a release ends it, as for a guard of the
+        // library that is leaked.
+        let kept = self.kept.get_mut();
+        mem::forget(kept.unwrap_or_else(PoisonError::into_inner).take());
     }
 }

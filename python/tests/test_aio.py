@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from conftest import FAST, Server
@@ -54,6 +55,36 @@ def test_a_cancellation_from_outside_stays_one(name: str, store: str) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert (await election.status())["state"] != "held"
+
+    asyncio.run(main())
+
+
+def test_a_lock_that_was_won_as_its_wait_was_cancelled_is_released(name: str, store: str) -> None:
+    class Cancelled:
+        """A wait whose task is cancelled at the moment in which it is won."""
+
+        def __init__(self, task: asyncio.Task[Any], pending: Any) -> None:
+            self._task, self._pending = task, pending
+
+        def ready(self) -> bool:
+            ready = bool(self._pending.ready())
+            return ready and self._task.cancel()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._pending, name)
+
+    async def main() -> None:
+        lock = aio.lock(name, store=store, **FAST)
+        task = asyncio.current_task()
+        assert task is not None
+        win = lock._win
+        lock._win = lambda: Cancelled(task, win())  # type: ignore[assignment, method-assign, return-value]
+        with pytest.raises(asyncio.CancelledError):
+            async with lock:
+                pytest.fail("it was cancelled")
+        getattr(task, "uncancel", int)()
+        async with aio.lock(name, timeout=60, store=store, **FAST) as held:
+            held.check()
 
     asyncio.run(main())
 

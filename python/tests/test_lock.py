@@ -12,12 +12,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import FAST, Child, Server, wait_until
 
 import incumbent
-from incumbent import aio
+from incumbent import _waiting, aio
 
 
 def test_it_has_the_interface_of_threading() -> None:
@@ -70,14 +71,49 @@ def test_threads_and_objects_exclude_each_other(name: str, store: str) -> None:
 def test_a_process_that_dies_leaves_its_lock(name: str, store: str, child: Callable[..., Child]) -> None:
     code = """
         import sys, incumbent
-        incumbent.Lock(sys.argv[1], store=sys.argv[2], interval=0.5, stop_grace=0.2).acquire()
+        lock = incumbent.Lock(sys.argv[1], store=sys.argv[2], interval=0.5, stop_grace=0.2)
+        lock.acquire()
         print("holds")
         sys.stdin.readline()
     """
     dying = child(code, name, store)
     dying.expect("holds")
+    lock = incumbent.Lock(name, store=store, **FAST)
+    assert not lock.acquire(blocking=False)
     dying.signal(signal.SIGKILL)
-    assert incumbent.Lock(name, store=store, **FAST).acquire(timeout=60)
+    assert lock.acquire(timeout=60)
+    lock.release()
+
+
+def test_a_lock_that_was_never_released_stays_held(name: str, store: str) -> None:
+    with pytest.warns(ResourceWarning, match=r"token=\d+ held> was never released"):
+        assert incumbent.Lock(name, store=store, **FAST).acquire()
+    other = incumbent.Lock(name, store=store, **FAST)
+
+    def held_for() -> int:
+        status = other.status()
+        assert status["state"] == "held"
+        return int(status["held_for_ms"])
+
+    # Longer than a holder without heartbeats keeps it.
+    wait_until(lambda: held_for() > 3000)
+    assert not other.acquire(blocking=False)
+
+
+def test_a_lock_that_was_won_as_its_wait_was_interrupted_is_released(
+    name: str, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = incumbent.Lock(name, store=store, **FAST)
+
+    def interrupted(pending: Any, timeout: float | None = None) -> bool:
+        assert pending.wait()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(_waiting, "wait", interrupted)
+        lock.acquire()
+    assert lock.acquire(timeout=60)
+    lock.release()
 
 
 def test_a_lost_lock_is_refused(name: str, server: Server) -> None:
