@@ -116,6 +116,20 @@ def test_a_command_runs_while_it_leads(
             os.kill(pid, 0)
 
 
+def test_a_password_of_the_settings_is_on_no_command_line(
+    project: Path, server: Server, name: str, child: Callable[..., Child]
+) -> None:
+    with redis.Redis.from_url(server.redis_url) as client:
+        client.config_set("requirepass", "a-secret")
+    with (project / "settings.py").open("a") as settings:
+        settings.write(f"INCUMBENT |= {{'STORE': {server.url!r}, 'PASSWORD': 'a-secret', 'USERNAME': None}}\n")
+    env = {"INCUMBENT_STORE": "redis://elsewhere", "INCUMBENT_PASSWORD": "another"}
+    leading = child(LEAD, str(project), "manage.py", "lead", name, "work", "--what", "bills", env=env)
+    leading.expect("works on bills")
+    for secret in ("a-secret", str(server.socket)):
+        assert secret not in Path(f"/proc/{leading.process.pid}/cmdline").read_text()
+
+
 def test_what_cannot_run_is_refused(project: Path, name: str, child: Callable[..., Child]) -> None:
     child(LEAD, str(project), "manage.py", "lead", name).expect("CommandError: give the command")
     with (project / "settings.py").open("a") as settings:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+#: The options that may contain a password.
+_SECRETS = frozenset({"store", "password", "password_cmd"})
+
+
 class Command(BaseCommand):  # type: ignore[misc]
     """It becomes ``incumbent run NAME -- manage.py COMMAND …``, so a leader that freezes or loses its store is killed."""
 
@@ -43,11 +47,11 @@ class Command(BaseCommand):  # type: ignore[misc]
             rest = [f"--pythonpath={options['pythonpath']}", *rest]
         try:
             program = path()
-            settings = flags(table(getattr(conf.settings, "INCUMBENT", None), "INCUMBENT"))
+            flags, variables = settings_of(table(getattr(conf.settings, "INCUMBENT", None), "INCUMBENT"))
         except ConfigError as error:
             raise CommandError(str(error)) from error
-        run = [program, "run", options["name"], *settings, "--"]
-        os.execv(program, [*run, sys.executable, *_this_program(), first, *rest])
+        run = [program, "run", options["name"], *flags, "--", sys.executable, *_this_program(), first, *rest]
+        os.execve(program, run, {**os.environ, **variables})
 
 
 def _this_program() -> list[str]:
@@ -56,22 +60,30 @@ def _this_program() -> list[str]:
     return [sys.argv[0]] if spec is None else ["-m", spec.name.removesuffix(".__main__")]
 
 
-def flags(options: Mapping[str, Any]) -> list[str]:
-    """The options of the settings as those of the command.
+def settings_of(options: Mapping[str, Any]) -> tuple[list[str], dict[str, str]]:
+    """The options of the settings: as those of the command, and as its variables where they may contain a password,
+    since every user of a host can see command lines.
 
-    >>> flags({"STORE": ["redis://a", "redis://b"], "FAILOVER": 3, "SEATS": 3, "RESTART": True})
-    ['--store=redis://a', '--store=redis://b', '--failover=3s', '--seats=3', '--restart']
+    >>> settings_of({"STORE": ["redis://a", "redis://b"], "PASSWORD": "secret", "FAILOVER": 3})
+    (['--failover=3s'], {'INCUMBENT_STORE': 'redis://a redis://b', 'INCUMBENT_PASSWORD': 'secret'})
+    >>> settings_of({"SEATS": 3, "RESTART": True, "STDIN": False, "USERNAME": None})
+    (['--seats=3', '--restart'], {})
     """
-    found = []
+    flags, variables = [], {}
     for name, value in options.items():
+        if value is None or value is False:
+            continue
+        if name.lower() in _SECRETS:
+            words = value if isinstance(value, (list, tuple)) else [value]
+            variables[f"INCUMBENT_{name.upper()}"] = " ".join(map(str, words))
+            continue
         flag = f"--{name.lower().replace('_', '-')}"
-        for one in value if isinstance(value, (list, tuple)) else [value]:
-            if isinstance(one, bool):
-                found += [flag] if one else []
-            elif isinstance(one, timedelta):
-                found.append(f"{flag}={round(one.total_seconds() * 1000)}ms")
-            elif isinstance(one, (int, float)) and name.lower() in DURATIONS:
-                found.append(f"{flag}={one}s")
-            else:
-                found.append(f"{flag}={one}")
-    return found
+        if value is True:
+            flags.append(flag)
+        elif isinstance(value, timedelta):
+            flags.append(f"{flag}={round(value.total_seconds() * 1000)}ms")
+        elif isinstance(value, (int, float)) and name.lower() in DURATIONS:
+            flags.append(f"{flag}={value}s")
+        else:
+            flags.append(f"{flag}={value}")
+    return flags, variables
