@@ -4,7 +4,7 @@
 
     scheduler = BackgroundScheduler(executors={"default": incumbent.apscheduler.Executor("reports", store="redis://db")})
 
-Every process schedules every job; only the leader runs them.
+Every process schedules every job, in a `MemoryJobStore`; only the leader runs them.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_SUBMITTED, JobSubmissionEvent
 from apscheduler.executors.base import MaxInstancesReachedError
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.memory import MemoryJobStore
 
 from ._election import Election
 from ._takeover import Campaign, led_until
-from .errors import Error
+from .errors import ConfigError, Error
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -64,7 +65,18 @@ class Executor(ThreadPoolExecutor):  # type: ignore[misc]
         return self._leadership
 
     def start(self, scheduler: Any, alias: str) -> None:
-        """Begins to campaign."""
+        """Begins to campaign.
+
+        Raises `ConfigError` if the scheduler has a job store that other processes may share: there, a standby would mark
+        runs as done that it does not run.
+        """
+        for store, kept in scheduler._jobstores.items():
+            if not isinstance(kept, MemoryJobStore):
+                raise ConfigError(
+                    f"executor {alias!r}: the job store {store!r} is a {type(kept).__name__}, in which a standby would "
+                    "mark runs as done that no process has run; give the scheduler a MemoryJobStore, or run it with "
+                    "another executor inside `with incumbent.lead(...)`"
+                )
         super().start(scheduler, alias)
         self._thread.start()
 

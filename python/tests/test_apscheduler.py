@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from apscheduler.events import EVENT_JOB_EXECUTED, EVENT_JOB_MAX_INSTANCES
+from apscheduler.jobstores.base import BaseJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from conftest import Child, wait_until
 
@@ -98,3 +100,15 @@ def test_missed_runs_of_a_job_that_still_runs_are_skipped(name: str) -> None:
     del executor._instances[job.id]
     wait_until(lambda: EVENT_JOB_EXECUTED in events)
     scheduler.shutdown()
+
+
+def test_a_job_store_that_processes_share_is_refused(name: str) -> None:
+    class Shared(BaseJobStore):  # type: ignore[misc]
+        pass
+
+    Shared.__abstractmethods__ = frozenset()
+    executor = Executor(name, store=f"memory:{name}")
+    scheduler = BackgroundScheduler(executors={"default": executor}, jobstores={"jobs": Shared()})
+    with pytest.raises(incumbent.ConfigError, match="the job store 'jobs' is a Shared"):
+        scheduler.start()
+    assert not scheduler.running and executor.leadership is None
