@@ -252,13 +252,16 @@ class Semaphore:
 
     def acquire(self, blocking: bool = True, timeout: Duration | None = None) -> bool:
         """Takes a seat, and returns whether it did."""
-        wait = timeout_of(timeout, blocking)
         try:
-            held = result(self._client.native().take_seat(self.name, self.seats, blocking, wait))
+            self._take(blocking, timeout_of(timeout, blocking))
         except NotElected:
             return False
-        self._seats().append(Seat(cast(_native.Held, held)))
         return True
+
+    def _take(self, blocking: bool, wait: float | None) -> Seat:
+        held = result(self._client.native().take_seat(self.name, self.seats, blocking, wait))
+        self._seats().append(Seat(cast(_native.Held, held)))
+        return self._seats()[-1]
 
     def _seats(self) -> list[Seat]:
         seats: list[Seat] = self._mine.__dict__.setdefault("seats", [])
@@ -275,8 +278,7 @@ class Semaphore:
         return seats.pop()
 
     def __enter__(self) -> Seat:
-        self.acquire()
-        return self._seats()[-1]
+        return self._take(True, None)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -18,7 +18,7 @@ import pytest
 from conftest import FAST, Child, Server, wait_until
 
 import incumbent
-from incumbent import _waiting, aio
+from incumbent import _lock, _waiting, aio
 
 
 def test_it_has_the_interface_of_threading() -> None:
@@ -254,6 +254,20 @@ def test_a_semaphore_has_as_many_holders_as_seats(name: str, store: str) -> None
     semaphores[1].release()
     with pytest.raises(RuntimeError, match="holds no seat"):
         semaphores[1].release()
+
+
+def test_a_block_without_a_seat_raises_why(name: str, store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    semaphore = incumbent.Semaphore(name, 2, store=store, **FAST)
+
+    def paused(pending: object) -> object:
+        raise incumbent.Paused("the election is paused")
+
+    with semaphore as seat:
+        with monkeypatch.context() as patched, pytest.raises(incumbent.Paused):
+            patched.setattr(_lock, "result", paused)
+            with semaphore:
+                pytest.fail("it has no seat")
+        seat.check()
 
 
 def test_asyncio_has_them_too(name: str, store: str) -> None:
