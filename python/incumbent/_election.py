@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import json
 import sys
-import threading
 import warnings
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from . import _native
+from ._blocks import Blocks
 from ._options import arguments, timeout_of
 from ._waiting import result, wait
 from .errors import LeadershipLost
@@ -244,22 +244,21 @@ class lead:
         self._timeout = timeout_of(timeout, blocking)
         self._blocking = blocking
         # Each thread ends what it began, even when another one has taken over meanwhile.
-        self._mine = threading.local()
-
-    def _led(self) -> list[Leadership]:
-        led: list[Leadership] = self._mine.__dict__.setdefault("led", [])
-        return led
+        self._led: Blocks[Leadership] = Blocks()
 
     def __enter__(self) -> Leadership:
         election = self._election
         led = election.campaign(self._timeout) if self._blocking else election.try_campaign()
-        self._led().append(led)
+        self._led.add(led)
         return led
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._led().pop()._leave(error is not None)
+        led = self._led.take(of_another=True)
+        if led is None:
+            raise RuntimeError(f"the end of a block that leads {self._election.name!r}, which did not begin")
+        led._leave(error is not None)
 
 
 def run_as_leader(

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 from . import _native
+from ._blocks import Blocks
 from ._election import Leadership, document
 from ._options import arguments, timeout_of, whole
 from ._waiting import result
@@ -238,14 +239,14 @@ class Semaphore:
     ([0, 1], False)
 
     All its users must give the same number of seats. Each thread releases what it acquired last, and no other thread
-    can, unlike in `threading`.
+    can, unlike in `threading`. Only a block may end in another thread.
     """
 
     def __init__(self, name: str, seats: int = 1, **options: Unpack[Options]) -> None:
         self.name = name
         self.seats = whole("seats", seats)
         self._client = client(options)
-        self._mine = threading.local()
+        self._taken: Blocks[Seat] = Blocks()
 
     def __repr__(self) -> str:
         return f"<Semaphore {self.name!r} seats={self.seats}>"
@@ -260,22 +261,18 @@ class Semaphore:
 
     def _take(self, blocking: bool, wait: float | None) -> Seat:
         held = result(self._client.native().take_seat(self.name, self.seats, blocking, wait))
-        self._seats().append(Seat(cast(_native.Held, held)))
-        return self._seats()[-1]
-
-    def _seats(self) -> list[Seat]:
-        seats: list[Seat] = self._mine.__dict__.setdefault("seats", [])
-        return seats
+        seat = Seat(cast(_native.Held, held))
+        self._taken.add(seat)
+        return seat
 
     def release(self) -> None:
         """Gives back the seat that this thread took last."""
-        self._pop()._leave(failed=False)
+        self._end(self._taken.take(), failed=False)
 
-    def _pop(self) -> Seat:
-        seats = self._seats()
-        if not seats:
+    def _end(self, seat: Seat | None, failed: bool) -> None:
+        if seat is None:
             raise RuntimeError(f"release of the semaphore {self.name!r}, of which this thread holds no seat")
-        return seats.pop()
+        seat._leave(failed)
 
     def __enter__(self) -> Seat:
         return self._take(True, None)
@@ -283,4 +280,4 @@ class Semaphore:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pop()._leave(failed=error is not None)
+        self._end(self._taken.take(of_another=True), failed=error is not None)

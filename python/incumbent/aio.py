@@ -17,7 +17,6 @@ import asyncio
 import functools
 import json
 from typing import TYPE_CHECKING, Any, TypeVar, cast
-from weakref import WeakKeyDictionary
 
 from . import _election, _native
 from ._lock import client
@@ -102,7 +101,7 @@ class Guard:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("this must run in a task")
-        self._task = task
+        self.task = task
         self._cancelling = _cancelling(task)
         self._cancelled = False
         self.held = held
@@ -114,15 +113,14 @@ class Guard:
     def _look(self) -> None:
         if self._lost.ready():
             self._loop.remove_reader(self._lost.fileno())
-            self._cancelled = True
-            self._task.cancel()
+            self._cancelled = self.task.cancel()
 
     async def leave(self, error: BaseException | None) -> None:
         """Releases what is held, and raises what the block should end with, if anything else than `error`."""
         self._loop.remove_reader(self._lost.fileno())
         self._lost.cancel()
         verdict = self.held._verdict()
-        ours = self._cancelled and _uncancel(self._task) <= self._cancelling
+        ours = self._cancelled and asyncio.current_task() is self.task and _uncancel(self.task) <= self._cancelling
         await self.held._end("failed" if error else "ended")
         if verdict is not None and (error is None or (ours and isinstance(error, asyncio.CancelledError))):
             raise verdict from error
@@ -141,18 +139,29 @@ class _Held:
     """An asynchronous context manager for what is won at its start, kept while the block runs, and released."""
 
     def __init__(self) -> None:
-        # Each task ends what it began.
-        self._guards: WeakKeyDictionary[asyncio.Task[Any] | None, list[Guard]] = WeakKeyDictionary()
+        self._guards: list[Guard] = []
 
-    def _mine(self) -> list[Guard]:
-        return self._guards.setdefault(asyncio.current_task(), [])
+    def _mine(self) -> Guard | None:
+        """That of the innermost block of this task."""
+        task = asyncio.current_task()
+        return next((guard for guard in reversed(self._guards) if guard.task is task), None)
+
+    def _take(self) -> Guard:
+        """That of the block that ends. Each task ends what it began, except that the loop finalizes an asynchronous
+        generator in a task of its own.
+        """
+        guard = self._mine()
+        if guard is None:
+            guard = ([one for one in self._guards if one.task.done()] or self._guards)[-1]
+        self._guards.remove(guard)
+        return guard
 
     def _win(self) -> _native.Pending:
         raise NotImplementedError
 
     def _keep(self, held: L) -> L:
         try:
-            self._mine().append(Guard(held))
+            self._guards.append(Guard(held))
         except BaseException:
             # There is no block that could release it.
             held._held.release("resigned").cancel()
@@ -165,7 +174,7 @@ class _Held:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._mine().pop().leave(error)
+        await self._take().leave(error)
 
 
 class _Waits(_Held):
@@ -250,22 +259,20 @@ class rlock(lock):
 
     async def __aenter__(self) -> Leadership:
         mine = self._mine()
-        if not mine:
+        if mine is None:
             return await super().__aenter__()
-        mine[-1].held.check()
-        mine.append(mine[-1])
-        return mine[-1].held
+        mine.held.check()
+        self._guards.append(mine)
+        return mine.held
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        mine = self._mine()
-        if len(mine) == 1:
-            await super().__aexit__(kind, error, trace)
-            return
-        mine.pop()
-        if error is None:
-            mine[-1].held.check()
+        guard = self._take()
+        if guard not in self._guards:
+            await guard.leave(error)
+        elif error is None:
+            guard.held.check()
 
 
 class Election(_election.Named):

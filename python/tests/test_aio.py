@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -121,6 +122,33 @@ def test_the_loop_serves_others_while_one_waits(name: str, store: str) -> None:
 async def _once(name: str, store: str) -> bool:
     async with aio.lead(name, store=store, **FAST) as leadership:
         return bool(leadership)
+
+
+def test_a_block_may_end_in_another_task(name: str, store: str) -> None:
+    async def holding(lock: aio.lock) -> AsyncIterator[incumbent.Leadership]:
+        async with lock as held:
+            yield held
+
+    async def main(lock: aio.lock) -> None:
+        generator, ended = holding(lock), asyncio.Event()
+
+        async def begin(held: asyncio.Future[incumbent.Leadership]) -> bool:
+            held.set_result(await anext(generator))
+            return await ended.wait()
+
+        begun = asyncio.get_running_loop().create_future()
+        beginning = asyncio.create_task(begin(begun))
+        held = await begun
+        held.check()
+        await generator.aclose()  # type: ignore[attr-defined]
+        assert not held
+        ended.set()
+        assert await beginning
+
+    for kind in (aio.lock, aio.rlock):
+        lock = kind(name, timeout=60, store=store, **FAST)
+        asyncio.run(main(lock))
+        asyncio.run(main(lock))
 
 
 def test_a_coroutine_function_runs_only_while_leading(name: str, store: str) -> None:

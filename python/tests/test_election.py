@@ -9,6 +9,7 @@ import textwrap
 import threading
 import weakref
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import FAST, Child, Server, wait_until
@@ -269,6 +270,21 @@ def test_events_keep_their_election_and_end_with_it(name: str) -> None:
     assert kept is not None
     del kept._native
     assert list(events) == []
+
+
+def test_a_block_may_end_in_another_thread(name: str, store: str) -> None:
+    for block in (
+        incumbent.lead(name, store=store, **FAST),
+        incumbent.Semaphore(f"{name}-seats", 1, store=store, **FAST),
+    ):
+        for _ in range(2):
+            with ThreadPoolExecutor(1) as pool:
+                held = pool.submit(block.__enter__).result(60)
+            assert held
+            block.__exit__(None, None, None)
+            assert not held
+        with pytest.raises(RuntimeError):
+            block.__exit__(None, None, None)
 
 
 def test_a_configuration_that_cannot_be_used_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
