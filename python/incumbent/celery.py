@@ -35,7 +35,7 @@ from ._election import Election, Leadership
 from ._lock import Lock
 from ._options import arguments, seconds, table
 from ._takeover import Campaign, led_until
-from .errors import ConfigError, LeadershipLost, Unreachable
+from .errors import ConfigError, Error, LeadershipLost, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,7 +125,14 @@ class Once(celery.Task):  # type: ignore[misc]
         lock = Lock(key, **self._options())
         # Longer than a worker that died keeps it: a holder that is still there then is running.
         window = Election(key, **self._options()).window
-        if not lock.acquire(timeout=2 * window):
+        try:
+            acquired = lock.acquire(timeout=2 * window)
+        except BaseException:
+            # It fails, so it is queued no longer.
+            with suppress(Error):
+                self._marks().remove(key, task_id)
+            raise
+        if not acquired:
             _log.warning("%s is running already: this one is dropped", key)
             self._marks().remove(key, task_id)
             raise Reject(f"{key} is running already", requeue=False)

@@ -217,6 +217,24 @@ def test_a_majority_marks_queued_tasks_and_logs_in(shop: Shop) -> None:
             server.close()
 
 
+def test_a_task_that_fails_to_get_its_lock_can_be_queued_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bill = tasks().bill
+
+    def acquire(lock: incumbent.Lock, **options: Any) -> bool:
+        with pytest.raises(AlreadyQueued):
+            bill.delay("ada")
+        raise incumbent.Unreachable("no majority")
+
+    tasks().app.conf.task_always_eager = True
+    with monkeypatch.context() as patched:
+        patched.setattr(incumbent.Lock, "acquire", acquire)
+        assert isinstance(bill.delay("ada").result, incumbent.Unreachable)
+    tasks().app.conf.task_always_eager = False
+    bill.delay("ada")
+
+
 def test_a_retry_keeps_its_place(shop: Shop) -> None:
     queued = tasks().again.delay()
     shop.worker(1)
