@@ -29,6 +29,7 @@ from celery.beat import PersistentScheduler
 from celery.exceptions import Reject
 from celery.result import EagerResult
 from celery.utils.log import get_logger
+from kombu.utils.json import JSONEncoder
 
 from ._addresses import for_redis_py
 from ._election import Election, Leadership
@@ -151,7 +152,9 @@ class Once(celery.Task):  # type: ignore[misc]
             names = ", ".join(bound.arguments)
             raise ConfigError(f"keys of {self.name} names {min(unknown)!r}, but its arguments are {names}")
         chosen = {name: value for name, value in bound.arguments.items() if wanted is None or name in wanted}
-        digest = hashlib.sha256(json.dumps(chosen, sort_keys=True, default=repr).encode()).hexdigest()
+        # The worker sees what the broker made of the arguments, so a key consists of what JSON keeps of them.
+        sent = json.loads(json.dumps(chosen, cls=_Encoder))
+        digest = hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest()
         return f"once:{self.name[:64]}:{digest[:32]}"
 
     def _options(self) -> Options:
@@ -219,6 +222,16 @@ class _Marks:
         if 2 * len(answers) <= len(self._stores):
             raise Unreachable(f"no majority of the stores can mark queued tasks: {last}") from last
         return answers
+
+
+class _Encoder(JSONEncoder):
+    """As Celery encodes arguments; what only other serializers can send, by its `repr`."""
+
+    def default(self, o: Any) -> Any:
+        try:
+            return super().default(o)  # type: ignore[no-untyped-call]
+        except TypeError:
+            return repr(o)
 
 
 def _options(app: Any) -> Options:

@@ -7,13 +7,18 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import celery
 import pytest
 import redis
 from conftest import Child, Server, wait_until
+from django.utils.functional import lazystr
+from kombu.utils.json import dumps, loads
 
 import incumbent
 from incumbent.celery import AlreadyQueued
@@ -175,6 +180,25 @@ def test_a_mark_lasts_for_its_timeout_after_the_task_may_begin(shop: Shop) -> No
     assert 5 * 3600 < lasts("dan", countdown=5 * 3600) <= 6 * 3600
     bill.apply_async(("eve",), once={"timeout": 0.001})
     wait_until(lambda: _queues(lambda: bill.delay("eve")))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        datetime(2026, 7, 1, 12, tzinfo=ZoneInfo("Europe/Vienna")),
+        {2: "b", 10: "a"},
+        lazystr("a translation"),
+        (1, ["a", b"b"]),
+        Decimal("1.50"),
+        UUID(int=1),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_key_is_the_same_after_the_broker(shop: Shop, value: Any) -> None:
+    bill = tasks().bill
+    assert bill.get_key((value,)) == bill.get_key((loads(dumps(value)),)) != bill.get_key(("ada",))
+    # What only pickle can send.
+    assert bill.get_key(({"a"},)) == bill.get_key(({"a"},))
 
 
 def test_what_cannot_be_told_is_refused(shop: Shop) -> None:
