@@ -10,7 +10,7 @@ from . import _native
 from ._election import Leadership
 from ._options import arguments, seconds
 from ._waiting import result
-from .errors import Paused, TimedOut
+from .errors import NotYet, Paused, TimedOut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -48,7 +48,8 @@ def once(name: str, *, at_least: Duration, **options: Unpack[Options]) -> Once:
     ('reported', None)
 
     A run that takes longer than a tick is not joined by another one. A run that crashed has run. Raises `Unreachable`
-    if it is unknown whether it may run, and `LeadershipLost` if the leadership was lost before the function returned.
+    if it is unknown whether it may run, `NotYet` if no host could run it in time, and `LeadershipLost` if the
+    leadership was lost before the function returned.
     """
 
     wait = seconds(at_least, "at_least")
@@ -64,6 +65,8 @@ def once(name: str, *, at_least: Duration, **options: Unpack[Options]) -> Once:
             election = _native.Election(name, *arguments(options))
             try:
                 held = result(election.campaign_once(wait))
+            except NotYet:
+                raise
             except (Paused, TimedOut):
                 return None
             leadership = Leadership(cast(_native.Held, held))

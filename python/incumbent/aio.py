@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from . import _election, _native
 from ._lock import client
 from ._options import arguments, seconds, timeout_of, whole
-from .errors import Paused, TimedOut
+from .errors import NotYet, Paused, TimedOut
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -358,6 +358,8 @@ class _Once(_Held):
     async def __aenter__(self) -> Leadership:
         try:
             return await super().__aenter__()
+        except NotYet:
+            raise
         except (Paused, TimedOut) as error:
             raise _Skipped from error
 

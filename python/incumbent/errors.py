@@ -7,6 +7,7 @@
     ├── NotElected
     │   ├── Held          another candidate holds it, and the call was not to wait
     │   ├── TimedOut      it was not won in time
+    │   │   └── NotYet    and no other candidate holds it
     │   └── Paused        an operator has paused the election
     ├── Unreachable       too few stores answer
     ├── Denied            the stores refuse us
@@ -24,6 +25,7 @@ __all__ = [
     "Held",
     "LeadershipLost",
     "NotElected",
+    "NotYet",
     "Paused",
     "TimedOut",
     "Unreachable",
@@ -48,6 +50,10 @@ class Held(NotElected):
 
 class TimedOut(NotElected, TimeoutError):
     """It was not won within the time given."""
+
+
+class NotYet(TimedOut):
+    """It was not won within the time given, although no other candidate holds it."""
 
 
 class Paused(NotElected):

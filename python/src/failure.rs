@@ -23,7 +23,8 @@ pub(crate) fn config(py: Python<'_>, error: &ConfigError) -> PyErr {
 pub(crate) fn campaign(py: Python<'_>, error: &CampaignError) -> PyErr {
     let class = match error {
         CampaignError::Held { .. } => "Held",
-        CampaignError::TimedOut { .. } | CampaignError::NotYet { .. } => "TimedOut",
+        CampaignError::TimedOut { .. } => "TimedOut",
+        CampaignError::NotYet { .. } => "NotYet",
         CampaignError::Paused { .. } => "Paused",
         CampaignError::Unreachable { .. }
         | CampaignError::TermsUsedUp { .. }

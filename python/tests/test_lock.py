@@ -381,6 +381,23 @@ def test_one_coroutine_runs_per_tick(name: str, store: str) -> None:
         incumbent.once(name, at_least="1ms", store=store, **FAST)(print)()
 
 
+@pytest.mark.parametrize("how", ["thread", "task"])
+def test_a_run_that_happened_nowhere_is_not_skipped(how: str, name: str, server: Server) -> None:
+    # On a store that has just started, no one may lead before the probation is over, and the tick is over by then.
+    once = incumbent.once(name, at_least="5s", store=server.url, probation="6s", **FAST)
+
+    @once
+    def report() -> None:
+        pytest.fail("its tick is over")
+
+    @once
+    async def report_in_a_task() -> None:
+        pytest.fail("its tick is over")
+
+    with pytest.raises(incumbent.NotYet, match="no other candidate holds it"):
+        report() if how == "thread" else asyncio.run(report_in_a_task())
+
+
 def test_a_child_that_ends_takes_no_connection_from_its_parent(
     name: str, server: Server, child: Callable[..., Child]
 ) -> None:
