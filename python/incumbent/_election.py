@@ -59,6 +59,8 @@ class Leadership:
         self._held = held
         #: Set when the work is asked to stop.
         self.lost = Lost(held)
+        self._work_ended = False
+        self._loss: LeadershipLost | None = None
 
     def __bool__(self) -> bool:
         return self._held.may_act()
@@ -109,6 +111,7 @@ class Leadership:
 
     def release(self) -> None:
         """Ends the leadership: the work has ended. A standby takes over at once."""
+        self._end_work()
         self._release("resigned")
 
     def _release(self, how: str) -> None:
@@ -118,14 +121,19 @@ class Leadership:
     def _leave(self, failed: bool) -> None:
         """Releases it at the end of a block, which must not end well if the leadership was lost before."""
         try:
-            ended = self._verdict()
+            loss = self._end_work()
         finally:
             self._release("failed" if failed else "ended")
-        if ended is not None and not failed:
-            raise ended
+        if loss is not None and not failed:
+            raise loss
 
-    def _verdict(self) -> LeadershipLost | None:
-        """The loss of the leadership, if it came before the end of the work."""
+    def _end_work(self) -> LeadershipLost | None:
+        """The loss of the leadership, if it came before the work ended: at the end of its block, or at a release in it."""
+        if not self._work_ended:
+            self._work_ended, self._loss = True, self._lost_before()
+        return self._loss
+
+    def _lost_before(self) -> LeadershipLost | None:
         try:
             self._held.check()
         except LeadershipLost as lost:

@@ -78,6 +78,7 @@ class Leadership(_election.Leadership):
 
     async def release(self) -> None:  # type: ignore[override]
         """Ends the leadership: the work has ended. A standby takes over at once."""
+        self._end_work()
         await self._end("resigned")
 
     async def _end(self, how: str) -> None:
@@ -113,17 +114,18 @@ class Guard:
     def _look(self) -> None:
         if self._lost.ready():
             self._loop.remove_reader(self._lost.fileno())
-            self._cancelled = self.task.cancel()
+            # A release in the block is no loss.
+            self._cancelled = not self.held._work_ended and self.task.cancel()
 
     async def leave(self, error: BaseException | None) -> None:
         """Releases what is held, and raises what the block should end with, if anything else than `error`."""
         self._loop.remove_reader(self._lost.fileno())
         self._lost.cancel()
-        verdict = self.held._verdict()
+        loss = self.held._end_work()
         ours = self._cancelled and asyncio.current_task() is self.task and _uncancel(self.task) <= self._cancelling
         await self.held._end("failed" if error else "ended")
-        if verdict is not None and (error is None or (ours and isinstance(error, asyncio.CancelledError))):
-            raise verdict from error
+        if loss is not None and (error is None or (ours and isinstance(error, asyncio.CancelledError))):
+            raise loss from error
 
 
 def _cancelling(task: asyncio.Task[Any]) -> int:

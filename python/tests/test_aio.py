@@ -124,6 +124,19 @@ async def _once(name: str, store: str) -> bool:
         return bool(leadership)
 
 
+def test_a_release_ends_its_block_quietly(name: str, store: str) -> None:
+    async def main() -> None:
+        for block in (aio.lead(name, store=store, **FAST), aio.lock(f"{name}-lock", store=store, **FAST)):
+            async with block as held:
+                await held.release()
+                assert not held
+                # What is cancelled is so at the next wait.
+                assert await held.lost.wait()
+                await asyncio.sleep(0)
+
+    asyncio.run(main())
+
+
 def test_a_block_may_end_in_another_task(name: str, store: str) -> None:
     async def holding(lock: aio.lock) -> AsyncIterator[incumbent.Leadership]:
         async with lock as held:

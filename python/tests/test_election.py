@@ -103,6 +103,22 @@ def test_the_work_is_asked_to_stop(name: str, store: str) -> None:
             leadership.check()
 
 
+def test_a_release_ends_its_block_quietly(name: str, store: str) -> None:
+    election = incumbent.Election(name, store=store, **FAST)
+    with election.lead() as leadership:
+        leadership.release()
+        assert not leadership
+        election.try_campaign().release()
+
+
+def test_a_loss_before_a_release_is_raised_at_the_end(name: str, store: str) -> None:
+    with pytest.raises(incumbent.LeadershipLost):
+        with incumbent.lead(name, store=store, **FAST) as leadership:
+            leadership.stop()
+            assert leadership.lost.wait(60)
+            leadership.release()
+
+
 def test_overrun_kills_only_if_that_was_asked_for(
     name: str, server: Server, child: Callable[..., Child]
 ) -> None:
