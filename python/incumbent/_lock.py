@@ -85,7 +85,7 @@ class Lock:
 
     def acquire(self, blocking: bool = True, timeout: Duration | None = None) -> bool:
         """Acquires the lock, and returns whether it did. Without a timeout it waits for as long as it takes; -1 is no
-        timeout, as in `threading`.
+        timeout, and 0 is one try, as in `threading`.
 
         Raises `Unreachable`, `Denied` or `ConfigError` if no one can acquire it at present.
         """

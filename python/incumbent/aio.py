@@ -232,7 +232,7 @@ class lock(_Waits):
     True
 
     When the lock is lost, the block is cancelled, and its end raises `LeadershipLost`. A wait that is too long raises
-    `TimedOut`; with ``blocking=False``, a lock that another holds raises `Held`.
+    `TimedOut`; with ``blocking=False`` or a timeout of 0, a lock that another holds raises `Held`.
     """
 
     def _open(self, options: Options) -> None:

@@ -1,5 +1,7 @@
 //! A client of locks as Python configures it.
 
+use std::time::Duration;
+
 use incumbent::lock;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -27,13 +29,14 @@ impl Locks {
         }
     }
 
-    /// Acquires the lock `name`, for at most `timeout` seconds.
+    /// Acquires the lock `name`, for at most `timeout` seconds. 0 is one try, as in `threading`.
     #[pyo3(signature = (name, timeout=None))]
     fn acquire(&self, py: Python<'_>, name: &str, timeout: Option<f64>) -> PyResult<Pending> {
         let lock = self.lock(py, name)?;
         let timeout = timeout.map(duration).transpose()?;
         Pending::new(py, async move {
             let guard = match timeout {
+                Some(Duration::ZERO) => lock.try_acquire().await,
                 Some(timeout) => lock.acquire_timeout(timeout).await,
                 None => lock.acquire().await,
             };
@@ -49,7 +52,7 @@ impl Locks {
         })
     }
 
-    /// Takes one of `count` seats of the lock `name`: if `wait`, for at most `timeout` seconds.
+    /// Takes one of `count` seats of the lock `name`: if `wait`, for at most `timeout` seconds, of which 0 is one try.
     #[pyo3(signature = (name, count, wait, timeout=None))]
     fn take_seat(
         &self,
@@ -62,6 +65,7 @@ impl Locks {
         let seats = self.lock(py, name)?.seats(count);
         let seats = seats.map_err(|error| failure::config(py, &error))?;
         let timeout = timeout.map(duration).transpose()?;
+        let wait = wait && timeout != Some(Duration::ZERO);
         Pending::new(py, async move {
             let seat = match timeout {
                 _ if !wait => seats.try_acquire().await,

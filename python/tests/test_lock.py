@@ -50,6 +50,19 @@ def test_only_one_holds_it(name: str, store: str) -> None:
         other.check()
 
 
+def test_a_timeout_of_0_is_one_try(name: str, store: str) -> None:
+    for _ in range(5):
+        lock = incumbent.Lock(name, store=store, **FAST)
+        assert lock.acquire(timeout=0)
+        assert not incumbent.Lock(name, store=store, **FAST).acquire(timeout=0)
+        lock.release()
+        with incumbent.Semaphore(f"{name}-seats", 1, store=store, **FAST):
+            assert not incumbent.Semaphore(f"{name}-seats", 1, store=store, **FAST).acquire(timeout=0)
+        seats = incumbent.Semaphore(f"{name}-seats", 1, store=store, **FAST)
+        assert seats.acquire(timeout=0)
+        seats.release()
+
+
 def test_threads_and_objects_exclude_each_other(name: str, store: str) -> None:
     shared = incumbent.Lock(name, store=store, **FAST)
     counter = [0]
