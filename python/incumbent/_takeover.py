@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from ._election import Election
 
 
+#: How many terms it looks back for a leader.
+_TERMS = 20
+
+
 class Campaign:
     """One campaign that goes on while no one waits for it. A short one would never see a dead leader replaced."""
 
@@ -43,8 +47,10 @@ def led_until(election: Election) -> datetime | None:
     due again.
     """
     now = datetime.now(timezone.utc)
-    terms = election.history(2)["terms"]
-    if len(terms) < 2 or terms[1]["gap_ms"] is None:
+    earlier = election.history(_TERMS)["terms"][1:]
+    # A claim that was abandoned is a term too, in which no one led.
+    before = next((term for term in earlier if term["reason"] != "withdrawn"), None)
+    if before is None or before["gap_ms"] is None:
         return None
     elected = election.status()["held_for_ms"] or 0
-    return now - timedelta(milliseconds=elected + terms[1]["gap_ms"])
+    return now - timedelta(milliseconds=elected + before["gap_ms"])

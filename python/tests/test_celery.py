@@ -21,6 +21,7 @@ from django.utils.functional import lazystr
 from kombu.utils.json import dumps, loads
 
 import incumbent
+from incumbent._takeover import led_until
 from incumbent.celery import AlreadyQueued
 
 SHOP = """
@@ -329,6 +330,34 @@ def test_one_of_three_beats_sends_and_another_takes_over(shop: Shop, server: Ser
     output, _ = beats[survivor].process.communicate()
     assert beats[survivor].process.returncode == 0, output
     assert election.status()["state"] != "held"
+
+
+@pytest.mark.parametrize(
+    "terms, gap_ms",
+    [
+        ([(None, None), ("work-ended", 5000)], 5000),
+        ([(None, None), ("withdrawn", None), ("withdrawn", None), ("work-ended", 7000), ("resigned", 9000)], 7000),
+        # It led until no one knows when.
+        ([(None, None), (None, None), ("resigned", 9000)], None),
+        ([(None, None), ("withdrawn", None)], None),
+        ([(None, None)], None),
+    ],
+)
+def test_the_last_leader_is_the_last_who_led(terms: list[tuple[str | None, int | None]], gap_ms: int | None) -> None:
+    class Election:
+        def history(self, count: int) -> dict[str, Any]:
+            return {"terms": [{"reason": reason, "gap_ms": gap} for reason, gap in terms[:count]]}
+
+        def status(self) -> dict[str, Any]:
+            return {"held_for_ms": 1000}
+
+    before = datetime.now(timezone.utc)
+    until = led_until(Election())  # type: ignore[arg-type]
+    if gap_ms is None or until is None:
+        assert until is gap_ms
+    else:
+        gap = timedelta(milliseconds=1000 + gap_ms)
+        assert before - gap <= until <= datetime.now(timezone.utc) - gap
 
 
 def test_a_new_beat_sends_what_came_due_since_the_last_one_led(shop: Shop, server: Server) -> None:
