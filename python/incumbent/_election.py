@@ -118,13 +118,13 @@ class Leadership:
         if not _native.is_forked():
             result(self._held.release(how))
 
-    def _leave(self, failed: bool) -> None:
+    def _leave(self, error: BaseException | None = None) -> None:
         """Releases it at the end of a block, which must not end well if the leadership was lost before."""
         try:
             loss = self._end_work()
         finally:
-            self._release("failed" if failed else "ended")
-        if loss is not None and not failed:
+            self._release(how_ended(error))
+        if loss is not None and error is None:
             raise loss
 
     def _end_work(self) -> LeadershipLost | None:
@@ -142,6 +142,13 @@ class Leadership:
             return None
         token = self.fencing_token
         return LeadershipLost(f"the leadership of term {token} is over: {reason}", token, reason)
+
+
+def how_ended(error: BaseException | None) -> str:
+    """How the work ended. Ctrl-C, `sys.exit` and a cancellation ask it to stop: it has not failed."""
+    if error is None:
+        return "ended"
+    return "failed" if isinstance(error, Exception) else "resigned"
 
 
 class Named:
@@ -266,7 +273,7 @@ class lead:
         led = self._led.take(of_another=True)
         if led is None:
             raise RuntimeError(f"the end of a block that leads {self._election.name!r}, which did not begin")
-        led._leave(error is not None)
+        led._leave(error)
 
 
 def run_as_leader(

@@ -114,14 +114,14 @@ class Lock:
 
     def release(self) -> None:
         """Releases the lock. It raises `LeadershipLost` if the lock was lost before."""
-        self._end(failed=False)
+        self._end()
 
-    def _end(self, failed: bool) -> None:
+    def _end(self, error: BaseException | None = None) -> None:
         held, self._held = self._held, None
         if held is None:
             raise RuntimeError(f"release of the lock {self.name!r}, which this object does not hold")
         try:
-            held._leave(failed)
+            held._leave(error)
         finally:
             self._turn.release()
 
@@ -161,7 +161,7 @@ class Lock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end(failed=error is not None)
+        self._end(error)
 
 
 class RLock(Lock):
@@ -267,12 +267,12 @@ class Semaphore:
 
     def release(self) -> None:
         """Gives back the seat that this thread took last."""
-        self._end(self._taken.take(), failed=False)
+        self._end(self._taken.take())
 
-    def _end(self, seat: Seat | None, failed: bool) -> None:
+    def _end(self, seat: Seat | None, error: BaseException | None = None) -> None:
         if seat is None:
             raise RuntimeError(f"release of the semaphore {self.name!r}, of which this thread holds no seat")
-        seat._leave(failed)
+        seat._leave(error)
 
     def __enter__(self) -> Seat:
         return self._take(True, None)
@@ -280,4 +280,4 @@ class Semaphore:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end(self._taken.take(of_another=True), failed=error is not None)
+        self._end(self._taken.take(of_another=True), error)

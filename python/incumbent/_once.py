@@ -72,10 +72,10 @@ def once(name: str, *, at_least: Duration, **options: Unpack[Options]) -> Once:
             leadership = Leadership(cast(_native.Held, held))
             try:
                 value = function(*args, **kwargs)
-            except BaseException:
-                leadership._leave(failed=True)
+            except BaseException as error:
+                leadership._leave(error)
                 raise
-            leadership._leave(failed=False)
+            leadership._leave()
             return value
 
         return run

@@ -123,7 +123,7 @@ class Guard:
         self._lost.cancel()
         loss = self.held._end_work()
         ours = self._cancelled and asyncio.current_task() is self.task and _uncancel(self.task) <= self._cancelling
-        await self.held._end("failed" if error else "ended")
+        await self.held._end(_election.how_ended(error))
         if loss is not None and (error is None or (ours and isinstance(error, asyncio.CancelledError))):
             raise loss from error
 

@@ -56,6 +56,7 @@ def test_a_cancellation_from_outside_stays_one(name: str, store: str) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert (await election.status())["state"] != "held"
+        assert (await election.history(1))["terms"][0]["reason"] == "resigned"
 
     asyncio.run(main())
 

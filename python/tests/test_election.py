@@ -103,6 +103,18 @@ def test_the_work_is_asked_to_stop(name: str, store: str) -> None:
             leadership.check()
 
 
+@pytest.mark.parametrize(
+    "error, reason", [(SystemExit, "resigned"), (KeyboardInterrupt, "resigned"), (OSError, "panicked")]
+)
+def test_the_history_shows_whether_the_work_failed(
+    error: type[BaseException], reason: str, name: str, store: str
+) -> None:
+    election = incumbent.Election(name, store=store, **FAST)
+    with pytest.raises(error), election.lead():
+        raise error
+    assert election.history(1)["terms"][0]["reason"] == reason
+
+
 def test_a_release_ends_its_block_quietly(name: str, store: str) -> None:
     election = incumbent.Election(name, store=store, **FAST)
     with election.lead() as leadership:
