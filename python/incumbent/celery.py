@@ -122,7 +122,8 @@ class Once(celery.Task):  # type: ignore[misc]
         key, task_id = self.get_key(args, kwargs), self.request.id
         if self.once.get("unlock_before_run"):
             self._marks().remove(key, task_id)
-            return super().__call__(*args, **kwargs)
+            # Celery's own `__call__` begins a request: for a direct call.
+            return self.run(*args, **kwargs)
         lock = Lock(key, **self._options())
         # Longer than a worker that died keeps it: a holder that is still there then is running.
         window = Election(key, **self._options()).window
@@ -140,7 +141,7 @@ class Once(celery.Task):  # type: ignore[misc]
         with _Released(lock):
             self._marks().remove(key, task_id)
             self.request.leadership = lock.held
-            return super().__call__(*args, **kwargs)
+            return self.run(*args, **kwargs)
 
     def get_key(self, args: Any = None, kwargs: Any = None) -> str:
         """The name of the lock, and the key of the mark that it is queued."""

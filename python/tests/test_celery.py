@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import celery
 import pytest
 import redis
+from celery.app.task import Context
 from conftest import Child, Server, wait_until
 from django.utils.functional import lazystr
 from kombu.utils.json import dumps, loads
@@ -258,6 +259,19 @@ def test_a_task_that_fails_to_get_its_lock_can_be_queued_again(
         assert isinstance(bill.delay("ada").result, incumbent.Unreachable)
     tasks().app.conf.task_always_eager = False
     bill.delay("ada")
+
+
+def test_a_task_that_is_applied_here_holds_its_lock(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As in Celery 5.3: a request does not inherit what the one around it has.
+    monkeypatch.setattr(
+        celery.Task, "push_request", lambda task, **request: task.request_stack.push(Context(**request))
+    )
+    bill = tasks().bill
+    shop.finish()
+    bill.apply(("ada",), throw=True)
+    tasks().app.conf.task_always_eager = True
+    bill.delay("ada").get()
+    assert len(shop.lines("billed")) == 2
 
 
 def test_a_retry_keeps_its_place(shop: Shop) -> None:
