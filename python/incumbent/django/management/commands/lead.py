@@ -68,22 +68,29 @@ def settings_of(options: Mapping[str, Any]) -> tuple[list[str], dict[str, str]]:
     (['--failover=3s'], {'INCUMBENT_STORE': 'redis://a redis://b', 'INCUMBENT_PASSWORD': 'secret'})
     >>> settings_of({"SEATS": 3, "RESTART": True, "STDIN": False, "USERNAME": None})
     (['--seats=3', '--restart'], {})
+    >>> settings_of({"STORE": "sqlite:/srv/my app/elections.db"})
+    (['--store=sqlite:/srv/my app/elections.db'], {})
     """
-    flags, variables = [], {}
+    flags: list[str] = []
+    variables = {}
     for name, value in options.items():
         if value is None or value is False:
             continue
-        if name.lower() in _SECRETS:
-            words = value if isinstance(value, (list, tuple)) else [value]
-            variables[f"INCUMBENT_{name.upper()}"] = " ".join(map(str, words))
-            continue
-        flag = f"--{name.lower().replace('_', '-')}"
-        if value is True:
-            flags.append(flag)
-        elif isinstance(value, timedelta):
-            flags.append(f"{flag}={round(value.total_seconds() * 1000)}ms")
-        elif isinstance(value, (int, float)) and name.lower() in DURATIONS:
-            flags.append(f"{flag}={value}s")
+        values = list(value) if isinstance(value, (list, tuple)) else [value]
+        # Blanks separate addresses there, so one that contains a blank, which only a path does, becomes a flag.
+        is_path = name.lower() == "store" and any(" " in str(one) for one in values)
+        if name.lower() in _SECRETS and not is_path:
+            variables[f"INCUMBENT_{name.upper()}"] = " ".join(map(str, values))
         else:
-            flags.append(f"{flag}={value}")
+            flags += [_flag(name.lower(), one) for one in values]
     return flags, variables
+
+
+def _flag(name: str, value: Any) -> str:
+    flag = f"--{name.replace('_', '-')}"
+    if value is True:
+        return flag
+    if isinstance(value, timedelta):
+        return f"{flag}={round(value.total_seconds() * 1000)}ms"
+    unit = "s" if isinstance(value, (int, float)) and name in DURATIONS else ""
+    return f"{flag}={value}{unit}"
