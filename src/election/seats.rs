@@ -174,7 +174,7 @@ impl Seats {
         self.door.finished().await;
     }
 
-    /// Up to so many seats, beginning with any of them: those who look do not all meet at the same.
+    /// Up to `most` seats, beginning with any of them: those who look do not all meet at the same.
     pub(crate) fn in_some_order(&self, most: u16) -> impl Iterator<Item = (u16, &Election)> {
         let count = self.count();
         let first = fastrand::u16(..count);

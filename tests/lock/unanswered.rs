@@ -22,7 +22,7 @@ enum Fate {
     Unknown,
     /// It does not arrive.
     Unreachable,
-    /// It does not arrive, and nobody hears of that.
+    /// It does not arrive, and no error says so.
     Endless,
 }
 

@@ -45,7 +45,7 @@ impl Election {
         }
     }
 
-    /// The same over connections of its own, as another runtime uses it.
+    /// The same over separate connections, as another runtime uses it.
     pub(crate) fn apart(&self) -> Self {
         let mut apart = self.rival(self.who.id().as_str());
         apart.store = self.store.apart().unwrap();

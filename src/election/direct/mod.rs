@@ -181,7 +181,7 @@ impl Client {
         candidacies.send_modify(|count| *count += 1);
     }
 
-    /// Whoever sends the last of its releases says so, once.
+    /// Called once, after the last of its releases was sent.
     fn has_left(&self) {
         let candidacies = &self.setup.candidacies;
         candidacies.send_modify(|count| *count -= 1);

@@ -15,8 +15,8 @@
 //! work, and brings others to the new one. A process that finds out therefore uses neither until every other one
 //! has found out and a leader on the old server has stopped.
 //!
-//! A runtime that has a link of its own, beside the main one of the process, uses no other server than that. It may
-//! stand still between two requests, so the main link looks where the address leads.
+//! A runtime with a separate link, beside the main one of the process, uses no other server than that. It may be
+//! stopped between two requests, so the main link looks where the address leads.
 
 use std::io;
 use std::mem::{self, Discriminant};
