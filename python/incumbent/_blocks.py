@@ -24,11 +24,11 @@ class Blocks(Generic[H]):
         self._held.append((threading.get_ident(), held))
 
     def take(self, of_another: bool = False) -> H | None:
-        """Removes and returns what this thread took last or, if that is nothing, what another thread did."""
+        """Removes and returns what this thread took last or, if that is nothing, the only thing that another took."""
         me = threading.get_ident()
         while held := list(self._held):
             mine = [one for one in held if one[0] == me]
-            if not mine and not of_another:
+            if not mine and not (of_another and len(held) == 1):
                 return None
             taken = (mine or held)[-1]
             # Another thread may have been faster.

@@ -61,6 +61,7 @@ class Leadership:
         self.lost = Lost(held)
         self._work_ended = False
         self._loss: LeadershipLost | None = None
+        held.take_in_hand()
 
     def __bool__(self) -> bool:
         return self._held.may_act()
@@ -68,7 +69,7 @@ class Leadership:
     def __del__(self) -> None:
         # At the end of the process, it ends with the process.
         if self._held.is_kept() and not sys.is_finalizing():
-            message = f"{self!r} was never released: it stays held until this process ends"
+            message = f"{self!r} was never released, so this process keeps it until it ends"
             warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
 
     def __repr__(self) -> str:
@@ -272,7 +273,10 @@ class lead:
     ) -> None:
         led = self._led.take(of_another=True)
         if led is None:
-            raise RuntimeError(f"the end of a block that leads {self._election.name!r}, which did not begin")
+            raise RuntimeError(
+                f"which block that leads {self._election.name!r} ends here is unknown: one that may end in another thread "
+                "needs its own object"
+            )
         led._leave(error)
 
 

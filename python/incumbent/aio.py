@@ -154,7 +154,10 @@ class _Held:
         """
         guard = self._mine()
         if guard is None:
-            guard = ([one for one in self._guards if one.task.done()] or self._guards)[-1]
+            left = [one for one in self._guards if one.task.done()] or self._guards
+            if len(set(left)) != 1:
+                raise RuntimeError("which block ends here is unknown: one that may end in another task needs its own object")
+            guard = left[-1]
         self._guards.remove(guard)
         return guard
 

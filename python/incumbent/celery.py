@@ -124,12 +124,12 @@ class Once(celery.Task):  # type: ignore[misc]
             self._marks().remove(key, task_id)
             # Celery's own `__call__` begins a request: for a direct call.
             return self.run(*args, **kwargs)
-        lock = Lock(key, **self._options())
-        # Longer than a worker that died keeps it: a holder that is still there then is running.
-        window = Election(key, **self._options()).window
         try:
+            lock = Lock(key, **self._options())
+            # Longer than a worker that died keeps it: a holder that is still there then is running.
+            window = Election(key, **self._options()).window
             acquired = lock.acquire(timeout=2 * window)
-        except BaseException:
+        except Exception:
             # It fails, so it is queued no longer.
             with suppress(Error):
                 self._marks().remove(key, task_id)

@@ -1,6 +1,7 @@
 //! A leadership or a lock as Python holds it.
 
 use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use incumbent::Lease;
@@ -41,12 +42,14 @@ impl Kept {
     }
 }
 
-/// A leadership or a lock. When it is dropped without a release, it stays held until the process ends.
+/// A leadership or a lock. When it is dropped without a release, it stays held until the process ends, once someone has
+/// it in hand.
 #[pyclass(frozen, module = "incumbent._native")]
 #[derive(Debug)]
 pub(crate) struct Held {
     kept: Mutex<Option<Kept>>,
     lease: Lease,
+    is_in_hand: AtomicBool,
 }
 
 impl Held {
@@ -54,6 +57,7 @@ impl Held {
         Self {
             lease: kept.lease().clone(),
             kept: Mutex::new(Some(kept)),
+            is_in_hand: AtomicBool::new(false),
         }
     }
 
@@ -138,6 +142,11 @@ impl Held {
         Ok(())
     }
 
+    /// Someone has it who can release it.
+    fn take_in_hand(&self) {
+        self.is_in_hand.store(true, Ordering::Relaxed);
+    }
+
     /// Whether this process holds it, and has not begun to release it.
     fn is_kept(&self) -> bool {
         !fork::is_forked() && self.lock().is_some()
@@ -165,8 +174,10 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         // Its work may go on, here or in the parent of a forked child: only a release ends it, as for a guard of the
-        // library that is leaked.
-        let kept = self.kept.get_mut();
-        mem::forget(kept.unwrap_or_else(PoisonError::into_inner).take());
+        // library that is leaked. What Ctrl-C took away before it was returned has no work yet, and is released.
+        if *self.is_in_hand.get_mut() || fork::is_forked() {
+            let kept = self.kept.get_mut();
+            mem::forget(kept.unwrap_or_else(PoisonError::into_inner).take());
+        }
     }
 }

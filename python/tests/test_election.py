@@ -315,6 +315,17 @@ def test_a_block_may_end_in_another_thread(name: str, store: str) -> None:
             block.__exit__(None, None, None)
 
 
+def test_the_end_of_a_block_does_not_release_that_of_another_thread(name: str, store: str) -> None:
+    seats = incumbent.Semaphore(name, 2, store=store, **FAST)
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
+        held = [pool.submit(seats.__enter__).result(60) for pool in (one, other)]
+        with pytest.raises(RuntimeError):
+            seats.__exit__(None, None, None)
+        assert all(held)
+        for pool in (one, other):
+            pool.submit(seats.__exit__, None, None, None).result(60)
+
+
 def test_a_configuration_that_cannot_be_used_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("INCUMBENT_STORE", raising=False)
     for options, words in [

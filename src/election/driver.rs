@@ -146,13 +146,15 @@ impl Driver {
             };
             now = clock::now();
             input = match wake {
-                Wake::Owner(Some(Command::Resign(reason))) => match &self.lease {
-                    // The command that says so may have found the queue full.
-                    Some(lease) if lease.has_work_ended() => {
-                        Input::WorkEnded(lease.loss().unwrap_or(reason))
-                    }
-                    _ => Input::Resign(reason),
-                },
+                Wake::Owner(Some(Command::Resign(reason)))
+                    if self.lease.as_ref().is_some_and(Lease::has_work_ended) =>
+                {
+                    // The command that says that it has ended may have found the queue full.
+                    self.handle(now, Input::Resign(reason), &mut timer).await;
+                    now = clock::now();
+                    Input::WorkEnded(reason)
+                }
+                Wake::Owner(Some(Command::Resign(reason))) => Input::Resign(reason),
                 Wake::Owner(Some(Command::WorkEnded(reason))) => Input::WorkEnded(reason),
                 Wake::Owner(None) => {
                     owner_gone = true;

@@ -131,17 +131,18 @@ pub(super) fn unless_panicking(reason: LossReason) -> LossReason {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use super::LossReason;
     use crate::Election;
     use crate::election::runtime;
-    use crate::store::MemoryStore;
+    use crate::store::{MemoryStore, Note, Store};
 
     #[test]
     fn work_that_was_asked_to_stop_more_often_than_the_queue_holds_still_ends() {
-        let store = MemoryStore::new("asked often");
-        let election = Election::builder("billing").store_object(store);
+        let store = Arc::new(MemoryStore::new("asked often"));
+        let election = Election::builder("billing").store_object(store.clone());
         let election = election.build().unwrap();
         let ended = runtime::block_on(async move {
             let leadership = election.campaign().await.unwrap();
@@ -154,8 +155,9 @@ mod tests {
             };
             let patience = Duration::from_secs(60);
             let often = runtime::handle().spawn(tokio::time::timeout(patience, often));
-            often.await.unwrap()
+            often.await.unwrap().unwrap();
+            store.history(&"billing".parse().unwrap(), 1).await.unwrap()
         });
-        ended.unwrap();
+        assert_eq!(ended[0].note, Some(Note::Reason(LossReason::Requested)));
     }
 }

@@ -153,7 +153,9 @@ async fn who_has_waited_for_a_seat_has_left_the_queue_too_when_all_is_finished()
     let stores = stores(1);
     let locks = client(&stores, patient()).await;
     let seats = lock(&locks, "licence").seats(1).unwrap();
-    let _kept = seats.acquire().await.unwrap();
+    let others = client(&stores, patient()).await;
+    let others = lock(&others, "licence").seats(1).unwrap();
+    let _kept = others.acquire().await.unwrap();
     let mut waiting = std::pin::pin!(seats.acquire());
     let door = "licence#".parse().unwrap();
     tokio::select! {
@@ -161,8 +163,10 @@ async fn who_has_waited_for_a_seat_has_left_the_queue_too_when_all_is_finished()
         () = until_held(&stores[0], &door) => {}
     }
     stores[0].set_fault(Fault::Slow(Duration::from_millis(100)));
+    // Drops the one that waits.
     waiting.set(seats.acquire());
-    locks.finished().await;
+    let finished = tokio::time::timeout(PATIENCE, locks.finished());
+    finished.await.unwrap();
     stores[0].set_fault(None);
     let record = stores[0].inspect(&door).await.unwrap().record;
     assert!(record.holder().is_none(), "{record:?}");

@@ -200,6 +200,17 @@ async fn a_process_that_uses_only_connections_apart_notices_that_its_address_was
         }
     })
     .await;
+    let mut after = None;
+    until("the address is used again", async || {
+        after = apart.observe().await.ok();
+        after.is_some()
+    })
+    .await;
+    assert_ne!(
+        after.unwrap().memory.id,
+        before.memory.id,
+        "the old server is used again"
+    );
 }
 
 #[tokio::test]

@@ -158,9 +158,6 @@ pub(crate) fn run<const GROUPS: u8>(arguments: Run<GROUPS>, task: Task) -> Resul
         runner.vitals.close().await;
         runner.keeper.close().await;
         election.finished().await;
-        if let Some(seats) = &seats {
-            seats.finished().await;
-        }
         // If the process exited first, the manager would miss the last notification.
         drop(activity);
         if tokio::time::timeout(LAST_WORDS, telling).await.is_err() {

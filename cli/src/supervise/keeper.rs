@@ -309,8 +309,8 @@ impl KeeperProcess {
                 if let Some(namespace) = &self.namespace {
                     namespace.kill();
                 }
-                if is_killed {
-                    // Of the processes that start it, those that live a moment longer fail.
+                if is_killed && failure == StartFailure::from_errno(Errno::CHILD) {
+                    // Of the processes that start it, those that live a moment longer miss the others.
                     self.report(&Event::Started(pid));
                     self.report(&Event::Exited(ProgramExit::KILLED));
                 } else {

@@ -113,8 +113,11 @@ struct State {
     rehearsal: Instant,
     /// How the last rehearsal failed.
     refused: Option<Discriminant<ConnectError>>,
-    /// Where it was last connected.
+    /// Where the main link was last connected.
     runtime: Option<Handle>,
+    /// How often the main link has found that the address led elsewhere. A separate link keeps the number that was
+    /// current when it began to connect.
+    moves: u64,
 }
 
 enum Now {
@@ -144,6 +147,7 @@ impl Link {
                 rehearsal: Instant::now() + REHEARSAL,
                 refused: None,
                 runtime: None,
+                moves: 0,
             }),
             rehearsing: AtomicBool::new(false),
         }
@@ -154,14 +158,17 @@ impl Link {
         self: &Arc<Self>,
         op_timeout: Duration,
     ) -> Result<Connection, ConnectError> {
-        if let Some(main) = &self.main {
-            main.refuses_address()?;
-        }
+        let moves = match &self.main {
+            Some(main) => Some(main.moves()?),
+            None => None,
+        };
         let attempt = {
             let mut state = self.lock();
             match &state.now {
                 Now::Connected(connection)
-                    if connection.is_alive() && self.is_as_main(connection) =>
+                    if connection.is_alive()
+                        && moves.is_none_or(|(moves, _)| state.moves == moves)
+                        && self.is_as_main(connection) =>
                 {
                     let connection = connection.clone();
                     if Instant::now() > state.rehearsal {
@@ -179,6 +186,9 @@ impl Link {
                 Now::Connecting(attempt) => attempt.clone(),
                 Now::Idle | Now::Connected(_) | Now::Refused { .. } => {
                     state.attempt += 1;
+                    if let Some((moves, suspicious)) = moves {
+                        (state.moves, state.suspicious) = (moves, suspicious);
+                    }
                     let looks = match state.suspicious {
                         true => Looks::SUSPICIOUS,
                         false => Looks::FIRST,
@@ -233,14 +243,15 @@ impl Link {
         result.boxed().shared()
     }
 
-    /// An error while the address is not used because it led to several servers.
-    fn refuses_address(&self) -> Result<(), ConnectError> {
-        match &self.lock().now {
+    /// How often the address has led elsewhere, and whether it is suspicious; an error while it is not used for that.
+    fn moves(&self) -> Result<(u64, bool), ConnectError> {
+        let state = self.lock();
+        match &state.now {
             Now::Refused {
                 error: error @ ConnectError::SeveralServers(_),
                 until,
             } if Instant::now() < *until => Err(error.clone()),
-            _ => Ok(()),
+            _ => Ok((state.moves, state.suspicious)),
         }
     }
 
@@ -266,13 +277,12 @@ impl Link {
         op_timeout: Duration,
     ) -> Result<(), ConnectError> {
         let another = |used: &Connection| server.is_another_than(used.server());
-        let Some(used) = main.used().filter(another) else {
-            return Ok(());
-        };
-        let serves = self.leads_to == LeadsTo::OneServer
-            && still_serves(&used, op_timeout.min(LOOKING)).await;
-        main.moved(&used, serves.then(|| moved_to(server, &used)));
-        main.refuses_address()
+        if let Some(used) = main.used().filter(another) {
+            let serves = self.leads_to == LeadsTo::OneServer
+                && still_serves(&used, op_timeout.min(LOOKING)).await;
+            main.moved(&used, serves.then(|| moved_to(server, &used)));
+        }
+        main.moves().map(|_| ())
     }
 
     fn connected(
@@ -291,7 +301,9 @@ impl Link {
         };
         state.rehearsal = Instant::now() + soon;
         state.refused = None;
-        state.runtime = Handle::try_current().ok();
+        if self.main.is_none() {
+            state.runtime = Handle::try_current().ok();
+        }
         if let Ok(connection) = result
             && let Some(run_id) = &connection.server().run_id
         {
@@ -389,6 +401,7 @@ impl Link {
         if !matches!(&state.now, Now::Connected(current) if current.is(used)) {
             return;
         }
+        state.moves += 1;
         state.now = match found {
             None => Now::Idle,
             Some(found) => {

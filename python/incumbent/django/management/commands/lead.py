@@ -51,7 +51,12 @@ class Command(BaseCommand):  # type: ignore[misc]
         except ConfigError as error:
             raise CommandError(str(error)) from error
         run = [program, "run", options["name"], *flags, "--", sys.executable, *_this_program(), first, *rest]
-        os.execve(program, run, {**os.environ, **variables})
+        environment = dict(os.environ)
+        if any("PASSWORD" in name for name in variables):
+            # The password of the settings takes the place of any other.
+            for name in ("PASSWORD", "PASSWORD_FILE", "PASSWORD_CMD"):
+                environment.pop(f"INCUMBENT_{name}", None)
+        os.execve(program, run, environment | variables)
 
 
 def _this_program() -> list[str]:
@@ -77,7 +82,7 @@ def settings_of(options: Mapping[str, Any]) -> tuple[list[str], dict[str, str]]:
         if value is None or value is False:
             continue
         values = list(value) if isinstance(value, (list, tuple)) else [value]
-        # Blanks separate addresses there, so one that contains a blank, which only a path does, becomes a flag.
+        # Blanks separate addresses there. One that contains a blank is a path, and beside a path are only paths.
         is_path = name.lower() == "store" and any(" " in str(one) for one in values)
         if name.lower() in _SECRETS and not is_path:
             variables[f"INCUMBENT_{name.upper()}"] = " ".join(map(str, values))
