@@ -158,19 +158,20 @@ async fn sentinels_with_a_password_of_their_own_are_asked_and_listened_to() {
     };
 
     let right = file("right", "of-the-sentinels\n");
+    // A store listens for as long as someone has it.
+    let mut listening = Vec::new();
     for username in ["", "sentinel-username=default&"] {
         let query = format!("?{username}sentinel-password-file={}", right.display());
         let address = address(&query);
         let label = format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port());
         assert_eq!(address.to_string(), label);
         let a = Election::new(&address, username.get(..1).unwrap_or("a"));
-        let _wake_ups = a.store.wake_ups(&a.name, a.who.id());
         a.observe().await.unwrap();
+        listening.push(a);
     }
-    until("the sentinel is listened to", async || {
-        sentinel
-            .text(&["CLIENT", "LIST", "TYPE", "pubsub"])
-            .contains(" sub=1 ")
+    until("the sentinel is listened to by both", async || {
+        let clients = sentinel.text(&["CLIENT", "LIST", "TYPE", "pubsub"]);
+        clients.matches(" sub=1 ").count() == listening.len()
     })
     .await;
 
