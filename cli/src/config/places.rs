@@ -25,13 +25,26 @@ const PIPE_PATIENCE: Duration = Duration::from_secs(5);
 /// again while a candidate runs.
 static PIPES: Mutex<BTreeMap<(u64, u64), String>> = Mutex::new(BTreeMap::new());
 
-/// The configuration file: the one that is given, or the first that exists of [`usual_files`].
+/// The configuration file: the one that is given, or the first of [`usual_files`] that is not known to be missing.
+/// Without its file a host would fall back to its embedded store and lead, so one that cannot be examined counts:
+/// reading it then fails.
 pub(crate) fn configuration_file(
     given: Option<PathBuf>,
     election: Option<&ElectionName>,
 ) -> Option<PathBuf> {
     let given = given.or_else(|| variable("INCUMBENT_CONFIG"));
-    given.or_else(|| usual_files(election).into_iter().find(|path| path.exists()))
+    given.or_else(|| {
+        usual_files(election)
+            .into_iter()
+            .find(|path| may_exist(path))
+    })
+}
+
+fn may_exist(path: &Path) -> bool {
+    // A link that leads nowhere exists.
+    let missing = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
+    path.symlink_metadata()
+        .map_or_else(|error| !missing.contains(&error.kind()), |_| true)
 }
 
 /// The default configuration files: the election's in `/etc/incumbent`, and the user's.

@@ -1,5 +1,8 @@
 //! Where a value comes from: the flag stands above the environment, above the file, above the default.
 
+use std::fs;
+use std::os::unix::fs::symlink;
+
 use incumbent::protocol::TimingConfig;
 use incumbent::store::StoreOptions;
 use serde_json::Value;
@@ -137,6 +140,24 @@ fn the_users_file_is_read_and_a_given_one_takes_its_place() {
         setting(&shown, "interval"),
         ("4s".into(), format!("{elsewhere}:1"))
     );
+}
+
+/// Without it each host would elect a leader in its embedded store.
+#[test]
+fn a_configuration_file_that_cannot_be_read_is_not_skipped() {
+    let home = Home::new();
+    let users = home.text_path(".config/incumbent/config.toml");
+    fs::create_dir_all(home.path(".config/incumbent")).unwrap();
+    for target in ["/no/such", "config.toml"] {
+        symlink(target, &users).unwrap();
+        let ended = home.run(&["config", "check"]);
+        ended.assert(78, &format!("file {users} cannot be read"));
+        fs::remove_file(&users).unwrap();
+    }
+    // Neither is there below a plain file.
+    fs::remove_dir(home.path(".config/incumbent")).unwrap();
+    home.write(".config/incumbent", "");
+    home.run(&["config", "check"]).assert(0, "");
 }
 
 #[test]
