@@ -1,8 +1,11 @@
 //! Routes requests.
 
+use std::sync::Arc;
+
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
+use tokio::sync::Semaphore;
 
 use super::endings::Endings;
 use super::live::Live;
@@ -16,11 +19,15 @@ use incumbent::observe::document::{Document, History, Status};
 const TERMS: usize = 50;
 const MOST_TERMS: usize = 300;
 
+/// How many requests read the stores at a time. The others wait, since heartbeats take the same way.
+const READERS: usize = 2;
+
 pub(super) struct Router {
     election: Election,
     options: ServerOptions,
     live: Live,
     endings: Endings,
+    readers: Arc<Semaphore>,
 }
 
 impl Router {
@@ -31,6 +38,7 @@ impl Router {
             options,
             live,
             endings: Endings::default(),
+            readers: Arc::new(Semaphore::new(READERS)),
         }
     }
 
@@ -76,12 +84,16 @@ impl Router {
                 exposition::answer(&self.election, program, &self.endings, format)
             }
             "/status" => {
-                let view = self.election.status().await;
+                let election = self.election.clone();
+                let view = self.read_stores(async move { election.status().await });
+                let view = view.await;
                 response::json(&Document::<Status>::from(&view))
             }
             "/history" => self.history(request.uri.query()).await,
             "/" => {
-                let overview = self.live.overview().await;
+                let live = self.live.clone();
+                let overview = self.read_stores(async move { live.overview().await });
+                let overview = overview.await;
                 page::page(&self.election, &overview)
             }
             "/page.css" => page::style(),
@@ -99,8 +111,23 @@ impl Router {
             let problem = format!("?{given:.40}: write ?terms=N, N from 1 to {MOST_TERMS}");
             return response::line(StatusCode::BAD_REQUEST, &problem);
         };
-        let history = self.election.history(terms).await;
-        response::json(&Document::<History>::from(&history))
+        let election = self.election.clone();
+        let history = self.read_stores(async move { election.history(terms).await });
+        response::json(&Document::<History>::from(&history.await))
+    }
+
+    /// Reads the stores in its turn. What has begun goes on although its client has left, and so keeps its place
+    /// until it ends.
+    async fn read_stores<T: Send + 'static>(
+        &self,
+        reading: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        let place = Arc::clone(&self.readers).acquire_owned().await;
+        let reading = tokio::spawn(async move {
+            let _place = place;
+            reading.await
+        });
+        reading.await.expect("it is not aborted")
     }
 
     async fn control(&self, path: &str, request: &Parts) -> Answer {

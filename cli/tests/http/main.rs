@@ -2,6 +2,7 @@
 
 mod ask;
 mod page;
+mod reads;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
