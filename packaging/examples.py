@@ -1,4 +1,5 @@
 """Runs the incumbent of each example for Kubernetes, with a store and a program of this machine, until it leads.
+Before that, it checks that an update of the example can finish.
 
 examples.py INCUMBENT FILE…
 """
@@ -33,6 +34,19 @@ def containers(text):
                 yield [word for word in words if word != "incumbent"], variables
 
 
+def check_updates(path, text):
+    """A standby is never ready where only the leader is, so an update must not wait for it."""
+    for resource in yaml.safe_load_all(text):
+        spec = resource["spec"]
+        pod = spec.get("template", {}).get("spec", {})
+        probes = [container.get("readinessProbe", {}) for container in pod.get("containers", [])]
+        if any(probe.get("httpGet", {}).get("path") == "/leader" for probe in probes):
+            update = spec.get("updateStrategy") or spec.get("strategy") or {}
+            goes_on = update.get("rollingUpdate", {}).get("maxUnavailable") == "100%"
+            waits = update.get("type") not in ("OnDelete", "Recreate") and not goes_on
+            assert not waits, f"{path}: an update waits for a standby that is never ready"
+
+
 def is_leader(port):
     try:
         return urllib.request.urlopen(f"http://127.0.0.1:{port}/leader", timeout=5).status == 200
@@ -44,6 +58,7 @@ def check(incumbent, path, folder):
     port = free_port()
     with open(path) as file:
         text = file.read()
+    check_updates(path, text)
     for example, here in [
         ("redis://redis.example:6379", f"sqlite:{folder}/elections.db"),
         ("/run/secrets/incumbent/password", f"{folder}/password"),
