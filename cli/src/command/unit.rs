@@ -21,8 +21,10 @@ const TEMPLATE: &str = include_str!("unit.service.in");
 const HARDENING: &str = include_str!("hardening.conf");
 /// The drop-in with what a network fence takes.
 const FENCE: &str = include_str!("fence.conf");
-/// Where a unit that runs as root keeps the embedded store: in its `StateDirectory=`.
-const EMBEDDED: &str = "sqlite:/var/lib/incumbent/elections.db";
+/// Where a unit that runs as root keeps the embedded store. systemd gives the whole folder to the unit's user, so it is
+/// not that of `incumbent@.service`, which has another user.
+const STATE: &str = "StateDirectory=incumbent-root\n";
+const EMBEDDED: &str = "sqlite:/var/lib/incumbent-root/elections.db";
 
 /// The settings that say what the password is.
 const PASSWORDS: [&str; 3] = ["password", "password_file", "password_cmd"];
@@ -76,10 +78,12 @@ pub(crate) fn unit(arguments: &Unit) -> Result<Exit, Failure> {
         .lines()
         .map(|line| format!("# {line}\n"))
         .collect();
+    let state = settings.embedded_store()?.map_or("", |_| STATE);
     let text = TEMPLATE
         .replace("@SCOPE@", scope(&settings)?)
         .replace("@HARDENING@\n", of_service(HARDENING))
         .replace("@FENCE@\n", &fence)
+        .replace("@STATE@\n", state)
         .replace("@WRITABLE@\n", &writable(&settings)?)
         .replace("@NAME@", &name.as_str().replace('%', "%%"))
         .replace("@RUN@", &line)

@@ -102,7 +102,7 @@ fn a_printed_unit_that_elects_on_its_host_only_says_so() {
     for (store, written) in [
         (
             &[][..],
-            "--store sqlite:/var/lib/incumbent/elections.db".to_owned(),
+            "--store sqlite:/var/lib/incumbent-root/elections.db".to_owned(),
         ),
         (
             &["--store", "sqlite:my.db"],
@@ -116,6 +116,23 @@ fn a_printed_unit_that_elects_on_its_host_only_says_so() {
             line(&ended.stdout, "ExecStart=").contains(&written),
             "{ended:#?}"
         );
+    }
+}
+
+/// systemd gives the folder to the unit's user, with all that is in it.
+#[test]
+fn a_printed_unit_takes_no_folder_from_the_user_of_the_packaged_one() {
+    let home = Home::new();
+    for (store, expected) in [
+        (&["--store", STORE][..], vec![]),
+        (&["--store", "sqlite:my.db"], vec![]),
+        (&[], vec!["StateDirectory=incumbent-root"]),
+    ] {
+        let ended = home.run(&[&["unit", "job"], store, &["--", "true"]].concat());
+        ended.assert(0, "");
+        let lines = ended.stdout.lines();
+        let folders: Vec<&str> = lines.filter(|it| it.contains("StateDirectory=")).collect();
+        assert_eq!(folders, expected, "{ended:#?}");
     }
 }
 
