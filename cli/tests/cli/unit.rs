@@ -1,5 +1,8 @@
 //! The unit that `incumbent unit` prints: the settings of now are in it, and what would not run is refused.
 
+use std::fs;
+use std::path::Path;
+
 use super::home::Home;
 
 const STORE: &str = "redis://10.0.0.5/";
@@ -191,7 +194,7 @@ fn a_unit_that_would_not_run_is_not_printed() {
     );
     assert!(!ended.stderr.contains("hush"), "{ended:#?}");
     // A relative path is that of the folder where the unit is printed.
-    std::fs::copy("/bin/true", home.path("prog")).unwrap();
+    fs::copy("/bin/true", home.path("prog")).unwrap();
     let ended = home.run(&["unit", "job", "--store", STORE, "--", "./prog"]);
     ended.assert(0, "");
     let program = home.text_path("prog");
@@ -199,4 +202,17 @@ fn a_unit_that_would_not_run_is_not_printed() {
         line(&ended.stdout, "ExecStart=").ends_with(&format!(" -- {program}")),
         "{ended:#?}"
     );
+}
+
+/// Ubuntu 22.04 has systemd 249, which takes what it does not know for text.
+#[test]
+fn no_shipped_unit_needs_the_specifier_of_a_later_systemd() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd");
+    for file in fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let mut settings = text.lines().filter(|line| !line.starts_with('#'));
+        let found = settings.find(|line| line.contains("%d"));
+        assert_eq!(found, None, "{}", path.display());
+    }
 }
