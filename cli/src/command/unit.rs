@@ -26,6 +26,9 @@ const FENCE: &str = include_str!("fence.conf");
 const STATE: &str = "StateDirectory=incumbent-root\n";
 const EMBEDDED: &str = "sqlite:/var/lib/incumbent-root/elections.db";
 
+/// Whatever a file sets is in the unit already, and one that comes later would replace what was at its default.
+const ALONE: &str = " --config /dev/null";
+
 /// The settings that say what the password is.
 const PASSWORDS: [&str; 3] = ["password", "password_file", "password_cmd"];
 
@@ -54,13 +57,13 @@ pub(crate) fn unit(arguments: &Unit) -> Result<Exit, Failure> {
     let me = quoted(me.as_os_str())?;
     let election = quoted(OsStr::new(name.as_str()))?;
     let mut line = format!(
-        "{me} run {election}{}",
+        "{me} run {election}{ALONE}{}",
         flags(&settings, &stores, |_| true)?
     );
     // What `release` takes too.
     let of_stores = |key: &Key| matches!(key.group, Group::Stores | Group::General);
     let release = format!(
-        "{me} release {election} --after-unit{}",
+        "{me} release {election} --after-unit{ALONE}{}",
         flags(&settings, &stores, of_stores)?
     );
     line.push_str(" --");
@@ -126,8 +129,9 @@ fn writable(settings: &Settings) -> Result<String, Failure> {
     for address in settings.addresses()? {
         let file = address.file().map(absolute).transpose()?;
         if let Some(folder) = file.as_deref().and_then(Path::parent) {
-            let folder = quoted(folder.as_os_str())?;
-            writeln!(text, "ReadWritePaths={folder}").map_err(Failure::internal)?;
+            // Until the store has made it, the folder may be missing.
+            let folder = quoted_path(folder.as_os_str())?;
+            writeln!(text, "ReadWritePaths=-{folder}").map_err(Failure::internal)?;
         }
     }
     Ok(text)
@@ -176,10 +180,42 @@ fn stores(settings: &Settings) -> Result<Vec<String>, Failure> {
         }
         stores.push(match address.file() {
             Some(path) => StoreAddress::sqlite(absolute(path)?).label().to_owned(),
-            None => text,
+            None => with_absolute_files(&text)?,
         });
     }
     Ok(stores)
+}
+
+/// An address whose parameters name no file by a relative path.
+fn with_absolute_files(address: &str) -> Result<String, Failure> {
+    let Some((place, parameters)) = address.split_once('?') else {
+        return Ok(address.to_owned());
+    };
+    let folder = absolute(Path::new("."))?;
+    let mut folder_in_address = String::new();
+    for c in folder.to_string_lossy().chars() {
+        match c {
+            '%' | '&' | '?' | '#' | '@' => {
+                folder_in_address.push_str(&format!("%{:02X}", u32::from(c)))
+            }
+            c => folder_in_address.push(c),
+        }
+    }
+    let parameters = parameters.split('&').map(|parameter| {
+        let (name, file) = parameter.split_once('=').unwrap_or_default();
+        let is_file = ["ca", "cert", "key", "sentinel-password-file"].contains(&name);
+        let is_absolute = ["/", "%2F", "%2f"]
+            .iter()
+            .any(|root| file.starts_with(root));
+        match is_file && !is_absolute {
+            true => format!("{name}={folder_in_address}/{file}"),
+            false => parameter.to_owned(),
+        }
+    });
+    Ok(format!(
+        "{place}?{}",
+        parameters.collect::<Vec<_>>().join("&")
+    ))
 }
 
 /// Which of the settings that say what the password is counts.
@@ -237,8 +273,22 @@ fn flags(
     Ok(text)
 }
 
-/// A word as `systemd.service(5)` reads it back: quoted, with its specifiers and variables disarmed.
+/// A word of a command line as `systemd.service(5)` reads it back: quoted, with its specifiers and variables disarmed.
 fn quoted(word: &OsStr) -> Result<String, Failure> {
+    escaped(word, |c| match c {
+        '$' => Some("$$"),
+        '\n' => Some("\\n"),
+        '\t' => Some("\\t"),
+        _ => None,
+    })
+}
+
+/// A path in another setting, which has neither variables nor escapes for control characters.
+fn quoted_path(path: &OsStr) -> Result<String, Failure> {
+    escaped(path, |_| None)
+}
+
+fn escaped(word: &OsStr, special: fn(char) -> Option<&'static str>) -> Result<String, Failure> {
     let text = word.to_str().ok_or_else(|| {
         Failure::new(
             Exit::Usage,
@@ -251,15 +301,16 @@ fn quoted(word: &OsStr) -> Result<String, Failure> {
     }
     let mut quoted = String::from("\"");
     for c in text.chars() {
+        if let Some(escape) = special(c) {
+            quoted.push_str(escape);
+            continue;
+        }
         match c {
             '"' | '\\' => {
                 quoted.push('\\');
                 quoted.push(c);
             }
             '%' => quoted.push_str("%%"),
-            '$' => quoted.push_str("$$"),
-            '\n' => quoted.push_str("\\n"),
-            '\t' => quoted.push_str("\\t"),
             c if c.is_control() => {
                 return Err(Failure::new(
                     Exit::Usage,
@@ -290,5 +341,12 @@ mod tests {
         check("say \"hi\"\\", "\"say \\\"hi\\\"\\\\\"");
         check("a\nb", "\"a\\nb\"");
         assert!(quoted(OsStr::new("\u{7}")).is_err());
+    }
+
+    #[test]
+    fn paths_are_quoted_for_settings_without_variables() {
+        let quoted = |path: &str| quoted_path(OsStr::new(path));
+        assert_eq!(quoted("/a b/$c%d").unwrap(), "\"/a b/$c%%d\"");
+        assert!(quoted("/a\nb").is_err());
     }
 }

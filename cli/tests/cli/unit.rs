@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::home::Home;
+use super::home::{Ended, Home};
 
 const STORE: &str = "redis://10.0.0.5/";
 
@@ -53,6 +53,11 @@ fn a_printed_unit_has_the_settings_of_the_environment_and_the_file() {
             "{both}: {}",
             ended.stdout
         );
+    }
+    // What the file sets later, when the unit runs, sets nothing.
+    for both in [&run, &release] {
+        assert_eq!(both.matches("--config").count(), 1, "{both}");
+        assert!(both.contains("--config /dev/null"), "{both}");
     }
     for word in ["--stop-timeout 7s", "--restart"] {
         assert!(
@@ -120,6 +125,34 @@ fn a_printed_unit_that_elects_on_its_host_only_says_so() {
             "{ended:#?}"
         );
     }
+}
+
+#[test]
+fn a_printed_unit_names_each_file_by_where_it_is() {
+    let home = Home::new();
+    home.write("a&b/pw", "hush-hush\n");
+    let here = home.text_path("a%26b");
+    for (given, written) in [
+        ("pw", format!("{here}/pw")),
+        (&format!("{here}/pw"), format!("{here}/pw")),
+    ] {
+        let store = format!("redis+sentinel://h/s?sentinel-password-file={given}");
+        let mut command = home.command(&["unit", "job", "--store", &store, "--", "true"]);
+        command.current_dir(home.path("a&b"));
+        let ended = Ended::from(command.output().unwrap());
+        ended.assert(0, "");
+        let written = format!("?sentinel-password-file={written}\"").replace('%', "%%");
+        for command in ["ExecStart=", "ExecStopPost="] {
+            assert!(
+                line(&ended.stdout, command).contains(&written),
+                "{ended:#?}"
+            );
+        }
+    }
+    // A folder that is missing does not keep the unit from starting.
+    let ended = home.run(&["unit", "job", "--store", "sqlite:a$b/my.db", "--", "true"]);
+    let folder = format!("-\"{}\"", home.text_path("a$b"));
+    assert_eq!(line(&ended.stdout, "ReadWritePaths="), folder);
 }
 
 /// systemd gives the folder to the unit's user, with all that is in it.
