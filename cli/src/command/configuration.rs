@@ -70,7 +70,8 @@ fn check(name: Option<&ElectionName>, settings: &Settings) -> Result<(), Failure
     settings.http()?;
     let any = || ElectionName::new("any").map_err(Failure::internal);
     let name = name.cloned().map_or_else(any, Ok)?;
-    electorate::election(&name, settings, false)?;
+    let election = electorate::election(&name, settings, false)?;
+    settings.seats(&election)?;
     // It warns of a missing file.
     electorate::observe(settings)?;
     // Where a file is, and how many names it has, is part of the configuration; whether it can be read is not.

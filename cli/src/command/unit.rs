@@ -42,10 +42,10 @@ pub(crate) fn unit(arguments: &Unit) -> Result<Exit, Failure> {
     let name =
         ElectionName::new(&arguments.name).map_err(|error| Failure::new(Exit::Usage, error))?;
     let settings = super::settings(&arguments.flags.0, Some(&name))?;
-    settings.timing()?;
     settings.health()?;
     settings.http()?;
-    electorate::check(&settings)?;
+    let election = electorate::election(&name, &settings, false)?;
+    settings.seats(&election)?;
     contained(&settings)?;
     let stores = stores(&settings)?;
     let me = std::env::current_exe().map_err(|error| {

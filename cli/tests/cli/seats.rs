@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rustix::process::Signal;
 
-use super::home::{Home, Running, wait_until};
+use super::home::{Ended, Home, Running, wait_until};
 use crate::support::redis::RedisServer;
 
 /// Appends its seat, election and token, and runs until it is asked to stop. It fails if another one has its seat.
@@ -154,6 +154,13 @@ fn a_number_of_seats_that_makes_no_sense_is_refused() {
         "true",
     ])
     .assert(64, "--seats");
+    let check = |words: &[&str]| home.run(&[&["config", "check", "job"], words].concat());
+    let unit = |words: &[&str]| home.run(&[&["unit", "job"], words, &["--", "true"]].concat());
+    for command in [&check as &dyn Fn(&[&str]) -> Ended, &unit] {
+        command(&["--seats", "0"]).assert(64, "--seats: there cannot be 0 seats");
+        command(&["--seats", "3", "--listen", "0"]).assert(64, "--listen");
+        command(&["--seats", "3"]).assert(0, "");
+    }
     let file = home.write("c.toml", "seats = 0\n");
     run(&["--config", &file]).assert(78, "c.toml:1: there cannot be 0 seats");
 }

@@ -62,7 +62,9 @@ impl<'a> Reload<'a> {
     fn load(&self) -> Result<Settings, Failure> {
         let settings = Settings::load(self.typed, Some(self.name))?;
         settings.health()?;
-        electorate::election(self.name, &settings, false)?;
+        settings.http()?;
+        let election = electorate::election(self.name, &settings, false)?;
+        settings.seats(&election)?;
         Ok(settings)
     }
 }
