@@ -112,7 +112,7 @@ pub struct Histogram {
 impl Histogram {
     /// The upper bounds of the buckets, in seconds.
     pub const BOUNDS: &[f64] = &[
-        0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
+        0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
     ];
 
     /// How many durations there are.

@@ -191,7 +191,10 @@ fn the_manager_hears_of_a_reload_whether_the_file_is_good_or_bad() {
         ("stop_timeout = \"7s\"\n", "configuration reloaded"),
         ("stop_timeuot = \"9s\"\n", "configuration rejected"),
         ("seats = 0\n", "there cannot be 0 seats"),
-        ("control_token_file = \"/no/such\"\nlisten = \"0\"\n", "/no/such"),
+        (
+            "control_token_file = \"/no/such\"\nlisten = \"0\"\n",
+            "/no/such",
+        ),
     ] {
         home.write("job.toml", text);
         run.signal(Signal::HUP);

@@ -242,6 +242,7 @@ fn documents_name_their_schema_and_metrics_their_samples() {
         "incumbent_elected_total{election=\"billing\"} 1",
         "incumbent_leaderships_ended_total{election=\"billing\",reason=\"deposed\"} 0",
         "incumbent_heartbeats_total{election=\"billing\",result=\"granted\"} ",
+        "incumbent_heartbeat_duration_seconds_bucket{le=\"10.0\",election=\"billing\"} ",
         "incumbent_heartbeat_duration_seconds_bucket{le=\"+Inf\",election=\"billing\"} ",
         "incumbent_store_up{election=\"billing\",store=\"memory:s\"} 1.0",
     ] {
