@@ -6,6 +6,7 @@ use incumbent::election::Observer;
 use incumbent::observe::document::{self, Document};
 use incumbent::observe::{ElectionView, Holding, State, pause_in_words};
 use incumbent::protocol::{ElectionName, Handover, Timing, WallMillis};
+use serde::Serialize;
 
 use super::advice;
 use super::electorate;
@@ -17,6 +18,14 @@ use crate::config::keys::MOST_SEATS;
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Tone, duration, moment, one_line, table};
 use crate::supervise;
+
+/// The election, and each of its seats, which is an election too.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    election: Document<document::Status>,
+    seats: Vec<document::Status>,
+}
 
 /// Shows one election.
 ///
@@ -42,7 +51,10 @@ pub(crate) fn status(look: &Look) -> Result<Exit, Failure> {
     }
     let document = Document::<document::Status>::from(&view);
     match look.output.output {
-        Format::Json => output::print_json(&document)?,
+        Format::Json => output::print_json(&Shown {
+            election: document,
+            seats: seats.iter().map(document::Status::new).collect(),
+        })?,
         Format::Text if !seats.is_empty() => output::print(&list::fitted(&seats, usize::MAX))?,
         Format::Text => output::print(&text(&view, &document.content))?,
     }

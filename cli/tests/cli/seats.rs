@@ -123,6 +123,15 @@ fn seats_are_shown_although_the_election_was_held_without_them_before() {
     let shown = home.run(&["status", "job"]);
     assert_eq!(shown.status, 0, "{shown:#?}");
     assert!(shown.stdout.contains("job#"), "{shown:#?}");
+    let json = home.run(&["status", "job", "-o", "json"]).json();
+    let seats = json["seats"].as_array().unwrap();
+    let mut held = seats.iter().filter(|seat| seat["state"] == "held");
+    assert_eq!(
+        held.next().unwrap()["holder"]["pid"],
+        leader.pid(),
+        "{json:#}"
+    );
+    assert!(held.next().is_none(), "{json:#}");
     leader.signal(Signal::TERM);
     assert_eq!(leader.wait(), 0);
     let shown = home.run(&["status", "job"]);

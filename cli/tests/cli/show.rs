@@ -159,6 +159,7 @@ fn a_held_election_is_shown_with_its_holder() {
         "handover",
         "candidates",
         "stores",
+        "seats",
     ];
     expected.sort_unstable();
     assert_eq!(keys, expected);
