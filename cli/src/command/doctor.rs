@@ -21,7 +21,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::{self, Tone, duration, one_line, table};
 use findings::{Evidence, Finding, Keeping, Severity, StoreEvidence};
 
-/// How many requests measure the latency of each store.
+/// How many requests measure the latency of each store, over a connection that stands.
 const SAMPLES: usize = 10;
 
 /// How long a keeper may take to start.
@@ -122,6 +122,8 @@ async fn gather(
     let looked_at = name.unwrap_or(&scratch);
     let mut latencies = vec![None; observer.stores().len()];
     let mut offsets = vec![None; observer.stores().len()];
+    // The first request to each store also connects, looks up names and gets the password.
+    drop(observer.view(looked_at).await);
     for _ in 0..SAMPLES {
         for (at, store) in observer.stores().iter().enumerate() {
             let alone = Observer::new([store.clone()]).expect("one store is an electorate");

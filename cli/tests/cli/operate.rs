@@ -240,6 +240,23 @@ fn a_doctor_that_finds_something_to_look_at_ends_with_1() {
     );
 }
 
+/// A heartbeat connects to no server either.
+#[test]
+fn the_latency_that_the_doctor_measures_is_not_that_of_connecting() {
+    let home = Home::new();
+    let server = RedisServer::settings().password("pw").start();
+    let store = server.url().replace(":pw@", "");
+    let slow = ["--password-cmd", "sleep 0.6; echo pw", "-o", "json"];
+    // A machine that stalls makes any request slow.
+    wait_until("no request was slow", || {
+        let json = home
+            .run(&[&["doctor", "--store", &store], &slow[..]].concat())
+            .json();
+        let latency = &json["stores"][0]["latency_ms"];
+        latency.as_f64().is_some_and(|latency| latency < 600.0)
+    });
+}
+
 #[test]
 fn the_doctor_tries_the_rights_finds_the_dangers_and_leaves_nothing_behind() {
     let (home, server) = (Home::new(), RedisServer::settings().durable().start());
