@@ -6,7 +6,7 @@ use super::operator::{Report, operator, report};
 use super::runtime;
 use crate::config::args::Depose;
 use crate::exit::{Exit, Failure};
-use crate::output::duration;
+use crate::output::{self, duration};
 
 /// Deposes the holder of an election.
 ///
@@ -20,11 +20,11 @@ pub(crate) fn depose(arguments: &Depose) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Usage, would(arguments, &settings)?));
     }
     if !arguments.unsafe_now && stderr().is_terminal() {
-        anstream::eprintln!(
+        output::complain(&format!(
             "incumbent: watching {:?} for {} or the holder's own window",
             arguments.order.name,
             duration(settings.timing()?.window())
-        );
+        ));
     }
     let (view, given) = runtime()?.block_on(async {
         let given = if arguments.unsafe_now {

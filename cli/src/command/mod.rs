@@ -103,7 +103,10 @@ fn command() -> ExitCode {
 }
 
 fn failed(failure: &Failure) -> ExitCode {
-    anstream::eprintln!("incumbent: {}", output::one_line(&failure.to_string()));
+    output::complain(&format!(
+        "incumbent: {}",
+        output::one_line(&failure.to_string())
+    ));
     failure.exit.into()
 }
 
@@ -112,8 +115,8 @@ fn answered(answer: &clap::Error) -> Exit {
     // If this cannot be printed, nothing can.
     let printed = answer.print();
     if lacks_dashes(answer) {
-        anstream::eprintln!(
-            "the program and its arguments go after --, as in incumbent run NAME -- PROGRAM…"
+        output::complain(
+            "the program and its arguments go after --, as in incumbent run NAME -- PROGRAM…",
         );
     }
     match (answer.use_stderr(), printed) {
@@ -162,5 +165,5 @@ fn optional_name(name: Option<&str>) -> Result<Option<ElectionName>, Failure> {
 
 /// Prints a warning, for commands without a log.
 fn warn_of(odd: &str) {
-    anstream::eprintln!("incumbent: warning: {}", output::one_line(odd));
+    output::complain(&format!("incumbent: warning: {}", output::one_line(odd)));
 }

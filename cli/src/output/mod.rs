@@ -58,6 +58,12 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     )
 }
 
+/// Writes a line to standard error. If that cannot be written, as on a full disk, there is no one to report it to, and
+/// the exit status still counts.
+pub(crate) fn complain(line: &str) {
+    writeln!(anstream::stderr(), "{line}").ok();
+}
+
 /// The text with its colours, or without them where [`print`] takes them out.
 pub(crate) fn colored(text: &str) -> String {
     match anstream::AutoStream::choice(&io::stdout()) {

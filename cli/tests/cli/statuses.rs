@@ -1,5 +1,6 @@
 //! Every exit status that is documented, brought about.
 
+use std::fs::OpenOptions;
 use std::io::Read;
 use std::net::TcpListener;
 use std::time::Duration;
@@ -38,6 +39,21 @@ const GRACIOUS: [&str; 8] = [
 
 fn with<'a>(words: &[&'a str], more: &[&'a str], program: &[&'a str]) -> Vec<&'a str> {
     [words, more, &["--"], program].concat()
+}
+
+#[test]
+fn a_command_that_cannot_complain_ends_as_if_it_could() {
+    let home = Home::new();
+    for (words, expected) in [
+        (&["status", ""][..], 64),
+        (&["unit", "job", "true"], 64),
+        // It warns of a store that does not exist.
+        (&["status", "job"], 3),
+    ] {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let ended = home.command(words).stderr(full).output().unwrap();
+        assert_eq!(ended.status.code(), Some(expected), "{words:?}");
+    }
 }
 
 #[test]
