@@ -101,9 +101,9 @@ impl Watcher {
             round = round.wrapping_add(1);
             let views = self.observer.views(&names).await;
             if self.in_place {
-                let height = Screen::height();
-                let text = output::colored(&page(views.clone(), &away, height, Screen::width()));
-                output::print_raw(screen.draw(&text, height).as_bytes())?;
+                let (height, width) = (Screen::height(), Screen::width());
+                let text = output::colored(&page(views.clone(), &away, height, width));
+                output::print_raw(screen.draw(&text, height, width).as_bytes())?;
             } else {
                 self.print_changes(&views, &mut shown)?;
             }

@@ -13,6 +13,7 @@ const COLUMNS: usize = 80;
 pub(crate) struct Screen {
     shown: Vec<String>,
     height: usize,
+    width: usize,
 }
 
 impl Screen {
@@ -32,16 +33,16 @@ impl Screen {
         }
     }
 
-    /// What to write so that a terminal of this height shows exactly these lines. Lines that do not fit are
-    /// left out.
-    pub(crate) fn draw(&mut self, text: &str, height: usize) -> String {
+    /// What to write so that a terminal of this height and width shows exactly these lines. Lines that do not fit
+    /// are left out.
+    pub(crate) fn draw(&mut self, text: &str, height: usize, width: usize) -> String {
         let lines: Vec<String> = text.lines().take(height).map(str::to_owned).collect();
         let mut drawn = String::new();
         let mut write = |row: usize, what: &str| {
             drawn.push_str(&format!("\u{1b}[{};1H{what}", row + 1));
         };
-        if height != self.height {
-            // Its size has changed, and with it every position.
+        if (height, width) != (self.height, self.width) {
+            // Its size has changed, and with it every position: a narrower terminal has cut or wrapped its lines.
             write(0, "\u{1b}[J");
             self.shown.clear();
         }
@@ -56,7 +57,7 @@ impl Screen {
             write(last, "");
         }
         self.shown = lines;
-        self.height = height;
+        (self.height, self.width) = (height, width);
         // A line that is wider than the terminal is cut, and does not go on in the place of the next.
         format!("\u{1b}[?7l{drawn}\u{1b}[?7h")
     }
@@ -76,23 +77,29 @@ mod tests {
     #[test]
     fn only_what_has_changed_is_drawn_again() {
         let mut screen = Screen::default();
-        let first = screen.draw("a\nb\nc\n", 4);
+        let first = screen.draw("a\nb\nc\n", 4, 80);
         assert_eq!(
             first,
             "\u{1b}[?7l\u{1b}[1;1H\u{1b}[J\u{1b}[1;1Ha\u{1b}[K\u{1b}[2;1Hb\u{1b}[K\u{1b}[3;1Hc\u{1b}[K\u{1b}[3;1H\u{1b}[?7h"
         );
-        assert_eq!(unwrapped(&screen.draw("a\nb\nc\n", 4)), "\u{1b}[3;1H");
+        assert_eq!(unwrapped(&screen.draw("a\nb\nc\n", 4, 80)), "\u{1b}[3;1H");
         assert_eq!(
-            unwrapped(&screen.draw("a\nB\nc\n", 4)),
+            unwrapped(&screen.draw("a\nB\nc\n", 4, 80)),
             "\u{1b}[2;1HB\u{1b}[K\u{1b}[3;1H"
         );
-        assert_eq!(unwrapped(&screen.draw("a\n", 4)), "\u{1b}[2;1H\u{1b}[J");
+        assert_eq!(unwrapped(&screen.draw("a\n", 4, 80)), "\u{1b}[2;1H\u{1b}[J");
         // What does not fit is left out, and a terminal of another size is drawn anew.
-        let small = screen.draw("a\nb\nc\n", 2);
+        let small = screen.draw("a\nb\nc\n", 2, 80);
         assert!(
             unwrapped(&small).starts_with("\u{1b}[1;1H\u{1b}[J"),
             "{small:?}"
         );
         assert!(!small.contains('c'), "{small:?}");
+        assert_eq!(unwrapped(&screen.draw("a\nb\n", 2, 80)), "\u{1b}[2;1H");
+        let wide = screen.draw("a\nb\n", 2, 100);
+        assert!(
+            unwrapped(&wide).starts_with("\u{1b}[1;1H\u{1b}[J"),
+            "{wide:?}"
+        );
     }
 }
