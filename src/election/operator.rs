@@ -202,6 +202,7 @@ impl Operator {
     /// [`OrderError::Alive`] when the holder's counter moves, [`OrderError::NotHeld`] when no one holds the
     /// election, [`OrderError::Unread`] when the stores cannot be read, and as [`Operator::pause`].
     pub async fn depose(&self) -> Result<CompletedOrder, OrderError> {
+        self.look_before_order().await;
         let operator = self.clone();
         let outwaited = on_the_runtime(async move { operator.outwait().await }).await;
         let abandoned = outwaited.unwrap_or_else(|refused| {
@@ -222,7 +223,7 @@ impl Operator {
     ///
     /// As [`Operator::depose`], except for [`OrderError::Alive`].
     pub async fn depose_now(&self) -> Result<CompletedOrder, OrderError> {
-        let view = self.observer.view(&self.election).await;
+        let view = self.look_before_order().await;
         let held = view.stores.iter().enumerate().filter_map(|(index, store)| {
             let mark = store.inspection.as_ref().ok()?.mark()?;
             (!mark.shape.is_free()).then_some((index_of(index), mark))
@@ -242,7 +243,7 @@ impl Operator {
     /// [`OrderError::InUse`] when a store shows it held or under an order, [`OrderError::Unread`] when the stores
     /// cannot be read, and as [`Operator::pause`]: a store that did not answer keeps its record.
     pub async fn forget(&self) -> Result<CompletedOrder, OrderError> {
-        let view = self.observer.view(&self.election).await;
+        let view = self.look_before_order().await;
         if view.errors().count() + self.observer.electorate().majority() > view.stores.len() {
             return Err(self.not_held(&view));
         }
@@ -262,10 +263,13 @@ impl Operator {
                     obstacle,
                 });
             }
-            match seen.mark().filter(|_| !seen.record.is_missing()) {
-                Some(expected) => orders.push((index_of(index), Order::Forget { expected })),
-                None => stores.push((Arc::clone(&store.store), Ok(Verdict::Granted))),
+            if seen.record.is_missing() {
+                stores.push((Arc::clone(&store.store), Ok(Verdict::Granted)));
+                continue;
             }
+            // A store that still shows no memory answers why it begins none.
+            let expected = seen.mark().unwrap_or(Mark::UNKNOWN);
+            orders.push((index_of(index), Order::Forget { expected }));
         }
         stores.extend(self.give(orders).await);
         self.counted(stores)
@@ -279,6 +283,27 @@ impl Operator {
     /// The last `terms` leaderships, newest first.
     pub async fn history(&self, terms: usize) -> HistoryView {
         self.observer.history(&self.election, terms).await
+    }
+
+    /// The election, once each store that has a record of it has the memory that an order must name. A server that
+    /// was restarted, or a store that has lost its memory, begins one with the next request that may write, so it is
+    /// given an order that no store carries out.
+    async fn look_before_order(&self) -> ElectionView {
+        let view = self.observer.view(&self.election).await;
+        let recorded = view.stores.iter().enumerate().filter_map(|(index, store)| {
+            let record = &store.inspection.as_ref().ok()?.record;
+            let order = Order::Forget {
+                expected: Mark::UNKNOWN,
+            };
+            (!record.is_missing() || !record.is_free()).then_some((index_of(index), order))
+        });
+        let recorded: Vec<(StoreIndex, Order)> = recorded.collect();
+        if recorded.is_empty() {
+            return view;
+        }
+        // A store that fails fails again when it is looked at, or given the order that counts.
+        drop(self.give(recorded).await);
+        self.observer.view(&self.election).await
     }
 
     async fn resign_seen(

@@ -14,6 +14,7 @@ mod fixtures;
 mod leftovers;
 mod losses;
 mod model;
+mod operators;
 mod orders;
 mod processes;
 mod random;
