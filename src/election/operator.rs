@@ -372,8 +372,11 @@ impl Operator {
                 let Some(memory) = &seen.memory else {
                     continue;
                 };
-                let before = stalls.mark(index);
-                if before.is_some_and(|before| before != seen.record.mark(memory)) {
+                let mark = seen.record.mark(memory);
+                let before = stalls
+                    .mark(index)
+                    .filter(|before| before.memory == mark.memory);
+                if before.is_some_and(|before| before != mark) {
                     moved.insert(index);
                 }
                 stalls.observe(index, (&seen.record, memory), sent, received);
@@ -381,24 +384,28 @@ impl Operator {
             if let Some(abandoned) = stalls.abandoned(clock::now()) {
                 return Ok(abandoned);
             }
+            let held = |index: &StoreIndex| {
+                let record = stalls.record(*index);
+                record.is_some_and(|record| !record.is_free())
+            };
+            let answered = view.errors().count() + electorate.majority() <= electorate.size();
+            let free = electorate.stores().filter(held).count() < electorate.majority();
+            // Before the counter is judged: a release changes the record as well.
+            if answered && free {
+                return Err(self.not_held(&view));
+            }
             if electorate.size() - moved.len() < electorate.majority() {
                 return Err(OrderError::Alive {
                     election: self.election.to_string(),
                     holder: view.leader().map(|leader| leader.holder.clone()),
                 });
             }
-            let held = |index: &StoreIndex| {
-                let record = stalls.record(*index);
-                record.is_some_and(|record| !record.is_free())
-            };
-            // A vacated record, or stores that cannot be read for longer than a window, are not worth waiting for.
+            // Stores that cannot be read for longer than a window are not worth waiting for.
             let windows = electorate.stores().filter_map(|one| stalls.record(one));
             let window = windows.map(crate::protocol::Record::window).max();
             let patience = window.unwrap_or_default().max(self.timing.window()) * 2;
             let overdue = clock::now().since(began) > patience + self.timing.interval() * 3;
-            let answered = view.errors().count() + electorate.majority() <= electorate.size();
-            let free = electorate.stores().filter(held).count() < electorate.majority();
-            if overdue || (answered && free) {
+            if overdue {
                 return Err(self.not_held(&view));
             }
             tokio::time::sleep(self.timing.interval()).await;

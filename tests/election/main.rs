@@ -7,6 +7,7 @@ mod gaps;
 mod hooked;
 mod lists;
 mod once;
+mod orders;
 mod process;
 mod service;
 #[path = "../support/mod.rs"]

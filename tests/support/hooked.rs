@@ -11,6 +11,8 @@ use incumbent::store::{
 /// What happens before: it may take its time, and an error is the answer instead.
 pub(crate) trait Hook: Send + Sync + 'static {
     fn before(&self, label: &str, request: &Request) -> Result<(), StoreError>;
+
+    fn before_look(&self) {}
 }
 
 /// A memory store, and what happens before.
@@ -41,6 +43,7 @@ impl<H: Hook> Store for Hooked<H> {
     }
 
     fn inspect<'a>(&'a self, election: &'a ElectionName) -> StoreFuture<'a, Inspection> {
+        self.hook.before_look();
         self.store.inspect(election)
     }
 
