@@ -9,7 +9,8 @@
 //!
 //! So a candidate that is started with the wrong stores leaves before it has claimed anything, and the others go
 //! on. If two were elected while the stores that they share were away, both have found the other by the time that
-//! one of them leaves. An entry that is left over, or was written by someone else, shows no signs of life.
+//! one of them leaves. An entry that is left over, or was written by someone else, shows no signs of life. In SQLite
+//! files signs of life are rarer, and a window counts as at least [`NOTED`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
@@ -29,6 +30,10 @@ use crate::store::{Identity, Store, StoreError, StoreList};
 
 /// How many windows pass between two comparisons while nothing happens.
 const WINDOWS: u32 = 10;
+
+/// How long a candidate that campaigns may show no sign of life in a file. Unless it polls less often than that, it is
+/// noted there anew after five seconds, at its next poll.
+const NOTED: Duration = Duration::from_secs(12);
 
 /// How often a read that fails although the store answers is tried.
 const ATTEMPTS: u32 = 3;
@@ -87,7 +92,8 @@ struct Suspect {
     alive: Timestamp,
     /// When each store last saw it.
     seen: BTreeMap<Arc<str>, WallMillis>,
-    /// The longer window of the two: by then, a candidate that leaves by itself has left.
+    /// The longer window of the two: by then, a candidate that leaves by itself has left. It is at least as long as a
+    /// store may take to show that another one campaigns.
     patience: Duration,
 }
 
@@ -303,6 +309,15 @@ impl Agreement {
         let seen: Vec<(Arc<str>, WallMillis)> = seen.collect();
         let window = self.shared.timing.window();
         let theirs = who.timing().map_or(window, Timing::window);
+        let noted = match self
+            .shared
+            .stores
+            .iter()
+            .any(|store| store.is_of_one_host())
+        {
+            true => NOTED,
+            false => Duration::ZERO,
+        };
         let suspect = self.suspects.entry(who.id().clone());
         let suspect = suspect.or_insert_with(|| {
             tracing::warn!(
@@ -316,7 +331,7 @@ impl Agreement {
                 since: now,
                 alive: now,
                 seen: BTreeMap::new(),
-                patience: theirs.clamp(window, self.every),
+                patience: theirs.clamp(window, self.every).max(noted),
             }
         });
         suspect.difference = difference;

@@ -1,6 +1,7 @@
 //! When a candidate leaves because of another list of stores, look by look.
 
 use super::*;
+use crate::election::ElectionBuilder;
 use crate::observe::StoreView;
 use crate::protocol::{Electorate, Record, TimingConfig};
 use crate::store::{Inspection, MemoryStore, SeenCandidate};
@@ -22,10 +23,14 @@ type Listed<'a> = (&'a str, &'a str, u64);
 impl Bed {
     /// One that has compared its stores before, or has not.
     fn new(compared: bool) -> Self {
-        let builder = ["a", "b", "c"].into_iter();
-        let builder = builder.fold(Election::builder("billing"), |builder, store| {
+        Self::of(compared, |builder, store| {
             builder.store_object(Arc::new(MemoryStore::new(store)))
-        });
+        })
+    }
+
+    fn of(compared: bool, add: impl Fn(ElectionBuilder, &'static str) -> ElectionBuilder) -> Self {
+        let builder = ["a", "b", "c"].into_iter();
+        let builder = builder.fold(Election::builder("billing"), add);
         let election = builder.timing(TimingConfig::default()).build().unwrap();
         let now = Timestamp::from_nanos(1);
         election.shared.compared.set(compared.then_some(now));
@@ -108,6 +113,22 @@ fn a_candidate_that_starts_leaves_at_the_first_sign_of_life_of_another_list() {
     ] {
         assert!(error.contains(words), "no {words:?} in {error}");
     }
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn a_candidate_that_starts_waits_for_the_next_note_in_a_file() {
+    let mut bed = Bed::of(false, |builder, store| {
+        builder.store(format!("sqlite:/var/lib/incumbent/{store}.db"))
+    });
+    let other = ["c", "d", "e"].map(|store| format!("sqlite:/var/lib/incumbent/{store}.db"));
+    let other = other.join(" ");
+    // A poll just before five seconds have passed writes no note.
+    for _ in 0..11 {
+        bed.look(&[(&other, "c", after(0))]).unwrap();
+        assert!(!bed.agreement.allows_claims());
+    }
+    bed.look(&[(&other, "c", after(1))]).unwrap_err();
 }
 
 #[test]
