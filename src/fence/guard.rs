@@ -200,6 +200,15 @@ impl Locked<'_> {
     }
 }
 
+impl Drop for Locked<'_> {
+    /// A process that was forked meanwhile has the file open too, so closing it here does not unlock it.
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::warn!(path = %self.guard.path.display(), %error, "cannot unlock the fence");
+        }
+    }
+}
+
 impl Kept {
     fn to_text(self) -> String {
         let Self {
@@ -256,5 +265,21 @@ pub(super) fn failed(action: &'static str, path: &Path, source: io::Error) -> Fe
         action,
         path: path.to_owned(),
         source: Arc::new(source),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guard_is_unlocked_although_a_forked_process_has_its_file_open() {
+        let directory = tempfile::tempdir().unwrap();
+        let guard = Guard::beside(&directory.path().join("routes"));
+        let locked = guard.lock().unwrap();
+        let of_the_child = locked.file.try_clone().unwrap();
+        drop(locked);
+        guard.open().unwrap().try_lock().unwrap();
+        drop(of_the_child);
     }
 }
