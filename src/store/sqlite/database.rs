@@ -127,6 +127,11 @@ impl Database {
         })
     }
 
+    /// The path of the file itself, whatever links lead to it.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Whether the files at the path are the ones that are open.
     pub(super) fn is_in_place(&self) -> bool {
         FileIds::at(&self.path).is_ok_and(|ids| ids == self.ids && ids.is_at(&self.given))

@@ -105,7 +105,7 @@ impl Worker {
             return false;
         }
         let seen = database.last_change().unwrap_or_default();
-        match WakeFile::watch(&self.place.path, seen) {
+        match WakeFile::watch(database.path(), seen) {
             Ok(wake) => {
                 self.wake = Some(wake);
                 self.tell_what_is_left(&self.subscribers.elections());
