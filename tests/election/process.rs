@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use incumbent::election::{OrderError, clock};
 use incumbent::observe::State;
 use incumbent::protocol::TimingConfig;
-use incumbent::store::MemoryStore;
+use incumbent::store::{MemoryStore, SqliteStore, Store, StoreError};
 use incumbent::{CampaignError, Election};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
@@ -212,4 +212,38 @@ fn observe_without_a_thread() {
         election.status().await.state
     });
     assert_eq!(observed, State::Absent);
+}
+
+#[test]
+fn an_sqlite_store_recovers_once_the_system_grants_its_thread() {
+    if std::env::var_os(EXHAUSTED).is_some() {
+        return open_without_a_descriptor();
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "process::an_sqlite_store_recovers_once_the_system_grants_its_thread",
+        ])
+        .env(EXHAUSTED, "1")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+fn open_without_a_descriptor() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("elections.db");
+    std::fs::write(&path, "").unwrap();
+    let store = SqliteStore::open(&path, Duration::from_secs(20));
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let limits = getrlimit(Resource::Nofile);
+    let current = Some(3);
+    setrlimit(Resource::Nofile, Rlimit { current, ..limits }).unwrap();
+    let refused = runtime.block_on(store.elections()).unwrap_err();
+    assert!(
+        matches!(refused, StoreError::Unreachable { .. }),
+        "{refused}"
+    );
+    setrlimit(Resource::Nofile, limits).unwrap();
+    assert_eq!(runtime.block_on(store.elections()).unwrap(), []);
 }

@@ -38,7 +38,7 @@ mod worker;
 mod tests;
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use self::database::Database;
@@ -77,7 +77,9 @@ pub struct SqliteStore {
     place: Arc<Place>,
     op_timeout: Duration,
     subscribers: Arc<Subscribers>,
-    queue: OnceLock<Result<JobQueue, StoreError>>,
+    queue: OnceLock<JobQueue>,
+    /// Held while the thread is started.
+    starting: Mutex<()>,
 }
 
 impl SqliteStore {
@@ -93,6 +95,7 @@ impl SqliteStore {
             op_timeout,
             subscribers: Arc::default(),
             queue: OnceLock::new(),
+            starting: Mutex::new(()),
         }
     }
 
@@ -114,17 +117,27 @@ impl SqliteStore {
         checked.map(|()| true)
     }
 
-    /// Has the store's thread do `job`, starting it if need be.
+    /// The way to the store's thread, which is started if need be. If the system refuses it, the next request tries
+    /// again.
+    fn queue(&self) -> Result<&JobQueue, StoreError> {
+        if let Some(queue) = self.queue.get() {
+            return Ok(queue);
+        }
+        let _starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue) = self.queue.get() {
+            return Ok(queue);
+        }
+        let started = Worker::start(Arc::clone(&self.place), Arc::clone(&self.subscribers));
+        let queue = started.map_err(|error| self.place.unreachable(error))?;
+        Ok(self.queue.get_or_init(|| queue))
+    }
+
+    /// Has the store's thread do `job`.
     async fn ask<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Database) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let started = self.queue.get_or_init(|| {
-            let subscribers = Arc::clone(&self.subscribers);
-            Worker::start(Arc::clone(&self.place), subscribers)
-                .map_err(|error| self.place.unreachable(error))
-        });
-        let queue = started.as_ref().map_err(Clone::clone)?;
+        let queue = self.queue()?;
         // The thread times out first, so that its error can name what it waited for.
         let patience = self.op_timeout - self.op_timeout / 8;
         let answer = queue.ask(patience, job, &self.place);
@@ -185,7 +198,7 @@ impl Store for SqliteStore {
     fn wake_ups(&self, election: &ElectionName, _: &CandidateId) -> WakeUps {
         let wake_ups = self.subscribers.add(election);
         // Before its first operation there is no thread and no file, and no one has seen anything yet.
-        if let Some(Ok(queue)) = self.queue.get() {
+        if let Some(queue) = self.queue.get() {
             let election = election.clone();
             queue.mention(self.op_timeout, move |worker| {
                 worker.begin_to_listen(&election)
