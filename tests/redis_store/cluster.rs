@@ -167,6 +167,50 @@ async fn a_node_of_a_cluster_that_hangs_costs_no_more_than_the_timeout() {
     until("it answers again", async || a.beat(7).await.is_ok()).await;
 }
 
+/// As after CLUSTER RESET: it answers at once, and knows no other node.
+#[tokio::test]
+async fn a_seed_that_has_left_the_cluster_is_passed_over() {
+    let nodes = cluster(RedisServer::settings).await;
+    let settings = RedisServer::settings();
+    let alone = settings.set("cluster-enabled", &["yes"]).start();
+    // It answers first.
+    for node in &nodes {
+        node.freeze();
+    }
+    let seeds = [&alone, &nodes[0]].map(RedisServer::port);
+    let [first, second] = seeds.map(|port| format!("127.0.0.1:{port}"));
+    let address: StoreAddress = format!("redis+cluster://{first},{second}").parse().unwrap();
+    let a = Election::new(&address, "a");
+    let b = a.rival("b");
+    let mut wake_ups = b.store.wake_ups(&b.name, b.who.id());
+    let seen = tokio::spawn({
+        let a = a.rival("a");
+        async move { a.observe().await }
+    });
+    until("it is asked first", async || {
+        alone
+            .text(&["INFO", "commandstats"])
+            .contains("cmdstat_cluster")
+    })
+    .await;
+    for node in &nodes {
+        node.thaw();
+    }
+    seen.await.unwrap().unwrap();
+    a.win(7).await;
+    b.observe().await.unwrap();
+    until("it is subscribed to a node of the cluster", async || {
+        let channels = nodes.iter().map(|node| node.info("pubsub_channels"));
+        channels
+            .map(|count| count.parse::<usize>().unwrap())
+            .sum::<usize>()
+            == 2
+    })
+    .await;
+    a.release(7).await.unwrap();
+    woken(&mut wake_ups).await;
+}
+
 /// The slots of a node that hangs are out of reach, and no others.
 #[tokio::test]
 async fn any_node_of_a_cluster_that_answers_is_enough() {

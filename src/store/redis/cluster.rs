@@ -3,7 +3,7 @@
 //! Every node has its own connection, made when needed, so a node that hangs affects only its own slots. All known
 //! nodes are asked for the slots at once, and the first answer counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,6 +21,8 @@ use crate::store::address::Endpoint;
 
 /// The number of slots of every cluster.
 const SLOTS: u16 = 16_384;
+/// How long asking for the slots may take before connecting for messages.
+const TIMEOUT: Duration = Duration::from_secs(2);
 /// The most nodes that are remembered.
 const MOST_NODES: usize = 1000;
 
@@ -107,21 +109,15 @@ impl Cluster {
         op_timeout: Duration,
     ) -> Result<Vec<Arc<Link>>, ConnectError> {
         self.read_slots(op_timeout).await?;
-        let mut nodes: Vec<_> = self
-            .lock()
-            .slots
-            .iter()
-            .map(|(_, node)| node.clone())
-            .collect();
-        nodes.sort();
-        nodes.dedup();
+        let nodes = self.serving();
         Ok(nodes.iter().map(|node| self.link_to(node)).collect())
     }
 
-    /// Connects to any node: every node passes on every message.
+    /// Connects to any node that serves slots: each of them passes on every message.
     pub(super) async fn any_node(&self) -> Result<Dialed, ConnectError> {
-        let known = self.nodes();
-        let dialing = known.iter().map(|node| names::any(&self.dialer, node));
+        self.read_slots(TIMEOUT).await?;
+        let serving = self.serving();
+        let dialing = serving.iter().map(|node| names::any(&self.dialer, node));
         first(dialing.collect()).await
     }
 
@@ -134,14 +130,21 @@ impl Cluster {
                 .req_packed_command(redis::cmd("CLUSTER").arg("SLOTS"))
                 .await;
             let slots = script::value(reply).and_then(|reply| masters(reply, &node));
-            slots.map_err(|error| match error.code() {
+            let slots = slots.map_err(|error| match error.code() {
                 // Without support for clusters, and without the command.
                 Some("ERR") => ConnectError::Misconfigured(format!(
                     "{node} is no node of a cluster ({}): use redis://",
                     failure::words(&error)
                 )),
                 _ => ConnectError::Answered(error),
-            })
+            })?;
+            match slots.is_empty() {
+                // As after CLUSTER RESET: another node may still know the cluster.
+                true => Err(ConnectError::unreachable(format!(
+                    "{node} knows no node that serves slots"
+                ))),
+                false => Ok(slots),
+            }
         };
         let slots = first(self.nodes().into_iter().map(ask).collect()).await?;
         let mut known = self.lock();
@@ -151,6 +154,14 @@ impl Cluster {
         });
         known.slots = slots;
         Ok(())
+    }
+
+    /// The nodes that serve slots, as was read last.
+    fn serving(&self) -> Vec<Endpoint> {
+        let known = self.lock();
+        let serving = known.slots.iter().map(|(_, node)| node.clone());
+        let serving: BTreeSet<Endpoint> = serving.collect();
+        serving.into_iter().collect()
     }
 
     fn nodes(&self) -> Vec<Endpoint> {
