@@ -61,6 +61,40 @@ async fn a_master_that_was_replaced_is_left_while_it_still_answers() {
     woken(&mut wake_ups).await;
 }
 
+/// No request finds it out either: a standby sends none for a while.
+#[tokio::test]
+async fn a_new_master_that_was_announced_while_no_one_listened_is_found() {
+    let [old, new] = [(); 2].map(|()| RedisServer::start());
+    let sentinel = RedisServer::settings().sentinel("main", &old).start();
+    let trusts = async |server: &RedisServer| {
+        until("the sentinel knows the master", async || {
+            let known = sentinel.info("master0");
+            known.contains("status=ok") && known.contains(&format!(":{},", server.port()))
+        })
+        .await;
+    };
+    trusts(&old).await;
+    let address = format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port());
+    let a = Election::new(&address.parse().unwrap(), "a");
+    let _wake_ups = a.store.wake_ups(&a.name, a.who.id());
+    a.win(7).await;
+    // Beside the sentinel's own.
+    subscribed(&old, 3).await;
+    until("the sentinel is listened to", async || {
+        sentinel
+            .text(&["CLIENT", "LIST", "TYPE", "pubsub"])
+            .contains(" sub=1 ")
+    })
+    .await;
+    // This way it announces nothing.
+    sentinel.command(&["SENTINEL", "REMOVE", "main"]);
+    let port = new.port().to_string();
+    sentinel.command(&["SENTINEL", "MONITOR", "main", "127.0.0.1", &port, "1"]);
+    trusts(&new).await;
+    sentinel.command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+    subscribed(&new, 3).await;
+}
+
 #[tokio::test]
 async fn a_sentinel_deployment_is_followed_to_its_new_master() {
     let (mut master, replica, sentinel) = sentinel().await;

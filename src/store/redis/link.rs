@@ -29,6 +29,7 @@ use futures_util::future::{BoxFuture, Shared};
 use redis::aio::ConnectionLike;
 use redis::{FromRedisValue, cmd};
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::connection::Connection;
@@ -97,6 +98,8 @@ pub(super) struct Link {
     main: Option<Arc<Self>>,
     state: Mutex<State>,
     rehearsing: AtomicBool,
+    /// Notified when the next connection goes to another server.
+    elsewhere: Notify,
 }
 
 type Attempt = Shared<BoxFuture<'static, Result<Connection, ConnectError>>>;
@@ -150,7 +153,12 @@ impl Link {
                 moves: 0,
             }),
             rehearsing: AtomicBool::new(false),
+            elsewhere: Notify::new(),
         }
+    }
+
+    pub(super) const fn elsewhere(&self) -> &Notify {
+        &self.elsewhere
     }
 
     /// The connection, for a request that may take as long as `op_timeout`.
@@ -335,7 +343,7 @@ impl Link {
     /// Tries in the background whether a new connection could be made, while the current one still serves: a
     /// changed password, an expired certificate, or a name that leads elsewhere shows before the connection is
     /// needed.
-    fn look(self: &Arc<Self>, runtime: &Handle, op_timeout: Duration) {
+    pub(super) fn look(self: &Arc<Self>, runtime: &Handle, op_timeout: Duration) {
         if self.rehearsing.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -402,6 +410,7 @@ impl Link {
             return;
         }
         state.moves += 1;
+        self.elsewhere.notify_one();
         state.now = match found {
             None => Now::Idle,
             Some(found) => {
@@ -421,6 +430,7 @@ impl Link {
         let mut state = self.lock();
         state.attempt += 1;
         state.now = Now::Idle;
+        self.elsewhere.notify_one();
     }
 
     /// Reconnects for the next request, unless that has been done since `used` was the connection.

@@ -19,7 +19,7 @@ use super::{failure, names, script};
 use crate::store::address::Endpoint;
 
 /// How long connecting to a sentinel for its messages may take.
-const TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
 const CHANNEL: &str = "+switch-master";
 
 /// The sentinels that know the master of a service.
@@ -105,11 +105,16 @@ pub(super) fn by_way_of(what: &str, endpoint: impl Display, error: ConnectError)
 }
 
 /// Calls `switched` whenever a sentinel names a new master. Every sentinel counts, because one that has not
-/// heard yet still leads to the old master.
+/// heard yet still leads to the old master. What a sentinel announced before is not heard, so `listening` is called as
+/// soon as one is listened to.
 ///
 /// After a failover the old master may keep answering for more than ten seconds, and what it acknowledges then is
 /// lost. A leader that stayed with it would not see its successor on the new one.
-pub(super) async fn watch(sentinels: &Sentinels, switched: impl Fn() + Send + Sync) {
+pub(super) async fn watch(
+    sentinels: &Sentinels,
+    switched: impl Fn() + Send + Sync,
+    listening: impl Fn() + Send + Sync,
+) {
     let hear = |message: &[u8]| {
         if is_about(message, &sentinels.service) {
             tracing::debug!(service = sentinels.service, "a sentinel names a new master");
@@ -117,15 +122,21 @@ pub(super) async fn watch(sentinels: &Sentinels, switched: impl Fn() + Send + Sy
         }
     };
     let each = sentinels.endpoints.iter();
-    join_all(each.map(|sentinel| listen(sentinels, sentinel, &hear))).await;
+    join_all(each.map(|sentinel| listen(sentinels, sentinel, &hear, &listening))).await;
 }
 
-async fn listen(sentinels: &Sentinels, sentinel: &Endpoint, hear: &(impl Fn(&[u8]) + Sync)) {
+async fn listen(
+    sentinels: &Sentinels,
+    sentinel: &Endpoint,
+    hear: &(impl Fn(&[u8]) + Sync),
+    listening: &(impl Fn() + Sync),
+) {
     let mut pauses = Pauses::new();
     loop {
         let connecting = tokio::time::timeout(TIMEOUT, subscribe(sentinels, sentinel));
         match connecting.await {
             Ok(Ok(connection)) => {
+                listening();
                 let mut messages = connection.into_on_message();
                 while let Some(message) = messages.next().await {
                     hear(message.get_payload_bytes());

@@ -1,11 +1,13 @@
 //! The server, or servers, of one deployment, and how a request reaches the right one.
 
+use std::future::pending;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::PubSub;
 use redis::{RedisError, RedisResult};
+use tokio::runtime::Handle;
 use tokio::time::error::Elapsed;
 
 use super::awaited::Awaited;
@@ -142,23 +144,26 @@ impl Servers {
     }
 
     /// Watches the sentinels for a new master, where there are any.
-    pub(super) fn watch_sentinels<F: Fn() + Send + Sync>(
-        &self,
-        switched: F,
-    ) -> Option<impl Future<Output = ()> + Send + use<F>> {
+    pub(super) fn watch_sentinels(&self) -> Option<impl Future<Output = ()> + Send + use<>> {
         let Self::One { route, link } = self else {
             return None;
         };
         let (route, link) = (Arc::clone(route), Arc::clone(link));
         matches!(route.to, Goal::Master(_)).then(|| async move {
             if let Goal::Master(sentinels) = &route.to {
-                let moved = || {
-                    link.move_on();
-                    switched();
-                };
-                sentinel::watch(sentinels, moved).await;
+                let switched = || link.move_on();
+                let listening = || link.look(&Handle::current(), sentinel::TIMEOUT);
+                sentinel::watch(sentinels, switched, listening).await;
             }
         })
+    }
+
+    /// Waits until the only server is another one than before.
+    pub(super) async fn elsewhere(&self) {
+        match self {
+            Self::One { link, .. } => link.elsewhere().notified().await,
+            Self::Cluster(_) => pending().await,
+        }
     }
 
     pub(super) const fn is_cluster(&self) -> bool {

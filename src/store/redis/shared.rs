@@ -14,7 +14,7 @@ static SHARED: Registry<RedisPlace, Shared> = Registry::new();
 
 pub(super) struct Shared {
     pub(super) servers: Arc<Servers>,
-    pub(super) subscription: Arc<Subscription>,
+    pub(super) subscription: Subscription,
     pub(super) timers: Timers,
     sentinels: task::Task,
 }
@@ -40,7 +40,7 @@ impl Shared {
         let main = main.map(|main| &*main.servers);
         let servers = Arc::new(Servers::open(label, place, identity, main)?);
         Ok(Self {
-            subscription: Arc::new(Subscription::new(Arc::clone(&servers))),
+            subscription: Subscription::new(Arc::clone(&servers)),
             timers,
             sentinels: task::Task::default(),
             servers,
@@ -50,9 +50,7 @@ impl Shared {
     /// Starts the tasks that run between requests, if they do not run yet.
     pub(super) fn keep_running(&self) {
         self.subscription.keep_running();
-        self.sentinels.keep_running(|| {
-            let subscription = Arc::clone(&self.subscription);
-            self.servers.watch_sentinels(move || subscription.move_on())
-        });
+        self.sentinels
+            .keep_running(|| self.servers.watch_sentinels());
     }
 }

@@ -14,10 +14,10 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 use std::future::{Future, pending};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, FuturesUnordered, StreamExt};
 use redis::Msg;
@@ -78,20 +78,12 @@ impl Subscription {
             (!listeners.is_empty()).then(|| run(servers, listeners))
         });
     }
-
-    /// Listens to another server from now on, because this one is no longer the right one.
-    pub(super) fn move_on(&self) {
-        self.listeners.moved.store(true, Ordering::Release);
-        self.listeners.changed.notify_one();
-    }
 }
 
 /// The listeners for the releases of each channel.
 #[derive(Default)]
 struct Listeners {
     table: Mutex<Table>,
-    /// Whether the connection leads to a server that is no longer the right one.
-    moved: AtomicBool,
     /// Notified of each change of the table.
     changed: Notify,
 }
@@ -235,13 +227,14 @@ impl Listeners {
 async fn run(servers: Arc<Servers>, listeners: Arc<Listeners>) {
     let mut pauses = Pauses::new();
     while !listeners.is_empty() {
-        listeners.moved.store(false, Ordering::Release);
+        // This connection goes to where the requests went last.
+        let _known = servers.elsewhere().now_or_never();
         let connection = in_time(async {
             let connection = servers.subscriber().await;
             connection.map_err(|error| error.to_string())
         });
         if let Some(connection) = connection.await
-            && serve(connection, &listeners).await.is_none()
+            && serve(connection, &servers, &listeners).await.is_none()
         {
             return;
         }
@@ -251,7 +244,7 @@ async fn run(servers: Arc<Servers>, listeners: Arc<Listeners>) {
 }
 
 /// Follows the table until the connection ends, or `None` when no listeners are left.
-async fn serve(connection: PubSub, listeners: &Listeners) -> Option<()> {
+async fn serve(connection: PubSub, servers: &Servers, listeners: &Listeners) -> Option<()> {
     let (mut sink, mut messages) = connection.split();
     if follow(&mut sink, listeners, listeners.all())
         .await
@@ -266,7 +259,7 @@ async fn serve(connection: PubSub, listeners: &Listeners) -> Option<()> {
         .map(left)
         .collect();
     let mut housekeeping = None;
-    while !listeners.moved.load(Ordering::Acquire) {
+    loop {
         let done = tokio::select! {
             message = messages.next() => {
                 message.map(|message| listeners.receive(&message))
@@ -275,6 +268,7 @@ async fn serve(connection: PubSub, listeners: &Listeners) -> Option<()> {
                 leaving.extend(listeners.take_unwatched(false).into_iter().map(left));
                 follow(&mut sink, listeners, listeners.take_added()).await
             }
+            () = servers.elsewhere() => None,
             Some(()) = leaving.next() => {
                 housekeeping.get_or_insert_with(|| Instant::now() + HOUSEKEEPING);
                 Some(())
@@ -289,10 +283,9 @@ async fn serve(connection: PubSub, listeners: &Listeners) -> Option<()> {
             }
         };
         if done.is_none() {
-            break;
+            return Some(());
         }
     }
-    Some(())
 }
 
 async fn until(moment: Option<Instant>) {
