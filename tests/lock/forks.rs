@@ -8,7 +8,7 @@ use incumbent::lock::{BlockingGuard, Locks};
 use incumbent::protocol::TimingConfig;
 use nix::libc;
 
-use super::processes::{role, start};
+use super::processes::{role, start, start_at};
 use super::{PATIENCE, hasty};
 use crate::support::redis::RedisServer;
 
@@ -123,5 +123,51 @@ fn until_ended(process: i32) {
     let stat = format!("/proc/{process}/stat");
     while !std::fs::read_to_string(&stat).unwrap().contains(") Z ") {
         std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn a_forked_child_of_a_process_that_uses_sqlite_is_refused_every_file() {
+    if let Some((url, _)) = role() {
+        return fork_with_a_file(&url);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("locks.db").display());
+    let test = "forks::a_forked_child_of_a_process_that_uses_sqlite_is_refused_every_file";
+    let output = start_at(test, &url, "fork").wait_with_output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}");
+}
+
+#[expect(unsafe_code, reason = "the library wraps no fork")]
+fn fork_with_a_file(url: &str) {
+    let parents = locks(url, calm());
+    acquire(&parents, "first").release();
+    let (mut told, mut tell) = pipe().unwrap();
+    // SAFETY: the child uses only what is its own, and is killed.
+    match unsafe { libc::fork() } {
+        0 => {
+            for url in [url.to_owned(), format!("{url}-other")] {
+                let lock = locks(&url, calm()).lock("second").unwrap().blocking();
+                let error = lock.try_acquire().unwrap_err().to_string();
+                tell.write_all(error.as_bytes()).unwrap();
+                tell.write_all(b"\n").unwrap();
+            }
+        }
+        child => {
+            drop(tell);
+            let mut refused = String::new();
+            told.read_to_string(&mut refused).unwrap();
+            // SAFETY: it takes numbers, and a null pointer, and the process is a child of this one.
+            unsafe {
+                libc::kill(child, libc::SIGKILL);
+                libc::waitpid(child, std::ptr::null_mut(), 0);
+            }
+            let lines = refused
+                .lines()
+                .filter(|line| line.contains("was forked from"));
+            assert_eq!(lines.count(), 2, "{refused}");
+            acquire(&parents, "second").release();
+        }
     }
 }

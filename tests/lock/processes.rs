@@ -20,9 +20,14 @@ const ROLE: &str = "INCUMBENT_TEST_LOCK_ROLE";
 
 /// Runs `test` of this program in another process, in a role.
 pub(crate) fn start(test: &str, server: &RedisServer, role: &str) -> Child {
+    start_at(test, &server.url(), role)
+}
+
+/// The same with a store that is no server.
+pub(crate) fn start_at(test: &str, url: &str, role: &str) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
-        .env(ROLE, format!("{} {role}", server.url()))
+        .env(ROLE, format!("{url} {role}"))
         .stdout(Stdio::piped())
         .spawn()
         .unwrap()

@@ -21,6 +21,7 @@ mod database;
 mod files;
 mod filesystem;
 mod folders;
+mod fork;
 #[cfg(feature = "_fuzzing")]
 pub mod fuzzing;
 mod memory;
@@ -120,6 +121,7 @@ impl SqliteStore {
     /// The way to the store's thread, which is started if need be. If the system refuses it, the next request tries
     /// again.
     fn queue(&self) -> Result<&JobQueue, StoreError> {
+        fork::enter().map_err(|trouble| trouble.tell(&self.place))?;
         if let Some(queue) = self.queue.get() {
             return Ok(queue);
         }
