@@ -25,7 +25,8 @@ pub struct ElectionView {
     pub electorate: Electorate,
     /// What a majority of the stores agrees on.
     pub state: State,
-    /// The pause that keeps candidates from being elected, as one of the stores shows it.
+    /// The pause that keeps candidates from being elected, as one of the stores shows it: too few of the stores that
+    /// answer are without one.
     pub paused: Option<Pause>,
     /// The handover that a majority of the stores shows: the leader is asked to resign, or a successor is
     /// preferred.
@@ -195,11 +196,13 @@ impl ElectionView {
         let state = agreed(electorate, &stores);
         let candidates = candidates(&stores, &state);
         let answers = || stores.iter().filter_map(|one| one.inspection.as_ref().ok());
-        let mut paused = answers().filter_map(|one| one.record.orders.paused.clone());
+        let pauses = answers().filter_map(|one| one.record.orders.paused.clone());
         let mut handovers = answers().filter_map(|one| one.record.handover().cloned());
         let needed = electorate.majority();
-        // Too few stores are without a pause for a majority.
-        let paused = paused.nth(electorate.size() - needed);
+        let unpaused = answers().filter(|one| one.record.orders.paused.is_none());
+        // A store that does not answer elects no one either.
+        let paused = pauses.take(electorate.size() - needed + 1).last();
+        let paused = paused.filter(|_| unpaused.count() < needed);
         let handover = handovers.nth(needed - 1);
         Self {
             paused,

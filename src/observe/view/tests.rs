@@ -284,3 +284,29 @@ fn a_leader_that_joined_a_store_again_leads_since_it_was_elected() {
     assert_eq!(held.held_for, Some(Duration::from_secs(90)));
     assert!(!held.unproven, "it acts all the time");
 }
+
+#[test]
+fn an_election_is_paused_where_too_few_stores_that_answer_are_not() {
+    for (said, paused, expected) in [
+        ("-7 -7 -7", 1, false),
+        ("-7 -7 -7", 2, true),
+        ("-7 -7 down", 1, true),
+        ("-7 -7 down", 0, false),
+        ("-7 down down", 1, true),
+    ] {
+        let pause = Pause {
+            until: None,
+            by: "alice".parse().unwrap(),
+            reason: None,
+        };
+        let mut stores = view(said).stores;
+        for store in &mut stores[..paused] {
+            let shown = store.inspection.as_mut().unwrap();
+            shown.record.orders.paused = Some(pause.clone());
+        }
+        let electorate = Electorate::new(stores.len()).unwrap();
+        let view = ElectionView::merge("billing".parse().unwrap(), electorate, stores);
+        let expected = expected.then_some(pause);
+        assert_eq!(view.paused, expected, "{paused} of {said:?}");
+    }
+}
