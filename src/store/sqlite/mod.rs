@@ -103,9 +103,9 @@ impl SqliteStore {
     /// Whether this store still believes the file unused. A command that only looks must not create
     /// it: a mistyped path would afterwards read as an election that never was.
     fn is_missing(&self) -> bool {
-        let found = self.place.path.metadata();
-        let missing = found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
-        self.queue.get().is_none() && missing
+        let missing = |error: std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+        // A store in use is not asked again: that could take a while where the disk is slow.
+        self.queue.get().is_none() && self.place.path.metadata().is_err_and(missing)
     }
 
     /// As [`SqliteStore::is_missing`], of a file that could be made: where it could not, that is what matters.
