@@ -1,7 +1,8 @@
 //! A fence around a file that is replaced as a whole.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::Path;
 
 use super::FenceError;
@@ -48,7 +49,7 @@ impl FencedFile {
     }
 
     /// Replaces the content, unless a token higher than `token` was seen. When this returns it is on
-    /// disk.
+    /// disk. The file keeps its mode, and its owner and group where this process may set them.
     ///
     /// # Errors
     ///
@@ -63,11 +64,7 @@ impl FencedFile {
         }
         let path = guard.data();
         let unfinished = beside(path, ".new");
-        File::create(&unfinished)
-            .and_then(|mut file| {
-                file.write_all(content)?;
-                file.sync_all()
-            })
+        write_anew(&unfinished, path, content)
             .map_err(|error| failed("writing", &unfinished, error))?;
         fs::rename(&unfinished, path).map_err(|error| failed("replacing", path, error))?;
         sync_directory_of(path)
@@ -87,4 +84,31 @@ impl FencedFile {
         }
         Ok(())
     }
+}
+
+/// Writes a new file that takes the place of `old`, if that is there. No one can open it who could not open that.
+fn write_anew(path: &Path, old: &Path, content: &[u8]) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let old = match fs::metadata(old) {
+        Ok(old) => Some(old),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    if old.is_some() {
+        options.mode(0o600);
+    }
+    let mut file = options.open(path)?;
+    if let Some(old) = old {
+        if let Err(error) = fchown(&file, Some(old.uid()), Some(old.gid())) {
+            tracing::debug!(path = %path.display(), %error, "the owner of the file changes");
+        }
+        file.set_permissions(Permissions::from_mode(old.mode() & 0o777))?;
+    }
+    file.write_all(content)?;
+    file.sync_all()
 }

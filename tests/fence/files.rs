@@ -1,6 +1,7 @@
 //! The fences around files: what a crash, a link or a stranger does to them.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use incumbent::fence::{FenceError, FencedFile, FencedLog};
@@ -24,6 +25,27 @@ fn a_replaced_file_is_the_one_of_the_newest_leader() {
     fs::write(directory.path().join("routes.new"), "torn").unwrap();
     file.replace(term(3), b"fourth").unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"fourth");
+}
+
+#[test]
+fn a_replaced_file_keeps_its_mode_and_its_owner() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("routes");
+    fs::write(&path, "by hand").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    // Only root may choose another owner.
+    let root = fs::metadata(&path).unwrap().uid() == 0;
+    if root {
+        std::os::unix::fs::chown(&path, Some(1), Some(2)).unwrap();
+    }
+    // What a crash left behind is not written to: someone may have it open.
+    fs::write(directory.path().join("routes.new"), "torn").unwrap();
+    let before = fs::metadata(&path).unwrap();
+    FencedFile::new(&path).replace(term(1), b"first").unwrap();
+    let after = fs::metadata(&path).unwrap();
+    let kept = |of: &fs::Metadata| (of.mode(), of.uid(), of.gid());
+    assert_eq!(kept(&after), kept(&before));
+    assert_ne!(after.ino(), before.ino());
 }
 
 /// A crash may leave any part of the guard's new slot on disk, and any part of the entry.
