@@ -429,6 +429,7 @@ impl Link {
     pub(super) fn move_on(&self) {
         let mut state = self.lock();
         state.attempt += 1;
+        state.moves += 1;
         state.now = Now::Idle;
         self.elsewhere.notify_one();
     }
