@@ -201,7 +201,7 @@ class Election(Named):
         return lead._of(self, timeout, blocking)
 
     def status(self) -> dict[str, Any]:
-        """The election as its stores show it now: what ``incumbent status NAME -o json`` prints."""
+        """The election as its stores show it now: what ``incumbent status NAME -o json`` prints, without seats."""
         return document(self._native.status())
 
     def history(self, terms: int = 10) -> dict[str, Any]:
@@ -274,8 +274,8 @@ class lead:
         led = self._led.take(of_another=True)
         if led is None:
             raise RuntimeError(
-                f"which block that leads {self._election.name!r} ends here is unknown: one that may end in another thread "
-                "needs its own object"
+                f"which block that leads {self._election.name!r} ends here is unknown, so none is released: one that may "
+                "end in another thread needs its own object"
             )
         led._leave(error)
 

@@ -151,7 +151,7 @@ class Lock:
         return self._held
 
     def status(self) -> dict[str, Any]:
-        """Its holder, as the stores show it now: what ``incumbent status NAME -o json`` prints."""
+        """Its holder, as the stores show it now: what ``incumbent status NAME -o json`` prints, without seats."""
         return document(self._client.native().status(self.name))
 
     def __enter__(self) -> Leadership:

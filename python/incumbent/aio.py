@@ -156,7 +156,9 @@ class _Held:
         if guard is None:
             left = [one for one in self._guards if one.task.done()] or self._guards
             if len(set(left)) != 1:
-                raise RuntimeError("which block ends here is unknown: one that may end in another task needs its own object")
+                raise RuntimeError(
+                    "which block ends here is unknown, so none is released: one that may end in another task needs its own object"
+                )
             guard = left[-1]
         self._guards.remove(guard)
         return guard

@@ -147,9 +147,9 @@ impl Held {
         self.is_in_hand.store(true, Ordering::Relaxed);
     }
 
-    /// Whether this process holds it, and has not begun to release it.
+    /// Whether this process would keep it without a release, and has not begun one.
     fn is_kept(&self) -> bool {
-        !fork::is_forked() && self.lock().is_some()
+        self.is_in_hand.load(Ordering::Relaxed) && !fork::is_forked() && self.lock().is_some()
     }
 
     /// Reports that the work has ended, and waits until the release is confirmed. `how` is "resigned", "ended" or

@@ -86,7 +86,8 @@ impl FencedFile {
     }
 }
 
-/// Writes a new file that takes the place of `old`, if that is there. No one can open it who could not open that.
+/// Writes a new file that takes the place of `old`, if that is there, with its mode. Where it cannot be of the group of
+/// `old`, its group has no rights.
 fn write_anew(path: &Path, old: &Path, content: &[u8]) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -104,10 +105,21 @@ fn write_anew(path: &Path, old: &Path, content: &[u8]) -> io::Result<()> {
     }
     let mut file = options.open(path)?;
     if let Some(old) = old {
-        if let Err(error) = fchown(&file, Some(old.uid()), Some(old.gid())) {
-            tracing::debug!(path = %path.display(), %error, "the owner of the file changes");
+        let new = file.metadata()?;
+        let is_kept = |changed: io::Result<()>| {
+            changed
+                .inspect_err(
+                    |error| tracing::debug!(path = %path.display(), %error, "a file changes hands"),
+                )
+                .is_ok()
+        };
+        let group = new.gid() == old.gid() || is_kept(fchown(&file, None, Some(old.gid())));
+        let rights = if group { 0o777 } else { 0o707 };
+        // Before it is given to its owner, after which it might not be ours to change.
+        file.set_permissions(Permissions::from_mode(old.mode() & rights))?;
+        if new.uid() != old.uid() {
+            is_kept(fchown(&file, Some(old.uid()), None));
         }
-        file.set_permissions(Permissions::from_mode(old.mode() & 0o777))?;
     }
     file.write_all(content)?;
     file.sync_all()

@@ -181,8 +181,8 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// An absent record of a store of which nothing is known. Only a claim for which the store numbers the term may
-    /// expect it.
+    /// An absent record of a store of which nothing is known. Only a claim for which the store numbers the term is
+    /// granted with it.
     pub const UNKNOWN: Self = Self {
         memory: MemoryId {
             made: WallMillis::ZERO,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use incumbent::store::{StoreAddress, StoreError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -179,6 +180,28 @@ async fn a_runtime_with_connections_of_its_own_uses_no_other_server_than_its_pro
         assert!(error.to_string().contains("leads to the one"), "{error}");
     }
     assert_eq!(other.text(&["DBSIZE"]), "0");
+}
+
+/// The first look meets both servers, and as many connections after that lead to one of them.
+#[tokio::test]
+async fn a_runtime_that_was_refused_looks_at_more_connections_the_next_time() {
+    let (one, other) = (RedisServer::start(), RedisServer::start());
+    let proxy = Balancer::before(&[&one, &other], 6).await;
+    let apart = Election::new(&proxy.address(), "a").apart();
+    let mut before = Vec::new();
+    for _ in 0..4 {
+        before.push(TcpStream::connect(("127.0.0.1", proxy.port)).await.unwrap());
+    }
+    let mut refused = 0;
+    while refused < 40 {
+        let error = apart.observe().await.unwrap_err();
+        assert!(error.is_misconfigured(), "{error}");
+        refused += 1;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for server in [&one, &other] {
+        assert_eq!(server.text(&["DBSIZE"]), "0");
+    }
 }
 
 #[tokio::test]

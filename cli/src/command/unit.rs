@@ -129,9 +129,21 @@ fn writable(settings: &Settings) -> Result<String, Failure> {
     for address in settings.addresses()? {
         let file = address.file().map(absolute).transpose()?;
         if let Some(folder) = file.as_deref().and_then(Path::parent) {
-            // Until the store has made it, the folder may be missing.
+            // Until the store has made it, the folder may be missing. Where the hardening makes its parents read-only,
+            // the store cannot make it, and the unit must not start.
+            let read_only = [
+                "/boot",
+                "/efi",
+                "/etc",
+                "/home",
+                "/root",
+                "/run/user",
+                "/usr",
+            ];
+            let may_be_missing = !read_only.iter().any(|parent| folder.starts_with(parent));
+            let mark = if may_be_missing { "-" } else { "" };
             let folder = quoted_path(folder.as_os_str())?;
-            writeln!(text, "ReadWritePaths=-{folder}").map_err(Failure::internal)?;
+            writeln!(text, "ReadWritePaths={mark}{folder}").map_err(Failure::internal)?;
         }
     }
     Ok(text)
@@ -192,8 +204,15 @@ fn with_absolute_files(address: &str) -> Result<String, Failure> {
         return Ok(address.to_owned());
     };
     let folder = absolute(Path::new("."))?;
+    let folder = folder.to_str().ok_or_else(|| {
+        let folder = folder.display();
+        Failure::new(
+            Exit::Usage,
+            format!("the folder {folder} is not valid UTF-8, as a unit must be"),
+        )
+    })?;
     let mut folder_in_address = String::new();
-    for c in folder.to_string_lossy().chars() {
+    for c in folder.chars() {
         match c {
             '%' | '&' | '?' | '#' | '@' => {
                 folder_in_address.push_str(&format!("%{:02X}", u32::from(c)))

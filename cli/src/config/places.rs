@@ -42,9 +42,20 @@ pub(crate) fn configuration_file(
 
 fn may_exist(path: &Path) -> bool {
     // A link that leads nowhere exists.
-    let missing = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
-    path.symlink_metadata()
-        .map_or_else(|error| !missing.contains(&error.kind()), |_| true)
+    match path.symlink_metadata().map_err(|error| error.kind()) {
+        Err(io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => false,
+        Err(io::ErrorKind::PermissionDenied) => !is_in_home_of_another(path),
+        Ok(_) | Err(_) => true,
+    }
+}
+
+/// Whether a path is in a `HOME` of another user, as after `runuser`, or in a hidden one, as under `ProtectHome=`.
+/// Nothing that cannot be examined there is meant for this user.
+fn is_in_home_of_another(path: &Path) -> bool {
+    let me = rustix::process::geteuid().as_raw();
+    let is_mine = |home: &Path| home.metadata().is_ok_and(|home| home.uid() == me);
+    std::env::var_os("HOME")
+        .is_some_and(|home| path.starts_with(&home) && !is_mine(Path::new(&home)))
 }
 
 /// The default configuration files: the election's in `/etc/incumbent`, and the user's.

@@ -19,7 +19,8 @@ use incumbent::observe::document::{Document, History, Status};
 const TERMS: usize = 50;
 const MOST_TERMS: usize = 300;
 
-/// How many requests read the stores at a time. The others wait, since heartbeats take the same way.
+/// How many requests for documents read the stores at a time. The others wait, since heartbeats take the same way. So
+/// does the page, of which one is made at a time.
 const READERS: usize = 2;
 
 pub(super) struct Router {
@@ -28,6 +29,7 @@ pub(super) struct Router {
     live: Live,
     endings: Endings,
     readers: Arc<Semaphore>,
+    page: Arc<Semaphore>,
 }
 
 impl Router {
@@ -39,6 +41,7 @@ impl Router {
             live,
             endings: Endings::default(),
             readers: Arc::new(Semaphore::new(READERS)),
+            page: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -85,15 +88,13 @@ impl Router {
             }
             "/status" => {
                 let election = self.election.clone();
-                let view = self.read_stores(async move { election.status().await });
-                let view = view.await;
+                let view = in_turn(&self.readers, async move { election.status().await }).await;
                 response::json(&Document::<Status>::from(&view))
             }
             "/history" => self.history(request.uri.query()).await,
             "/" => {
                 let live = self.live.clone();
-                let overview = self.read_stores(async move { live.overview().await });
-                let overview = overview.await;
+                let overview = in_turn(&self.page, async move { live.overview().await }).await;
                 page::page(&self.election, &overview)
             }
             "/page.css" => page::style(),
@@ -112,22 +113,8 @@ impl Router {
             return response::line(StatusCode::BAD_REQUEST, &problem);
         };
         let election = self.election.clone();
-        let history = self.read_stores(async move { election.history(terms).await });
+        let history = in_turn(&self.readers, async move { election.history(terms).await });
         response::json(&Document::<History>::from(&history.await))
-    }
-
-    /// Reads the stores in its turn. What has begun goes on although its client has left, and so keeps its place
-    /// until it ends.
-    async fn read_stores<T: Send + 'static>(
-        &self,
-        reading: impl Future<Output = T> + Send + 'static,
-    ) -> T {
-        let place = Arc::clone(&self.readers).acquire_owned().await;
-        let reading = tokio::spawn(async move {
-            let _place = place;
-            reading.await
-        });
-        reading.await.expect("it is not aborted")
     }
 
     async fn control(&self, path: &str, request: &Parts) -> Answer {
@@ -144,6 +131,20 @@ impl Router {
             _ => control::resign(&self.election),
         }
     }
+}
+
+/// Reads the stores in its turn. What has begun goes on although its client has left, and so keeps its place until it
+/// ends.
+async fn in_turn<T: Send + 'static>(
+    places: &Arc<Semaphore>,
+    reading: impl Future<Output = T> + Send + 'static,
+) -> T {
+    let place = Arc::clone(places).acquire_owned().await;
+    let reading = tokio::spawn(async move {
+        let _place = place;
+        reading.await
+    });
+    reading.await.expect("no read panics or is aborted")
 }
 
 fn not_allowed(methods: &'static str) -> Answer {

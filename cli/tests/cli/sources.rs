@@ -1,13 +1,14 @@
 //! Where a value comes from: the flag stands above the environment, above the file, above the default.
 
-use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Command;
 
 use incumbent::protocol::TimingConfig;
 use incumbent::store::StoreOptions;
 use serde_json::Value;
 
-use super::home::Home;
+use super::home::{Ended, Home};
 
 /// The value and the source of a setting.
 fn setting(document: &Value, key: &str) -> (Value, String) {
@@ -158,6 +159,21 @@ fn a_configuration_file_that_cannot_be_read_is_not_skipped() {
     fs::remove_dir(home.path(".config/incumbent")).unwrap();
     home.write(".config/incumbent", "");
     home.run(&["config", "check"]).assert(0, "");
+}
+
+#[test]
+fn what_the_home_of_another_user_hides_is_no_configuration() {
+    let home = Home::new();
+    home.write(".config/incumbent/config.toml", "store = ");
+    fs::set_permissions(home.path(""), Permissions::from_mode(0o700)).unwrap();
+    let check = home.command(&["config", "check", "--store", "redis://127.0.0.1:1"]);
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(check.get_program())
+        .args(check.get_args())
+        .env("HOME", home.path(""));
+    Ended::from(command.output().unwrap()).assert(0, "");
 }
 
 #[test]

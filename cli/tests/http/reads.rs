@@ -12,6 +12,7 @@ use incumbent::protocol::{CandidateId, ElectionName, Reply, Request};
 use incumbent::store::{
     HistoryEntry, Identity, Inspection, MemoryStore, Store, StoreFuture, WakeUps,
 };
+use incumbent_cli::http::Server;
 use tokio::sync::watch;
 
 use super::{serve, status};
@@ -22,6 +23,8 @@ const READERS: usize = 2;
 /// A store whose reads end only while it is open.
 struct Gated {
     inner: MemoryStore,
+    /// Whether it can be closed for the state of an election too.
+    holds_all: bool,
     open: watch::Sender<bool>,
     begun: AtomicUsize,
     ended: AtomicUsize,
@@ -62,7 +65,10 @@ impl Store for Gated {
     }
 
     fn inspect<'a>(&'a self, election: &'a ElectionName) -> StoreFuture<'a, Inspection> {
-        Box::pin(self.read(self.inner.inspect(election)))
+        match self.holds_all {
+            true => Box::pin(self.read(self.inner.inspect(election))),
+            false => self.inner.inspect(election),
+        }
     }
 
     fn elections(&self) -> StoreFuture<'_, Vec<ElectionName>> {
@@ -89,10 +95,11 @@ fn wait_until(what: &str, happened: impl Fn() -> bool) {
     panic!("timed out waiting until {what}");
 }
 
-#[test]
-fn clients_that_leave_do_not_pile_up_reads_of_the_stores() {
+/// A server of an election on such a store, which is open.
+fn gated(holds_all: bool) -> (Arc<Gated>, Server) {
     let store = Arc::new(Gated {
         inner: MemoryStore::new("s"),
+        holds_all,
         open: watch::Sender::new(true),
         begun: AtomicUsize::new(0),
         ended: AtomicUsize::new(0),
@@ -103,16 +110,38 @@ fn clients_that_leave_do_not_pile_up_reads_of_the_stores() {
     wait_until("the history was read", || {
         store.ended.load(Ordering::SeqCst) > 0
     });
+    (store, server)
+}
+
+/// A client that has sent its request.
+fn ask(server: &Server, path: &str) -> TcpStream {
+    let mut client = TcpStream::connect(server.address()).unwrap();
+    write!(client, "GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    client
+}
+
+#[test]
+fn a_page_that_takes_long_holds_up_no_document() {
+    let (store, server) = gated(false);
+    store.open.send_replace(false);
+    let _clients: Vec<TcpStream> = (0..2 * READERS).map(|_| ask(&server, "/")).collect();
+    wait_until("a page is being made", || store.under_way() > 0);
+    // Whoever came before has been heard by now.
+    for _ in 0..4 {
+        assert_eq!(status(&server, "/livez"), 200);
+    }
+    assert_eq!(status(&server, "/status"), 200);
+    store.open.send_replace(true);
+    wait_until("all reads have ended", || store.under_way() == 0);
+}
+
+#[test]
+fn clients_that_leave_do_not_pile_up_reads_of_the_stores() {
+    let (store, server) = gated(true);
     for path in ["/status", "/history?terms=300", "/"] {
         store.open.send_replace(false);
         for _ in 0..4 {
-            let clients: Vec<TcpStream> = (0..READERS)
-                .map(|_| {
-                    let mut client = TcpStream::connect(server.address()).unwrap();
-                    write!(client, "GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
-                    client
-                })
-                .collect();
+            let clients: Vec<TcpStream> = (0..READERS).map(|_| ask(&server, path)).collect();
             wait_until("a read has begun", || store.under_way() > 0);
             drop(clients);
             // Whoever came before has been heard by now.

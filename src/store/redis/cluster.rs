@@ -21,7 +21,7 @@ use crate::store::address::Endpoint;
 
 /// The number of slots of every cluster.
 const SLOTS: u16 = 16_384;
-/// How long asking for the slots may take before connecting for messages.
+/// How long each answer to a question for the slots may take before connecting for messages.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// The most nodes that are remembered.
 const MOST_NODES: usize = 1000;

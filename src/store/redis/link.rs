@@ -99,7 +99,7 @@ pub(super) struct Link {
     state: Mutex<State>,
     rehearsing: AtomicBool,
     /// Notified when the next connection goes to another server.
-    elsewhere: Notify,
+    pub(super) elsewhere: Notify,
 }
 
 type Attempt = Shared<BoxFuture<'static, Result<Connection, ConnectError>>>;
@@ -118,8 +118,7 @@ struct State {
     refused: Option<Discriminant<ConnectError>>,
     /// Where the main link was last connected.
     runtime: Option<Handle>,
-    /// How often the main link has found that the address led elsewhere. A separate link keeps the number that was
-    /// current when it began to connect.
+    /// How often the main link has found that the address led elsewhere; of a separate link, when it last connected.
     moves: u64,
 }
 
@@ -157,25 +156,18 @@ impl Link {
         }
     }
 
-    pub(super) const fn elsewhere(&self) -> &Notify {
-        &self.elsewhere
-    }
-
     /// The connection, for a request that may take as long as `op_timeout`.
     pub(super) async fn connection(
         self: &Arc<Self>,
         op_timeout: Duration,
     ) -> Result<Connection, ConnectError> {
-        let moves = match &self.main {
-            Some(main) => Some(main.moves()?),
-            None => None,
-        };
+        let moves = self.main.as_ref().map(|main| main.moves()).transpose()?;
         let attempt = {
             let mut state = self.lock();
             match &state.now {
                 Now::Connected(connection)
                     if connection.is_alive()
-                        && moves.is_none_or(|(moves, _)| state.moves == moves)
+                        && moves.is_none_or(|(moves, _)| state.moves >= moves)
                         && self.is_as_main(connection) =>
                 {
                     let connection = connection.clone();
@@ -194,9 +186,7 @@ impl Link {
                 Now::Connecting(attempt) => attempt.clone(),
                 Now::Idle | Now::Connected(_) | Now::Refused { .. } => {
                     state.attempt += 1;
-                    if let Some((moves, suspicious)) = moves {
-                        (state.moves, state.suspicious) = (moves, suspicious);
-                    }
+                    state.suspicious |= moves.is_some_and(|(_, suspicious)| suspicious);
                     let looks = match state.suspicious {
                         true => Looks::SUSPICIOUS,
                         false => Looks::FIRST,
@@ -229,7 +219,8 @@ impl Link {
                 let dialed = (link.dial)(looks).await?;
                 is_uncompared = dialed.is_uncompared;
                 if let Some(main) = &link.main {
-                    link.compare(main, &dialed.server, op_timeout).await?;
+                    let moves = link.compare(main, &dialed.server, op_timeout).await?;
+                    link.lock().moves = moves.0;
                 }
                 let mut connection = Connection::new(dialed).await?;
                 script::load_all(&mut connection)
@@ -277,20 +268,20 @@ impl Link {
         used.is_none_or(|used| !connection.server().is_another_than(used.server()))
     }
 
-    /// Compares the server that was found with the one that the main link uses.
+    /// Compares the server that was found with the one that the main link uses. Returns [`Link::moves`] of that.
     async fn compare(
         &self,
         main: &Self,
         server: &ServerInfo,
         op_timeout: Duration,
-    ) -> Result<(), ConnectError> {
+    ) -> Result<(u64, bool), ConnectError> {
         let another = |used: &Connection| server.is_another_than(used.server());
         if let Some(used) = main.used().filter(another) {
             let serves = self.leads_to == LeadsTo::OneServer
                 && still_serves(&used, op_timeout.min(LOOKING)).await;
             main.moved(&used, serves.then(|| moved_to(server, &used)));
         }
-        main.moves().map(|_| ())
+        main.moves()
     }
 
     fn connected(
@@ -315,10 +306,16 @@ impl Link {
         if let Ok(connection) = result
             && let Some(run_id) = &connection.server().run_id
         {
-            state.run_id = Some(run_id.clone());
+            let before = state.run_id.replace(run_id.clone());
+            if before.is_some_and(|before| before != *run_id) {
+                self.elsewhere.notify_one();
+            }
         }
         let several = matches!(result, Err(ConnectError::SeveralServers(_)));
         state.suspicious |= several;
+        if let Some(main) = &self.main {
+            main.lock().suspicious |= several;
+        }
         // A process that has used none of the servers has no one to wait for.
         let pause = match several && state.run_id.is_some() {
             true => MOVED,

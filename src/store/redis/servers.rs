@@ -161,7 +161,7 @@ impl Servers {
     /// Waits until the only server is another one than before.
     pub(super) async fn elsewhere(&self) {
         match self {
-            Self::One { link, .. } => link.elsewhere().notified().await,
+            Self::One { link, .. } => link.elsewhere.notified().await,
             Self::Cluster(_) => pending().await,
         }
     }
