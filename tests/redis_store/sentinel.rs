@@ -5,7 +5,8 @@ use incumbent::store::{self, StoreAddress, StoreError};
 
 use crate::election::{Election, hasty, options};
 use crate::faults::{subscribed, until, woken};
-use crate::support::redis::{RedisServer, free_port};
+use crate::support::port::ClosedPort;
+use crate::support::redis::RedisServer;
 
 /// A master, its replica, and a sentinel that knows both.
 async fn sentinel() -> (RedisServer, RedisServer, RedisServer) {
@@ -99,9 +100,10 @@ async fn a_new_master_that_was_announced_while_no_one_listened_is_found() {
 async fn a_sentinel_deployment_is_followed_to_its_new_master() {
     let (mut master, replica, sentinel) = sentinel().await;
     // The first sentinel of the list is not there.
+    let closed = ClosedPort::new();
     let address: StoreAddress = format!(
         "redis+sentinel://127.0.0.1:{},127.0.0.1:{}/main",
-        free_port(),
+        closed.port(),
         sentinel.port()
     )
     .parse()
@@ -255,7 +257,8 @@ async fn any_sentinel_that_answers_is_enough() {
     a.release(7).await.unwrap();
     woken(&mut wake_ups).await;
     // Where no other is left, the error says who did what.
-    let dead = free_port();
+    let closed = ClosedPort::new();
+    let dead = closed.port();
     let hosts = [first, second, dead].map(|port| format!("127.0.0.1:{port}"));
     let address = format!("redis+sentinel://{}/main", hosts.join(","));
     let a = Election::with(&address.parse().unwrap(), &hasty(), "billing", "a");

@@ -11,6 +11,7 @@ pub mod faketime;
 pub mod file;
 pub mod gone;
 pub mod marked;
+pub mod port;
 pub mod program;
 pub mod redis;
 pub mod seed;

@@ -401,8 +401,8 @@ fn a_list_without_one_of_its_stores_says_that_it_is_incomplete() {
     let home = Home::new();
     let servers = [RedisServer::start(), RedisServer::start()];
     let [one, other] = servers.each_ref().map(RedisServer::url);
-    let nobody = format!("redis://127.0.0.1:{}", crate::support::redis::free_port());
-    let stores = ["--store", &one, "--store", &other, "--store", &nobody];
+    let closed = crate::support::port::ClosedPort::new();
+    let stores = ["--store", &one, "--store", &other, "--store", &closed.url()];
     home.run(&[&["list"], &stores[..]].concat()).assert(0, "");
     let run = [&["run", "job"], &stores[..], &["--", "true"]].concat();
     assert_eq!(home.run(&run).status, 0);

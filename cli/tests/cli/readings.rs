@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::home::{Ended, Home};
 use super::transcript::Transcript;
-use crate::support::redis::{RedisServer, free_port};
+use crate::support::port::ClosedPort;
+use crate::support::redis::RedisServer;
 
 /// The commands that look, as an operator types them.
 const LOOKS: [&str; 5] = [
@@ -49,7 +50,8 @@ fn what_is_empty_missing_unreachable_forbidden_or_unreadable_reads_differently()
     assert_eq!(home.run_with(&[("USER", "alice")], &pause).status, 0);
     leave_a_leader_that_stands_still(&stalled);
     let forbidden = RedisServer::settings().password("secret").start();
-    let nowhere = format!("redis://127.0.0.1:{}", free_port());
+    let closed = ClosedPort::new();
+    let nowhere = closed.url();
     let places = [
         ("Nothing was ever held there.", empty.url()),
         ("It was held, and is released.", vacant.url()),

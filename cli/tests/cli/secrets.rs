@@ -1,7 +1,8 @@
 //! A password never shows: not in help, not in what is configured, not in errors, not in the log.
 
 use super::home::{Ended, Home};
-use crate::support::redis::{RedisServer, free_port};
+use crate::support::port::ClosedPort;
+use crate::support::redis::RedisServer;
 
 const SECRET: &str = "correct-horse";
 
@@ -42,7 +43,8 @@ const COMMANDS: [&[&str]; 8] = [
 #[test]
 fn in_no_command_wherever_the_password_stands() {
     let home = Home::new();
-    let nobody = format!("127.0.0.1:{}", free_port());
+    let closed = ClosedPort::new();
+    let nobody = format!("127.0.0.1:{}", closed.port());
     let url = format!("redis://app:{SECRET}@{nobody}");
     let plain = format!("redis://{nobody}");
     let file = home.write(

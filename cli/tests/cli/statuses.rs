@@ -10,7 +10,8 @@ use rustix::process::Signal;
 
 use super::home::{Home, leader, wait_until};
 use crate::support::marked::marked;
-use crate::support::redis::{RedisServer, free_port};
+use crate::support::port::ClosedPort;
+use crate::support::redis::RedisServer;
 
 /// A timing that lets a test see a leadership end soon.
 const HASTY: [&str; 8] = [
@@ -171,7 +172,8 @@ fn who_does_not_wait_gets_75_while_somebody_leads() {
 #[test]
 fn a_store_that_is_not_there_gives_69_to_who_does_not_wait() {
     let home = Home::new();
-    let store = format!("redis://127.0.0.1:{}", free_port());
+    let closed = ClosedPort::new();
+    let store = closed.url();
     let run = ["run", "job", "--store", &store, "--no-wait", "--", "true"];
     home.run(&run).assert(69, "no majority of the stores");
     let run = [
@@ -199,7 +201,8 @@ fn a_store_that_is_not_there_gives_69_to_who_does_not_wait() {
 #[test]
 fn a_standby_says_once_that_its_store_is_not_there_and_goes_on() {
     let home = Home::new();
-    let store = format!("redis://127.0.0.1:{}", free_port());
+    let closed = ClosedPort::new();
+    let store = closed.url();
     let run = with(
         &["run", "job", "--store", &store, "--wait-timeout", "2s"],
         &HASTY,
