@@ -129,7 +129,7 @@ class Leadership:
             raise loss
 
     def _end_work(self) -> LeadershipLost | None:
-        """The loss of the leadership, if it came before the work ended: at the end of its block, or at a release in it."""
+        """The loss of the leadership, if it came before the work ended: with its block, or with a release in it."""
         if not self._work_ended:
             self._work_ended, self._loss = True, self._lost_before()
         return self._loss
@@ -274,8 +274,8 @@ class lead:
         led = self._led.take(of_another=True)
         if led is None:
             raise RuntimeError(
-                f"which block that leads {self._election.name!r} ends here is unknown, so none is released: one that may "
-                "end in another thread needs its own object"
+                f"which block that leads {self._election.name!r} ends here is unknown, so none is released: one that "
+                "may end in another thread needs its own object"
             )
         led._leave(error)
 

@@ -157,7 +157,8 @@ class _Held:
             left = [one for one in self._guards if one.task.done()] or self._guards
             if len(set(left)) != 1:
                 raise RuntimeError(
-                    "which block ends here is unknown, so none is released: one that may end in another task needs its own object"
+                    "which block ends here is unknown, so none is released: one that may end in another task needs its "
+                    "own object"
                 )
             guard = left[-1]
         self._guards.remove(guard)
