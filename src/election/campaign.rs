@@ -146,7 +146,7 @@ impl Election {
         let identity = self.new_identity();
         let (commands, received) = mpsc::channel(COMMANDS);
         let (shown, standing) = watch::channel(Standing::START);
-        self.shared.candidacies.send_modify(|count| *count += 1);
+        self.shared.candidacy_begun();
         let driver = Driver::new(
             self.shared.clone(),
             identity.clone(),

@@ -442,7 +442,7 @@ impl Driver {
         self.standing
             .send_replace(Standing::Over(self.agreement.conflict));
         self.links.leave().await;
-        self.shared.candidacies.send_modify(|count| *count -= 1);
+        self.shared.candidacy_over();
     }
 }
 

@@ -323,10 +323,7 @@ impl Election {
     /// released, or twice `op_timeout` has passed without confirmation. Call it before the process exits. It
     /// never returns while a campaign or a leadership continues.
     pub async fn finished(&self) {
-        let mut candidacies = self.shared.candidacies.subscribe();
-        let none_left = candidacies.wait_for(|count| *count == 0).await;
-        // The sender lives in this election, so it cannot be gone.
-        debug_assert!(none_left.is_ok());
+        self.shared.setup().finished().await;
     }
 
     /// Each turn of the loop that heartbeats and polls depend on, from now on: about one per interval while this

@@ -59,6 +59,24 @@ impl Setup {
         }
     }
 
+    /// Counts a candidacy, until [`Setup::candidacy_over`].
+    pub(super) fn candidacy_begun(&self) {
+        self.candidacies.send_modify(|count| *count += 1);
+    }
+
+    /// A candidacy has left the stores. What it could not release is sent again.
+    pub(super) fn candidacy_over(&self) {
+        self.candidacies.send_modify(|count| *count -= 1);
+    }
+
+    /// Waits until every candidacy of this process is over.
+    pub(super) async fn finished(&self) {
+        let mut candidacies = self.candidacies.subscribe();
+        let none_left = candidacies.wait_for(|count| *count == 0).await;
+        // The sender lives in this setup, so it cannot be gone.
+        debug_assert!(none_left.is_ok());
+    }
+
     /// The list of stores that its candidates publish.
     pub(super) fn store_list(&self) -> StoreList {
         StoreList::new(self.stores.iter().map(|store| store.label()))

@@ -152,7 +152,7 @@ impl Entry {
             let step = candidate.handle(clock::now(), Input::WorkEnded(reason));
             let mut releases = Releases::default();
             releases.sent(&step.sends);
-            self.client.is_leaving();
+            self.client.setup.candidacy_begun();
             (releases.clone(), (candidate, step, releases, guarded))
         });
         Some(match end? {
@@ -182,7 +182,7 @@ impl Entry {
         let now = clock::now();
         let step = candidate.handle(now, Input::Resign(LossReason::Withdrawn));
         releases.sent(&step.sends);
-        client.is_leaving();
+        client.setup.candidacy_begun();
         let due = now + client.setup.timing.interval();
         let entry = Arc::new(Self {
             client,
@@ -218,7 +218,7 @@ impl Entry {
         let shared = Arc::new(Shared::new(self.name.clone(), Arc::clone(setup)));
         let (commands, received) = mpsc::channel(COMMANDS);
         let (shown, standing) = watch::channel(Standing::Elected(lease.clone()));
-        setup.candidacies.send_modify(|count| *count += 1);
+        setup.candidacy_begun();
         let driver = Driver::of_elected(
             shared,
             (Arc::clone(&self.identity), *candidate),
@@ -244,7 +244,7 @@ impl Entry {
         let identity = Arc::clone(&self.identity);
         runtime::handle().spawn(async move {
             late::attempt(&setup, &name, &identity, &mut releases).await;
-            setup.candidacies.send_modify(|count| *count -= 1);
+            setup.candidacy_over();
             let kept = Arc::downgrade(&setup);
             drop(setup);
             late::release(kept, name, identity, releases).await;
@@ -324,7 +324,7 @@ impl Drop for Departure {
         }
         let releases = mem::take(&mut self.releases);
         if releases.is_empty() {
-            self.entry.client.has_left();
+            self.entry.client.setup.candidacy_over();
         } else {
             self.entry.release_from_the_election_thread(releases);
         }

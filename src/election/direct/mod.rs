@@ -169,22 +169,7 @@ impl Client {
 
     /// Waits until everything that was given up in the background is over.
     pub(crate) async fn finished(&self) {
-        let mut candidacies = self.setup.candidacies.subscribe();
-        let none_left = candidacies.wait_for(|count| *count == 0).await;
-        // The sender lives in the setup, so it cannot be gone.
-        debug_assert!(none_left.is_ok());
-    }
-
-    /// Counts something as given up until [`Client::has_left`].
-    fn is_leaving(&self) {
-        let candidacies = &self.setup.candidacies;
-        candidacies.send_modify(|count| *count += 1);
-    }
-
-    /// Called once, after the last of its releases was sent.
-    fn has_left(&self) {
-        let candidacies = &self.setup.candidacies;
-        candidacies.send_modify(|count| *count -= 1);
+        self.setup.finished().await;
     }
 
     fn new_identity(&self) -> Identity {

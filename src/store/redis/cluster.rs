@@ -157,11 +157,9 @@ impl Cluster {
     }
 
     /// The nodes that serve slots, as was read last.
-    fn serving(&self) -> Vec<Endpoint> {
+    fn serving(&self) -> BTreeSet<Endpoint> {
         let known = self.lock();
-        let serving = known.slots.iter().map(|(_, node)| node.clone());
-        let serving: BTreeSet<Endpoint> = serving.collect();
-        serving.into_iter().collect()
+        known.slots.iter().map(|(_, node)| node.clone()).collect()
     }
 
     fn nodes(&self) -> Vec<Endpoint> {

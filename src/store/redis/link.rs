@@ -219,8 +219,8 @@ impl Link {
                 let dialed = (link.dial)(looks).await?;
                 is_uncompared = dialed.is_uncompared;
                 if let Some(main) = &link.main {
-                    let moves = link.compare(main, &dialed.server, op_timeout).await?;
-                    link.lock().moves = moves.0;
+                    let (moves, _) = link.compare(main, &dialed.server, op_timeout).await?;
+                    link.lock().moves = moves;
                 }
                 let mut connection = Connection::new(dialed).await?;
                 script::load_all(&mut connection)
