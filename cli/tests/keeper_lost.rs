@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use bench::{ALL, Bench, GRACE, PATIENCE};
 use incumbent::election::clock;
-use incumbent_cli::supervise::{Event, ProgramExit};
+use incumbent_cli::supervise::{Contain, Event, ProgramExit};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::Mutex;
 use tokio::task::yield_now;
@@ -26,6 +26,14 @@ static ALONE: Mutex<()> = Mutex::const_new(());
 const FAMILY: &str = "setsid sh -c 'sleep 1000 & sleep 1000' & (setsid sleep 1000 &); \
                       trap '' TERM; echo up >> $DIR/up; while :; do sleep 0.01; done";
 
+/// A keeper of such a program.
+async fn running(contain: Contain) -> Bench {
+    let mut bench = Bench::contained(contain);
+    let program = bench.shell(FAMILY);
+    bench.start_and_wait(program).await;
+    bench
+}
+
 fn signal(bench: &Bench, signal: Signal) {
     kill_process(Pid::from_raw(bench.keeper.pid()).unwrap(), signal).unwrap();
 }
@@ -34,9 +42,7 @@ fn signal(bench: &Bench, signal: Signal) {
 async fn a_keeper_that_is_killed_takes_the_whole_program_with_it() {
     let _alone = ALONE.lock().await;
     for contain in ALL {
-        let mut bench = Bench::contained(contain);
-        let program = bench.shell(FAMILY);
-        bench.start_and_wait(program).await;
+        let mut bench = running(contain).await;
         signal(&bench, Signal::KILL);
         assert_eq!(
             bench.events().await,
@@ -58,9 +64,7 @@ async fn a_keeper_that_is_killed_takes_the_whole_program_with_it() {
 async fn a_keeper_that_is_frozen_cannot_keep_the_program_alive() {
     let _alone = ALONE.lock().await;
     for contain in ALL {
-        let mut bench = Bench::contained(contain);
-        let program = bench.shell(FAMILY);
-        bench.start_and_wait(program).await;
+        let mut bench = running(contain).await;
         signal(&bench, Signal::STOP);
         let deadline = bench.set_deadline(Duration::from_millis(500));
         assert_eq!(
@@ -81,9 +85,7 @@ async fn a_keeper_that_is_frozen_cannot_keep_the_program_alive() {
 async fn a_program_that_lost_its_keeper_ends_however_often_the_wait_for_that_is_given_up() {
     let _alone = ALONE.lock().await;
     for contain in ALL {
-        let mut bench = Bench::contained(contain);
-        let program = bench.shell(FAMILY);
-        bench.start_and_wait(program).await;
+        let mut bench = running(contain).await;
         signal(&bench, Signal::KILL);
         let until = clock::now() + PATIENCE;
         loop {

@@ -9,7 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::{PATIENCE, client, lock, patient, steady, stores, warm_up};
 
 /// Waits until the lock can be acquired, which the end of a window would allow only much later.
-async fn is_released(lock: &Lock) {
+pub(super) async fn is_released(lock: &Lock) {
     let guard = lock.acquire_timeout(PATIENCE).await.unwrap();
     guard.release().await;
 }

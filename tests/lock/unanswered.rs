@@ -13,6 +13,7 @@ use incumbent::store::{
     HistoryEntry, Identity, Inspection, MemoryStore, Store, StoreError, WakeUps,
 };
 
+use super::endings::is_released;
 use super::{PATIENCE, lock, patient, warm_up};
 
 /// What happens to the next request of a kind.
@@ -132,11 +133,7 @@ async fn flaky(claim: Fate, release: Fate) -> (Locks, Lock) {
 #[tokio::test]
 async fn a_failed_claim_is_released_although_its_first_release_fails() {
     let (_locks, lock) = flaky(Fate::Unknown, Fate::Unreachable).await;
-    lock.acquire_timeout(PATIENCE)
-        .await
-        .unwrap()
-        .release()
-        .await;
+    is_released(&lock).await;
 }
 
 #[tokio::test]
@@ -148,11 +145,7 @@ async fn a_failed_claim_is_released_although_its_first_release_is_given_up() {
         () = tokio::task::yield_now() => {}
     }
     locks.finished().await;
-    lock.acquire_timeout(PATIENCE)
-        .await
-        .unwrap()
-        .release()
-        .await;
+    is_released(&lock).await;
 }
 
 #[tokio::test]

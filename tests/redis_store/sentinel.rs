@@ -27,6 +27,15 @@ async fn sentinel() -> (RedisServer, RedisServer, RedisServer) {
     (master, replica, sentinel)
 }
 
+/// Waits until this many stores listen to a sentinel.
+async fn listened_to(sentinel: &RedisServer, stores: usize) {
+    until("the sentinel is listened to", async || {
+        let clients = sentinel.text(&["CLIENT", "LIST", "TYPE", "pubsub"]);
+        clients.matches(" sub=1 ").count() == stores
+    })
+    .await;
+}
+
 /// A master that is replaced in good order goes on answering for many seconds; no one may stay with it.
 #[tokio::test]
 async fn a_master_that_was_replaced_is_left_while_it_still_answers() {
@@ -37,12 +46,7 @@ async fn a_master_that_was_replaced_is_left_while_it_still_answers() {
     a.win(7).await;
     // Beside the sentinel's own.
     subscribed(&old, 3).await;
-    until("the sentinel is listened to", async || {
-        sentinel
-            .text(&["CLIENT", "LIST", "TYPE", "pubsub"])
-            .contains(" sub=1 ")
-    })
-    .await;
+    listened_to(&sentinel, 1).await;
     until("the sentinel trusts the replica", async || {
         sentinel
             .try_command(&["SENTINEL", "FAILOVER", "main"])
@@ -81,12 +85,7 @@ async fn a_new_master_that_was_announced_while_no_one_listened_is_found() {
     a.win(7).await;
     // Beside the sentinel's own.
     subscribed(&old, 3).await;
-    until("the sentinel is listened to", async || {
-        sentinel
-            .text(&["CLIENT", "LIST", "TYPE", "pubsub"])
-            .contains(" sub=1 ")
-    })
-    .await;
+    listened_to(&sentinel, 1).await;
     // This way it announces nothing.
     sentinel.command(&["SENTINEL", "REMOVE", "main"]);
     let port = new.port().to_string();
@@ -205,11 +204,7 @@ async fn sentinels_with_a_password_of_their_own_are_asked_and_listened_to() {
         a.observe().await.unwrap();
         listening.push(a);
     }
-    until("the sentinel is listened to by both", async || {
-        let clients = sentinel.text(&["CLIENT", "LIST", "TYPE", "pubsub"]);
-        clients.matches(" sub=1 ").count() == listening.len()
-    })
-    .await;
+    listened_to(&sentinel, listening.len()).await;
 
     let wrong = file("wrong", "of-the-servers");
     for query in [
