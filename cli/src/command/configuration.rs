@@ -66,12 +66,9 @@ pub(crate) fn configuration(arguments: &Config) -> Result<Exit, Failure> {
 
 /// Makes all the checks of `run` before it campaigns, except whether the stores answer.
 fn check(name: Option<&ElectionName>, settings: &Settings) -> Result<(), Failure> {
-    settings.health()?;
-    settings.http()?;
     let any = || ElectionName::new("any").map_err(Failure::internal);
     let name = name.cloned().map_or_else(any, Ok)?;
-    let election = electorate::election(&name, settings, false)?;
-    settings.seats(&election)?;
+    electorate::checked(&name, settings)?;
     // It warns of a missing file.
     electorate::observe(settings)?;
     // Where a file is, and how many names it has, is part of the configuration; whether it can be read is not.

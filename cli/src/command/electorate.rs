@@ -56,6 +56,19 @@ pub(crate) fn election(
     builder.build().map_err(|error| refused(settings, error))
 }
 
+/// The election as [`election`], after all other checks of settings that `run` makes before it campaigns.
+///
+/// # Errors
+///
+/// What `run` would refuse.
+pub(crate) fn checked(name: &ElectionName, settings: &Settings) -> Result<Election, Failure> {
+    settings.health()?;
+    settings.http()?;
+    let election = election(name, settings, false)?;
+    settings.seats(&election)?;
+    Ok(election)
+}
+
 /// What is wrong with an election, with where it was set: valid addresses may not work together as stores,
 /// and a key name may leave no room for its suffixes.
 pub(crate) fn refused(settings: &Settings, error: ConfigError) -> Failure {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use incumbent::protocol::ElectionName;
 use incumbent::store::StoreAddress;
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 use super::program::absolute;
 use super::{electorate, program, warn_of};
@@ -29,6 +30,14 @@ const EMBEDDED: &str = "sqlite:/var/lib/incumbent-root/elections.db";
 /// Whatever a file sets is in the unit already, and one that comes later would replace what was at its default.
 const ALONE: &str = " --config /dev/null";
 
+/// What would end a path in the parameters of an address.
+const IN_ADDRESS: &AsciiSet = &AsciiSet::EMPTY
+    .add(b'%')
+    .add(b'&')
+    .add(b'?')
+    .add(b'#')
+    .add(b'@');
+
 /// The settings that say what the password is.
 const PASSWORDS: [&str; 3] = ["password", "password_file", "password_cmd"];
 
@@ -42,10 +51,7 @@ pub(crate) fn unit(arguments: &Unit) -> Result<Exit, Failure> {
     let name =
         ElectionName::new(&arguments.name).map_err(|error| Failure::new(Exit::Usage, error))?;
     let settings = super::settings(&arguments.flags.0, Some(&name))?;
-    settings.health()?;
-    settings.http()?;
-    let election = electorate::election(&name, &settings, false)?;
-    settings.seats(&election)?;
+    electorate::checked(&name, &settings)?;
     contained(&settings)?;
     let stores = stores(&settings)?;
     let me = std::env::current_exe().map_err(|error| {
@@ -211,15 +217,7 @@ fn with_absolute_files(address: &str) -> Result<String, Failure> {
             format!("the folder {folder} is not valid UTF-8, as a unit must be"),
         )
     })?;
-    let mut folder_in_address = String::new();
-    for c in folder.chars() {
-        match c {
-            '%' | '&' | '?' | '#' | '@' => {
-                folder_in_address.push_str(&format!("%{:02X}", u32::from(c)))
-            }
-            c => folder_in_address.push(c),
-        }
-    }
+    let folder = utf8_percent_encode(folder, IN_ADDRESS);
     let parameters = parameters.split('&').map(|parameter| {
         let (name, file) = parameter.split_once('=').unwrap_or_default();
         let is_file = ["ca", "cert", "key", "sentinel-password-file"].contains(&name);
@@ -227,7 +225,7 @@ fn with_absolute_files(address: &str) -> Result<String, Failure> {
             .iter()
             .any(|root| file.starts_with(root));
         match is_file && !is_absolute {
-            true => format!("{name}={folder_in_address}/{file}"),
+            true => format!("{name}={folder}/{file}"),
             false => parameter.to_owned(),
         }
     });

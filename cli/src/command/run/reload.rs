@@ -61,10 +61,7 @@ impl<'a> Reload<'a> {
 
     fn load(&self) -> Result<Settings, Failure> {
         let settings = Settings::load(self.typed, Some(self.name))?;
-        settings.health()?;
-        settings.http()?;
-        let election = electorate::election(self.name, &settings, false)?;
-        settings.seats(&election)?;
+        electorate::checked(self.name, &settings)?;
         Ok(settings)
     }
 }
